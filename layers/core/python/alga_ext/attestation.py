@@ -1,0 +1,106 @@
+"""What the platform's signatures say: in-toto statements about bundles, releases and artifacts.
+
+Each is an in-toto Statement v1 (https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md) with one
+subject, carried in a DSSE envelope. Reading checks every member; there is no lenient form.
+"""
+
+import json
+from typing import Any, ClassVar, Final, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from alga_ext.errors import PlatformError
+
+RELEASE: Final = "https://alga.dev/extension/release/v1"
+RELEASE_RECORD: Final = "https://alga.dev/extension/release-record/v1"
+ARTIFACT: Final = "https://alga.dev/extension/artifact/v1"
+
+Sha256Hex = Field(pattern=r"^[0-9a-f]{64}\Z")
+
+
+class Release(BaseModel):
+    """A publisher's claim: this bundle is this version of this extension."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    predicate_type: ClassVar[str] = RELEASE
+
+    publisher: str
+    name: str
+    version: str
+
+
+class ReleaseRecord(BaseModel):
+    """The registry's word: this bundle was accepted, and these are the parts that follow from it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    predicate_type: ClassVar[str] = RELEASE_RECORD
+
+    publisher: str
+    name: str
+    version: str
+    key_id: str
+    component_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}\Z")
+    ui_index_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}\Z")
+
+
+class ArtifactRecord(BaseModel):
+    """The platform's word: it compiled this native code from that component, for that engine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    predicate_type: ClassVar[str] = ARTIFACT
+
+    component_sha256: str = Sha256Hex
+    wasmtime_version: str
+    engine_config_hash: str
+    target: str
+
+
+Predicate = TypeVar("Predicate", Release, ReleaseRecord, ArtifactRecord)
+
+
+def statement(predicate: Release | ReleaseRecord | ArtifactRecord, subject_name: str, subject_sha256: str) -> bytes:
+    """Return the JSON bytes of a statement about one subject; these bytes are what gets signed."""
+    document = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": subject_name, "digest": {"sha256": subject_sha256}}],
+        "predicateType": predicate.predicate_type,
+        "predicate": predicate.model_dump(),
+    }
+    return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
+
+
+def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -> Predicate:
+    """Return the predicate of a verified statement, which must be about ``subject_sha256``.
+
+    Raises:
+        PlatformError: ``signature_malformed`` when it is no statement of this kind; ``bundle_hash_mismatch`` when
+            it is about other bytes.
+    """
+    try:
+        document: Any = json.loads(payload)
+        subject = document["subject"]
+        kind_claimed = document["predicateType"]
+        digest = subject[0]["digest"]["sha256"]
+        shape_fits = (
+            set(document) == {"_type", "subject", "predicateType", "predicate"}
+            and document["_type"] == "https://in-toto.io/Statement/v1"
+            and len(subject) == 1
+        )
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
+        shape_fits, kind_claimed, digest = False, None, None
+    wanted = kind.predicate_type
+    if not shape_fits or kind_claimed != wanted:
+        raise PlatformError("signature_malformed", f"The signed payload is not an in-toto statement of type {wanted}.")
+    if digest != subject_sha256:
+        raise PlatformError(
+            "bundle_hash_mismatch",
+            f"The signature is about sha256:{digest}, but the bytes are sha256:{subject_sha256}.",
+        )
+    try:
+        return kind.model_validate(document["predicate"])
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise PlatformError(
+            "signature_malformed", f"The signed predicate is not valid at {where}: {first['msg']}."
+        ) from None

@@ -1,0 +1,210 @@
+"""The only importer of boto3: S3, SQS and Lambda behind the platform's own words.
+
+Clients are made at first use; one session makes later clients cheap. Timeouts are short and bounded, so that
+an unreachable service becomes a 503 in time and not a hanging request.
+"""
+
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from alga_ext import objects
+from alga_ext.errors import PlatformError
+
+
+@cache
+def _session() -> Any:
+    return boto3.session.Session()
+
+
+def _client(service: str, connect_timeout_s: float = 1.0, read_timeout_s: float = 3.0, attempts: int = 2) -> Any:
+    config = Config(
+        connect_timeout=connect_timeout_s,
+        read_timeout=read_timeout_s,
+        retries={"total_max_attempts": attempts, "mode": "standard"},
+        tcp_keepalive=True,
+        s3={"addressing_style": "path"},
+    )
+    return _session().client(service, config=config)
+
+
+class S3ObjectStore:
+    """``ObjectStore`` over one bucket and prefix.
+
+    Args:
+        base: ``s3://bucket`` or ``s3://bucket/prefix``.
+    """
+
+    def __init__(self, base: str) -> None:
+        parts = urlsplit(base)
+        if parts.scheme != "s3" or not parts.netloc:
+            message = f"an object store base is s3://bucket[/prefix], not {base!r}"
+            raise ValueError(message)
+        self._bucket = parts.netloc
+        self._prefix = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
+        self._s3 = _client("s3", read_timeout_s=5.0)
+
+    def get(self, key: str) -> bytes:
+        """See ``ObjectStore.get``."""
+        data = self.get_optional(key)
+        if data is None:
+            raise objects.not_found(key)
+        return data
+
+    def get_optional(self, key: str) -> bytes | None:
+        """See ``ObjectStore.get_optional``."""
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            data: bytes = answer["Body"].read()
+        except ClientError as error:
+            if _code(error) in ("NoSuchKey", "404"):
+                return None
+            raise _unavailable(error, key) from error
+        except BotoCoreError as error:
+            raise _unavailable(error, key) from error
+        return data
+
+    def size(self, key: str) -> int | None:
+        """See ``ObjectStore.size``."""
+        try:
+            return int(self._s3.head_object(Bucket=self._bucket, Key=self._prefix + key)["ContentLength"])
+        except ClientError as error:
+            if _code(error) in ("NoSuchKey", "404"):
+                return None
+            raise _unavailable(error, key) from error
+        except BotoCoreError as error:
+            raise _unavailable(error, key) from error
+
+    def put_new(self, key: str, data: bytes, content_type: str) -> bool:
+        """See ``ObjectStore.put_new``."""
+        try:
+            self._s3.put_object(
+                Bucket=self._bucket, Key=self._prefix + key, Body=data, ContentType=content_type, IfNoneMatch="*"
+            )
+        except ClientError as error:
+            if _code(error) not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+                raise _unavailable(error, key) from error
+        except BotoCoreError as error:
+            raise _unavailable(error, key) from error
+        else:
+            return True
+        if hashlib.sha256(self.get(key)).digest() != hashlib.sha256(data).digest():
+            raise objects.conflict(key)
+        return False
+
+    def download(self, key: str, path: Path) -> int:
+        """See ``ObjectStore.download``."""
+        size = 0
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            with path.open("xb") as file:
+                for chunk in answer["Body"].iter_chunks(1 << 20):
+                    size += file.write(chunk)
+        except ClientError as error:
+            if _code(error) in ("NoSuchKey", "404"):
+                raise objects.not_found(key) from error
+            raise _unavailable(error, key) from error
+        except BotoCoreError as error:
+            raise _unavailable(error, key) from error
+        return size
+
+    def delete(self, key: str) -> None:
+        """See ``ObjectStore.delete``."""
+        try:
+            self._s3.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error, key) from error
+
+    def presign_put(
+        self, key: str, *, sha256_b64: str, size_bytes: int, expires_in_s: int
+    ) -> tuple[str, dict[str, str]]:
+        """Return a URL for one upload and the headers that must go with it.
+
+        S3 itself checks the sha256 and the length, because both are part of what is signed.
+        """
+        params = {
+            "Bucket": self._bucket,
+            "Key": self._prefix + key,
+            "ContentType": "application/zstd",
+            "ContentLength": size_bytes,
+            "ChecksumSHA256": sha256_b64,
+        }
+        url = self._s3.generate_presigned_url("put_object", Params=params, ExpiresIn=expires_in_s)
+        headers = {
+            "content-type": "application/zstd",
+            "content-length": str(size_bytes),
+            "x-amz-checksum-sha256": sha256_b64,
+        }
+        return url, headers
+
+
+class SqsQueue:
+    """One queue to send to."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._sqs = _client("sqs")
+
+    def send(self, body: bytes, group: str) -> None:
+        """Send one message and return when the queue has acknowledged it.
+
+        Args:
+            body: UTF-8 JSON of at most ``messages.MESSAGE_LIMIT_BYTES``.
+            group: the tenant, for SQS fair queues: a noisy tenant does not delay the others.
+
+        Raises:
+            PlatformError: ``queue_unavailable``.
+        """
+        try:
+            self._sqs.send_message(QueueUrl=self._url, MessageBody=body.decode(), MessageGroupId=group)
+        except (ClientError, BotoCoreError) as error:
+            raise PlatformError("queue_unavailable", "The queue cannot be reached; try again.", cause=error) from error
+
+
+class LambdaFunction:
+    """One Lambda function to invoke synchronously.
+
+    Args:
+        name: function name or ARN.
+        timeout_s: the longest an invocation may take; it is never retried, because the callee may have acted.
+    """
+
+    def __init__(self, name: str, timeout_s: float) -> None:
+        self._name = name
+        self._lambda = _client("lambda", read_timeout_s=timeout_s, attempts=1)
+
+    def invoke(self, payload: bytes, tenant_id: str) -> bytes:
+        """Invoke for one tenant (Lambda tenant isolation) and return the function's answer.
+
+        Raises:
+            PlatformError: ``runner_unavailable`` when the function cannot be invoked or failed as a whole;
+                ``gateway_timeout`` when it did not answer in time.
+        """
+        try:
+            answer = self._lambda.invoke(FunctionName=self._name, Payload=payload, TenantId=tenant_id)
+            body: bytes = answer["Payload"].read()
+        except (ClientError, BotoCoreError) as error:
+            if type(error).__name__ == "ReadTimeoutError":
+                raise PlatformError("gateway_timeout", "The extension did not answer in time.", cause=error) from error
+            raise PlatformError(
+                "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error
+            ) from error
+        if answer.get("FunctionError"):
+            raise PlatformError("runner_unavailable", "Extensions cannot be run just now; try again.", cause=body[:500])
+        return body
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _unavailable(error: Exception, key: str) -> PlatformError:
+    return PlatformError(
+        "object_store_unavailable", "The object store cannot be reached; try again.", key=key, cause=error
+    )

@@ -1,0 +1,198 @@
+"""Sessions with PostgreSQL: the only importer of pg8000.
+
+Every unit of work is one transaction. ``tenant()`` sets ``app.tenant_id`` inside it, which is what the row-level
+security policies read; ``system()`` sets none, so tenant tables show no rows to it. A connection is kept between
+invocations and made again when it is broken. Nothing is prepared by name, so that RDS Proxy does not pin.
+"""
+
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pg8000.exceptions
+import pg8000.native
+
+from alga_ext.errors import PlatformError
+from alga_ext.ids import TENANT_ID
+
+Row = dict[str, Any]
+
+_SOCKET_TIMEOUT_S: Final = 5
+"""Longest wait for a connection or an answer; above the statement timeout, so that the server speaks first."""
+_STATEMENT_TIMEOUT_MS: Final = 4_000
+
+_SET_TENANT = "select set_config('app.tenant_id', :tenant_id, true)"
+
+# SQLSTATE → error code; what is not here is a fault of ours.
+_SQLSTATES: Final = {
+    "23505": "conflict",  # unique_violation
+    "23503": "conflict",  # foreign_key_violation
+    "23P01": "conflict",  # exclusion_violation
+    "40001": "database_unavailable",  # serialization_failure: try again
+    "40P01": "database_unavailable",  # deadlock_detected: try again
+    "55P03": "database_unavailable",  # lock_not_available
+    "57014": "database_unavailable",  # query_canceled by the statement timeout
+    "53300": "database_unavailable",  # too_many_connections
+}
+
+
+class Tx:
+    """One open transaction; made by ``Database`` only."""
+
+    def __init__(self, connection: pg8000.native.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, **params: Any) -> list[Row]:
+        """Run a statement with ``:name`` parameters and return its rows, in the statement's order."""
+        found: Sequence[Sequence[Any]] = self._connection.run(sql, **params) or []
+        columns = self._connection.columns or []
+        names = [column["name"] for column in columns]
+        return [dict(zip(names, row, strict=True)) for row in found]
+
+    def row(self, sql: str, **params: Any) -> Row | None:
+        """Run a statement and return its only row, or None.
+
+        Raises:
+            ValueError: there is more than one row, which is a mistake in the statement.
+        """
+        found = self.rows(sql, **params)
+        if len(found) > 1:
+            message = "a statement for one row returned several"
+            raise ValueError(message)
+        return found[0] if found else None
+
+    def execute(self, sql: str, **params: Any) -> int:
+        """Run a statement and return how many rows it touched."""
+        self._connection.run(sql, **params)
+        return max(int(self._connection.row_count), 0)
+
+
+class Database:
+    """One database, reached as one login role; holds at most one connection, for one thread.
+
+    Args:
+        url: ``postgresql://role:password@host:port/name``; ``?host=/directory`` for a Unix socket,
+            ``?sslmode=verify-full`` for TLS checked against the system's certificates.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._arguments = connection_arguments(url)
+        self._connection: pg8000.native.Connection | None = None
+
+    @contextmanager
+    def tenant(self, tenant_id: str) -> Iterator[Tx]:
+        """Open a transaction that sees and writes the rows of one tenant only.
+
+        Commits at the end of the block; rolls back when the block raises.
+
+        Raises:
+            PlatformError: ``database_unavailable``; ``conflict`` from a unique or foreign key.
+        """
+        if not TENANT_ID.match(tenant_id):
+            raise PlatformError("invalid_request", "The tenant id is not well-formed.", tenant_id=tenant_id)
+        with self._transaction() as tx:
+            tx.execute(_SET_TENANT, tenant_id=tenant_id)
+            yield tx
+
+    @contextmanager
+    def system(self) -> Iterator[Tx]:
+        """Open a transaction without a tenant: platform tables only, no tenant's rows."""
+        with self._transaction() as tx:
+            yield tx
+
+    def close(self) -> None:
+        """Close the connection, if there is one; the next transaction makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                connection.close()
+            except (pg8000.exceptions.InterfaceError, OSError):
+                return  # it was broken already, which is what closing is for
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Tx]:
+        connection = self._begin()
+        try:
+            yield Tx(connection)
+            connection.run("commit")
+        except pg8000.exceptions.DatabaseError as error:
+            self._roll_back()
+            raise _translate(error) from error
+        except (pg8000.exceptions.InterfaceError, OSError) as error:
+            self.close()
+            raise _unavailable(error) from error
+        except BaseException:
+            self._roll_back()
+            raise
+
+    def _begin(self) -> pg8000.native.Connection:
+        """Return a connection with an open transaction; a kept one that turns out broken is replaced once."""
+        if self._connection is not None:
+            try:
+                self._connection.run("begin")
+            except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError):
+                self.close()
+            else:
+                return self._connection
+        try:
+            self._connection = pg8000.native.Connection(**self._arguments)
+            self._connection.run("begin")
+        except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError) as error:
+            self.close()
+            raise _unavailable(error) from error
+        return self._connection
+
+    def _roll_back(self) -> None:
+        if self._connection is None:
+            return
+        try:
+            self._connection.run("rollback")
+        except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError):
+            self.close()
+
+
+def connection_arguments(url: str) -> dict[str, Any]:
+    """Return pg8000's connection arguments for a ``postgresql://`` URL.
+
+    Raises:
+        ValueError: the URL has another scheme or no role.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgresql", "postgres") or not parts.username:
+        message = "DATABASE_URL must look like postgresql://role:password@host:5432/name"
+        raise ValueError(message)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    arguments: dict[str, Any] = {
+        "user": unquote(parts.username),
+        "password": unquote(parts.password) if parts.password else None,
+        "database": unquote(parts.path.lstrip("/")) or None,
+        "timeout": _SOCKET_TIMEOUT_S,
+        "startup_params": {"statement_timeout": str(_STATEMENT_TIMEOUT_MS)},
+        "application_name": "alga-ext",
+    }
+    socket_folder = query.get("host", "")
+    if socket_folder.startswith("/"):
+        arguments["unix_sock"] = f"{socket_folder}/.s.PGSQL.{query.get('port') or parts.port or 5432}"
+    else:
+        arguments["host"] = parts.hostname or "127.0.0.1"
+        arguments["port"] = parts.port or 5432
+    if query.get("sslmode", "disable") != "disable":
+        arguments["ssl_context"] = ssl.create_default_context()
+    return arguments
+
+
+def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:
+    fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
+    state = str(fields.get("C", ""))
+    code = _SQLSTATES.get(state) or ("database_unavailable" if state[:2] in ("08", "57", "53") else "internal")
+    detail = {
+        "conflict": "Something else wrote this first.",
+        "database_unavailable": "The database cannot serve this just now; try again.",
+    }.get(code, "Something went wrong on our side.")
+    return PlatformError(code, detail, sqlstate=state, message=fields.get("M"), constraint=fields.get("n"))
+
+
+def _unavailable(error: Exception) -> PlatformError:
+    return PlatformError("database_unavailable", "The database cannot be reached; try again.", cause=error)

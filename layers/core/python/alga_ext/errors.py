@@ -1,0 +1,170 @@
+"""The one error tree of the platform and the tables that say what each error means.
+
+``PlatformError`` carries a ``code`` from ``CODES``. A code has a ``Kind``; the kind alone decides the HTTP
+status and whether a queue may try again (``KINDS``). Adapters turn what their library raises into one of
+these, so nothing of pg8000, botocore, wasmtime or cryptography leaves its owner.
+
+Every code has a heading in docs/reference/errors.md; a test compares the two.
+"""
+
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+
+class Kind(StrEnum):
+    """What a machine does about an error."""
+
+    INVALID = "invalid"
+    UNAUTHENTICATED = "unauthenticated"
+    DENIED = "denied"
+    NOT_FOUND = "not_found"
+    METHOD = "method"
+    CONFLICT = "conflict"
+    PRECONDITION = "precondition"
+    TOO_LARGE = "too_large"
+    EXHAUSTED = "exhausted"
+    INTERNAL = "internal"
+    GUEST_FAULT = "guest_fault"
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+
+
+class Meaning(NamedTuple):
+    """What a kind means outside: the HTTP status, and whether the same request may succeed later."""
+
+    status: int
+    retryable: bool
+
+
+KINDS: Final[dict[Kind, Meaning]] = {
+    Kind.INVALID: Meaning(400, retryable=False),
+    Kind.UNAUTHENTICATED: Meaning(401, retryable=False),
+    Kind.DENIED: Meaning(403, retryable=False),
+    Kind.NOT_FOUND: Meaning(404, retryable=False),
+    Kind.METHOD: Meaning(405, retryable=False),
+    Kind.CONFLICT: Meaning(409, retryable=False),
+    Kind.PRECONDITION: Meaning(412, retryable=False),
+    Kind.TOO_LARGE: Meaning(413, retryable=False),
+    Kind.EXHAUSTED: Meaning(429, retryable=True),
+    Kind.INTERNAL: Meaning(500, retryable=True),
+    Kind.GUEST_FAULT: Meaning(502, retryable=False),
+    Kind.UNAVAILABLE: Meaning(503, retryable=True),
+    Kind.TIMEOUT: Meaning(504, retryable=False),
+}
+
+
+class Code(NamedTuple):
+    """One stable error code: what kind it is and its constant title (RFC 9457 ``title``)."""
+
+    kind: Kind
+    title: str
+
+
+CODES: Final[dict[str, Code]] = {
+    # Any door
+    "invalid_request": Code(Kind.INVALID, "The request is not valid"),
+    "unauthenticated": Code(Kind.UNAUTHENTICATED, "No valid credentials were given"),
+    "unauthorized": Code(Kind.UNAUTHENTICATED, "The execution token does not allow this call"),
+    "forbidden": Code(Kind.DENIED, "The caller may not do this"),
+    "tenant_mismatch": Code(Kind.DENIED, "The request names another tenant than its token"),
+    "not_found": Code(Kind.NOT_FOUND, "There is no such thing here"),
+    "method_not_allowed": Code(Kind.METHOD, "This path does not answer that method"),
+    "conflict": Code(Kind.CONFLICT, "Something else changed this first"),
+    "precondition_failed": Code(Kind.PRECONDITION, "The thing has changed since it was read"),
+    "idempotency_conflict": Code(Kind.CONFLICT, "The idempotency key was used for another request"),
+    "payload_too_large": Code(Kind.TOO_LARGE, "The body is larger than allowed"),
+    "rate_limited": Code(Kind.EXHAUSTED, "Too many requests"),
+    "quota_exceeded": Code(Kind.EXHAUSTED, "The quota is used up"),
+    "internal": Code(Kind.INTERNAL, "Something went wrong on our side"),
+    "extensions_disabled": Code(Kind.UNAVAILABLE, "Extensions are switched off"),
+    # Gateway
+    "not_installed": Code(Kind.NOT_FOUND, "The extension is not installed for this tenant"),
+    "endpoint_not_found": Code(Kind.NOT_FOUND, "The extension declares no such endpoint"),
+    "bad_gateway": Code(Kind.GUEST_FAULT, "The extension did not answer properly"),
+    "gateway_timeout": Code(Kind.TIMEOUT, "The extension did not answer in time"),
+    "policy_unavailable": Code(Kind.UNAVAILABLE, "What decides this request cannot be read just now"),
+    "runner_unavailable": Code(Kind.UNAVAILABLE, "Extensions cannot be run just now"),
+    # Runner
+    "unknown_capabilities": Code(Kind.INVALID, "A provider name does not exist"),
+    "guest_timeout": Code(Kind.TIMEOUT, "The extension ran longer than its time limit"),
+    "guest_out_of_memory": Code(Kind.GUEST_FAULT, "The extension needed more memory than its limit"),
+    "guest_out_of_fuel": Code(Kind.GUEST_FAULT, "The extension used up its fuel"),
+    "guest_trapped": Code(Kind.GUEST_FAULT, "The extension trapped"),
+    "guest_invalid_response": Code(Kind.GUEST_FAULT, "The extension answered with something that is not HTTP"),
+    "response_too_large": Code(Kind.GUEST_FAULT, "The extension's answer is larger than allowed"),
+    "artifact_not_found": Code(Kind.GUEST_FAULT, "The extension's program is missing"),
+    "artifact_integrity": Code(Kind.GUEST_FAULT, "The extension's program is not the one that was published"),
+    "secret_unavailable": Code(Kind.GUEST_FAULT, "The extension's secrets cannot be opened"),
+    # Stores
+    "database_unavailable": Code(Kind.UNAVAILABLE, "The database cannot be reached"),
+    "object_store_unavailable": Code(Kind.UNAVAILABLE, "The object store cannot be reached"),
+    "queue_unavailable": Code(Kind.UNAVAILABLE, "The queue cannot be reached"),
+    "object_not_found": Code(Kind.NOT_FOUND, "The object does not exist"),
+    "object_conflict": Code(Kind.CONFLICT, "The object exists with other content"),
+    # Bundle
+    "bundle_invalid": Code(Kind.INVALID, "The bundle is not a well-formed archive"),
+    "bundle_unsafe": Code(Kind.INVALID, "The bundle holds something that is not allowed"),
+    "bundle_too_large": Code(Kind.TOO_LARGE, "The bundle is larger than allowed"),
+    "bundle_hash_mismatch": Code(Kind.INVALID, "The bundle's bytes do not have the declared hash"),
+    "bundle_incomplete": Code(Kind.INVALID, "The bundle lacks a file that its manifest names"),
+    "manifest_invalid": Code(Kind.INVALID, "The manifest is not valid"),
+    "manifest_mismatch": Code(Kind.INVALID, "The manifest in the bundle is not the declared one"),
+    # Signatures
+    "key_invalid": Code(Kind.INVALID, "The key cannot be read"),
+    "trust_bundle_invalid": Code(Kind.INTERNAL, "The trust bundle cannot be read"),
+    "signature_invalid": Code(Kind.DENIED, "The signature does not match"),
+    "signature_malformed": Code(Kind.INVALID, "The signature envelope is not well-formed"),
+    "key_unknown": Code(Kind.DENIED, "The signing key is not known"),
+    "key_not_allowed": Code(Kind.DENIED, "The signing key may not sign for this publisher"),
+    "key_expired": Code(Kind.DENIED, "The signing key is outside its validity"),
+    "key_revoked": Code(Kind.DENIED, "The signing key is revoked"),
+    # Registry
+    "upload_not_found": Code(Kind.NOT_FOUND, "The upload does not exist or has expired"),
+    "publisher_not_found": Code(Kind.NOT_FOUND, "The publisher does not exist"),
+    "publisher_exists": Code(Kind.CONFLICT, "The publisher exists already"),
+    "key_exists": Code(Kind.CONFLICT, "The key is registered already"),
+    "extension_not_found": Code(Kind.NOT_FOUND, "The extension does not exist"),
+    "extension_name_taken": Code(Kind.CONFLICT, "The extension's name belongs to another publisher"),
+    "version_not_found": Code(Kind.NOT_FOUND, "The version does not exist"),
+    "version_exists": Code(Kind.CONFLICT, "The version exists already"),
+    "version_not_ready": Code(Kind.CONFLICT, "The version cannot be installed"),
+    "install_not_found": Code(Kind.NOT_FOUND, "The install does not exist"),
+    "already_installed": Code(Kind.CONFLICT, "The extension is installed already"),
+    "grants_invalid": Code(Kind.INVALID, "The grants do not fit what the extension asks for"),
+    "config_invalid": Code(Kind.INVALID, "The configuration does not fit the extension's schema"),
+    "migration_conflict": Code(Kind.CONFLICT, "The database does not match the migrations"),
+    # Prepare
+    "component_invalid": Code(Kind.INVALID, "The component cannot be used"),
+    "component_world_mismatch": Code(Kind.INVALID, "The component does not fit the world alga:extension/runner"),
+    "capability_not_imported": Code(Kind.INVALID, "A declared capability is not imported by the component"),
+    # UI host
+    "ui_path_invalid": Code(Kind.INVALID, "The path or hash is not valid"),
+    "ui_not_found": Code(Kind.NOT_FOUND, "There is no such file"),
+}
+
+
+class PlatformError(Exception):
+    """An expected failure, with a stable code.
+
+    Args:
+        code: A key of ``CODES``; anything else is a programming mistake and raises ``KeyError``.
+        detail: One sentence that a tenant may read: what was wrong, limit and actual, how to mend it.
+        context: For logs only; never part of a response.
+    """
+
+    def __init__(self, code: str, detail: str, **context: object) -> None:
+        self.kind, self.title = CODES[code]
+        self.code = code
+        self.detail = detail
+        self.context = context
+        super().__init__(f"{code}: {detail}")
+
+    @property
+    def status(self) -> int:
+        """HTTP status of this error."""
+        return KINDS[self.kind].status
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same request may succeed later without being changed; queues try such records again."""
+        return KINDS[self.kind].retryable

@@ -1,0 +1,156 @@
+"""The execute envelope: what the gateway sends to the runner and what comes back (``POST /v1/execute``).
+
+msgspec reads and checks it in microseconds, which the hot path needs; unknown fields are ignored so that
+either side can be deployed first. Field names and codes are fixed by docs/reference/execute.md.
+"""
+
+from typing import Final
+
+import msgspec
+
+from alga_ext.errors import PlatformError
+
+EXECUTE_PATH: Final = "/v1/execute"
+CONFIG_LIMIT_BYTES: Final = 64 * 1024
+
+
+class ExecuteContext(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Whose call this is. ``content_hash`` is the bundle's (``sha256:…``); ``config`` is the install's."""
+
+    request_id: str
+    tenant_id: str
+    extension_id: str
+    install_id: str
+    version_id: str
+    content_hash: str
+    config: dict[str, str] = {}
+
+
+class ExecuteHttp(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The HTTP request for the guest; ``path`` starts with ``/``, ``raw_query`` has no ``?``, the body is base64."""
+
+    method: str
+    path: str
+    raw_query: str = ""
+    query: dict[str, str | list[str]] = {}
+    headers: dict[str, str | list[str]] = {}
+    body_b64: str | None = None
+
+
+class ExecuteLimits(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Requested limits; the runner's maxima win. None means the runner's default, never unlimited."""
+
+    timeout_ms: int | None = None
+    memory_mb: int | None = None
+    fuel: int | None = None
+
+
+class ExecuteGrants(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the tenant granted: egress hosts, secrets with the hosts they are bound to, and the grant hash."""
+
+    egress: list[str] = []
+    secrets: dict[str, list[str]] = {}
+    hash: str = ""
+
+
+class ExecuteUser(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The user on whose behalf the call is made."""
+
+    user_id: str
+    user_email: str = ""
+    user_name: str = ""
+    user_type: str = "internal"
+    client_name: str = ""
+    client_id: str | None = None
+    additional_fields: dict[str, str] = {}
+
+
+class SealedSecret(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One sealed secret as stored; only the runner's unsealing key opens it. Expiry is epoch seconds."""
+
+    name: str
+    sealed_b64: str
+    version: int
+    expires_at_s: int | None = None
+
+
+class ExecuteRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One call. ``providers`` are the granted capability names."""
+
+    context: ExecuteContext
+    http: ExecuteHttp
+    limits: ExecuteLimits = msgspec.field(default_factory=ExecuteLimits)
+    providers: list[str] = []
+    grants: ExecuteGrants = msgspec.field(default_factory=ExecuteGrants)
+    secret_envelope: list[SealedSecret] | None = None
+    user: ExecuteUser | None = None
+
+
+class Usage(msgspec.Struct, kw_only=True, omit_defaults=False):
+    """What the call used: wall and CPU milliseconds, peak resident bytes, fuel when metered, egress, host calls."""
+
+    duration_ms: float = 0.0
+    cpu_ms: float = 0.0
+    memory_peak_bytes: int = 0
+    fuel: int | None = None
+    egress_bytes: int = 0
+    host_calls: dict[str, int] = {}
+
+
+class ExecuteError(msgspec.Struct, kw_only=True):
+    """Why the platform answered instead of the guest."""
+
+    code: str
+    message: str
+
+
+class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The runner's answer; with ``error`` set, ``status`` is the platform's and not the guest's."""
+
+    status: int
+    headers: dict[str, str | list[str]] = {}
+    body_b64: str | None = None
+    error: ExecuteError | None = None
+    usage: Usage = msgspec.field(default_factory=Usage)
+    trace_id: str = ""
+
+
+_ENCODER = msgspec.json.Encoder()
+_REQUEST = msgspec.json.Decoder(ExecuteRequest)
+_RESPONSE = msgspec.json.Decoder(ExecuteResponse)
+
+
+def encode(document: ExecuteRequest | ExecuteResponse) -> bytes:
+    """Return the JSON bytes of an envelope; the execution token signs exactly these."""
+    return _ENCODER.encode(document)
+
+
+def decode_request(body: bytes) -> ExecuteRequest:
+    """Read a request.
+
+    Raises:
+        PlatformError: ``invalid_request``, saying which field is wrong; also when the configuration is over
+            ``CONFIG_LIMIT_BYTES``.
+    """
+    try:
+        request = _REQUEST.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise PlatformError("invalid_request", f"The execute envelope is not valid: {error}.") from None
+    size = len(_ENCODER.encode(request.context.config))
+    if size > CONFIG_LIMIT_BYTES:
+        raise PlatformError(
+            "invalid_request", f"context.config is {size} bytes as JSON; at most {CONFIG_LIMIT_BYTES} are allowed."
+        )
+    return request
+
+
+def decode_response(body: bytes) -> ExecuteResponse:
+    """Read a runner's answer.
+
+    Raises:
+        PlatformError: ``bad_gateway`` when it is not a valid envelope.
+    """
+    try:
+        return _RESPONSE.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise PlatformError("bad_gateway", "The runner's answer was not a valid envelope.", cause=error) from None

@@ -1,0 +1,126 @@
+"""HTTP at the edge of a function: API Gateway v2 events in, responses and problem documents out.
+
+The payload format is API Gateway's HTTP API 2.0, which function URLs and the local front speak too.
+Problem documents follow RFC 9457.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qsl, unquote
+
+from alga_ext.errors import PlatformError
+from alga_ext.ids import new_id
+
+PROBLEM_TYPE_BASE: Final = "https://alga.dev/errors#"
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
+
+
+class Request(NamedTuple):
+    """One HTTP request.
+
+    ``path`` is decoded for routing only where a route says so: it is the raw, still percent-encoded path.
+    ``headers`` have lower-case names; repeated ones are joined with ``, `` as API Gateway does.
+    """
+
+    method: str
+    path: str
+    raw_query: str
+    headers: dict[str, str]
+    body: bytes
+    request_id: str
+    source_ip: str
+
+    def query(self) -> dict[str, str]:
+        """Return the query parameters; the last of a repeated one wins."""
+        return dict(parse_qsl(self.raw_query, keep_blank_values=True))
+
+    def json(self) -> Any:
+        """Return the body parsed as JSON.
+
+        Raises:
+            PlatformError: ``invalid_request`` when the body is not UTF-8 JSON.
+        """
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise PlatformError(
+                "invalid_request", f"The body is not JSON: {error}. Send a UTF-8 JSON document."
+            ) from None
+
+
+def request_from_event(event: Mapping[str, Any]) -> Request:
+    """Read an API Gateway v2 event.
+
+    A well-formed ``x-request-id`` of the caller is kept, so that a call can be followed through both systems;
+    otherwise API Gateway's own id is used.
+
+    Raises:
+        PlatformError: ``invalid_request`` when the base64 body cannot be decoded.
+    """
+    context = event.get("requestContext") or {}
+    http = context.get("http") or {}
+    headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        try:
+            raw = base64.b64decode(body, validate=True)
+        except ValueError:
+            raise PlatformError("invalid_request", "The body of the event is not valid base64.") from None
+    else:
+        raw = body.encode()
+    asked = headers.get("x-request-id", "")
+    return Request(
+        method=str(http.get("method", "GET")).upper(),
+        path=str(event.get("rawPath") or http.get("path") or "/"),
+        raw_query=str(event.get("rawQueryString") or ""),
+        headers=headers,
+        body=raw,
+        request_id=asked if _REQUEST_ID.match(asked) else str(context.get("requestId") or new_id()),
+        source_ip=str(http.get("sourceIp") or ""),
+    )
+
+
+def segments(path: str) -> list[str]:
+    """Return the decoded segments of a raw path; an encoded slash stays inside its segment."""
+    return [unquote(segment) for segment in path.strip("/").split("/")] if path.strip("/") else []
+
+
+def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict[str, Any]:
+    """Build an API Gateway v2 response; bytes that are not UTF-8 text travel as base64."""
+    answer: dict[str, Any] = {"statusCode": status, "headers": dict(headers)}
+    try:
+        answer["body"] = body.decode()
+        answer["isBase64Encoded"] = False
+    except UnicodeDecodeError:
+        answer["body"] = base64.b64encode(body).decode()
+        answer["isBase64Encoded"] = True
+    return answer
+
+
+def json_response(status: int, document: object, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Build a JSON response that no cache keeps, unless ``headers`` say otherwise."""
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    return response(status, {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}, body)
+
+
+def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Build the problem document of ``error`` (RFC 9457); its context stays out."""
+    document = {
+        "type": f"{PROBLEM_TYPE_BASE}{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "instance": request_id,
+        "request_id": request_id,
+    }
+    extra = {"content-type": "application/problem+json", "x-request-id": request_id, **(headers or {})}
+    if error.status in (429, 503) and "retry-after" not in extra:
+        extra["retry-after"] = str(error.context.get("retry_after_s", 1))
+    if error.status == 401:
+        extra.setdefault("www-authenticate", "Bearer")
+    return json_response(error.status, document, extra)

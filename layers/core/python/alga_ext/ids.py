@@ -1,0 +1,42 @@
+"""Identifiers: names for strings that must not be swapped, and the rules they keep."""
+
+import re
+import uuid
+from typing import Final, NewType
+
+TenantId = NewType("TenantId", str)
+ExtensionId = NewType("ExtensionId", str)
+InstallId = NewType("InstallId", str)
+VersionId = NewType("VersionId", str)
+
+ContentHash = NewType("ContentHash", str)
+"""``sha256:`` and 64 lower-case hex digits: the hash of a bundle archive's bytes."""
+
+TENANT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+"""A tenant id as the host application issues it: a UUID or a slug, at most 64 characters."""
+
+_CONTENT_HASH = re.compile(r"(?:sha256:)?([0-9a-f]{64})\Z")
+
+
+def new_id() -> str:
+    """Return a new random identifier (UUID version 4, text)."""
+    return str(uuid.uuid4())
+
+
+def is_uuid(text: str) -> bool:
+    """Tell whether ``text`` is a UUID in its canonical lower-case form."""
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def parse_content_hash(text: str) -> ContentHash | None:
+    """Return the canonical content hash, given it with or without ``sha256:``; None when it is neither."""
+    match = _CONTENT_HASH.match(text)
+    return ContentHash(f"sha256:{match[1]}") if match else None
+
+
+def sha256_hex(content_hash: ContentHash) -> str:
+    """Return the 64 hex digits of a content hash."""
+    return content_hash.removeprefix("sha256:")

@@ -1,0 +1,325 @@
+"""Manifest v2: what an extension says of itself (``manifest.json`` in the bundle).
+
+This one pydantic definition is the parser, the documentation and the published JSON Schema
+(docs/reference/manifest.schema.json, written by ``make schema``). Unknown top-level members are errors with a
+suggestion, so that a typing mistake never silently drops a setting.
+"""
+
+import difflib
+import json
+import re
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from alga_ext import capabilities
+from alga_ext.errors import PlatformError
+from alga_ext.paths import PathError, check_relative
+
+MANIFEST_NAME: Final = "manifest.json"
+MANIFEST_LIMIT_BYTES: Final = 256 * 1024
+
+SEMVER: Final = (
+    r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+    r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
+    r"(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$"
+)
+"""Strict semantic version. Source: https://semver.org/#is-there-a-suggested-regular-expression-regex-to-check-a-semver-string."""
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = rf"^{_LABEL}(?:\.{_LABEL})+$"
+_EGRESS = re.compile(rf"(?:(https?)://)?(\*\.)?({_LABEL}(?:\.{_LABEL})*)(?::([1-9]\d{{0,4}}))?\Z")
+_ENDPOINT_SEGMENT = re.compile(r"(?::[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~!$&'()*+,;=@%-]+)\Z")
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
+RelativePath = Annotated[str, Field(min_length=1, max_length=512)]
+SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class CapabilityRequest(_Part):
+    """A capability the extension asks for, and what for; the purpose is shown to the tenant's admin."""
+
+    name: str
+    purpose: str = Field(default="", max_length=500)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        full = capabilities.canonical(name)
+        if full not in capabilities.KNOWN:
+            near = difflib.get_close_matches(full, capabilities.KNOWN, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(capabilities.KNOWN))}"
+            message = f"{name!r} is no capability{hint}"
+            raise ValueError(message)
+        return full
+
+
+class SecretDeclaration(_Part):
+    """A secret the tenant's admin is asked for. With ``hosts`` it is only ever injected into requests to them."""
+
+    name: SecretName
+    description: str = Field(default="", max_length=500)
+    required: bool = False
+    hosts: tuple[str, ...] = ()
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_egress(host) for host in hosts)
+
+
+class Endpoint(_Part):
+    """One route of the extension: literal segments or ``:param``."""
+
+    method: Method
+    path: str = Field(max_length=512)
+    handler: str | None = Field(default=None, max_length=512)
+    schedulable: bool = False
+
+    @field_validator("method", mode="before")
+    @classmethod
+    def _upper(cls, method: object) -> object:
+        return method.upper() if isinstance(method, str) else method
+
+    @field_validator("path")
+    @classmethod
+    def _path(cls, path: str) -> str:
+        if not path.startswith("/"):
+            message = "an endpoint path starts with '/'"
+            raise ValueError(message)
+        for segment in path[1:].split("/") if path != "/" else []:
+            if not _ENDPOINT_SEGMENT.match(segment) or segment in (".", ".."):
+                message = f"segment {segment!r} of {path!r} is neither a literal nor :param"
+                raise ValueError(message)
+        return path
+
+
+class Api(_Part):
+    """The routes the extension answers."""
+
+    endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=500)
+
+    @field_validator("endpoints")
+    @classmethod
+    def _unique(cls, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+        seen: set[tuple[str, str]] = set()
+        for endpoint in endpoints:
+            pair = (endpoint.method, re.sub(r":[^/]+", ":", endpoint.path))
+            if pair in seen:
+                message = f"{endpoint.method} {endpoint.path} is declared twice"
+                raise ValueError(message)
+            seen.add(pair)
+        return endpoints
+
+
+class EventSubscription(_Part):
+    """An event topic and the path that receives it as ``POST application/cloudevents+json``."""
+
+    topic: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$")
+    handler: str = Field(pattern=r"^/", max_length=512)
+
+
+class Hook(_Part):
+    """A place in the host application's interface where the extension shows."""
+
+    label: str = Field(min_length=1, max_length=80)
+
+
+class Ui(_Part):
+    """The static interface, shown in a sandboxed iframe."""
+
+    type: Literal["iframe"]
+    entry: RelativePath
+    hooks: dict[Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")], Hook] = {}
+
+    @field_validator("entry")
+    @classmethod
+    def _entry(cls, entry: str) -> str:
+        return _relative(entry)
+
+
+_Named = TypeVar("_Named", CapabilityRequest, SecretDeclaration)
+
+
+class Limits(_Part):
+    """Limits the extension asks for; the platform's maxima win."""
+
+    timeout_ms: int | None = Field(default=None, ge=1, le=900_000)
+    memory_mb: int | None = Field(default=None, ge=1, le=4096)
+
+
+class Manifest(_Part):
+    """A whole manifest."""
+
+    name: str = Field(pattern=_NAME, max_length=255, description="Reverse-domain name, unique in the registry")
+    publisher: Slug
+    version: str = Field(pattern=SEMVER, max_length=128, description="Strict semantic version")
+    title: str = Field(default="", max_length=120, description="What people call it")
+    description: str = Field(default="", max_length=2000)
+    runtime: Literal["wasm-component@1", "wasm-js@1"] | None = None
+    entry: RelativePath = "dist/main.wasm"
+    capabilities: tuple[CapabilityRequest, ...] = Field(default=(), max_length=50)
+    egress: tuple[str, ...] = Field(default=(), max_length=100)
+    secrets: tuple[SecretDeclaration, ...] = Field(default=(), max_length=50)
+    config: dict[str, Any] | None = Field(default=None, description="JSON Schema of the install's configuration")
+    api: Api = Api()
+    events: tuple[EventSubscription, ...] = Field(default=(), max_length=100)
+    ui: Ui | None = None
+    assets: tuple[str, ...] = Field(default=("ui/**",), max_length=100)
+    precompiled: dict[str, RelativePath] = {}
+    limits: Limits = Limits()
+    sbom: RelativePath | None = None
+
+    @field_validator("capabilities", mode="before")
+    @classmethod
+    def _short_form(cls, value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        return [{"name": item} if isinstance(item, str) else item for item in value]
+
+    @field_validator("capabilities")
+    @classmethod
+    def _no_capability_twice(cls, value: tuple[CapabilityRequest, ...]) -> tuple[CapabilityRequest, ...]:
+        return _unique_names(value)
+
+    @field_validator("secrets")
+    @classmethod
+    def _no_secret_twice(cls, value: tuple[SecretDeclaration, ...]) -> tuple[SecretDeclaration, ...]:
+        return _unique_names(value)
+
+    @field_validator("egress")
+    @classmethod
+    def _egress(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(sorted({check_egress(item) for item in value}))
+
+    @field_validator("entry")
+    @classmethod
+    def _entry(cls, value: str) -> str:
+        return _relative(value)
+
+    @field_validator("sbom")
+    @classmethod
+    def _sbom(cls, value: str | None) -> str | None:
+        return None if value is None else _relative(value)
+
+    @field_validator("precompiled")
+    @classmethod
+    def _precompiled(cls, value: dict[str, str]) -> dict[str, str]:
+        return {target: _relative(path) for target, path in value.items()}
+
+    @field_validator("assets")
+    @classmethod
+    def _assets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            if any(part.startswith(".") for part in pattern.split("/")) or pattern.startswith("/"):
+                message = f"asset pattern {pattern!r} must be relative and name no hidden file"
+                raise ValueError(message)
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> "Manifest":
+        asked = {capability.name for capability in self.capabilities}
+        if "cap:http.fetch" in asked and not self.egress:
+            message = "egress: cap:http.fetch needs at least one host under 'egress'"
+            raise ValueError(message)
+        if self.runtime is None:
+            if self.ui is None:
+                message = "runtime: an extension needs a 'runtime' (server handlers), a 'ui', or both"
+                raise ValueError(message)
+            if self.api.endpoints or self.events:
+                message = "runtime: endpoints and events need a 'runtime' to answer them"
+                raise ValueError(message)
+        return self
+
+    @property
+    def component_path(self) -> str | None:
+        """Path of the component inside the bundle; None for an extension that is only UI."""
+        return self.entry if self.runtime is not None else None
+
+
+def check_egress(text: str) -> str:
+    """Return an egress host in its canonical form: lower case, ``https://`` left out, default port left out.
+
+    Raises:
+        ValueError: it is not ``host[:port]``, ``*.host`` or ``http://host``; a bare ``*`` is refused.
+    """
+    match = _EGRESS.match(text.lower())
+    if match is None:
+        message = f"{text!r} is no egress host; write host, host:port, *.host or http://host, never a bare '*'"
+        raise ValueError(message)
+    scheme, wildcard, host, port = match.groups()
+    if wildcard and "." not in host:
+        message = f"{text!r} is too wide; a wildcard needs at least two labels after it, as in *.example.com"
+        raise ValueError(message)
+    if port is not None and int(port) > 65535:
+        message = f"{text!r} has a port above 65535"
+        raise ValueError(message)
+    plain = scheme == "http"
+    default_port = "80" if plain else "443"
+    suffix = f":{port}" if port and port != default_port else ""
+    return f"{'http://' if plain else ''}{wildcard or ''}{host}{suffix}"
+
+
+def parse_manifest(data: bytes) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        PlatformError: ``manifest_invalid``, naming the first wrong members and how to mend them.
+    """
+    if len(data) > MANIFEST_LIMIT_BYTES:
+        raise PlatformError(
+            "manifest_invalid", f"The manifest is {len(data)} bytes; at most {MANIFEST_LIMIT_BYTES} are allowed."
+        )
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} is not JSON: {str(error)[:200]}.") from None
+    if not isinstance(document, dict):
+        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} must be a JSON object.")
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        faults = [_explain(fault) for fault in error.errors()[:5]]
+        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME}: {'; '.join(faults)}.") from None
+    except RecursionError:
+        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} is nested too deeply.") from None
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the published JSON Schema (2020-12) of the manifest."""
+    schema = Manifest.model_json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://alga.dev/schemas/manifest-v2.json",
+        **schema,
+    }
+
+
+def _explain(fault: Any) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(fault["loc"][-1]), Manifest.model_fields, n=1)
+        return f"{where[:200]}: unknown member" + (f"; did you mean {near[0]!r}?" if near else "")
+    message = str(fault["msg"]).removeprefix("Value error, ")[:300]
+    return f"{where[:200]}: {message}" if where else message
+
+
+def _relative(path: str) -> str:
+    try:
+        return check_relative(path)
+    except PathError as error:
+        raise ValueError(str(error)) from None
+
+
+def _unique_names(items: tuple[_Named, ...]) -> tuple[_Named, ...]:
+    names = [item.name for item in items]
+    for name in names:
+        if names.count(name) > 1:
+            message = f"{name!r} is named twice"
+            raise ValueError(message)
+    return items

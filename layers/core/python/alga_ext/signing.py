@@ -1,0 +1,223 @@
+"""Keys, signatures and DSSE envelopes: the only importer of ``cryptography`` besides the sealing module.
+
+What is signed is bytes. A DSSE envelope (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md)
+carries the payload as it was signed; nothing is ever serialised again to be verified. Ed25519 and ECDSA P-256
+(SHA-256) keys are understood. Which key may sign what is decided in ``alga_ext.trust``.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from typing import Any, Final, NamedTuple, Protocol, Self
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+
+from alga_ext.errors import PlatformError
+
+STATEMENT_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+ENVELOPE_LIMIT_BYTES: Final = 64 * 1024
+
+
+class Signer(Protocol):
+    """Something that signs with one key: a local key or one in a key management service."""
+
+    @property
+    def key_id(self) -> str:
+        """``sha256:`` and the hex SHA-256 of the DER SubjectPublicKeyInfo."""
+        ...
+
+    @property
+    def public_pem(self) -> str:
+        """The public key as PEM SubjectPublicKeyInfo."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the raw signature over ``message``."""
+        ...
+
+
+class PublicKey:
+    """A verifying key. Make it with ``from_pem``; ``raw`` is the library's key, for JWT."""
+
+    def __init__(self, key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey) -> None:
+        self.raw = self._key = key
+        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        self.key_id = "sha256:" + hashlib.sha256(der).hexdigest()
+        self.algorithm = "ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "ecdsa-p256"
+
+    @classmethod
+    def from_pem(cls, pem: str) -> Self:
+        """Read a PEM SubjectPublicKeyInfo.
+
+        Raises:
+            PlatformError: ``key_invalid`` when it is none, or neither Ed25519 nor ECDSA P-256.
+        """
+        try:
+            key = serialization.load_pem_public_key(pem.encode())
+        except (ValueError, UnsupportedAlgorithm):
+            raise PlatformError("key_invalid", "The key is not a PEM public key (SubjectPublicKeyInfo).") from None
+        if isinstance(key, ed25519.Ed25519PublicKey):
+            return cls(key)
+        if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+            return cls(key)
+        raise PlatformError(
+            "key_invalid", "The key is neither Ed25519 nor ECDSA P-256; make one with 'alga-ext keygen'."
+        )
+
+    @property
+    def pem(self) -> str:
+        """The key as PEM SubjectPublicKeyInfo."""
+        encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        return self._key.public_bytes(encoding, form).decode()
+
+    def verify(self, signature: bytes, message: bytes) -> bool:
+        """Tell whether ``signature`` is this key's over ``message``; P-256 signatures are DER."""
+        try:
+            if isinstance(self._key, ed25519.Ed25519PublicKey):
+                self._key.verify(signature, message)
+            else:
+                self._key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+class LocalSigner:
+    """An Ed25519 key held in memory; ``raw`` is the library's key, for JWT."""
+
+    def __init__(self, key: ed25519.Ed25519PrivateKey) -> None:
+        self.raw = self._key = key
+        self._public = PublicKey(key.public_key())
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Make a new key."""
+        return cls(ed25519.Ed25519PrivateKey.generate())
+
+    @classmethod
+    def from_pem(cls, pem: str) -> Self:
+        """Read an unencrypted PKCS #8 PEM private key.
+
+        Raises:
+            PlatformError: ``key_invalid``; the message never holds key material.
+        """
+        try:
+            key = serialization.load_pem_private_key(pem.encode(), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm):
+            raise PlatformError("key_invalid", "The key is not an unencrypted PEM private key (PKCS #8).") from None
+        if not isinstance(key, ed25519.Ed25519PrivateKey):
+            raise PlatformError("key_invalid", "The private key is not Ed25519; make one with 'alga-ext keygen'.")
+        return cls(key)
+
+    @property
+    def key_id(self) -> str:
+        """See ``Signer.key_id``."""
+        return self._public.key_id
+
+    @property
+    def public_pem(self) -> str:
+        """See ``Signer.public_pem``."""
+        return self._public.pem
+
+    @property
+    def private_pem(self) -> str:
+        """The private key as unencrypted PKCS #8 PEM; write it to files of mode 0600 only."""
+        encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        return self._key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
+
+    def sign(self, message: bytes) -> bytes:
+        """See ``Signer.sign``."""
+        return self._key.sign(message)
+
+
+class Envelope(NamedTuple):
+    """A DSSE envelope taken apart; nothing in it is verified yet."""
+
+    payload_type: str
+    payload: bytes
+    signatures: tuple[tuple[str, bytes], ...]
+    """Pairs of key id and raw signature."""
+
+
+def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
+    """Return the bytes a DSSE signature covers (PAE of the DSSE protocol)."""
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
+
+
+def sign_envelope(signer: Signer, payload: bytes, payload_type: str = STATEMENT_PAYLOAD_TYPE) -> bytes:
+    """Return the JSON bytes of a DSSE envelope with one signature."""
+    signature = signer.sign(pre_authentication_encoding(payload_type, payload))
+    document = {
+        "payloadType": payload_type,
+        "payload": base64.b64encode(payload).decode(),
+        "signatures": [{"keyid": signer.key_id, "sig": base64.b64encode(signature).decode()}],
+    }
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def parse_envelope(data: bytes) -> Envelope:
+    """Take a DSSE envelope apart.
+
+    Only one spelling of each envelope is accepted (canonical base64, known members), so that no byte of it can
+    be changed without being noticed.
+
+    Raises:
+        PlatformError: ``signature_malformed``.
+    """
+    if len(data) > ENVELOPE_LIMIT_BYTES:
+        raise _malformed(f"it is {len(data)} bytes; at most {ENVELOPE_LIMIT_BYTES} are allowed")
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        raise _malformed("it is not JSON") from None
+    if not isinstance(document, dict) or set(document) != {"payloadType", "payload", "signatures"}:
+        raise _malformed("it must have exactly payloadType, payload and signatures")
+    entries = document["signatures"]
+    if not isinstance(entries, list) or not 1 <= len(entries) <= 8:
+        raise _malformed("it must have 1 to 8 signatures")
+    signatures = []
+    for entry in entries:
+        if not isinstance(entry, dict) or set(entry) != {"keyid", "sig"} or not isinstance(entry["keyid"], str):
+            raise _malformed("each signature must have exactly keyid and sig")
+        signatures.append((entry["keyid"], _base64(entry["sig"], "sig")))
+    if not isinstance(document["payloadType"], str):
+        raise _malformed("payloadType must be a string")
+    envelope = Envelope(document["payloadType"], _base64(document["payload"], "payload"), tuple(signatures))
+    if _compact(document) != data.strip():
+        raise _malformed("it is not written as compact JSON with payloadType, payload, signatures in that order")
+    return envelope
+
+
+def verify_envelope(envelope: Envelope, key: PublicKey) -> bool:
+    """Tell whether one of the signatures that name ``key`` is its signature over the payload."""
+    message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
+    return any(key_id == key.key_id and key.verify(signature, message) for key_id, signature in envelope.signatures)
+
+
+def _compact(document: dict[str, Any]) -> bytes:
+    ordered = {
+        "payloadType": document["payloadType"],
+        "payload": document["payload"],
+        "signatures": [{"keyid": entry["keyid"], "sig": entry["sig"]} for entry in document["signatures"]],
+    }
+    return json.dumps(ordered, separators=(",", ":")).encode()
+
+
+def _base64(value: object, name: str) -> bytes:
+    if not isinstance(value, str):
+        raise _malformed(f"{name} must be a string")
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raise _malformed(f"{name} is not base64") from None
+    if base64.b64encode(data).decode() != value:
+        raise _malformed(f"{name} is not canonical base64")
+    return data
+
+
+def _malformed(why: str) -> PlatformError:
+    return PlatformError("signature_malformed", f"The DSSE envelope cannot be read: {why}.")

@@ -1,0 +1,1 @@
+"""What several test suites share: small Lambda functions, and ways to start the local platform."""

@@ -1,0 +1,182 @@
+"""All functions of the platform and their processes: who serves an invocation, who waits, who is started or reaped.
+
+Rules, per function and, for a function in tenant isolation mode, per tenant: an idle process takes the invocation,
+most recently used first; else a process is started while fewer than the maximum run; else the invocation waits its
+turn. Real Lambda answers 429 instead of waiting; one machine has better use for a queue.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+
+from tools.local.lambda_types import FunctionSpec, Outcome, failure
+from tools.local.runtime_api import RuntimeProcess
+
+LOG = logging.getLogger(__name__)
+IDLE_S_MAX = 300.0
+REAP_EVERY_S = 15.0
+
+
+class UnknownFunctionError(Exception):
+    """No function of that name is deployed."""
+
+
+class TenantRuleError(Exception):
+    """A tenant id is missing for a tenant-isolated function, or given to another."""
+
+
+class InitFailedError(Exception):
+    """The process started for a waiting invocation ended before it was ready."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__("initialisation failed")
+        self.outcome = outcome
+
+
+class Pool:
+    """The processes that may serve one function (and one tenant)."""
+
+    def __init__(self, spec: FunctionSpec, folder: Path, log: Path) -> None:
+        self._spec = spec
+        self._folder = folder
+        self._log = log
+        self._waiting: deque[asyncio.Future[RuntimeProcess]] = deque()
+        self._idle: list[RuntimeProcess] = []
+        self._starting = 0
+        self._launches: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self.processes: list[RuntimeProcess] = []
+        self.cold_starts = 0
+
+    async def take(self) -> RuntimeProcess:
+        """An idle process, now the caller's until it asks for work again. Raises InitFailedError."""
+        if self._idle:
+            return self._idle.pop()
+        waiter: asyncio.Future[RuntimeProcess] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._grow()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self._offer(waiter.result(), first=False)  # handed over in the instant the caller gave up
+            raise
+
+    def reap(self, idle_since_before: float) -> None:
+        """Kill processes idle since before that time (`time.monotonic` seconds)."""
+        for process in [p for p in self._idle if p.idle_since < idle_since_before]:
+            self._idle.remove(process)
+            process.kill()
+
+    async def close(self) -> None:
+        """Kill all processes and wait for their end."""
+        self._closed = True
+        await asyncio.gather(*self._launches, return_exceptions=True)
+        await asyncio.gather(*(process.stop() for process in list(self.processes)))
+
+    def _grow(self) -> None:
+        while (
+            not self._closed and self._starting < len(self._waiting) and len(self.processes) < self._spec.processes_max
+        ):
+            process = RuntimeProcess(self._spec, self._folder, self._log, self._on_idle, self._on_end)
+            self.processes.append(process)
+            self._starting += 1
+            self.cold_starts += 1
+            task = asyncio.create_task(self._launch(process))
+            self._launches.add(task)
+            task.add_done_callback(self._launches.discard)
+
+    async def _launch(self, process: RuntimeProcess) -> None:
+        try:
+            await process.start()
+        except OSError as error:  # no port, no memory, no process left
+            self._on_end(process, failure("-", "Runtime.ExitError", f"the process could not be started: {error}"))
+
+    def _on_idle(self, process: RuntimeProcess, first: bool) -> None:
+        self._offer(process, first=first)
+
+    def _offer(self, process: RuntimeProcess, *, first: bool) -> None:
+        self._starting -= first
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(process)
+                return
+        self._idle.append(process)
+
+    def _on_end(self, process: RuntimeProcess, init_failure: Outcome | None) -> None:
+        self.processes.remove(process)
+        if process in self._idle:
+            self._idle.remove(process)
+        if init_failure is not None:
+            self._starting -= 1
+            if not self._closed:
+                LOG.warning("%s: a process ended during initialisation; see %s", self._spec.name, self._log)
+            self._fail_one(InitFailedError(init_failure))
+        self._grow()
+
+    def _fail_one(self, error: InitFailedError) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(error)
+                return
+
+
+class Functions:
+    """The Lambda service: invoke any deployed function by name."""
+
+    def __init__(self, specs: Iterable[FunctionSpec], folder: Path, logs: Path) -> None:
+        self.specs = {spec.name: spec for spec in specs}
+        self._folder = folder
+        self._logs = logs
+        self._pools: dict[tuple[str, str | None], Pool] = {}
+        self._reaper: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin reaping idle processes; processes themselves start with the first invocation."""
+        self._reaper = asyncio.create_task(self._reap())
+
+    async def invoke(self, name: str, payload: bytes, tenant_id: str | None = None) -> Outcome:
+        """Run a function to its end.
+
+        An invocation once handed to a process runs to its end even if the caller is cancelled, as in Lambda.
+        Raises UnknownFunctionError and TenantRuleError; everything the function does wrong is in the outcome.
+        """
+        spec = self.specs.get(name)
+        if spec is None:
+            raise UnknownFunctionError(name)
+        if spec.per_tenant != (tenant_id is not None):
+            raise TenantRuleError(name)
+        pool = self._pools.get((name, tenant_id))
+        if pool is None:
+            pool = self._pools[name, tenant_id] = Pool(spec, self._folder, self._logs / f"{name}.log")
+        try:
+            process = await pool.take()
+        except InitFailedError as error:
+            return error.outcome
+        return await asyncio.shield(process.invoke(payload, tenant_id))
+
+    def pids(self, name: str | None = None) -> list[int]:
+        """Process ids of the running processes, of one function or all."""
+        pools = [pool for (owner, _), pool in self._pools.items() if name in {None, owner}]
+        return [process.pid for pool in pools for process in pool.processes if process.pid is not None]
+
+    def cold_starts(self, name: str) -> int:
+        """How many processes have been started for a function so far, all tenants together."""
+        return sum(pool.cold_starts for (owner, _), pool in self._pools.items() if owner == name)
+
+    async def close(self) -> None:
+        """End every process; waiting invocations fail."""
+        if self._reaper is not None:
+            self._reaper.cancel()
+        await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+
+    async def _reap(self) -> None:
+        while True:
+            await asyncio.sleep(REAP_EVERY_S)
+            for pool in self._pools.values():
+                pool.reap(time.monotonic() - IDLE_S_MAX)

@@ -1,0 +1,99 @@
+"""The HTTP front: what API Gateway and CloudFront do between a client and a function.
+
+A front is one port with its routes. It turns requests into events, enforces the service's limits (30 s, 10 MB,
+10,240 bytes of headers, and Lambda's 6 MB payload) and answers from the function's response. A port may also serve a
+folder of static files, as the host application's own web server would.
+"""
+
+import asyncio
+import mimetypes
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+
+from tools.local.functions import Functions
+from tools.local.gateway_events import Arrival, build_event, read_outcome, refusal
+from tools.local.http_server import HttpRequest, HttpResponse, HttpServer, Limits, serve
+from tools.local.lambda_types import PAYLOAD_BYTES_MAX
+
+INTEGRATION_TIMEOUT_S = 30.0
+FRONT_LIMITS = Limits(header_bytes=10_240, body_bytes=10 * 1024 * 1024)
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Requests whose path is `prefix` or below it go to `function`."""
+
+    prefix: str
+    function: str
+    methods: tuple[str, ...] = METHODS
+    decode_path: bool = True  # an HTTP API decodes, a function URL does not
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether this route takes the request."""
+        return method in self.methods and (path == self.prefix or path.startswith(self.prefix.rstrip("/") + "/"))
+
+    @property
+    def key(self) -> str:
+        """The routeKey of the event."""
+        return f"ANY {self.prefix}/{{proxy+}}"
+
+
+class Front:
+    """One port in front of some functions."""
+
+    def __init__(self, functions: Functions, routes: Sequence[Route], files: Path | None = None) -> None:
+        self._functions = functions
+        self._routes = routes
+        self._files = files
+        self._server: HttpServer | None = None
+
+    async def start(self, port: int) -> str:
+        """Listen; the base URL. Raises OSError when the port is taken."""
+        self._server = await serve(self._answer, port, FRONT_LIMITS)
+        return f"http://127.0.0.1:{self._server.port}"
+
+    async def close(self) -> None:
+        """Stop listening."""
+        if self._server is not None:
+            await self._server.close()
+
+    async def _answer(self, request: HttpRequest) -> HttpResponse:
+        request_id = str(uuid.uuid4())
+        path = unquote(request.target.partition("?")[0])
+        route = next((route for route in self._routes if route.matches(request.method, path)), None)
+        if route is None:
+            if self._files is not None and request.method in {"GET", "HEAD"}:
+                return await asyncio.to_thread(static_file, self._files, path)
+            return refusal(404, "Not Found", request_id)
+        port = self._server.port if self._server else 0
+        rest = path.removeprefix(route.prefix).strip("/")
+        parameters = {"proxy": rest} if rest else {}
+        arrival = Arrival(request_id, datetime.now(UTC), route.key, port, parameters, route.decode_path)
+        payload = msgspec.json.encode(build_event(request, arrival))
+        if len(payload) > PAYLOAD_BYTES_MAX:
+            return refusal(413, "Request Entity Too Large", request_id)
+        try:
+            outcome = await asyncio.wait_for(self._functions.invoke(route.function, payload), INTEGRATION_TIMEOUT_S)
+        except TimeoutError:
+            return refusal(503, "Service Unavailable", request_id)
+        return read_outcome(outcome, request_id)
+
+
+def static_file(folder: Path, path: str) -> HttpResponse:
+    """A file below `folder`, `index.html` for a folder; 404 for anything else, links out of the folder included."""
+    root = folder.resolve()
+    target = (root / path.lstrip("/")).resolve()
+    if target.is_dir():
+        target /= "index.html"
+    if not target.is_relative_to(root) or not target.is_file():
+        return HttpResponse(404, (("content-type", "text/plain"),), b"not found\n")
+    kind = mimetypes.guess_type(target.name)[0] or "application/octet-stream"
+    headers = (("content-type", kind), ("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+    return HttpResponse(200, headers, target.read_bytes())

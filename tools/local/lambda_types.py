@@ -1,0 +1,45 @@
+"""The words of the Lambda service the local platform speaks: functions, invocations, outcomes and their limits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+PAYLOAD_BYTES_MAX = 6 * 1024 * 1024  # synchronous invocation, each way
+ASYNC_PAYLOAD_BYTES_MAX = 1024 * 1024
+INIT_TIMEOUT_S = 10.0
+PROCESSES_MAX = 4
+ACCOUNT_ID = "000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionSpec:
+    """A deployed function: what to import, how long it may take, what its environment says.
+
+    `per_tenant` is Lambda's tenant isolation mode: every invocation names a tenant and a process serves only one.
+    """
+
+    name: str
+    handler: str
+    timeout_s: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+    memory_mb: int = 1769
+    per_tenant: bool = False
+    processes_max: int = PROCESSES_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of an invocation: the function's payload, or an error object when `error` is set.
+
+    `error` is the value of Lambda's X-Amz-Function-Error header.
+    """
+
+    payload: bytes
+    error: str | None = None
+
+
+def failure(request_id: str, error_type: str, message: str) -> Outcome:
+    """An outcome in the shape Lambda gives to errors of the environment, not of the handler."""
+    document = {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"}
+    return Outcome(msgspec.json.encode(document), "Unhandled")

@@ -1,0 +1,1 @@
+"""The four functions of the platform; each folder holds its whole feature."""

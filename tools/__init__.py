@@ -1,0 +1,1 @@
+"""Developer tools: the ``alga-ext`` CLI, the local platform and guest builds."""

@@ -1,0 +1,1 @@
+"""Static UI of extensions, by bundle hash. Handler: ``handler`` (function URL behind CloudFront); reads ``ui/`` only."""

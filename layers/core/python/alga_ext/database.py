@@ -19,9 +19,7 @@ from alga_ext.ids import TENANT_ID
 
 Row = dict[str, Any]
 
-_SOCKET_TIMEOUT_S: Final = 5
-"""Longest wait for a connection or an answer; above the statement timeout, so that the server speaks first."""
-_STATEMENT_TIMEOUT_MS: Final = 4_000
+_STATEMENT_TIMEOUT_MS: Final = 3_000
 
 _SET_TENANT = "select set_config('app.tenant_id', :tenant_id, true)"
 
@@ -68,6 +66,15 @@ class Tx:
         self._connection.run(sql, **params)
         return max(int(self._connection.row_count), 0)
 
+    def script(self, sql: str) -> None:
+        """Run several statements without parameters (a migration) in this transaction."""
+        self._connection.execute_simple(sql)
+
+    def set_role_password(self, role: str, password: str) -> None:
+        """Give a login role its password; it travels as a quoted literal, since DDL takes no parameters."""
+        name = pg8000.native.identifier(role)
+        self._connection.execute_simple(f"alter role {name} password {pg8000.native.literal(password)}")
+
 
 class Database:
     """One database, reached as one login role; holds at most one connection, for one thread.
@@ -75,10 +82,11 @@ class Database:
     Args:
         url: ``postgresql://role:password@host:port/name``; ``?host=/directory`` for a Unix socket,
             ``?sslmode=verify-full`` for TLS checked against the system's certificates.
+        statement_timeout_ms: longest a statement may run; the socket waits a little longer than that.
     """
 
-    def __init__(self, url: str) -> None:
-        self._arguments = connection_arguments(url)
+    def __init__(self, url: str, statement_timeout_ms: int = _STATEMENT_TIMEOUT_MS) -> None:
+        self._arguments = connection_arguments(url, statement_timeout_ms)
         self._connection: pg8000.native.Connection | None = None
 
     @contextmanager
@@ -153,7 +161,7 @@ class Database:
             self.close()
 
 
-def connection_arguments(url: str) -> dict[str, Any]:
+def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
     """Return pg8000's connection arguments for a ``postgresql://`` URL.
 
     Raises:
@@ -168,8 +176,8 @@ def connection_arguments(url: str) -> dict[str, Any]:
         "user": unquote(parts.username),
         "password": unquote(parts.password) if parts.password else None,
         "database": unquote(parts.path.lstrip("/")) or None,
-        "timeout": _SOCKET_TIMEOUT_S,
-        "startup_params": {"statement_timeout": str(_STATEMENT_TIMEOUT_MS)},
+        "timeout": statement_timeout_ms / 1000 + 1,  # above the statement timeout, so that the server speaks first
+        "startup_params": {"statement_timeout": str(statement_timeout_ms)},
         "application_name": "alga-ext",
     }
     socket_folder = query.get("host", "")

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import new_id
@@ -22,7 +22,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 class Request(NamedTuple):
     """One HTTP request.
 
-    ``path`` is decoded for routing only where a route says so: it is the raw, still percent-encoded path.
+    ``path`` is the event's ``rawPath``: percent-decoded already when it comes from an HTTP API, still encoded when
+    it comes from a function URL.
     ``headers`` have lower-case names; repeated ones are joined with ``, `` as API Gateway does.
     """
 
@@ -82,11 +83,6 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
         request_id=asked if _REQUEST_ID.match(asked) else str(context.get("requestId") or new_id()),
         source_ip=str(http.get("sourceIp") or ""),
     )
-
-
-def segments(path: str) -> list[str]:
-    """Return the decoded segments of a raw path; an encoded slash stays inside its segment."""
-    return [unquote(segment) for segment in path.strip("/").split("/")] if path.strip("/") else []
 
 
 def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict[str, Any]:

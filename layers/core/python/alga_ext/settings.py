@@ -17,7 +17,7 @@ class SettingsError(ValueError):
 class Settings(BaseModel):
     """Base for settings: field ``foo_ms`` is read from the variable ``FOO_MS``; unknown variables are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", str_min_length=1, hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:

@@ -92,9 +92,11 @@ create table app.extension_upload (
   size_bytes bigint not null check (size_bytes between 1 and 209715200),
   created_at timestamptz not null default now(),
   created_by text not null,
-  expires_at timestamptz not null
+  expires_at timestamptz not null,
+  -- Set by the finalize that consumed it, so that a retried finalize finds its own version again.
+  version_id uuid references app.extension_version on delete cascade
 );
-comment on table app.extension_upload is 'A staged upload that finalize has not consumed; expires.';
+comment on table app.extension_upload is 'A staged upload; finalize turns it into a version, otherwise it expires.';
 
 -- The platform's own tables have no tenant. The registry writes them; the others read what they need.
 do $$
@@ -123,4 +125,5 @@ grant update (ui_index_sha256) on app.extension_bundle to fn_registry;
 grant update (state, state_reasons, state_changed_at, imported_interfaces, undeclared_capabilities)
   on app.extension_version to fn_registry;
 -- No delete of publishers, keys, extensions, versions or bundles: the record is kept.
+grant update (version_id) on app.extension_upload to fn_registry;
 grant delete on app.extension_upload to fn_registry;

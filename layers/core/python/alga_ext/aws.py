@@ -7,7 +7,7 @@ an unreachable service becomes a 503 in time and not a hanging request.
 import hashlib
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -83,18 +83,38 @@ class S3ObjectStore:
 
     def put_new(self, key: str, data: bytes, content_type: str) -> bool:
         """See ``ObjectStore.put_new``."""
+        return self._put(key, data, content_type) or self._same(key, hashlib.sha256(data).digest())
+
+    def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
+        """See ``ObjectStore.put_new_file``."""
+        with path.open("rb") as file:
+            if self._put(key, file, content_type):
+                return True
+        with path.open("rb") as file:
+            return self._same(key, hashlib.file_digest(file, "sha256").digest())
+
+    def _put(self, key: str, body: bytes | IO[bytes], content_type: str) -> bool:
         try:
             self._s3.put_object(
-                Bucket=self._bucket, Key=self._prefix + key, Body=data, ContentType=content_type, IfNoneMatch="*"
+                Bucket=self._bucket, Key=self._prefix + key, Body=body, ContentType=content_type, IfNoneMatch="*"
             )
         except ClientError as error:
-            if _code(error) not in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
-                raise _unavailable(error, key) from error
+            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+                return False
+            raise _unavailable(error, key) from error
         except BotoCoreError as error:
             raise _unavailable(error, key) from error
-        else:
-            return True
-        if hashlib.sha256(self.get(key)).digest() != hashlib.sha256(data).digest():
+        return True
+
+    def _same(self, key: str, sha256: bytes) -> bool:
+        """Return False (nothing written) when the stored bytes have this hash; raise when they have not."""
+        digest = hashlib.sha256()
+        try:
+            for chunk in self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].iter_chunks(1 << 20):
+                digest.update(chunk)
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error, key) from error
+        if digest.digest() != sha256:
             raise objects.conflict(key)
         return False
 

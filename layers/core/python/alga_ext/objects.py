@@ -36,6 +36,10 @@ class ObjectStore(Protocol):
         """
         ...
 
+    def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
+        """Like ``put_new``, streaming from a file."""
+        ...
+
     def download(self, key: str, path: Path) -> int:
         """Stream the object into a new file at ``path``; return its size, or raise ``object_not_found``."""
         ...
@@ -73,6 +77,10 @@ class MemoryObjectStore:
         if stored != data:
             raise conflict(key)
         return stored is data
+
+    def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
+        """See ``ObjectStore.put_new_file``."""
+        return self.put_new(key, path.read_bytes(), content_type)
 
     def download(self, key: str, path: Path) -> int:
         """See ``ObjectStore.download``."""

@@ -1,0 +1,81 @@
+"""Whether a call may be dispatched: the gateway's checks in their order, each refusal ending the request."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from alga_ext.errors import PlatformError
+from alga_ext.http import Request
+from alga_ext.tokens import Principal
+from functions.gateway.headers import HEADERS_LIMIT_BYTES
+from functions.gateway.resolution import Install
+from functions.gateway.routing import METHODS, READ_METHODS, Target, find_endpoint, parse_path
+
+BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+
+class RoleMap:
+    """Which roles of a token mean ``extension:read`` and ``extension:write``."""
+
+    def __init__(self, read: frozenset[str], write: frozenset[str]) -> None:
+        self._read = read
+        self._write = write
+
+    def allows(self, principal: Principal, method: str) -> bool:
+        """Tell whether the caller's roles allow ``method``."""
+        return bool(principal.roles & (self._read if method in READ_METHODS else self._write))
+
+
+def check_request(request: Request) -> Target:
+    """Check what needs no knowledge of the caller, and return what the path names.
+
+    Raises:
+        PlatformError: ``not_found``, ``method_not_allowed``, ``payload_too_large``.
+    """
+    target = parse_path(request.path)
+    if target is None:
+        raise PlatformError("not_found", "Extensions are called at /api/ext/{extension}/{path}.")
+    if request.method not in METHODS:
+        raise PlatformError("method_not_allowed", f"Extensions answer {', '.join(sorted(METHODS))}.")
+    if len(request.body) > BODY_LIMIT_BYTES:
+        raise PlatformError(
+            "payload_too_large", f"The body is {len(request.body)} bytes; at most {BODY_LIMIT_BYTES} are allowed."
+        )
+    size = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
+    if size > HEADERS_LIMIT_BYTES:
+        raise PlatformError(
+            "payload_too_large", f"The headers are {size} bytes; at most {HEADERS_LIMIT_BYTES} are allowed."
+        )
+    return target
+
+
+def check_tenant(principal: Principal, request: Request) -> str:
+    """Return the tenant, which is the token's and nothing else's.
+
+    A request that also names a tenant (``x-alga-tenant`` or ``x-tenant-id``) must name the same one.
+
+    Raises:
+        PlatformError: ``forbidden`` for a token without tenant; ``tenant_mismatch``.
+    """
+    if principal.tenant_id is None:
+        raise PlatformError("forbidden", "The token names no tenant, and extensions are installed for one.")
+    for name in ("x-alga-tenant", "x-tenant-id"):
+        if request.headers.get(name, principal.tenant_id) != principal.tenant_id:
+            raise PlatformError("tenant_mismatch", f"The header {name} names another tenant than the token.")
+    return principal.tenant_id
+
+
+def check_endpoint(install: Install | None, target: Target, method: str) -> Mapping[str, Any]:
+    """Return the declared endpoint that answers, or raise ``not_installed`` or ``endpoint_not_found``."""
+    if install is None:
+        raise PlatformError("not_installed", f"{target.extension!r} is not installed and enabled for this tenant.")
+    endpoint = find_endpoint(install.endpoints, method, target.path)
+    if endpoint is None:
+        raise PlatformError("endpoint_not_found", f"The extension declares no endpoint for {method} {target.path}.")
+    return endpoint
+
+
+def check_role(roles: RoleMap, principal: Principal, method: str) -> None:
+    """Raise ``forbidden`` unless the caller's roles allow the method."""
+    if not roles.allows(principal, method):
+        needed = "extension:read" if method in READ_METHODS else "extension:write"
+        raise PlatformError("forbidden", f"{method} on an extension needs {needed}.")

@@ -1,0 +1,98 @@
+"""Reaching the runner: by Lambda Invoke for one tenant, or over plain HTTP for any other runner of the contract."""
+
+import base64
+import json
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import urllib3
+
+from alga_ext.aws import LambdaFunction
+from alga_ext.errors import PlatformError
+from alga_ext.execute import EXECUTE_PATH
+
+
+class Runner(Protocol):
+    """Runs one encoded execute envelope and returns the runner's encoded answer."""
+
+    def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:
+        """Return the answer's bytes.
+
+        Raises:
+            PlatformError: ``runner_unavailable``; ``gateway_timeout``; ``bad_gateway`` when the runner refused.
+        """
+        ...
+
+
+class LambdaRunner:
+    """The runner as a tenant-isolated Lambda function."""
+
+    def __init__(self, name: str, longest_s: float) -> None:
+        self._function = LambdaFunction(name, longest_s)
+
+    def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the function's own timeout ends the call
+        """See ``Runner.run``."""
+        event = {
+            "version": "2.0",
+            "rawPath": EXECUTE_PATH,
+            "rawQueryString": "",
+            "headers": {
+                "authorization": f"Bearer {token}",
+                "content-type": "application/json",
+                "x-request-id": request_id,
+            },
+            "requestContext": {"http": {"method": "POST", "path": EXECUTE_PATH}, "requestId": request_id},
+            "body": body.decode(),
+            "isBase64Encoded": False,
+        }
+        answer = json.loads(self._function.invoke(json.dumps(event).encode(), tenant_id))
+        text = answer.get("body") or ""
+        data = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
+        return _checked(int(answer.get("statusCode", 500)), data)
+
+
+class HttpRunner:
+    """A runner behind plain HTTP."""
+
+    def __init__(self, base_url: str) -> None:
+        self._url = base_url.rstrip("/") + EXECUTE_PATH
+        self._pool = urllib3.PoolManager(retries=False)
+
+    def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the token names the tenant
+        """See ``Runner.run``."""
+        headers = {"authorization": f"Bearer {token}", "content-type": "application/json", "x-request-id": request_id}
+        try:
+            answer = self._pool.request(
+                "POST", self._url, body=body, headers=headers, timeout=urllib3.Timeout(connect=1.0, read=timeout_s)
+            )
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise PlatformError("gateway_timeout", "The extension did not answer in time.", cause=error) from error
+        except urllib3.exceptions.HTTPError as error:
+            raise PlatformError(
+                "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error
+            ) from error
+        return _checked(answer.status, answer.data)
+
+
+def make_runner(base_url: str, longest_s: float) -> Runner:
+    """Return the runner that ``RUNNER_BASE_URL`` names.
+
+    Raises:
+        ValueError: the scheme is none of ``lambda``, ``http``, ``https``.
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme == "lambda" and parts.netloc:
+        return LambdaRunner(parts.netloc, longest_s)
+    if parts.scheme in ("http", "https"):
+        return HttpRunner(base_url)
+    message = "RUNNER_BASE_URL must be lambda://function-name or an http(s) URL"
+    raise ValueError(message)
+
+
+def _checked(status: int, data: bytes) -> bytes:
+    """Return the body of a 200; what a runner refuses outright is a fault between us, not the caller's."""
+    if status == 200:
+        return data
+    code = "runner_unavailable" if status == 503 else "bad_gateway"
+    detail = "Extensions cannot be run just now; try again." if status == 503 else "The runner refused the call."
+    raise PlatformError(code, detail, runner_status=status, runner_body=data[:500])

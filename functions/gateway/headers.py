@@ -1,0 +1,71 @@
+"""Which headers pass the gateway, in each direction: pure rules. Whatever is not listed does not pass."""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+TO_GUEST: Final = frozenset(
+    {"accept", "accept-language", "content-type", "user-agent", "x-request-id", "traceparent", "idempotency-key"}
+)
+TO_CALLER: Final = frozenset(
+    {"content-type", "content-language", "cache-control", "etag", "last-modified", "location", "retry-after"}
+)
+EXTENSION_PREFIX: Final = "x-ext-"
+HEADERS_LIMIT_BYTES: Final = 8 * 1024
+
+_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")
+_LINE_BREAK: Final = re.compile(r"[\r\n\0]")
+
+
+def to_guest(
+    headers: Mapping[str, str], *, tenant_id: str, extension_id: str, request_id: str, traceparent: str
+) -> dict[str, str]:
+    """Return the guest's request headers: the listed ones of the caller and those the gateway makes."""
+    passed = {name: value for name, value in headers.items() if name in TO_GUEST}
+    return passed | {
+        "x-request-id": request_id,
+        "traceparent": traceparent,
+        "x-alga-tenant": tenant_id,
+        "x-alga-extension": extension_id,
+    }
+
+
+def to_caller(headers: Mapping[str, str | list[str]], public_prefix: str) -> dict[str, str]:
+    """Return the caller's response headers out of the guest's.
+
+    Args:
+        headers: the guest's; repeated ones as a list, of which all are joined with ``, ``.
+        public_prefix: ``/api/ext/{extension}``; a ``location`` passes only when it stays below it, given either as
+            a path within the extension (``/notes/1``) or as the full public path.
+    """
+    passed: dict[str, str] = {}
+    for raw_name, raw in headers.items():
+        name = raw_name.lower()
+        value = ", ".join(raw) if isinstance(raw, list) else raw
+        if _LINE_BREAK.search(value) or not (name in TO_CALLER or name.startswith(EXTENSION_PREFIX)):
+            continue
+        if name == "location":
+            location = own_location(value, public_prefix)
+            if location is not None:
+                passed[name] = location
+            continue
+        passed[name] = value
+    passed.setdefault("cache-control", "no-store")
+    return passed
+
+
+def own_location(value: str, public_prefix: str) -> str | None:
+    """Return where a redirect within the same extension leads, or None when it leads elsewhere."""
+    path = value.partition("?")[0].partition("#")[0]
+    escapes = "//" in path or "\\" in value or any(segment in (".", "..") for segment in path.split("/"))
+    if not value.startswith("/") or escapes or "%2e" in path.lower() or "%2f" in path.lower() or "%5c" in path.lower():
+        return None
+    if value == public_prefix or value.startswith((f"{public_prefix}/", f"{public_prefix}?")):
+        return value
+    return public_prefix + value
+
+
+def trace_id(headers: Mapping[str, str]) -> str | None:
+    """Return the trace id of a well-formed ``traceparent`` (W3C Trace Context), or None."""
+    match = _TRACEPARENT.match(headers.get("traceparent", ""))
+    return match[1] if match is not None and match[1] != "0" * 32 and match[2] != "0" * 16 else None

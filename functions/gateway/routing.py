@@ -1,0 +1,51 @@
+"""Which declared endpoint answers a request: pure rules over methods and paths."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
+
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+READ_METHODS: Final = frozenset({"GET", "HEAD"})
+
+
+class Target(NamedTuple):
+    """What a request path names: the extension as the caller wrote it, and the path within it."""
+
+    extension: str
+    path: str
+
+
+def parse_path(path: str) -> Target | None:
+    """Take ``/api/ext/{extension}/{path…}`` apart; None when it is no such path, or a segment is ``.`` or ``..``."""
+    prefix = "/api/ext/"
+    if not path.startswith(prefix):
+        return None
+    extension, _, rest = path.removeprefix(prefix).partition("/")
+    if not extension or any(segment in (".", "..") for segment in rest.split("/")):
+        return None
+    return Target(extension, "/" + rest)
+
+
+def find_endpoint(endpoints: Iterable[Mapping[str, Any]], method: str, path: str) -> Mapping[str, Any] | None:
+    """Return the declared endpoint for a request, or None.
+
+    Segments are literal or ``:param`` and their number must be equal; HEAD is answered by GET. Of several matches the
+    one with the earliest literal segment wins, so ``/notes/new`` comes before ``/notes/:id``.
+    """
+    wanted = "GET" if method == "HEAD" else method
+    segments = path.strip("/").split("/") if path != "/" else []
+    if path != "/" and path.endswith("/"):
+        segments.append("")  # a slash at the end is a segment of its own: it matches nothing that lacks it
+    matches = [endpoint for endpoint in endpoints if endpoint["method"] == wanted and _fits(endpoint["path"], segments)]
+    return min(matches, key=lambda endpoint: _pattern_rank(endpoint["path"]), default=None)
+
+
+def _fits(pattern: str, segments: list[str]) -> bool:
+    parts = pattern.strip("/").split("/") if pattern != "/" else []
+    return len(parts) == len(segments) and all(
+        (part.startswith(":") and segment != "") or part == segment
+        for part, segment in zip(parts, segments, strict=True)
+    )
+
+
+def _pattern_rank(pattern: str) -> list[bool]:
+    return [part.startswith(":") for part in pattern.strip("/").split("/")]

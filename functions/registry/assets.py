@@ -1,0 +1,127 @@
+"""Assets handler: finishes a publication. Trigger: queue ``prepared``.
+
+Writes the UI files and their index, then the signed release record, and moves the version to ``ready`` or
+``rejected``. Every step is idempotent, so a message delivered twice, or a crash between two steps, does no harm.
+"""
+
+import hashlib
+import io
+from datetime import datetime
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from alga_ext import capabilities
+from alga_ext.attestation import ReleaseRecord, statement
+from alga_ext.bundle import read_entries
+from alga_ext.database import Database, Row
+from alga_ext.errors import PlatformError
+from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.manifest import Manifest
+from alga_ext.messages import PreparedMessage, Reason, decode_message
+from alga_ext.objects import ObjectStore
+from alga_ext.signing import Signer, sign_envelope
+from alga_ext.telemetry import log_failure, logger
+from functions.registry import compose, ui_index, versions
+from functions.registry.bundle_contents import ui_paths
+
+_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Lambda entry point; answers ``batchItemFailures``."""
+    return process_partial_response(event=event, record_handler=_on_record, processor=_processor, context=context)
+
+
+def _on_record(record: SQSRecord) -> None:
+    try:
+        message = decode_message(record.body)
+        if not isinstance(message, PreparedMessage):
+            raise PlatformError("invalid_request", "The queue 'prepared' carries prepared messages only.")
+        finish(message, compose.database(), compose.objects(), compose.release_signer(), compose.now())
+    except Exception as error:
+        log_failure("registry.assets", error, record.message_id)
+        raise
+
+
+def finish(message: PreparedMessage, database: Database, objects: ObjectStore, signer: Signer, now: datetime) -> str:
+    """Finish one version and return the state it has afterwards.
+
+    1. Reasons against the component, and declared capabilities it does not import, reject the version.
+    2. UI files with their variants, then the index, are written.
+    3. The release record is signed and written; from here on the runner and the UI host believe the bundle.
+    4. One transaction records index and artifact and makes the version ready.
+    """
+    with database.system() as tx:
+        version = versions.load_version(tx, message.version_id)
+    if version["state"] != "pending":
+        return str(version["state"])
+    manifest = Manifest.model_validate(version["manifest"])
+    reasons, undeclared = _judge(message, manifest)  # (1)
+    index_sha256: str | None = None
+    if not reasons:
+        index_sha256 = write_ui(version, manifest, objects)  # (2)
+        _write_release(version, index_sha256, objects, signer)  # (3)
+    with database.system() as tx:  # (4)
+        if index_sha256 is not None:
+            versions.record_ui_index(tx, version["content_hash"], index_sha256)
+        if message.artifact is not None and message.component_sha256 is not None:
+            versions.record_artifact(tx, message.component_sha256, message.artifact)
+        versions.settle(tx, message.version_id, reasons=reasons, imports=message.imports, undeclared=undeclared)
+        state = str(versions.load_version(tx, message.version_id)["state"])
+    details = {"version_id": message.version_id, "state": state, "at": now.isoformat()}
+    logger("registry.assets").info("version settled", extra=details)
+    return state
+
+
+def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | None:
+    """Write the UI files of a bundle and their index; return the index's sha256, or None without a UI."""
+    if manifest.ui is None:
+        return None
+    folder = sha256_hex(ContentHash(version["content_hash"]))
+    archive = io.BytesIO(objects.get(f"bundles/{folder}/bundle.tar.zst"))
+    files = []
+    for entry in read_entries(archive, keep=lambda path: bool(ui_paths((path,), manifest))):
+        file = ui_index.make_file(entry.path, entry.data)
+        for variant in file.variants:
+            objects.put_new(f"ui/{folder}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")
+        files.append(file)
+    document = ui_index.index_document(manifest.ui.entry, files)
+    objects.put_new(f"ui/{folder}/index.json", document, "application/json")
+    return hashlib.sha256(document).hexdigest()
+
+
+def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectStore, signer: Signer) -> None:
+    folder = sha256_hex(ContentHash(version["content_hash"]))
+    record = ReleaseRecord(
+        publisher=version["publisher"],
+        name=version["name"],
+        version=version["version"],
+        key_id=version["signing_key_id"],
+        component_sha256=version["component_sha256"],
+        ui_index_sha256=ui_index_sha256,
+    )
+    envelope = sign_envelope(signer, statement(record, "bundle.tar.zst", folder))
+    objects.put_new(f"releases/{folder}.dsse.json", envelope, "application/json")
+
+
+def _judge(message: PreparedMessage, manifest: Manifest) -> tuple[list[Reason], list[str]]:
+    """Return the reasons to reject, and the capabilities that are imported but not declared."""
+    reasons = list(message.reasons)
+    if not message.ok and not reasons:
+        reasons.append(Reason(code="component_invalid", detail="The component could not be prepared."))
+    if manifest.runtime is None:
+        return reasons, []
+    declared = {capability.name for capability in manifest.capabilities}
+    imported = capabilities.imported(name.partition("@")[0] for name in message.imports)
+    missing = sorted(declared - imported - capabilities.ALWAYS_GRANTED)
+    if message.ok and missing:
+        reasons.append(
+            Reason(
+                code="capability_not_imported",
+                detail=f"The manifest declares {', '.join(missing)}, but the component does not import the interface; "
+                "remove the capability or use it.",
+            )
+        )
+    return reasons, sorted(imported - declared - capabilities.ALWAYS_GRANTED)

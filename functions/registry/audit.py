@@ -1,0 +1,45 @@
+"""The tenant's audit trail: who changed what, before and after. Append-only by the database's own rights."""
+
+import json
+from typing import Any, Final
+
+from alga_ext.database import Row, Tx
+
+_INSERT: Final = """
+insert into app.audit_event (tenant_id, actor, action, subject, before, after, request_id)
+values (:tenant_id, :actor, :action, :subject, cast(:before as jsonb), cast(:after as jsonb), :request_id)
+"""
+_LIST: Final = """
+select audit_id, at, actor, action, subject, before, after, request_id
+from app.audit_event where tenant_id = :tenant_id and audit_id < :before_id
+order by audit_id desc limit :page_size
+"""
+
+
+class Actor:
+    """Who acts, in which request; carried by every change."""
+
+    def __init__(self, subject: str, request_id: str) -> None:
+        self.subject = subject
+        self.request_id = request_id
+
+
+def record(
+    tx: Tx, tenant_id: str, actor: Actor, action: str, subject: str, before: Any = None, after: Any = None
+) -> None:
+    """Write one audit row in the transaction of the change itself, so that there is never one without the other."""
+    tx.execute(
+        _INSERT,
+        tenant_id=tenant_id,
+        actor=actor.subject,
+        action=action,
+        subject=subject,
+        before=None if before is None else json.dumps(before, sort_keys=True, default=str),
+        after=None if after is None else json.dumps(after, sort_keys=True, default=str),
+        request_id=actor.request_id,
+    )
+
+
+def list_events(tx: Tx, tenant_id: str, before_id: int, page_size: int) -> list[Row]:
+    """Return audit rows, newest first, those before ``before_id``."""
+    return tx.rows(_LIST, tenant_id=tenant_id, before_id=before_id, page_size=page_size)

@@ -1,0 +1,108 @@
+"""What a bundle holds, read once from hostile bytes: its manifest, its component and its paths."""
+
+from fnmatch import fnmatchcase
+from typing import IO, NamedTuple
+
+from alga_ext.bundle import read_entries
+from alga_ext.errors import PlatformError
+from alga_ext.manifest import MANIFEST_NAME, Manifest, parse_manifest
+
+UI_PREFIX = "ui/"
+UI_FILE_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+class BundleContents(NamedTuple):
+    """A bundle's manifest as parsed and as written, its component's bytes, and every path, sorted."""
+
+    manifest: Manifest
+    manifest_bytes: bytes
+    component: bytes | None
+    paths: tuple[str, ...]
+
+
+def read_contents(archive: IO[bytes]) -> BundleContents:
+    """Read a bundle and check that what its manifest names is there.
+
+    Raises:
+        PlatformError: what ``alga_ext.bundle`` and ``alga_ext.manifest`` raise; ``bundle_incomplete`` when the
+            manifest, the component, the UI entry, the SBOM or a precompiled file is missing, or an asset pattern
+            matches nothing.
+    """
+    manifest_bytes = _manifest_bytes(archive)
+    manifest = parse_manifest(manifest_bytes)
+    archive.seek(0)
+    component: bytes | None = None
+    paths: list[str] = []
+
+    def keep(path: str) -> bool:
+        paths.append(path)
+        return path == manifest.component_path or path.startswith(UI_PREFIX)
+
+    for entry in read_entries(archive, keep=keep):
+        if entry.path == manifest.component_path:
+            component = entry.data
+        elif len(entry.data) > UI_FILE_LIMIT_BYTES:
+            raise PlatformError(
+                "bundle_too_large",
+                f"{entry.path!r} is {len(entry.data)} bytes; a UI file is at most {UI_FILE_LIMIT_BYTES}.",
+            )
+    contents = BundleContents(manifest, manifest_bytes, component, tuple(sorted(paths)))
+    _check_complete(contents)
+    return contents
+
+
+def ui_paths(contents_paths: tuple[str, ...], manifest: Manifest) -> list[str]:
+    """Return the paths below ``ui/`` that the manifest's asset patterns publish, sorted."""
+    if manifest.ui is None:
+        return []
+    published = [path for path in contents_paths if path.startswith(UI_PREFIX)]
+    return [path for path in published if any(matches(path, pattern) for pattern in manifest.assets)]
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Tell whether a glob matches: ``*`` stays within a segment, ``**`` spans any number of them."""
+    return _match(path.split("/"), pattern.split("/"))
+
+
+def _match(path: list[str], pattern: list[str]) -> bool:
+    # Row by row over the pattern: a recursive match would be exponential in the number of '**'.
+    reachable = {0}
+    for part in pattern:
+        if part == "**":
+            reachable = set(range(min(reachable), len(path) + 1)) if reachable else set()
+        else:
+            reachable = {at + 1 for at in reachable if at < len(path) and fnmatchcase(path[at], part)}
+    return len(path) in reachable
+
+
+def _manifest_bytes(archive: IO[bytes]) -> bytes:
+    found = [entry.data for entry in read_entries(archive, keep=lambda path: path == MANIFEST_NAME)]
+    if not found:
+        raise PlatformError("bundle_incomplete", f"The bundle has no {MANIFEST_NAME} at its top.")
+    return found[0]
+
+
+def _check_complete(contents: BundleContents) -> None:
+    manifest, paths = contents.manifest, set(contents.paths)
+    if manifest.runtime is not None and contents.component is None:
+        raise _missing("component", manifest.entry)
+    if manifest.ui is not None:
+        if manifest.ui.entry not in paths:
+            raise _missing("ui.entry", manifest.ui.entry)
+        if manifest.ui.entry not in ui_paths(contents.paths, manifest):
+            raise PlatformError(
+                "bundle_incomplete",
+                f"ui.entry {manifest.ui.entry!r} must lie below {UI_PREFIX!r} and match a pattern of 'assets'.",
+            )
+        for pattern in manifest.assets:
+            if not any(matches(path, pattern) for path in paths):
+                raise PlatformError("bundle_incomplete", f"assets: pattern {pattern!r} matches no file of the bundle.")
+    if manifest.sbom is not None and manifest.sbom not in paths:
+        raise _missing("sbom", manifest.sbom)
+    for target, path in manifest.precompiled.items():
+        if path not in paths:
+            raise _missing(f"precompiled for {target}", path)
+
+
+def _missing(what: str, path: str) -> PlatformError:
+    return PlatformError("bundle_incomplete", f"The manifest names {what} {path!r}, which is not in the bundle.")

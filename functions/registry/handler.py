@@ -1,0 +1,71 @@
+"""The registry's HTTP API (``/api/registry/v1``): wiring only. Trigger: API Gateway HTTP API.
+
+A route is parse → authorise → one call into the feature → render. Every failure leaves as a problem document.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
+from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
+
+from alga_ext.errors import PlatformError
+from alga_ext.http import problem, request_from_event
+from alga_ext.telemetry import log_failure
+from functions.registry.routes import catalog, installs, publishing
+
+SERVICE = "registry"
+PREFIX = "/api/registry/v1"
+
+app = APIGatewayHttpResolver(enable_validation=True)
+for routes in (publishing.router, catalog.router, installs.router):
+    app.include_router(routes, prefix=PREFIX)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Lambda entry point."""
+    request_id = request_from_event({**event, "body": None}).request_id
+    app.append_context(request_id=request_id)
+    answer: dict[str, Any] = app.resolve(event, context)
+    answer["headers"] = {"x-request-id": request_id, "cache-control": "no-store", **(answer.get("headers") or {})}
+    return answer
+
+
+def _render(error: PlatformError) -> Response[str]:
+    answer = problem(error, str(app.context.get("request_id", "")))
+    headers = answer["headers"]
+    return Response(
+        status_code=answer["statusCode"], content_type=headers.pop("content-type"), headers=headers, body=answer["body"]
+    )
+
+
+@app.exception_handler(PlatformError)
+def _on_refusal(error: PlatformError) -> Response[str]:
+    log_failure(SERVICE, error, str(app.context.get("request_id", "")))
+    return _render(error)
+
+
+@app.exception_handler(RequestValidationError)
+def _on_invalid(error: RequestValidationError) -> Response[str]:
+    faults = []
+    for fault in error.errors()[:5]:
+        where = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
+        faults.append(f"{where}: {str(fault['msg']).removeprefix('Value error, ')}")
+    return _render(PlatformError("invalid_request", f"The request is not valid: {'; '.join(faults)}."))
+
+
+@app.not_found
+def _on_no_route(_: NotFoundError) -> Response[str]:
+    return _render(PlatformError("not_found", "There is no such path here; see docs/reference/http-api.md."))
+
+
+@app.exception_handler(ServiceError)
+def _on_service_error(error: ServiceError) -> Response[str]:
+    code = "method_not_allowed" if error.status_code == 405 else "invalid_request"
+    return _render(PlatformError(code, str(error.msg)))
+
+
+@app.exception_handler(Exception)
+def _on_fault(error: Exception) -> Response[str]:
+    log_failure(SERVICE, error, str(app.context.get("request_id", "")))
+    return _render(PlatformError("internal", "Something went wrong on our side; quote the request id when you ask."))

@@ -1,0 +1,154 @@
+"""Installs: what a tenant has, with which code, permissions and configuration."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+import jsonschema
+
+from alga_ext.database import Row, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.execute import CONFIG_LIMIT_BYTES
+from alga_ext.ids import is_uuid
+from alga_ext.manifest import Manifest
+from functions.registry import audit, grants
+from functions.registry.audit import Actor
+
+_COLUMNS: Final = """
+  i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state, i.state,
+  i.content_hash, i.publisher_key_id, i.granted_capabilities, i.granted_egress, i.granted_secrets, i.granted_limits,
+  i.grant_hash, i.config, i.revision, i.installed_at, i.installed_by, i.changed_at
+from app.tenant_extension_install i
+join app.extension_registry e on e.extension_id = i.extension_id
+join app.extension_version v on v.version_id = i.version_id
+"""
+_SELECT: Final = (
+    f"select {_COLUMNS} where i.tenant_id = :tenant_id and i.install_id = :install_id and i.state <> 'uninstalled'"
+)
+_LOCK: Final = f"{_SELECT} for update of i"
+_LIST: Final = f"""
+select {_COLUMNS} where i.tenant_id = :tenant_id and i.state <> 'uninstalled' and i.install_id > cast(:after as uuid)
+order by i.install_id limit :page_size
+"""
+_INSERT: Final = """
+insert into app.tenant_extension_install
+  (tenant_id, extension_id, version_id, content_hash, publisher, publisher_key_id, granted_capabilities, granted_egress,
+   granted_secrets, granted_limits, grant_hash, config, installed_by)
+values
+  (:tenant_id, :extension_id, :version_id, :content_hash, :publisher, :key_id, :capabilities, :egress,
+   cast(:secrets as jsonb), cast(:limits as jsonb), :grant_hash, cast(:config as jsonb), :actor)
+on conflict (tenant_id, extension_id) where state <> 'uninstalled' do nothing
+returning install_id
+"""
+_SET_STATE: Final = """
+update app.tenant_extension_install
+set state = :state, revision = revision + 1, changed_at = now(),
+    uninstalled_at = case when :state = 'uninstalled' then now() end
+where tenant_id = :tenant_id and install_id = :install_id
+"""
+_INSERT_SUBSCRIPTION: Final = """
+insert into app.extension_event_subscription (tenant_id, install_id, topic, handler)
+values (:tenant_id, :install_id, :topic, :handler) on conflict do nothing
+"""
+_DELETE_SUBSCRIPTIONS: Final = """
+delete from app.extension_event_subscription where tenant_id = :tenant_id and install_id = :install_id
+"""
+
+
+def load_install(tx: Tx, tenant_id: str, install_id: str, *, lock: bool = False) -> Row:
+    """Return an install of the tenant; ``install_not_found`` when it has none such, or it is uninstalled."""
+    row = (
+        tx.row(_LOCK if lock else _SELECT, tenant_id=tenant_id, install_id=install_id) if is_uuid(install_id) else None
+    )
+    if row is None:
+        raise PlatformError("install_not_found", f"There is no install {install_id} in this tenant.")
+    return row
+
+
+def list_installs(tx: Tx, tenant_id: str, after: str, page_size: int) -> list[Row]:
+    """Return the tenant's installs by id, those after ``after``."""
+    return tx.rows(_LIST, tenant_id=tenant_id, after=after, page_size=page_size)
+
+
+def install(
+    tx: Tx, tenant_id: str, version: Row, named_grants: Mapping[str, Any], config: dict[str, Any], actor: Actor
+) -> str:
+    """Install a ready version with exactly the grants that are named; return the install's id.
+
+    Raises:
+        PlatformError: ``grants_invalid``, ``config_invalid``, ``already_installed``.
+    """
+    manifest = Manifest.model_validate(version["manifest"])
+    granted = grants.decide(manifest, named_grants)
+    check_config(manifest, config)
+    row = tx.row(
+        _INSERT,
+        tenant_id=tenant_id,
+        extension_id=version["extension_id"],
+        version_id=version["version_id"],
+        content_hash=version["content_hash"],
+        publisher=version["publisher"],
+        key_id=version["signing_key_id"],
+        capabilities=list(granted.capabilities),
+        egress=list(granted.egress),
+        secrets=json.dumps(granted.secrets_document()),
+        limits=json.dumps(dict(granted.limits)),
+        grant_hash=granted.hash,
+        config=json.dumps(config),
+        actor=actor.subject,
+    )
+    if row is None:
+        raise PlatformError("already_installed", f"{version['name']} is installed already; update or uninstall it.")
+    install_id = str(row["install_id"])
+    for subscription in manifest.events:
+        tx.execute(
+            _INSERT_SUBSCRIPTION,
+            tenant_id=tenant_id,
+            install_id=install_id,
+            topic=subscription.topic,
+            handler=subscription.handler,
+        )
+    after = {"version": version["version"], "grant_hash": granted.hash, "config": config}
+    audit.record(tx, tenant_id, actor, "install.create", install_id, after=after)
+    return install_id
+
+
+def set_state(tx: Tx, tenant_id: str, install_id: str, state: str, actor: Actor) -> Row:
+    """Enable or disable an install and return it; setting the state it has changes and records nothing."""
+    before = load_install(tx, tenant_id, install_id, lock=True)
+    if before["state"] != state:
+        tx.execute(_SET_STATE, tenant_id=tenant_id, install_id=install_id, state=state)
+        audit.record(tx, tenant_id, actor, f"install.{state}", install_id, {"state": before["state"]}, {"state": state})
+    return load_install(tx, tenant_id, install_id)
+
+
+def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
+    """End an install: it stops answering at once; its storage is kept for the grace time."""
+    before = load_install(tx, tenant_id, install_id, lock=True)
+    tx.execute(_SET_STATE, tenant_id=tenant_id, install_id=install_id, state="uninstalled")
+    tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
+    audit.record(
+        tx, tenant_id, actor, "install.delete", install_id, {"state": before["state"], "version": before["version"]}
+    )
+
+
+def check_config(manifest: Manifest, config: dict[str, Any]) -> None:
+    """Check a configuration against the manifest's JSON Schema and size.
+
+    Raises:
+        PlatformError: ``config_invalid``, naming the first wrong member.
+    """
+    size = len(json.dumps(config).encode())
+    if size > CONFIG_LIMIT_BYTES:
+        raise PlatformError(
+            "config_invalid", f"The configuration is {size} bytes; at most {CONFIG_LIMIT_BYTES} are allowed."
+        )
+    if manifest.config is None:
+        if config:
+            raise PlatformError("config_invalid", "The extension takes no configuration; leave config empty.")
+        return
+    validator = jsonschema.Draft202012Validator(manifest.config)
+    fault = jsonschema.exceptions.best_match(validator.iter_errors(config))
+    if fault is not None:
+        where = "/".join(str(part) for part in fault.absolute_path) or "config"
+        raise PlatformError("config_invalid", f"The configuration is not valid at {where}: {fault.message[:300]}.")

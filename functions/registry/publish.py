@@ -1,0 +1,222 @@
+"""Publishing: from bytes somebody sent to a version that is recorded, once and whole."""
+
+import hashlib
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from alga_ext.attestation import Release, read_statement
+from alga_ext.bundle import content_hash_of
+from alga_ext.database import Database, Row, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.messages import PrepareMessage
+from alga_ext.objects import ObjectStore
+from alga_ext.signing import parse_envelope
+from alga_ext.trust import TrustBundle
+from functions.registry import publishers
+from functions.registry.bundle_contents import BundleContents, read_contents
+
+_INSERT_UPLOAD: Final = """
+insert into app.extension_upload (publisher, content_hash, size_bytes, created_by, expires_at)
+values (:publisher, :content_hash, :size_bytes, :actor, :expires_at)
+returning upload_id, publisher, content_hash, size_bytes, expires_at
+"""
+_SELECT_UPLOAD: Final = """
+select upload_id, publisher, content_hash, size_bytes, expires_at, version_id
+from app.extension_upload where upload_id = :upload_id
+"""
+_CONSUME_UPLOAD: Final = "update app.extension_upload set version_id = :version_id where upload_id = :upload_id"
+_INSERT_EXTENSION: Final = """
+insert into app.extension_registry (name, publisher, title, created_by) values (:name, :publisher, :title, :actor)
+on conflict (name) do nothing
+"""
+_LOCK_EXTENSION: Final = "select extension_id, publisher from app.extension_registry where name = :name for update"
+_INSERT_BUNDLE: Final = """
+insert into app.extension_bundle (content_hash, size_bytes, component_sha256, signing_key_id)
+values (:content_hash, :size_bytes, :component_sha256, :key_id) on conflict (content_hash) do nothing
+"""
+_INSERT_VERSION: Final = """
+insert into app.extension_version (extension_id, version, content_hash, manifest, declared_capabilities, published_by)
+values (:extension_id, :version, :content_hash, cast(:manifest as jsonb), :capabilities, :actor)
+on conflict do nothing
+returning version_id
+"""
+
+
+class Submission(NamedTuple):
+    """Bytes to publish: the archive in a file, what it was declared to be, and the publisher's DSSE envelope."""
+
+    archive: Path
+    declared_hash: ContentHash
+    declared_size_bytes: int
+    signature: bytes
+    declared_manifest: dict[str, Any] | None
+    publisher: str | None
+    """The publisher the upload was made for; None for a bundle sent in one call."""
+
+
+class Accepted(NamedTuple):
+    """A submission that passed every check and is not recorded yet."""
+
+    contents: BundleContents
+    content_hash: ContentHash
+    size_bytes: int
+    key_id: str
+    component_sha256: str | None
+    signature: bytes
+
+
+def staging_key(upload_id: str) -> str:
+    """Return where the archive of an upload is staged; a lifecycle rule expires the prefix."""
+    return f"staging/{upload_id}/bundle.tar.zst"
+
+
+def start_upload(
+    tx: Tx, publisher: str, content_hash: ContentHash, size_bytes: int, actor: str, now: datetime, expires_in_s: int
+) -> Row:
+    """Record that bytes with this hash and size will be uploaded for ``publisher``."""
+    publishers.load_publisher(tx, publisher)
+    expires_at = now + timedelta(seconds=expires_in_s)
+    row = tx.row(
+        _INSERT_UPLOAD,
+        publisher=publisher,
+        content_hash=content_hash,
+        size_bytes=size_bytes,
+        actor=actor,
+        expires_at=expires_at,
+    )
+    if row is None:
+        message = "an insert that returns its row returned none"
+        raise RuntimeError(message)
+    return row
+
+
+def load_upload(tx: Tx, upload_id: str, now: datetime) -> Row:
+    """Return an upload that has not expired or was consumed; ``upload_not_found`` otherwise."""
+    row = tx.row(_SELECT_UPLOAD, upload_id=upload_id)
+    if row is None or (row["version_id"] is None and row["expires_at"] <= now):
+        raise PlatformError("upload_not_found", f"There is no upload {upload_id}, or it has expired; start a new one.")
+    return row
+
+
+def accept(submission: Submission, database: Database, trust: TrustBundle, now: datetime) -> Accepted:
+    """Decide whether a submission may become a version. Nothing is written.
+
+    1. The archive has the declared size and sha256.
+    2. The signature is a well-formed envelope by a known key, and about those bytes.
+    3. The key may sign for this publisher, now.
+    4. The archive is safe: plain files, safe paths, within its quotas.
+    5. The manifest is valid, and equal to what was signed and declared.
+    6. What the manifest names (component, UI entry, assets) is in the bundle.
+
+    Raises:
+        PlatformError: ``bundle_too_large``, ``bundle_hash_mismatch`` (1, 2); ``signature_…``, ``key_…`` (2, 3);
+            ``bundle_…`` (4, 6); ``manifest_invalid``, ``manifest_mismatch`` (5); ``publisher_not_found``.
+    """
+    size_bytes = submission.archive.stat().st_size  # (1)
+    content_hash = content_hash_of(submission.archive)
+    if size_bytes != submission.declared_size_bytes or content_hash != submission.declared_hash:
+        raise PlatformError(
+            "bundle_hash_mismatch",
+            f"The bundle is {size_bytes} bytes with {content_hash}; declared were {submission.declared_size_bytes} "
+            f"bytes with {submission.declared_hash}. Upload it again.",
+        )
+    claimed = _claimed_publisher(submission)
+    with database.system() as tx:  # (2), (3)
+        publishers.load_publisher(tx, claimed)
+        keys, revocations = publishers.trusted_keys(tx, claimed)
+    verified = trust.extended(keys, revocations).verify(
+        submission.signature, use="publisher", publisher=claimed, at=now
+    )
+    release = read_statement(verified.payload, Release, sha256_hex(content_hash))
+    with submission.archive.open("rb") as archive:  # (4), (5), (6)
+        contents = read_contents(archive)
+    _check_declared(contents, release, submission)
+    component_sha256 = None if contents.component is None else hashlib.sha256(contents.component).hexdigest()
+    return Accepted(contents, content_hash, size_bytes, verified.key.key_id, component_sha256, submission.signature)
+
+
+def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
+    """Write archive, envelope and component under their hashes; each once, so a retry writes nothing new."""
+    folder = f"bundles/{sha256_hex(accepted.content_hash)}"
+    objects.put_new_file(f"{folder}/bundle.tar.zst", archive, "application/zstd")
+    objects.put_new(f"{folder}/bundle.dsse.json", accepted.signature, "application/json")
+    if accepted.contents.component is not None:
+        objects.put_new(f"components/{accepted.component_sha256}.wasm", accepted.contents.component, "application/wasm")
+
+
+def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str) -> tuple[str, PrepareMessage]:
+    """Record the version as ``pending``; return its id and the message that wakes the prepare function.
+
+    The extension's row is locked, so of two publishes of one name or version one wins whole.
+
+    Raises:
+        PlatformError: ``extension_name_taken``; ``version_exists``, whatever its bytes.
+    """
+    manifest = accepted.contents.manifest
+    tx.execute(_INSERT_EXTENSION, name=manifest.name, publisher=manifest.publisher, title=manifest.title, actor=actor)
+    extension = tx.row(_LOCK_EXTENSION, name=manifest.name)
+    if extension is None or extension["publisher"] != manifest.publisher:
+        raise PlatformError(
+            "extension_name_taken", f"{manifest.name!r} belongs to another publisher; choose another name."
+        )
+    tx.execute(
+        _INSERT_BUNDLE,
+        content_hash=accepted.content_hash,
+        size_bytes=accepted.size_bytes,
+        component_sha256=accepted.component_sha256,
+        key_id=accepted.key_id,
+    )
+    version = tx.row(
+        _INSERT_VERSION,
+        extension_id=extension["extension_id"],
+        version=manifest.version,
+        content_hash=accepted.content_hash,
+        manifest=msgspec.json.encode(manifest.model_dump(mode="json")).decode(),
+        capabilities=sorted(capability.name for capability in manifest.capabilities),
+        actor=actor,
+    )
+    if version is None:
+        raise PlatformError(
+            "version_exists",
+            f"{manifest.name} {manifest.version} exists; versions are immutable, publish a higher one.",
+        )
+    version_id = str(version["version_id"])
+    if upload_id is not None:
+        tx.execute(_CONSUME_UPLOAD, upload_id=upload_id, version_id=version_id)
+    message = PrepareMessage(
+        version_id=version_id, content_hash=accepted.content_hash, component_sha256=accepted.component_sha256
+    )
+    return version_id, message
+
+
+def _claimed_publisher(submission: Submission) -> str:
+    """Return for whom the signature claims to speak, before it is verified: it only chooses which keys to try."""
+    if submission.publisher is not None:
+        return submission.publisher
+    try:
+        predicate = msgspec.json.decode(parse_envelope(submission.signature).payload)["predicate"]
+        return str(predicate["publisher"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        raise PlatformError("signature_malformed", "The signed payload names no publisher.") from None
+
+
+def _check_declared(contents: BundleContents, release: Release, submission: Submission) -> None:
+    manifest = contents.manifest
+    for name in ("publisher", "name", "version"):
+        if getattr(manifest, name) != getattr(release, name):
+            raise PlatformError(
+                "manifest_mismatch",
+                f"The manifest's {name} is {getattr(manifest, name)!r}, the signature says {getattr(release, name)!r}.",
+            )
+    if submission.publisher is not None and manifest.publisher != submission.publisher:
+        raise PlatformError(
+            "manifest_mismatch",
+            f"The upload was started for {submission.publisher!r}, the bundle is by {manifest.publisher!r}.",
+        )
+    declared = submission.declared_manifest
+    if declared is not None and declared != msgspec.json.decode(contents.manifest_bytes):
+        raise PlatformError("manifest_mismatch", "The declared manifest is not the manifest in the bundle.")

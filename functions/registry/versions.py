@@ -1,0 +1,141 @@
+"""Extensions and their versions as recorded: reading them, and moving a version's state."""
+
+import json
+from typing import Any, Final
+
+from alga_ext.database import Row, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.ids import is_uuid
+from alga_ext.messages import Artifact, Reason
+
+_VERSION_COLUMNS: Final = """
+  v.version_id, v.extension_id, e.name, e.publisher, v.version, v.content_hash, v.state, v.state_reasons, v.manifest,
+  v.declared_capabilities, v.imported_interfaces, v.undeclared_capabilities, v.published_at, v.published_by,
+  b.size_bytes, b.component_sha256, b.signing_key_id
+"""
+_FROM_VERSIONS: Final = """
+from app.extension_version v
+join app.extension_registry e on e.extension_id = v.extension_id
+join app.extension_bundle b on b.content_hash = v.content_hash
+"""
+_SELECT_VERSION: Final = f"select {_VERSION_COLUMNS} {_FROM_VERSIONS} where v.version_id = :version_id"
+_SELECT_NAMED: Final = f"""
+select {_VERSION_COLUMNS} {_FROM_VERSIONS}
+where v.extension_id = :extension_id and v.version = :version
+"""
+_SELECT_NEWEST_READY: Final = f"""
+select {_VERSION_COLUMNS} {_FROM_VERSIONS}
+where v.extension_id = :extension_id and v.state = 'ready' order by v.published_at desc, v.version_id limit 1
+"""
+_SELECT_VERSIONS: Final = f"""
+select {_VERSION_COLUMNS} {_FROM_VERSIONS}
+where v.extension_id = :extension_id order by v.published_at desc, v.version_id limit :page_size
+"""
+_EXTENSION_COLUMNS: Final = "extension_id, name, publisher, title, deprecated_at, deprecated_reason, created_at"
+_FROM_EXTENSIONS: Final = f"{_EXTENSION_COLUMNS} from app.extension_registry"
+_SELECT_EXTENSION: Final = f"select {_FROM_EXTENSIONS} where extension_id = :extension_id"
+_SELECT_EXTENSION_NAMED: Final = f"select {_FROM_EXTENSIONS} where name = :name"
+_LIST_EXTENSIONS: Final = f"""
+select {_FROM_EXTENSIONS} where name > :after order by name limit :page_size
+"""
+_SETTLE: Final = """
+update app.extension_version
+set state = :state, state_reasons = cast(:reasons as jsonb), state_changed_at = now(),
+    imported_interfaces = :imports, undeclared_capabilities = :undeclared
+where version_id = :version_id and state = 'pending'
+"""
+_SET_UI_INDEX: Final = """
+update app.extension_bundle set ui_index_sha256 = :ui_index_sha256
+where content_hash = :content_hash and ui_index_sha256 is null
+"""
+_INSERT_ARTIFACT: Final = """
+insert into app.extension_artifact
+  (component_sha256, wasmtime_version, engine_config_hash, target, object_key, sha256, size_bytes)
+values (:component_sha256, :wasmtime_version, :engine_config_hash, :target, :object_key, :sha256, :size_bytes)
+on conflict (component_sha256, wasmtime_version, engine_config_hash, target) do nothing
+"""
+
+
+def load_version(tx: Tx, version_id: str) -> Row:
+    """Return a version with its bundle, or raise ``version_not_found``."""
+    row = tx.row(_SELECT_VERSION, version_id=version_id) if is_uuid(version_id) else None
+    if row is None:
+        raise PlatformError("version_not_found", f"There is no version {version_id}.")
+    return row
+
+
+def load_extension(tx: Tx, reference: str) -> Row:
+    """Return an extension by id or by name, or raise ``extension_not_found``."""
+    if is_uuid(reference):
+        row = tx.row(_SELECT_EXTENSION, extension_id=reference)
+    else:
+        row = tx.row(_SELECT_EXTENSION_NAMED, name=reference)
+    if row is None:
+        raise PlatformError("extension_not_found", f"There is no extension {reference!r}.")
+    return row
+
+
+def load_installable(tx: Tx, extension_id: str, version: str | None) -> Row:
+    """Return the named version, or the newest ready one.
+
+    Raises:
+        PlatformError: ``version_not_found``; ``version_not_ready`` when it is in any other state than ``ready``.
+    """
+    if version is None:
+        row = tx.row(_SELECT_NEWEST_READY, extension_id=extension_id)
+        if row is None:
+            raise PlatformError("version_not_ready", "The extension has no version that is ready to be installed.")
+        return row
+    row = tx.row(_SELECT_NAMED, extension_id=extension_id, version=version)
+    if row is None:
+        raise PlatformError("version_not_found", f"The extension has no version {version!r}.")
+    if row["state"] != "ready":
+        raise PlatformError(
+            "version_not_ready", f"Version {version} is {row['state']}; only a ready version can be installed."
+        )
+    return row
+
+
+def list_extensions(tx: Tx, after: str, page_size: int) -> list[Row]:
+    """Return extensions by name, those after ``after``."""
+    return tx.rows(_LIST_EXTENSIONS, after=after, page_size=page_size)
+
+
+def list_versions(tx: Tx, extension_id: str, page_size: int) -> list[Row]:
+    """Return an extension's versions, newest first."""
+    return tx.rows(_SELECT_VERSIONS, extension_id=extension_id, page_size=page_size)
+
+
+def settle(tx: Tx, version_id: str, *, reasons: list[Reason], imports: list[str], undeclared: list[str]) -> bool:
+    """Move a pending version to ``ready``, or to ``rejected`` when there are reasons; return whether it moved.
+
+    A version that is settled already stays as it is, so a repeated queue message changes nothing.
+    """
+    moved = tx.execute(
+        _SETTLE,
+        version_id=version_id,
+        state="rejected" if reasons else "ready",
+        reasons=json.dumps([{"code": reason.code, "detail": reason.detail} for reason in reasons]),
+        imports=imports,
+        undeclared=undeclared,
+    )
+    return moved == 1
+
+
+def record_ui_index(tx: Tx, content_hash: str, ui_index_sha256: str) -> None:
+    """Note the hash of a bundle's UI index."""
+    tx.execute(_SET_UI_INDEX, content_hash=content_hash, ui_index_sha256=ui_index_sha256)
+
+
+def record_artifact(tx: Tx, component_sha256: str, artifact: Artifact) -> None:
+    """Note that a component was compiled for an engine and target; the first record stays."""
+    fields: dict[str, Any] = {
+        "component_sha256": component_sha256,
+        "wasmtime_version": artifact.wasmtime_version,
+        "engine_config_hash": artifact.engine_config_hash,
+        "target": artifact.target,
+        "object_key": artifact.key,
+        "sha256": artifact.sha256,
+        "size_bytes": artifact.size_bytes,
+    }
+    tx.execute(_INSERT_ARTIFACT, **fields)

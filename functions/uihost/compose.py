@@ -1,0 +1,25 @@
+"""The UI host's composition root: the one place that reads its environment and builds its clients."""
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+
+from alga_ext.aws import S3ObjectStore
+from alga_ext.settings import read_material
+from alga_ext.trust import parse_trust_bundle
+from functions.uihost.bundles import UiBundles
+from functions.uihost.settings import UiHostSettings
+
+
+@cache
+def settings() -> UiHostSettings:
+    """The UI host's settings."""
+    return UiHostSettings.read(os.environ)
+
+
+@cache
+def bundles() -> UiBundles:
+    """Published UIs, for the life of the process."""
+    given = settings()
+    trust = parse_trust_bundle(read_material(given.signing_trust_bundle))
+    return UiBundles(S3ObjectStore(given.bundle_store_base), trust, given.ui_cache_bytes, lambda: datetime.now(UTC))

@@ -1,0 +1,69 @@
+"""HTTP negotiation: content encodings, conditional requests and byte ranges (RFC 9110), as pure functions."""
+
+import re
+from typing import Final
+
+_ENCODINGS: Final = ((".br", "br"), (".gz", "gzip"))
+"""Suffix of the stored form and its name in HTTP, in our order of preference."""
+
+_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)\Z")
+
+
+def choose_encoding(accept_encoding: str, available: set[str]) -> str:
+    """Return the stored form to send: ``.br``, ``.gz`` or ``identity``."""
+    accepted = _weights(accept_encoding)
+    for suffix, name in _ENCODINGS:
+        if suffix in available and accepted.get(name, accepted.get("*", 0.0)) > 0:
+            return suffix
+    return "identity"
+
+
+def http_name(encoding: str) -> str | None:
+    """Return the ``content-encoding`` of a stored form; None for identity."""
+    return dict(_ENCODINGS).get(encoding)
+
+
+def etag_matches(if_none_match: str, etag: str) -> bool:
+    """Tell whether ``If-None-Match`` names ``etag`` (weak comparison) or is ``*``."""
+    names = [name.strip().removeprefix("W/") for name in if_none_match.split(",")]
+    return "*" in names or etag in names
+
+
+def byte_range(header: str, size: int) -> tuple[int, int] | None:
+    """Return the first and last byte of a single satisfiable range.
+
+    None means: send the whole file, which RFC 9110 allows for several ranges and for what cannot be understood.
+
+    Raises:
+        ValueError: the range is well-formed and lies outside the file (416).
+    """
+    match = _RANGE.match(header.strip())
+    if match is None or match.group(0) == "bytes=-":
+        return None
+    first_text, last_text = match.groups()
+    if not first_text:
+        length = int(last_text)
+        if length == 0 or size == 0:
+            message = "an empty range"
+            raise ValueError(message)
+        return max(0, size - length), size - 1
+    first = int(first_text)
+    last = min(int(last_text), size - 1) if last_text else size - 1
+    if last_text and int(last_text) < first:
+        return None
+    if first >= size:
+        message = "a range behind the end"
+        raise ValueError(message)
+    return first, last
+
+
+def _weights(header: str) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for item in header.split(",")[:32]:
+        name, _, parameter = item.strip().partition(";")
+        quality = parameter.strip().removeprefix("q=") if parameter.strip().startswith("q=") else "1"
+        try:
+            weights[name.strip().lower()] = float(quality)
+        except ValueError:
+            weights[name.strip().lower()] = 0.0
+    return weights

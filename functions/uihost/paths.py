@@ -1,0 +1,64 @@
+"""What a request path names: pure rules that refuse before anything is looked up."""
+
+import re
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from alga_ext.errors import PlatformError
+from alga_ext.ids import ContentHash, parse_content_hash
+
+PREFIX: Final = "/ext-ui/"
+
+_BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
+
+
+class UiPath(NamedTuple):
+    """A well-formed request: whose UI, which bundle, which file (relative to ``ui/``; empty = the entry)."""
+
+    extension_id: str
+    content_hash: ContentHash
+    path: str
+
+
+def parse(raw_path: str) -> UiPath:
+    """Read ``/ext-ui/{extensionId}/{contentHash}/{path…}``, percent-encoded as the client wrote it.
+
+    It is decoded once, as a whole segment list, and what is then left of ``%`` is a plain character.
+
+    Raises:
+        PlatformError: ``ui_not_found`` for another prefix; ``ui_path_invalid`` for a hash that is none, a ``.`` or
+            ``..`` segment, a hidden segment, an empty one, a backslash, a control character, an encoded slash or
+            bytes that are not UTF-8.
+    """
+    if not raw_path.startswith(PREFIX):
+        raise PlatformError("ui_not_found", "Files of extensions are at /ext-ui/{extensionId}/{contentHash}/{path}.")
+    if _BAD_ESCAPE.search(raw_path):
+        raise _invalid("it has a '%' that is no escape")
+    extension_id, *rest = [_decoded(segment) for segment in raw_path.removeprefix(PREFIX).split("/")]
+    content_hash = parse_content_hash(rest[0]) if rest else None
+    if content_hash is None:
+        raise _invalid("the content hash must be sha256: and 64 hex digits, or the digits alone")
+    segments = rest[1:]
+    if segments and segments[-1] == "":
+        segments.pop()  # a slash at the end names the folder's page, as no slash does
+    for segment in (extension_id, *segments):
+        if not segment:
+            raise _invalid("it has an empty segment")
+        if segment.startswith("."):
+            raise _invalid("it has a '.', '..' or hidden segment")
+        if "\\" in segment or "/" in segment:
+            raise _invalid("it has a backslash or an encoded slash")
+        if any(ord(character) < 32 or ord(character) == 127 for character in segment):
+            raise _invalid("it has a control character")
+    return UiPath(extension_id, content_hash, "/".join(segments))
+
+
+def _decoded(segment: str) -> str:
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise _invalid("it is not UTF-8") from None
+
+
+def _invalid(why: str) -> PlatformError:
+    return PlatformError("ui_path_invalid", f"The path is not valid: {why}.")

@@ -1,0 +1,25 @@
+"""Settings of the UI host."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from alga_ext.settings import Settings
+
+
+class UiHostSettings(Settings):
+    """What the UI host is told by its environment.
+
+    Attributes:
+        bundle_store_base: ``s3://bucket[/prefix]``; it reads ``ui/`` and ``releases/`` only.
+        signing_trust_bundle: path or content of the trust bundle, which holds the release keys.
+        frame_ancestors: origins of the host application that may frame extensions, separated by spaces.
+        ui_cache_bytes: how many bytes of small files are kept in memory.
+        extensions_enabled: false answers every request with ``extensions_disabled``.
+    """
+
+    bundle_store_base: str
+    signing_trust_bundle: str
+    frame_ancestors: str = "'none'"
+    ui_cache_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
+    extensions_enabled: bool = True

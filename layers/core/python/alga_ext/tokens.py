@@ -1,0 +1,156 @@
+"""Who is calling: bearer tokens (JWT, EdDSA) verified against the host application's key set.
+
+The tenant of a request is what its token says and nothing else. Names of claims can be set, because they are the
+host's; what they mean is fixed here.
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import jwt
+
+from alga_ext.errors import PlatformError
+from alga_ext.ids import TENANT_ID
+
+CLAIMS: Final = ("tenant_id", "roles", "publishers", "user_type", "client_id", "client_name", "email", "name")
+"""Claims that may be renamed; ``sub``, ``iss``, ``aud``, ``exp`` and ``iat`` are the standard's (RFC 7519)."""
+
+_SKEW_S: Final = 30
+_KEY_SET_LIFETIME_S: Final = 300
+_KEY_SET_TIMEOUT_S: Final = 2
+_TOKEN_LIMIT_CHARS: Final = 8 * 1024
+
+
+class Principal(NamedTuple):
+    """A caller, as their token says."""
+
+    subject: str
+    tenant_id: str | None
+    roles: frozenset[str]
+    publishers: frozenset[str]
+    user_type: str
+    client_id: str | None
+    client_name: str
+    email: str
+    name: str
+
+
+class TokenVerifier:
+    """Verifies bearer tokens; keeps a fetched key set for five minutes.
+
+    Args:
+        jwks: the key set as JSON, in place; when empty, ``jwks_url`` is fetched.
+        jwks_url: where the host publishes its key set.
+        issuer: required ``iss``.
+        audience: required ``aud``.
+        claim_names: our name → the host's name, for those of ``CLAIMS`` that differ.
+    """
+
+    def __init__(
+        self, *, jwks: str, jwks_url: str, issuer: str, audience: str, claim_names: Mapping[str, str] | None = None
+    ) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._claim_names = {name: (claim_names or {}).get(name, name) for name in CLAIMS}
+        self._inline = jwt.PyJWKSet.from_dict(json.loads(jwks)) if jwks else None
+        self._remote = (
+            jwt.PyJWKClient(jwks_url, lifespan=_KEY_SET_LIFETIME_S, timeout=_KEY_SET_TIMEOUT_S)
+            if jwks_url and not jwks
+            else None
+        )
+        if self._inline is None and self._remote is None:
+            message = "a key set is needed: AUTH_JWKS in place or AUTH_JWKS_URL"
+            raise ValueError(message)
+
+    def verify(self, authorization: str | None) -> Principal:
+        """Return who the ``authorization`` header speaks for.
+
+        Raises:
+            PlatformError: ``unauthenticated`` for a missing or bad token; ``policy_unavailable`` when the key set
+                cannot be fetched.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_LIMIT_CHARS:
+            raise PlatformError("unauthenticated", "Send a bearer token in the authorization header.")
+        try:
+            claims = jwt.decode(
+                token,
+                self._key(token),
+                algorithms=["EdDSA"],
+                audience=self._audience,
+                issuer=self._issuer,
+                leeway=_SKEW_S,
+                options={"require": ["exp", "iat", "sub"]},
+            )
+        except jwt.PyJWKClientConnectionError as error:
+            raise PlatformError(
+                "policy_unavailable", "The key set for tokens cannot be fetched; try again.", cause=error
+            ) from None
+        except jwt.ExpiredSignatureError:
+            raise PlatformError("unauthenticated", "The token has expired; get a new one.") from None
+        except jwt.PyJWTError as error:
+            raise PlatformError("unauthenticated", "The token is not valid here.", cause=error) from None
+        return self._principal(claims)
+
+    def _key(self, token: str) -> Any:
+        if self._remote is not None:
+            return self._remote.get_signing_key_from_jwt(token).key
+        key_id = jwt.get_unverified_header(token).get("kid")
+        for key in self._inline.keys if self._inline is not None else []:
+            if key.key_id == key_id:
+                return key.key
+        message = "the token names no key of the set"
+        raise jwt.InvalidTokenError(message)
+
+    def _principal(self, claims: dict[str, Any]) -> Principal:
+        def text(name: str) -> str:
+            value = claims.get(self._claim_names[name])
+            return value if isinstance(value, str) else ""
+
+        def texts(name: str) -> frozenset[str]:
+            value = claims.get(self._claim_names[name])
+            return (
+                frozenset(item for item in value if isinstance(item, str)) if isinstance(value, list) else frozenset()
+            )
+
+        tenant_id = text("tenant_id") or None
+        if tenant_id is not None and not TENANT_ID.match(tenant_id):
+            raise PlatformError("unauthenticated", "The token's tenant is not well-formed.")
+        return Principal(
+            subject=str(claims["sub"]),
+            tenant_id=tenant_id,
+            roles=texts("roles"),
+            publishers=texts("publishers"),
+            user_type=text("user_type") or "internal",
+            client_id=text("client_id") or None,
+            client_name=text("client_name"),
+            email=text("email"),
+            name=text("name"),
+        )
+
+
+def mint_token(private_key: Any, key_id: str, claims: Mapping[str, Any], *, lifetime_s: int) -> str:
+    """Sign a token for development and tests; in production the host application issues them.
+
+    Args:
+        private_key: an Ed25519 key (``LocalSigner.raw``).
+        key_id: the ``kid`` under which the key set holds its public half.
+        claims: everything but the times.
+        lifetime_s: seconds until it expires.
+    """
+    now_s = int(time.time())
+    return jwt.encode(
+        {"iat": now_s, "exp": now_s + lifetime_s, **claims}, private_key, "EdDSA", headers={"kid": key_id}
+    )
+
+
+def key_set(keys: Mapping[str, Any]) -> str:
+    """Return the JSON Web Key Set of Ed25519 public keys, by key id."""
+    entries = []
+    for key_id, key in keys.items():
+        entry = jwt.algorithms.OKPAlgorithm.to_jwk(key, as_dict=True)
+        entries.append({**entry, "kid": key_id, "use": "sig", "alg": "EdDSA"})
+    return json.dumps({"keys": entries}, separators=(",", ":"))

@@ -32,3 +32,36 @@ $(WEB_STAMP): package.json package-lock.json
 lock: ## Resolve requirements/*.in again into hashed requirements/*.txt
 	@cd requirements && for set in uv deps wasmtime dev; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $$set.in -o $$set.txt || exit 1; done
+
+check: setup ## Format, lint, types, import contracts
+	@ruff format --check --quiet . || { echo "run 'make fmt'"; exit 1; }
+	@ruff check --quiet .
+	@mypy
+	@lint-imports --no-cache > .build/import-linter.log 2>&1 || { cat .build/import-linter.log; exit 1; }
+	@npm run --silent check
+
+fmt: setup ## Format and fix what can be fixed by machine
+	@ruff check --quiet --fix . ; ruff format --quiet .
+
+schema: setup ## Write the generated references: manifest schema, OpenAPI, database dump
+	@python -m tools.references
+
+up: setup ## Start the platform on this machine, with sample extensions installed for tenant acme
+	@alga-ext dev
+
+demo: setup ## Run the whole way through as a transcript that checks itself
+	@python -m tools.demo
+
+test: setup ## All tests: unit, contract, integration, conformance, security and web
+	@npm test --silent
+	@python -m pytest -q
+
+bench: setup ## Measure speed; prints a table and writes .build/bench.json
+	@python -m tests.bench
+
+build: setup ## Build the web packages and the sample extensions
+	@npm run --silent build
+	@python -m tools.guests samples/*
+
+clean: ## Remove the local platform's state and built output (not the installed packages)
+	@rm -rf .build .local

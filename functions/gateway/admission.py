@@ -5,9 +5,9 @@ from typing import Any, Final
 
 from alga_ext.errors import PlatformError
 from alga_ext.http import Request
-from alga_ext.tokens import Principal
+from alga_ext.principal import Principal
 from functions.gateway.headers import HEADERS_LIMIT_BYTES
-from functions.gateway.resolution import Install
+from functions.gateway.install import Install
 from functions.gateway.routing import METHODS, READ_METHODS, Target, find_endpoint, parse_path
 
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024

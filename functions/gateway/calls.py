@@ -22,10 +22,10 @@ from alga_ext.execution_token import sign_execution_token
 from alga_ext.http import Request
 from alga_ext.ids import new_id
 from alga_ext.messages import ExecutionAccepted, ExecutionFinished, encode_message
+from alga_ext.principal import Principal
 from alga_ext.telemetry import log_failure
-from alga_ext.tokens import Principal
 from functions.gateway import compose, headers
-from functions.gateway.resolution import Install
+from functions.gateway.install import Install
 from functions.gateway.routing import Target
 
 RESPONSE_LIMIT_BYTES: Final = 4 * 1024 * 1024

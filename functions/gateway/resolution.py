@@ -1,9 +1,10 @@
 """Finding the tenant's install that a request names, and remembering it for a moment."""
 
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from alga_ext.database import Database
 from alga_ext.ids import is_uuid
+from functions.gateway.install import Install
 
 _COLUMNS: Final = """
 select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_capabilities, i.granted_egress,
@@ -23,23 +24,6 @@ _BY_NAME: Final = f"""
 join app.extension_registry e on e.extension_id = i.extension_id
 where i.tenant_id = :tenant_id and e.publisher = :publisher and e.name = :name {_ACTIVE}
 """
-
-
-class Install(NamedTuple):
-    """What the gateway needs of an active install to admit and dispatch a call."""
-
-    install_id: str
-    extension_id: str
-    version_id: str
-    content_hash: str
-    capabilities: list[str]
-    egress: list[str]
-    secrets: dict[str, list[str]]
-    grant_hash: str
-    config: dict[str, Any]
-    endpoints: list[dict[str, Any]]
-    timeout_ms: int | None
-    memory_mb: int | None
 
 
 class Installs:

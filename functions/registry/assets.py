@@ -41,7 +41,7 @@ def _on_record(record: SQSRecord) -> None:
             raise PlatformError("invalid_request", "The queue 'prepared' carries prepared messages only.")
         finish(message, compose.database(), compose.objects(), compose.release_signer(), compose.now())
     except Exception as error:
-        log_failure("registry.assets", error, record.message_id)
+        log_failure("registry-assets", error, record.message_id)
         raise
 
 
@@ -71,7 +71,7 @@ def finish(message: PreparedMessage, database: Database, objects: ObjectStore, s
         versions.settle(tx, message.version_id, reasons=reasons, imports=message.imports, undeclared=undeclared)
         state = str(versions.load_version(tx, message.version_id)["state"])
     details = {"version_id": message.version_id, "state": state, "at": now.isoformat()}
-    logger("registry.assets").info("version settled", extra=details)
+    logger("registry-assets").info("version settled", extra=details)
     return state
 
 

@@ -5,7 +5,7 @@ Roles: ``platform_admin`` runs the platform; ``publisher`` acts for the publishe
 """
 
 from alga_ext.errors import PlatformError
-from alga_ext.tokens import Principal
+from alga_ext.principal import Principal
 
 
 def require_platform_admin(principal: Principal) -> None:

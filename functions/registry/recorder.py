@@ -60,7 +60,7 @@ def _on_record(record: SQSRecord) -> None:
         else:
             raise PlatformError("invalid_request", "The queue 'executions' carries execution messages only.")
     except Exception as error:
-        log_failure("registry.recorder", error, record.message_id)
+        log_failure("registry-recorder", error, record.message_id)
         raise
 
 

@@ -1,1 +1,1 @@
-"""Static UI of extensions, by bundle hash. Handler: ``handler`` (function URL behind CloudFront); reads ``ui/`` only."""
+"""Static UI of extensions, by bundle hash. Handler: ``handler`` (function URL behind CloudFront); it only reads."""

@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from alga_ext.tokens import Principal
+from alga_ext.principal import Principal
 from functions.registry import compose
 from functions.registry.audit import Actor
 

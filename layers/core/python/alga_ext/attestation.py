@@ -15,7 +15,7 @@ RELEASE: Final = "https://alga.dev/extension/release/v1"
 RELEASE_RECORD: Final = "https://alga.dev/extension/release-record/v1"
 ARTIFACT: Final = "https://alga.dev/extension/artifact/v1"
 
-Sha256Hex = Field(pattern=r"^[0-9a-f]{64}\Z")
+Sha256Hex = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Release(BaseModel):
@@ -39,8 +39,8 @@ class ReleaseRecord(BaseModel):
     name: str
     version: str
     key_id: str
-    component_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}\Z")
-    ui_index_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}\Z")
+    component_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    ui_index_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
 class ArtifactRecord(BaseModel):

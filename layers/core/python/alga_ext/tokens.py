@@ -7,12 +7,13 @@ host's; what they mean is fixed here.
 import json
 import time
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import jwt
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
+from alga_ext.principal import Principal
 
 CLAIMS: Final = ("tenant_id", "roles", "publishers", "user_type", "client_id", "client_name", "email", "name")
 """Claims that may be renamed; ``sub``, ``iss``, ``aud``, ``exp`` and ``iat`` are the standard's (RFC 7519)."""
@@ -21,20 +22,6 @@ _SKEW_S: Final = 30
 _KEY_SET_LIFETIME_S: Final = 300
 _KEY_SET_TIMEOUT_S: Final = 2
 _TOKEN_LIMIT_CHARS: Final = 8 * 1024
-
-
-class Principal(NamedTuple):
-    """A caller, as their token says."""
-
-    subject: str
-    tenant_id: str | None
-    roles: frozenset[str]
-    publishers: frozenset[str]
-    user_type: str
-    client_id: str | None
-    client_name: str
-    email: str
-    name: str
 
 
 class TokenVerifier:

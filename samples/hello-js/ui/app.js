@@ -1,0 +1,39 @@
+// @ts-check
+import { connect } from "@alga/extension-iframe-sdk";
+
+/** @param {string} id */
+const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const nameField = /** @type {HTMLInputElement} */ (element("name"));
+
+/** @param {import("@alga/extension-iframe-sdk").Host} host */
+async function greet(host) {
+  const [hello, count] = await Promise.all([
+    host.call(`/hello?name=${encodeURIComponent(nameField.value)}`),
+    host.call("/count"),
+  ]);
+  if (!hello.ok || !count.ok) throw new Error(`The extension answered ${hello.status} and ${count.status}.`);
+
+  const { greeting, tenant, request_id } = /** @type {Record<string, string>} */ (hello.json());
+  element("greeting").textContent = greeting ?? "";
+  element("tenant").textContent = tenant ?? "";
+  element("request").textContent = request_id ?? "";
+  element("count").textContent = String(/** @type {{ count: number }} */ (count.json()).count);
+  element("facts").hidden = false;
+}
+
+/** @param {unknown} error */
+function showError(error) {
+  element("greeting").textContent = error instanceof Error ? error.message : String(error);
+}
+
+async function start() {
+  const host = await connect();
+  host.followHeightOf(element("page"));
+  element("greet").addEventListener("submit", (event) => {
+    event.preventDefault();
+    greet(host).catch(showError);
+  });
+  await greet(host);
+}
+
+start().catch(showError);

@@ -1,0 +1,138 @@
+"""Building extensions from source: the component, the UI, and the tree that is packed."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from alga_ext.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from tools.guests import javascript, python
+from tools.guests.cache import built
+from tools.guests.errors import GuestBuildError
+from tools.guests.inputs import files_below, hash_of
+from tools.guests.pages import build_pages
+from tools.guests.places import FRAME_SDK_SOURCE, RUNTIME_SOURCE, WIT, WORLD
+from tools.guests.recipe import Engine, Recipe, Server, Ui, read_recipe
+from tools.guests.scripts import bundler_version
+
+_COMPONENT_NAME: Final = "main.wasm"
+_BUILD_CODE: Final = Path(__file__).parent
+
+
+def build_component(source_dir: Path, *, engine: Engine | None = None) -> Path:
+    """Build the server handlers of an extension and return the component's path in the cache.
+
+    Args:
+        source_dir: the extension's folder.
+        engine: overrules the recipe's engine.
+
+    Raises:
+        GuestBuildError: the folder has no server handlers, or a tool fails.
+    """
+    source_dir = source_dir.resolve()
+    recipe = read_recipe(source_dir, engine)
+    server = recipe.server
+    if server is None:
+        message = (
+            f"{source_dir} has no server handlers: neither index.ts, index.js nor app.py, beside it or in server/."
+        )
+        raise GuestBuildError(message)
+
+    def compile_into(work: Path) -> None:
+        entry, out = source_dir / server.entry, work / _COMPONENT_NAME
+        if server.engine == "cpython":
+            python.compile_python(entry, out)
+        else:
+            javascript.compile_javascript(entry, server.engine, out, within=source_dir)
+
+    return built("guests", _component_key(source_dir, recipe, server), compile_into) / _COMPONENT_NAME
+
+
+def build_ui(source_dir: Path) -> Path:
+    """Build the UI of an extension and return its folder in the cache.
+
+    Raises:
+        GuestBuildError: the extension has no UI folder, or the bundler fails.
+    """
+    source_dir = source_dir.resolve()
+    ui = read_recipe(source_dir).ui
+    if ui is None:
+        message = f"{source_dir} has no UI folder."
+        raise GuestBuildError(message)
+    return built("pages", _pages_key(source_dir, ui), lambda work: build_pages(source_dir, ui, work))
+
+
+def build_extension(source_dir: Path, out: Path) -> Manifest:
+    """Build an extension and write the tree to pack into ``out``: manifest, component, UI, SBOM.
+
+    ``out`` is replaced as a whole. The builds behind it come from the cache when nothing changed.
+
+    Raises:
+        GuestBuildError: a part the manifest names cannot be built, or a tool fails.
+        PlatformError: ``manifest_invalid``.
+    """
+    source_dir = source_dir.resolve()
+    path = source_dir / MANIFEST_NAME
+    if not path.is_file():
+        message = f"{source_dir} has no {MANIFEST_NAME}."
+        raise GuestBuildError(message)
+    data = path.read_bytes()
+    manifest = parse_manifest(data)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        (work / MANIFEST_NAME).write_bytes(data)
+        if manifest.component_path is not None:
+            target = work / manifest.component_path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(build_component(source_dir), target)
+        if manifest.ui is not None:
+            shutil.copytree(build_ui(source_dir), work / Path(manifest.ui.entry).parts[0], dirs_exist_ok=True)
+            if not (work / manifest.ui.entry).is_file():
+                message = (
+                    f"The manifest names {manifest.ui.entry} as the UI's entry, which the UI folder does not hold."
+                )
+                raise GuestBuildError(message)
+        if manifest.sbom is not None:
+            (work / manifest.sbom).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source_dir / manifest.sbom, work / manifest.sbom)
+        shutil.rmtree(out, ignore_errors=True)
+        work.chmod(0o755)
+        work.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return manifest
+
+
+def _further_files(source_dir: Path, manifest: Manifest, ui: Ui | None) -> Iterator[Path]:
+    """Yield what the manifest names besides component and UI: assets in other folders, and the SBOM."""
+    for pattern in manifest.assets:
+        for file in sorted(source_dir.glob(pattern)):
+            inside_ui = ui is not None and file.is_relative_to(source_dir / ui.folder)
+            if file.is_file() and not inside_ui:
+                yield file.relative_to(source_dir)
+    if manifest.sbom is not None:
+        yield Path(manifest.sbom)
+
+
+def _component_key(source_dir: Path, recipe: Recipe, server: Server) -> str:
+    """Hash what the component is made of: for JavaScript the whole folder but the UI, for Python the server's."""
+    if server.engine == "cpython":
+        folder = (source_dir / server.entry).parent
+        trees = [(folder, [file for file in files_below(folder) if file.suffix == ".py"])]
+        versions = python.tool_versions()
+    else:
+        ui = [] if recipe.ui is None else [source_dir / recipe.ui.folder]
+        kept = [file for file in files_below(source_dir, without=ui) if file.suffix != ".md"]
+        trees = [(source_dir, kept), (RUNTIME_SOURCE, list(files_below(RUNTIME_SOURCE)))]
+        versions = javascript.tool_versions(server.engine)
+    trees += [(WIT, list(files_below(WIT))), (_BUILD_CODE, list(files_below(_BUILD_CODE)))]
+    return hash_of([server.model_dump_json(), WORLD, *versions], trees)
+
+
+def _pages_key(source_dir: Path, ui: Ui) -> str:
+    folder = source_dir / ui.folder
+    trees = [(root, list(files_below(root))) for root in (folder, FRAME_SDK_SOURCE, _BUILD_CODE)]
+    return hash_of([json.dumps(ui.model_dump(mode="json")), bundler_version()], trees)

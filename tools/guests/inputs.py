@@ -1,0 +1,79 @@
+"""The content hash of everything a build reads, so that a build is done once for each content."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from tools.guests.errors import GuestBuildError
+from tools.guests.places import NPM_LOCK, PYTHON_LOCK
+
+_LEFT_OUT: Final = frozenset({"node_modules", "dist", "__pycache__"})
+
+
+def files_below(folder: Path, *, without: Iterable[Path] = ()) -> Iterator[Path]:
+    """Yield the files of a source folder in a fixed order, hidden ones and earlier output left out.
+
+    Args:
+        folder: the folder.
+        without: folders below it that are left out as well.
+    """
+    skipped = set(without)
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name in _LEFT_OUT or path in skipped:
+            continue
+        if path.is_dir():
+            yield from files_below(path, without=skipped)
+        elif path.is_file():
+            yield path
+
+
+def hash_of(facts: Iterable[str], trees: Iterable[tuple[Path, Iterable[Path]]]) -> str:
+    """Hash facts and files to 64 hex digits.
+
+    Args:
+        facts: settings and tool versions.
+        trees: folders with the files below them that count; names enter relative to the folder, so that the
+            hash is the same wherever the repository lies.
+    """
+    digest = hashlib.sha256()
+
+    def add(*parts: bytes) -> None:
+        for part in parts:
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+
+    for fact in facts:
+        add(b"fact", fact.encode())
+    for folder, files in trees:
+        for file in files:
+            add(b"file", file.relative_to(folder).as_posix().encode(), file.read_bytes())
+    return digest.hexdigest()
+
+
+def npm_version(package: str) -> str:
+    """Return ``name@version integrity`` of a locked npm package.
+
+    Raises:
+        GuestBuildError: the package is not in the lock.
+    """
+    entry = json.loads(NPM_LOCK.read_text("utf-8"))["packages"].get(f"node_modules/{package}")
+    if entry is None:
+        message = f"{package} is not in {NPM_LOCK.name}."
+        raise GuestBuildError(message)
+    return f"{package}@{entry['version']} {entry['integrity']}"
+
+
+def python_version(package: str) -> str:
+    """Return ``name==version`` of a locked Python package.
+
+    Raises:
+        GuestBuildError: the package is not in the lock.
+    """
+    match = re.search(rf"^{re.escape(package)}==\S+", PYTHON_LOCK.read_text("utf-8"), re.MULTILINE)
+    if match is None:
+        message = f"{package} is not in requirements/{PYTHON_LOCK.name}."
+        raise GuestBuildError(message)
+    return match.group()

@@ -1,0 +1,39 @@
+"""Guests written in JavaScript or TypeScript."""
+
+from pathlib import Path
+from typing import Final
+
+from tools.guests.inputs import npm_version
+from tools.guests.places import WIT, WORLD
+from tools.guests.recipe import Engine
+from tools.guests.scripts import bundle_script, bundler_version
+from tools.guests.tool import run_npm_tool
+
+_COMPILERS: Final[dict[Engine, str]] = {
+    "quickjs": "componentize-qjs",
+    "starlingmonkey": "@bytecodealliance/componentize-js",
+}
+
+
+def tool_versions(engine: Engine) -> list[str]:
+    """Return the locked versions of the tools that build for an engine."""
+    return [bundler_version(), npm_version(_COMPILERS[engine])]
+
+
+def compile_javascript(entry: Path, engine: Engine, out: Path, *, within: Path) -> None:
+    """Compile a script and what it imports into the component ``out``.
+
+    Raises:
+        GuestBuildError: with the output of the tool that failed.
+    """
+    script = out.with_suffix(".js")
+    bundle_script(
+        entry, script, within=within, options=["--format=esm", "--platform=neutral", "--external:alga:extension/*"]
+    )
+    wit = ["--wit", str(WIT), "-n", WORLD]
+    if engine == "quickjs":
+        # --sync: without the asynchronous component model, which the runner does not switch on.
+        run_npm_tool("componentize-qjs", [*wit, "--sync", "--js", str(script), "-o", str(out)], cwd=out.parent)
+    else:
+        run_npm_tool("componentize-js", [*wit, str(script), "-o", str(out)], cwd=out.parent)
+    script.unlink()

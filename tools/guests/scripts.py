@@ -1,0 +1,61 @@
+"""Bundling JavaScript and TypeScript with esbuild."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tools.guests.errors import GuestBuildError
+from tools.guests.inputs import npm_version
+from tools.guests.places import FRAME_SDK_SOURCE, ROOT, RUNTIME_SOURCE
+from tools.guests.tool import run_npm_tool
+
+_ALIASES: Final = {
+    "@alga/extension-runtime": RUNTIME_SOURCE / "index.ts",
+    "@alga/extension-iframe-sdk": FRAME_SDK_SOURCE / "index.ts",
+}
+
+
+def bundler_version() -> str:
+    """Return the locked version of the bundler."""
+    return npm_version("esbuild")
+
+
+def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str]) -> None:
+    """Bundle one script with all it imports into one file.
+
+    Args:
+        entry: the script.
+        out: the file written.
+        within: the extension's folder. What is imported must lie in it or be a package of the platform,
+            because the build's hash covers nothing else.
+        options: further options of esbuild.
+
+    Raises:
+        GuestBuildError: esbuild's own message, or the name of a file imported from elsewhere.
+    """
+    meta = out.with_suffix(".meta.json")
+    # esbuild writes the paths of its inputs, relative to the working folder, into comments of the output.
+    run_npm_tool(
+        "esbuild",
+        [
+            str(entry),
+            "--bundle",
+            f"--outfile={out}",
+            f"--metafile={meta}",
+            "--target=es2022",
+            "--charset=utf8",
+            "--legal-comments=none",
+            "--log-level=warning",
+            *[f"--alias:{name}={path}" for name, path in _ALIASES.items()],
+            *options,
+        ],
+        cwd=within,
+    )
+    allowed = (within.resolve(), *(path.parent for path in _ALIASES.values()))
+    for name in json.loads(meta.read_text("utf-8"))["inputs"]:
+        source = (within / name).resolve()
+        if not source.is_relative_to(ROOT / "node_modules") and not any(source.is_relative_to(f) for f in allowed):
+            message = f"{entry} imports {source}, which lies outside {within}."
+            raise GuestBuildError(message)
+    meta.unlink()

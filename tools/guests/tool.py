@@ -1,0 +1,50 @@
+"""Running a build tool, and showing what it said when it fails."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from tools.guests.errors import GuestBuildError
+from tools.guests.places import NPM_TOOLS, PYTHON_TOOLS
+
+TIMEOUT_S: Final = 600
+_SHOWN_LINES: Final = 60
+
+
+def run_npm_tool(name: str, arguments: Sequence[str], *, cwd: Path) -> str:
+    """Run a locked npm tool of the repository and return its standard output.
+
+    Raises:
+        GuestBuildError: it is not installed, fails or takes too long; with the end of its output.
+    """
+    return _run(NPM_TOOLS / name, arguments, cwd=cwd, setup="npm packages")
+
+
+def run_python_tool(name: str, arguments: Sequence[str], *, cwd: Path) -> str:
+    """Run a locked Python tool of the virtual environment; otherwise as ``run_npm_tool``."""
+    return _run(PYTHON_TOOLS / name, arguments, cwd=cwd, setup="Python packages")
+
+
+def _run(program: Path, arguments: Sequence[str], *, cwd: Path, setup: str) -> str:
+    if not program.exists():
+        message = f"{program.name} is not installed; `make setup` installs the {setup}."
+        raise GuestBuildError(message)
+    try:
+        done = subprocess.run(
+            [str(program), *arguments],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        message = f"{program.name} did not end within {TIMEOUT_S} s."
+        raise GuestBuildError(message) from None
+    if done.returncode != 0:
+        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_SHOWN_LINES:])
+        message = f"{program.name} failed with exit code {done.returncode}:\n{said}"
+        raise GuestBuildError(message)
+    return done.stdout

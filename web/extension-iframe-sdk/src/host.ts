@@ -1,0 +1,128 @@
+import { ApiCalls, type CallOptions } from "./api-calls.js";
+import type { ApiResponse } from "./api-response.js";
+import { HostLinkError } from "./errors.js";
+import { openPort, originOfHost } from "./handshake.js";
+import { isHostMessage } from "./protocol/guards.js";
+import { message, type BootstrapPayload, type HostMessage, type Session, type ThemeTokens } from "./protocol/messages.js";
+import { applyTheme } from "./theme.js";
+
+export interface ConnectOptions {
+  /** The only host origin to talk to; unless given, the page that frames this one. */
+  readonly hostOrigin?: string;
+  /** How long to wait for the host application; 10 seconds unless given. */
+  readonly timeoutMs?: number;
+  /** Unless `false`, theme tokens become custom properties of the document element. */
+  readonly applyTheme?: boolean;
+  /** The frame's window; for tests. */
+  readonly window?: Window;
+}
+
+/**
+ * Connect to the host application.
+ *
+ * @throws HostLinkError `not_framed` or `timeout`
+ */
+export async function connect(options: ConnectOptions = {}): Promise<Host> {
+  const frame = options.window ?? window;
+  const port = await openPort(frame, options.hostOrigin ?? originOfHost(frame), options.timeoutMs ?? 10_000);
+  const root = options.applyTheme === false ? undefined : frame.document.documentElement;
+  return Host.over(port, root, options.timeoutMs ?? 10_000);
+}
+
+/** The connected host application. */
+export class Host {
+  readonly #port: MessagePort;
+  readonly #calls: ApiCalls;
+  readonly #themeListeners = new Set<(tokens: ThemeTokens) => void>();
+  readonly #root: HTMLElement | undefined;
+  #state: BootstrapPayload = { theme_tokens: {}, navigation: { path: "/" } };
+
+  private constructor(port: MessagePort, root: HTMLElement | undefined) {
+    this.#port = port;
+    this.#calls = new ApiCalls(port);
+    this.#root = root;
+  }
+
+  /** Resolve when the bootstrap with the session has come over the port. */
+  static over(port: MessagePort, root: HTMLElement | undefined, timeoutMs: number): Promise<Host> {
+    const host = new Host(port, root);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        port.close();
+        reject(new HostLinkError("timeout", "The host application gave no session."));
+      }, timeoutMs);
+      port.onmessage = (event: MessageEvent<unknown>) => {
+        if (!isHostMessage(event.data)) return;
+        host.#receive(event.data);
+        if (host.session === undefined) return;
+        clearTimeout(timer);
+        resolve(host);
+      };
+    });
+  }
+
+  /** The session the host renews from time to time; always the latest. */
+  get session(): Session | undefined {
+    return this.#state.session;
+  }
+
+  /** The path inside the extension that the host's address shows. */
+  get path(): string {
+    return this.#state.navigation.path;
+  }
+
+  get theme(): ThemeTokens {
+    return this.#state.theme_tokens;
+  }
+
+  /**
+   * Call one of the extension's own endpoints through the host.
+   *
+   * @param route path below the extension with its query, for example `/notes?limit=10`
+   * @throws HostLinkError when the call was not made or not answered; an error status of the endpoint is no error
+   */
+  call(route: string, options: CallOptions = {}): Promise<ApiResponse> {
+    return this.#calls.call(route, options);
+  }
+
+  /** Ask the host to show another path of the extension in its address. */
+  navigate(path: string): void {
+    this.#port.postMessage(message("navigate", { path }));
+  }
+
+  /** Ask for a height in CSS pixels; the host keeps it between 100 and 4000. */
+  resize(height: number): void {
+    this.#port.postMessage(message("resize", { height }));
+  }
+
+  /** Keep the frame as high as an element; returns what ends it. */
+  followHeightOf(element: Element): () => void {
+    const observer = new ResizeObserver(() => this.resize(Math.ceil(element.getBoundingClientRect().height)));
+    observer.observe(element);
+    return () => observer.disconnect();
+  }
+
+  /** Be told of each change of theme; returns what ends it. */
+  onTheme(listener: (tokens: ThemeTokens) => void): () => void {
+    this.#themeListeners.add(listener);
+    return () => this.#themeListeners.delete(listener);
+  }
+
+  #receive(received: HostMessage): void {
+    if (received.type === "apiproxy_response") {
+      this.#calls.settle(received.request_id, received.payload);
+    } else if (received.type === "theme") {
+      this.#adopt({ ...this.#state, theme_tokens: { ...this.theme, ...received.payload } });
+    } else {
+      this.#adopt(received.payload);
+    }
+  }
+
+  #adopt(state: BootstrapPayload): void {
+    const themeChanged = state.theme_tokens !== this.#state.theme_tokens;
+    this.#state = state;
+    if (!themeChanged) return;
+    if (this.#root !== undefined) applyTheme(this.#root, this.theme);
+    for (const listener of this.#themeListeners) listener(this.theme);
+  }
+}

@@ -1,0 +1,14 @@
+import * as host from "alga:extension/clients";
+import type { ClientsListInput, ClientsListResult, ClientSummary } from "alga:extension/types";
+
+import { asking } from "./host-error.js";
+
+/** Clients of the host application. @throws HostError not-allowed, invalid-input, internal */
+export function listClients(input: ClientsListInput = {}): ClientsListResult {
+  return asking("clients.list-clients", () => host.listClients(input));
+}
+
+/** One client, or `undefined`. @throws HostError not-allowed, invalid-input, internal */
+export function getClient(id: string): ClientSummary | undefined {
+  return asking("clients.get-client", () => host.getClient(id)) ?? undefined;
+}

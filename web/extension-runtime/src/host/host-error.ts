@@ -1,0 +1,34 @@
+/** A refusal of the host: the function that was called and the case of its error type. */
+export class HostError extends Error {
+  override readonly name = "HostError";
+  readonly call: string;
+  /** For example `denied`, `missing` or `not-allowed`; each interface's cases stand in the guest contract. */
+  readonly code: string;
+
+  constructor(call: string, code: string) {
+    super(`${call} answered ${code}`);
+    this.call = call;
+    this.code = code;
+  }
+}
+
+/** Run a call into the host; the error of its result is thrown as HostError, anything else as it comes. */
+export function asking<T>(call: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    const payload: unknown = error instanceof Error && "payload" in error ? error.payload : error;
+    if (typeof payload === "string") throw new HostError(call, payload);
+    throw error;
+  }
+}
+
+/** As `asking`, with `undefined` for one case that is no error to the caller. */
+export function askingUnless<T>(call: string, expected: string, run: () => T): T | undefined {
+  try {
+    return asking(call, run);
+  } catch (error) {
+    if (error instanceof HostError && error.code === expected) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,1 @@
+export { createManualInvoice } from "alga:extension/invoicing";

@@ -1,0 +1,14 @@
+import * as host from "alga:extension/services";
+import type { ServicesListInput, ServicesListResult, ServiceSummary } from "alga:extension/types";
+
+import { asking } from "./host-error.js";
+
+/** Services and products of the host application. @throws HostError not-allowed, invalid-input, internal */
+export function listServices(input: ServicesListInput = {}): ServicesListResult {
+  return asking("services.list-services", () => host.listServices(input));
+}
+
+/** One service, or `undefined`. @throws HostError not-allowed, invalid-input, internal */
+export function getService(id: string): ServiceSummary | undefined {
+  return asking("services.get-service", () => host.getService(id)) ?? undefined;
+}

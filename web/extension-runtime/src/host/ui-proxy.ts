@@ -1,0 +1,8 @@
+import * as host from "alga:extension/ui-proxy";
+
+import { asking } from "./host-error.js";
+
+/** Call a route of the host application. @throws HostError route-not-found, denied, bad-request, internal */
+export function callRoute(route: string, payload?: Uint8Array): Uint8Array {
+  return asking("ui-proxy.call-route", () => host.callRoute(route, payload));
+}

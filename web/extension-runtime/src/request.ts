@@ -1,0 +1,66 @@
+import type { ContextData, ExecuteRequest } from "alga:extension/types";
+
+import { HttpProblem } from "./problem.js";
+import { Query } from "./query.js";
+import { decodeUtf8 } from "./utf8.js";
+
+/** A call that reached the extension. */
+export class Request {
+  readonly method: string;
+  /** The path below the extension, still percent-encoded, without the query. */
+  readonly path: string;
+  readonly query: Query;
+  /** Values of the route's `:name` segments, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Who is called: tenant, install, request id. */
+  readonly context: ContextData;
+  /** The body as it came; empty when there was none. */
+  readonly body: Uint8Array;
+  readonly #headers: Map<string, string>;
+
+  constructor(raw: ExecuteRequest, params: Readonly<Record<string, string>> = {}) {
+    const [path = "/", ...query] = raw.http.url.split("?");
+    this.method = raw.http.method.toUpperCase();
+    this.path = path;
+    this.query = new Query(query.join("?"));
+    this.params = params;
+    this.context = raw.context;
+    this.body = raw.http.body ?? new Uint8Array();
+    this.#headers = new Map();
+    for (const { name, value } of raw.http.headers) {
+      const key = name.toLowerCase();
+      const before = this.#headers.get(key);
+      this.#headers.set(key, before === undefined ? value : `${before}, ${value}`);
+    }
+  }
+
+  /** A header by name, in any case; several of one name are joined by commas. */
+  header(name: string): string | undefined {
+    return this.#headers.get(name.toLowerCase());
+  }
+
+  /** The value of a `:name` segment of the route. */
+  param(name: string): string {
+    const value = this.params[name];
+    if (value === undefined) throw new Error(`The route has no segment :${name}.`);
+    return value;
+  }
+
+  /** The body as text. */
+  text(): string {
+    return decodeUtf8(this.body);
+  }
+
+  /**
+   * The body as JSON. Check what you get: it is whatever the caller sent.
+   *
+   * @throws HttpProblem 400 when it is not JSON
+   */
+  json(): unknown {
+    try {
+      return JSON.parse(this.text());
+    } catch {
+      throw new HttpProblem(400, "The body is not JSON.");
+    }
+  }
+}

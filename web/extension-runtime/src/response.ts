@@ -1,0 +1,40 @@
+import { encodeUtf8 } from "./utf8.js";
+
+/** What a handler answers. */
+export interface Response {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array;
+}
+
+/** Status (200 unless given) and further headers of an answer. */
+export interface ResponseOptions {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Answer with a value as JSON. */
+export function json(value: unknown, options: ResponseOptions = {}): Response {
+  return bytes(encodeUtf8(JSON.stringify(value)), "application/json", options);
+}
+
+/** Answer with plain text. */
+export function text(value: string, options: ResponseOptions = {}): Response {
+  return bytes(encodeUtf8(value), "text/plain; charset=utf-8", options);
+}
+
+/** Answer with bytes of a content type. */
+export function bytes(body: Uint8Array, contentType: string, options: ResponseOptions = {}): Response {
+  return { status: options.status ?? 200, headers: { "content-type": contentType, ...options.headers }, body };
+}
+
+/** Answer without a body. */
+export function empty(status = 204, headers: Readonly<Record<string, string>> = {}): Response {
+  return { status, headers };
+}
+
+/** Answer with problem+json (RFC 9457). */
+export function problem(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Response {
+  const body = { type: "about:blank", status, detail };
+  return json(body, { status, headers: { "content-type": "application/problem+json", ...headers } });
+}

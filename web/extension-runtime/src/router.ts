@@ -1,0 +1,106 @@
+import type { ExecuteRequest, ExecuteResponse } from "alga:extension/types";
+
+import { HttpProblem } from "./problem.js";
+import { Request } from "./request.js";
+import { problem, type Response } from "./response.js";
+
+/** Answers a request. Handlers are synchronous: every call into the host is. */
+export type Handler = (request: Request) => Response;
+
+interface Route {
+  readonly method: string;
+  readonly segments: readonly string[];
+  readonly handler: Handler;
+}
+
+/**
+ * Finds the handler of a request by method and path (literal segments or `:name`), the first match winning.
+ *
+ *     const router = new Router().get("/notes/:id", (request) => json(find(request.param("id"))));
+ *     export const handler = router.handler;
+ */
+export class Router {
+  readonly #routes: Route[] = [];
+
+  get(path: string, handler: Handler): this {
+    return this.on("GET", path, handler);
+  }
+
+  post(path: string, handler: Handler): this {
+    return this.on("POST", path, handler);
+  }
+
+  put(path: string, handler: Handler): this {
+    return this.on("PUT", path, handler);
+  }
+
+  patch(path: string, handler: Handler): this {
+    return this.on("PATCH", path, handler);
+  }
+
+  delete(path: string, handler: Handler): this {
+    return this.on("DELETE", path, handler);
+  }
+
+  on(method: string, path: string, handler: Handler): this {
+    this.#routes.push({ method, segments: path.split("/"), handler });
+    return this;
+  }
+
+  /** What the extension exports as `handler`. */
+  readonly handler = (raw: ExecuteRequest): ExecuteResponse => {
+    const { status, headers, body } = this.#answer(raw);
+    return { status, headers: Object.entries(headers).map(([name, value]) => ({ name, value })), body };
+  };
+
+  #answer(raw: ExecuteRequest): Response {
+    try {
+      return this.#dispatch(raw);
+    } catch (error) {
+      // Anything else is a defect: let it end the call, the platform logs it and answers 502.
+      if (error instanceof HttpProblem) return problem(error.status, error.message);
+      throw error;
+    }
+  }
+
+  #dispatch(raw: ExecuteRequest): Response {
+    const request = new Request(raw);
+    const segments = request.path.split("/");
+    const wanted = request.method === "HEAD" ? "GET" : request.method;
+    const allowed = new Set<string>();
+    for (const route of this.#routes) {
+      const params = match(route.segments, segments);
+      if (params === undefined) continue;
+      if (route.method === wanted) return route.handler(new Request(raw, params));
+      allowed.add(route.method);
+    }
+    if (allowed.size > 0) {
+      return problem(405, `${request.method} is not answered here.`, { allow: [...allowed].join(", ") });
+    }
+    return problem(404, "There is nothing at this path.");
+  }
+}
+
+function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {
+  if (pattern.length !== segments.length) return undefined;
+  const params: Record<string, string> = {};
+  for (const [index, part] of pattern.entries()) {
+    const segment = segments[index] ?? "";
+    if (!part.startsWith(":")) {
+      if (part !== segment) return undefined;
+    } else if (segment === "") {
+      return undefined;
+    } else {
+      params[part.slice(1)] = decodeSegment(segment);
+    }
+  }
+  return params;
+}
+
+function decodeSegment(segment: string): string {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    throw new HttpProblem(400, "The path is not valid percent-encoded UTF-8.");
+  }
+}

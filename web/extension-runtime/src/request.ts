@@ -1,5 +1,6 @@
 import type { ContextData, ExecuteRequest } from "alga:extension/types";
 
+import { ownBytes } from "./own-bytes.js";
 import { HttpProblem } from "./problem.js";
 import { Query } from "./query.js";
 import { decodeUtf8 } from "./utf8.js";
@@ -16,7 +17,7 @@ export class Request {
   readonly context: ContextData;
   /** The body as it came; empty when there was none. */
   readonly body: Uint8Array;
-  readonly #headers: Map<string, string>;
+  readonly #raw: ExecuteRequest;
 
   constructor(raw: ExecuteRequest, params: Readonly<Record<string, string>> = {}) {
     const [path = "/", ...query] = raw.http.url.split("?");
@@ -25,18 +26,20 @@ export class Request {
     this.query = new Query(query.join("?"));
     this.params = params;
     this.context = raw.context;
-    this.body = raw.http.body ?? new Uint8Array();
-    this.#headers = new Map();
-    for (const { name, value } of raw.http.headers) {
-      const key = name.toLowerCase();
-      const before = this.#headers.get(key);
-      this.#headers.set(key, before === undefined ? value : `${before}, ${value}`);
-    }
+    this.body = ownBytes(raw.http.body);
+    this.#raw = raw;
   }
 
   /** A header by name, in any case; several of one name are joined by commas. */
   header(name: string): string | undefined {
-    return this.#headers.get(name.toLowerCase());
+    const wanted = name.toLowerCase();
+    const values = this.#raw.http.headers.filter((header) => header.name.toLowerCase() === wanted);
+    return values.length === 0 ? undefined : values.map((header) => header.value).join(", ");
+  }
+
+  /** All headers as they came. */
+  headers(): [name: string, value: string][] {
+    return this.#raw.http.headers.map(({ name, value }) => [name, value]);
   }
 
   /** The value of a `:name` segment of the route. */

@@ -1,5 +1,6 @@
 import type { ExecuteRequest, ExecuteResponse } from "alga:extension/types";
 
+import { freshenRandom } from "./fresh-random.js";
 import { HttpProblem } from "./problem.js";
 import { Request } from "./request.js";
 import { problem, type Response } from "./response.js";
@@ -49,6 +50,7 @@ export class Router {
 
   /** What the extension exports as `handler`. */
   readonly handler = (raw: ExecuteRequest): ExecuteResponse => {
+    freshenRandom(raw.context.requestId ?? "");
     const { status, headers, body } = this.#answer(raw);
     return { status, headers: Object.entries(headers).map(([name, value]) => ({ name, value })), body };
   };

@@ -17,8 +17,9 @@ export function asking<T>(call: string, run: () => T): T {
   try {
     return run();
   } catch (error) {
-    const payload: unknown = error instanceof Error && "payload" in error ? error.payload : error;
-    if (typeof payload === "string") throw new HostError(call, payload);
+    // Not instanceof Error: StarlingMonkey throws host errors from another realm.
+    const carriesPayload = typeof error === "object" && error !== null && "payload" in error;
+    if (carriesPayload && typeof error.payload === "string") throw new HostError(call, error.payload);
     throw error;
   }
 }

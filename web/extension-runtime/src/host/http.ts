@@ -1,5 +1,6 @@
 import * as host from "alga:extension/http";
 
+import { ownBytes } from "../own-bytes.js";
 import { decodeUtf8, encodeUtf8 } from "../utf8.js";
 import { asking } from "./host-error.js";
 
@@ -51,5 +52,5 @@ export function fetch(url: string, options: FetchOptions = {}): FetchResponse {
     }),
   );
   const received = new Map(response.headers.map(({ name, value }) => [name.toLowerCase(), value]));
-  return new FetchResponse(response.status, received, response.body ?? new Uint8Array());
+  return new FetchResponse(response.status, received, ownBytes(response.body));
 }

@@ -2,6 +2,7 @@ import * as v1 from "alga:extension/storage";
 import * as v2 from "alga:extension/storage-v2";
 import type { StorageEntry, U64 } from "alga:extension/types";
 
+import { ownBytes } from "../own-bytes.js";
 import { decodeUtf8, encodeUtf8 } from "../utf8.js";
 import { asking, askingUnless } from "./host-error.js";
 
@@ -98,7 +99,7 @@ function putRequest(namespace: string, key: string, value: Uint8Array, options: 
 }
 
 function fromHost(entry: StorageEntry): Entry {
-  return { key: entry.key, value: entry.value, revision: Number(entry.revision ?? 0) };
+  return { key: entry.key, value: ownBytes(entry.value), revision: Number(entry.revision ?? 0) };
 }
 
 /** QuickJS, whose toolchain defines the global `wit`, takes a u64 as number; StarlingMonkey takes a bigint. */

@@ -1,0 +1,88 @@
+// @ts-check
+import { Router, bytes, empty, json, problem } from "@alga/extension-runtime";
+
+import { fromBase64 } from "./base64.js";
+import { callHost } from "./host.js";
+import { toJson } from "./values.js";
+
+/** @typedef {import("@alga/extension-runtime").Request} Request */
+
+let calls = 0;
+
+/**
+ * @param {Request} request
+ * @param {string} name
+ * @returns {number | undefined}
+ */
+function numberFrom(request, name) {
+  const text = request.query.get(name);
+  return text === undefined ? undefined : Number(text);
+}
+
+/** @param {Request} request */
+function argumentsOf(request) {
+  return request.body.length === 0 ? [] : /** @type {unknown[]} */ (request.json());
+}
+
+/** @param {number | undefined} ms */
+function spin(ms) {
+  const end = ms === undefined ? Infinity : Date.now() + ms;
+  let turns = 0;
+  while (Date.now() < end) turns++;
+  return turns;
+}
+
+/** @param {number | undefined} mib */
+function allocate(mib) {
+  const kept = [];
+  while (mib === undefined || kept.length < mib) kept.push(new Uint8Array(1024 * 1024).fill(1));
+  return kept.length;
+}
+
+const router = new Router()
+  .post("/call/:interface/:function", (request) => {
+    return json(callHost(request.param("interface"), request.param("function"), argumentsOf(request)));
+  })
+  .post("/repeat/:interface/:function", (request) => {
+    let last;
+    for (let left = numberFrom(request, "times") ?? 1; left > 0; left--) {
+      last = callHost(request.param("interface"), request.param("function"), argumentsOf(request));
+    }
+    return json(last);
+  })
+  .post("/echo", (request) => bytes(request.body, request.header("content-type") ?? "application/octet-stream"))
+  .get("/headers", (request) => json(request.headers()))
+  .get("/status/:status", (request) => empty(Number(request.param("status"))))
+  .post("/respond", (request) => {
+    const { status, headers, body } = /** @type {any} */ (request.json());
+    return { status, headers: Object.fromEntries(headers), body: body === null ? undefined : fromBase64(body.$bytes) };
+  })
+  .get("/bytes", (request) => bytes(new Uint8Array(numberFrom(request, "size") ?? 0).fill(0x61), "text/plain"))
+  .get("/count", () => json({ count: ++calls }))
+  .get("/clock", () => json({ now_ms: Date.now() }))
+  .get("/random", () => json({ values: [Math.random(), Math.random()] }))
+  .get("/throw", (request) => {
+    throw new Error(request.query.get("message") ?? "thrown on purpose");
+  })
+  .get("/spin", (request) => json({ turns: spin(numberFrom(request, "ms")) }))
+  .get("/alloc", (request) => json({ allocated_mib: allocate(numberFrom(request, "mib")) }))
+  .get("/recurse", () => json({ depth: depth() }));
+
+/** @returns {number} */
+function depth() {
+  return 1 + depth();
+}
+
+for (const only of ["/sleep", "/print", "/environment", "/network"]) {
+  router.get(only, () => problem(501, "The engine has no such thing."));
+}
+
+/** @param {import("alga:extension/types").ExecuteRequest} request */
+export function handler(request) {
+  const [path] = request.http.url.split("?");
+  if (path === "/request") {
+    const { status, headers, body } = json(toJson(request));
+    return { status, headers: Object.entries(headers).map(([name, value]) => ({ name, value })), body };
+  }
+  return router.handler(request);
+}

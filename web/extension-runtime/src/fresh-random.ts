@@ -1,0 +1,40 @@
+/** Math.random for guests that start from a snapshot. */
+
+/**
+ * Give Math.random a new seed for the call in hand, where the engine has none of its own.
+ *
+ * A component starts every call from the same frozen memory, and QuickJS keeps its generator's state in it: without
+ * this, each call would draw the same numbers, and two calls the same "random" id. The numbers are not secret.
+ */
+export function freshenRandom(requestId: string): void {
+  if (!("wit" in globalThis)) return; // only QuickJS, whose toolchain defines the global `wit`
+  Math.random = generator(`${requestId} ${Date.now()} ${clock()}`);
+}
+
+function clock(): number {
+  const { performance } = globalThis as { performance?: { now(): number } };
+  return performance?.now() ?? 0;
+}
+
+/** The generator sfc32 (Chris Doty-Humphrey, public domain), seeded by the FNV-1a hash of a text. */
+function generator(seed: string): () => number {
+  let a = fnv1a(seed, 1);
+  let b = fnv1a(seed, 2);
+  let c = fnv1a(seed, 3);
+  let counter = 1;
+  const next = (): number => {
+    const sum = (a + b + counter++) | 0;
+    a = b ^ (b >>> 9);
+    b = (c + (c << 3)) | 0;
+    c = ((c << 21) | (c >>> 11)) + sum;
+    return sum >>> 0;
+  };
+  for (let round = 0; round < 12; round++) next();
+  return () => ((next() >>> 5) * 2 ** 26 + (next() >>> 6)) / 2 ** 53;
+}
+
+function fnv1a(text: string, salt: number): number {
+  let hash = 0x811c9dc5 ^ salt;
+  for (let at = 0; at < text.length; at++) hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);
+  return hash;
+}

@@ -1,0 +1,1 @@
+"""The runner: runs guests in a sandbox, and prepares their programs."""

@@ -1,0 +1,118 @@
+"""From the execute envelope to what the guest sees, and back: pure.
+
+The guest's request is ``http-request``: the path below the extension with the encoded query, headers one by one. The
+guest's response is checked before anything of it goes out: status, header names and values, sizes.
+"""
+
+import base64
+import binascii
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from alga_ext.errors import PlatformError
+from alga_ext.execute import ExecuteHttp, ExecuteUser
+from functions.runner.sandbox.verdict import Verdict
+from functions.runner.sandbox.wire import Pair, Request, User
+
+HEADERS_LIMIT: Final = 256
+HEADER_BYTES_LIMIT: Final = 32 * 1024
+
+_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}\Z")
+_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
+_METHOD = re.compile(r"[A-Z]{1,16}\Z")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_PATH_SAFE: Final = "/%:@!$&'()*+,;=~"
+
+
+def guest_request(http: ExecuteHttp) -> Request:
+    """Return the guest's request.
+
+    Raises:
+        PlatformError: ``invalid_request``: method, path or base64 body that cannot be.
+    """
+    if not _METHOD.match(http.method):
+        raise PlatformError("invalid_request", "http.method must be upper-case letters.")
+    if not http.path.startswith("/"):
+        raise PlatformError("invalid_request", "http.path must start with '/'.")
+    body = None
+    if http.body_b64 is not None:
+        try:
+            body = base64.b64decode(http.body_b64, validate=True)
+        except (binascii.Error, ValueError):
+            raise PlatformError("invalid_request", "http.body_b64 is not base64.") from None
+    return Request(http.method, _url(http), list(_pairs(http.headers)), body)
+
+
+def guest_user(user: ExecuteUser | None, tenant_id: str) -> User | None:
+    """Return the guest's ``user-data-v2``."""
+    if user is None:
+        return None
+    return User(
+        tenant_id,
+        user.client_name,
+        user.user_id,
+        user.user_email,
+        user.user_name,
+        user.user_type,
+        user.client_id,
+        sorted(user.additional_fields.items()),
+    )
+
+
+def response_fault(status: int, headers: list[Pair]) -> Verdict | None:
+    """Return what is wrong with a guest's response, or None."""
+    if not 200 <= status <= 599:
+        return Verdict("guest_invalid_response", f"The extension answered status {status}; 200 to 599 are allowed.")
+    if len(headers) > HEADERS_LIMIT:
+        text = f"The extension answered {len(headers)} headers; at most {HEADERS_LIMIT} are allowed."
+        return Verdict("response_too_large", text)
+    size = 0
+    for name, value in headers:
+        size += len(name) + len(value)
+        if not _NAME.match(name):
+            return Verdict("guest_invalid_response", "The extension answered a header whose name is not a token.")
+        if not _VALUE.match(value):
+            text = f"The extension answered header {name.lower()} with a character that is not allowed."
+            return Verdict("guest_invalid_response", text)
+    if size > HEADER_BYTES_LIMIT:
+        text = f"The extension answered {size} bytes of headers; at most {HEADER_BYTES_LIMIT} are allowed."
+        return Verdict("response_too_large", text)
+    return None
+
+
+def joined_headers(headers: list[Pair]) -> dict[str, str | list[str]]:
+    """Return headers by lower-case name; a name given more than once has the list of its values, in order."""
+    joined: dict[str, str | list[str]] = {}
+    for name, value in headers:
+        key = name.lower()
+        before = joined.get(key)
+        if before is None:
+            joined[key] = value
+        elif isinstance(before, list):
+            before.append(value)
+        else:
+            joined[key] = [before, value]
+    return joined
+
+
+def trace_id(headers: Mapping[str, str | list[str]]) -> str:
+    """Return the trace id of a ``traceparent`` header, or a new one."""
+    for name, value in headers.items():
+        if name.lower() == "traceparent" and isinstance(value, str):
+            match = _TRACEPARENT.match(value)
+            if match:
+                return match[1]
+    return secrets.token_hex(16)
+
+
+def _url(http: ExecuteHttp) -> str:
+    path = quote(http.path, safe=_PATH_SAFE)
+    query = http.raw_query or urlencode(list(_pairs(http.query)))
+    return f"{path}?{query}" if query else path
+
+
+def _pairs(values: Mapping[str, str | list[str]]) -> list[Pair]:
+    return [(name, one) for name, value in values.items() for one in ([value] if isinstance(value, str) else value)]

@@ -1,0 +1,229 @@
+"""One call: authorise, find the program, run it, answer.
+
+The envelope's own faults are refusals (``PlatformError``, problem documents with their own status). Once the call is
+authorised every outcome is a 200 whose envelope says what happened, whatever the guest did.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from alga_ext import capabilities
+from alga_ext.errors import PlatformError
+from alga_ext.execute import ExecuteRequest, ExecuteResponse, Usage, decode_request
+from alga_ext.execution_token import verify_execution_token
+from alga_ext.http import Request
+from alga_ext.ids import parse_content_hash, sha256_hex
+from alga_ext.signing import PublicKey
+from alga_ext.telemetry import logger
+from functions.runner import envelope, outcome
+from functions.runner.artifacts import ArtifactCache, Obtained
+from functions.runner.host.broker import Broker, Handler
+from functions.runner.host.call import Call
+from functions.runner.limits import Maxima, effective
+from functions.runner.pool import Pool
+from functions.runner.records import Records
+from functions.runner.replay import UsedTokens
+from functions.runner.sandbox.process import Ended, Host, signal_name
+from functions.runner.sandbox.verdict import Verdict
+from functions.runner.sandbox.wire import Done, Failed, HostAnswer, Limits, Run, Warm
+
+_OF_THE_PROGRAM: Final = frozenset({"artifact_not_found", "artifact_integrity"})
+"""Codes of a program that cannot be had, which are the call's outcome; all others are faults of ours."""
+
+
+class Runner:
+    """Serves execute envelopes.
+
+    Args:
+        pool: the sandboxes.
+        artifacts: verified programs.
+        handlers: host imports served by this process, by ``interface.function``.
+        maxima: the platform's limits.
+        gateway_key: checks execution tokens.
+        now_s: epoch seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        artifacts: ArtifactCache,
+        handlers: Mapping[str, Handler],
+        maxima: Maxima,
+        gateway_key: PublicKey,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        self.pool = pool
+        self.artifacts = artifacts
+        self._handlers = handlers
+        self._maxima = maxima
+        self._gateway_key = gateway_key
+        self._now_s = now_s
+        self._used = UsedTokens()
+        self._used_lock = threading.Lock()
+
+    def execute(self, http: Request) -> ExecuteResponse:
+        """Serve ``POST /v1/execute``.
+
+        1. The envelope is well-formed.
+        2. Its execution token is for exactly these bytes and was not used before.
+        3. Its providers are capabilities.
+        4. The program is here, verified.
+        5. The guest runs, and what it answered is checked.
+
+        Raises:
+            PlatformError: ``invalid_request``, ``unauthorized``, ``unknown_capabilities``, ``runner_unavailable``.
+        """
+        token = _bearer(http)
+        request = decode_request(http.body)  # (1)
+        bundle_sha256 = _bundle_sha256(request.context.content_hash)
+        self._authorise(token, request, http.body)  # (2)
+        providers = _known(request.providers)  # (3)
+        guest_request = envelope.guest_request(request.http)
+        trace_id = envelope.trace_id(request.http.headers)
+        started_ns = time.monotonic_ns()
+        try:
+            program = self.artifacts.obtain(bundle_sha256)  # (4)
+            return self._call(request, guest_request, providers, program, trace_id)  # (5)
+        except PlatformError as error:
+            if error.code not in _OF_THE_PROGRAM:
+                raise _unavailable(error) from error
+            logger("runner").warning(error.detail, extra={"code": error.code, "context": str(error.context)})
+            verdict = Verdict(error.code, error.detail)
+            return outcome.failed(verdict, Usage(duration_ms=_since_ms(started_ns)), trace_id)
+
+    def warm(self, bundle_sha256: str) -> dict[str, Any]:
+        """Fetch, load and instantiate a program without calling it; return what happened.
+
+        Raises:
+            PlatformError: ``artifact_not_found``, ``artifact_integrity``, ``runner_unavailable``.
+        """
+        program = self.artifacts.obtain(bundle_sha256)
+        started_ns = time.monotonic_ns()
+        maxima = self._maxima
+
+        def message() -> Warm:
+            deadline_ns = time.monotonic_ns() + maxima.timeout_ms * 1_000_000
+            return Warm(program.artifact, Limits(deadline_ns, maxima.memory_mb << 20, maxima.fuel, 0))
+
+        found = self._run(program, message, lambda _message: _DEAF, maxima.memory_mb << 20)
+        self.pool.ensure_spare()
+        document: dict[str, Any] = {
+            "ready": isinstance(found, Done),
+            "artifact_bytes": program.artifact.size_bytes,
+            "duration_ms": _since_ms(started_ns),
+        }
+        if isinstance(found, Failed):
+            document["error"] = {"code": found.code, "message": found.message}
+        return document
+
+    def _authorise(self, token: str, request: ExecuteRequest, body: bytes) -> None:
+        now_s = int(self._now_s())
+        token_id = verify_execution_token(self._gateway_key, token, request, body, now_s=now_s)
+        with self._used_lock:
+            self._used.use(token_id, now_s)
+
+    def _call(
+        self,
+        request: ExecuteRequest,
+        guest_request: Any,
+        providers: frozenset[str],
+        program: Obtained,
+        trace_id: str,
+    ) -> ExecuteResponse:
+        context = request.context
+        limits = effective(request.limits, self._maxima)
+        records = Records(context, trace_id)
+        started_ns = time.monotonic_ns()
+        brokers: list[Broker] = []
+
+        def message() -> Run:
+            # The clock of a call starts when a sandbox is ready for it, not while one starts.
+            nonlocal started_ns
+            started_ns = time.monotonic_ns()
+            return Run(
+                program.artifact,
+                (context.request_id, context.tenant_id, context.extension_id, context.install_id, context.version_id),
+                guest_request,
+                sorted(providers),
+                context.config,
+                envelope.guest_user(request.user, context.tenant_id) if "cap:user.read" in providers else None,
+                Limits(
+                    started_ns + limits.timeout_ms * 1_000_000, limits.memory_bytes, limits.fuel, limits.response_bytes
+                ),
+            )
+
+        def host(sent: Run | Warm) -> Host:
+            brokers.append(Broker(Call(request, providers, sent.limits.deadline_ns), self._handlers))
+            return Host(brokers[0].answer, records.log, records.metric)
+
+        found = self._run(program, message, host, limits.memory_bytes)
+        duration_ms = _since_ms(started_ns)
+        self.pool.ensure_spare()
+        counts = brokers[0].counts if brokers else {}
+        return outcome.answer(found, outcome.usage_of(found.figures, duration_ms, counts, 0), trace_id)
+
+    def _run(
+        self,
+        program: Obtained,
+        message: Callable[[], Run | Warm],
+        host: Callable[[Run | Warm], Host],
+        memory_bytes: int,
+    ) -> Done | Failed:
+        """Run one message in a lent sandbox; a sandbox that ends becomes a failure of the call.
+
+        A file that this sandbox has not loaded yet and that was not fetched just now is hashed again first.
+        """
+        try:
+            with self.pool.child() as child:
+                if not program.fresh and program.artifact.key not in child.loaded:
+                    self.artifacts.recheck(program.artifact)
+                sent = message()
+                return child.run(sent, host(sent))
+        except Ended as ended:
+            extra = {"reason": ended.reason, "signal": signal_name(ended.signal_number), "timed_out": ended.timed_out}
+            logger("runner").warning("a sandbox was ended", extra=extra)
+            return outcome.of_ended(ended, memory_bytes)
+
+
+def _refuse_all(_call: Any) -> HostAnswer:
+    return HostAnswer(trap="host imports are not available while warming up")
+
+
+_DEAF: Final = Host(_refuse_all, lambda _line: None, lambda _metric: None)
+
+
+def _bearer(http: Request) -> str:
+    scheme, _, token = http.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise PlatformError("unauthorized", "The execution token is missing.")
+    return token.strip()
+
+
+def _bundle_sha256(content_hash: str) -> str:
+    parsed = parse_content_hash(content_hash)
+    if parsed is None:
+        raise PlatformError("invalid_request", "context.content_hash must be sha256: and 64 hex digits.")
+    return sha256_hex(parsed)
+
+
+def _known(providers: Iterable[str]) -> frozenset[str]:
+    names = [capabilities.canonical(name) for name in providers]
+    strangers = capabilities.unknown(names)
+    if strangers:
+        raise PlatformError("unknown_capabilities", f"These providers do not exist: {', '.join(strangers)[:200]}.")
+    return frozenset(names)
+
+
+def _unavailable(error: PlatformError) -> PlatformError:
+    if error.code in ("invalid_request", "runner_unavailable"):
+        return error
+    return PlatformError(
+        "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error.code, **error.context
+    )
+
+
+def _since_ms(started_ns: int) -> float:
+    return (time.monotonic_ns() - started_ns) / 1e6

@@ -1,0 +1,20 @@
+"""The runner. Trigger: Lambda Invoke with a tenant, whose payload is an API Gateway v2 event.
+
+``POST /v1/execute`` runs a guest, ``POST /warmup`` loads one, ``GET /healthz`` says how things are.
+"""
+
+# The sandbox starts first and gets ready while everything else is imported.
+from functions.runner.sandbox.process import Child
+
+_FIRST_CHILD = Child()
+
+from typing import Any  # noqa: E402 - see above
+
+from functions.runner import compose  # noqa: E402 - see above
+
+_DOOR = compose.door(_FIRST_CHILD)
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Lambda entry point."""
+    return _DOOR.answer(event)

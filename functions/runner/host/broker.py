@@ -1,0 +1,78 @@
+"""Answers the sandbox's host calls: believes nothing, counts everything.
+
+For each call, in this order: the name exists; the capability is granted; the call's budget and deadline are not used
+up; the arguments fit their types. Then the capability's handler answers.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from alga_ext.errors import PlatformError
+from alga_ext.telemetry import log_failure
+from functions.runner.host.call import Call
+from functions.runner.sandbox.refusals import REFUSALS, WITHOUT_PROVIDER
+from functions.runner.sandbox.wire import HostAnswer, HostCall
+
+CALLS_LIMIT: Final = 1_000
+"""Host calls of one invocation that reach the parent; one more ends the guest."""
+
+
+class Handler(NamedTuple):
+    """How one import is served.
+
+    Attributes:
+        arguments: the tuple type its arguments must fit.
+        answer: takes the call and the arguments, returns a value of the import's result type.
+        fault: what the guest hears when the platform, not the guest, is at fault.
+    """
+
+    arguments: Any
+    answer: Callable[..., Any]
+    fault: Any
+
+
+class Broker:
+    """Host calls of one invocation.
+
+    Args:
+        call: the invocation.
+        handlers: by ``interface.function``.
+    """
+
+    def __init__(self, call: Call, handlers: Mapping[str, Handler]) -> None:
+        self._call = call
+        self._handlers = handlers
+        self.counts: dict[str, int] = {}
+        self._total = 0
+
+    def answer(self, heard: HostCall) -> HostAnswer:
+        """Answer one host call; never raises."""
+        refusal = REFUSALS.get(heard.name)
+        if refusal is None:
+            return HostAnswer(trap="no such host import")
+        self._total += 1
+        if self._total > CALLS_LIMIT:
+            return HostAnswer(trap=f"more than {CALLS_LIMIT} host calls")
+        self.counts[heard.name] = self.counts.get(heard.name, 0) + 1
+        handler = self._handlers.get(heard.name)
+        granted = refusal.capability in self._call.providers and refusal.capability not in WITHOUT_PROVIDER
+        if not granted or handler is None:
+            return HostAnswer(trap="not granted") if refusal.traps else HostAnswer(refusal.answer)
+        if not self._call.left_ms():
+            return HostAnswer(handler.fault)
+        try:
+            arguments = msgspec.msgpack.decode(heard.arguments, type=handler.arguments)
+        except msgspec.DecodeError:
+            return HostAnswer(trap="arguments that do not fit their types")
+        return self._served(handler, arguments)
+
+    def _served(self, handler: Handler, arguments: tuple[Any, ...]) -> HostAnswer:
+        try:
+            return HostAnswer(handler.answer(self._call, *arguments))
+        except PlatformError as error:
+            log_failure("runner", error, self._call.request.context.request_id)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the runner; it is logged
+            log_failure("runner", error, self._call.request.context.request_id)
+        return HostAnswer(handler.fault)

@@ -1,0 +1,237 @@
+"""``storage`` and ``storage-v2``: key-value storage of an install in PostgreSQL. Capability cap:storage.kv.
+
+Every statement names the tenant and the install of the authorised call, and row-level security holds the tenant
+again. Writes check the quota in their own transaction, after the database's triggers have counted, and roll back
+when it is exceeded. An expired entry counts as absent at once; a sweep deletes it later.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from alga_ext.database import Database, Row, Tx
+from alga_ext.errors import PlatformError
+from functions.runner.host import storage_rules as rules
+from functions.runner.host.broker import Handler
+from functions.runner.host.call import Call
+
+Entry = tuple[str, str, bytes, int | None]
+"""namespace, key, value, revision: the guest's ``storage-entry``."""
+Condition = tuple[str, int | None]
+"""``always``, ``absent`` or ``revision`` with its number: the guest's ``condition``."""
+PutRequest = tuple[str, str, bytes, int | None, Condition]
+"""namespace, key, value, ttl in seconds, condition: the guest's ``put-request``."""
+Outcome = tuple[bool, Any]
+
+_MISSING: Final[Outcome] = (False, "missing")
+_CONFLICT: Final[Outcome] = (False, "conflict")
+_DENIED: Final[Outcome] = (False, "denied")
+_INTERNAL: Final[Outcome] = (False, "internal")
+
+_HERE = "tenant_id = :tenant and install_id = cast(:install as uuid) and namespace = :namespace"
+_LIVE = "(expires_at is null or expires_at > now())"
+
+_GET: Final = f"""
+select value, revision from app.extension_storage_entry where {_HERE} and key = :key and {_LIVE}
+"""  # noqa: S608 - constants only
+_PAGE: Final = f"""
+select key, value, revision from app.extension_storage_entry
+where {_HERE} and key > :after and starts_with(key, :prefix) and {_LIVE}
+order by key limit :count
+"""  # noqa: S608 - constants only
+_DELETE: Final = f"""
+delete from app.extension_storage_entry
+where {_HERE} and key = :key and (cast(:revision as bigint) is null or revision = cast(:revision as bigint))
+returning {_LIVE} as live
+"""  # noqa: S608 - constants only
+_EXPIRY = (
+    "case when cast(:ttl as bigint) is null then null else now() + make_interval(secs => cast(:ttl as bigint)) end"
+)
+_PUT: Final = f"""
+insert into app.extension_storage_entry as entry (tenant_id, install_id, namespace, key, value, revision, expires_at)
+values (:tenant, cast(:install as uuid), :namespace, :key, cast(:value as bytea), 1, {_EXPIRY})
+on conflict (tenant_id, install_id, namespace, key) do update set
+  value = excluded.value,
+  revision = case when entry.expires_at is not null and entry.expires_at <= now() then 1 else entry.revision + 1 end,
+  expires_at = excluded.expires_at,
+  updated_at = now()
+where :unconditional or (entry.expires_at is not null and entry.expires_at <= now())
+returning revision
+"""  # noqa: S608 - constants only
+_REPLACE: Final = f"""
+update app.extension_storage_entry
+set value = cast(:value as bytea), revision = revision + 1, expires_at = {_EXPIRY}, updated_at = now()
+where {_HERE} and key = :key and revision = cast(:revision as bigint) and {_LIVE}
+returning revision
+"""  # noqa: S608 - constants only
+_USAGE: Final = """
+select count(*) filter (where key_count > 0) as namespaces,
+  coalesce(max(key_count) filter (where namespace = :namespace), 0) as keys,
+  coalesce(sum(byte_count), 0) as bytes
+from app.extension_storage_usage where tenant_id = :tenant and install_id = cast(:install as uuid)
+"""
+
+
+class _Refused(Exception):
+    """Rolls a transaction back; carries what the guest hears."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome[1])
+        self.outcome = outcome
+
+
+class Page(NamedTuple):
+    """Entries in key order, and the cursor of the next page when there is one."""
+
+    entries: list[Entry]
+    next_cursor: str | None
+
+
+class Storage:
+    """The storage imports over one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return the handlers by ``interface.function``."""
+        return {
+            "storage.get": Handler(tuple[str, str], self.get, _INTERNAL),
+            "storage.put": Handler(tuple[Entry], self.put, _INTERNAL),
+            "storage.delete": Handler(tuple[str, str], self.delete, _INTERNAL),
+            "storage.list-entries": Handler(tuple[str, str | None], self.list_entries, _INTERNAL),
+            "storage-v2.list-page": Handler(tuple[str, str | None, str | None, int], self.list_page, _INTERNAL),
+            "storage-v2.put-with": Handler(tuple[PutRequest], self.put_with, _INTERNAL),
+            "storage-v2.put-many": Handler(tuple[list[PutRequest]], self.put_many, _INTERNAL),
+            "storage-v2.delete-if": Handler(tuple[str, str, int], self.delete_if, _INTERNAL),
+        }
+
+    def get(self, call: Call, namespace: str, key: str) -> Outcome:
+        """Answer ``storage.get``."""
+        if not rules.place_fits(namespace, key):
+            return _DENIED
+        with self._database.tenant(call.tenant_id) as tx:
+            row = tx.row(_GET, key=key, **_here(call, namespace))
+        return _MISSING if row is None else (True, (namespace, key, bytes(row["value"]), row["revision"]))
+
+    def put(self, call: Call, entry: Entry) -> Outcome:
+        """Answer ``storage.put``: with a revision, only over that revision."""
+        namespace, key, value, revision = entry
+        condition: Condition = ("always", None) if revision is None else ("revision", revision)
+        return self.put_with(call, (namespace, key, value, None, condition))
+
+    def delete(self, call: Call, namespace: str, key: str) -> Outcome:
+        """Answer ``storage.delete``."""
+        return self._delete(call, namespace, key, None)
+
+    def delete_if(self, call: Call, namespace: str, key: str, revision: int) -> Outcome:
+        """Answer ``storage-v2.delete-if``."""
+        return self._delete(call, namespace, key, revision)
+
+    def list_entries(self, call: Call, namespace: str, cursor: str | None) -> Outcome:
+        """Answer ``storage.list-entries``: a page of the default size; its last key is the next cursor."""
+        if not rules.namespace_fits(namespace) or _has_nul(cursor):
+            return _DENIED
+        return (True, self._page(call, namespace, "", cursor, rules.PAGE_DEFAULT).entries)
+
+    def list_page(self, call: Call, namespace: str, prefix: str | None, cursor: str | None, limit: int) -> Outcome:
+        """Answer ``storage-v2.list-page``."""
+        if not rules.namespace_fits(namespace) or not 1 <= limit <= rules.PAGE_LIMIT:
+            return _DENIED
+        if _has_nul(prefix) or _has_nul(cursor):
+            return _DENIED
+        return (True, _cut(self._page(call, namespace, prefix or "", cursor, limit), rules.PAGE_BYTES))
+
+    def put_with(self, call: Call, request: PutRequest) -> Outcome:
+        """Answer ``storage-v2.put-with``."""
+        is_ok, result = self.put_many(call, [request])
+        return (True, result[0]) if is_ok else (False, result)
+
+    def put_many(self, call: Call, requests: list[PutRequest]) -> Outcome:
+        """Answer ``storage-v2.put-many``: all or nothing, in the order given."""
+        size = sum(len(value) for _, _, value, _, _ in requests)
+        if not 1 <= len(requests) <= rules.BATCH_ITEMS or size > rules.BATCH_BYTES:
+            return _DENIED
+        if not all(_fits(request) for request in requests):
+            return _DENIED
+        try:
+            with self._database.tenant(call.tenant_id) as tx:
+                entries = [self._write(tx, call, request) for request in requests]
+                for namespace in {request[0] for request in requests}:
+                    _check_quota(tx, call, namespace)
+        except _Refused as refused:
+            return refused.outcome
+        except PlatformError as error:
+            if error.code == "conflict":
+                return _CONFLICT
+            raise
+        return (True, entries)
+
+    def _write(self, tx: Tx, call: Call, request: PutRequest) -> Entry:
+        namespace, key, value, ttl, (case, revision) = request
+        values: dict[str, Any] = {"key": key, "value": value, "ttl": ttl, **_here(call, namespace)}
+        if case == "revision":
+            row = tx.row(_REPLACE, revision=_number(revision), **values)
+        else:
+            row = tx.row(_PUT, unconditional=case == "always", **values)
+        if row is None:
+            raise _Refused(_CONFLICT)
+        return (namespace, key, value, row["revision"])
+
+    def _delete(self, call: Call, namespace: str, key: str, revision: int | None) -> Outcome:
+        if not rules.place_fits(namespace, key):
+            return _DENIED
+        with self._database.tenant(call.tenant_id) as tx:
+            values = {"key": key, **_here(call, namespace)}
+            row = tx.row(_DELETE, revision=_number(revision), **values)
+            if row is None and revision is not None and tx.row(_GET, **values) is not None:
+                return _CONFLICT
+        return (True, None) if row is not None and row["live"] else _MISSING
+
+    def _page(self, call: Call, namespace: str, prefix: str, cursor: str | None, limit: int) -> Page:
+        with self._database.tenant(call.tenant_id) as tx:
+            rows = tx.rows(_PAGE, after=cursor or "", prefix=prefix, count=limit + 1, **_here(call, namespace))
+        entries = [_entry(namespace, row) for row in rows[:limit]]
+        return Page(entries, entries[-1][1] if len(rows) > limit else None)
+
+
+def _cut(page: Page, size_bytes: int) -> Page:
+    """Return the page cut so that its values hold at most ``size_bytes``, but at least one entry."""
+    total = 0
+    for count, entry in enumerate(page.entries):
+        total += len(entry[2])
+        if total > size_bytes and count:
+            return Page(page.entries[:count], page.entries[count - 1][1])
+    return page
+
+
+def _number(revision: int | None) -> int | None:
+    """Return a revision as the database can hold it; no entry has a revision of -1."""
+    return revision if revision is None or revision < 1 << 63 else -1
+
+
+def _here(call: Call, namespace: str) -> dict[str, str]:
+    return {"tenant": call.tenant_id, "install": call.install_id, "namespace": namespace}
+
+
+def _entry(namespace: str, row: Row) -> Entry:
+    return (namespace, row["key"], bytes(row["value"]), row["revision"])
+
+
+def _fits(request: PutRequest) -> bool:
+    namespace, key, value, ttl, (case, _) = request
+    return (
+        rules.place_fits(namespace, key)
+        and rules.value_fits(value)
+        and (ttl is None or ttl in rules.TTL_SECONDS)
+        and case in ("always", "absent", "revision")
+    )
+
+
+def _has_nul(text: str | None) -> bool:
+    """Tell whether a text holds NUL, which PostgreSQL cannot take."""
+    return text is not None and "\0" in text
+
+
+def _check_quota(tx: Tx, call: Call, namespace: str) -> None:
+    usage = tx.row(_USAGE, **_here(call, namespace))
+    if usage is None or not rules.within_quota(usage["namespaces"], usage["keys"], int(usage["bytes"])):
+        raise _Refused(_DENIED)

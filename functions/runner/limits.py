@@ -1,0 +1,40 @@
+"""Limits of one call: what was asked, the defaults, and the platform's maxima above both. Pure."""
+
+from typing import NamedTuple
+
+from alga_ext.execute import ExecuteLimits
+
+_LEAST_TIMEOUT_MS = 1
+
+
+class Maxima(NamedTuple):
+    """The platform's limits; a call without its own gets the defaults, never none."""
+
+    default_timeout_ms: int
+    timeout_ms: int
+    default_memory_mb: int
+    memory_mb: int
+    fuel: int
+    response_bytes: int
+
+
+class CallLimits(NamedTuple):
+    """The limits one call runs under."""
+
+    timeout_ms: int
+    memory_bytes: int
+    fuel: int
+    response_bytes: int
+
+
+def effective(asked: ExecuteLimits, maxima: Maxima) -> CallLimits:
+    """Return the limits of a call; what is not positive counts as not asked."""
+    timeout_ms = asked.timeout_ms if asked.timeout_ms and asked.timeout_ms > 0 else maxima.default_timeout_ms
+    memory_mb = asked.memory_mb if asked.memory_mb and asked.memory_mb > 0 else maxima.default_memory_mb
+    fuel = asked.fuel if asked.fuel and asked.fuel > 0 else maxima.fuel
+    return CallLimits(
+        max(_LEAST_TIMEOUT_MS, min(timeout_ms, maxima.timeout_ms)),
+        min(memory_mb, maxima.memory_mb) << 20,
+        min(fuel, maxima.fuel),
+        maxima.response_bytes,
+    )

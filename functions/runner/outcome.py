@@ -1,0 +1,65 @@
+"""From what became of a guest to the envelope's answer: pure."""
+
+import base64
+from typing import Final
+
+from alga_ext.errors import CODES, KINDS
+from alga_ext.execute import ExecuteError, ExecuteResponse, Usage
+from functions.runner import envelope
+from functions.runner.sandbox.process import Ended
+from functions.runner.sandbox.verdict import Verdict
+from functions.runner.sandbox.wire import Done, Failed, Figures
+
+_SIGABRT: Final = 6
+_SIGXCPU: Final = 24
+
+
+def of_ended(ended: Ended, memory_bytes: int) -> Failed:
+    """Return the failure for a child that ended during the call: past its deadline, or by a signal of its own.
+
+    The engine aborts when the process may have no more memory, so an abort counts as that.
+    """
+    figures = Figures(cpu_ns=ended.cpu_ns)
+    if ended.timed_out:
+        return Failed("guest_timeout", "The extension ran longer than its time limit.", figures)
+    if ended.signal_number == _SIGABRT:
+        text = f"The extension needed more memory than a sandbox has beside its {memory_bytes >> 20} MiB."
+        return Failed("guest_out_of_memory", text, figures)
+    return Failed("guest_trapped", "The extension ended its sandbox.", figures)
+
+
+def usage_of(figures: Figures, duration_ms: float, host_calls: dict[str, int], egress_bytes: int) -> Usage:
+    """Return the usage of a call: the child's figures, and the parent's own count of the host calls it answered."""
+    counts = {**figures.host_calls, **host_calls}
+    return Usage(
+        duration_ms=round(duration_ms, 3),
+        cpu_ms=round(figures.cpu_ns / 1e6, 3),
+        memory_peak_bytes=figures.memory_peak_bytes,
+        fuel=figures.fuel,
+        egress_bytes=egress_bytes,
+        host_calls=dict(sorted(counts.items())),
+    )
+
+
+def answer(outcome: Done | Failed, usage: Usage, trace_id: str) -> ExecuteResponse:
+    """Return the envelope's answer; a guest's response is checked here, before anything of it goes out."""
+    if isinstance(outcome, Failed):
+        return failed(Verdict(outcome.code, outcome.message), usage, trace_id)
+    fault = envelope.response_fault(outcome.status, outcome.headers)
+    if fault is not None:
+        return failed(fault, usage, trace_id)
+    return ExecuteResponse(
+        status=outcome.status,
+        headers=envelope.joined_headers(outcome.headers),
+        body_b64=base64.b64encode(outcome.body).decode() if outcome.body is not None else None,
+        usage=usage,
+        trace_id=trace_id,
+    )
+
+
+def failed(verdict: Verdict, usage: Usage, trace_id: str) -> ExecuteResponse:
+    """Return the answer for a call without a guest's response; a code we do not know counts as a trap."""
+    code = verdict.code if verdict.code in CODES else "guest_trapped"
+    status = KINDS[CODES[code].kind].status
+    error = ExecuteError(code=code, message=verdict.message)
+    return ExecuteResponse(status=status, error=error, usage=usage, trace_id=trace_id)

@@ -1,0 +1,101 @@
+"""Runs the compile worker: files in, files out, and a report that is checked before it is believed."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from alga_ext.messages import Reason
+from functions.runner.sandbox.process import interpreter
+
+REPORT_LIMIT_BYTES: Final = 256 * 1024
+_NAMES_LIMIT: Final = 500
+_NAME_LIMIT: Final = 200
+_REASONS_LIMIT: Final = 20
+_DETAIL_LIMIT: Final = 1_000
+_CODES: Final = frozenset({"component_invalid", "component_world_mismatch"})
+
+
+class Description(msgspec.Struct):
+    """What the worker says of a component; without reasons it can be used."""
+
+    reasons: list[tuple[str, str]]
+    imports: list[str]
+    exports: list[str]
+
+
+class Compiler:
+    """Compiles and inspects components, each in a process of its own.
+
+    Args:
+        timeout_s: wall clock of one run.
+        memory_bytes: private writable memory of the worker.
+    """
+
+    def __init__(self, timeout_s: int, memory_bytes: int) -> None:
+        self._timeout_s = timeout_s
+        self._memory_bytes = memory_bytes
+
+    def compile(self, component: Path, code: Path) -> Description:
+        """Compile ``component`` into the new file ``code``, which stays empty when there are reasons against it."""
+        return self._run("compile", component, code)
+
+    def inspect(self, code: Path) -> Description:
+        """Describe native code whose signature was verified."""
+        return self._run("inspect", code, None)
+
+    def _run(self, mode: Literal["compile", "inspect"], source: Path, target: Path | None) -> Description:
+        read_end, write_end = os.pipe()
+        source_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        target_fd = os.open(target or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        arguments = [mode, *map(str, (source_fd, target_fd, write_end, self._timeout_s * 2, self._memory_bytes))]
+        try:
+            worker = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+                interpreter("compiler", *arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+                pass_fds=(source_fd, target_fd, write_end),
+            )
+        finally:
+            for descriptor in (source_fd, target_fd, write_end):
+                os.close(descriptor)
+        with open(read_end, "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
+            try:
+                status = worker.wait(self._timeout_s)
+            except subprocess.TimeoutExpired:
+                worker.kill()
+                worker.wait()
+                return _unusable(f"It could not be compiled within {self._timeout_s} seconds.")
+            if status != 0:
+                return _unusable("It could not be compiled within the compiler's limits of memory and time.")
+            return _believed(pipe.read(REPORT_LIMIT_BYTES))
+
+
+def _believed(report: bytes) -> Description:
+    """Return a report cut to sensible sizes; the worker has read hostile input and may not be itself any more."""
+    try:
+        found = msgspec.json.decode(report, type=Description)
+    except msgspec.DecodeError:
+        return _unusable("The compiler gave no report.")
+    reasons = [
+        (code if code in _CODES else "component_invalid", detail[:_DETAIL_LIMIT]) for code, detail in found.reasons
+    ]
+    return Description(reasons[:_REASONS_LIMIT], _names(found.imports), _names(found.exports))
+
+
+def _names(names: list[str]) -> list[str]:
+    return [name[:_NAME_LIMIT] for name in names[:_NAMES_LIMIT]]
+
+
+def _unusable(detail: str) -> Description:
+    return Description([("component_invalid", detail)], [], [])
+
+
+def reasons_of(description: Description) -> list[Reason]:
+    """Return a description's reasons as the queue message has them."""
+    return [Reason(code=code, detail=detail) for code, detail in description.reasons]

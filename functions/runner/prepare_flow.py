@@ -1,0 +1,174 @@
+"""From a published component to signed native code: what prepare does for one message.
+
+Every step can be repeated: the store writes once, and the artifact's signed record is written last, so its presence
+means that all before it is done.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from alga_ext.attestation import ArtifactRecord, statement
+from alga_ext.errors import PlatformError
+from alga_ext.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
+from alga_ext.objects import ObjectStore
+from alga_ext.signing import Signer, sign_envelope
+from alga_ext.trust import TrustBundle
+from functions.runner.precompile import Compiler, Description, reasons_of
+from functions.runner.provenance import Engine, accepted_code, artifact_places, component_key
+
+_GROUP = "prepared"
+
+
+class Queue(Protocol):
+    """Where results go."""
+
+    def send(self, body: bytes, group: str) -> None:
+        """Send one message; raises ``queue_unavailable``."""
+        ...
+
+
+class Prepare:
+    """Prepares components.
+
+    Args:
+        store: where components lie and artifacts go.
+        queue: takes ``PreparedMessage``.
+        trust: returns the current trust bundle.
+        signer: the platform's artifact key.
+        engine: what artifacts are made for.
+        compiler: runs the worker.
+        max_component_bytes: larger components are rejected.
+        now: the present instant.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: ObjectStore,
+        queue: Queue,
+        trust: Callable[[], TrustBundle],
+        signer: Signer,
+        engine: Engine,
+        compiler: Compiler,
+        max_component_bytes: int,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._trust = trust
+        self._signer = signer
+        self._engine = engine
+        self._compiler = compiler
+        self._max_component_bytes = max_component_bytes
+        self._now = now
+
+    def handle(self, message: PrepareMessage) -> PreparedMessage:
+        """Prepare one version and send the result; a UI-only version is passed on.
+
+        Raises:
+            PlatformError: a store or queue is not there; the message is to be tried again.
+        """
+        result = self._result(message, *self._prepared(message))
+        self._queue.send(encode_message(result), _GROUP)
+        return result
+
+    def _prepared(self, message: PrepareMessage) -> tuple[Description, Artifact | None]:
+        """Return what the component is, and the artifact unless there are reasons against it.
+
+        1. An artifact that is here already and carries a valid record is described, not made again.
+        2. The component is fetched and has the hash it is named by.
+        3. It is compiled and checked against the world, in a worker without credentials.
+        4. The code is stored, then the record that vouches for it.
+        """
+        sha256 = message.component_sha256
+        if sha256 is None:
+            return Description([], [], []), None
+        with tempfile.TemporaryDirectory(prefix="prepare-") as folder:
+            code = Path(folder, "code.cwasm")
+            existing = self._existing(sha256, code)  # (1)
+            if existing is not None:
+                return self._compiler.inspect(code), existing
+            component = Path(folder, "component.wasm")
+            refused = self._fetched(sha256, component)  # (2)
+            if refused is not None:
+                return refused, None
+            description = self._compiler.compile(component, code)  # (3)
+            if description.reasons:
+                return description, None
+            return description, self._stored(sha256, code.read_bytes())  # (4)
+
+    def _existing(self, component_sha256: str, code: Path) -> Artifact | None:
+        places = artifact_places(component_sha256, self._engine)
+        record = self._store.get_optional(places.record)
+        if record is None:
+            return None
+        sha256 = accepted_code(record, component_sha256, self._engine, self._trust(), self._now())
+        size = self._store.download(places.code, code)
+        if _sha256_of(code) != sha256:
+            raise PlatformError("artifact_integrity", "The stored program is not the one its record names.")
+        return self._artifact(places.code, sha256, size)
+
+    def _fetched(self, sha256: str, component: Path) -> Description | None:
+        key = component_key(sha256)
+        size = self._store.size(key)
+        if size is not None and size > self._max_component_bytes:
+            text = f"It is {size} bytes; at most {self._max_component_bytes} are allowed."
+            return Description([("component_invalid", text)], [], [])
+        self._store.download(key, component)
+        if _sha256_of(component) != sha256:
+            raise PlatformError("artifact_integrity", "The stored component is not the one it is named by.", key=key)
+        return None
+
+    def _stored(self, component_sha256: str, code: bytes) -> Artifact:
+        places = artifact_places(component_sha256, self._engine)
+        sha256 = hashlib.sha256(code).hexdigest()
+        try:
+            self._store.put_new(places.code, code, "application/octet-stream")
+        except PlatformError as error:
+            if error.code != "object_conflict":
+                raise
+            # Code without a record: an earlier attempt stopped between the two, and its bytes differ.
+            self._store.delete(places.code)
+            self._store.put_new(places.code, code, "application/octet-stream")
+        record = ArtifactRecord(
+            component_sha256=component_sha256,
+            wasmtime_version=self._engine.wasmtime_version,
+            engine_config_hash=self._engine.config_hash,
+            target=self._engine.target,
+        )
+        signed = sign_envelope(self._signer, statement(record, places.code, sha256))
+        self._store.put_new(places.record, signed, "application/json")
+        return self._artifact(places.code, sha256, len(code))
+
+    def _artifact(self, key: str, sha256: str, size_bytes: int) -> Artifact:
+        return Artifact(
+            key=key,
+            sha256=sha256,
+            size_bytes=size_bytes,
+            target=self._engine.target,
+            wasmtime_version=self._engine.wasmtime_version,
+            engine_config_hash=self._engine.config_hash,
+        )
+
+    @staticmethod
+    def _result(message: PrepareMessage, description: Description, artifact: Artifact | None) -> PreparedMessage:
+        reasons: list[Reason] = reasons_of(description)
+        return PreparedMessage(
+            version_id=message.version_id,
+            content_hash=message.content_hash,
+            component_sha256=message.component_sha256,
+            ok=not reasons,
+            reasons=reasons,
+            imports=description.imports,
+            exports=description.exports,
+            artifact=artifact,
+        )
+
+
+def _sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,104 @@
+"""Whether an artifact may be loaded, decided from signed records: bytes and values in, a verdict out.
+
+Native code is a takeover when it is not ours, so nothing is loaded that this module has not accepted.
+"""
+
+import json
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from alga_ext.attestation import ArtifactRecord, ReleaseRecord, read_statement
+from alga_ext.errors import PlatformError
+from alga_ext.trust import TrustBundle
+
+REGISTRY: Final = "alga"
+"""Whom platform keys sign for; they are trusted for every publisher."""
+
+
+class Engine(NamedTuple):
+    """The engine an artifact must have been made for."""
+
+    wasmtime_version: str
+    config_hash: str
+    target: str
+
+
+class Places(NamedTuple):
+    """Keys of an artifact in the object store."""
+
+    code: str
+    record: str
+
+
+def release_key(bundle_sha256: str) -> str:
+    """Return the object store key of a bundle's release record."""
+    return f"releases/{bundle_sha256}.dsse.json"
+
+
+def component_key(component_sha256: str) -> str:
+    """Return the object store key of a component."""
+    return f"components/{component_sha256}.wasm"
+
+
+def artifact_places(component_sha256: str, engine: Engine) -> Places:
+    """Return the object store keys of a component compiled for an engine."""
+    base = f"cwasm/{component_sha256}/{engine.wasmtime_version}/{engine.config_hash}/{engine.target}.cwasm"
+    return Places(base, f"{base}.dsse.json")
+
+
+def accepted_component(record: bytes, bundle_sha256: str, trust: TrustBundle, now: datetime) -> str:
+    """Return the sha256 of the component that the registry accepted as part of a bundle.
+
+    1. The release record is signed by a key the platform uses for releases, valid and not revoked now.
+    2. It is about this bundle.
+    3. The bundle has a component.
+
+    Raises:
+        PlatformError: ``artifact_integrity`` (1, 2); ``artifact_not_found`` (3).
+    """
+    try:
+        verified = trust.verify(record, use="release", publisher=REGISTRY, at=now)  # (1)
+        release = read_statement(verified.payload, ReleaseRecord, bundle_sha256)  # (2)
+    except PlatformError as error:
+        raise _refused("release record", error) from error
+    if release.component_sha256 is None:  # (3)
+        raise PlatformError("artifact_not_found", "This version of the extension has no server part.")
+    return release.component_sha256
+
+
+def accepted_code(record: bytes, component_sha256: str, engine: Engine, trust: TrustBundle, now: datetime) -> str:
+    """Return the sha256 that the compiled component's bytes must have.
+
+    1. The artifact record is signed by a key the platform uses for artifacts, valid and not revoked now.
+    2. It says: made from this component, for this engine.
+
+    Raises:
+        PlatformError: ``artifact_integrity``.
+    """
+    try:
+        verified = trust.verify(record, use="artifact", publisher=REGISTRY, at=now)  # (1)
+        sha256 = _subject(verified.payload)
+        made = read_statement(verified.payload, ArtifactRecord, sha256)
+    except PlatformError as error:
+        raise _refused("artifact record", error) from error
+    found = (made.component_sha256, made.wasmtime_version, made.engine_config_hash, made.target)
+    if found != (component_sha256, *engine):  # (2)
+        raise PlatformError("artifact_integrity", "The compiled program is for another component or engine.")
+    return sha256
+
+
+def _subject(payload: bytes) -> str:
+    """Return the sha256 a verified statement is about; the statement's own reader checks the rest."""
+    try:
+        digest = json.loads(payload)["subject"][0]["digest"]["sha256"]
+    except (ValueError, KeyError, IndexError, TypeError):
+        digest = None
+    if not isinstance(digest, str):
+        raise PlatformError("signature_malformed", "The artifact record names no digest.")
+    return digest
+
+
+def _refused(what: str, error: PlatformError) -> PlatformError:
+    return PlatformError(
+        "artifact_integrity", f"The program's {what} cannot be verified.", cause=error.code, why=error.detail
+    )

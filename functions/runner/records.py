@@ -1,0 +1,69 @@
+"""What a guest says and counts, on its way to the platform's logs: structured lines that name whose it is."""
+
+import json
+import time
+from typing import Any, Final
+
+from alga_ext.execute import ExecuteContext
+from alga_ext.telemetry import logger
+from functions.runner.sandbox.wire import LogLine, Metric
+
+NAMESPACE: Final = "AlgaExtensions"
+
+_UNITS: Final = frozenset({
+    "Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Bits", "Percent",
+    "Count", "Bytes/Second", "Count/Second",
+})  # fmt: skip
+
+
+class Records:
+    """Lines and numbers of one invocation."""
+
+    def __init__(self, context: ExecuteContext, trace_id: str) -> None:
+        self._whose = {
+            "tenant_id": context.tenant_id,
+            "extension_id": context.extension_id,
+            "install_id": context.install_id,
+            "version_id": context.version_id,
+            "request_id": context.request_id,
+            "trace_id": trace_id,
+        }
+
+    def log(self, line: LogLine) -> None:
+        """Write one line of the guest's log."""
+        extra = {"source": line.source, "guest": True, **self._whose}
+        match line.level:
+            case "error":
+                logger("runner").error(line.text, extra=extra)
+            case "warn":
+                logger("runner").warning(line.text, extra=extra)
+            case _:
+                logger("runner").info(line.text, extra=extra)
+
+    def metric(self, metric: Metric) -> None:
+        """Write one number in CloudWatch's embedded metric format; an unknown unit counts as none."""
+        print(json.dumps(embedded(metric, self._whose, int(time.time() * 1000))), flush=True)  # noqa: T201 - EMF is a line on stdout
+
+
+def embedded(metric: Metric, whose: dict[str, str], now_ms: int) -> dict[str, Any]:
+    """Return a metric as an embedded-metric-format document.
+
+    Tenant and extension are dimensions; the guest's own dimensions are properties, because each new dimension value
+    is a metric that is paid for. Guest names are prefixed so that they cannot replace ours.
+    """
+    unit = metric.unit.capitalize() if metric.unit.capitalize() in _UNITS else "None"
+    return {
+        "_aws": {
+            "Timestamp": now_ms,
+            "CloudWatchMetrics": [
+                {
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [["tenant_id", "extension_id"]],
+                    "Metrics": [{"Name": f"ext.{metric.name}", "Unit": unit}],
+                }
+            ],
+        },
+        f"ext.{metric.name}": metric.value,
+        "ext_dimensions": dict(metric.dimensions),
+        **whose,
+    }

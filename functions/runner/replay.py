@@ -1,0 +1,32 @@
+"""Execution tokens that were used already: each is good for one call in one execution environment."""
+
+from collections import OrderedDict
+from typing import Final
+
+from alga_ext.errors import PlatformError
+from alga_ext.execution_token import LIFETIME_S
+
+_KEPT_FOR_S: Final = LIFETIME_S + 10
+"""A token lives 60 s and clocks may differ by 5 s; after this it is refused for its age."""
+
+
+class UsedTokens:
+    """Token ids seen within a token's life."""
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, int] = OrderedDict()
+
+    def use(self, token_id: str, now_s: int) -> None:
+        """Record a token's use.
+
+        Raises:
+            PlatformError: ``unauthorized`` when it was used before.
+        """
+        while self._seen:
+            oldest, at_s = next(iter(self._seen.items()))
+            if now_s - at_s <= _KEPT_FOR_S:
+                break
+            del self._seen[oldest]
+        if token_id in self._seen:
+            raise PlatformError("unauthorized", "The execution token was used already.")
+        self._seen[token_id] = now_s

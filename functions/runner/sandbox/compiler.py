@@ -1,0 +1,128 @@
+"""The compile worker's main: hostile WebAssembly in, native code and a report out; no credentials, files or network.
+
+Started as a clean interpreter by ``precompile`` with three descriptors: the component to read, the file to write, and
+the pipe for the report (JSON). It confines itself before it reads a byte.
+"""
+
+import ctypes
+import json
+import mmap
+import os
+import resource
+import sys
+import threading
+from typing import Any, Final
+
+from wasmtime import WasmtimeError, component
+
+from functions.runner.sandbox import abi, typecheck
+from functions.runner.sandbox.confine import confine, limit
+from functions.runner.sandbox.hosting import host_functions
+from functions.runner.sandbox.linking import Linkers, refused_imports
+from functions.runner.sandbox.refusals import REFUSALS
+from functions.runner.sandbox.verdict import judge
+
+_OUTPUT_LIMIT_BYTES: Final = 1 << 30
+_INSTANTIATE_TIMEOUT_S: Final = 10
+_INSTANTIATE_MEMORY_BYTES: Final = 1 << 30
+_MESSAGE_LIMIT: Final = 1_000
+
+
+class _Refusing:
+    """Answers host imports made while instantiating as if nothing were granted."""
+
+    def host_call(self, name: str, _arguments: list[Any]) -> Any:
+        """See ``hosting.Session``."""
+        return REFUSALS[name].answer
+
+
+def main() -> None:
+    """Compile or inspect: ``mode input output report cpu-seconds data-bytes``."""
+    mode, source, target, report, cpu_s, data_bytes = sys.argv[-6:]
+    os.environ.clear()
+    limit(resource.RLIMIT_CPU, int(cpu_s))
+    limit(resource.RLIMIT_FSIZE, _OUTPUT_LIMIT_BYTES)
+    confine(int(data_bytes), [])
+    try:
+        document = _compile(int(source), int(target)) if mode == "compile" else _inspect(int(source))
+    except WasmtimeError as error:
+        document = {"reasons": [["component_invalid", _clean(str(error))]], "imports": [], "exports": []}
+    os.write(int(report), json.dumps(document).encode())
+
+
+def _compile(source: int, target: int) -> dict[str, Any]:
+    engine = abi.make_engine()
+    program = component.Component(engine, _contents(source))
+    document = _describe(engine, program)
+    if not document["reasons"]:
+        _write(target, program.serialize())
+    return document
+
+
+def _inspect(source: int) -> dict[str, Any]:
+    """Describe native code that this platform compiled and signed before."""
+    engine = abi.make_engine()
+    return _describe(engine, component.Component.deserialize(engine, _contents(source)))
+
+
+def _describe(engine: Any, program: component.Component) -> dict[str, Any]:
+    reasons = [["component_world_mismatch", text] for text in typecheck.misfits(engine, program)]
+    if not reasons:
+        reasons = _instantiation_faults(engine, program)
+    return {
+        "reasons": reasons,
+        "imports": typecheck.import_names(engine, program),
+        "exports": typecheck.export_names(engine, program),
+    }
+
+
+def _instantiation_faults(engine: Any, program: component.Component) -> list[list[str]]:
+    """Instantiate once, which is the engine's own proof that every import can be bound."""
+    functions = host_functions(_Refusing())
+    linker = Linkers(engine, {name: function.callback for name, function in functions.items()}).linker_for(
+        refused_imports(engine, program)
+    )
+    pointer = abi.pointer_of(engine)
+    store = abi.store_new(pointer, None, None)
+    context = abi.store_context(store)
+    abi.store_limiter(store, _INSTANTIATE_MEMORY_BYTES, 1_000_000, 100, 20, 10)
+    abi.set_epoch_deadline(context, 1)
+    timer = threading.Timer(_INSTANTIATE_TIMEOUT_S, lambda: abi.increment_epoch(pointer))
+    timer.daemon = True
+    timer.start()
+    instance = (ctypes.c_uint64 * 2)()
+    try:
+        abi.check(abi.set_fuel(context, 1 << 62))
+        abi.check(abi.set_wasi(context, abi.wasi_new()))
+        abi.check(abi.instantiate(abi.pointer_of(linker), context, abi.pointer_of(program), ctypes.addressof(instance)))
+    except abi.Failure as failure:
+        verdict = judge(
+            failure.text,
+            failure.exit_status,
+            past_deadline=False,
+            memory_bytes=0,
+            limit_bytes=_INSTANTIATE_MEMORY_BYTES,
+        )
+        return [["component_invalid", f"It cannot be instantiated: {_clean(verdict.message)}"]]
+    finally:
+        timer.cancel()
+        abi.store_delete(store)
+    return []
+
+
+def _contents(descriptor: int) -> bytes:
+    size = os.fstat(descriptor).st_size
+    if size == 0:
+        return b""
+    with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as mapped:
+        return bytes(mapped)
+
+
+def _write(descriptor: int, data: bytearray) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _clean(text: str) -> str:
+    return " ".join(text.split())[:_MESSAGE_LIMIT]

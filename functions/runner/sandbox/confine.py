@@ -1,0 +1,104 @@
+"""What a sandbox process gives up before it sees a guest: privileges, resources, files, system calls.
+
+Each step is attempted on its own; what could not be applied is reported and shown by ``/healthz``. The steps, in
+this order, because each needs what the ones after it take away:
+
+1. no new privileges, no dumps (its memory and ``/proc`` entries are closed to other processes of the same user);
+2. capabilities dropped, for a process that was started with any;
+3. resource limits;
+4. Landlock: only the artifacts can be opened, for reading;
+5. seccomp: only the system calls of a running guest.
+"""
+
+import ctypes
+import os
+import resource
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from functions.runner.sandbox import landlock, syscalls
+
+_PR_SET_DUMPABLE: Final = 4
+_PR_CAPBSET_DROP: Final = 24
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_CAPABILITY_VERSION_3: Final = 0x20080522
+_LAST_CAPABILITY: Final = 63
+_DESCRIPTORS: Final = 64
+
+
+class Report(NamedTuple):
+    """Names of the steps that hold, and of those that do not, each with its reason."""
+
+    applied: list[str]
+    missing: list[str]
+
+
+def confine(data_limit_bytes: int, readable: Sequence[str]) -> Report:
+    """Confine this process for good. Call it before any further thread is made.
+
+    Args:
+        data_limit_bytes: of private writable memory, guests' linear memories included.
+        readable: folders whose files may still be opened.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    steps: list[tuple[str, Callable[[], object]]] = [
+        ("no_new_privileges", lambda: _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)),
+        ("not_dumpable", lambda: _prctl(libc, _PR_SET_DUMPABLE, 0)),
+        ("no_capabilities", lambda: _drop_capabilities(libc)),
+        ("resource_limits", lambda: _limit_resources(data_limit_bytes)),
+        ("landlock", lambda: landlock.restrict(libc, readable)),
+        ("seccomp", lambda: syscalls.install(libc)),
+    ]
+    applied, missing = [], []
+    for name, step in steps:
+        try:
+            step()
+        except (OSError, ValueError, KeyError) as error:
+            missing.append(f"{name}: {error}")
+        else:
+            applied.append(name)
+    return Report(applied, missing)
+
+
+def make_undumpable() -> None:
+    """Close this process's memory and ``/proc`` entries to other processes of the same user.
+
+    Raises:
+        OSError: the kernel refused, which no Linux does.
+    """
+    _prctl(ctypes.CDLL(None, use_errno=True), _PR_SET_DUMPABLE, 0)
+
+
+def limit(kind: int, value: int) -> None:
+    """Lower one resource limit, soft and hard; a hard limit that is lower already stays."""
+    _, hard = resource.getrlimit(kind)
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(kind, (value, value))
+
+
+def _limit_resources(data_limit_bytes: int) -> None:
+    limit(resource.RLIMIT_DATA, data_limit_bytes)
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
+    limit(resource.RLIMIT_MEMLOCK, 0)
+    limit(resource.RLIMIT_MSGQUEUE, 0)
+
+
+def _drop_capabilities(libc: ctypes.CDLL) -> None:
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
+    data = (ctypes.c_uint32 * 6)()
+    if libc.capget(ctypes.byref(header), ctypes.byref(data)) != 0:
+        raise OSError(ctypes.get_errno(), "capget")
+    if not any(data):
+        return
+    for capability in range(_LAST_CAPABILITY + 1):
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # unknown ones answer EINVAL
+    if libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def _prctl(libc: ctypes.CDLL, option: int, value: int) -> None:
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))

@@ -1,0 +1,266 @@
+"""One guest call inside the child: a fresh store and instance, the call, its figures, and nothing left behind."""
+
+import ctypes
+import time
+from typing import Any, Final
+
+import msgspec
+from wasmtime import Engine, WasmtimeError
+
+from functions.runner.sandbox import abi, codec, local
+from functions.runner.sandbox.arena import Arena
+from functions.runner.sandbox.hosting import host_functions
+from functions.runner.sandbox.linking import Components, LinkError, Linkers, Loaded
+from functions.runner.sandbox.measure import Meter
+from functions.runner.sandbox.refusals import REFUSALS
+from functions.runner.sandbox.ticker import Ticker
+from functions.runner.sandbox.verdict import Verdict, judge
+from functions.runner.sandbox.wire import (
+    TO_CHILD,
+    Channel,
+    Done,
+    Failed,
+    Figures,
+    HostAnswer,
+    HostCall,
+    Limits,
+    LogLine,
+    Malformed,
+    Metric,
+    Run,
+    Warm,
+)
+from functions.runner.sandbox.world import EXECUTE_REQUEST, EXECUTE_RESPONSE
+
+TABLE_ELEMENTS_LIMIT: Final = 200_000
+INSTANCES_LIMIT: Final = 100
+TABLES_LIMIT: Final = 20
+MEMORIES_LIMIT: Final = 10
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Sandbox:
+    """Runs guests one after the other.
+
+    Args:
+        engine: made with the platform's settings.
+        channel: to the parent.
+        budget_bytes: of loaded components.
+        meter: opened before confinement.
+    """
+
+    def __init__(self, engine: Engine, channel: Channel, budget_bytes: int, meter: Meter) -> None:
+        self._channel = channel
+        self._meter = meter
+        self._ticker = Ticker(engine)
+        self._functions = host_functions(self)
+        callbacks = {name: function.callback for name, function in self._functions.items()}
+        self._components = Components(engine, Linkers(engine, callbacks), budget_bytes)
+        self._engine_pointer = abi.pointer_of(engine)
+        self._lower = codec.lowering(EXECUTE_REQUEST)
+        self._lift = codec.lifting(EXECUTE_RESPONSE)
+        self._arena = Arena()
+        self._stdout = abi.OUTPUT_CALLBACK(self._output("stdout"))
+        self._stderr = abi.OUTPUT_CALLBACK(self._output("stderr"))
+        self._log = local.Log(self)
+        self._providers: frozenset[str] = frozenset()
+        self._counts: dict[str, int] = {}
+        self._instance = (ctypes.c_uint64 * 2)()
+        self._function = (ctypes.c_uint64 * 4)()
+        self._result = (ctypes.c_uint64 * 4)()
+        self.run: Run
+
+    def serve(self, message: Run | Warm) -> None:
+        """Serve one message, answering it with exactly one ``Done`` or ``Failed``."""
+        call = _Call(self._meter)
+        try:
+            loaded = self._components.get(message.artifact)
+        except (LinkError, WasmtimeError) as error:
+            self._channel.send(Failed("artifact_integrity", f"The program cannot be loaded: {error}", Figures()))
+            return
+        self._begin(message)
+        self._ticker.arm(message.limits.deadline_ns)
+        store = abi.store_new(self._engine_pointer, None, None)
+        try:
+            self._channel.send(self._attempt(call, loaded, store, message))
+        finally:
+            # The answer is already on its way: tearing down is not on the caller's time.
+            self._ticker.disarm()
+            abi.store_delete(store)
+            self._arena.reset()
+            self._end()
+
+    def host_call(self, name: str, arguments: list[Any]) -> Any:
+        """See ``hosting.Session``."""
+        self._counts[name] = self._counts.get(name, 0) + 1
+        refusal = REFUSALS[name]
+        if refusal.capability not in self._providers:
+            if refusal.traps:
+                message = f"{name} needs the capability {refusal.capability}"
+                raise local.Trap(message)
+            return refusal.answer
+        interface, _, function = name.partition(".")
+        match interface:
+            case "context":
+                return self.run.context
+            case "logging":
+                return self._log.line(function.removeprefix("log-"), "guest", arguments[0])
+            case "config":
+                config = self.run.config
+                return config.get(arguments[0]) if function == "get" else sorted(config)
+            case "user":
+                return local.user_v1(self.run)
+            case "user-v2":
+                return local.user_v2(self.run)
+            case "metrics":
+                return self._metric(arguments)
+            case _:
+                return self._ask(name, arguments)
+
+    def emit(self, message: LogLine | Metric) -> None:
+        """See ``local.Call``."""
+        self._channel.send(message)
+
+    # --- the call ---
+
+    def _attempt(self, call: "_Call", loaded: Loaded, store: int, message: Run | Warm) -> Done | Failed:
+        """Instantiate and call; whatever the guest does becomes a value."""
+        limits = message.limits
+        context = abi.store_context(store)
+        try:
+            request = self._lower_request(message) if isinstance(message, Run) else 0
+            call.writable_bytes = self._meter.writable_bytes()
+            self._prepare_store(store, context, limits)
+            instance = ctypes.addressof(self._instance)
+            abi.check(abi.instantiate(loaded.linker_pointer, context, loaded.component_pointer, instance))
+            if isinstance(message, Warm):
+                return Done(204, [], None, self._figures(call, context, limits))
+            return self._call(call, loaded, context, request, limits)
+        except abi.Failure as failure:
+            verdict = judge(
+                failure.text,
+                failure.exit_status,
+                past_deadline=time.monotonic_ns() >= limits.deadline_ns,
+                memory_bytes=self._meter.writable_bytes() - call.writable_bytes,
+                limit_bytes=limits.memory_bytes,
+            )
+        except MemoryError:
+            verdict = Verdict("guest_out_of_memory", "The extension's values do not fit into the sandbox.")
+        except codec.CodecError as error:
+            verdict = Verdict("guest_trapped", f"The extension trapped: {error}.")
+        self._log.flush()
+        return Failed(verdict.code, verdict.message, self._figures(call, context, limits))
+
+    def _prepare_store(self, store: int, context: int, limits: Limits) -> None:
+        abi.store_limiter(
+            store, limits.memory_bytes, TABLE_ELEMENTS_LIMIT, INSTANCES_LIMIT, TABLES_LIMIT, MEMORIES_LIMIT
+        )
+        abi.set_epoch_deadline(context, self._ticker.ticks_until(limits.deadline_ns))
+        abi.check(abi.set_fuel(context, limits.fuel))
+        wasi = abi.wasi_new()
+        abi.wasi_stdout(wasi, self._stdout, None, abi.NO_FINALIZER)
+        abi.wasi_stderr(wasi, self._stderr, None, abi.NO_FINALIZER)
+        abi.check(abi.set_wasi(context, wasi))
+
+    def _lower_request(self, run: Run) -> int:
+        """Write the request into the arena and return the address of its value."""
+        request = run.request
+        arena = self._arena
+        at = arena.take(codec.VALUE_BYTES)
+        part, address = arena.buffer, arena.base + at
+        self._lower((run.context, (request.method, request.url, request.headers, request.body)), arena, part, at)
+        return address
+
+    def _call(self, call: "_Call", loaded: Loaded, context: int, request: int, limits: Limits) -> Done | Failed:
+        instance, function = ctypes.addressof(self._instance), ctypes.addressof(self._function)
+        if not abi.instance_function(instance, context, loaded.export_pointer, function):
+            return Failed("artifact_integrity", "The program has no handler.", Figures())
+        result = ctypes.addressof(self._result)
+        abi.check(abi.call(function, context, request, 1, result, 1))
+        try:
+            status, headers, body = self._lift(bytes(self._result), 0)
+        finally:
+            abi.value_delete(result)
+        self._log.flush()
+        figures = self._figures(call, context, limits)
+        size = len(body) if body is not None else 0
+        if size > limits.response_bytes:
+            text = f"The extension answered {size} bytes; at most {limits.response_bytes} are allowed."
+            return Failed("response_too_large", text, figures)
+        return Done(status, headers, body, figures)
+
+    def _figures(self, call: "_Call", context: int, limits: Limits) -> Figures:
+        left = ctypes.c_uint64(0)
+        abi.check(abi.get_fuel(context, ctypes.addressof(left)))
+        return Figures(
+            cpu_ns=time.thread_time_ns() - call.cpu_ns,
+            memory_peak_bytes=max(0, self._meter.peak_bytes() - call.resident_bytes),
+            fuel=limits.fuel - left.value,
+            process_cpu_ns=time.process_time_ns(),
+            loads=self._components.loads,
+            host_calls=self._counts,
+            evicted=self._components.take_evicted(),
+        )
+
+    # --- around the call ---
+
+    def _begin(self, message: Run | Warm) -> None:
+        self._counts = {}
+        self._log = local.Log(self)
+        if isinstance(message, Run):
+            self.run = message
+            self._providers = frozenset(message.providers)
+        else:
+            self._providers = frozenset()
+
+    def _end(self) -> None:
+        """Drop everything of the tenant that this process still holds."""
+        self._counts = {}
+        self._providers = frozenset()
+        self._log = local.Log(self)
+        if hasattr(self, "run"):
+            del self.run
+
+    def _output(self, source: str) -> Any:
+        def write(_data: int, address: int, size: int) -> int:
+            # An exception must never cross into the engine, whatever it is.
+            try:
+                self._log.output(source, ctypes.string_at(address, size))
+            except BaseException:  # noqa: BLE001 - see above
+                return -5  # EIO
+            return size
+
+        return write
+
+    def _metric(self, arguments: list[Any]) -> None:
+        if self._counts["metrics.emit"] > local.METRICS_LIMIT:
+            return
+        found = local.metric(*arguments)
+        if found is not None:
+            self.emit(found)
+
+    def _ask(self, name: str, arguments: list[Any]) -> Any:
+        """Have the parent answer an import."""
+        try:
+            self._channel.send(HostCall(name, msgspec.Raw(_encode(arguments))))
+        except Malformed:
+            message = f"the arguments of {name} are larger than the platform carries"
+            raise local.Trap(message) from None
+        answer = TO_CHILD.decode(self._channel.receive())
+        if not isinstance(answer, HostAnswer):
+            raise Malformed("expected an answer")
+        if answer.trap is not None:
+            raise local.Trap(answer.trap)
+        return answer.value
+
+
+class _Call:
+    """Where the figures of a call start from."""
+
+    __slots__ = ("cpu_ns", "resident_bytes", "writable_bytes")
+
+    def __init__(self, meter: Meter) -> None:
+        self.cpu_ns = time.thread_time_ns()
+        self.resident_bytes = meter.reset_peak()
+        self.writable_bytes = 0

@@ -1,0 +1,69 @@
+"""Host imports inside the child: lift the arguments, refuse, answer or ask the parent, lower the result."""
+
+import ctypes
+from typing import Any, Final, Protocol
+
+from functions.runner.sandbox import abi, codec
+from functions.runner.sandbox.arena import Arena
+from functions.runner.sandbox.local import Trap
+from functions.runner.sandbox.shapes import Function
+from functions.runner.sandbox.world import IMPORTS
+
+_FAILED_TEXT: Final = "the platform could not serve a host import"
+
+
+class Session(Protocol):
+    """Answers host imports for the call in hand."""
+
+    def host_call(self, name: str, arguments: list[Any]) -> Any:
+        """Return the result as a value of the import's type, or raise ``Trap``."""
+        ...
+
+
+class HostFunction:
+    """One import as the engine calls it. Its callback must outlive every linker it is defined in."""
+
+    def __init__(self, name: str, function: Function, session: Session, arena: Arena) -> None:
+        self._name = name
+        self._lifts = [codec.lifting(kind) for kind in function.params]
+        self._lower = codec.lowering(function.result) if function.result is not None else None
+        self._session = session
+        self._arena = arena
+        self.callback = abi.HOST_CALLBACK(self._invoke)
+
+    def _invoke(
+        self, _data: int, _context: int, _type: int, args: int, count: int, results: int, result_count: int
+    ) -> int:
+        # An exception must never cross into the engine, whatever it is.
+        try:
+            if count != len(self._lifts) or result_count != (self._lower is not None):
+                return abi.error(_FAILED_TEXT)
+            raw = ctypes.string_at(args, count * codec.VALUE_BYTES) if count else b""
+            arguments = [lift(raw, index * codec.VALUE_BYTES) for index, lift in enumerate(self._lifts)]
+            value = self._session.host_call(self._name, arguments)
+            if self._lower is not None:
+                self._answer(self._lower, value, results)
+        except Trap as trap:
+            return abi.error(str(trap))
+        except BaseException:  # noqa: BLE001 - see above
+            return abi.error(_FAILED_TEXT)
+        return 0
+
+    def _answer(self, lower: codec.Lower, value: Any, results: int) -> None:
+        arena = self._arena
+        arena.reset()
+        at = arena.take(codec.VALUE_BYTES)
+        part, address = arena.buffer, arena.base + at
+        lower(value, arena, part, at)
+        abi.value_clone(address, results)
+        arena.reset()
+
+
+def host_functions(session: Session) -> dict[str, HostFunction]:
+    """Return every import of the world by ``interface.function``; they share one arena, since imports do not nest."""
+    arena = Arena()
+    return {
+        f"{interface}.{name}": HostFunction(f"{interface}.{name}", function, session, arena)
+        for interface, functions in IMPORTS.items()
+        for name, function in functions.items()
+    }

@@ -1,0 +1,113 @@
+"""Host imports answered in the child, from the call's own envelope: they need no authority.
+
+Each handler takes the call and the lifted arguments and returns a value of the import's result type.
+"""
+
+import math
+from typing import Any, Final, Protocol
+
+from functions.runner.sandbox.wire import LogLine, Metric, Run
+
+LOG_LINE_LIMIT_BYTES: Final = 8 * 1024
+LOG_LINES_LIMIT: Final = 1_000
+TRUNCATED: Final = " … [truncated]"
+METRICS_LIMIT: Final = 100
+METRIC_NAME_LIMIT: Final = 128
+METRIC_DIMENSIONS_LIMIT: Final = 10
+
+
+class Trap(Exception):
+    """Ends the guest; the text becomes the trap's message."""
+
+
+class Call(Protocol):
+    """What a handler may see and do."""
+
+    run: Run
+
+    def emit(self, message: LogLine | Metric) -> None:
+        """Send a line or a number to the parent at once."""
+        ...
+
+
+class Log:
+    """The log of one invocation: bounded, truncation marked, every line sent at once.
+
+    A killed guest's last words must not be lost, so nothing is held back but the unfinished line of an output
+    stream.
+    """
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+        self._lines = 0
+        self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
+
+    def line(self, level: str, source: str, text: str) -> None:
+        """Add one line; line 1,001 and later are dropped, and the first of them is replaced by a mark."""
+        self._lines += 1
+        if self._lines > LOG_LINES_LIMIT:
+            if self._lines == LOG_LINES_LIMIT + 1:
+                self._call.emit(LogLine("warn", "platform", f"log limit of {LOG_LINES_LIMIT} lines reached{TRUNCATED}"))
+            return
+        self._call.emit(LogLine(level, source, clip(text)))
+
+    def output(self, source: str, data: bytes) -> None:
+        """Take bytes written to ``stdout`` or ``stderr`` and add the lines they complete."""
+        if self._lines > LOG_LINES_LIMIT:
+            return
+        *complete, rest = (self._partial[source] + data).split(b"\n")
+        for line in complete:
+            self._output_line(source, line)
+        if len(rest) > LOG_LINE_LIMIT_BYTES:
+            self._output_line(source, rest)
+            rest = b""
+        self._partial[source] = rest
+
+    def flush(self) -> None:
+        """Add the unfinished lines of both streams."""
+        for source, rest in self._partial.items():
+            if rest:
+                self._output_line(source, rest)
+                self._partial[source] = b""
+
+    def _output_line(self, source: str, line: bytes) -> None:
+        level = "error" if source == "stderr" else "info"
+        self.line(level, source, line.decode("utf-8", "replace").rstrip("\r"))
+
+
+def clip(text: str) -> str:
+    """Return ``text`` cut to the length of a log line, with the cut marked."""
+    if len(text) * 4 <= LOG_LINE_LIMIT_BYTES:
+        return text
+    data = text.encode()
+    if len(data) <= LOG_LINE_LIMIT_BYTES:
+        return text
+    return data[:LOG_LINE_LIMIT_BYTES].decode("utf-8", "ignore") + TRUNCATED
+
+
+def user_v1(run: Run) -> tuple[bool, Any]:
+    """Answer ``user.get-user``."""
+    user = run.user
+    if user is None:
+        return (False, "not-available")
+    return (
+        True,
+        (user.tenant_id, user.client_name, user.user_id, user.user_email, user.user_name, user.user_type),
+    )
+
+
+def user_v2(run: Run) -> tuple[bool, Any]:
+    """Answer ``user-v2.get-user``."""
+    user = run.user
+    if user is None:
+        return (False, "not-available")
+    _, first = user_v1(run)
+    return (True, (*first, user.client_id, user.additional_fields))
+
+
+def metric(name: str, value: float, unit: str, dimensions: list[Any]) -> Metric | None:
+    """Return the metric, or None when it cannot be one: no name, a name too long, not a number."""
+    if not 0 < len(name) <= METRIC_NAME_LIMIT or not math.isfinite(value):
+        return None
+    pairs = [(clip(key)[:METRIC_NAME_LIMIT], clip(text)[:METRIC_NAME_LIMIT]) for key, text in dimensions]
+    return Metric(name, value, unit[:METRIC_NAME_LIMIT], pairs[:METRIC_DIMENSIONS_LIMIT])

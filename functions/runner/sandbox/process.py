@@ -1,0 +1,226 @@
+"""The parent's side of one sandbox child: start it, run one call in it, end it.
+
+The child is a clean interpreter, not a fork: a fork would carry this process's heap, credentials included. It gets an
+empty environment, one descriptor, no site packages beyond the folders it needs.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from functions.runner.sandbox.wire import (
+    FROM_CHILD,
+    Channel,
+    Closed,
+    Configure,
+    Done,
+    Failed,
+    HostAnswer,
+    HostCall,
+    LogLine,
+    Malformed,
+    Metric,
+    Ready,
+    Run,
+    Warm,
+)
+
+KILL_AFTER_NS: Final = 250_000_000
+"""How long after its deadline a call may take to end itself before the child is killed."""
+
+_START_TIMEOUT_NS: Final = 10_000_000_000
+_BOOTSTRAP: Final = (
+    "import sys; sys.path[:0] = sys.argv[1:-1]; from functions.runner.sandbox.{module} import main; main()"
+)
+
+
+class Ended(Exception):
+    """The child ended or was ended during a call: why, and what it had used of the CPU by then."""
+
+    def __init__(self, reason: str, *, signal_number: int = 0, timed_out: bool = False, cpu_ns: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.signal_number = signal_number
+        self.timed_out = timed_out
+        self.cpu_ns = cpu_ns
+
+
+class Host(NamedTuple):
+    """What the parent does for a call: answer imports, take log lines and numbers."""
+
+    answer: Callable[[HostCall], HostAnswer]
+    log: Callable[[LogLine], None]
+    metric: Callable[[Metric], None]
+
+
+def interpreter(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs ``functions.runner.sandbox.{module}.main`` in a clean interpreter.
+
+    Isolated and without ``site``: no environment variables, no user packages, no ``.pth`` files are read.
+    """
+    return [sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP.format(module=module), *_import_roots(), *arguments]
+
+
+def _import_roots() -> list[str]:
+    """Return the folders the child imports from: ours, and those that hold wasmtime and msgspec."""
+    roots = [str(Path(__file__).parents[3])]
+    for name in ("wasmtime", "msgspec"):
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            roots.append(str(Path(spec.origin).parents[1]))
+    return list(dict.fromkeys(roots))
+
+
+class Child:
+    """One child process. Starting it returns at once; ``configure`` and ``await_ready`` complete the start."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+                interpreter("child", str(theirs.fileno())),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env={},
+                cwd="/",
+                pass_fds=(theirs.fileno(),),
+            )
+        finally:
+            theirs.close()
+        self._channel = Channel(ours.detach())
+        self._cpu_ns = 0
+        self.loaded: set[str] = set()
+        """Keys of the artifacts it holds, by its own word."""
+        self.loads = 0
+        self.report: Ready | None = None
+
+    @property
+    def process_id(self) -> int:
+        """The operating system's id of the child."""
+        return self._process.pid
+
+    def configure(self, message: Configure) -> None:
+        """Tell the child its limits; it confines itself and gets ready meanwhile.
+
+        Raises:
+            Ended: it is gone already.
+        """
+        self._channel.until_ns = time.monotonic_ns() + _START_TIMEOUT_NS
+        self._send(message)
+
+    def await_ready(self) -> Ready:
+        """Wait until the child is ready and return what confines it.
+
+        Raises:
+            Ended: it did not start.
+        """
+        if self.report is None:
+            message = self._receive()
+            if not isinstance(message, Ready):
+                self._end("the sandbox did not start properly")
+            self.report = message
+        return self.report
+
+    def run(self, message: Run | Warm, host: Host) -> Done | Failed:
+        """Run one call and return what the child says of it; the child lives on.
+
+        Raises:
+            Ended: the child was killed past its deadline, broke the protocol, or died; it is reaped.
+        """
+        self._channel.until_ns = message.limits.deadline_ns + KILL_AFTER_NS
+        self._send(message)
+        while True:
+            heard = self._receive()
+            match heard:
+                case HostCall():
+                    self._send_answer(host.answer(heard))
+                case LogLine():
+                    host.log(heard)
+                case Metric():
+                    host.metric(heard)
+                case Done() | Failed():
+                    self._cpu_ns = heard.figures.process_cpu_ns
+                    self.loads = heard.figures.loads
+                    self.loaded.add(message.artifact.key)
+                    self.loaded.difference_update(heard.figures.evicted)
+                    return heard
+                case Ready():
+                    self._end("the sandbox broke its protocol")
+
+    def kill(self) -> int:
+        """Kill and reap the child; return its exit status (negative: the signal). Safe to call again."""
+        if self._process.returncode is None:
+            self._process.kill()
+            self._reap()
+        self._channel.close()
+        return int(self._process.returncode or 0)
+
+    def _send(self, message: Configure | Run | Warm | HostAnswer) -> None:
+        try:
+            self._channel.send(message)
+        except (Closed, TimeoutError) as error:
+            self._end(str(error) or "the sandbox is gone", cause=error)
+
+    def _send_answer(self, answer: HostAnswer) -> None:
+        try:
+            self._send(answer)
+        except Malformed:
+            self._send(HostAnswer(trap="the answer of a host import is larger than the platform carries"))
+
+    def _receive(self) -> Any:
+        try:
+            return FROM_CHILD.decode(self._channel.receive())
+        except (Closed, TimeoutError, Malformed, msgspec.DecodeError) as error:
+            self._end(str(error) or "the sandbox ended unexpectedly", cause=error)
+
+    def _end(self, reason: str, cause: Exception | None = None) -> None:
+        """End the child and raise ``Ended``."""
+        timed_out = isinstance(cause, TimeoutError)
+        gone = isinstance(cause, Closed)
+        if gone:
+            self._await_exit()
+        before_ns = self._cpu_ns
+        status = self.kill()
+        raise Ended(
+            reason,
+            signal_number=-status if gone and status < 0 else 0,
+            timed_out=timed_out,
+            cpu_ns=max(0, self._cpu_ns - before_ns),
+        ) from cause
+
+    def _await_exit(self) -> None:
+        """Give a child that closed its socket a moment to be reaped with its own status."""
+        until_ns = time.monotonic_ns() + 100_000_000
+        while self._process.returncode is None and time.monotonic_ns() < until_ns:
+            self._reap(os.WNOHANG)
+            time.sleep(0.001)
+
+    def _reap(self, flags: int = 0) -> None:
+        process_id, status, used = os.wait4(self._process.pid, flags)
+        if process_id:
+            self._process.returncode = os.waitstatus_to_exitcode(status)
+            self._cpu_ns = int((used.ru_utime + used.ru_stime) * 1e9)
+
+
+def signal_name(number: int) -> str:
+    """Return the name of a signal, for logs."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def readable_folders(artifacts: Path) -> Sequence[str]:
+    """Return the folders a confined child may still read."""
+    return [str(artifacts)]

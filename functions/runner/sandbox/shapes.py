@@ -1,0 +1,82 @@
+"""The value types of the component model that the guest contract uses.
+
+A value is plain Python, so that it also travels as MessagePack: a record or tuple is a sequence in field order,
+an option is None or the value, an enum its case name, a variant ``(case, payload)``, a result ``(is_ok, payload)``,
+``list<u8>`` is bytes and every other list a sequence.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Primitive(NamedTuple):
+    """A type without parts; ``name`` is its spelling in WIT."""
+
+    name: str
+
+
+class ListOf(NamedTuple):
+    """``list<element>``; ``list<u8>`` has its own name, ``BYTES``."""
+
+    element: "Type"
+
+
+class Option(NamedTuple):
+    """``option<payload>``; the payload is never itself an option."""
+
+    payload: "Type"
+
+
+class Result(NamedTuple):
+    """``result<ok, err>``; None stands for ``_``."""
+
+    ok: "Type | None"
+    err: "Type | None"
+
+
+class Record(NamedTuple):
+    """A record: pairs of field name and type; their order is the ABI."""
+
+    fields: "tuple[tuple[str, Type], ...]"
+
+
+class TupleOf(NamedTuple):
+    """``tuple<…>``."""
+
+    elements: "tuple[Type, ...]"
+
+
+class Enum(NamedTuple):
+    """An enum: its case names; their order is the ABI."""
+
+    cases: tuple[str, ...]
+
+
+class Variant(NamedTuple):
+    """A variant: pairs of case name and payload type, None for a case without one."""
+
+    cases: "tuple[tuple[str, Type | None], ...]"
+
+
+Type = Primitive | ListOf | Option | Result | Record | TupleOf | Enum | Variant
+
+
+class Function(NamedTuple):
+    """A function's parameter types and its result type (None when it returns nothing)."""
+
+    params: tuple[Type, ...]
+    result: Type | None
+
+
+BOOL: Final = Primitive("bool")
+U8: Final = Primitive("u8")
+U16: Final = Primitive("u16")
+U32: Final = Primitive("u32")
+U64: Final = Primitive("u64")
+F64: Final = Primitive("f64")
+STRING: Final = Primitive("string")
+BYTES: Final = ListOf(U8)
+
+
+def record(**fields: Type) -> Record:
+    """Make a record type; underscores in names stand for hyphens."""
+    return Record(tuple((name.replace("_", "-"), kind) for name, kind in fields.items()))

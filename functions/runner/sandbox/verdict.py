@@ -1,0 +1,56 @@
+"""Why a guest ended, decided from what the engine said: pure, so that every case has a test."""
+
+import re
+from typing import Final, NamedTuple
+
+OUT_OF_MEMORY_SHARE: Final = 0.9
+"""A trap with this share of the memory limit in use is counted as out of memory."""
+
+_MESSAGE_LIMIT: Final = 300
+
+_TRAP = re.compile(r"wasm trap: (.+)")
+_MEMORY_LIMIT = re.compile(r"exceeds memory limits|resource limit exceeded: memory|memory minimum size")
+_PATH = re.compile(r"(?:/[\w.@+-]+){2,}")
+
+
+class Verdict(NamedTuple):
+    """An error code of the execute envelope and a sentence that a tenant may read."""
+
+    code: str
+    message: str
+
+
+def judge(text: str, exit_status: int | None, *, past_deadline: bool, memory_bytes: int, limit_bytes: int) -> Verdict:
+    """Return the verdict on a guest that the engine ended.
+
+    Args:
+        text: the engine's error with its causes, one a line.
+        exit_status: of ``wasi:cli/exit``, when that ended it.
+        past_deadline: whether the call's deadline is over.
+        memory_bytes: linear memory in use when it ended.
+        limit_bytes: the memory limit.
+    """
+    if exit_status is not None:
+        return Verdict("guest_trapped", f"The extension called exit with status {exit_status}.")
+    if "all fuel consumed" in text:
+        return Verdict("guest_out_of_fuel", "The extension used up its fuel.")
+    if "wasm trap: interrupt" in text:
+        return Verdict("guest_timeout", "The extension ran longer than its time limit.")
+    if _MEMORY_LIMIT.search(text) or memory_bytes >= limit_bytes * OUT_OF_MEMORY_SHARE:
+        return Verdict("guest_out_of_memory", f"The extension needed more than {limit_bytes >> 20} MiB of memory.")
+    if past_deadline:
+        return Verdict("guest_timeout", "The extension ran longer than its time limit.")
+    return Verdict("guest_trapped", f"The extension trapped: {_reason(text)}.")
+
+
+def _reason(text: str) -> str:
+    """Return the innermost cause in one line, without paths of this machine."""
+    trap = _TRAP.search(text)
+    if trap:
+        reason = trap[1]
+    else:
+        causes = [line.strip() for line in text.partition("Caused by:")[2].splitlines() if line.strip()]
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        reason = causes[-1] if causes else (lines[0] if lines else "unknown")
+    reason = re.sub(r"^\d+: ", "", reason)
+    return _PATH.sub("…", reason)[:_MESSAGE_LIMIT].rstrip(".")

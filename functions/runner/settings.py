@@ -1,0 +1,71 @@
+"""Settings of the runner and of prepare."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from alga_ext.settings import Settings
+
+_MIB = 1024 * 1024
+
+
+class RunnerSettings(Settings):
+    """What the runner is told by its environment.
+
+    Attributes:
+        database_url: PostgreSQL as ``fn_runner``.
+        bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
+        signing_trust_bundle: trust bundle, in place or as a path; a path is read again when the file changes.
+        execution_token_public_key: PEM, or the path of one, of the gateway's key.
+        default_timeout_ms, max_timeout_ms: wall clock of a call.
+        default_memory_mb, max_memory_mb: linear memory of a guest.
+        max_fuel: fuel of a call, when it asks for none or for more.
+        max_response_bytes: body of a response.
+        artifact_folder, artifact_budget_mb: where verified artifacts are kept, and how much of it.
+        component_budget_mb: artifacts a sandbox keeps loaded, counted by file size.
+        aws_lambda_function_memory_size: set by Lambda, MiB; the sandbox gets what the parent leaves of it.
+        extensions_enabled: false answers every call with ``extensions_disabled``.
+    """
+
+    database_url: SecretStr
+    bundle_store_base: str
+    signing_trust_bundle: str
+    execution_token_public_key: str
+    default_timeout_ms: Annotated[int, Field(ge=10)] = 5_000
+    max_timeout_ms: Annotated[int, Field(ge=10, le=870_000)] = 29_000
+    default_memory_mb: Annotated[int, Field(ge=1)] = 128
+    max_memory_mb: Annotated[int, Field(ge=1, le=4_096)] = 256
+    max_fuel: Annotated[int, Field(ge=1)] = 1_000_000_000_000
+    max_response_bytes: Annotated[int, Field(ge=1_024)] = 4 * _MIB
+    artifact_folder: str = "/tmp/alga-ext/artifacts"  # noqa: S108 - Lambda's only writable folder
+    artifact_budget_mb: Annotated[int, Field(ge=16)] = 384
+    component_budget_mb: Annotated[int, Field(ge=16)] = 320
+    aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_048
+    extensions_enabled: bool = True
+
+    @property
+    def sandbox_data_bytes(self) -> int:
+        """Private writable memory a sandbox may have: what is left beside the parent and the spare."""
+        return max(256, self.aws_lambda_function_memory_size - 384) * _MIB
+
+
+class PrepareSettings(Settings):
+    """What prepare is told by its environment.
+
+    Attributes:
+        bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
+        prepared_queue_url: queue of the results.
+        signing_trust_bundle: trust bundle, in place or as a path.
+        artifact_signing_key: PEM, or the path of one; signs compiled components.
+        max_component_mb: the largest component that is compiled.
+        compile_timeout_s: wall clock of one compilation.
+        compile_memory_mb: private writable memory of the compiler.
+    """
+
+    bundle_store_base: str
+    prepared_queue_url: str
+    signing_trust_bundle: str
+    artifact_signing_key: SecretStr
+    max_component_mb: Annotated[int, Field(ge=1)] = 64
+    compile_timeout_s: Annotated[int, Field(ge=1, le=880)] = 240
+    compile_memory_mb: Annotated[int, Field(ge=128)] = 3_072

@@ -1,0 +1,246 @@
+"""A whole runner in one process, called through its door only: publish a component, execute it, read the answer."""
+
+import base64
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alga_ext.attestation import ReleaseRecord, statement
+from alga_ext.execute import (
+    EXECUTE_PATH,
+    ExecuteContext,
+    ExecuteGrants,
+    ExecuteHttp,
+    ExecuteLimits,
+    ExecuteRequest,
+    ExecuteResponse,
+    ExecuteUser,
+    decode_response,
+    encode,
+)
+from alga_ext.execution_token import sign_execution_token
+from alga_ext.messages import PreparedMessage, PrepareMessage
+from alga_ext.objects import MemoryObjectStore
+from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
+from alga_ext.trust import TrustBundle, TrustedKey
+from functions.runner.artifacts import ArtifactCache
+from functions.runner.door import Door
+from functions.runner.execute import Runner
+from functions.runner.host.broker import Handler
+from functions.runner.limits import Maxima
+from functions.runner.pool import Pool
+from functions.runner.precompile import Compiler
+from functions.runner.prepare_flow import Prepare
+from functions.runner.provenance import Engine, component_key, release_key
+from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
+from functions.runner.sandbox.wire import Configure
+
+MIB = 1024 * 1024
+EVERY_CAPABILITY = (
+    "cap:context.read", "cap:log.emit", "cap:user.read", "cap:metrics.emit", "cap:secrets.get", "cap:http.fetch",
+    "cap:storage.kv", "cap:ui.proxy", "cap:scheduler.manage", "cap:invoice.manual.create", "cap:client.read",
+    "cap:service.read",
+)  # fmt: skip
+TENANT = "acme"
+INSTALL = "11111111-1111-4111-8111-111111111111"
+MAXIMA = Maxima(
+    default_timeout_ms=5_000,
+    timeout_ms=10_000,
+    default_memory_mb=128,
+    memory_mb=256,
+    fuel=1_000_000_000_000,
+    response_bytes=4 * MIB,
+)
+
+
+class Outbox:
+    """A queue that keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[bytes] = []
+
+    def send(self, body: bytes, group: str) -> None:
+        self.sent.append(body)
+
+
+class House:
+    """A runner with its own keys, store and folder. Close it: it has processes."""
+
+    def __init__(
+        self,
+        folder: Path,
+        handlers: Mapping[str, Handler] | None = None,
+        maxima: Maxima = MAXIMA,
+        *,
+        component_budget_bytes: int = 320 * MIB,
+        artifact_budget_bytes: int = 384 * MIB,
+        data_limit_bytes: int = 1_664 * MIB,
+    ) -> None:
+        self.store = MemoryObjectStore()
+        self.gateway_key = LocalSigner.generate()
+        self.release_key = LocalSigner.generate()
+        self.artifact_key = LocalSigner.generate()
+        self.trust = TrustBundle(
+            [
+                TrustedKey(key_id=key.key_id, public_key=key.public_pem, use=use)
+                for key, use in ((self.release_key, "release"), (self.artifact_key, "artifact"))
+            ]
+        )
+        self.engine = Engine(wasmtime_version(), engine_config_hash(), TARGET)
+        self.outbox = Outbox()
+        self.prepare = Prepare(
+            store=self.store,
+            queue=self.outbox,
+            trust=lambda: self.trust,
+            signer=self.artifact_key,
+            engine=self.engine,
+            compiler=Compiler(240, 3_072 * MIB),
+            max_component_bytes=64 * MIB,
+            now=lambda: datetime.now(UTC),
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.artifacts = ArtifactCache(
+            store=self.store,
+            trust=lambda: self.trust,
+            engine=self.engine,
+            folder=folder,
+            budget_bytes=artifact_budget_bytes,
+            now=lambda: datetime.now(UTC),
+            monotonic_s=time.monotonic,
+        )
+        self.pool = Pool(Configure(data_limit_bytes, component_budget_bytes, [str(folder)]))
+        self.runner = Runner(
+            pool=self.pool,
+            artifacts=self.artifacts,
+            handlers=handlers or {},
+            maxima=maxima,
+            gateway_key=PublicKey.from_pem(self.gateway_key.public_pem),
+        )
+        self.door = Door(self.runner, lambda: (200, {}), switched_on=True)
+
+    def close(self) -> None:
+        self.pool.close()
+
+    def prepared(self, component: bytes) -> PreparedMessage:
+        """Have prepare look at a component; return what it says."""
+        component_sha256 = hashlib.sha256(component).hexdigest()
+        self.store.objects[component_key(component_sha256)] = component
+        content_hash = "sha256:" + hashlib.sha256(b"bundle of " + component).hexdigest()
+        message = PrepareMessage(
+            version_id=str(uuid.uuid4()), content_hash=content_hash, component_sha256=component_sha256
+        )
+        return self.prepare.handle(message)
+
+    def publish(self, component: bytes) -> str:
+        """Prepare a component and release it; return its content hash."""
+        prepared = self.prepared(component)
+        assert prepared.ok, prepared.reasons
+        assert prepared.component_sha256 is not None
+        bundle = prepared.content_hash.removeprefix("sha256:")
+        record = ReleaseRecord(
+            publisher="acme",
+            name="com.acme.test",
+            version="1.0.0",
+            key_id="sha256:" + "0" * 64,
+            component_sha256=prepared.component_sha256,
+        )
+        signed = sign_envelope(self.release_key, statement(record, "com.acme.test", bundle))
+        self.store.objects[release_key(bundle)] = signed
+        return prepared.content_hash
+
+    def execute(self, request: ExecuteRequest) -> ExecuteResponse:
+        """Call ``POST /v1/execute``; the envelope must be accepted."""
+        answer = self.answer(request)
+        assert answer["statusCode"] == 200, answer["body"]
+        return decode_response(answer["body"].encode())
+
+    def answer(self, request: ExecuteRequest, *, token: str | None = None, body: bytes | None = None) -> dict[str, Any]:
+        """Call ``POST /v1/execute``; return the Lambda answer, whatever it is."""
+        body = encode(request) if body is None else body
+        token = self.token(request, body) if token is None else token
+        return self.post(EXECUTE_PATH, body, {"authorization": f"Bearer {token}"})
+
+    def token(self, request: ExecuteRequest, body: bytes) -> str:
+        """Sign an execution token as the gateway does."""
+        return sign_execution_token(self.gateway_key, request, body, token_id=str(uuid.uuid4()), now_s=int(time.time()))
+
+    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """Send a POST as API Gateway would."""
+        return self.send("POST", path, body, headers)
+
+    def send(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """Send any request as API Gateway would."""
+        return self.door.answer(
+            {
+                "version": "2.0",
+                "rawPath": path,
+                "headers": headers or {},
+                "requestContext": {"http": {"method": method, "path": path}, "requestId": str(uuid.uuid4())},
+                "body": base64.b64encode(body).decode(),
+                "isBase64Encoded": True,
+            }
+        )
+
+
+def call(
+    content_hash: str,
+    *,
+    method: str = "GET",
+    path: str = "/",
+    query: str = "",
+    headers: dict[str, str | list[str]] | None = None,
+    body: bytes | None = None,
+    providers: tuple[str, ...] = EVERY_CAPABILITY,
+    timeout_ms: int | None = None,
+    memory_mb: int | None = None,
+    fuel: int | None = None,
+    config: dict[str, str] | None = None,
+    user: ExecuteUser | None = None,
+    grants: ExecuteGrants | None = None,
+    tenant_id: str = TENANT,
+    install_id: str = INSTALL,
+) -> ExecuteRequest:
+    """Return an envelope for a call."""
+    return ExecuteRequest(
+        context=ExecuteContext(
+            request_id=str(uuid.uuid4()),
+            tenant_id=tenant_id,
+            extension_id="22222222-2222-4222-8222-222222222222",
+            install_id=install_id,
+            version_id="33333333-3333-4333-8333-333333333333",
+            content_hash=content_hash,
+            config=config or {},
+        ),
+        http=ExecuteHttp(
+            method=method,
+            path=path,
+            raw_query=query,
+            headers=headers or {},
+            body_b64=base64.b64encode(body).decode() if body is not None else None,
+        ),
+        limits=ExecuteLimits(timeout_ms=timeout_ms, memory_mb=memory_mb, fuel=fuel),
+        providers=list(providers),
+        user=user,
+        grants=grants or ExecuteGrants(),
+    )
+
+
+def body_of(response: ExecuteResponse) -> bytes:
+    """Return a response's body."""
+    return base64.b64decode(response.body_b64) if response.body_b64 else b""
+
+
+def json_of(response: ExecuteResponse) -> Any:
+    """Return a response's body as JSON."""
+    return json.loads(body_of(response))
+
+
+def code_of(response: ExecuteResponse) -> str | None:
+    """Return the platform's error code, or None when the guest answered."""
+    return response.error.code if response.error else None

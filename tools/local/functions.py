@@ -8,6 +8,7 @@ turn. Real Lambda answers 429 instead of waiting; one machine has better use for
 import asyncio
 import logging
 import time
+import uuid
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,10 +40,11 @@ class InitFailedError(Exception):
 class Pool:
     """The processes that may serve one function (and one tenant)."""
 
-    def __init__(self, spec: FunctionSpec, folder: Path, log: Path) -> None:
+    def __init__(self, spec: FunctionSpec, folder: Path, log: Path, scratch: Path) -> None:
         self._spec = spec
         self._folder = folder
         self._log = log
+        self._scratch = scratch
         self._waiting: deque[asyncio.Future[RuntimeProcess]] = deque()
         self._idle: list[RuntimeProcess] = []
         self._starting = 0
@@ -81,7 +83,8 @@ class Pool:
         while (
             not self._closed and self._starting < len(self._waiting) and len(self.processes) < self._spec.processes_max
         ):
-            process = RuntimeProcess(self._spec, self._folder, self._log, self._on_idle, self._on_end)
+            scratch = self._scratch / f"{self._spec.name}-{uuid.uuid4().hex[:8]}"
+            process = RuntimeProcess(self._spec, self._folder, self._log, scratch, self._on_idle, self._on_end)
             self.processes.append(process)
             self._starting += 1
             self.cold_starts += 1
@@ -127,12 +130,20 @@ class Pool:
 
 
 class Functions:
-    """The Lambda service: invoke any deployed function by name."""
+    """The Lambda service: invoke any deployed function by name.
 
-    def __init__(self, specs: Iterable[FunctionSpec], folder: Path, logs: Path) -> None:
+    Args:
+        specs: the functions.
+        folder: their working directory, Lambda's task root.
+        logs: where each function's output goes, as `NAME.log`.
+        scratch: where each process has its own /tmp, removed with the process.
+    """
+
+    def __init__(self, specs: Iterable[FunctionSpec], folder: Path, logs: Path, scratch: Path) -> None:
         self.specs = {spec.name: spec for spec in specs}
         self._folder = folder
         self._logs = logs
+        self._scratch = scratch
         self._pools: dict[tuple[str, str | None], Pool] = {}
         self._reaper: asyncio.Task[None] | None = None
 
@@ -153,7 +164,7 @@ class Functions:
             raise TenantRuleError(name)
         pool = self._pools.get((name, tenant_id))
         if pool is None:
-            pool = self._pools[name, tenant_id] = Pool(spec, self._folder, self._logs / f"{name}.log")
+            pool = self._pools[name, tenant_id] = Pool(spec, self._folder, self._logs / f"{name}.log", self._scratch)
         try:
             process = await pool.take()
         except InitFailedError as error:

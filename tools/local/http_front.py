@@ -46,12 +46,22 @@ class Route:
 
 
 class Front:
-    """One port in front of some functions."""
+    """One port in front of some functions.
 
-    def __init__(self, functions: Functions, routes: Sequence[Route], files: Path | None = None) -> None:
+    Args:
+        functions: what answers.
+        routes: the first that matches takes the request.
+        files: folder of static files for every other path.
+        frames: origin that pages among the files may show in frames.
+    """
+
+    def __init__(
+        self, functions: Functions, routes: Sequence[Route], files: Path | None = None, frames: str = "'none'"
+    ) -> None:
         self._functions = functions
         self._routes = routes
         self._files = files
+        self._frames = frames
         self._server: HttpServer | None = None
 
     async def start(self, port: int) -> str:
@@ -70,7 +80,7 @@ class Front:
         route = next((route for route in self._routes if route.matches(request.method, path)), None)
         if route is None:
             if self._files is not None and request.method in {"GET", "HEAD"}:
-                return await asyncio.to_thread(static_file, self._files, path)
+                return await asyncio.to_thread(static_file, self._files, path, self._frames)
             return refusal(404, "Not Found", request_id)
         port = self._server.port if self._server else 0
         rest = path.removeprefix(route.prefix).strip("/")
@@ -86,7 +96,7 @@ class Front:
         return read_outcome(outcome, request_id)
 
 
-def static_file(folder: Path, path: str) -> HttpResponse:
+def static_file(folder: Path, path: str, frames: str = "'none'") -> HttpResponse:
     """A file below `folder`, `index.html` for a folder; 404 for anything else, links out of the folder included."""
     root = folder.resolve()
     target = (root / path.lstrip("/")).resolve()
@@ -95,5 +105,13 @@ def static_file(folder: Path, path: str) -> HttpResponse:
     if not target.is_relative_to(root) or not target.is_file():
         return HttpResponse(404, (("content-type", "text/plain"),), b"not found\n")
     kind = mimetypes.guess_type(target.name)[0] or "application/octet-stream"
-    headers = (("content-type", kind), ("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
+    policy = (
+        f"default-src 'self'; style-src 'self' 'unsafe-inline'; frame-src {frames}; object-src 'none'; base-uri 'self'"
+    )
+    headers = (
+        ("content-type", kind),
+        ("cache-control", "no-store"),
+        ("x-content-type-options", "nosniff"),
+        ("content-security-policy", policy),
+    )
     return HttpResponse(200, headers, target.read_bytes())

@@ -17,6 +17,8 @@ class FunctionSpec:
     """A deployed function: what to import, how long it may take, what its environment says.
 
     `per_tenant` is Lambda's tenant isolation mode: every invocation names a tenant and a process serves only one.
+    `private_folders` are variables whose value is a folder below /tmp, which is private to a process in Lambda; here
+    each process gets a /tmp of its own and the value is the folder's name below it.
     """
 
     name: str
@@ -26,6 +28,7 @@ class FunctionSpec:
     memory_mb: int = 1769
     per_tenant: bool = False
     processes_max: int = PROCESSES_MAX
+    private_folders: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

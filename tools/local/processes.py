@@ -89,7 +89,7 @@ async def _start(
     # The kernel ties PR_SET_PDEATHSIG to the *thread* that forks. All starts go through the event loop's thread, which
     # lives as long as the platform; a start from a worker thread would kill the child when that thread ends.
     log.parent.mkdir(parents=True, exist_ok=True)
-    identity = {} if account is None else {"user": account.uid, "group": account.gid, "extra_groups": []}
+    identity = "-" if account is None else f"{account.uid}:{account.gid}"
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -97,6 +97,7 @@ async def _start(
             "tools.local.child",
             str(os.getpid()),
             death_signal,
+            identity,
             *command,
             env=dict(environment),
             cwd=folder,
@@ -104,6 +105,5 @@ async def _start(
             stdout=output,
             stderr=output,
             start_new_session=True,
-            **identity,  # type: ignore[arg-type]  # user, group and extra_groups, as subprocess.Popen takes them
         )
     return Child(process)

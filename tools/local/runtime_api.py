@@ -6,6 +6,7 @@ crashed or stopped. A process that misses a deadline is killed with its whole gr
 """
 
 import asyncio
+import shutil
 import time
 import uuid
 from collections.abc import Callable
@@ -57,12 +58,14 @@ class RuntimeProcess:
         spec: FunctionSpec,
         folder: Path,
         log: Path,
+        scratch: Path,
         on_idle: Callable[["RuntimeProcess", bool], None],
         on_end: Callable[["RuntimeProcess", Outcome | None], None],
     ) -> None:
         self._spec = spec
         self._folder = folder
         self._log = log
+        self._scratch = scratch
         self._on_idle = on_idle
         self._on_end = on_end
         self._work: asyncio.Queue[Invocation] = asyncio.Queue(1)
@@ -82,7 +85,8 @@ class RuntimeProcess:
     async def start(self) -> None:
         """Start the server and the process; readiness is told through `on_idle`."""
         self._server = await serve(self._answer, limits=RUNTIME_LIMITS)
-        environment = lambda_environment(self._spec, f"{LOOPBACK}:{self._server.port}")
+        self._scratch.mkdir(parents=True, mode=0o700)
+        environment = lambda_environment(self._spec, f"{LOOPBACK}:{self._server.port}", self._scratch)
         self._child = await start_module(
             "awslambdaric", [self._spec.handler], environment=environment, folder=self._folder, log=self._log
         )
@@ -130,6 +134,7 @@ class RuntimeProcess:
         if self._current is not None:
             self._current.finish(failure(self._current.request_id, "Runtime.ExitError", reason))
         await server.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
         self._on_end(self, None if self.ready else self._init_error or failure("-", "Runtime.ExitError", reason))
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
@@ -178,17 +183,18 @@ def function_arn(spec: FunctionSpec) -> str:
     return f"arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{spec.name}"
 
 
-def lambda_environment(spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
+def lambda_environment(spec: FunctionSpec, runtime_api: str, scratch: Path) -> dict[str, str]:
     """The whole environment of a function's process: what Lambda sets, then the function's own variables.
 
-    Nothing is inherited from the shell that started the platform but the search path, so a function sees locally only
-    what its configuration names, as in the cloud.
+    Nothing is inherited from the shell that started the platform, so a function sees locally only what its
+    configuration names, as in the cloud. `scratch` is the process's own /tmp.
     """
     region = spec.environment.get("AWS_REGION", "us-east-1")
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "TZ": ":UTC",
+        "TMPDIR": str(scratch),
         "PYTHONUNBUFFERED": "1",
         "_HANDLER": spec.handler,
         "AWS_LAMBDA_FUNCTION_NAME": spec.name,
@@ -199,5 +205,6 @@ def lambda_environment(spec: FunctionSpec, runtime_api: str) -> dict[str, str]:
         "AWS_LAMBDA_LOG_STREAM_NAME": "local",
         "AWS_DEFAULT_REGION": region,
         **spec.environment,
+        **{name: str(scratch / folder) for name, folder in spec.private_folders.items()},
         "AWS_LAMBDA_RUNTIME_API": runtime_api,
     }

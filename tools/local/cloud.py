@@ -1,0 +1,61 @@
+"""The bucket and the queues of the local platform, made as the deployment makes them in AWS."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+BUCKET = "alga-ext"
+QUEUES = ("prepare", "prepared", "executions")
+RECEIVES_MAX = 5
+LOCAL_CREDENTIALS = {
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",  # moto takes any
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where the local platform's AWS resources are: endpoint, bucket, and queue URLs by queue name."""
+
+    endpoint_url: str
+    bundle_store_base: str
+    queue_urls: dict[str, str]
+
+
+def aws_client(service: str, endpoint_url: str, read_timeout_s: float = 5.0) -> Any:
+    """A boto3 client of the local platform; it does not retry, so a stopped service shows at once."""
+    return boto3.session.Session().client(
+        service,
+        endpoint_url=endpoint_url,
+        region_name=LOCAL_CREDENTIALS["AWS_REGION"],
+        aws_access_key_id=LOCAL_CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=LOCAL_CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        config=Config(
+            connect_timeout=1.0,
+            read_timeout=read_timeout_s,
+            retries={"total_max_attempts": 1},
+            max_pool_connections=16,
+            s3={"addressing_style": "path"},
+        ),
+    )
+
+
+def make_cloud(endpoint_url: str, visibility_timeout_s: int) -> Cloud:
+    """Create the bucket and the queues, each queue with its dead-letter queue `NAME-dlq`."""
+    aws_client("s3", endpoint_url).create_bucket(Bucket=BUCKET)
+    sqs = aws_client("sqs", endpoint_url)
+    urls = {}
+    for name in QUEUES:
+        dead_letters = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+        attributes = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])["Attributes"]
+        redrive = {"deadLetterTargetArn": attributes["QueueArn"], "maxReceiveCount": RECEIVES_MAX}
+        urls[f"{name}-dlq"] = dead_letters
+        urls[name] = sqs.create_queue(
+            QueueName=name,
+            Attributes={"VisibilityTimeout": str(visibility_timeout_s), "RedrivePolicy": json.dumps(redrive)},
+        )["QueueUrl"]
+    return Cloud(endpoint_url, f"s3://{BUCKET}", urls)

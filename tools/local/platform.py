@@ -1,0 +1,208 @@
+"""The whole local platform: started in order, ended without a trace."""
+
+import asyncio
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tools.local.cloud import Cloud, make_cloud
+from tools.local.deployment import (
+    API_ROUTES,
+    LOGIN_ROLES,
+    QUEUE_MAPPINGS,
+    UI_ROUTES,
+    Addresses,
+    Secrets,
+    function_specs,
+)
+from tools.local.functions import Functions
+from tools.local.http_front import Front
+from tools.local.invoke_api import InvokeApi
+from tools.local.keys import LocalKeys, load_or_make_keys, write_private
+from tools.local.lock import PlatformLock
+from tools.local.moto_server import MotoServer
+from tools.local.ports import free_port
+from tools.local.postgres import Postgres, drop_database, make_database
+from tools.local.queues import QueuePollers
+
+ROOT = Path(__file__).resolve().parents[2]
+STATE = ROOT / ".local"
+VISIBILITY_TIMEOUT_S = 360
+STATE_FILE = "platform.json"
+
+Step = Callable[[str], AbstractContextManager[object]]
+
+
+class StartError(Exception):
+    """The platform could not start; the message says what failed and where to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to start: port 0 takes any free one; `environ` gives the settings a developer may pass through."""
+
+    state: Path = STATE
+    api_port: int = 8700
+    ui_port: int = 8701
+    host_port: int = 8702
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+class Platform:
+    """All processes and servers of one local platform; `start` and `stop` belong to one event loop.
+
+    After `start`: `addresses`, `cloud`, `keys`, `functions`, `postgres` (None when DATABASE_URL names another server)
+    and `moto` may be used; each gives process ids, so that tests can take things away.
+    """
+
+    addresses: Addresses
+    cloud: Cloud
+    keys: LocalKeys
+    functions: Functions
+    postgres: Postgres | None
+    moto: MotoServer
+
+    def __init__(self, options: Options, step: Step | None = None) -> None:
+        self.options = options
+        self._step: Step = step or (lambda _: nullcontext())
+        self._run = options.state / "run"
+        self._logs = options.state / "logs"
+        # What is to be undone at the end, in reverse order.
+        self._undo: list[Callable[[], Any]] = []
+
+    async def start(self) -> None:
+        """Start everything. On failure or cancellation whatever was started is stopped again.
+
+        1. Take the lock of the state folder; make it empty but for the keys.
+        2. Start PostgreSQL and moto beside each other; make bucket and queues.
+        3. Deploy the functions, migrate the database.
+        4. Open the ports and start polling the queues.
+
+        Raises AlreadyRunningError, StartError, OSError when a port is taken.
+        """
+        try:
+            lock = PlatformLock(self.options.state / "lock")  # (1)
+            self._undo.append(lock.release)
+            self._prepare_folders()
+            self.keys = load_or_make_keys(self.options.state / "keys")
+            with self._step("PostgreSQL, object store and queues"):  # (2)
+                results = await asyncio.gather(self._start_database(), self._start_cloud(), return_exceptions=True)
+                for result in results:
+                    if isinstance(result, BaseException):
+                        raise result
+            await self._deploy(str(results[0]))  # (3)
+            with self._step("Database migrations"):
+                await self._migrate()
+            with self._step("HTTP fronts and queue pollers"):  # (4)
+                await self._open()
+            self._write_state()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop everything; no process, port or lock is left. Safe to call at any time, more than once."""
+        while self._undo:
+            undo = self._undo.pop()
+            result = undo()
+            if asyncio.iscoroutine(result):
+                await result
+
+    def _prepare_folders(self) -> None:
+        for folder in (self._run, self._logs):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+        self._undo.append(lambda: shutil.rmtree(self._run, ignore_errors=True))
+
+    async def _start_database(self) -> str:
+        """Start the server, or use the one DATABASE_URL names; the URL of a fresh database, as its superuser."""
+        server_url = self.options.environ.get("DATABASE_URL")
+        if server_url:
+            self.postgres = None
+            name = f"alga_local_{secrets.token_hex(6)}"
+            url = await asyncio.to_thread(make_database, server_url, name)
+            self._undo.append(lambda: asyncio.to_thread(drop_database, server_url, name))
+            return url
+        postgres = self.postgres = Postgres(self._run / "postgres", self._logs / "postgres.log")
+        self._undo.append(postgres.stop)
+        await postgres.create()
+        await postgres.start()
+        return postgres.url
+
+    async def _start_cloud(self) -> None:
+        self.moto = MotoServer(ROOT, self._logs / "moto.log")
+        self._undo.append(self.moto.stop)
+        await self.moto.start()
+        self.cloud = await asyncio.to_thread(make_cloud, self.moto.url, VISIBILITY_TIMEOUT_S)
+
+    async def _deploy(self, database: str) -> None:
+        # Functions are told each other's addresses before any of them exists: hence ports first.
+        given = (self.options.api_port, self.options.ui_port, self.options.host_port, 0)
+        self._ports = [port or free_port() for port in given]
+        api, ui, host, invoke = (f"http://127.0.0.1:{port}" for port in self._ports)
+        self.addresses = Addresses(api, ui, host, invoke, database)
+        trust_bundle = self._run / "trust-bundle.json"
+        trust_bundle.write_text(self.keys.trust_bundle, encoding="utf-8")
+        passwords = {role: secrets.token_urlsafe(24) for role in LOGIN_ROLES}
+        specs = function_specs(
+            self.addresses, self.cloud, Secrets(self.keys, passwords, trust_bundle), self.options.environ
+        )
+        self.functions = Functions(specs, ROOT, self._logs, self._run / "tmp")
+        self.functions.start()
+        self._undo.append(self.functions.close)
+        invoke_api = InvokeApi(self.functions)
+        await invoke_api.start(self._ports[3])
+        self._undo.append(invoke_api.close)
+
+    async def _migrate(self) -> None:
+        outcome = await self.functions.invoke("migrate", b"{}")
+        if outcome.error is not None:
+            reason = msgspec.json.decode(outcome.payload).get("errorMessage", "unknown")
+            message = f"The database could not be migrated: {reason} (see {self._logs / 'migrate.log'})"
+            raise StartError(message)
+
+    async def _open(self) -> None:
+        page = ROOT / "web" / "host-demo" / "dist"
+        fronts = (
+            (Front(self.functions, API_ROUTES), self._ports[0]),
+            (Front(self.functions, UI_ROUTES), self._ports[1]),
+            # The host application's own web server: its page, and its API beside it on one origin.
+            (Front(self.functions, API_ROUTES, page if page.is_dir() else None, self.addresses.ui), self._ports[2]),
+        )
+        for front, port in fronts:
+            try:
+                await front.start(port)
+            except OSError as error:
+                message = f"Port {port} cannot be used ({error.strerror}); choose another with --port, or --port 0."
+                raise StartError(message) from error
+            self._undo.append(front.close)
+        pollers = QueuePollers(self.functions, self.cloud, QUEUE_MAPPINGS)
+        pollers.start()
+        self._undo.append(lambda: self._close_pollers(pollers))
+
+    async def _close_pollers(self, pollers: QueuePollers) -> None:
+        # A poll under way ends when its queue service does.
+        await asyncio.gather(pollers.close(), self.moto.stop())
+
+    def _write_state(self) -> None:
+        """Tell other programs of this checkout (the CLI, the demo) where the platform is."""
+        document = {"pid": os.getpid(), **asdict(self.addresses), **asdict(self.cloud)}
+        write_private(self._run / STATE_FILE, json.dumps(document, indent=1))
+
+
+def read_state(state: Path = STATE) -> dict[str, Any] | None:
+    """What the running platform of a state folder says of itself; None when none is running."""
+    try:
+        document = json.loads((state / "run" / STATE_FILE).read_text(encoding="utf-8"))
+        os.kill(document["pid"], 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return dict(document)

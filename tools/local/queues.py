@@ -1,0 +1,136 @@
+"""SQS event source mappings: poll a queue, hand batches to a function, delete exactly what it has done.
+
+The function answers `{"batchItemFailures": [{"itemIdentifier": messageId}]}` (ReportBatchItemFailures). An empty or
+absent list means all are done; a function error or an identifier that is not in the batch means none is. What failed
+becomes visible again and after five receives lies in the dead-letter queue.
+
+One deviation: in AWS a failed message waits for the queue's visibility timeout; here it waits `RETRY_AFTER_S`, so that
+a developer sees the retries.
+"""
+
+import asyncio
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tools.local.cloud import Cloud, aws_client
+from tools.local.functions import Functions
+from tools.local.lambda_types import ACCOUNT_ID, Outcome
+
+LOG = logging.getLogger(__name__)
+WAIT_S = 10
+RETRY_AFTER_S = 1
+PAUSE_WHEN_UNREACHABLE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """Messages of `queue` go to `function`, at most `batch_size` at once, with `pollers` batches in flight."""
+
+    queue: str
+    function: str
+    batch_size: int = 10
+    pollers: int = 1
+
+
+class QueuePollers:
+    """All mappings of one platform, each poller with a thread of its own for the blocking client."""
+
+    def __init__(self, functions: Functions, cloud: Cloud, mappings: tuple[Mapping, ...]) -> None:
+        self._functions = functions
+        self._cloud = cloud
+        self._mappings = [mapping for mapping in mappings for _ in range(mapping.pollers)]
+        self._threads = ThreadPoolExecutor(max(len(self._mappings), 1), "queue")
+        self._sqs = aws_client("sqs", cloud.endpoint_url, read_timeout_s=WAIT_S + 5)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin polling."""
+        self._tasks = [asyncio.create_task(self._poll(mapping)) for mapping in self._mappings]
+
+    async def close(self) -> None:
+        """Stop polling. Call it when the queue service has ended, or wait for the polls under way."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+
+    async def _poll(self, mapping: Mapping) -> None:
+        unreachable = False
+        while True:
+            try:
+                messages = await self._call(
+                    "receive_message",
+                    mapping,
+                    MaxNumberOfMessages=mapping.batch_size,
+                    WaitTimeSeconds=WAIT_S,
+                    MessageSystemAttributeNames=["All"],
+                    MessageAttributeNames=["All"],
+                )
+                if messages.get("Messages"):
+                    await self._process(mapping, messages["Messages"])
+                unreachable = False
+            except (BotoCoreError, ClientError) as error:
+                if not unreachable:
+                    LOG.warning("queue %s cannot be reached, trying on: %s", mapping.queue, error)
+                unreachable = True
+                await asyncio.sleep(PAUSE_WHEN_UNREACHABLE_S)
+
+    async def _process(self, mapping: Mapping, messages: list[dict[str, Any]]) -> None:
+        records = [_record(message, mapping.queue) for message in messages]
+        outcome = await self._functions.invoke(mapping.function, msgspec.json.encode({"Records": records}))
+        failed = failed_ids(outcome, {message["MessageId"] for message in messages})
+        if failed:
+            LOG.warning("%s failed on %s of %s messages", mapping.function, len(failed), len(messages))
+        done = [message for message in messages if message["MessageId"] not in failed]
+        again = [message for message in messages if message["MessageId"] in failed]
+        if done:
+            entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(done)]
+            await self._call("delete_message_batch", mapping, Entries=entries)
+        if again:
+            entries = [
+                {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"], "VisibilityTimeout": RETRY_AFTER_S}
+                for n, m in enumerate(again)
+            ]
+            await self._call("change_message_visibility_batch", mapping, Entries=entries)
+
+    async def _call(self, operation: str, mapping: Mapping, **arguments: Any) -> dict[str, Any]:
+        arguments["QueueUrl"] = self._cloud.queue_urls[mapping.queue]
+        call = getattr(self._sqs, operation)
+        answer: dict[str, Any] = await asyncio.get_running_loop().run_in_executor(
+            self._threads, lambda: call(**arguments)
+        )
+        return answer
+
+
+def failed_ids(outcome: Outcome, sent: set[str]) -> set[str]:
+    """Which messages of a batch are to be tried again, by the rules of ReportBatchItemFailures."""
+    if outcome.error is not None:
+        return sent
+    try:
+        answer = msgspec.json.decode(outcome.payload)
+    except msgspec.DecodeError:
+        return sent
+    failures = (answer or {}).get("batchItemFailures") if isinstance(answer, dict | None) else None
+    if not failures:
+        return set()
+    named = {str(entry.get("itemIdentifier")) if isinstance(entry, dict) else "" for entry in failures}
+    return named if sent.issuperset(named) else sent
+
+
+def _record(message: dict[str, Any], queue: str) -> dict[str, Any]:
+    return {
+        "messageId": message["MessageId"],
+        "receiptHandle": message["ReceiptHandle"],
+        "body": message["Body"],
+        "attributes": message.get("Attributes", {}),
+        "messageAttributes": {},
+        "md5OfBody": message["MD5OfBody"],
+        "eventSource": "aws:sqs",
+        "eventSourceARN": f"arn:aws:sqs:us-east-1:{ACCOUNT_ID}:{queue}",
+        "awsRegion": "us-east-1",
+    }

@@ -4,7 +4,7 @@ import { encodeUtf8 } from "./utf8.js";
 export interface Response {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  readonly body?: Uint8Array | undefined;
 }
 
 /** Status (200 unless given) and further headers of an answer. */

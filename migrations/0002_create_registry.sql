@@ -9,6 +9,16 @@ create table app.publisher (
 );
 comment on table app.publisher is 'Who may publish; owns its key set and the extensions registered under it.';
 
+create table app.publisher_prefix (
+  -- With its closing dot, as in 'dev.alga.'; every name below it belongs to the publisher.
+  prefix text primary key check (prefix ~ '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.$' and length(prefix) <= 255),
+  publisher text not null references app.publisher on delete restrict,
+  created_at timestamptz not null default now(),
+  created_by text not null
+);
+comment on table app.publisher_prefix is 'Name prefixes that belong to a publisher; nobody else may register a name below one.';
+create index publisher_prefix_by_publisher on app.publisher_prefix (publisher);
+
 create table app.publisher_key (
   key_id text primary key check (key_id ~ '^sha256:[0-9a-f]{64}$'),
   publisher text not null references app.publisher on delete restrict,
@@ -65,6 +75,7 @@ create table app.extension_version (
   undeclared_capabilities text[] not null default '{}',
   published_at timestamptz not null default now(),
   published_by text not null,
+  prepared_at timestamptz,
   unique (extension_id, version)
 );
 comment on table app.extension_version is 'One immutable version; only its state moves.';
@@ -103,7 +114,7 @@ do $$
 declare
   table_name text;
 begin
-  foreach table_name in array array['publisher', 'publisher_key', 'extension_registry', 'extension_bundle',
+  foreach table_name in array array['publisher', 'publisher_prefix', 'publisher_key', 'extension_registry', 'extension_bundle',
                                     'extension_version', 'extension_artifact', 'extension_upload'] loop
     execute format('alter table app.%I enable row level security', table_name);
     execute format('alter table app.%I force row level security', table_name);
@@ -116,13 +127,13 @@ begin
 end
 $$;
 
-grant select, insert on app.publisher, app.publisher_key, app.extension_registry, app.extension_bundle,
+grant select, insert on app.publisher, app.publisher_prefix, app.publisher_key, app.extension_registry, app.extension_bundle,
   app.extension_version, app.extension_artifact, app.extension_upload to fn_registry;
 grant update (display_name) on app.publisher to fn_registry;
 grant update (valid_until, revoked_from, revoked_reason) on app.publisher_key to fn_registry;
 grant update (publisher, title, deprecated_at, deprecated_reason) on app.extension_registry to fn_registry;
 grant update (ui_index_sha256) on app.extension_bundle to fn_registry;
-grant update (state, state_reasons, state_changed_at, imported_interfaces, undeclared_capabilities)
+grant update (state, state_reasons, state_changed_at, imported_interfaces, undeclared_capabilities, prepared_at)
   on app.extension_version to fn_registry;
 -- No delete of publishers, keys, extensions, versions or bundles: the record is kept.
 grant update (version_id) on app.extension_upload to fn_registry;

@@ -40,6 +40,7 @@ declare
   keys_after bigint := 0;
   bytes_after bigint := 0;
   place app.extension_storage_entry;
+  install_keys record;
 begin
   if tg_op <> 'INSERT' then
     keys_before := 1;
@@ -51,6 +52,8 @@ begin
     bytes_after := octet_length(new.value) + octet_length(new.key);
     place := new;
   end if;
+  -- One writer of an install at a time, so that the sums below are exact.
+  perform pg_advisory_xact_lock(hashtextextended(place.tenant_id || '/' || place.install_id, 11));
   -- Not an upsert: the check on the counters would refuse the negative row a delete proposes.
   update app.extension_storage_usage as usage
     set key_count = usage.key_count + keys_after - keys_before, byte_count = usage.byte_count + bytes_after - bytes_before
@@ -60,6 +63,19 @@ begin
       values (place.tenant_id, place.install_id, place.namespace, keys_after, bytes_after)
       on conflict (tenant_id, install_id, namespace) do update
         set key_count = usage.key_count + excluded.key_count, byte_count = usage.byte_count + excluded.byte_count;
+  end if;
+  if keys_after + bytes_after > keys_before + bytes_before then
+    select count(*) filter (where key_count > 0) as namespaces, sum(byte_count) as bytes,
+           max(key_count) filter (where namespace = place.namespace) as keys
+      into install_keys from app.extension_storage_usage
+      where tenant_id = place.tenant_id and install_id = place.install_id;
+    if install_keys.namespaces > 32 then
+      raise exception 'An install has at most 32 namespaces.' using errcode = 'AE001';
+    elsif install_keys.keys > 5120 then
+      raise exception 'A namespace has at most 5120 keys.' using errcode = 'AE001';
+    elsif install_keys.bytes > 268435456 then
+      raise exception 'An install stores at most 268435456 bytes.' using errcode = 'AE001';
+    end if;
   end if;
   return null;
 end
@@ -115,5 +131,5 @@ grant update (name, endpoint_method, endpoint_path, cron, timezone, enabled, pay
   on app.extension_schedule to fn_runner;
 -- The registry counts and sweeps what an uninstall leaves, and shows schedules.
 grant select, delete on app.extension_storage_entry to fn_registry;
-grant select on app.extension_schedule to fn_registry;
+grant select, delete on app.extension_schedule to fn_registry;
 -- A foreign key check reads the install as the table's owner; the runner needs no right on it.

@@ -15,6 +15,7 @@ from alga_ext.execute import (
     ExecuteRequest,
     ExecuteResponse,
     ExecuteUser,
+    SealedSecret,
     decode_response,
     encode,
 )
@@ -116,6 +117,7 @@ def envelope_for(call: Call, trace_id: str, timeout_ms: int) -> ExecuteRequest:
         limits=ExecuteLimits(timeout_ms=min(timeout_ms, install.timeout_ms or timeout_ms), memory_mb=install.memory_mb),
         providers=install.capabilities,
         grants=ExecuteGrants(egress=install.egress, secrets=install.secrets, hash=install.grant_hash),
+        secret_envelope=[SealedSecret(**secret) for secret in install.sealed_secrets] or None,
         user=ExecuteUser(
             user_id=principal.subject,
             user_email=principal.email,

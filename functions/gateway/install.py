@@ -13,6 +13,8 @@ class Install(NamedTuple):
     capabilities: list[str]
     egress: list[str]
     secrets: dict[str, list[str]]
+    sealed_secrets: list[dict[str, Any]]
+    """The newest version of each granted secret that is set: name, sealed_b64, version, expires_at_s."""
     grant_hash: str
     config: dict[str, Any]
     endpoints: list[dict[str, Any]]

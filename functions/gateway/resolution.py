@@ -9,7 +9,15 @@ from functions.gateway.install import Install
 _COLUMNS: Final = """
 select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_capabilities, i.granted_egress,
        i.granted_secrets, i.granted_limits, i.grant_hash, i.config,
-       v.manifest -> 'api' -> 'endpoints' as endpoints, v.manifest -> 'limits' as requested_limits
+       v.manifest -> 'api' -> 'endpoints' as endpoints, v.manifest -> 'limits' as requested_limits,
+       case when i.granted_secrets = '{}' then '[]'::jsonb else (
+         select coalesce(jsonb_agg(jsonb_build_object(
+                  'name', s.name, 'sealed_b64', translate(encode(s.sealed, 'base64'), E'\n', ''),
+                  'version', s.secret_version, 'expires_at_s', floor(extract(epoch from s.expires_at)))), '[]')
+         from (select distinct on (name) name, sealed, secret_version, expires_at
+               from app.extension_install_secret
+               where tenant_id = i.tenant_id and install_id = i.install_id and i.granted_secrets ? name
+               order by name, secret_version desc) s) end as sealed_secrets
 from app.tenant_extension_install i
 join app.extension_version v on v.version_id = i.version_id
 """
@@ -22,7 +30,7 @@ where i.tenant_id = :tenant_id and (i.install_id = cast(:id as uuid) or i.extens
 _BY_NAME: Final = f"""
 {_COLUMNS}
 join app.extension_registry e on e.extension_id = i.extension_id
-where i.tenant_id = :tenant_id and e.publisher = :publisher and e.name = :name {_ACTIVE}
+where i.tenant_id = :tenant_id and :publisher in (i.publisher, e.publisher) and e.name = :name {_ACTIVE}
 """
 
 
@@ -79,6 +87,7 @@ class Installs:
             capabilities=row["granted_capabilities"],
             egress=row["granted_egress"],
             secrets=row["granted_secrets"],
+            sealed_secrets=row["sealed_secrets"],
             grant_hash=row["grant_hash"],
             config=row["config"],
             endpoints=row["endpoints"] or [],

@@ -1,13 +1,16 @@
 """The shapes of the registry API: what a request body may hold and what an answer holds (pydantic, and so OpenAPI)."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from alga_ext.database import Row
 
+T = TypeVar("T")
+
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
+Prefix = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.$", max_length=255)]
 HashText = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
@@ -24,6 +27,7 @@ class PublisherIn(_In):
 
     publisher: Slug
     display_name: Annotated[str, Field(min_length=1, max_length=200)]
+    name_prefixes: Annotated[list[Prefix], Field(max_length=20)] = []
 
 
 class PublisherOut(_Out):
@@ -31,6 +35,7 @@ class PublisherOut(_Out):
 
     publisher: str
     display_name: str
+    name_prefixes: list[str]
     created_at: datetime
 
 
@@ -103,9 +108,11 @@ class VersionOut(_Out):
     extension_id: str
     name: str
     publisher: str
+    owner: str
     version: str
     content_hash: str
     state: str
+    progress: str
     state_reasons: list[ReasonOut]
     manifest: dict[str, Any]
     imported_interfaces: list[str]
@@ -114,7 +121,27 @@ class VersionOut(_Out):
     component_sha256: str | None
     signing_key_id: str
     published_at: datetime
+    prepared_at: datetime | None
     published_by: str
+
+
+class ReasonIn(_In):
+    """Why something is done; people will read it."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class TransferIn(_In):
+    """Whom an extension is handed to."""
+
+    publisher: Slug
+
+
+class ReprepareOut(_Out):
+    """How many versions were put on the queue, and where to go on."""
+
+    queued: int
+    next_cursor: str | None
 
 
 class ExtensionOut(_Out):
@@ -127,6 +154,35 @@ class ExtensionOut(_Out):
     deprecated_at: datetime | None
     deprecated_reason: str | None
     created_at: datetime
+
+
+class PermissionOut(_Out):
+    """A capability asked for, and what for."""
+
+    name: str
+    purpose: str
+    always_granted: bool
+
+
+class SecretRequestOut(_Out):
+    """A secret asked for; with hosts it is only ever injected into requests to them."""
+
+    name: str
+    description: str
+    required: bool
+    hosts: list[str]
+
+
+class PermissionsOut(_Out):
+    """Everything a version asks for, and what its component imports without declaring it (refused at call)."""
+
+    version_id: str
+    version: str
+    capabilities: list[PermissionOut]
+    egress: list[str]
+    secrets: list[SecretRequestOut]
+    limits: dict[str, int]
+    undeclared_capabilities: list[str]
 
 
 class GrantsIn(_In):
@@ -173,10 +229,119 @@ class InstallOut(_Out):
     grants: GrantsOut
     config: dict[str, Any]
     ui_url: str | None
+    pinned: bool
+    waiting_request: "RequestOut | None"
     revision: int
     installed_at: datetime
     installed_by: str
     changed_at: datetime
+
+
+class RequestOut(_Out):
+    """What a newer version asks for beyond the one before, waiting for a decision."""
+
+    request_id: str
+    from_version: str
+    to_version: str
+    difference: dict[str, Any]
+    holds_code: bool
+    created_at: datetime
+    created_by: str
+
+
+class UpdateIn(_In):
+    """The version to move to; the newest ready one when it is left out."""
+
+    version: str | None = None
+
+
+class RollbackIn(_In):
+    """The earlier version to go back to, and why."""
+
+    version: str
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ApprovalIn(_In):
+    """The whole grant set from now on; left out, what is held plus all the request asks for."""
+
+    grants: GrantsIn | None = None
+
+
+class ConfigIn(_In):
+    """A whole configuration."""
+
+    config: dict[str, Any]
+
+
+class SecretIn(_In):
+    """A secret's value, and when it ends: an instant, or a maximum age in seconds."""
+
+    value: Annotated[str, Field(min_length=1, max_length=65_536)]
+    expires_at: AwareDatetime | None = None
+    max_age_s: Annotated[int, Field(ge=60)] | None = None
+
+
+class SecretOut(_Out):
+    """How a declared secret stands; its value is never shown."""
+
+    name: str
+    description: str
+    required: bool
+    hosts: list[str]
+    state: str
+    version: int | None
+    created_at: datetime | None
+    expires_at: datetime | None
+
+
+class AuditOut(_Out):
+    """One change made for the tenant."""
+
+    audit_id: int
+    at: datetime
+    actor: str
+    action: str
+    subject: str
+    before: Any
+    after: Any
+    request_id: str
+
+
+class LogEntryOut(_Out):
+    """One leaf of the transparency log; ``entry`` is the exact text that was hashed."""
+
+    leaf_index: int
+    entry: str
+    kind: str
+    publisher: str
+    at: datetime
+
+
+class InclusionOut(_Out):
+    """All that shows a leaf to be in the log: the leaf, its audit path (hex) and the signed head of that size."""
+
+    leaf_index: int
+    entry: str
+    tree_size: int
+    proof: list[str]
+    head: dict[str, Any]
+
+
+class ConsistencyOut(_Out):
+    """All that shows the log of ``tree_size`` to have grown out of the one of ``old_size``."""
+
+    old_size: int
+    tree_size: int
+    proof: list[str]
+    head: dict[str, Any]
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list; ``next_cursor`` is null on the last."""
+
+    items: list[T]
+    next_cursor: str | None
 
 
 class ProblemOut(_Out):
@@ -196,7 +361,14 @@ def texts(row: Row) -> Row:
     return {name: str(value) if type(value).__name__ == "UUID" else value for name, value in row.items()}
 
 
-def install_out(row: Row, ui_base: str, ui_entry: str | None) -> InstallOut:
+def version_out(row: Row) -> VersionOut:
+    """Make the answer for a version row; ``progress`` tells the step a publication is at."""
+    settled = row["state"] != "pending"
+    progress = "done" if settled else "prepared" if row["prepared_at"] else "queued"
+    return VersionOut.model_validate({**texts(row), "progress": progress})
+
+
+def install_out(row: Row, request: Row | None, ui_base: str, ui_entry: str | None) -> InstallOut:
     """Make the answer for an install row; ``ui_entry`` is the UI's first page relative to ``ui/``."""
     url = None
     if ui_entry is not None:
@@ -208,4 +380,5 @@ def install_out(row: Row, ui_base: str, ui_entry: str | None) -> InstallOut:
         limits=row["granted_limits"],
         hash=row["grant_hash"],
     )
-    return InstallOut.model_validate({**texts(row), "grants": granted, "ui_url": url})
+    waiting = None if request is None else RequestOut.model_validate(texts(request))
+    return InstallOut.model_validate({**texts(row), "grants": granted, "ui_url": url, "waiting_request": waiting})

@@ -15,7 +15,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from alga_ext import capabilities
 from alga_ext.attestation import ReleaseRecord, statement
 from alga_ext.bundle import read_entries
-from alga_ext.database import Database, Row
+from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.manifest import Manifest
@@ -55,8 +55,10 @@ def finish(message: PreparedMessage, database: Database, objects: ObjectStore, s
     """
     with database.system() as tx:
         version = versions.load_version(tx, message.version_id)
-    if version["state"] != "pending":
-        return str(version["state"])
+        versions.note_prepared(tx, message.version_id, now)
+        if version["state"] != "pending":  # made again for a new engine, or delivered twice
+            _record_artifact(tx, message)
+            return str(version["state"])
     manifest = Manifest.model_validate(version["manifest"])
     reasons, undeclared = _judge(message, manifest)  # (1)
     index_sha256: str | None = None
@@ -66,8 +68,7 @@ def finish(message: PreparedMessage, database: Database, objects: ObjectStore, s
     with database.system() as tx:  # (4)
         if index_sha256 is not None:
             versions.record_ui_index(tx, version["content_hash"], index_sha256)
-        if message.artifact is not None and message.component_sha256 is not None:
-            versions.record_artifact(tx, message.component_sha256, message.artifact)
+        _record_artifact(tx, message)
         versions.settle(tx, message.version_id, reasons=reasons, imports=message.imports, undeclared=undeclared)
         state = str(versions.load_version(tx, message.version_id)["state"])
     details = {"version_id": message.version_id, "state": state, "at": now.isoformat()}
@@ -92,6 +93,11 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | No
     return hashlib.sha256(document).hexdigest()
 
 
+def _record_artifact(tx: Tx, message: PreparedMessage) -> None:
+    if message.artifact is not None and message.component_sha256 is not None:
+        versions.record_artifact(tx, message.component_sha256, message.artifact)
+
+
 def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectStore, signer: Signer) -> None:
     folder = sha256_hex(ContentHash(version["content_hash"]))
     record = ReleaseRecord(
@@ -99,6 +105,7 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
         name=version["name"],
         version=version["version"],
         key_id=version["signing_key_id"],
+        published_at=version["published_at"].isoformat(),
         component_sha256=version["component_sha256"],
         ui_index_sha256=ui_index_sha256,
     )

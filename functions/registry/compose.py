@@ -1,16 +1,18 @@
 """The registry's composition root: the one place that reads its environment and builds its clients."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from alga_ext.aws import S3ObjectStore, SqsQueue
+from alga_ext.aws import KmsDataKeys, KmsSigner, S3ObjectStore, SqsQueue
 from alga_ext.database import Database
+from alga_ext.errors import PlatformError
+from alga_ext.sealing import Sealer
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, Signer
 from alga_ext.tokens import TokenVerifier
 from alga_ext.trust import TrustBundle, parse_trust_bundle
-from functions.registry.settings import AssetsSettings, DatabaseSettings, RegistrySettings
+from functions.registry.settings import AssetsSettings, DatabaseSettings, RegistrySettings, SweeperSettings
 
 
 @cache
@@ -40,7 +42,13 @@ def objects() -> S3ObjectStore:
 @cache
 def prepare_queue() -> SqsQueue:
     """The queue that wakes the prepare function."""
-    return SqsQueue(settings().prepare_queue_url)
+    return SqsQueue(os.environ["PREPARE_QUEUE_URL"])
+
+
+@cache
+def uninstall_grace() -> timedelta:
+    """How long an uninstalled extension's storage is kept."""
+    return timedelta(seconds=SweeperSettings.read(os.environ).uninstall_grace_s)
 
 
 @cache
@@ -51,8 +59,27 @@ def trust() -> TrustBundle:
 
 @cache
 def release_signer() -> Signer:
-    """The key that signs release records."""
-    return LocalSigner.from_pem(read_material(assets_settings().release_signing_key.get_secret_value()))
+    """The key that signs release records and withdrawals."""
+    return _signer(os.environ["RELEASE_SIGNING_KEY"])
+
+
+@cache
+def log_signer() -> Signer:
+    """The key that signs heads of the transparency log."""
+    return _signer(settings().log_signing_key.get_secret_value())
+
+
+@cache
+def sealer() -> Sealer:
+    """Seals tenants' secrets.
+
+    Raises:
+        PlatformError: ``secret_unavailable`` when no key is configured; there is no plain-text fallback.
+    """
+    key_id = settings().secrets_key_id
+    if not key_id:
+        raise PlatformError("secret_unavailable", "Secrets cannot be set here: the operator has configured no key.")
+    return Sealer(KmsDataKeys(key_id))
 
 
 @cache
@@ -70,3 +97,9 @@ def token_verifier() -> TokenVerifier:
 def now() -> datetime:
     """The present instant, UTC."""
     return datetime.now(UTC)
+
+
+def _signer(setting: str) -> Signer:
+    if setting.startswith("kms:"):
+        return KmsSigner(setting.removeprefix("kms:"))
+    return LocalSigner.from_pem(read_material(setting))

@@ -128,3 +128,58 @@ def _egress(host: str, faults: list[str]) -> str:
     except ValueError as error:
         faults.append(str(error))
         return host
+
+
+def carried_over(current: GrantSet, manifest: Manifest) -> GrantSet:
+    """Return what of the current grants another version's code runs under: that part of them it asks for."""
+    asked = requested(manifest)
+    asked_secrets = dict(asked.secrets)
+    secrets = {
+        name: [host for host in hosts if not asked_secrets[name] or any(covers(w, host) for w in asked_secrets[name])]
+        for name, hosts in current.secrets
+        # A secret that was readable is not carried over to code that asks for an injected one, nor the reverse.
+        if name in asked_secrets and bool(asked_secrets[name]) == bool(hosts)
+    }
+    return canonical(
+        set(current.capabilities) & set(asked.capabilities),
+        [host for host in current.egress if any(covers(wide, host) for wide in asked.egress)],
+        secrets,
+        dict(current.limits),
+    )
+
+
+def difference(before: Manifest, after: Manifest) -> dict[str, Any]:
+    """Return what ``after`` asks for beyond ``before``, as members with something in them; empty when nothing.
+
+    Members: ``capabilities`` (name → purpose), ``egress``, ``secrets`` (name → hosts), ``limits`` (name → from, to).
+    """
+    old, new = requested(before), requested(after)
+    purposes = {capability.name: capability.purpose for capability in after.capabilities}
+    old_secrets, old_limits = dict(old.secrets), dict(old.limits)
+    found: dict[str, Any] = {
+        "capabilities": {name: purposes.get(name, "") for name in new.capabilities if name not in old.capabilities},
+        "egress": [host for host in new.egress if not any(covers(wide, host) for wide in old.egress)],
+        "secrets": {
+            name: list(hosts)
+            for name, hosts in new.secrets
+            if name not in old_secrets or _widened(old_secrets[name], hosts)
+        },
+        "limits": {
+            name: {"from": old_limits.get(name), "to": value}
+            for name, value in new.limits
+            if value > old_limits.get(name, 0)
+        },
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def stored(row: Mapping[str, Any]) -> GrantSet:
+    """Make the grant set of an install's row."""
+    return canonical(row["granted_capabilities"], row["granted_egress"], row["granted_secrets"], row["granted_limits"])
+
+
+def _widened(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
+    """Tell whether a secret's binding grew: to more hosts, or from injected to readable."""
+    if not old:
+        return False  # it was readable by the extension itself, which is the widest
+    return not new or any(not any(covers(wide, host) for wide in old) for host in new)

@@ -12,14 +12,14 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 from alga_ext.errors import PlatformError
 from alga_ext.http import problem, request_from_event
 from alga_ext.telemetry import log_failure
-from functions.registry.routes import catalog, installs, publishing
+from functions.registry.routes import catalog, installs, publishers, publishing, records, secrets
 
 SERVICE = "registry"
 PREFIX = "/api/registry/v1"
 
 app = APIGatewayHttpResolver(enable_validation=True)
-for routes in (publishing.router, catalog.router, installs.router):
-    app.include_router(routes, prefix=PREFIX)
+for routes in (publishers, publishing, catalog, installs, secrets, records):
+    app.include_router(routes.router, prefix=PREFIX)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 import jsonschema
@@ -11,13 +12,13 @@ from alga_ext.errors import PlatformError
 from alga_ext.execute import CONFIG_LIMIT_BYTES
 from alga_ext.ids import is_uuid
 from alga_ext.manifest import Manifest
-from functions.registry import audit, grants
+from functions.registry import audit, grants, versions
 from functions.registry.audit import Actor
 
 _COLUMNS: Final = """
   i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state, i.state,
   i.content_hash, i.publisher_key_id, i.granted_capabilities, i.granted_egress, i.granted_secrets, i.granted_limits,
-  i.grant_hash, i.config, i.revision, i.installed_at, i.installed_by, i.changed_at
+  i.grant_hash, i.config, i.pinned, i.revision, i.installed_at, i.installed_by, i.changed_at
 from app.tenant_extension_install i
 join app.extension_registry e on e.extension_id = i.extension_id
 join app.extension_version v on v.version_id = i.version_id
@@ -37,13 +38,36 @@ insert into app.tenant_extension_install
 values
   (:tenant_id, :extension_id, :version_id, :content_hash, :publisher, :key_id, :capabilities, :egress,
    cast(:secrets as jsonb), cast(:limits as jsonb), :grant_hash, cast(:config as jsonb), :actor)
-on conflict (tenant_id, extension_id) where state <> 'uninstalled' do nothing
 returning install_id
+"""
+_REVIVABLE: Final = """
+select install_id from app.tenant_extension_install
+where tenant_id = :tenant_id and extension_id = :extension_id and state = 'uninstalled' and purged_at is null
+  and uninstalled_at > :since
+order by uninstalled_at desc limit 1 for update
+"""
+_REVIVE: Final = """
+update app.tenant_extension_install
+set state = 'enabled', uninstalled_at = null, version_id = :version_id, content_hash = :content_hash,
+    publisher = :publisher, publisher_key_id = :key_id, granted_capabilities = :capabilities,
+    granted_egress = :egress, granted_secrets = cast(:secrets as jsonb), granted_limits = cast(:limits as jsonb),
+    grant_hash = :grant_hash, config = cast(:config as jsonb), pinned = false, revision = revision + 1,
+    installed_at = now(), installed_by = :actor, changed_at = now()
+where tenant_id = :tenant_id and install_id = :install_id
+"""
+_LOCK_TENANT_EXTENSION: Final = "select pg_advisory_xact_lock(hashtextextended(:tenant_id || '/' || :extension_id, 7))"
+_IS_ACTIVE: Final = """
+select install_id from app.tenant_extension_install
+where tenant_id = :tenant_id and extension_id = :extension_id and state <> 'uninstalled'
 """
 _SET_STATE: Final = """
 update app.tenant_extension_install
 set state = :state, revision = revision + 1, changed_at = now(),
     uninstalled_at = case when :state = 'uninstalled' then now() end
+where tenant_id = :tenant_id and install_id = :install_id
+"""
+_SET_CONFIG: Final = """
+update app.tenant_extension_install set config = cast(:config as jsonb), revision = revision + 1, changed_at = now()
 where tenant_id = :tenant_id and install_id = :install_id
 """
 _INSERT_SUBSCRIPTION: Final = """
@@ -71,9 +95,18 @@ def list_installs(tx: Tx, tenant_id: str, after: str, page_size: int) -> list[Ro
 
 
 def install(
-    tx: Tx, tenant_id: str, version: Row, named_grants: Mapping[str, Any], config: dict[str, Any], actor: Actor
+    tx: Tx,
+    tenant_id: str,
+    version: Row,
+    named_grants: Mapping[str, Any],
+    config: dict[str, Any],
+    actor: Actor,
+    revivable_since: datetime,
 ) -> str:
     """Install a ready version with exactly the grants that are named; return the install's id.
+
+    An install of the same extension that was uninstalled after ``revivable_since`` comes back under its id, with what
+    it had stored; its grants and configuration are the ones named now.
 
     Raises:
         PlatformError: ``grants_invalid``, ``config_invalid``, ``already_installed``.
@@ -81,25 +114,45 @@ def install(
     manifest = Manifest.model_validate(version["manifest"])
     granted = grants.decide(manifest, named_grants)
     check_config(manifest, config)
-    row = tx.row(
-        _INSERT,
-        tenant_id=tenant_id,
-        extension_id=version["extension_id"],
-        version_id=version["version_id"],
-        content_hash=version["content_hash"],
-        publisher=version["publisher"],
-        key_id=version["signing_key_id"],
-        capabilities=list(granted.capabilities),
-        egress=list(granted.egress),
-        secrets=json.dumps(granted.secrets_document()),
-        limits=json.dumps(dict(granted.limits)),
-        grant_hash=granted.hash,
-        config=json.dumps(config),
-        actor=actor.subject,
-    )
-    if row is None:
+    extension_id = str(version["extension_id"])
+    tx.execute(_LOCK_TENANT_EXTENSION, tenant_id=tenant_id, extension_id=extension_id)
+    if tx.row(_IS_ACTIVE, tenant_id=tenant_id, extension_id=extension_id) is not None:
         raise PlatformError("already_installed", f"{version['name']} is installed already; update or uninstall it.")
-    install_id = str(row["install_id"])
+    fields = {
+        "tenant_id": tenant_id,
+        "version_id": version["version_id"],
+        "content_hash": version["content_hash"],
+        "publisher": version["publisher"],
+        "key_id": version["signing_key_id"],
+        "capabilities": list(granted.capabilities),
+        "egress": list(granted.egress),
+        "secrets": json.dumps(granted.secrets_document()),
+        "limits": json.dumps(dict(granted.limits)),
+        "grant_hash": granted.hash,
+        "config": json.dumps(config),
+        "actor": actor.subject,
+    }
+    revived = tx.row(_REVIVABLE, tenant_id=tenant_id, extension_id=extension_id, since=revivable_since)
+    if revived is not None:
+        install_id = str(revived["install_id"])
+        tx.execute(_REVIVE, install_id=install_id, **fields)
+    else:
+        made = tx.row(_INSERT, extension_id=extension_id, **fields)
+        install_id = str(made["install_id"]) if made is not None else ""
+    replace_subscriptions(tx, tenant_id, install_id, manifest)
+    after = {
+        "version": version["version"],
+        "grant_hash": granted.hash,
+        "config": config,
+        "revived": revived is not None,
+    }
+    audit.record(tx, tenant_id, actor, "install.create", install_id, after=after)
+    return install_id
+
+
+def replace_subscriptions(tx: Tx, tenant_id: str, install_id: str, manifest: Manifest) -> None:
+    """Make an install's event subscriptions those of a manifest."""
+    tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
     for subscription in manifest.events:
         tx.execute(
             _INSERT_SUBSCRIPTION,
@@ -108,9 +161,16 @@ def install(
             topic=subscription.topic,
             handler=subscription.handler,
         )
-    after = {"version": version["version"], "grant_hash": granted.hash, "config": config}
-    audit.record(tx, tenant_id, actor, "install.create", install_id, after=after)
-    return install_id
+
+
+def check_revision(install: Row, if_match: str | None) -> None:
+    """Pass when ``If-Match`` is absent, ``*`` or names the install's revision; else raise ``precondition_failed``."""
+    if if_match is None or if_match.strip() == "*":
+        return
+    if f'"{install["revision"]}"' not in [tag.strip() for tag in if_match.split(",")]:
+        raise PlatformError(
+            "precondition_failed", f"The install is at revision {install['revision']}, not {if_match}; read it again."
+        )
 
 
 def set_state(tx: Tx, tenant_id: str, install_id: str, state: str, actor: Actor) -> Row:
@@ -130,6 +190,15 @@ def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     audit.record(
         tx, tenant_id, actor, "install.delete", install_id, {"state": before["state"], "version": before["version"]}
     )
+
+
+def set_config(tx: Tx, tenant_id: str, install_id: str, config: dict[str, Any], actor: Actor) -> None:
+    """Replace an install's configuration; ``config_invalid`` when it does not fit its version's schema."""
+    before = load_install(tx, tenant_id, install_id, lock=True)
+    version = versions.load_version(tx, str(before["version_id"]))
+    check_config(Manifest.model_validate(version["manifest"]), config)
+    tx.execute(_SET_CONFIG, tenant_id=tenant_id, install_id=install_id, config=json.dumps(config))
+    audit.record(tx, tenant_id, actor, "install.config", install_id, before["config"], config)
 
 
 def check_config(manifest: Manifest, config: dict[str, Any]) -> None:

@@ -16,8 +16,9 @@ from alga_ext.messages import PrepareMessage
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import parse_envelope
 from alga_ext.trust import TrustBundle
-from functions.registry import publishers
+from functions.registry import publishers, transparency
 from functions.registry.bundle_contents import BundleContents, read_contents
+from functions.registry.transparency import Entry
 
 _INSERT_UPLOAD: Final = """
 insert into app.extension_upload (publisher, content_hash, size_bytes, created_by, expires_at)
@@ -28,6 +29,7 @@ _SELECT_UPLOAD: Final = """
 select upload_id, publisher, content_hash, size_bytes, expires_at, version_id
 from app.extension_upload where upload_id = :upload_id
 """
+_TRANSFER: Final = "update app.extension_registry set publisher = :publisher where extension_id = :extension_id"
 _CONSUME_UPLOAD: Final = "update app.extension_upload set version_id = :version_id where upload_id = :upload_id"
 _INSERT_EXTENSION: Final = """
 insert into app.extension_registry (name, publisher, title, created_by) values (:name, :publisher, :title, :actor)
@@ -148,15 +150,16 @@ def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
         objects.put_new(f"components/{accepted.component_sha256}.wasm", accepted.contents.component, "application/wasm")
 
 
-def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str) -> tuple[str, PrepareMessage]:
+def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str, now: datetime) -> tuple[str, PrepareMessage]:
     """Record the version as ``pending``; return its id and the message that wakes the prepare function.
 
     The extension's row is locked, so of two publishes of one name or version one wins whole.
 
     Raises:
-        PlatformError: ``extension_name_taken``; ``version_exists``, whatever its bytes.
+        PlatformError: ``extension_name_taken``, ``extension_name_not_allowed``; ``version_exists``, whatever its bytes.
     """
     manifest = accepted.contents.manifest
+    publishers.check_name(tx, manifest.publisher, manifest.name)
     tx.execute(_INSERT_EXTENSION, name=manifest.name, publisher=manifest.publisher, title=manifest.title, actor=actor)
     extension = tx.row(_LOCK_EXTENSION, name=manifest.name)
     if extension is None or extension["publisher"] != manifest.publisher:
@@ -185,12 +188,36 @@ def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str) -> tup
             f"{manifest.name} {manifest.version} exists; versions are immutable, publish a higher one.",
         )
     version_id = str(version["version_id"])
+    details = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "content_hash": accepted.content_hash,
+        "key_id": accepted.key_id,
+        "actor": actor,
+    }
+    extension_id = str(extension["extension_id"])
+    transparency.append(tx, Entry("version.published", manifest.publisher, details, extension_id), now)
     if upload_id is not None:
         tx.execute(_CONSUME_UPLOAD, upload_id=upload_id, version_id=version_id)
     message = PrepareMessage(
         version_id=version_id, content_hash=accepted.content_hash, component_sha256=accepted.component_sha256
     )
     return version_id, message
+
+
+def transfer(tx: Tx, extension: Row, publisher: str, actor: str, now: datetime) -> None:
+    """Hand an extension to another publisher; installs keep running what they have, updates wait for approval.
+
+    Raises:
+        PlatformError: ``publisher_not_found``; ``extension_name_not_allowed`` when the name lies below somebody
+            else's prefix.
+    """
+    publishers.load_publisher(tx, publisher)
+    publishers.check_name(tx, publisher, extension["name"])
+    extension_id = str(extension["extension_id"])
+    tx.execute(_TRANSFER, publisher=publisher, extension_id=extension_id)
+    details = {"name": extension["name"], "from": extension["publisher"], "to": publisher, "actor": actor}
+    transparency.append(tx, Entry("extension.transferred", publisher, details, extension_id), now)
 
 
 def _claimed_publisher(submission: Submission) -> str:

@@ -26,6 +26,10 @@ class RegistrySettings(DatabaseSettings):
         runner_public_base: public base URL of the UI host, without a slash at the end.
         extensions_enabled: false switches the data plane off.
         upload_expires_s: how long a staged upload may wait to be finalized.
+        uninstall_grace_s: how long an uninstalled extension's storage is kept; a reinstall within it finds it again.
+        release_signing_key: signs withdrawals; PEM, the path of one, or ``kms:key-id``.
+        log_signing_key: signs heads of the transparency log; given as above.
+        secrets_key_id: KMS key that wraps the data keys of tenants' secrets; without it no secret can be set.
     """
 
     bundle_store_base: str
@@ -38,14 +42,26 @@ class RegistrySettings(DatabaseSettings):
     runner_public_base: str
     extensions_enabled: bool = True
     upload_expires_s: Annotated[int, Field(ge=60, le=86_400)] = 3_600
+    uninstall_grace_s: Annotated[int, Field(ge=0)] = 7 * 86_400
+    release_signing_key: SecretStr
+    log_signing_key: SecretStr
+    secrets_key_id: str = ""
 
 
 class AssetsSettings(DatabaseSettings):
-    """The assets handler: ``release_signing_key`` is a PEM private key or the path of one."""
+    """The assets handler: ``release_signing_key`` is a PEM private key, the path of one, or ``kms:key-id``."""
 
     bundle_store_base: str
     signing_trust_bundle: str
     release_signing_key: SecretStr
+
+
+class SweeperSettings(DatabaseSettings):
+    """The sweeper handler; meanings as in ``RegistrySettings``."""
+
+    bundle_store_base: str
+    prepare_queue_url: str
+    uninstall_grace_s: Annotated[int, Field(ge=0)] = 7 * 86_400
 
 
 class MigrateSettings(DatabaseSettings):

@@ -1,6 +1,7 @@
 """Extensions and their versions as recorded: reading them, and moving a version's state."""
 
 import json
+from datetime import datetime
 from typing import Any, Final
 
 from alga_ext.database import Row, Tx
@@ -9,8 +10,10 @@ from alga_ext.ids import is_uuid
 from alga_ext.messages import Artifact, Reason
 
 _VERSION_COLUMNS: Final = """
-  v.version_id, v.extension_id, e.name, e.publisher, v.version, v.content_hash, v.state, v.state_reasons, v.manifest,
-  v.declared_capabilities, v.imported_interfaces, v.undeclared_capabilities, v.published_at, v.published_by,
+  v.version_id, v.extension_id, e.name, v.manifest ->> 'publisher' as publisher, e.publisher as owner, v.version,
+  v.content_hash, v.state, v.state_reasons, v.manifest,
+  v.declared_capabilities, v.imported_interfaces, v.undeclared_capabilities, v.published_at, v.prepared_at,
+  v.published_by,
   b.size_bytes, b.component_sha256, b.signing_key_id
 """
 _FROM_VERSIONS: Final = """
@@ -25,11 +28,13 @@ where v.extension_id = :extension_id and v.version = :version
 """
 _SELECT_NEWEST_READY: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
-where v.extension_id = :extension_id and v.state = 'ready' order by v.published_at desc, v.version_id limit 1
+where v.extension_id = :extension_id and v.state = 'ready' order by v.published_at desc, v.version_id desc limit 1
 """
 _SELECT_VERSIONS: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
-where v.extension_id = :extension_id order by v.published_at desc, v.version_id limit :page_size
+where v.extension_id = :extension_id
+  and (v.published_at, v.version_id) < (cast(:before_at as timestamptz), cast(:before_id as uuid))
+order by v.published_at desc, v.version_id desc limit :page_size
 """
 _EXTENSION_COLUMNS: Final = "extension_id, name, publisher, title, deprecated_at, deprecated_reason, created_at"
 _FROM_EXTENSIONS: Final = f"{_EXTENSION_COLUMNS} from app.extension_registry"
@@ -43,6 +48,20 @@ update app.extension_version
 set state = :state, state_reasons = cast(:reasons as jsonb), state_changed_at = now(),
     imported_interfaces = :imports, undeclared_capabilities = :undeclared
 where version_id = :version_id and state = 'pending'
+"""
+_SET_PREPARED: Final = """
+update app.extension_version set prepared_at = :at where version_id = :version_id and prepared_at is null
+"""
+_SELECT_UNPREPARED: Final = """
+select v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
+from app.extension_version v join app.extension_bundle b on b.content_hash = v.content_hash
+where v.state = 'pending' and v.published_at < :before order by v.published_at limit :page_size
+"""
+_SELECT_ACTIVE: Final = """
+select v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
+from app.extension_version v join app.extension_bundle b on b.content_hash = v.content_hash
+where v.state in ('ready', 'yanked') and b.component_sha256 is not null and v.version_id > cast(:after as uuid)
+order by v.version_id limit :page_size
 """
 _SET_UI_INDEX: Final = """
 update app.extension_bundle set ui_index_sha256 = :ui_index_sha256
@@ -96,14 +115,45 @@ def load_installable(tx: Tx, extension_id: str, version: str | None) -> Row:
     return row
 
 
+def load_runnable(tx: Tx, extension_id: str, version: str) -> Row:
+    """Return the named version when it may still run (ready or yanked).
+
+    Raises:
+        PlatformError: ``version_not_found``; ``version_not_ready``.
+    """
+    row = tx.row(_SELECT_NAMED, extension_id=extension_id, version=version)
+    if row is None:
+        raise PlatformError("version_not_found", f"The extension has no version {version!r}.")
+    if row["state"] not in ("ready", "yanked"):
+        raise PlatformError("version_not_ready", f"Version {version} is {row['state']} and does not run.")
+    return row
+
+
 def list_extensions(tx: Tx, after: str, page_size: int) -> list[Row]:
     """Return extensions by name, those after ``after``."""
     return tx.rows(_LIST_EXTENSIONS, after=after, page_size=page_size)
 
 
-def list_versions(tx: Tx, extension_id: str, page_size: int) -> list[Row]:
-    """Return an extension's versions, newest first."""
-    return tx.rows(_SELECT_VERSIONS, extension_id=extension_id, page_size=page_size)
+def list_versions(tx: Tx, extension_id: str, before: tuple[str, str], page_size: int) -> list[Row]:
+    """Return an extension's versions, newest first, those before ``(published_at, version_id)``."""
+    return tx.rows(
+        _SELECT_VERSIONS, extension_id=extension_id, before_at=before[0], before_id=before[1], page_size=page_size
+    )
+
+
+def list_unprepared(tx: Tx, before: datetime, page_size: int) -> list[Row]:
+    """Return versions that are pending since before an instant, oldest first: their message may have been lost."""
+    return tx.rows(_SELECT_UNPREPARED, before=before, page_size=page_size)
+
+
+def list_active(tx: Tx, after: str, page_size: int) -> list[Row]:
+    """Return versions with a component that may run, by id, those after ``after``."""
+    return tx.rows(_SELECT_ACTIVE, after=after, page_size=page_size)
+
+
+def note_prepared(tx: Tx, version_id: str, at: datetime) -> None:
+    """Note when the prepare function was done with a version; the first time stays."""
+    tx.execute(_SET_PREPARED, version_id=version_id, at=at)
 
 
 def settle(tx: Tx, version_id: str, *, reasons: list[Reason], imports: list[str], undeclared: list[str]) -> bool:

@@ -16,6 +16,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.objects import ObjectStore
 from alga_ext.trust import TrustBundle
+from alga_ext.withdrawals import Withdrawals
 
 
 class Variant(NamedTuple):
@@ -49,9 +50,12 @@ class UiBundles:
         trust: TrustBundle,
         cache_bytes: int,
         now: Callable[[], datetime],
+        monotonic_s: Callable[[], float],
         indexes: int = 256,
     ) -> None:
         self._objects = objects
+        self._withdrawals = Withdrawals(objects)
+        self._monotonic_s = monotonic_s
         self._trust = trust
         self._now = now
         self._index_capacity = indexes
@@ -64,9 +68,15 @@ class UiBundles:
         """Return a bundle's index.
 
         Raises:
-            PlatformError: ``ui_not_found`` for a bundle that is not published or has no UI; ``artifact_integrity``
-                when record or index are not what was signed.
+            PlatformError: ``ui_not_found`` for a bundle that is not published, was withdrawn or has no UI;
+                ``release_integrity`` and ``ui_integrity`` when record or index are not what was signed.
         """
+        try:
+            self._withdrawals.check(content_hash, self._monotonic_s())
+        except PlatformError as error:
+            if error.code != "version_withdrawn":
+                raise
+            raise PlatformError("ui_not_found", "No published bundle has this hash.", cause=error) from error
         known = self._indexes.get(content_hash)
         if known is not None:
             self._indexes.move_to_end(content_hash)
@@ -81,7 +91,7 @@ class UiBundles:
         """Return the bytes of one stored form of a file, checked against the index.
 
         Raises:
-            PlatformError: ``artifact_integrity`` when the bytes are absent or not the published ones.
+            PlatformError: ``ui_integrity`` when the bytes are absent or not the published ones.
         """
         suffix = "" if encoding == "identity" else encoding
         key = (content_hash, path + suffix)
@@ -91,7 +101,7 @@ class UiBundles:
             return known
         data = self._objects.get_optional(f"ui/{sha256_hex(content_hash)}/files/{path}{suffix}")
         if data is None or hashlib.sha256(data).hexdigest() != variant.sha256:
-            raise PlatformError("artifact_integrity", "The file is not the one that was published.", path=path)
+            raise PlatformError("ui_integrity", "The file is not the one that was published.", path=path)
         self._keep(key, data)
         return data
 
@@ -114,13 +124,13 @@ class UiBundles:
             release = read_statement(verified.payload, ReleaseRecord, hex_digits)
         except PlatformError as error:
             raise PlatformError(
-                "artifact_integrity", "The bundle's release record does not verify.", cause=error
+                "release_integrity", "The bundle's release record does not verify.", cause=error
             ) from error
         if release.ui_index_sha256 is None:
             raise PlatformError("ui_not_found", "The extension has no UI.")
         document = self._objects.get_optional(f"ui/{hex_digits}/index.json")
         if document is None or hashlib.sha256(document).hexdigest() != release.ui_index_sha256:
-            raise PlatformError("artifact_integrity", "The UI's index is not the one that was published.")
+            raise PlatformError("ui_integrity", "The UI's index is not the one that was published.")
         return _index(json.loads(document))
 
 

@@ -1,6 +1,7 @@
 """The UI host's composition root: the one place that reads its environment and builds its clients."""
 
 import os
+import time
 from datetime import UTC, datetime
 from functools import cache
 
@@ -22,4 +23,5 @@ def bundles() -> UiBundles:
     """Published UIs, for the life of the process."""
     given = settings()
     trust = parse_trust_bundle(read_material(given.signing_trust_bundle))
-    return UiBundles(S3ObjectStore(given.bundle_store_base), trust, given.ui_cache_bytes, lambda: datetime.now(UTC))
+    objects = S3ObjectStore(given.bundle_store_base)
+    return UiBundles(objects, trust, given.ui_cache_bytes, lambda: datetime.now(UTC), time.monotonic)

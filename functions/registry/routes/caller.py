@@ -1,21 +1,49 @@
-"""Who is calling, for every route of the registry."""
+"""Who is calling and how often, for every route of the registry."""
 
 from typing import Any
 
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+from pydantic import BaseModel
 
 from alga_ext.principal import Principal
 from functions.registry import compose
 from functions.registry.audit import Actor
+from functions.registry.idempotency import Answer, Attempt
 
 
 def principal(router: APIGatewayHttpRouter) -> Principal:
     """Return the verified caller of the request that ``router`` is answering."""
-    headers: dict[str, Any] = router.current_event.headers or {}
-    authorization = next((str(value) for name, value in headers.items() if name.lower() == "authorization"), None)
-    return compose.token_verifier().verify(authorization)
+    return compose.token_verifier().verify(header(router, "authorization"))
 
 
 def actor(router: APIGatewayHttpRouter, caller: Principal) -> Actor:
     """Return the caller as the audit trail names it."""
     return Actor(caller.subject, str(router.context.get("request_id", "")))
+
+
+def header(router: APIGatewayHttpRouter, name: str) -> str | None:
+    """Return a request header, given in lower case; None when it is absent."""
+    headers: dict[str, Any] = router.current_event.headers or {}
+    return next((str(value) for key, value in headers.items() if key.lower() == name), None)
+
+
+def attempt(router: APIGatewayHttpRouter, caller: Principal, operation: str, tenant_id: str | None = None) -> Attempt:
+    """Return the creation this request attempts, under its Idempotency-Key if it has one."""
+    body = (router.current_event.decoded_body or "").encode()
+    return Attempt(tenant_id, caller.subject, operation, header(router, "idempotency-key"), body)
+
+
+def created(out: BaseModel, status: int = 201) -> Answer:
+    """Return a creation's answer as it is sent and stored."""
+    return Answer(status, out.model_dump(mode="json"))
+
+
+def reply(answer: Answer, headers: dict[str, Any] | None = None) -> Response[Any]:
+    """Send an answer."""
+    return Response(answer.status, "application/json", answer.document, headers)
+
+
+def replay(answer: Answer) -> Response[Any]:
+    """Send the answer of an earlier attempt again."""
+    return reply(answer, {"idempotency-replayed": "true"})

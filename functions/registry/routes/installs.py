@@ -1,6 +1,7 @@
-"""Routes of tenants: what they have installed."""
+"""Routes of tenants: what they have installed, and changes to it."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
@@ -8,14 +9,29 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.database import Row, Tx
 from alga_ext.manifest import Manifest
-from functions.registry import callers, compose, installs, versions
-from functions.registry.api import InstallIn, InstallOut, install_out
+from functions.registry import callers, compose, installs, updates, verification, versions
+from functions.registry.api import (
+    ApprovalIn,
+    ConfigIn,
+    GrantsIn,
+    InstallIn,
+    InstallOut,
+    Page,
+    RollbackIn,
+    UpdateIn,
+    install_out,
+)
+from functions.registry.audit import Actor
 from functions.registry.bundle_contents import UI_PREFIX
-from functions.registry.routes.caller import actor, principal
+from functions.registry.paging import decode_cursor, encode_cursor
+from functions.registry.routes.caller import actor, attempt, created, header, principal, replay, reply
 
 router = APIGatewayHttpRouter()
 
-_FIRST = "00000000-0000-0000-0000-000000000000"
+_FIRST = ("00000000-0000-0000-0000-000000000000",)
+
+Change = Callable[[Tx, str, Actor], None]
+"""A change to an install in a transaction of its tenant, given the tenant and who acts."""
 
 
 @router.post("/installs")
@@ -23,62 +39,150 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
     """Install an extension with exactly the grants that are named."""
     caller = principal(router)
     tenant_id = callers.require_tenant_admin(caller)
+    trial = attempt(router, caller, "installs.create", tenant_id)
+    since = compose.now() - compose.uninstall_grace()
     with compose.database().tenant(tenant_id) as tx:
-        extension = versions.load_extension(tx, body.extension)
-        version = versions.load_installable(tx, str(extension["extension_id"]), body.version)
+        if (earlier := trial.earlier(tx)) is not None:
+            return replay(earlier)
+        version = _target(tx, versions.load_extension(tx, body.extension), body.version)
         install_id = installs.install(
-            tx, tenant_id, version, body.grants.model_dump(), body.config, actor(router, caller)
+            tx, tenant_id, version, body.grants.model_dump(), body.config, actor(router, caller), since
         )
-        out = _out(tx, installs.load_install(tx, tenant_id, install_id))
-    return Response(201, "application/json", out)
+        answer = created(_out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id)))
+        trial.keep(tx, answer)
+    return reply(answer, {"etag": f'"{answer.document["revision"]}"'})
 
 
 @router.get("/installs")
-def list_installs(after: str = _FIRST, page_size: Annotated[int, Query(ge=1, le=100)] = 25) -> list[InstallOut]:
-    """List the tenant's installs by id; ``after`` is the last id of the page before."""
+def list_installs(cursor: str | None = None, page_size: Annotated[int, Query(ge=1, le=100)] = 25) -> Page[InstallOut]:
+    """List the tenant's installs by id."""
     tenant_id = callers.require_tenant_viewer(principal(router))
+    (after,) = decode_cursor(cursor, _FIRST)
     with compose.database().tenant(tenant_id) as tx:
-        return [_out(tx, row) for row in installs.list_installs(tx, tenant_id, after, page_size)]
+        rows = installs.list_installs(tx, tenant_id, after, page_size)
+        items = [_out(tx, tenant_id, row) for row in rows]
+    return Page(items=items, next_cursor=encode_cursor(rows[-1]["install_id"]) if len(rows) == page_size else None)
 
 
 @router.get("/installs/<install_id>")
-def get_install(install_id: str) -> InstallOut:
-    """Get an install."""
+def get_install(install_id: str) -> Response[InstallOut]:
+    """Get an install; its ETag goes into If-Match of a change."""
     tenant_id = callers.require_tenant_viewer(principal(router))
     with compose.database().tenant(tenant_id) as tx:
-        return _out(tx, installs.load_install(tx, tenant_id, install_id))
-
-
-@router.post("/installs/<install_id>/enable")
-def enable_install(install_id: str) -> InstallOut:
-    """Let a disabled install answer again."""
-    return _set_state(install_id, "enabled")
-
-
-@router.post("/installs/<install_id>/disable")
-def disable_install(install_id: str) -> InstallOut:
-    """Stop an install from answering; everything it has stays."""
-    return _set_state(install_id, "disabled")
+        out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
+    return reply(created(out, 200), {"etag": f'"{out.revision}"'})
 
 
 @router.delete("/installs/<install_id>")
 def delete_install(install_id: str) -> Response[None]:
-    """Uninstall; storage is kept for the grace time."""
+    """Uninstall: it stops answering at once; storage is kept for the grace time."""
     caller = principal(router)
     tenant_id = callers.require_tenant_admin(caller)
     with compose.database().tenant(tenant_id) as tx:
+        _check_revision(tx, tenant_id, install_id)
         installs.uninstall(tx, tenant_id, install_id, actor(router, caller))
     return Response(204)
 
 
-def _set_state(install_id: str, state: str) -> InstallOut:
+@router.post("/installs/<install_id>/enable")
+def enable_install(install_id: str) -> Response[InstallOut]:
+    """Let a disabled install answer again."""
+    return _change(install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "enabled", who))
+
+
+@router.post("/installs/<install_id>/disable")
+def disable_install(install_id: str) -> Response[InstallOut]:
+    """Stop an install from answering; everything it has stays."""
+    return _change(install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "disabled", who))
+
+
+@router.post("/installs/<install_id>/update")
+def update_install(install_id: str, body: Annotated[UpdateIn, Body()]) -> Response[InstallOut]:
+    """Move to another version; what it asks for beyond the one before waits as a request."""
+
+    def change(tx: Tx, tenant_id: str, who: Actor) -> None:
+        install = installs.load_install(tx, tenant_id, install_id)
+        target = _target(tx, versions.load_extension(tx, str(install["extension_id"])), body.version)
+        updates.update(tx, tenant_id, install_id, target, who)
+
+    return _change(install_id, change)
+
+
+@router.post("/installs/<install_id>/rollback")
+def roll_back_install(install_id: str, body: Annotated[RollbackIn, Body()]) -> Response[InstallOut]:
+    """Go back to an earlier version, with a reason."""
+
+    def change(tx: Tx, tenant_id: str, who: Actor) -> None:
+        install = installs.load_install(tx, tenant_id, install_id)
+        target = versions.load_runnable(tx, str(install["extension_id"]), body.version)
+        verification.verify_version(tx, target, compose.objects(), compose.trust())
+        updates.roll_back(tx, tenant_id, install_id, target, body.reason, who)
+
+    return _change(install_id, change)
+
+
+@router.post("/installs/<install_id>/pin")
+def pin_install(install_id: str) -> Response[InstallOut]:
+    """Pin to the version it has."""
+    return _change(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, True, who))
+
+
+@router.post("/installs/<install_id>/unpin")
+def unpin_install(install_id: str) -> Response[InstallOut]:
+    """Let updates move it again."""
+    return _change(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, False, who))
+
+
+@router.post("/installs/<install_id>/request/approve")
+def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Response[InstallOut]:
+    """Approve what a newer version asks for."""
+    named = None if body.grants is None else body.grants.model_dump()
+    return _change(install_id, lambda tx, tenant, who: updates.approve(tx, tenant, install_id, named, who))
+
+
+@router.post("/installs/<install_id>/request/decline")
+def decline_request(install_id: str) -> Response[InstallOut]:
+    """Decline it; grants stay as they are."""
+    return _change(install_id, lambda tx, tenant, who: updates.decline(tx, tenant, install_id, who))
+
+
+@router.put("/installs/<install_id>/grants")
+def replace_grants(install_id: str, body: Annotated[GrantsIn, Body()]) -> Response[InstallOut]:
+    """Replace the grants by exactly those named."""
+    named = body.model_dump()
+    return _change(install_id, lambda tx, tenant, who: updates.regrant(tx, tenant, install_id, named, who))
+
+
+@router.put("/installs/<install_id>/config")
+def replace_config(install_id: str, body: Annotated[ConfigIn, Body()]) -> Response[InstallOut]:
+    """Replace the configuration; it is checked against the version's schema."""
+    return _change(install_id, lambda tx, tenant, who: installs.set_config(tx, tenant, install_id, body.config, who))
+
+
+def _change(install_id: str, change: Callable[[Tx, str, Actor], Any]) -> Response[InstallOut]:
+    """Make one change as a tenant's admin, under If-Match, and answer with the install as it then is."""
     caller = principal(router)
     tenant_id = callers.require_tenant_admin(caller)
     with compose.database().tenant(tenant_id) as tx:
-        return _out(tx, installs.set_state(tx, tenant_id, install_id, state, actor(router, caller)))
+        _check_revision(tx, tenant_id, install_id)
+        change(tx, tenant_id, actor(router, caller))
+        out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
+    return reply(created(out, 200), {"etag": f'"{out.revision}"'})
 
 
-def _out(tx: Tx, row: Row) -> InstallOut:
+def _check_revision(tx: Tx, tenant_id: str, install_id: str) -> None:
+    installs.check_revision(installs.load_install(tx, tenant_id, install_id, lock=True), header(router, "if-match"))
+
+
+def _target(tx: Tx, extension: Row, version: str | None) -> Row:
+    """Return the version to install or to update to, its signatures verified again."""
+    row = versions.load_installable(tx, str(extension["extension_id"]), version)
+    verification.verify_version(tx, row, compose.objects(), compose.trust())
+    return row
+
+
+def _out(tx: Tx, tenant_id: str, row: Row) -> InstallOut:
     manifest = Manifest.model_validate(versions.load_version(tx, str(row["version_id"]))["manifest"])
     entry = None if manifest.ui is None else manifest.ui.entry.removeprefix(UI_PREFIX)
-    return install_out(row, compose.settings().runner_public_base, entry)
+    request = updates.waiting_request(tx, tenant_id, str(row["install_id"]))
+    return install_out(row, request, compose.settings().runner_public_base, entry)

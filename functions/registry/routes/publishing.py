@@ -1,4 +1,4 @@
-"""Routes of publishers: registration, keys, uploads and versions."""
+"""Routes of publishing: uploads, versions, and how a version ends."""
 
 import base64
 import binascii
@@ -6,70 +6,34 @@ import hashlib
 import json
 import tempfile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, is_uuid
-from alga_ext.messages import encode_message
-from functions.registry import callers, compose, publish, publishers, versions
+from alga_ext.messages import PrepareMessage, encode_message
+from functions.registry import callers, compose, publish, versions, withdrawal
 from functions.registry.api import (
-    KeyIn,
-    KeyOut,
-    PublisherIn,
-    PublisherOut,
-    RevocationIn,
+    ExtensionOut,
+    ReasonIn,
+    ReprepareOut,
+    TransferIn,
     UploadIn,
     UploadOut,
     VersionIn,
     VersionOut,
     texts,
+    version_out,
 )
-from functions.registry.routes.caller import principal
+from functions.registry.paging import decode_cursor, encode_cursor
+from functions.registry.routes.caller import attempt, created, principal, replay, reply
 
 router = APIGatewayHttpRouter()
 
-
-@router.post("/publishers")
-def create_publisher(body: Annotated[PublisherIn, Body()]) -> Response[PublisherOut]:
-    """Register a publisher (platform admins)."""
-    caller = principal(router)
-    callers.require_platform_admin(caller)
-    with compose.database().system() as tx:
-        row = publishers.create_publisher(tx, body.publisher, body.display_name, caller.subject)
-    return Response(201, "application/json", PublisherOut.model_validate(row))
-
-
-@router.get("/publishers/<publisher>/keys")
-def list_keys(publisher: str) -> list[KeyOut]:
-    """List a publisher's keys, oldest first."""
-    principal(router)
-    with compose.database().system() as tx:
-        return [KeyOut.model_validate(row) for row in publishers.list_keys(tx, publisher)]
-
-
-@router.post("/publishers/<publisher>/keys")
-def add_key(publisher: str, body: Annotated[KeyIn, Body()]) -> Response[KeyOut]:
-    """Add a signing key; earlier ones stay valid, so that a rotation can overlap."""
-    caller = principal(router)
-    callers.require_publisher(caller, publisher)
-    with compose.database().system() as tx:
-        row = publishers.add_key(tx, publisher, body.public_key, body.valid_from, body.valid_until, caller.subject)
-    return Response(201, "application/json", KeyOut.model_validate(row))
-
-
-@router.post("/publishers/<publisher>/keys/<key_id>/revoke")
-def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()]) -> KeyOut:
-    """Revoke a key from an instant on."""
-    caller = principal(router)
-    callers.require_publisher(caller, publisher)
-    revoked_from = body.revoked_from or compose.now()
-    with compose.database().system() as tx:
-        row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason)
-    return KeyOut.model_validate(row)
+_FIRST = ("00000000-0000-0000-0000-000000000000",)
 
 
 @router.post("/uploads")
@@ -78,52 +42,136 @@ def start_upload(body: Annotated[UploadIn, Body()]) -> Response[UploadOut]:
     caller = principal(router)
     callers.require_publisher(caller, body.publisher)
     lifetime_s = compose.settings().upload_expires_s
+    content_hash = ContentHash(body.content_hash)
     with compose.database().system() as tx:
         row = publish.start_upload(
-            tx,
-            body.publisher,
-            ContentHash(body.content_hash),
-            body.size_bytes,
-            caller.subject,
-            compose.now(),
-            lifetime_s,
+            tx, body.publisher, content_hash, body.size_bytes, caller.subject, compose.now(), lifetime_s
         )
     checksum = base64.b64encode(bytes.fromhex(body.content_hash.removeprefix("sha256:"))).decode()
+    upload_id = str(row["upload_id"])
     url, headers = compose.objects().presign_put(
-        publish.staging_key(str(row["upload_id"])),
-        sha256_b64=checksum,
-        size_bytes=body.size_bytes,
-        expires_in_s=lifetime_s,
+        publish.staging_key(upload_id), sha256_b64=checksum, size_bytes=body.size_bytes, expires_in_s=lifetime_s
     )
-    out = UploadOut(upload_id=str(row["upload_id"]), url=url, headers=headers, expires_at=row["expires_at"])
-    return Response(201, "application/json", out)
+    return reply(created(UploadOut(upload_id=upload_id, url=url, headers=headers, expires_at=row["expires_at"])))
 
 
 @router.post("/versions")
 def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
     """Finalize a publication: verify, record as pending, and have it prepared (202).
 
-    A finalize repeated for the same upload answers with the version it made before.
+    A finalize repeated for the same upload, or under the same Idempotency-Key, answers as the first did.
     """
     caller = principal(router)
     if "platform_admin" not in caller.roles and "publisher" not in caller.roles:
         raise PlatformError("forbidden", "This needs the role publisher.")
+    trial = attempt(router, caller, "versions.create")
     database = compose.database()
+    with database.system() as tx:
+        if (earlier := trial.earlier(tx)) is not None:
+            return replay(earlier)
     with tempfile.TemporaryDirectory(prefix="publish-") as folder:
         archive = Path(folder, "bundle.tar.zst")
         submission = _submission(body, archive)
         if isinstance(submission, VersionOut):
-            return Response(202, "application/json", submission)
+            callers.require_publisher(caller, submission.publisher)
+            return replay(created(submission, 202))
         accepted = publish.accept(submission, database, compose.trust(), compose.now())
         callers.require_publisher(caller, accepted.contents.manifest.publisher)
         publish.store(accepted, archive, compose.objects())
     with database.system() as tx:
-        version_id, message = publish.record(tx, accepted, body.upload_id, caller.subject)
-        row = versions.load_version(tx, version_id)
+        version_id, message = publish.record(tx, accepted, body.upload_id, caller.subject, compose.now())
+        answer = created(version_out(versions.load_version(tx, version_id)), 202)
+        trial.keep(tx, answer)
+    # Should this be lost, the sweeper sends it again: the version is recorded as pending.
     compose.prepare_queue().send(encode_message(message), group=accepted.contents.manifest.publisher)
     if body.upload_id is not None:
         compose.objects().delete(publish.staging_key(body.upload_id))
-    return Response(202, "application/json", VersionOut.model_validate(texts(row)))
+    return reply(answer)
+
+
+@router.post("/versions/<version_id>/yank")
+def yank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+    """Stop new installs of a version; those that have it keep it."""
+    return _move(version_id, "yanked", body.reason)
+
+
+@router.post("/versions/<version_id>/unyank")
+def unyank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+    """Take a yank back."""
+    return _move(version_id, "ready", body.reason)
+
+
+@router.post("/versions/<version_id>/withdraw")
+def withdraw_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+    """Stop a version from running and showing, everywhere, for ever."""
+    return _move(version_id, "withdrawn", body.reason)
+
+
+@router.post("/extensions/<reference>/deprecate")
+def deprecate_extension(reference: str, body: Annotated[ReasonIn, Body()]) -> ExtensionOut:
+    """Mark an extension as deprecated; installs go on working."""
+    caller = principal(router)
+    with compose.database().system() as tx:
+        extension = versions.load_extension(tx, reference)
+        callers.require_publisher(caller, extension["publisher"])
+        row = withdrawal.deprecate(tx, extension, body.reason, caller.subject, compose.now())
+    return ExtensionOut.model_validate(texts(row))
+
+
+@router.delete("/extensions/<reference>/deprecate")
+def undeprecate_extension(reference: str) -> ExtensionOut:
+    """Take a deprecation back."""
+    caller = principal(router)
+    with compose.database().system() as tx:
+        extension = versions.load_extension(tx, reference)
+        callers.require_publisher(caller, extension["publisher"])
+        row = withdrawal.deprecate(tx, extension, None, caller.subject, compose.now())
+    return ExtensionOut.model_validate(texts(row))
+
+
+@router.post("/extensions/<reference>/transfer")
+def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> ExtensionOut:
+    """Hand an extension to another publisher (platform admins); tenants see it and approve the next version."""
+    caller = principal(router)
+    callers.require_platform_admin(caller)
+    with compose.database().system() as tx:
+        extension = versions.load_extension(tx, reference)
+        publish.transfer(tx, extension, body.publisher, caller.subject, compose.now())
+        row = versions.load_extension(tx, reference)
+    return ExtensionOut.model_validate(texts(row))
+
+
+@router.post("/maintenance/prepare")
+def prepare_versions(cursor: str | None = None, page_size: Annotated[int, Query(ge=1, le=100)] = 100) -> ReprepareOut:
+    """Put a page of active versions on the prepare queue, to compile them for a new engine (platform admins).
+
+    What is compiled already for the running engine is found and not compiled again.
+    """
+    callers.require_platform_admin(principal(router))
+    (after,) = decode_cursor(cursor, _FIRST)
+    with compose.database().system() as tx:
+        rows = versions.list_active(tx, after, page_size)
+    for row in rows:
+        message = PrepareMessage(
+            version_id=str(row["version_id"]),
+            content_hash=row["content_hash"],
+            component_sha256=row["component_sha256"],
+        )
+        compose.prepare_queue().send(encode_message(message), group=row["publisher"])
+    next_cursor = encode_cursor(rows[-1]["version_id"]) if len(rows) == page_size else None
+    return ReprepareOut(queued=len(rows), next_cursor=next_cursor)
+
+
+def _move(version_id: str, state: str, reason: str) -> VersionOut:
+    caller = principal(router)
+    database, now = compose.database(), compose.now()
+    with database.system() as tx:
+        version = versions.load_version(tx, version_id)
+    callers.require_publisher(caller, version["owner"])
+    if state == "withdrawn" and version["state"] in ("ready", "yanked"):
+        withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
+    with database.system() as tx:
+        return version_out(withdrawal.move(tx, version, state, reason, caller.subject, now))
 
 
 def _submission(body: VersionIn, archive: Path) -> publish.Submission | VersionOut:
@@ -132,7 +180,7 @@ def _submission(body: VersionIn, archive: Path) -> publish.Submission | VersionO
     if (body.upload_id is None) == (body.bundle_b64 is None):
         raise PlatformError("invalid_request", "Give either upload_id or bundle_b64.")
     if body.upload_id is not None:
-        return _staged(body.upload_id, archive, signature, body)
+        return _staged(body.upload_id, archive, signature, body.manifest)
     try:
         data = base64.b64decode(body.bundle_b64 or "", validate=True)
     except binascii.Error:
@@ -142,23 +190,21 @@ def _submission(body: VersionIn, archive: Path) -> publish.Submission | VersionO
     return publish.Submission(archive, ContentHash(declared), len(data), signature, body.manifest, None)
 
 
-def _staged(upload_id: str, archive: Path, signature: bytes, body: VersionIn) -> publish.Submission | VersionOut:
+def _staged(
+    upload_id: str, archive: Path, signature: bytes, manifest: dict[str, Any] | None
+) -> publish.Submission | VersionOut:
     if not is_uuid(upload_id):
         raise PlatformError("upload_not_found", "upload_id is not the id of an upload.")
     with compose.database().system() as tx:
         upload = publish.load_upload(tx, upload_id, compose.now())
         if upload["version_id"] is not None:
-            row = versions.load_version(tx, str(upload["version_id"]))
-            return VersionOut.model_validate(texts(row))
+            return version_out(versions.load_version(tx, str(upload["version_id"])))
     try:
         compose.objects().download(publish.staging_key(upload_id), archive)
     except PlatformError as error:
         if error.code != "object_not_found":
             raise
-        raise PlatformError(
-            "upload_not_found", "Nothing was uploaded yet; PUT the archive to the upload's URL first."
-        ) from error
+        detail = "Nothing was uploaded yet; PUT the archive to the upload's URL first."
+        raise PlatformError("upload_not_found", detail) from error
     content_hash = ContentHash(upload["content_hash"])
-    return publish.Submission(
-        archive, content_hash, upload["size_bytes"], signature, body.manifest, upload["publisher"]
-    )
+    return publish.Submission(archive, content_hash, upload["size_bytes"], signature, manifest, upload["publisher"])

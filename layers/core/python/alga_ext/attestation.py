@@ -5,6 +5,7 @@ subject, carried in a DSSE envelope. Reading checks every member; there is no le
 """
 
 import json
+from datetime import datetime
 from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -39,6 +40,8 @@ class ReleaseRecord(BaseModel):
     name: str
     version: str
     key_id: str
+    published_at: str
+    """RFC 3339: whether the publisher's key may be believed is judged as of this instant."""
     component_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     ui_index_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
@@ -104,3 +107,14 @@ def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -
         raise PlatformError(
             "signature_malformed", f"The signed predicate is not valid at {where}: {first['msg']}."
         ) from None
+
+
+def statement_of_withdrawal(subject_sha256: str, at: datetime) -> bytes:
+    """Return the JSON bytes of the statement that a bundle was withdrawn."""
+    document = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": "bundle.tar.zst", "digest": {"sha256": subject_sha256}}],
+        "predicateType": "https://alga.dev/extension/withdrawal/v1",
+        "predicate": {"at": at.isoformat()},
+    }
+    return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()

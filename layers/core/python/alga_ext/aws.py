@@ -5,6 +5,7 @@ an unreachable service becomes a 503 in time and not a hanging request.
 """
 
 import hashlib
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from alga_ext import objects
 from alga_ext.errors import PlatformError
+from alga_ext.sealing import DataKey
+from alga_ext.signing import PublicKey
 
 
 @cache
@@ -162,6 +165,70 @@ class S3ObjectStore:
             "x-amz-checksum-sha256": sha256_b64,
         }
         return url, headers
+
+
+class KmsDataKeys:
+    """``DataKeys`` of one symmetric KMS key; the context is KMS's encryption context."""
+
+    def __init__(self, key_id: str) -> None:
+        self._key_id = key_id
+        self._kms = _client("kms")
+
+    def generate(self, context: Mapping[str, str]) -> DataKey:
+        """See ``DataKeys.generate``."""
+        try:
+            answer = self._kms.generate_data_key(KeyId=self._key_id, KeySpec="AES_256", EncryptionContext=dict(context))
+        except (ClientError, BotoCoreError) as error:
+            raise PlatformError(
+                "secret_unavailable", "Secrets cannot be sealed just now; try again.", cause=error
+            ) from error
+        return DataKey(answer["Plaintext"], answer["CiphertextBlob"])
+
+    def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        """See ``DataKeys.unwrap``."""
+        try:
+            answer = self._kms.decrypt(KeyId=self._key_id, CiphertextBlob=wrapped, EncryptionContext=dict(context))
+        except (ClientError, BotoCoreError) as error:
+            raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", cause=error) from error
+        plain: bytes = answer["Plaintext"]
+        return plain
+
+
+class KmsSigner:
+    """``Signer`` of one asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY); the key never leaves KMS."""
+
+    def __init__(self, key_id: str) -> None:
+        self._key_id = key_id
+        self._kms = _client("kms")
+        try:
+            der: bytes = self._kms.get_public_key(KeyId=key_id)["PublicKey"]
+        except (ClientError, BotoCoreError) as error:
+            raise PlatformError("signer_unavailable", "The signing key cannot be reached.", cause=error) from error
+        self._public = PublicKey.from_der(der)
+
+    @property
+    def key_id(self) -> str:
+        """See ``Signer.key_id``."""
+        return self._public.key_id
+
+    @property
+    def public_pem(self) -> str:
+        """See ``Signer.public_pem``."""
+        return self._public.pem
+
+    def sign(self, message: bytes) -> bytes:
+        """See ``Signer.sign``; KMS is given the digest, so the message may be of any length."""
+        try:
+            answer = self._kms.sign(
+                KeyId=self._key_id,
+                Message=hashlib.sha256(message).digest(),
+                MessageType="DIGEST",
+                SigningAlgorithm="ECDSA_SHA_256",
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise PlatformError("signer_unavailable", "The signing key cannot be reached.", cause=error) from error
+        signature: bytes = answer["Signature"]
+        return signature
 
 
 class SqsQueue:

@@ -21,7 +21,12 @@ Row = dict[str, Any]
 
 _STATEMENT_TIMEOUT_MS: Final = 3_000
 
-_SET_TENANT = "select set_config('app.tenant_id', :tenant_id, true)"
+_SET_TENANT = """
+select set_config('app.tenant_id', :tenant_id, true), set_config('statement_timeout', :timeout_ms, true)
+"""
+
+_SOCKET_MARGIN_S: Final = 0.25
+"""How much longer a socket waits than a statement may run, so that the server speaks first."""
 
 # SQLSTATE → error code; what is not here is a fault of ours.
 _SQLSTATES: Final = {
@@ -33,6 +38,7 @@ _SQLSTATES: Final = {
     "55P03": "database_unavailable",  # lock_not_available
     "57014": "database_unavailable",  # query_canceled by the statement timeout
     "53300": "database_unavailable",  # too_many_connections
+    "AE001": "quota_exceeded",  # raised by app.count_storage()
 }
 
 
@@ -87,27 +93,34 @@ class Database:
 
     def __init__(self, url: str, statement_timeout_ms: int = _STATEMENT_TIMEOUT_MS) -> None:
         self._arguments = connection_arguments(url, statement_timeout_ms)
+        self._statement_timeout_ms = statement_timeout_ms
         self._connection: pg8000.native.Connection | None = None
 
     @contextmanager
-    def tenant(self, tenant_id: str) -> Iterator[Tx]:
+    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
         """Open a transaction that sees and writes the rows of one tenant only.
 
         Commits at the end of the block; rolls back when the block raises.
+
+        Args:
+            tenant_id: whose rows.
+            timeout_ms: what is left of the caller's deadline, for each statement and, a little more, for each answer
+                of the server; None means the database's own timeout, which is also the most.
 
         Raises:
             PlatformError: ``database_unavailable``; ``conflict`` from a unique or foreign key.
         """
         if not TENANT_ID.match(tenant_id):
             raise PlatformError("invalid_request", "The tenant id is not well-formed.", tenant_id=tenant_id)
-        with self._transaction() as tx:
-            tx.execute(_SET_TENANT, tenant_id=tenant_id)
+        limit_ms = max(1, min(timeout_ms or self._statement_timeout_ms, self._statement_timeout_ms))
+        with self._transaction(limit_ms) as tx:
+            tx.execute(_SET_TENANT, tenant_id=tenant_id, timeout_ms=str(limit_ms))
             yield tx
 
     @contextmanager
     def system(self) -> Iterator[Tx]:
         """Open a transaction without a tenant: platform tables only, no tenant's rows."""
-        with self._transaction() as tx:
+        with self._transaction(self._statement_timeout_ms) as tx:
             yield tx
 
     def close(self) -> None:
@@ -120,8 +133,8 @@ class Database:
                 return  # it was broken already, which is what closing is for
 
     @contextmanager
-    def _transaction(self) -> Iterator[Tx]:
-        connection = self._begin()
+    def _transaction(self, timeout_ms: int) -> Iterator[Tx]:
+        connection = self._begin(timeout_ms)
         try:
             yield Tx(connection)
             connection.run("commit")
@@ -135,17 +148,19 @@ class Database:
             self._roll_back()
             raise
 
-    def _begin(self) -> pg8000.native.Connection:
+    def _begin(self, timeout_ms: int) -> pg8000.native.Connection:
         """Return a connection with an open transaction; a kept one that turns out broken is replaced once."""
+        socket_timeout_s = timeout_ms / 1000 + _SOCKET_MARGIN_S
         if self._connection is not None:
             try:
+                _set_socket_timeout(self._connection, socket_timeout_s)
                 self._connection.run("begin")
             except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError):
                 self.close()
             else:
                 return self._connection
         try:
-            self._connection = pg8000.native.Connection(**self._arguments)
+            self._connection = pg8000.native.Connection(**{**self._arguments, "timeout": socket_timeout_s})
             self._connection.run("begin")
         except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError) as error:
             self.close()
@@ -176,7 +191,6 @@ def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
         "user": unquote(parts.username),
         "password": unquote(parts.password) if parts.password else None,
         "database": unquote(parts.path.lstrip("/")) or None,
-        "timeout": statement_timeout_ms / 1000 + 1,  # above the statement timeout, so that the server speaks first
         "startup_params": {"statement_timeout": str(statement_timeout_ms)},
         "application_name": "alga-ext",
     }
@@ -197,6 +211,7 @@ def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:
     code = _SQLSTATES.get(state) or ("database_unavailable" if state[:2] in ("08", "57", "53") else "internal")
     detail = {
         "conflict": "Something else wrote this first.",
+        "quota_exceeded": str(fields.get("M", "The quota is used up.")),
         "database_unavailable": "The database cannot serve this just now; try again.",
     }.get(code, "Something went wrong on our side.")
     return PlatformError(code, detail, sqlstate=state, message=fields.get("M"), constraint=fields.get("n"))
@@ -204,3 +219,8 @@ def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:
 
 def _unavailable(error: Exception) -> PlatformError:
     return PlatformError("database_unavailable", "The database cannot be reached; try again.", cause=error)
+
+
+def _set_socket_timeout(connection: pg8000.native.Connection, timeout_s: float) -> None:
+    """Change how long the connection waits for the server; pg8000 sets it only when connecting."""
+    connection._usock.settimeout(timeout_s)  # noqa: SLF001 - there is no public way

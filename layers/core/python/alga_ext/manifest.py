@@ -6,30 +6,39 @@ suggestion, so that a typing mistake never silently drops a setting.
 """
 
 import difflib
-import json
 import re
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from alga_ext import capabilities
+from alga_ext import capabilities, strict_json
 from alga_ext.errors import PlatformError
 from alga_ext.paths import PathError, check_relative
+from alga_ext.strict_json import JsonError
 
 MANIFEST_NAME: Final = "manifest.json"
 MANIFEST_LIMIT_BYTES: Final = 256 * 1024
 
+_NUMBER = r"(?:0|[1-9][0-9]*)"
+_IDENTIFIER = rf"(?:{_NUMBER}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
 SEMVER: Final = (
-    r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
-    r"(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?"
-    r"(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$"
+    rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
+    rf"(?:-{_IDENTIFIER}(?:\.{_IDENTIFIER})*)?"
+    r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$"
 )
-"""Strict semantic version. Source: https://semver.org/#is-there-a-suggested-regular-expression-regex-to-check-a-semver-string."""
+r"""Strict semantic version, without ``\d``: in pydantic's engine that matches the digits of every script.
+
+Source: https://semver.org/#is-there-a-suggested-regular-expression-regex-to-check-a-semver-string.
+"""
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = rf"^{_LABEL}(?:\.{_LABEL})+$"
 _EGRESS = re.compile(rf"(?:(https?)://)?(\*\.)?({_LABEL}(?:\.{_LABEL})*)(?::([1-9]\d{{0,4}}))?\Z")
-_ENDPOINT_SEGMENT = re.compile(r"(?::[A-Za-z_][A-Za-z0-9_]*|[A-Za-z0-9._~!$&'()*+,;=@%-]+)\Z")
+_HOST_LIMIT_CHARS: Final = 253
+_PARAMETER = re.compile(r":[A-Za-z_][A-Za-z0-9_]*\Z")
+_LITERAL = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=@%-]+\Z")
+
+_GLOB_LIMIT_SEGMENTS: Final = 16
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
 RelativePath = Annotated[str, Field(min_length=1, max_length=512)]
@@ -41,22 +50,24 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+CapabilityName = Annotated[
+    str,
+    Field(
+        json_schema_extra={"enum": sorted({*capabilities.KNOWN, *(n.removeprefix("cap:") for n in capabilities.KNOWN)})}
+    ),
+]
+
+
 class CapabilityRequest(_Part):
     """A capability the extension asks for, and what for; the purpose is shown to the tenant's admin."""
 
-    name: str
+    name: CapabilityName
     purpose: str = Field(default="", max_length=500)
 
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        full = capabilities.canonical(name)
-        if full not in capabilities.KNOWN:
-            near = difflib.get_close_matches(full, capabilities.KNOWN, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(capabilities.KNOWN))}"
-            message = f"{name!r} is no capability{hint}"
-            raise ValueError(message)
-        return full
+        return _capability(name)
 
 
 class SecretDeclaration(_Part):
@@ -89,14 +100,7 @@ class Endpoint(_Part):
     @field_validator("path")
     @classmethod
     def _path(cls, path: str) -> str:
-        if not path.startswith("/"):
-            message = "an endpoint path starts with '/'"
-            raise ValueError(message)
-        for segment in path[1:].split("/") if path != "/" else []:
-            if not _ENDPOINT_SEGMENT.match(segment) or segment in (".", ".."):
-                message = f"segment {segment!r} of {path!r} is neither a literal nor :param"
-                raise ValueError(message)
-        return path
+        return _route(path, parameters=True)
 
 
 class Api(_Part):
@@ -123,6 +127,11 @@ class EventSubscription(_Part):
     topic: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$")
     handler: str = Field(pattern=r"^/", max_length=512)
 
+    @field_validator("handler")
+    @classmethod
+    def _path(cls, handler: str) -> str:
+        return _route(handler, parameters=False)
+
 
 class Hook(_Part):
     """A place in the host application's interface where the extension shows."""
@@ -146,6 +155,18 @@ class Ui(_Part):
 _Named = TypeVar("_Named", CapabilityRequest, SecretDeclaration)
 
 
+def _short_form(value: object) -> object:
+    return CapabilityRequest.model_construct(name=_capability(value)) if isinstance(value, str) else value
+
+
+CapabilityEntry = Annotated[
+    CapabilityRequest, BeforeValidator(_short_form, json_schema_input_type=CapabilityName | CapabilityRequest)
+]
+"""A capability as a manifest writes it: the name alone, or name and purpose."""
+
+Glob = Annotated[str, Field(min_length=1, max_length=256)]
+
+
 class Limits(_Part):
     """Limits the extension asks for; the platform's maxima win."""
 
@@ -163,24 +184,17 @@ class Manifest(_Part):
     description: str = Field(default="", max_length=2000)
     runtime: Literal["wasm-component@1", "wasm-js@1"] | None = None
     entry: RelativePath = "dist/main.wasm"
-    capabilities: tuple[CapabilityRequest, ...] = Field(default=(), max_length=50)
+    capabilities: tuple[CapabilityEntry, ...] = Field(default=(), max_length=50)
     egress: tuple[str, ...] = Field(default=(), max_length=100)
     secrets: tuple[SecretDeclaration, ...] = Field(default=(), max_length=50)
     config: dict[str, Any] | None = Field(default=None, description="JSON Schema of the install's configuration")
     api: Api = Api()
     events: tuple[EventSubscription, ...] = Field(default=(), max_length=100)
     ui: Ui | None = None
-    assets: tuple[str, ...] = Field(default=("ui/**",), max_length=100)
+    assets: tuple[Glob, ...] = Field(default=("ui/**",), max_length=32)
     precompiled: dict[str, RelativePath] = {}
     limits: Limits = Limits()
     sbom: RelativePath | None = None
-
-    @field_validator("capabilities", mode="before")
-    @classmethod
-    def _short_form(cls, value: object) -> object:
-        if not isinstance(value, list):
-            return value
-        return [{"name": item} if isinstance(item, str) else item for item in value]
 
     @field_validator("capabilities")
     @classmethod
@@ -219,6 +233,9 @@ class Manifest(_Part):
             if any(part.startswith(".") for part in pattern.split("/")) or pattern.startswith("/"):
                 message = f"asset pattern {pattern!r} must be relative and name no hidden file"
                 raise ValueError(message)
+            if pattern.count("/") >= _GLOB_LIMIT_SEGMENTS:
+                message = f"asset pattern {pattern!r} has more than {_GLOB_LIMIT_SEGMENTS} segments"
+                raise ValueError(message)
         return value
 
     @model_validator(mode="after")
@@ -248,11 +265,14 @@ def check_egress(text: str) -> str:
     Raises:
         ValueError: it is not ``host[:port]``, ``*.host`` or ``http://host``; a bare ``*`` is refused.
     """
-    match = _EGRESS.match(text.lower())
+    match = _EGRESS.match(text.lower()) if text.isascii() else None
     if match is None:
         message = f"{text!r} is no egress host; write host, host:port, *.host or http://host, never a bare '*'"
         raise ValueError(message)
     scheme, wildcard, host, port = match.groups()
+    if len(host) > _HOST_LIMIT_CHARS:
+        message = f"{text[:100]!r} is longer than the {_HOST_LIMIT_CHARS} characters of a host name"
+        raise ValueError(message)
     if wildcard and "." not in host:
         message = f"{text!r} is too wide; a wildcard needs at least two labels after it, as in *.example.com"
         raise ValueError(message)
@@ -276,18 +296,17 @@ def parse_manifest(data: bytes) -> Manifest:
             "manifest_invalid", f"The manifest is {len(data)} bytes; at most {MANIFEST_LIMIT_BYTES} are allowed."
         )
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} is not JSON: {str(error)[:200]}.") from None
+        document = strict_json.parse(data)
+    except JsonError as error:
+        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} is not JSON: {error}.") from None
     if not isinstance(document, dict):
         raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} must be a JSON object.")
     try:
-        return Manifest.model_validate(document)
+        # Strict: no "5" for 5 and no "yes" for true, so that the published schema and this parser agree.
+        return Manifest.model_validate_json(data, strict=True)
     except ValidationError as error:
         faults = [_explain(fault) for fault in error.errors()[:5]]
         raise PlatformError("manifest_invalid", f"{MANIFEST_NAME}: {'; '.join(faults)}.") from None
-    except RecursionError:
-        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} is nested too deeply.") from None
 
 
 def json_schema() -> dict[str, Any]:
@@ -307,6 +326,28 @@ def _explain(fault: Any) -> str:
         return f"{where[:200]}: unknown member" + (f"; did you mean {near[0]!r}?" if near else "")
     message = str(fault["msg"]).removeprefix("Value error, ")[:300]
     return f"{where[:200]}: {message}" if where else message
+
+
+def _capability(name: str) -> str:
+    full = capabilities.canonical(name)
+    if full not in capabilities.KNOWN:
+        near = difflib.get_close_matches(full, capabilities.KNOWN, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(capabilities.KNOWN))}"
+        message = f"{name[:100]!r} is no capability{hint}"
+        raise ValueError(message)
+    return full
+
+
+def _route(path: str, *, parameters: bool) -> str:
+    if not path.startswith("/"):
+        message = "a path of an endpoint or a handler starts with '/'"
+        raise ValueError(message)
+    for segment in path[1:].split("/") if path != "/" else []:
+        fits = _LITERAL.match(segment) or (parameters and _PARAMETER.match(segment))
+        if not fits or segment in (".", ".."):
+            message = f"segment {segment!r} of {path!r} is no literal" + (" and no :param" if parameters else "")
+            raise ValueError(message)
+    return path
 
 
 def _relative(path: str) -> str:

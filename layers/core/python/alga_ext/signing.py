@@ -59,6 +59,19 @@ class PublicKey:
             key = serialization.load_pem_public_key(pem.encode())
         except (ValueError, UnsupportedAlgorithm):
             raise PlatformError("key_invalid", "The key is not a PEM public key (SubjectPublicKeyInfo).") from None
+        return cls._checked(key)
+
+    @classmethod
+    def from_der(cls, der: bytes) -> Self:
+        """Read a DER SubjectPublicKeyInfo; errors as ``from_pem``."""
+        try:
+            key = serialization.load_der_public_key(der)
+        except (ValueError, UnsupportedAlgorithm):
+            raise PlatformError("key_invalid", "The key is not a DER public key (SubjectPublicKeyInfo).") from None
+        return cls._checked(key)
+
+    @classmethod
+    def _checked(cls, key: object) -> Self:
         if isinstance(key, ed25519.Ed25519PublicKey):
             return cls(key)
         if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):

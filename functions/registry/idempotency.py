@@ -1,0 +1,86 @@
+"""Idempotency keys of creations: the same request again gets the answer it got, another one is refused.
+
+The record is written in the transaction of the creation, so there is never one without the other.
+"""
+
+import hashlib
+import json
+from typing import Any, Final, NamedTuple
+
+from alga_ext.database import Tx
+from alga_ext.errors import PlatformError
+
+_FIND: Final = {
+    True: """
+select body_sha256, status, response from app.idempotency_record
+where tenant_id = :tenant_id and principal = :principal and operation = :operation and key = :key
+""",
+    False: """
+select body_sha256, status, response from app.platform_idempotency_record
+where principal = :principal and operation = :operation and key = :key
+""",
+}
+_INSERT: Final = {
+    True: """
+insert into app.idempotency_record (tenant_id, principal, operation, key, body_sha256, status, response)
+values (:tenant_id, :principal, :operation, :key, :body_sha256, :status, cast(:response as jsonb))
+""",
+    False: """
+insert into app.platform_idempotency_record (principal, operation, key, body_sha256, status, response)
+values (:principal, :operation, :key, :body_sha256, :status, cast(:response as jsonb))
+""",
+}
+
+
+class Answer(NamedTuple):
+    """A stored answer: its status and its JSON document."""
+
+    status: int
+    document: Any
+
+
+class Attempt(NamedTuple):
+    """One creation under an idempotency key; without a key nothing is looked up and nothing stored."""
+
+    tenant_id: str | None
+    principal: str
+    operation: str
+    key: str | None
+    body: bytes
+
+    @property
+    def _identity(self) -> dict[str, Any]:
+        identity = {"principal": self.principal, "operation": self.operation, "key": self.key}
+        return identity if self.tenant_id is None else {"tenant_id": self.tenant_id, **identity}
+
+    def earlier(self, tx: Tx) -> Answer | None:
+        """Return the answer an earlier attempt got, or None.
+
+        Raises:
+            PlatformError: ``idempotency_conflict`` when the key was used for another body; ``invalid_request`` for a
+                key that is too long.
+        """
+        if self.key is None:
+            return None
+        if not 1 <= len(self.key) <= 255:
+            raise PlatformError("invalid_request", f"An Idempotency-Key has 1 to 255 characters, not {len(self.key)}.")
+        row = tx.row(_FIND[self.tenant_id is not None], **self._identity)
+        if row is None:
+            return None
+        if row["body_sha256"] != hashlib.sha256(self.body).hexdigest():
+            raise PlatformError(
+                "idempotency_conflict", "This Idempotency-Key was used for another request; use a new one."
+            )
+        return Answer(row["status"], row["response"])
+
+    def keep(self, tx: Tx, answer: Answer) -> None:
+        """Store the answer; of two attempts at once the second fails with ``conflict`` and can be retried."""
+        if self.key is None:
+            return
+        tx.execute(
+            _INSERT[self.tenant_id is not None],
+            **self._identity,
+            body_sha256=hashlib.sha256(self.body).hexdigest(),
+            status=answer.status,
+            response=json.dumps(answer.document, default=str),
+        )

@@ -1,0 +1,110 @@
+"""Secrets of an install: sealed on arrival, write-only, versioned, with an optional end."""
+
+from datetime import datetime
+from typing import Any, Final
+
+from alga_ext.database import Row, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.manifest import Manifest
+from alga_ext.sealing import Sealer, secret_context
+from functions.registry import audit, installs, versions
+from functions.registry.audit import Actor
+
+_NEWEST: Final = """
+select distinct on (name) name, secret_version, created_at, created_by, expires_at
+from app.extension_install_secret
+where tenant_id = :tenant_id and install_id = :install_id order by name, secret_version desc
+"""
+_INSERT: Final = """
+insert into app.extension_install_secret (tenant_id, install_id, name, secret_version, sealed, created_by, expires_at)
+select :tenant_id, :install_id, :name, coalesce(max(s.secret_version), 0) + 1, :sealed, :actor,
+       cast(:expires_at as timestamptz)
+from app.extension_install_secret s
+where s.tenant_id = :tenant_id and s.install_id = :install_id and s.name = :name
+returning name, secret_version, created_at, created_by, expires_at
+"""
+_DELETE_OLD: Final = """
+delete from app.extension_install_secret
+where tenant_id = :tenant_id and install_id = :install_id and name = :name and secret_version <= :keep_after
+"""
+_DELETE: Final = """
+delete from app.extension_install_secret where tenant_id = :tenant_id and install_id = :install_id and name = :name
+"""
+KEPT_VERSIONS: Final = 3
+"""Sealed values kept of each secret; only the newest is ever used."""
+
+
+def put(
+    tx: Tx,
+    tenant_id: str,
+    install_id: str,
+    name: str,
+    value: bytes,
+    expires_at: datetime | None,
+    sealer: Sealer,
+    actor: Actor,
+) -> Row:
+    """Seal a value as the secret's next version and return its particulars, never the value.
+
+    Raises:
+        PlatformError: ``install_not_found``; ``secret_not_declared``; ``payload_too_large``; ``secret_unavailable``.
+    """
+    declared = _declared(tx, tenant_id, install_id)
+    if name not in declared:
+        known = ", ".join(sorted(declared)) or "none"
+        raise PlatformError("secret_not_declared", f"The extension declares no secret {name!r}; it declares {known}.")
+    sealed = sealer.seal(value, secret_context(tenant_id, install_id, name))
+    row = tx.row(
+        _INSERT,
+        tenant_id=tenant_id,
+        install_id=install_id,
+        name=name,
+        sealed=sealed,
+        actor=actor.subject,
+        expires_at=expires_at,
+    )
+    if row is None:
+        message = "an insert that returns its row returned none"
+        raise RuntimeError(message)
+    keep_after = row["secret_version"] - KEPT_VERSIONS
+    tx.execute(_DELETE_OLD, tenant_id=tenant_id, install_id=install_id, name=name, keep_after=keep_after)
+    after = {"name": name, "version": row["secret_version"], "expires_at": row["expires_at"]}
+    audit.record(tx, tenant_id, actor, "secret.put", install_id, after=after)
+    return row
+
+
+def listing(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> list[dict[str, Any]]:
+    """Return every declared secret and how it stands: missing, set or expired; never a value."""
+    declared = _declared(tx, tenant_id, install_id)
+    newest = {row["name"]: row for row in tx.rows(_NEWEST, tenant_id=tenant_id, install_id=install_id)}
+    found = []
+    for name, secret in sorted(declared.items()):
+        row = newest.get(name)
+        expires_at = row["expires_at"] if row else None
+        found.append(
+            {
+                "name": name,
+                "description": secret.description,
+                "required": secret.required,
+                "hosts": list(secret.hosts),
+                "state": "missing" if row is None else "expired" if expires_at and expires_at <= now else "set",
+                "version": row["secret_version"] if row else None,
+                "created_at": row["created_at"] if row else None,
+                "expires_at": expires_at,
+            }
+        )
+    return found
+
+
+def delete(tx: Tx, tenant_id: str, install_id: str, name: str, actor: Actor) -> None:
+    """Delete every version of a secret, or raise ``secret_not_found``."""
+    installs.load_install(tx, tenant_id, install_id, lock=True)
+    if tx.execute(_DELETE, tenant_id=tenant_id, install_id=install_id, name=name) == 0:
+        raise PlatformError("secret_not_found", f"The secret {name!r} has no value.")
+    audit.record(tx, tenant_id, actor, "secret.delete", install_id, before={"name": name})
+
+
+def _declared(tx: Tx, tenant_id: str, install_id: str) -> dict[str, Any]:
+    install = installs.load_install(tx, tenant_id, install_id, lock=True)
+    manifest = Manifest.model_validate(versions.load_version(tx, str(install["version_id"]))["manifest"])
+    return {secret.name: secret for secret in manifest.secrets}

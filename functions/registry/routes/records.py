@@ -1,0 +1,94 @@
+"""Routes for reading records: the tenant's audit trail and the transparency log."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler.openapi.params import Query
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from alga_ext.database import Tx
+from alga_ext.errors import PlatformError
+from functions.registry import audit, callers, compose, transparency
+from functions.registry.api import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page
+from functions.registry.paging import decode_cursor, encode_cursor
+from functions.registry.routes.caller import principal
+
+router = APIGatewayHttpRouter()
+
+PageSize = Annotated[int, Query(ge=1, le=100)]
+_NEWEST = (str(2**62),)
+
+
+@router.get("/audit")
+def list_audit(cursor: str | None = None, page_size: PageSize = 25) -> Page[AuditOut]:
+    """List every change made for the tenant, newest first (tenant admins)."""
+    tenant_id = callers.require_tenant_admin(principal(router))
+    before = _number(cursor, _NEWEST)
+    with compose.database().tenant(tenant_id) as tx:
+        rows = audit.list_events(tx, tenant_id, before, page_size)
+    next_cursor = encode_cursor(rows[-1]["audit_id"]) if len(rows) == page_size else None
+    return Page(items=[AuditOut.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/events")
+def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEntryOut]:
+    """List, newest first, what happened to the tenant's extensions since it installed them.
+
+    New and revoked keys, transfers, versions published, yanked or withdrawn, deprecations.
+    """
+    tenant_id = callers.require_tenant_viewer(principal(router))
+    before = _number(cursor, _NEWEST)
+    with compose.database().tenant(tenant_id) as tx:
+        rows = transparency.list_for_tenant(tx, tenant_id, before, page_size)
+    next_cursor = encode_cursor(rows[-1]["leaf_index"]) if len(rows) == page_size else None
+    return Page(items=[LogEntryOut.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/log/entries")
+def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEntryOut]:
+    """List the transparency log from its first entry on."""
+    principal(router)
+    first = _number(cursor, ("0",))
+    with compose.database().system() as tx:
+        rows = transparency.list_entries(tx, first, page_size)
+    next_cursor = encode_cursor(rows[-1]["leaf_index"] + 1) if len(rows) == page_size else None
+    return Page(items=[LogEntryOut.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/log/entries/<leaf_index>/proof")
+def get_inclusion(leaf_index: int) -> InclusionOut:
+    """Get the proof that an entry is in the log; ``alga-ext verify --log`` checks it without a network."""
+    principal(router)
+    with compose.database().system() as tx:
+        entry = transparency.load_entry(tx, leaf_index)
+        size, proof = transparency.inclusion(tx, leaf_index)
+        head = transparency.publish_head(tx, compose.log_signer(), compose.objects(), compose.now())
+    return InclusionOut(leaf_index=leaf_index, entry=entry["entry"], tree_size=size, proof=proof, head=head)
+
+
+@router.get("/log/consistency")
+def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
+    """Get the proof that the log has only grown since it had ``old_size`` entries."""
+    principal(router)
+    with compose.database().system() as tx:
+        size, proof = transparency.consistency(tx, old_size)
+        head = _head(tx)
+    return ConsistencyOut(old_size=old_size, tree_size=size, proof=proof, head=head)
+
+
+@router.get("/log/head")
+def get_head() -> dict[str, object]:
+    """Get the signed head of the log as it is now (a DSSE envelope)."""
+    principal(router)
+    with compose.database().system() as tx:
+        return _head(tx)
+
+
+def _head(tx: Tx) -> dict[str, object]:
+    return transparency.publish_head(tx, compose.log_signer(), compose.objects(), compose.now())
+
+
+def _number(cursor: str | None, first: tuple[str]) -> int:
+    (text,) = decode_cursor(cursor, first)
+    if not text.isdigit():
+        raise PlatformError("invalid_request", "The cursor is not one that this list answered with.")
+    return min(int(text), 2**62)

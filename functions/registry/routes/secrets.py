@@ -1,0 +1,55 @@
+"""Routes of an install's secrets: set, list how they stand, delete; values are never read back."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from alga_ext.errors import PlatformError
+from functions.registry import callers, compose, install_secrets
+from functions.registry.api import SecretIn, SecretOut
+from functions.registry.routes.caller import actor, principal
+
+router = APIGatewayHttpRouter()
+
+
+@router.get("/installs/<install_id>/secrets")
+def list_secrets(install_id: str) -> list[SecretOut]:
+    """List the declared secrets and how each stands: missing, set or expired."""
+    tenant_id = callers.require_tenant_viewer(principal(router))
+    with compose.database().tenant(tenant_id) as tx:
+        found = install_secrets.listing(tx, tenant_id, install_id, compose.now())
+    return [SecretOut.model_validate(secret) for secret in found]
+
+
+@router.put("/installs/<install_id>/secrets/<name>")
+def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) -> SecretOut:
+    """Set a secret's next value, which is sealed at once."""
+    caller = principal(router)
+    tenant_id = callers.require_tenant_admin(caller)
+    now = compose.now()
+    expires_at = body.expires_at
+    if body.max_age_s is not None:
+        if expires_at is not None:
+            raise PlatformError("invalid_request", "Give either expires_at or max_age_s.")
+        expires_at = now + timedelta(seconds=body.max_age_s)
+    if expires_at is not None and expires_at <= now:
+        raise PlatformError("invalid_request", "expires_at lies in the past.")
+    sealer = compose.sealer()
+    with compose.database().tenant(tenant_id) as tx:
+        who = actor(router, caller)
+        install_secrets.put(tx, tenant_id, install_id, name, body.value.encode(), expires_at, sealer, who)
+        found = install_secrets.listing(tx, tenant_id, install_id, now)
+    return next(SecretOut.model_validate(secret) for secret in found if secret["name"] == name)
+
+
+@router.delete("/installs/<install_id>/secrets/<name>")
+def delete_secret(install_id: str, name: str) -> Response[None]:
+    """Delete every version of a secret."""
+    caller = principal(router)
+    tenant_id = callers.require_tenant_admin(caller)
+    with compose.database().tenant(tenant_id) as tx:
+        install_secrets.delete(tx, tenant_id, install_id, name, actor(router, caller))
+    return Response(204)

@@ -1,0 +1,127 @@
+"""Sweeper handler: what time has ended. Trigger: a schedule, every minute.
+
+Each piece of work is small, bounded and idempotent; what one run does not reach, the next does. Work on tenants' rows
+lists tenant ids and goes tenant by tenant, so row-level security holds here too.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from alga_ext.database import Database, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.messages import PrepareMessage, encode_message
+from alga_ext.objects import ObjectStore
+from alga_ext.telemetry import log_failure, logger
+from functions.registry import audit, compose, publish, versions
+from functions.registry.audit import Actor
+
+_PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
+_TENANT_PAGE: Final = 500
+_ROWS_PER_TENANT: Final = 1_000
+
+_EXPIRED_UPLOADS: Final = """
+select upload_id from app.extension_upload where expires_at < :now order by expires_at limit 100
+"""
+_DELETE_UPLOAD: Final = "delete from app.extension_upload where upload_id = :upload_id"
+_LIST_TENANTS: Final = "select tenant_id from app.list_tenants(:after, :page_size) as t(tenant_id)"
+_SWEEP_STORAGE: Final = """
+delete from app.extension_storage_entry
+where ctid in (select ctid from app.extension_storage_entry
+               where tenant_id = :tenant_id and expires_at <= :now limit :rows)
+"""
+_SWEEP_IDEMPOTENCY: Final = "delete from app.idempotency_record where tenant_id = :tenant_id and created_at < :before"
+_SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_record where created_at < :before"
+_TO_PURGE: Final = """
+select install_id from app.tenant_extension_install
+where tenant_id = :tenant_id and state = 'uninstalled' and purged_at is null and uninstalled_at <= :before
+order by uninstalled_at limit 10 for update skip locked
+"""
+_PURGES: Final = {
+    "storage_entries": """
+delete from app.extension_storage_entry where tenant_id = :tenant_id and install_id = :install_id
+""",
+    "secrets": """
+delete from app.extension_install_secret where tenant_id = :tenant_id and install_id = :install_id
+""",
+    "schedules": """
+delete from app.extension_schedule where tenant_id = :tenant_id and install_id = :install_id
+""",
+}
+_MARK_PURGED: Final = """
+update app.tenant_extension_install set purged_at = :now where tenant_id = :tenant_id and install_id = :install_id
+"""
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Lambda entry point; answers how many of each it dealt with."""
+    now = compose.now()
+    done = {
+        "uploads": sweep_uploads(compose.database(), compose.objects(), now),
+        "prepared_again": prepare_again(compose.database(), now),
+        **sweep_tenants(compose.database(), now, compose.uninstall_grace()),
+    }
+    if any(done.values()):
+        logger("registry-sweeper").info("swept", extra=done)
+    return done
+
+
+def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> int:
+    """Delete uploads that have expired, staged bytes first; return how many."""
+    with database.system() as tx:
+        expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, now=now)]
+        tx.execute(_SWEEP_PLATFORM_IDEMPOTENCY, before=now - timedelta(days=1))
+    for upload_id in expired:
+        objects.delete(publish.staging_key(upload_id))
+        with database.system() as tx:
+            tx.execute(_DELETE_UPLOAD, upload_id=upload_id)
+    return len(expired)
+
+
+def prepare_again(database: Database, now: datetime) -> int:
+    """Send again the message of versions that have been pending for long; return how many."""
+    with database.system() as tx:
+        waiting = versions.list_unprepared(tx, now - _PREPARE_AGAIN_AFTER, 50)
+    for row in waiting:
+        message = PrepareMessage(
+            version_id=str(row["version_id"]),
+            content_hash=row["content_hash"],
+            component_sha256=row["component_sha256"],
+        )
+        compose.prepare_queue().send(encode_message(message), group=row["publisher"])
+    return len(waiting)
+
+
+def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[str, int]:
+    """Delete expired storage, and what installs uninstalled longer than ``grace`` ago had kept; return the counts."""
+    done = {"storage_entries_expired": 0, "installs_purged": 0}
+    after = ""
+    while True:
+        with database.system() as tx:
+            tenants = [row["tenant_id"] for row in tx.rows(_LIST_TENANTS, after=after, page_size=_TENANT_PAGE)]
+        for tenant_id in tenants:
+            try:
+                _sweep_tenant(database, tenant_id, now, grace, done)
+            except PlatformError as error:  # one tenant's trouble must not keep the others from their turn
+                log_failure("registry-sweeper", error, tenant_id)
+        if len(tenants) < _TENANT_PAGE:
+            return done
+        after = tenants[-1]
+
+
+def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: timedelta, done: dict[str, int]) -> None:
+    with database.tenant(tenant_id) as tx:
+        done["storage_entries_expired"] += tx.execute(
+            _SWEEP_STORAGE, tenant_id=tenant_id, now=now, rows=_ROWS_PER_TENANT
+        )
+        tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
+        for row in tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace):
+            purge(tx, tenant_id, str(row["install_id"]), now)
+            done["installs_purged"] += 1
+
+
+def purge(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> dict[str, int]:
+    """Delete for good what an uninstalled install had kept; record and return the row counts."""
+    counts = {name: tx.execute(sql, tenant_id=tenant_id, install_id=install_id) for name, sql in _PURGES.items()}
+    tx.execute(_MARK_PURGED, tenant_id=tenant_id, install_id=install_id, now=now)
+    audit.record(tx, tenant_id, Actor("platform", "sweeper"), "install.purge", install_id, after=counts)
+    return counts

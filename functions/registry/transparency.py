@@ -1,0 +1,167 @@
+"""The transparency log: every change to what may run, as leaves of a Merkle tree that anybody can check.
+
+A leaf is written in the transaction of the change it tells of. Appends take the lock of one row, so there is one order.
+After the commit the new head is signed and stored; a head that could not be stored is made up for by the next one.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+from alga_ext import merkle
+from alga_ext.database import Row, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.objects import ObjectStore
+from alga_ext.signing import Signer, sign_envelope
+
+HEAD_PAYLOAD_TYPE: Final = "application/vnd.alga.log-head+json"
+ORIGIN: Final = "alga.dev/extension-log"
+
+_LOCK_SIZE: Final = "select tree_size from app.transparency_size for update"
+_SIZE: Final = "select tree_size from app.transparency_size"
+_GROW: Final = "update app.transparency_size set tree_size = :size"
+_INSERT_LEAF: Final = """
+insert into app.transparency_leaf (leaf_index, entry, leaf_hash, kind, publisher, extension_id, at)
+values (:leaf_index, :entry, :leaf_hash, :kind, :publisher, :extension_id, :at)
+"""
+_INSERT_NODE: Final = "insert into app.transparency_node (level, node_index, hash) values (:level, :node_index, :hash)"
+_NODE: Final = "select hash from app.transparency_node where level = :level and node_index = :node_index"
+_LEAF: Final = "select leaf_index, entry, kind, publisher, at from app.transparency_leaf where leaf_index = :leaf_index"
+_LEAVES: Final = """
+select leaf_index, entry, kind, publisher, at from app.transparency_leaf
+where leaf_index >= :first order by leaf_index limit :page_size
+"""
+_OF_TENANT: Final = """
+select l.leaf_index, l.entry, l.kind, l.publisher, l.at
+from app.transparency_leaf l
+where l.leaf_index < :before
+  and exists (
+    select from app.tenant_extension_install i
+    join app.extension_registry e on e.extension_id = i.extension_id
+    where i.tenant_id = :tenant_id and i.state <> 'uninstalled' and l.at >= i.installed_at
+      and (l.extension_id = i.extension_id
+           or (l.extension_id is null and l.publisher in (e.publisher, i.publisher))))
+order by l.leaf_index desc limit :page_size
+"""
+
+
+class Entry(NamedTuple):
+    """What a leaf tells: ``kind`` such as ``version.published``, for whom, and the particulars."""
+
+    kind: str
+    publisher: str
+    details: dict[str, Any]
+    extension_id: str | None = None
+
+
+def append(tx: Tx, entry: Entry, now: datetime) -> int:
+    """Append a leaf in the running transaction and return its index."""
+    locked = tx.row(_LOCK_SIZE)
+    index = int(locked["tree_size"]) if locked is not None else 0
+    document = {"at": now.isoformat(), "kind": entry.kind, "publisher": entry.publisher, **entry.details}
+    if entry.extension_id is not None:
+        document["extension_id"] = entry.extension_id
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    hashed = merkle.leaf_hash(text.encode())
+    tx.execute(
+        _INSERT_LEAF,
+        leaf_index=index,
+        entry=text,
+        leaf_hash=hashed,
+        kind=entry.kind,
+        publisher=entry.publisher,
+        extension_id=entry.extension_id,
+        at=now,
+    )
+    for level, node_index, node in merkle.completed(index, hashed, _nodes(tx)):
+        tx.execute(_INSERT_NODE, level=level, node_index=node_index, hash=node)
+    tx.execute(_GROW, size=index + 1)
+    return index
+
+
+def publish_head(tx: Tx, signer: Signer, objects: ObjectStore, now: datetime) -> dict[str, Any]:
+    """Sign the present head, store it under its size, and return the envelope.
+
+    The first head stored for a size stays: heads of one size differ in nothing but their time.
+    """
+    size = _size(tx)
+    stored = objects.get_optional(head_key(size))
+    if stored is None:
+        payload = json.dumps(
+            {
+                "origin": ORIGIN,
+                "tree_size": size,
+                "root_hash": merkle.root(size, _nodes(tx)).hex(),
+                "timestamp": now.isoformat(),
+            },
+            sort_keys=True,
+            separators=(",", ":"),
+        ).encode()
+        stored = sign_envelope(signer, payload, HEAD_PAYLOAD_TYPE)
+        try:
+            objects.put_new(head_key(size), stored, "application/json")
+        except PlatformError as error:
+            if error.code != "object_conflict":
+                raise
+            stored = objects.get(head_key(size))  # another process was first
+    document: dict[str, Any] = json.loads(stored)
+    return document
+
+
+def head_key(size: int) -> str:
+    """Return where the signed head of a tree of this size is stored."""
+    return f"log/heads/{size:012}.dsse.json"
+
+
+def load_entry(tx: Tx, leaf_index: int) -> Row:
+    """Return a leaf, or raise ``log_entry_not_found``."""
+    row = tx.row(_LEAF, leaf_index=leaf_index)
+    if row is None:
+        raise PlatformError("log_entry_not_found", f"The log has no entry {leaf_index}.")
+    return row
+
+
+def list_entries(tx: Tx, first: int, page_size: int) -> list[Row]:
+    """Return leaves from ``first`` on, in order."""
+    return tx.rows(_LEAVES, first=first, page_size=page_size)
+
+
+def list_for_tenant(tx: Tx, tenant_id: str, before: int, page_size: int) -> list[Row]:
+    """Return, newest first, the entries since installation about the tenant's extensions and their publishers."""
+    return tx.rows(_OF_TENANT, tenant_id=tenant_id, before=before, page_size=page_size)
+
+
+def inclusion(tx: Tx, leaf_index: int) -> tuple[int, list[str]]:
+    """Return the present tree size and the audit path of a leaf in it, as hex.
+
+    Raises:
+        PlatformError: ``log_entry_not_found``.
+    """
+    size = _size(tx)
+    if not 0 <= leaf_index < size:
+        raise PlatformError("log_entry_not_found", f"The log has no entry {leaf_index}; it has {size}.")
+    return size, [node.hex() for node in merkle.inclusion_proof(leaf_index, size, _nodes(tx))]
+
+
+def consistency(tx: Tx, old_size: int) -> tuple[int, list[str]]:
+    """Return the present tree size and the proof that it grew out of the tree of ``old_size``, as hex."""
+    size = _size(tx)
+    if not 1 <= old_size <= size:
+        raise PlatformError("log_entry_not_found", f"There was no tree of {old_size}; the log has {size} entries.")
+    return size, [node.hex() for node in merkle.consistency_proof(old_size, size, _nodes(tx))]
+
+
+def _size(tx: Tx) -> int:
+    row = tx.row(_SIZE)
+    return int(row["tree_size"]) if row is not None else 0
+
+
+def _nodes(tx: Tx) -> Callable[[int, int], bytes]:
+    def node_at(level: int, index: int) -> bytes:
+        row = tx.row(_NODE, level=level, node_index=index)
+        if row is None:
+            raise PlatformError("log_integrity", "The transparency log lacks a node.", level=level, index=index)
+        return bytes(row["hash"])
+
+    return node_at

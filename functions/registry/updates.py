@@ -1,0 +1,226 @@
+"""Moving an install to another version, and what then waits for the tenant's admin.
+
+Code and permissions move separately: a version that asks for more runs under the old grants, and the difference waits
+as a request. Where publisher or signing key changed, the code waits too (ADR 0006).
+"""
+
+import json
+from typing import Any, Final
+
+from alga_ext.database import Row, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.ids import is_uuid
+from alga_ext.manifest import Manifest
+from functions.registry import audit, grants, installs, versions
+from functions.registry.audit import Actor
+from functions.registry.grants import GrantSet
+
+_MOVE: Final = """
+update app.tenant_extension_install
+set version_id = :version_id, content_hash = :content_hash, publisher = :publisher, publisher_key_id = :key_id,
+    granted_capabilities = :capabilities, granted_egress = :egress, granted_secrets = cast(:secrets as jsonb),
+    granted_limits = cast(:limits as jsonb), grant_hash = :grant_hash, revision = revision + 1, changed_at = now()
+where tenant_id = :tenant_id and install_id = :install_id
+"""
+_PIN: Final = """
+update app.tenant_extension_install set pinned = :pinned, revision = revision + 1, changed_at = now()
+where tenant_id = :tenant_id and install_id = :install_id
+"""
+_SUPERSEDE: Final = """
+update app.extension_install_request set state = 'superseded', decided_at = now(), decided_by = :actor
+where tenant_id = :tenant_id and install_id = :install_id and state = 'waiting'
+"""
+_INSERT_REQUEST: Final = """
+insert into app.extension_install_request
+  (tenant_id, install_id, from_version_id, to_version_id, difference, holds_code, created_by)
+values (:tenant_id, :install_id, :from_version_id, :to_version_id, cast(:difference as jsonb), :holds_code, :actor)
+"""
+_SELECT_REQUEST: Final = """
+select r.request_id, r.install_id, r.from_version_id, r.to_version_id, f.version as from_version,
+       t.version as to_version, r.difference, r.holds_code, r.state, r.created_at, r.created_by
+from app.extension_install_request r
+join app.extension_version f on f.version_id = r.from_version_id
+join app.extension_version t on t.version_id = r.to_version_id
+where r.tenant_id = :tenant_id and r.install_id = :install_id and r.state = 'waiting'
+"""
+_DECIDE: Final = """
+update app.extension_install_request set state = :state, decided_at = now(), decided_by = :actor
+where tenant_id = :tenant_id and request_id = :request_id and state = 'waiting'
+"""
+
+
+def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -> None:
+    """Move an install to a ready version; what it asks for beyond the version before waits as a request.
+
+    Raises:
+        PlatformError: ``install_not_found``, ``install_pinned``, ``conflict`` when it has that version already,
+            ``config_invalid`` when the configuration does not fit the new version.
+    """
+    before = installs.load_install(tx, tenant_id, install_id, lock=True)
+    _check_movable(before, target)
+    if before["pinned"]:
+        raise PlatformError("install_pinned", f"The install is pinned to {before['version']}; unpin it to update.")
+    current = versions.load_version(tx, str(before["version_id"]))
+    old, new = Manifest.model_validate(current["manifest"]), Manifest.model_validate(target["manifest"])
+    installs.check_config(new, before["config"])
+    difference = {**grants.difference(old, new), **_change_of_trust(before, target)}
+    holds_code = "publisher" in difference or "publisher_key" in difference
+    tx.execute(_SUPERSEDE, tenant_id=tenant_id, install_id=install_id, actor=actor.subject)
+    if not holds_code:
+        _move(tx, tenant_id, before, target, grants.carried_over(grants.stored(before), new), actor, "install.update")
+    if difference:
+        tx.execute(
+            _INSERT_REQUEST,
+            tenant_id=tenant_id,
+            install_id=install_id,
+            from_version_id=before["version_id"],
+            to_version_id=target["version_id"],
+            difference=json.dumps(difference),
+            holds_code=holds_code,
+            actor=actor.subject,
+        )
+        audit.record(tx, tenant_id, actor, "install.request", install_id, after=difference)
+
+
+def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str, actor: Actor) -> None:
+    """Move an install back to an earlier version that still runs, under what of the grants that version asks for.
+
+    A pinned install is pinned to where it is rolled back to. A waiting request is superseded.
+
+    Raises:
+        PlatformError: ``conflict`` when the version is not an earlier one; ``config_invalid``.
+    """
+    before = installs.load_install(tx, tenant_id, install_id, lock=True)
+    _check_movable(before, target)
+    current = versions.load_version(tx, str(before["version_id"]))
+    if target["published_at"] >= current["published_at"]:
+        raise PlatformError("conflict", f"{target['version']} is not earlier than {before['version']}; use update.")
+    manifest = Manifest.model_validate(target["manifest"])
+    installs.check_config(manifest, before["config"])
+    tx.execute(_SUPERSEDE, tenant_id=tenant_id, install_id=install_id, actor=actor.subject)
+    granted = grants.carried_over(grants.stored(before), manifest)
+    _move(tx, tenant_id, before, target, granted, actor, "install.rollback", reason)
+
+
+def regrant(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any], actor: Actor) -> None:
+    """Replace an install's grants by exactly those named; ``grants_invalid`` when they were not asked for."""
+    before = installs.load_install(tx, tenant_id, install_id, lock=True)
+    version = versions.load_version(tx, str(before["version_id"]))
+    granted = grants.decide(Manifest.model_validate(version["manifest"]), named)
+    _move(tx, tenant_id, before, version, granted, actor, "install.grant")
+
+
+def set_pinned(tx: Tx, tenant_id: str, install_id: str, pinned: bool, actor: Actor) -> None:
+    """Pin an install to its version, or unpin it; setting what it is already changes nothing."""
+    before = installs.load_install(tx, tenant_id, install_id, lock=True)
+    if before["pinned"] != pinned:
+        tx.execute(_PIN, tenant_id=tenant_id, install_id=install_id, pinned=pinned)
+        action = "install.pin" if pinned else "install.unpin"
+        audit.record(tx, tenant_id, actor, action, install_id, {"pinned": before["pinned"]}, {"pinned": pinned})
+
+
+def waiting_request(tx: Tx, tenant_id: str, install_id: str) -> Row | None:
+    """Return the request of an install that waits for a decision, or None."""
+    return tx.row(_SELECT_REQUEST, tenant_id=tenant_id, install_id=install_id) if is_uuid(install_id) else None
+
+
+def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | None, actor: Actor) -> None:
+    """Approve the waiting request.
+
+    Args:
+        tx: a transaction of the tenant.
+        tenant_id: the tenant.
+        install_id: the install.
+        named: the whole grant set from now on; None grants what is held already plus all the request asks for.
+        actor: who decides.
+
+    Raises:
+        PlatformError: ``request_not_found``; ``version_not_ready`` when the version was yanked or withdrawn meanwhile.
+    """
+    before = installs.load_install(tx, tenant_id, install_id, lock=True)
+    request = _load_waiting(tx, tenant_id, install_id)
+    target = versions.load_version(tx, str(request["to_version_id"]))
+    if target["state"] not in ("ready", "yanked"):
+        raise PlatformError("version_not_ready", f"Version {target['version']} is {target['state']} meanwhile.")
+    manifest = Manifest.model_validate(target["manifest"])
+    held = grants.carried_over(grants.stored(before), manifest)
+    granted = grants.decide(manifest, named if named is not None else _with_difference(held, request["difference"]))
+    _decide(tx, tenant_id, request, "approved", actor)
+    _move(tx, tenant_id, before, target, granted, actor, "install.approve")
+
+
+def decline(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
+    """Decline the waiting request: grants, and code where it was held, stay as they are."""
+    installs.load_install(tx, tenant_id, install_id, lock=True)
+    request = _load_waiting(tx, tenant_id, install_id)
+    _decide(tx, tenant_id, request, "declined", actor)
+    audit.record(tx, tenant_id, actor, "install.decline", install_id, before=request["difference"])
+
+
+def _load_waiting(tx: Tx, tenant_id: str, install_id: str) -> Row:
+    request = waiting_request(tx, tenant_id, install_id)
+    if request is None:
+        raise PlatformError("request_not_found", "No request of this install is waiting.")
+    return request
+
+
+def _decide(tx: Tx, tenant_id: str, request: Row, state: str, actor: Actor) -> None:
+    tx.execute(_DECIDE, tenant_id=tenant_id, request_id=request["request_id"], state=state, actor=actor.subject)
+
+
+def _check_movable(before: Row, target: Row) -> None:
+    if target["extension_id"] != before["extension_id"]:
+        raise PlatformError("version_not_found", "That version belongs to another extension.")
+    if target["version_id"] == before["version_id"]:
+        raise PlatformError("conflict", f"The install has version {before['version']} already.")
+
+
+def _change_of_trust(before: Row, target: Row) -> dict[str, Any]:
+    """Return publisher and signing key where the target's are others than those pinned at the install."""
+    changes: dict[str, Any] = {}
+    if target["publisher"] != before["publisher"]:
+        changes["publisher"] = {"from": before["publisher"], "to": target["publisher"]}
+    if target["signing_key_id"] != before["publisher_key_id"]:
+        changes["publisher_key"] = {"from": before["publisher_key_id"], "to": target["signing_key_id"]}
+    return changes
+
+
+def _with_difference(held: GrantSet, difference: dict[str, Any]) -> dict[str, Any]:
+    limits = dict(held.limits) | {name: change["to"] for name, change in difference.get("limits", {}).items()}
+    return {
+        "capabilities": [*held.capabilities, *difference.get("capabilities", {})],
+        "egress": [*held.egress, *difference.get("egress", [])],
+        "secrets": {**held.secrets_document(), **difference.get("secrets", {})},
+        "limits": limits,
+    }
+
+
+def _move(
+    tx: Tx, tenant_id: str, before: Row, target: Row, granted: GrantSet, actor: Actor, action: str, reason: str = ""
+) -> None:
+    install_id = str(before["install_id"])
+    tx.execute(
+        _MOVE,
+        tenant_id=tenant_id,
+        install_id=install_id,
+        version_id=target["version_id"],
+        content_hash=target["content_hash"],
+        publisher=target["publisher"],
+        key_id=target["signing_key_id"],
+        capabilities=list(granted.capabilities),
+        egress=list(granted.egress),
+        secrets=json.dumps(granted.secrets_document()),
+        limits=json.dumps(dict(granted.limits)),
+        grant_hash=granted.hash,
+    )
+    installs.replace_subscriptions(tx, tenant_id, install_id, Manifest.model_validate(target["manifest"]))
+    after = {"version": target["version"], "grant_hash": granted.hash} | ({"reason": reason} if reason else {})
+    audit.record(
+        tx,
+        tenant_id,
+        actor,
+        action,
+        install_id,
+        {"version": before["version"], "grant_hash": before["grant_hash"]},
+        after,
+    )

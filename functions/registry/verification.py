@@ -1,0 +1,56 @@
+"""Verifying a published version again, from the stored bytes, before a tenant installs it."""
+
+from alga_ext.attestation import Release, ReleaseRecord, read_statement
+from alga_ext.database import Row, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.objects import ObjectStore
+from alga_ext.trust import TrustBundle
+from functions.registry import publishers
+
+
+def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> None:
+    """Verify what was signed about a version.
+
+    1. The publisher's envelope is there, and one of its keys may sign for it as of the publication.
+    2. It is about this bundle, name and version.
+    3. The registry's release record is there, signed by a release key, and about this bundle and key.
+
+    A key revoked from an instant before the publication is refused here; a later revocation leaves what was
+    published before it alone (withdraw the version to stop it).
+
+    Raises:
+        PlatformError: ``key_…`` or ``signature_…`` (1), ``bundle_hash_mismatch`` or ``manifest_mismatch`` (2),
+            ``release_integrity`` (3).
+    """
+    hex_digits = sha256_hex(ContentHash(version["content_hash"]))
+    keys, revocations = publishers.trusted_keys(tx, version["publisher"])
+    envelope = objects.get_optional(f"bundles/{hex_digits}/bundle.dsse.json")
+    if envelope is None:
+        raise PlatformError("signature_invalid", "The version's signature is missing from the store.")
+    verified = trust.extended(keys, revocations).verify(  # (1)
+        envelope, use="publisher", publisher=version["publisher"], at=version["published_at"]
+    )
+    release = read_statement(verified.payload, Release, hex_digits)  # (2)
+    if (release.publisher, release.name, release.version) != (
+        version["publisher"],
+        version["name"],
+        version["version"],
+    ):
+        raise PlatformError("manifest_mismatch", "The stored signature is about another version.")
+    _verify_record(version, hex_digits, verified.key.key_id, objects, trust)  # (3)
+
+
+def _verify_record(version: Row, hex_digits: str, key_id: str, objects: ObjectStore, trust: TrustBundle) -> None:
+    data = objects.get_optional(f"releases/{hex_digits}.dsse.json")
+    if data is None:
+        raise PlatformError("release_integrity", "The version's release record is missing from the store.")
+    try:
+        verified = trust.verify(data, use="release", publisher=version["publisher"], at=version["published_at"])
+        record = read_statement(verified.payload, ReleaseRecord, hex_digits)
+    except PlatformError as error:
+        raise PlatformError(
+            "release_integrity", "The version's release record does not verify.", cause=error
+        ) from error
+    if (record.key_id, record.component_sha256) != (key_id, version["component_sha256"]):
+        raise PlatformError("release_integrity", "The version's release record does not fit the version.")

@@ -1,0 +1,93 @@
+"""Sealing tenants' secrets: envelope encryption, bound to where a secret belongs.
+
+A sealed secret is ``0x01``, the length of the wrapped data key (2 bytes, big-endian), the wrapped key, a 12-byte nonce
+and the AES-256-GCM ciphertext. The context (tenant, install, name) is the key service's encryption context and the
+cipher's associated data, so a sealed value moved to another place opens for neither. There is no plain-text form.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from typing import Final, NamedTuple, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from alga_ext.errors import PlatformError
+
+SECRET_LIMIT_BYTES: Final = 64 * 1024
+_FORMAT: Final = b"\x01"
+_NONCE_BYTES: Final = 12
+
+
+class DataKey(NamedTuple):
+    """A fresh 256-bit key: in plain, for one use, and wrapped by the key service."""
+
+    plain: bytes
+    wrapped: bytes
+
+
+class DataKeys(Protocol):
+    """A key service that makes data keys and unwraps them for the context they were made for."""
+
+    def generate(self, context: Mapping[str, str]) -> DataKey:
+        """Return a new data key, or raise ``secret_unavailable``."""
+        ...
+
+    def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        """Return the plain key, or raise ``secret_unavailable``, also when the context is another."""
+        ...
+
+
+class Sealer:
+    """Seals and unseals secret values with data keys of a key service."""
+
+    def __init__(self, keys: DataKeys) -> None:
+        self._keys = keys
+
+    def seal(self, plaintext: bytes, context: Mapping[str, str]) -> bytes:
+        """Return the sealed form of at most ``SECRET_LIMIT_BYTES``.
+
+        Raises:
+            PlatformError: ``payload_too_large``; ``secret_unavailable`` when the key service cannot be reached.
+        """
+        if len(plaintext) > SECRET_LIMIT_BYTES:
+            raise PlatformError(
+                "payload_too_large", f"The secret is {len(plaintext)} bytes; at most {SECRET_LIMIT_BYTES} are allowed."
+            )
+        key = self._keys.generate(context)
+        nonce = os.urandom(_NONCE_BYTES)
+        ciphertext = AESGCM(key.plain).encrypt(nonce, plaintext, _associated(context))
+        return _FORMAT + struct.pack(">H", len(key.wrapped)) + key.wrapped + nonce + ciphertext
+
+    def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
+        """Return the plain value.
+
+        Raises:
+            PlatformError: ``secret_unavailable`` for anything but a value sealed for this very context.
+        """
+        if sealed[:1] != _FORMAT or len(sealed) < 3:
+            raise _unavailable("unknown format")
+        (length,) = struct.unpack(">H", sealed[1:3])
+        wrapped, rest = sealed[3 : 3 + length], sealed[3 + length :]
+        if len(wrapped) != length or len(rest) <= _NONCE_BYTES:
+            raise _unavailable("cut short")
+        key = self._keys.unwrap(wrapped, context)
+        try:
+            return AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _associated(context))
+        except (InvalidTag, ValueError):
+            raise _unavailable("not sealed for this place, or changed") from None
+
+
+def secret_context(tenant_id: str, install_id: str, name: str) -> dict[str, str]:
+    """Return the context that a secret of an install is sealed for."""
+    return {"tenant": tenant_id, "install": install_id, "name": name}
+
+
+def _associated(context: Mapping[str, str]) -> bytes:
+    return json.dumps(dict(context), sort_keys=True, separators=(",", ":")).encode()
+
+
+def _unavailable(why: str) -> PlatformError:
+    return PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why=why)

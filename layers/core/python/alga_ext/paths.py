@@ -1,6 +1,10 @@
 """The rule for paths inside a bundle, shared by manifest, archive and UI host."""
 
 import unicodedata
+from typing import Final
+
+DEPTH_LIMIT: Final = 32
+"""Segments of a path; it bounds what matching a path against globs can cost."""
 
 
 class PathError(ValueError):
@@ -10,8 +14,8 @@ class PathError(ValueError):
 def check_relative(path: str) -> str:
     """Return ``path`` when it is a safe relative file path, as it stands.
 
-    It has 1–512 characters in NFC, ``/`` between segments, no empty, ``.`` or ``..`` segment, no segment that
-    starts with a dot (hidden), no control character, no backslash and no drive colon.
+    It has 1–512 characters in NFC and at most ``DEPTH_LIMIT`` segments with ``/`` between them, no empty, ``.`` or
+    ``..`` segment, no segment that starts with a dot (hidden), no control character, no backslash and no drive colon.
 
     Raises:
         PathError: it breaks the rule.
@@ -29,7 +33,11 @@ def check_relative(path: str) -> str:
     if unicodedata.normalize("NFC", path) != path:
         message = f"path {shown!r} is not in Unicode normal form C"
         raise PathError(message)
-    for segment in path.split("/"):
+    segments = path.split("/")
+    if len(segments) > DEPTH_LIMIT:
+        message = f"path {shown!r} has {len(segments)} segments; at most {DEPTH_LIMIT} are allowed"
+        raise PathError(message)
+    for segment in segments:
         if not segment:
             message = f"path {shown!r} is absolute or has an empty segment"
             raise PathError(message)

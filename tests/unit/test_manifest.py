@@ -1,0 +1,402 @@
+"""The manifest's rules, each with the message its author gets."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alga_ext import capabilities
+from alga_ext.errors import PlatformError
+from alga_ext.manifest import MANIFEST_LIMIT_BYTES, Manifest, check_egress, parse_manifest
+from tests.support.manifests import documents, egress_rules, encoded, server_document, ui_document
+from tests.support.refusals import code_of
+
+
+def refusal(document: object) -> str:
+    """What a manifest is refused with."""
+    with pytest.raises(PlatformError) as caught:
+        parse_manifest(document if isinstance(document, bytes) else encoded(document))
+    assert caught.value.code == "manifest_invalid"
+    return caught.value.detail
+
+
+def test_the_smallest_manifest_of_a_ui_has_its_defaults() -> None:
+    manifest = parse_manifest(encoded(ui_document()))
+
+    assert manifest.entry == "dist/main.wasm"
+    assert manifest.assets == ("ui/**",)
+    assert manifest.component_path is None
+
+
+def test_a_manifest_with_a_runtime_names_its_component() -> None:
+    assert parse_manifest(encoded(server_document())).component_path == "dist/main.wasm"
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(documents())
+def test_parsing_a_normalised_manifest_changes_nothing(document: dict[str, Any]) -> None:
+    once = parse_manifest(encoded(document))
+
+    again = parse_manifest(once.model_dump_json(exclude_none=True).encode())
+
+    assert again == once
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(documents())
+def test_a_stored_manifest_reads_back_equal(document: dict[str, Any]) -> None:
+    once = parse_manifest(encoded(document))
+
+    assert Manifest.model_validate(json.loads(once.model_dump_json())) == once
+
+
+@given(st.binary(max_size=200) | st.text(max_size=100).map(str.encode))
+def test_any_bytes_are_refused_with_our_own_code(data: bytes) -> None:
+    refusal(data)
+
+
+@given(documents(), st.data())
+def test_a_manifest_with_one_changed_byte_is_read_or_refused_with_our_own_code(
+    document: dict[str, Any], data: st.DataObject
+) -> None:
+    content = bytearray(encoded(document))
+    content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+
+    assert code_of(lambda: parse_manifest(bytes(content))) in (None, "manifest_invalid")
+
+
+# What is refused before any member is looked at
+
+
+def test_a_manifest_over_the_size_limit_is_refused() -> None:
+    assert f"at most {MANIFEST_LIMIT_BYTES}" in refusal(b" " * (MANIFEST_LIMIT_BYTES + 1))
+
+
+@pytest.mark.parametrize("document", [[], "text", 1, None, True])
+def test_a_manifest_that_is_no_object_is_refused(document: object) -> None:
+    assert "JSON object" in refusal(document)
+
+
+def test_a_repeated_member_is_refused() -> None:
+    assert "twice" in refusal(b'{"name":"a.b",' + encoded(ui_document())[1:])
+
+
+def test_another_encoding_than_utf8_is_refused() -> None:
+    assert "UTF-8" in refusal(json.dumps(ui_document()).encode("utf-16"))
+
+
+@pytest.mark.parametrize("number", ["NaN", "1e999", "1" + "0" * 30])
+def test_a_number_that_no_database_keeps_is_refused(number: str) -> None:
+    assert "not JSON" in refusal(b'{"config":{"maximum":%s},' % number.encode() + encoded(ui_document())[1:])
+
+
+def test_a_configuration_schema_nested_without_end_is_refused() -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(100):
+        schema = {"not": schema}
+    assert "nested" in refusal(ui_document(config=schema))
+
+
+def test_text_that_no_database_keeps_is_refused() -> None:
+    assert "NUL" in refusal(ui_document(title="a\0b"))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"limits": {"timeout_ms": "5"}},
+        {"limits": {"timeout_ms": 5.5}},
+        {"secrets": [{"name": "KEY", "required": "yes"}]},
+        {"secrets": [{"name": "KEY", "required": 1}]},
+        {"title": 5},
+    ],
+)
+def test_a_member_of_another_type_is_not_converted(members: dict[str, Any]) -> None:
+    assert "should be a valid" in refusal(server_document(**members))
+
+
+# Members
+
+
+def test_an_unknown_member_is_refused_with_a_suggestion() -> None:
+    assert "capabilites: unknown member; did you mean 'capabilities'?" in refusal(ui_document(capabilites=[]))
+
+
+def test_an_unknown_member_of_a_part_is_refused() -> None:
+    assert "limits.cpu" in refusal(ui_document(limits={"cpu": 1}))
+
+
+@pytest.mark.parametrize("name", ["name", "publisher", "version"])
+def test_a_required_member_is_missed_by_name(name: str) -> None:
+    document = ui_document()
+    del document[name]
+    assert refusal(document).startswith(f"manifest.json: {name}: Field required")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes", "Com.acme", "com..acme", ".com.acme", "com.acme.", "com.-acme", "com.acme-", "com_acme.x", "com.acmé",
+        "com.acme\n", "a." + "b" * 64, ".".join(["abcdefgh"] * 30), "com/acme.x", "", "com.acme x",
+    ],
+)  # fmt: skip
+def test_a_name_that_is_no_reverse_domain_is_refused(name: str) -> None:
+    assert "name: " in refusal(ui_document(name=name))
+
+
+@pytest.mark.parametrize("name", ["a.b", "com.acme.my-notes", "0.1", "xn--bcher-kva.example", "a." + "b" * 63])
+def test_a_reverse_domain_name_is_accepted(name: str) -> None:
+    assert parse_manifest(encoded(ui_document(name=name))).name == name
+
+
+@pytest.mark.parametrize("publisher", ["", "Acme", "acme.co", "a" * 64, "acme\n", "acmé", "a_b"])
+def test_a_publisher_that_is_no_slug_is_refused(publisher: str) -> None:
+    assert "publisher: " in refusal(ui_document(publisher=publisher))
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["1", "1.0", "v1.0.0", "01.0.0", "1.0.0-", "1.0.0-01", "1.0.0+", "1.0.0 ", "1.0.0\n", "1.0.0-a..b", "1.0.0+a+b", "",
+     "1١.0.0", "1.0.٣", "-1.0.0", "1.0.0-é"],
+)  # fmt: skip
+def test_a_version_that_is_not_strict_semver_is_refused(version: str) -> None:
+    assert "version: " in refusal(ui_document(version=version))
+
+
+@pytest.mark.parametrize(
+    "version",
+    ["0.0.0", "1.0.0", "10.20.30", "1.0.0-alpha", "1.0.0-0.3.7", "1.0.0-x.7.z.92", "1.0.0-alpha-a.b-c+1--", "1.0.0+001",
+     "1.0.0--", "99999999999999999999.0.0", "1.0.0-0A.is.legal"],
+)  # fmt: skip
+def test_a_strict_semver_is_accepted(version: str) -> None:
+    assert parse_manifest(encoded(ui_document(version=version))).version == version
+
+
+def test_an_unknown_runtime_is_refused() -> None:
+    assert "runtime" in refusal(server_document(runtime="native@1"))
+
+
+def test_an_extension_without_runtime_and_ui_is_refused() -> None:
+    document = server_document()
+    del document["runtime"]
+    assert "needs a 'runtime'" in refusal(document)
+
+
+def test_endpoints_without_runtime_are_refused() -> None:
+    assert "need a 'runtime'" in refusal(ui_document(api={"endpoints": [{"method": "GET", "path": "/"}]}))
+
+
+def test_events_without_runtime_are_refused() -> None:
+    assert "need a 'runtime'" in refusal(ui_document(events=[{"topic": "a", "handler": "/a"}]))
+
+
+@pytest.mark.parametrize("entry", ["../main.wasm", "/main.wasm", "dist/.main.wasm", "dist\\main.wasm", ""])
+def test_an_entry_that_leaves_the_bundle_is_refused(entry: str) -> None:
+    assert "entry" in refusal(server_document(entry=entry))
+
+
+@pytest.mark.parametrize("member", ["sbom", "precompiled", "ui"])
+def test_every_named_file_must_lie_inside_the_bundle(member: str) -> None:
+    value: dict[str, Any] = {
+        "sbom": "../sbom.json",
+        "precompiled": {"x86_64-linux": "/etc/passwd"},
+        "ui": {"type": "iframe", "entry": "ui/../../x.html"},
+    }
+    assert member in refusal(server_document(**{member: value[member]}))
+
+
+# Capabilities
+
+
+@pytest.mark.parametrize("name", sorted(capabilities.KNOWN))
+def test_a_capability_is_known_with_and_without_its_prefix(name: str) -> None:
+    for spelling in (name, name.removeprefix("cap:"), {"name": name}, {"name": name.removeprefix("cap:")}):
+        manifest = parse_manifest(encoded(server_document(capabilities=[spelling], egress=["a.example"])))
+        assert manifest.capabilities[0].name == name
+
+
+def test_an_unknown_capability_is_refused_with_a_suggestion() -> None:
+    detail = refusal(server_document(capabilities=["storage.kw"]))
+    assert "'storage.kw' is no capability; did you mean 'cap:storage.kv'?" in detail
+
+
+@pytest.mark.parametrize("spelling", [1, None, [], {"purpose": "x"}, {"name": "storage.kv", "why": "x"}])
+def test_a_capability_in_another_form_is_refused(spelling: object) -> None:
+    assert "capabilities.0" in refusal(server_document(capabilities=[spelling]))
+
+
+def test_a_capability_named_twice_in_two_spellings_is_refused() -> None:
+    assert "twice" in refusal(server_document(capabilities=["storage.kv", "cap:storage.kv"]))
+
+
+def test_capabilities_that_are_no_list_are_refused() -> None:
+    assert "capabilities" in refusal(server_document(capabilities="storage.kv"))
+
+
+# Egress
+
+
+def test_http_fetch_without_egress_is_refused() -> None:
+    assert "needs at least one host" in refusal(server_document(capabilities=["http.fetch"]))
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ("API.Example.com", "api.example.com"),
+        ("https://api.example.com", "api.example.com"),
+        ("https://api.example.com:443", "api.example.com"),
+        ("api.example.com:443", "api.example.com"),
+        ("api.example.com:8443", "api.example.com:8443"),
+        ("http://api.example.com", "http://api.example.com"),
+        ("http://api.example.com:80", "http://api.example.com"),
+        ("http://api.example.com:443", "http://api.example.com:443"),
+        ("api.example.com:80", "api.example.com:80"),
+        ("*.example.com", "*.example.com"),
+        ("*.example.com:8443", "*.example.com:8443"),
+        ("localhost", "localhost"),
+    ],
+)
+def test_an_egress_host_has_one_canonical_form(written: str, canonical: str) -> None:
+    assert check_egress(written) == canonical
+
+
+@given(egress_rules())
+def test_canonical_egress_is_its_own_canonical_form(rule: str) -> None:
+    assert check_egress(check_egress(rule)) == check_egress(rule)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "*", "*.com", "**.example.com", "*example.com", "a.*.com", "api.example.com/", "api.example.com/path", "ftp://x.com",
+        "user@x.com", "user:pw@x.com", "x.com:0", "x.com:65536", "x.com:-1", "x.com:", "x..com", ".x.com", "x.com.",
+        "x_y.com", "x.com?q", "x.com#f", "[::1]", "::1", "", " x.com", "x.com ", "x.com\n", "exämple.com",
+        "\u212aelvin.com", "x.com:٣", "https://", "http://*", "https://https://x.com", "x.com:08",
+        ".".join(["a" * 60] * 5), "a" * 64 + ".com",
+    ],
+)  # fmt: skip
+def test_what_is_no_egress_host_is_refused(rule: str) -> None:
+    with pytest.raises(ValueError, match=r"egress host|too wide|above 65535|longer than"):
+        check_egress(rule)
+    assert "egress" in refusal(server_document(egress=[rule]))
+
+
+def test_egress_is_sorted_and_without_duplicates() -> None:
+    manifest = parse_manifest(encoded(server_document(egress=["b.example", "https://a.example:443", "A.example"])))
+
+    assert manifest.egress == ("a.example", "b.example")
+
+
+# Secrets
+
+
+def test_a_secret_named_twice_is_refused() -> None:
+    assert "'KEY' is named twice" in refusal(server_document(secrets=[{"name": "KEY"}, {"name": "KEY"}]))
+
+
+@pytest.mark.parametrize("name", ["", "1KEY", "a b", "KEY}}", "a" * 65, "KEY\n"])
+def test_a_secret_with_an_impossible_name_is_refused(name: str) -> None:
+    assert "secrets.0.name" in refusal(server_document(secrets=[{"name": name}]))
+
+
+def test_a_secret_bound_to_no_real_host_is_refused() -> None:
+    assert "secrets.0.hosts" in refusal(server_document(secrets=[{"name": "KEY", "hosts": ["*"]}]))
+
+
+# Endpoints and events
+
+
+@pytest.mark.parametrize("path", ["/", "/notes", "/notes/:id", "/a/:b/c/:d_1", "/v1.0/~x", "/a@b", "/%20"])
+def test_an_endpoint_path_of_literals_and_parameters_is_accepted(path: str) -> None:
+    manifest = parse_manifest(encoded(server_document(api={"endpoints": [{"method": "POST", "path": path}]})))
+
+    assert manifest.api.endpoints[0].path == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "notes", "//", "/notes/", "/a//b", "/..", "/a/./b", "/a/:", "/a/:1", "/a b", "/a?b", "/a#b", "/a\nb", "/é",
+     "/a/:id:x", "/{id}", "/" + "a" * 512],
+)  # fmt: skip
+def test_any_other_endpoint_path_is_refused(path: str) -> None:
+    assert "api.endpoints.0.path" in refusal(server_document(api={"endpoints": [{"method": "GET", "path": path}]}))
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "", "G E T", None])
+def test_an_endpoint_with_an_unknown_method_is_refused(method: str | None) -> None:
+    assert "api.endpoints.0.method" in refusal(server_document(api={"endpoints": [{"method": method, "path": "/"}]}))
+
+
+def test_two_endpoints_that_answer_the_same_requests_are_refused() -> None:
+    endpoints = [{"method": "GET", "path": "/notes/:id"}, {"method": "get", "path": "/notes/:name"}]
+    assert "declared twice" in refusal(server_document(api={"endpoints": endpoints}))
+
+
+def test_a_literal_beside_a_parameter_is_no_duplicate() -> None:
+    endpoints = [{"method": "GET", "path": "/notes/:id"}, {"method": "GET", "path": "/notes/new"}]
+    assert len(parse_manifest(encoded(server_document(api={"endpoints": endpoints}))).api.endpoints) == 2
+
+
+@pytest.mark.parametrize("handler", ["events", "/../x", "/a\r\nb", "/a b", "/a//b", "/:id", "/é", "/a/"])
+def test_an_event_handler_that_is_no_literal_path_is_refused(handler: str) -> None:
+    assert "events.0.handler" in refusal(server_document(events=[{"topic": "ticket.created", "handler": handler}]))
+
+
+@pytest.mark.parametrize("topic", ["", ".a", "a b", "a" * 129, "a\n"])
+def test_an_impossible_event_topic_is_refused(topic: str) -> None:
+    assert "events.0.topic" in refusal(server_document(events=[{"topic": topic, "handler": "/events"}]))
+
+
+# UI and assets
+
+
+def test_a_ui_of_another_type_is_refused() -> None:
+    assert "ui.type" in refusal(ui_document(ui={"type": "module", "entry": "ui/index.html"}))
+
+
+def test_a_hook_without_label_is_refused() -> None:
+    hooks: dict[str, Any] = {"appMenu": {}}
+    assert "ui.hooks.appMenu.label" in refusal(ui_document(ui={**ui_document()["ui"], "hooks": hooks}))
+
+
+@pytest.mark.parametrize(
+    "pattern", ["/ui/**", ".well-known/**", "ui/.hidden", "ui/../x", "", "a" * 257, "a/" * 16 + "b"]
+)
+def test_an_asset_pattern_that_leaves_hides_or_costs_too_much_is_refused(pattern: str) -> None:
+    assert "assets" in refusal(ui_document(assets=[pattern]))
+
+
+@pytest.mark.parametrize("limits", [{"timeout_ms": 0}, {"timeout_ms": 900_001}, {"memory_mb": 0}, {"memory_mb": 4097}])
+def test_limits_outside_their_bounds_are_refused(limits: dict[str, int]) -> None:
+    assert f"limits.{next(iter(limits))}" in refusal(server_document(limits=limits))
+
+
+# Lists have an end
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("egress", [f"h{n}.example" for n in range(101)]),
+        ("secrets", [{"name": f"K{n}"} for n in range(51)]),
+        ("assets", ["ui/**"] * 33),
+        ("events", [{"topic": "a", "handler": "/a"}] * 101),
+        ("api", {"endpoints": [{"method": "GET", "path": f"/{n}"} for n in range(501)]}),
+    ],
+)
+def test_a_list_over_its_length_is_refused(member: str, value: object) -> None:
+    assert member in refusal(server_document(**{member: value}))
+
+
+def test_a_refusal_is_short_and_quick_however_large_the_manifest() -> None:
+    document = server_document(**{f"x{n}" * 50: 0 for n in range(2000)}, capabilities=["z" * 20_000])
+    started = time.perf_counter()
+
+    detail = refusal(document)
+
+    assert len(detail) < 3000
+    assert time.perf_counter() - started < 1.0

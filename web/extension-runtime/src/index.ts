@@ -1,3 +1,4 @@
+/// <reference path="./host-modules.d.ts" preserve="true" />
 import "./text-coding.js";
 
 export { HostError } from "./host/host-error.js";

@@ -1,0 +1,57 @@
+/** Calls of the platform's API, with the signed-in user's token. */
+
+import type { ApiAnswer, ApiCall } from "@alga/host-bridge";
+
+/** What this application uses of an install. */
+export interface Install {
+  readonly install_id: string;
+  readonly name: string;
+  readonly version: string;
+  readonly ui_url: string | null;
+}
+
+/** The platform refused; the message may be shown. */
+export class Refusal extends Error {
+  readonly status: number;
+
+  constructor(status: number, detail: string) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+export class Platform {
+  readonly #token: string;
+
+  constructor(token: string) {
+    this.#token = token;
+  }
+
+  /** The tenant's installs that have a page. @throws Refusal */
+  async installsWithPage(): Promise<Install[]> {
+    const found: Install[] = [];
+    let cursor: string | null = null;
+    do {
+      const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+      const response = await this.#fetch("GET", `/api/registry/v1/installs?page_size=100${query}`);
+      const document: { items: Install[]; next_cursor: string | null; detail?: string } = await response.json();
+      if (!response.ok) throw new Refusal(response.status, document.detail ?? `The platform answered ${response.status}.`);
+      found.push(...document.items.filter((install) => install.ui_url !== null));
+      cursor = document.next_cursor;
+    } while (cursor !== null);
+    return found;
+  }
+
+  /** Call an extension's endpoint through the gateway. */
+  async call(installId: string, { route, method, body }: ApiCall): Promise<ApiAnswer> {
+    const response = await this.#fetch(method, `/api/ext/${encodeURIComponent(installId)}${route}`, body);
+    const headers = Object.fromEntries(response.headers);
+    return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
+  }
+
+  #fetch(method: string, path: string, body?: Uint8Array<ArrayBuffer>): Promise<Response> {
+    const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
+    if (body !== undefined) headers["content-type"] = "application/json";
+    return fetch(path, { method, headers, body: body ?? null, redirect: "error" });
+  }
+}

@@ -1,0 +1,83 @@
+"""Fixtures of all suites: servers are started once a session and only when a test asks for them."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alga_ext.database import Database
+from functions.registry.migrate import migrate
+from tests.support.servers import Loop, start_moto, start_postgres
+from tools.local.postgres import database_url, drop_database, make_database
+
+ROLES = ("fn_gateway", "fn_registry", "fn_runner")
+PASSWORD = "for-tests"
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+
+@pytest.fixture(scope="session")
+def server_loop() -> Iterator[Loop]:
+    loop = Loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """A folder the database's own account can reach, which pytest's private one is not."""
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="alga-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(server_loop: Loop, server_folder: Path) -> Iterator[str]:
+    """URL of a server's superuser; its database ``template`` is migrated."""
+    if given := os.environ.get("DATABASE_URL"):
+        yield given
+        return
+    server = start_postgres(server_loop, server_folder)
+    yield server.url
+    server_loop.run(server.stop())
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_server: str) -> str:
+    """Name of a migrated database to copy."""
+    name = f"template_{uuid.uuid4().hex[:8]}"
+    database = Database(make_database(postgres_server, name), 60_000)
+    migrate(database, MIGRATIONS, dict.fromkeys(ROLES, PASSWORD))
+    database.close()
+    return name
+
+
+class Databases:
+    """URLs of one fresh, migrated database, by role; ``owner`` is the superuser's."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner = owner
+        self.gateway, self.registry, self.runner = (database_url(owner, role=role, password=PASSWORD) for role in ROLES)
+
+    def of(self, role: str) -> str:
+        return database_url(self.owner, role=role, password=PASSWORD)
+
+
+@pytest.fixture
+def databases(postgres_server: str, template_database: str) -> Iterator[Databases]:
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    yield Databases(make_database(postgres_server, name, template_database))
+    drop_database(postgres_server, name)
+
+
+@pytest.fixture(scope="session")
+def moto_url(server_loop: Loop, server_folder: Path) -> Iterator[str]:
+    """Endpoint of a moto server (S3, SQS, KMS)."""
+    server = start_moto(server_loop, server_folder)
+    yield server.url
+    server_loop.run(server.stop())

@@ -1,0 +1,39 @@
+"""A registry in this process, over a real database and a real object store server."""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from functions.registry import compose
+from tests.conftest import Databases
+from tests.support.registry import RegistryWorld
+
+CACHED = (
+    compose.settings,
+    compose.assets_settings,
+    compose.database,
+    compose.objects,
+    compose.prepare_queue,
+    compose.uninstall_grace,
+    compose.trust,
+    compose.release_signer,
+    compose.log_signer,
+    compose.sealer,
+    compose.token_verifier,
+)
+
+
+@pytest.fixture
+def world(databases: Databases, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryWorld]:
+    """A fresh registry: empty database, own bucket and queue, handlers wired by their own composition root."""
+    made = RegistryWorld(moto_url, f"bucket-{uuid.uuid4().hex[:12]}", databases)
+    for name, value in made.environment().items():
+        monkeypatch.setitem(os.environ, name, value)
+    for factory in CACHED:
+        factory.cache_clear()
+    yield made
+    compose.database().close()
+    for factory in CACHED:
+        factory.cache_clear()

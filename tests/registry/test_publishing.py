@@ -1,0 +1,387 @@
+"""Publishing through the registry's handler: what is accepted, what is refused, and with which code."""
+
+import base64
+
+import pytest
+import urllib3
+
+from alga_ext.messages import Reason
+from alga_ext.signing import LocalSigner
+from tests.support.registry import RegistryWorld, manifest_of
+
+
+def test_a_signed_bundle_is_accepted_and_becomes_ready(world: RegistryWorld) -> None:
+    world.register()
+
+    sent = world.send(world.signed(manifest_of()))
+
+    assert (sent.status, sent.body["state"], sent.body["progress"]) == (202, "pending", "queued")
+    assert world.prepare() == ["ready"]
+
+
+def test_an_upload_goes_straight_to_the_store_and_finalize_is_one_call(world: RegistryWorld) -> None:
+    world.register()
+    published = world.signed(manifest_of())
+    declared = {"publisher": "acme", "content_hash": published.content_hash, "size_bytes": len(published.archive)}
+    upload = world.call("POST", "/uploads", world.publisher, declared).body
+    put = urllib3.PoolManager().request("PUT", upload["url"], body=published.archive, headers=upload["headers"])
+    assert put.status == 200
+
+    sent = world.call(
+        "POST", "/versions", world.publisher, {"upload_id": upload["upload_id"], "signature": published.signature}
+    )
+
+    assert (sent.status, sent.body["content_hash"]) == (202, published.content_hash)
+
+
+def test_a_finalize_repeated_for_one_upload_answers_with_the_same_version(world: RegistryWorld) -> None:
+    world.register()
+    published = world.signed(manifest_of())
+    declared = {"publisher": "acme", "content_hash": published.content_hash, "size_bytes": len(published.archive)}
+    upload = world.call("POST", "/uploads", world.publisher, declared).body
+    urllib3.PoolManager().request("PUT", upload["url"], body=published.archive, headers=upload["headers"])
+    body = {"upload_id": upload["upload_id"], "signature": published.signature}
+    first = world.call("POST", "/versions", world.publisher, body)
+
+    second = world.call("POST", "/versions", world.publisher, body)
+
+    assert (second.status, second.body["version_id"]) == (202, first.body["version_id"])
+
+
+def test_finalizing_before_uploading_says_what_to_do(world: RegistryWorld) -> None:
+    world.register()
+    published = world.signed(manifest_of())
+    declared = {"publisher": "acme", "content_hash": published.content_hash, "size_bytes": len(published.archive)}
+    upload = world.call("POST", "/uploads", world.publisher, declared).body
+
+    sent = world.call(
+        "POST", "/versions", world.publisher, {"upload_id": upload["upload_id"], "signature": published.signature}
+    )
+
+    assert (sent.status, sent.code) == (404, "upload_not_found")
+    assert "PUT the archive" in sent.body["detail"]
+
+
+def test_the_same_version_again_is_a_conflict_whatever_its_bytes(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+
+    again = world.send(world.signed(manifest_of(title="another"), {"ui/index.html": b"other"}))
+
+    assert (again.status, again.code) == (409, "version_exists")
+
+
+def test_an_idempotency_key_gives_a_repeated_publication_its_first_answer(world: RegistryWorld) -> None:
+    world.register()
+    published = world.signed(manifest_of())
+    first = world.send(published, **{"idempotency-key": "k1"})
+
+    second = world.send(published, **{"idempotency-key": "k1"})
+
+    assert (second.status, second.body) == (202, first.body)
+    assert second.headers["idempotency-replayed"] == "true"
+
+
+def test_an_idempotency_key_used_for_another_body_is_a_conflict(world: RegistryWorld) -> None:
+    world.register()
+    world.send(world.signed(manifest_of()), **{"idempotency-key": "k1"})
+
+    other = world.send(world.signed(manifest_of(version="2.0.0")), **{"idempotency-key": "k1"})
+
+    assert (other.status, other.code) == (409, "idempotency_conflict")
+
+
+def test_a_key_nobody_registered_is_refused(world: RegistryWorld) -> None:
+    world.register()
+
+    sent = world.send(world.signed(manifest_of(), key=LocalSigner.generate()))
+
+    assert (sent.status, sent.code) == (403, "key_unknown")
+
+
+def test_a_key_of_another_publisher_is_refused(world: RegistryWorld) -> None:
+    world.register()
+    stranger = LocalSigner.generate()
+    world.register("globex", stranger)
+
+    sent = world.send(world.signed(manifest_of(), key=stranger))
+
+    assert (sent.status, sent.code) == (403, "key_unknown")
+
+
+def test_a_revoked_key_is_refused_from_its_revocation_on(world: RegistryWorld) -> None:
+    world.register()
+    path = f"/publishers/acme/keys/{world.publisher_key.key_id}/revoke"
+    world.call("POST", path, world.publisher, {"reason": "lost laptop"})
+
+    sent = world.send(world.signed(manifest_of()))
+
+    assert (sent.status, sent.code) == (403, "key_revoked")
+
+
+def test_during_a_rotation_both_keys_sign(world: RegistryWorld) -> None:
+    world.register()
+    fresh = LocalSigner.generate()
+    world.add_key("acme", fresh)
+
+    old = world.send(world.signed(manifest_of()))
+    new = world.send(world.signed(manifest_of(version="1.1.0"), key=fresh))
+
+    assert (old.status, new.status) == (202, 202)
+
+
+def test_a_key_belongs_to_one_publisher_for_ever(world: RegistryWorld) -> None:
+    world.register()
+    world.register("globex", LocalSigner.generate())
+
+    taken = world.add_key("globex", world.publisher_key)
+
+    assert (taken.status, taken.code) == (409, "key_exists")
+
+
+def test_a_caller_who_is_not_the_publisher_is_refused(world: RegistryWorld) -> None:
+    world.register()
+    stranger = world.token(roles=["publisher"], publishers=["globex"])
+
+    sent = world.send(world.signed(manifest_of()), stranger)
+
+    assert (sent.status, sent.code) == (403, "forbidden")
+
+
+def test_a_tenants_admin_cannot_publish(world: RegistryWorld) -> None:
+    world.register()
+
+    sent = world.send(world.signed(manifest_of()), world.tenant_admin())
+
+    assert (sent.status, sent.code) == (403, "forbidden")
+
+
+def test_only_a_platform_admin_registers_publishers(world: RegistryWorld) -> None:
+    made = world.call("POST", "/publishers", world.publisher, {"publisher": "x", "display_name": "x"})
+
+    assert (made.status, made.code) == (403, "forbidden")
+
+
+def test_a_name_of_another_publisher_is_refused(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+    other = LocalSigner.generate()
+    world.register("globex", other)
+
+    sent = world.send(world.signed(manifest_of(publisher="globex", version="9.0.0"), key=other), world.admin)
+
+    assert (sent.status, sent.code) == (409, "extension_name_taken")
+
+
+def test_a_name_below_another_publishers_prefix_is_refused(world: RegistryWorld) -> None:
+    world.register(name_prefixes=["com.acme."])
+    other = LocalSigner.generate()
+    world.register("globex", other)
+
+    sent = world.send(world.signed(manifest_of("com.acme.tool", publisher="globex"), key=other), world.admin)
+
+    assert (sent.status, sent.code) == (403, "extension_name_not_allowed")
+
+
+def test_a_publisher_with_prefixes_registers_below_them_only(world: RegistryWorld) -> None:
+    world.register(name_prefixes=["com.acme."])
+
+    sent = world.send(world.signed(manifest_of("org.other.tool")))
+
+    assert (sent.status, sent.code) == (403, "extension_name_not_allowed")
+
+
+def test_overlapping_prefixes_of_two_publishers_are_refused(world: RegistryWorld) -> None:
+    world.register(name_prefixes=["com.acme."])
+    body = {"publisher": "globex", "display_name": "x", "name_prefixes": ["com."]}
+
+    taken = world.call("POST", "/publishers", world.admin, body)
+
+    assert (taken.status, taken.code) == (409, "prefix_taken")
+    assert world.call("GET", "/publishers/globex", world.admin).status == 404
+
+
+def test_a_manifest_that_is_not_the_signed_one_is_refused(world: RegistryWorld) -> None:
+    world.register()
+    honest = world.signed(manifest_of())
+    forged = world.signed(manifest_of(version="6.6.6"))
+    mixed = honest._replace(archive=forged.archive)
+
+    sent = world.send(mixed)
+
+    assert (sent.status, sent.code) == (400, "bundle_hash_mismatch")
+
+
+def test_a_signature_over_another_name_is_refused(world: RegistryWorld) -> None:
+    world.register()
+    published = world.signed(manifest_of())
+    lying = world.signed(manifest_of())
+    import json
+
+    from alga_ext.attestation import Release, statement
+    from alga_ext.signing import sign_envelope
+
+    payload = statement(
+        Release(publisher="acme", name="com.acme.other", version="1.0.0"),
+        "b",
+        lying.content_hash.removeprefix("sha256:"),
+    )
+    envelope = json.loads(sign_envelope(world.publisher_key, payload))
+
+    sent = world.send(published._replace(signature=envelope))
+
+    assert (sent.status, sent.code) == (400, "manifest_mismatch")
+
+
+def test_a_declared_manifest_must_be_the_one_in_the_bundle(world: RegistryWorld) -> None:
+    world.register()
+    published = world.signed(manifest_of())
+    body = {
+        "bundle_b64": base64.b64encode(published.archive).decode(),
+        "signature": published.signature,
+        "manifest": manifest_of(title="shown to the reviewer"),
+    }
+
+    sent = world.call("POST", "/versions", world.publisher, body)
+
+    assert (sent.status, sent.code) == (400, "manifest_mismatch")
+
+
+def test_a_missing_ui_entry_is_named(world: RegistryWorld) -> None:
+    world.register()
+
+    sent = world.send(world.signed(manifest_of(), {"ui/other.html": b"x"}))
+
+    assert (sent.status, sent.code) == (400, "bundle_incomplete")
+    assert "ui/index.html" in sent.body["detail"]
+
+
+def test_a_rejected_version_tells_its_reasons(world: RegistryWorld) -> None:
+    world.register()
+    sent = world.send(world.signed(manifest_of()))
+
+    states = world.prepare(ok=False, reasons=[Reason(code="component_invalid", detail="It is no component.")])
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert states == ["rejected"]
+    assert shown["state_reasons"] == [{"code": "component_invalid", "detail": "It is no component."}]
+
+
+def test_a_declared_capability_that_is_not_imported_rejects_with_the_difference(world: RegistryWorld) -> None:
+    world.register()
+    manifest = manifest_of(runtime="wasm-component@1", capabilities=["storage.kv", "secrets.get"])
+    sent = world.send(world.signed(manifest, {"ui/index.html": b"x", "dist/main.wasm": b"\0asm"}))
+
+    states = world.prepare(imports=["alga:extension/storage"])
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert states == ["rejected"]
+    assert shown["state_reasons"][0]["code"] == "capability_not_imported"
+    assert "cap:secrets.get" in shown["state_reasons"][0]["detail"]
+
+
+def test_an_imported_capability_that_is_not_declared_is_recorded_and_shown(world: RegistryWorld) -> None:
+    world.register()
+    manifest = manifest_of(runtime="wasm-component@1")
+    sent = world.send(world.signed(manifest, {"ui/index.html": b"x", "dist/main.wasm": b"\0asm"}))
+
+    world.prepare(imports=["alga:extension/http", "alga:extension/logging"])
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert (shown["state"], shown["undeclared_capabilities"]) == ("ready", ["cap:http.fetch"])
+
+
+def test_a_prepared_message_delivered_twice_changes_nothing(world: RegistryWorld) -> None:
+    world.register()
+    world.send(world.signed(manifest_of()))
+    (message,) = world.queued()
+    world.prepare(message)
+
+    assert world.prepare(message) == ["ready"]
+
+
+def test_a_yanked_version_cannot_be_installed_and_stays_where_it_is(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    held = world.install(tenant_id="tenant-b")
+    world.call("POST", f"/versions/{version['version_id']}/yank", world.publisher, {"reason": "a bug"})
+
+    refused = world.call("POST", "/installs", world.tenant_admin(), {"extension": "com.acme.notes", "version": "1.0.0"})
+
+    still = world.call("GET", f"/installs/{held['install_id']}", world.tenant_viewer("tenant-b"))
+    assert (refused.status, refused.code) == (409, "version_not_ready")
+    assert still.body["state"] == "enabled"
+
+
+def test_a_yank_needs_a_reason(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+
+    refused = world.call("POST", f"/versions/{version['version_id']}/yank", world.publisher, {})
+
+    assert (refused.status, refused.code) == (400, "invalid_request")
+
+
+def test_a_withdrawn_version_leaves_its_marker_for_runner_and_ui_host(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+
+    moved = world.call("POST", f"/versions/{version['version_id']}/withdraw", world.publisher, {"reason": "malware"})
+
+    digits = version["content_hash"].removeprefix("sha256:")
+    assert moved.body["state"] == "withdrawn"
+    assert world.objects.size(f"withdrawals/{digits}.dsse.json") is not None
+
+
+@pytest.mark.parametrize("move", ["yank", "unyank", "withdraw"])
+def test_a_withdrawn_version_never_comes_back(world: RegistryWorld, move: str) -> None:
+    world.register()
+    version = world.publish()
+    path = f"/versions/{version['version_id']}"
+    world.call("POST", f"{path}/withdraw", world.publisher, {"reason": "malware"})
+
+    refused = world.call("POST", f"{path}/{move}", world.publisher, {"reason": "please"})
+
+    assert (refused.status, refused.code) == (409, "version_state")
+
+
+def test_a_deprecated_extension_says_why_and_can_be_installed(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+
+    shown = world.call("POST", "/extensions/com.acme.notes/deprecate", world.publisher, {"reason": "use notes-2"}).body
+
+    assert shown["deprecated_reason"] == "use notes-2"
+    assert world.install()["state"] == "enabled"
+
+
+def test_stored_objects_are_never_overwritten(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    key = f"bundles/{version['content_hash'].removeprefix('sha256:')}/bundle.tar.zst"
+
+    with pytest.raises(Exception, match="object_conflict"):
+        world.objects.put_new(key, b"other bytes", "application/zstd")
+
+
+def test_pages_of_versions_hold_each_version_once(world: RegistryWorld) -> None:
+    world.register()
+    for minor in range(5):
+        world.publish(version=f"1.{minor}.0")
+    seen: list[str] = []
+    cursor = ""
+
+    while True:
+        query = "page_size=2" + (f"&cursor={cursor}" if cursor else "")
+        page = world.call("GET", "/extensions/com.acme.notes/versions", world.publisher, query=query).body
+        seen += [item["version"] for item in page["items"]]
+        if (cursor := page["next_cursor"]) is None:
+            break
+
+    assert seen == [f"1.{minor}.0" for minor in reversed(range(5))]
+
+
+def test_the_catalogue_needs_a_token(world: RegistryWorld) -> None:
+    refused = world.call("GET", "/extensions", "not-a-token")
+
+    assert (refused.status, refused.code) == (401, "unauthenticated")

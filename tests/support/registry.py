@@ -1,0 +1,293 @@
+"""A registry to tell stories with: publishers that sign, tenants that install, and the queue worked by hand."""
+
+import base64
+import io
+import json
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import boto3
+from botocore.config import Config
+
+from alga_ext import bundle
+from alga_ext.attestation import Release, statement
+from alga_ext.aws import S3ObjectStore
+from alga_ext.database import Database
+from alga_ext.messages import PreparedMessage, PrepareMessage, decode_message, encode_message
+from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
+from alga_ext.tokens import key_set, mint_token
+from tests.conftest import Databases
+
+ISSUER, AUDIENCE = "https://host.test", "alga-extensions"
+REGION = "us-east-1"
+UI_FILES = {"ui/index.html": b"<!doctype html><title>x</title>" + b"<p>hello</p>" * 40, "ui/app.js": b"export {}\n"}
+
+
+class Answer(NamedTuple):
+    """What the registry answered."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+    @property
+    def code(self) -> str:
+        return self.body["code"]
+
+
+class Published(NamedTuple):
+    """A signed bundle, ready to be sent."""
+
+    archive: bytes
+    content_hash: str
+    signature: dict[str, Any]
+    manifest: dict[str, Any]
+
+
+class Context:
+    """What Powertools reads of Lambda's context."""
+
+    function_name = "registry"
+    aws_request_id = "request"
+    memory_limit_in_mb = 512
+    invoked_function_arn = "arn:aws:lambda:local:0:function:registry"
+
+
+def manifest_of(name: str = "com.acme.notes", version: str = "1.0.0", **members: Any) -> dict[str, Any]:
+    """A manifest of a small UI-only extension; members may add a runtime."""
+    return {
+        "name": name,
+        "publisher": "acme",
+        "version": version,
+        "ui": {"type": "iframe", "entry": "ui/index.html"},
+        **members,
+    }
+
+
+def make_archive(manifest: dict[str, Any], files: dict[str, bytes]) -> bytes:
+    """Pack a bundle of a manifest and files."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder, "tree")
+        for path, data in {"manifest.json": json.dumps(manifest).encode(), **files}.items():
+            target = root / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        bundle.pack(root, Path(folder, "bundle.tar.zst"))
+        return Path(folder, "bundle.tar.zst").read_bytes()
+
+
+class RegistryWorld:
+    """One registry with its keys, callers and stores."""
+
+    def __init__(self, endpoint: str, bucket: str, databases: Databases) -> None:
+        self.endpoint = endpoint
+        self.databases = databases
+        self.issuer, self.release, self.log = LocalSigner.generate(), LocalSigner.generate(), LocalSigner.generate()
+        self.publisher_key = LocalSigner.generate()
+        self._bucket = bucket
+        self._client("s3").create_bucket(Bucket=bucket)
+        self.sqs = self._client("sqs")
+        self.prepare_url = self.sqs.create_queue(QueueName=bucket)["QueueUrl"]
+        self.secrets_key_id = self._client("kms").create_key()["KeyMetadata"]["KeyId"]
+
+    def _client(self, service: str) -> Any:
+        return boto3.session.Session().client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=REGION,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Environment of the registry's handlers."""
+        keys = {"release": self.release, "log": self.log}
+        trust = [{"key_id": k.key_id, "public_key": k.public_pem, "use": use} for use, k in keys.items()]
+        public = PublicKey.from_pem(self.issuer.public_pem).raw
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "DATABASE_URL": self.databases.registry,
+            "BUNDLE_STORE_BASE": f"s3://{self._bucket}",
+            "PREPARE_QUEUE_URL": self.prepare_url,
+            "SIGNING_TRUST_BUNDLE": json.dumps({"version": 1, "keys": trust}),
+            "RELEASE_SIGNING_KEY": self.release.private_pem,
+            "LOG_SIGNING_KEY": self.log.private_pem,
+            "SECRETS_KEY_ID": self.secrets_key_id,
+            "AUTH_JWKS": key_set({self.issuer.key_id: public}),
+            "AUTH_ISSUER": ISSUER,
+            "AUTH_AUDIENCE": AUDIENCE,
+            "RUNNER_PUBLIC_BASE": "https://ui.test",
+        }
+
+    # Callers
+
+    def token(self, **claims: Any) -> str:
+        given = {"iss": ISSUER, "aud": AUDIENCE, "sub": "someone", **claims}
+        return mint_token(self.issuer.raw, self.issuer.key_id, given, lifetime_s=600)
+
+    @property
+    def admin(self) -> str:
+        return self.token(sub="platform", roles=["platform_admin"])
+
+    @property
+    def publisher(self) -> str:
+        return self.token(sub="dev", roles=["publisher"], publishers=["acme"])
+
+    def tenant_admin(self, tenant_id: str = "tenant-a") -> str:
+        return self.token(sub=f"admin@{tenant_id}", roles=["tenant_admin"], tenant_id=tenant_id)
+
+    def tenant_viewer(self, tenant_id: str = "tenant-a") -> str:
+        return self.token(sub=f"viewer@{tenant_id}", roles=["tenant_viewer"], tenant_id=tenant_id)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        body: Any = None,
+        *,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Call the registry's handler as API Gateway does."""
+        from functions.registry.handler import handler
+
+        raw = f"/api/registry/v1{path}"
+        event = {
+            "version": "2.0",
+            "rawPath": raw,
+            "rawQueryString": query,
+            "queryStringParameters": dict(pair.split("=", 1) for pair in query.split("&")) if query else None,
+            "headers": {"content-type": "application/json", "authorization": f"Bearer {token}", **(headers or {})},
+            "requestContext": {"http": {"method": method, "path": raw}, "stage": "$default", "requestId": "request-1"},
+            "body": None if body is None else json.dumps(body),
+            "isBase64Encoded": False,
+        }
+        answer = handler(event, Context())
+        text = answer.get("body")
+        lower = {name.lower(): value for name, value in answer["headers"].items()}
+        return Answer(answer["statusCode"], json.loads(text) if text else None, lower)
+
+    # Publishing
+
+    def register(self, publisher: str = "acme", key: LocalSigner | None = None, **members: Any) -> None:
+        """Register a publisher and a key of its."""
+        made = self.call(
+            "POST", "/publishers", self.admin, {"publisher": publisher, "display_name": publisher, **members}
+        )
+        assert made.status == 201, made
+        self.add_key(publisher, key or self.publisher_key)
+
+    def add_key(self, publisher: str, key: LocalSigner) -> Answer:
+        return self.call("POST", f"/publishers/{publisher}/keys", self.admin, {"public_key": key.public_pem})
+
+    def signed(
+        self, manifest: dict[str, Any], files: dict[str, bytes] | None = None, key: LocalSigner | None = None
+    ) -> Published:
+        """Pack and sign a bundle."""
+        archive = make_archive(manifest, UI_FILES if files is None else files)
+        content_hash = bundle.content_hash_of_bytes(archive)
+        release = Release(publisher=manifest["publisher"], name=manifest["name"], version=manifest["version"])
+        payload = statement(release, "bundle.tar.zst", content_hash.removeprefix("sha256:"))
+        return Published(archive, content_hash, json.loads(sign_envelope(key or self.publisher_key, payload)), manifest)
+
+    def send(self, published: Published, token: str | None = None, **headers: str) -> Answer:
+        """Publish in one call."""
+        body = {"bundle_b64": base64.b64encode(published.archive).decode(), "signature": published.signature}
+        return self.call("POST", "/versions", token or self.publisher, body, headers=headers)
+
+    def prepare(self, message: PrepareMessage | None = None, **members: Any) -> list[str]:
+        """Do the prepare function's part for every queued message, then run the assets handler; return the states."""
+        from functions.registry import assets, compose
+
+        states = []
+        for queued in [message] if message else self.queued():
+            prepared = PreparedMessage(
+                version_id=queued.version_id,
+                content_hash=queued.content_hash,
+                component_sha256=queued.component_sha256,
+                **{"ok": True, **members},
+            )
+            states.append(
+                assets.finish(prepared, compose.database(), compose.objects(), compose.release_signer(), compose.now())
+            )
+        return states
+
+    def queued(self) -> list[PrepareMessage]:
+        """Take every message off the prepare queue."""
+        found = []
+        while batch := self.sqs.receive_message(QueueUrl=self.prepare_url, MaxNumberOfMessages=10).get("Messages"):
+            for item in batch:
+                message = decode_message(item["Body"])
+                assert isinstance(message, PrepareMessage)
+                found.append(message)
+                self.sqs.delete_message(QueueUrl=self.prepare_url, ReceiptHandle=item["ReceiptHandle"])
+        return found
+
+    def publish(
+        self, manifest: dict[str, Any] | None = None, key: LocalSigner | None = None, **members: Any
+    ) -> dict[str, Any]:
+        """Publish a version and bring it to ``ready``; return it as the registry shows it."""
+        document = manifest or manifest_of(**members)
+        sent = self.send(self.signed(document, key=key), self.admin)
+        assert sent.status == 202, sent
+        imports = [] if document.get("runtime") is None else document.pop("_imports", [])
+        assert self.prepare(imports=imports) == ["ready"]
+        return self.call("GET", f"/versions/{sent.body['version_id']}", self.admin).body
+
+    def install(self, extension: str = "com.acme.notes", tenant_id: str = "tenant-a", **members: Any) -> dict[str, Any]:
+        """Install for a tenant and return the install."""
+        made = self.call("POST", "/installs", self.tenant_admin(tenant_id), {"extension": extension, **members})
+        assert made.status == 201, made
+        return made.body
+
+    # Looking inside
+
+    @property
+    def objects(self) -> S3ObjectStore:
+        from functions.registry import compose
+
+        return compose.objects()
+
+    def overwrite(self, key: str, data: bytes) -> None:
+        """Change a stored object, as an attacker with the bucket could."""
+        self._client("s3").put_object(Bucket=self._bucket, Key=key, Body=data)
+
+    def rows(self, sql: str, **params: Any) -> list[dict[str, Any]]:
+        """Read as the superuser, past row-level security."""
+        database = Database(self.databases.owner)
+        try:
+            with database.system() as tx:
+                return tx.rows(sql, **params)
+        finally:
+            database.close()
+
+
+def event_of(message: PreparedMessage) -> dict[str, Any]:
+    """An SQS event with one message."""
+    return {
+        "Records": [
+            {
+                "messageId": "m1",
+                "receiptHandle": "r",
+                "body": encode_message(message).decode(),
+                "attributes": {},
+                "messageAttributes": {},
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:0:prepared",
+                "awsRegion": REGION,
+            }
+        ]
+    }
+
+
+def archive_paths(archive: bytes) -> list[str]:
+    """Paths in an archive."""
+    return bundle.read_index(io.BytesIO(archive))

@@ -1,4 +1,4 @@
-"""The bucket and the queues of the local platform, made as the deployment makes them in AWS."""
+"""Bucket, queues and key of the local platform, made as the deployment makes them in AWS."""
 
 import json
 from dataclasses import dataclass
@@ -19,11 +19,12 @@ LOCAL_CREDENTIALS = {
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Where the local platform's AWS resources are: endpoint, bucket, and queue URLs by queue name."""
+    """The local platform's AWS resources: endpoint, bucket, queue URLs by queue name, the KMS key of secrets."""
 
     endpoint_url: str
     bundle_store_base: str
     queue_urls: dict[str, str]
+    secrets_key_id: str
 
 
 def aws_client(service: str, endpoint_url: str, read_timeout_s: float = 5.0) -> Any:
@@ -45,7 +46,7 @@ def aws_client(service: str, endpoint_url: str, read_timeout_s: float = 5.0) -> 
 
 
 def make_cloud(endpoint_url: str, visibility_timeout_s: int) -> Cloud:
-    """Create the bucket and the queues, each queue with its dead-letter queue `NAME-dlq`."""
+    """Create bucket, queues and key; each queue has its dead-letter queue `NAME-dlq`."""
     aws_client("s3", endpoint_url).create_bucket(Bucket=BUCKET)
     sqs = aws_client("sqs", endpoint_url)
     urls = {}
@@ -58,4 +59,5 @@ def make_cloud(endpoint_url: str, visibility_timeout_s: int) -> Cloud:
             QueueName=name,
             Attributes={"VisibilityTimeout": str(visibility_timeout_s), "RedrivePolicy": json.dumps(redrive)},
         )["QueueUrl"]
-    return Cloud(endpoint_url, f"s3://{BUCKET}", urls)
+    key = aws_client("kms", endpoint_url).create_key(Description="Data keys of tenants' secrets")["KeyMetadata"]
+    return Cloud(endpoint_url, f"s3://{BUCKET}", urls, key["KeyId"])

@@ -1,4 +1,4 @@
-"""What is deployed locally: the functions with their environments, the queue mappings, the routes.
+"""What is deployed locally: the functions with their environments, queue mappings, schedules, routes.
 
 The one place that says so; the deployment to AWS says the same in its own words. Secrets travel by environment only.
 """
@@ -13,6 +13,7 @@ from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
 from tools.local.lambda_types import FunctionSpec
 from tools.local.postgres import database_url
 from tools.local.queues import Mapping as QueueMapping
+from tools.local.schedules import Schedule
 
 LOGIN_ROLES = ("fn_gateway", "fn_registry", "fn_runner")
 # Settings a developer may give in the shell that starts the platform; everything else is decided here.
@@ -23,6 +24,7 @@ QUEUE_MAPPINGS = (
     QueueMapping("prepared", "assets"),
     QueueMapping("executions", "recorder"),
 )
+SCHEDULES = (Schedule("sweeper", 60),)
 API_ROUTES = (
     Route("/api/registry/v1", "registry"),
     Route("/api/ext", "gateway"),
@@ -52,12 +54,21 @@ class Secrets:
 
 
 def function_specs(
-    addresses: Addresses, cloud: Cloud, secrets: Secrets, given: Mapping[str, str]
+    root: Path, addresses: Addresses, cloud: Cloud, secrets: Secrets, given: Mapping[str, str]
 ) -> tuple[FunctionSpec, ...]:
-    """Every function with its environment; `given` is the environment of the shell, of which little passes."""
+    """Every function with its environment.
+
+    Args:
+        root: the checkout; its core layer is on the search path, as Lambda mounts it.
+        addresses: where everything is.
+        cloud: bucket and queues.
+        secrets: keys and passwords.
+        given: the environment of the shell, of which little passes.
+    """
     keys = secrets.keys
     base = {
         **LOCAL_CREDENTIALS,
+        "PYTHONPATH": str(root / "layers" / "core" / "python"),
         "AWS_ENDPOINT_URL": cloud.endpoint_url,
         "LOG_LEVEL": "INFO",
         **{name: given[name] for name in PASSED_THROUGH if given.get(name)},
@@ -94,6 +105,9 @@ def function_specs(
                 **tokens,
                 "PREPARE_QUEUE_URL": cloud.queue_urls["prepare"],
                 "RUNNER_PUBLIC_BASE": addresses.ui,
+                "RELEASE_SIGNING_KEY": keys.release.private_pem,
+                "LOG_SIGNING_KEY": keys.log.private_pem,
+                "SECRETS_KEY_ID": cloud.secrets_key_id,
             },
         ),
         FunctionSpec(
@@ -135,6 +149,12 @@ def function_specs(
             {**registry, "RELEASE_SIGNING_KEY": keys.release.private_pem},
         ),
         FunctionSpec("recorder", "functions.registry.recorder.handler", 30, registry),
+        FunctionSpec(
+            "sweeper",
+            "functions.registry.sweeper.handler",
+            60,
+            {**registry, "PREPARE_QUEUE_URL": cloud.queue_urls["prepare"]},
+        ),
         FunctionSpec(
             "migrate",
             "functions.registry.migrate.handler",

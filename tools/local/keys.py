@@ -16,17 +16,20 @@ from alga_ext.tokens import key_set, mint_token
 ISSUER = "https://host.local"
 AUDIENCE = "alga-extensions"
 TOKEN_LIFETIME_S = 8 * 3600
-NAMES = ("token-issuer", "execution", "artifact", "release", "publisher")
+NAMES = ("token-issuer", "execution", "artifact", "release", "log", "publisher")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalKeys:
-    """Who signs what: the host application's tokens, execution tokens, artifacts, releases, the samples' publisher."""
+    """Who signs what: the host application's tokens; the platform's execution tokens, artifacts, releases and log
+    heads; the samples' publisher.
+    """
 
     token_issuer: LocalSigner
     execution: LocalSigner
     artifact: LocalSigner
     release: LocalSigner
+    log: LocalSigner
     publisher: LocalSigner
 
     @property
@@ -37,8 +40,8 @@ class LocalKeys:
 
     @property
     def trust_bundle(self) -> str:
-        """What the platform believes in: its own release and artifact keys. Publishers' keys are in the registry."""
-        uses = {"release": self.release, "artifact": self.artifact}
+        """What the platform believes in: its own keys. Publishers' keys are in the registry."""
+        uses = {"release": self.release, "artifact": self.artifact, "log": self.log}
         keys = [{"key_id": k.key_id, "public_key": k.public_pem, "use": use} for use, k in uses.items()]
         return json.dumps({"version": 1, "keys": keys}, indent=1)
 

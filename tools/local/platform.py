@@ -1,7 +1,6 @@
 """The whole local platform: started in order, ended without a trace."""
 
 import asyncio
-import json
 import os
 import secrets
 import shutil
@@ -18,6 +17,7 @@ from tools.local.deployment import (
     API_ROUTES,
     LOGIN_ROLES,
     QUEUE_MAPPINGS,
+    SCHEDULES,
     UI_ROUTES,
     Addresses,
     Secrets,
@@ -26,17 +26,16 @@ from tools.local.deployment import (
 from tools.local.functions import Functions
 from tools.local.http_front import Front
 from tools.local.invoke_api import InvokeApi
-from tools.local.keys import LocalKeys, load_or_make_keys, write_private
+from tools.local.keys import LocalKeys, load_or_make_keys
 from tools.local.lock import PlatformLock
 from tools.local.moto_server import MotoServer
 from tools.local.ports import free_port
 from tools.local.postgres import Postgres, drop_database, make_database
 from tools.local.queues import QueuePollers
+from tools.local.schedules import Ticker
+from tools.local.state import ROOT, STATE, run_folder, write_state
 
-ROOT = Path(__file__).resolve().parents[2]
-STATE = ROOT / ".local"
 VISIBILITY_TIMEOUT_S = 360
-STATE_FILE = "platform.json"
 
 Step = Callable[[str], AbstractContextManager[object]]
 
@@ -73,7 +72,7 @@ class Platform:
     def __init__(self, options: Options, step: Step | None = None) -> None:
         self.options = options
         self._step: Step = step or (lambda _: nullcontext())
-        self._run = options.state / "run"
+        self._run = run_folder(options.state)
         self._logs = options.state / "logs"
         # What is to be undone at the end, in reverse order.
         self._undo: list[Callable[[], Any]] = []
@@ -103,7 +102,7 @@ class Platform:
                 await self._migrate()
             with self._step("HTTP fronts and queue pollers"):  # (4)
                 await self._open()
-            self._write_state()
+            write_state(self.options.state, {**asdict(self.addresses), **asdict(self.cloud)})
         except BaseException:
             await self.stop()
             raise
@@ -153,7 +152,7 @@ class Platform:
         trust_bundle.write_text(self.keys.trust_bundle, encoding="utf-8")
         passwords = {role: secrets.token_urlsafe(24) for role in LOGIN_ROLES}
         specs = function_specs(
-            self.addresses, self.cloud, Secrets(self.keys, passwords, trust_bundle), self.options.environ
+            ROOT, self.addresses, self.cloud, Secrets(self.keys, passwords, trust_bundle), self.options.environ
         )
         self.functions = Functions(specs, ROOT, self._logs, self._run / "tmp")
         self.functions.start()
@@ -187,22 +186,10 @@ class Platform:
         pollers = QueuePollers(self.functions, self.cloud, QUEUE_MAPPINGS)
         pollers.start()
         self._undo.append(lambda: self._close_pollers(pollers))
+        ticker = Ticker(self.functions, SCHEDULES)
+        ticker.start()
+        self._undo.append(ticker.close)
 
     async def _close_pollers(self, pollers: QueuePollers) -> None:
         # A poll under way ends when its queue service does.
         await asyncio.gather(pollers.close(), self.moto.stop())
-
-    def _write_state(self) -> None:
-        """Tell other programs of this checkout (the CLI, the demo) where the platform is."""
-        document = {"pid": os.getpid(), **asdict(self.addresses), **asdict(self.cloud)}
-        write_private(self._run / STATE_FILE, json.dumps(document, indent=1))
-
-
-def read_state(state: Path = STATE) -> dict[str, Any] | None:
-    """What the running platform of a state folder says of itself; None when none is running."""
-    try:
-        document = json.loads((state / "run" / STATE_FILE).read_text(encoding="utf-8"))
-        os.kill(document["pid"], 0)
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return dict(document)

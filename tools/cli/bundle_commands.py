@@ -1,0 +1,105 @@
+"""Commands on files: keygen, build, pack, sign, verify."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from alga_ext.signing import LocalSigner, PublicKey
+from tools.cli.bundles import (
+    BUNDLE_NAME,
+    SIGNATURE_NAME,
+    make_key,
+    pack_folder,
+    public_path,
+    sign_bundle,
+    verify_bundle,
+)
+from tools.cli.options import AsJson
+from tools.cli.output import CommandError, answer, answer_json, step
+
+Key = Annotated[Path, typer.Option("--key", help="Private key file (PEM).")]
+
+
+def keygen(
+    out: Annotated[Path, typer.Argument(help="Where the private key goes, such as publisher.pem.")],
+    as_json: AsJson = False,
+) -> None:
+    """Make a signing key: the private key, readable by you alone, and its public half beside it."""
+    if out.exists():
+        raise CommandError(f"{out} exists", "choose another name; a key that is lost cannot be made again")
+    signer = make_key(out)
+    if as_json:
+        answer_json({"key_id": signer.key_id, "private_key": str(out), "public_key": str(public_path(out))})
+    else:
+        answer(f"{signer.key_id}\nprivate key {out} (keep it secret), public key {public_path(out)}")
+
+
+def build(
+    folder: Annotated[Path, typer.Argument(help="An extension's source: manifest.json, server/, ui/.", exists=True)],
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the result; replaced.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build an extension from source: component, page, manifest."""
+    # Loaded here: the builders are needed by this command only.
+    from tools.guests import build_extension
+    from tools.guests.places import CACHE
+
+    target = out or CACHE / "extensions" / folder.resolve().name
+    with step(f"Building {folder}"):
+        manifest = build_extension(folder, target)
+    if as_json:
+        answer_json({"folder": str(target), "name": manifest.name, "version": manifest.version})
+    else:
+        answer(str(target))
+
+
+def pack(
+    folder: Annotated[Path, typer.Argument(help="A built extension (see `alga-ext build`).", exists=True)],
+    out: Annotated[Path, typer.Option("--out", help="The archive.")] = Path(BUNDLE_NAME),
+    as_json: AsJson = False,
+) -> None:
+    """Pack a built extension into a bundle and check it; the same files always give the same bytes."""
+    packed = pack_folder(folder, out)
+    if as_json:
+        answer_json({"bundle": str(out), "content_hash": packed.content_hash, "size_bytes": packed.size_bytes})
+    else:
+        answer(f"{packed.content_hash}  {out} ({packed.size_bytes} bytes)")
+
+
+def sign(
+    bundle: Annotated[Path, typer.Argument(help="The archive.", exists=True)],
+    key: Key,
+    out: Annotated[Path | None, typer.Option("--out", help="The signature; beside the archive by default.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign a bundle: a DSSE envelope that names publisher, extension, version and the archive's hash."""
+    signer = LocalSigner.from_pem(key.read_text(encoding="utf-8"))
+    target = out or bundle.with_name(SIGNATURE_NAME)
+    target.write_bytes(sign_bundle(bundle, signer))
+    if as_json:
+        answer_json({"signature": str(target), "key_id": signer.key_id})
+    else:
+        answer(f"{target} by {signer.key_id}")
+
+
+def verify(
+    bundle: Annotated[Path, typer.Argument(help="The archive.", exists=True)],
+    key: Annotated[Path, typer.Option("--key", help="Public key file (PEM).", exists=True)],
+    signature: Annotated[Path | None, typer.Option("--signature", help="The DSSE envelope.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check that a bundle is what its signature says and that the key made it."""
+    public_key = PublicKey.from_pem(key.read_text(encoding="utf-8"))
+    release = verify_bundle(bundle, (signature or bundle.with_name(SIGNATURE_NAME)).read_bytes(), public_key)
+    if as_json:
+        answer(json.dumps({**release.model_dump(), "key_id": public_key.key_id}, indent=2))
+    else:
+        answer(f"{release.name} {release.version} by {release.publisher}, signed by {public_key.key_id}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    for command in (keygen, build, pack, sign, verify):
+        app.command()(command)

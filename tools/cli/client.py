@@ -1,0 +1,157 @@
+"""The platform's HTTP API from the outside: one method a request, refusals as exceptions."""
+
+import base64
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import urllib3
+
+from alga_ext.bundle import content_hash_of
+from alga_ext.ids import ContentHash
+from tools.cli.output import CommandError
+
+DEFAULT_URL = "http://127.0.0.1:8700"
+TIMEOUT = urllib3.Timeout(connect=3, read=40)
+# Larger archives are uploaded straight to the object store: an API request is at most 6 MB, base64 included.
+INLINE_BYTES_MAX = 3 * 1024 * 1024
+POLL_EVERY_S = 0.2
+
+
+class ApiError(Exception):
+    """The API refused or could not answer: HTTP status, the problem's code, and a sentence."""
+
+    def __init__(self, status: int, code: str, detail: str, request_id: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.request_id = request_id
+
+
+class Reply(NamedTuple):
+    """Any HTTP answer, refused or not."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Client:
+    """One platform, spoken to with one token (or none)."""
+
+    def __init__(self, url: str, token: str | None) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._pool = urllib3.PoolManager(timeout=TIMEOUT, retries=False)
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """Send any request to the platform. Raises CommandError when it cannot be reached."""
+        own = dict(headers or {})
+        if self._token:
+            own.setdefault("authorization", f"Bearer {self._token}")
+        return self._send(method, self.url + path, body, own)
+
+    def json(self, method: str, path: str, document: Any = None) -> Any:
+        """Send a registry request and return its JSON answer (None for 204). Raises ApiError."""
+        body = None if document is None else json.dumps(document).encode()
+        headers = {} if body is None else {"content-type": "application/json"}
+        reply = self.request(method, f"/api/registry/v1{path}", body, headers)
+        if reply.status >= 400:
+            raise problem_of(reply)
+        return json.loads(reply.body) if reply.body else None
+
+    def create_publisher(self, publisher: str, display_name: str) -> Any:
+        """Register a publisher (platform admins)."""
+        return self.json("POST", "/publishers", {"publisher": publisher, "display_name": display_name})
+
+    def add_key(self, publisher: str, public_pem: str) -> Any:
+        """Add a signing key to a publisher."""
+        return self.json("POST", f"/publishers/{quote(publisher, safe='')}/keys", {"public_key": public_pem})
+
+    def publish(self, archive: Path, signature: bytes, publisher: str) -> Any:
+        """Publish an archive with its DSSE envelope: in one request when small, through an upload otherwise."""
+        document: dict[str, Any] = {"signature": _envelope(signature)}
+        content_hash = content_hash_of(archive)
+        if archive.stat().st_size <= INLINE_BYTES_MAX:
+            document |= {"bundle_b64": base64.b64encode(archive.read_bytes()).decode(), "content_hash": content_hash}
+        else:
+            document["upload_id"] = self._upload(archive, content_hash, publisher)
+        return self.json("POST", "/versions", document)
+
+    def wait_until_decided(self, version_id: str, timeout_s: float) -> Any:
+        """Wait until a version is no longer pending and return it. Raises CommandError after `timeout_s`."""
+        deadline = time.monotonic() + timeout_s
+        while (version := self.json("GET", f"/versions/{version_id}"))["state"] == "pending":
+            if time.monotonic() > deadline:
+                raise CommandError(
+                    f"version {version_id} is still pending after {timeout_s:.0f} s",
+                    "look at it again later, or at the logs of the prepare and assets functions",
+                )
+            time.sleep(POLL_EVERY_S)
+        return version
+
+    def install(self, extension: str, version: str | None, grants: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
+        """Install an extension for the token's tenant with exactly these grants."""
+        body = {"extension": extension, "version": version, "grants": grants, "config": config}
+        return self.json("POST", "/installs", body)
+
+    def _upload(self, archive: Path, content_hash: ContentHash, publisher: str) -> str:
+        size_bytes = archive.stat().st_size
+        wanted = {"publisher": publisher, "content_hash": content_hash, "size_bytes": size_bytes}
+        upload = self.json("POST", "/uploads", wanted)
+        reply = self._send("PUT", upload["url"], archive.read_bytes(), upload["headers"])
+        if reply.status >= 300:
+            raise CommandError(f"the object store refused the upload with status {reply.status}", "publish again")
+        return str(upload["upload_id"])
+
+    def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> Reply:
+        try:
+            answer = self._pool.request(method, url, body=body, headers=dict(headers), redirect=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise CommandError(
+                f"no answer from {url.split('?')[0]}: {type(error).__name__}",
+                "is the platform running? `alga-ext dev` starts it here; --url or ALGA_URL names another",
+            ) from error
+        return Reply(answer.status, answer.headers, answer.data)
+
+
+def problem_of(reply: Reply) -> ApiError:
+    """The refusal in a problem document, or in whatever else came back."""
+    try:
+        document = json.loads(reply.body)
+        code, detail = document["code"], document["detail"]
+    except (ValueError, KeyError, TypeError):
+        code, detail = f"http_{reply.status}", reply.body[:300].decode(errors="replace") or "no explanation was given"
+    return ApiError(reply.status, code, detail, reply.headers.get("x-request-id", ""))
+
+
+def read_token(token_file: Path | None) -> str | None:
+    """The bearer token from a file or from ALGA_TOKEN; None when neither is given."""
+    if token_file is not None:
+        return token_file.read_text(encoding="utf-8").strip()
+    return os.environ.get("ALGA_TOKEN", "").strip() or None
+
+
+def need_token(token_file: Path | None) -> str:
+    """Like `read_token`; raises CommandError when there is none."""
+    token = read_token(token_file)
+    if token is None:
+        raise CommandError(
+            "no token was given",
+            "put one in ALGA_TOKEN or name a file with --token-file; `alga-ext token` makes one for the local platform",
+        )
+    return token
+
+
+def _envelope(signature: bytes) -> Any:
+    try:
+        return json.loads(signature)
+    except ValueError:
+        raise CommandError("the signature file is not a DSSE envelope", "make one with `alga-ext sign`") from None

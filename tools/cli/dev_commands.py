@@ -1,0 +1,35 @@
+"""`alga-ext dev`: the platform on this machine, until Ctrl-C."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tools.cli.output import CommandError
+
+Port = Annotated[int, typer.Option(help="Port of the API; UI host and host page follow on the next two. 0: any free.")]
+
+
+def dev(
+    port: Port = 8700,
+    samples: Annotated[bool, typer.Option(help="Build, publish and install the sample extensions.")] = True,
+    state: Annotated[Path | None, typer.Option(help="Folder of the platform's state; .local of the checkout.")] = None,
+) -> None:
+    """Run the whole platform on this machine until Ctrl-C; its data is gone afterwards."""
+    # Loaded here: the platform brings boto3, which no other command needs.
+    from tools.cli.serve import serve
+    from tools.local.lock import AlreadyRunningError
+    from tools.local.platform import Options, StartError
+    from tools.local.postgres import PostgresError
+    from tools.local.state import STATE
+
+    api_port, ui_port, host_port = (port + n if port else 0 for n in range(3))
+    try:
+        serve(Options((state or STATE).resolve(), api_port, ui_port, host_port), with_samples=samples)
+    except (AlreadyRunningError, StartError, PostgresError) as error:
+        raise CommandError(str(error)) from error
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command()(dev)

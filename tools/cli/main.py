@@ -1,0 +1,50 @@
+"""Entry point of `alga-ext`: the command table, and what every failure looks like."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from alga_ext.errors import PlatformError
+from tools.cli import bundle_commands, dev_commands, registry_commands
+from tools.cli.client import ApiError
+from tools.cli.output import CommandError, complain
+from tools.guests.errors import GuestBuildError
+
+DONE, FAILED = 0, 1
+
+app = typer.Typer(
+    name="alga-ext",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Build, sign, publish, install and call extensions; run the platform on this machine.",
+)
+for module in (bundle_commands, registry_commands, dev_commands):
+    module.register(app)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit code: 0 done, 1 refused or failed, 2 wrongly called."""
+    try:
+        app(args=list(arguments))
+    except SystemExit as end:  # typer ends this way, wrong usage (2) included
+        return end.code if isinstance(end.code, int) else DONE
+    except CommandError as error:
+        complain("", error.problem, error.remedy)
+    except ApiError as error:
+        complain(error.code, error.detail, f"request id {error.request_id}" if error.request_id else "")
+    except PlatformError as error:
+        complain(error.code, error.detail)
+    except GuestBuildError as error:
+        complain("", str(error))
+    except OSError as error:
+        complain("", f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    else:
+        return DONE
+    return FAILED
+
+
+def main() -> None:
+    """Run the command that the process was called with."""
+    sys.exit(run(sys.argv[1:]))

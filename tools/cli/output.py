@@ -1,0 +1,56 @@
+"""How commands speak: answers on standard output, everything else on standard error."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+
+CONSOLE = Console(stderr=True, highlight=False)
+
+
+class CommandError(Exception):
+    """A command cannot do what it was asked; says what was wrong and how to mend it."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+
+def answer(text: str) -> None:
+    """Write one line of the answer."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def answer_json(document: Any) -> None:
+    """Write the answer as JSON."""
+    answer(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def note(text: str) -> None:
+    """Tell the reader something that is not part of the answer."""
+    CONSOLE.print(text, markup=False)
+
+
+def complain(code: str, problem: str, remedy: str = "") -> None:
+    """Say what was wrong and, when known, how to mend it."""
+    CONSOLE.print(f"[bold red]✗[/] {code}", end="" if code else "\r")
+    CONSOLE.print(f"{': ' if code else ''}{problem}", markup=False, soft_wrap=True)
+    if remedy:
+        CONSOLE.print(f"  → {remedy}", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def step(title: str) -> Iterator[None]:
+    """Show that something is under way, then one line with the time it took."""
+    started = time.monotonic()
+    if not CONSOLE.is_terminal:
+        CONSOLE.print(f"… {title}")
+    with CONSOLE.status(title):
+        yield
+    CONSOLE.print(f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s[/]")

@@ -1,0 +1,148 @@
+"""Commands against a platform: publisher, publish, install, call, token."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from tools.cli.bundles import SIGNATURE_NAME, manifest_of
+from tools.cli.client import problem_of
+from tools.cli.grants import asked_for, read_assignments, read_config
+from tools.cli.options import AsJson, TokenFile, Url, client
+from tools.cli.output import CommandError, answer, answer_json, step
+from tools.local.keys import TOKEN_LIFETIME_S, load_or_make_keys
+from tools.local.state import STATE
+
+publisher_app = typer.Typer(no_args_is_help=True, help="Register publishers and their keys.")
+
+
+@publisher_app.command("create")
+def publisher_create(
+    publisher: Annotated[str, typer.Argument(help="Slug: lower-case letters, digits, hyphens.")],
+    name: Annotated[str, typer.Option("--name", help="Name to show; the slug when left out.")] = "",
+    url: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a publisher (platform admins)."""
+    row = client(url, token_file).create_publisher(publisher, name or publisher)
+    _show(row, f"publisher {row['publisher']}", as_json)
+
+
+@publisher_app.command("add-key")
+def publisher_add_key(
+    publisher: Annotated[str, typer.Argument(help="The publisher's slug.")],
+    public_key: Annotated[Path, typer.Argument(help="Public key file (PEM).", exists=True)],
+    url: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a key sign for a publisher; keys added earlier stay valid."""
+    row = client(url, token_file).add_key(publisher, public_key.read_text(encoding="utf-8"))
+    _show(row, f"{row['key_id']} may sign for {publisher}", as_json)
+
+
+def publish(
+    bundle: Annotated[Path, typer.Argument(help="The archive.", exists=True)],
+    signature: Annotated[Path | None, typer.Option("--signature", help="The DSSE envelope.")] = None,
+    wait_s: Annotated[float, typer.Option("--wait", help="Seconds to wait for the verdict; 0 does not wait.")] = 120,
+    url: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Publish a signed bundle and wait until it is ready or rejected."""
+    manifest = manifest_of(bundle)
+    registry = client(url, token_file)
+    with step(f"Publishing {manifest.name} {manifest.version}"):
+        version = registry.publish(
+            bundle, (signature or bundle.with_name(SIGNATURE_NAME)).read_bytes(), manifest.publisher
+        )
+        if wait_s > 0:
+            version = registry.wait_until_decided(version["version_id"], wait_s)
+    _show(version, f"{version['name']} {version['version']} is {version['state']} ({version['version_id']})", as_json)
+    if version["state"] == "rejected":
+        reasons = "; ".join(f"{reason['code']}: {reason['detail']}" for reason in version["state_reasons"])
+        raise CommandError(f"the version was rejected: {reasons}", "mend it and publish a higher version")
+
+
+def install(
+    extension: Annotated[str, typer.Argument(help="Name or id.")],
+    version: Annotated[str | None, typer.Option("--version", help="The newest ready one when left out.")] = None,
+    grant: Annotated[list[str] | None, typer.Option("--grant", help="A capability to grant; repeat.")] = None,
+    grant_asked: Annotated[bool, typer.Option("--grant-asked", help="Grant all that the manifest asks for.")] = False,
+    egress: Annotated[list[str] | None, typer.Option("--egress", help="A host to allow; repeat.")] = None,
+    secret: Annotated[list[str] | None, typer.Option("--secret", help="NAME or NAME=host,host; repeat.")] = None,
+    config: Annotated[list[str] | None, typer.Option("--config", help="KEY=VALUE, value JSON or text; repeat.")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config-file", help="JSON file.", exists=True)] = None,
+    url: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Install an extension for your tenant. Nothing is granted that is not named here."""
+    registry = client(url, token_file)
+    grants: dict[str, Any] = {"capabilities": [], "egress": [], "secrets": {}}
+    if grant_asked:
+        grants = asked_for(registry, extension, version)
+    grants["capabilities"] += grant or []
+    grants["egress"] += egress or []
+    grants["secrets"] |= {
+        name: hosts.split(",") if hosts else [] for name, hosts in read_assignments(secret or [], "").items()
+    }
+    row = registry.install(extension, version, grants, read_config(config or [], config_file))
+    _show(row, f"{row['name']} {row['version']} installed as {row['install_id']}", as_json)
+
+
+def call(
+    extension: Annotated[str, typer.Argument(help="Registry id, install id, or publisher.name.")],
+    path: Annotated[str, typer.Argument(help="The endpoint's path, with query.")] = "/",
+    method: Annotated[str, typer.Option("--method", "-X", help="HTTP method.")] = "GET",
+    data: Annotated[str | None, typer.Option("--data", "-d", help="Request body.")] = None,
+    data_file: Annotated[Path | None, typer.Option("--data-file", help="File with the request body.")] = None,
+    content_type: Annotated[str, typer.Option("--content-type", help="Type of the body.")] = "application/json",
+    url: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Call an installed extension through the gateway and print its answer."""
+    body = data_file.read_bytes() if data_file else data.encode() if data is not None else None
+    headers = {} if body is None else {"content-type": content_type}
+    target = f"/api/ext/{extension}/{path.lstrip('/')}"
+    reply = client(url, token_file, token_needed=False).request(method.upper(), target, body, headers)
+    text = reply.body.decode(errors="replace")
+    if as_json:
+        answer_json({"status": reply.status, "headers": dict(reply.headers), "body": text})
+    if reply.status >= 400:
+        problem = problem_of(reply)
+        if problem.code.startswith("http_"):  # the extension's own refusal, not the platform's
+            raise CommandError(f"the extension answered {reply.status}: {text}")
+        raise problem
+    if not as_json:
+        answer(text)
+
+
+def token(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id, such as acme.")] = None,
+    role: Annotated[list[str] | None, typer.Option("--role", help="A role, such as tenant_admin; repeat.")] = None,
+    publisher: Annotated[list[str] | None, typer.Option("--publisher", help="Publisher to act for; repeat.")] = None,
+    subject: Annotated[str, typer.Option("--subject", help="Who the token speaks for.")] = "developer",
+    lifetime_s: Annotated[int, typer.Option("--lifetime", help="Seconds until it expires.")] = TOKEN_LIFETIME_S,
+) -> None:
+    """Make a bearer token for the local platform, as its host application would issue it."""
+    claims: dict[str, Any] = {"sub": subject, "roles": role or []}
+    if tenant:
+        claims["tenant_id"] = tenant
+    if publisher:
+        claims["publishers"] = publisher
+    answer(load_or_make_keys(STATE / "keys").token(claims, lifetime_s))
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.add_typer(publisher_app, name="publisher")
+    for command in (publish, install, call, token):
+        app.command()(command)
+
+
+def _show(row: Any, line: str, as_json: bool) -> None:
+    answer(json.dumps(row, indent=2)) if as_json else answer(line)

@@ -1,0 +1,81 @@
+"""The sample extensions on a fresh platform: built from source, published by `samples`, installed for tenant `acme`."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tools.cli.bundles import pack_folder, sign_bundle
+from tools.cli.client import Client
+from tools.cli.grants import grants_of
+from tools.cli.output import CommandError
+from tools.local.keys import LocalKeys
+from tools.local.processes import start_module
+from tools.local.state import ROOT
+
+PUBLISHER = "samples"
+TENANTS = ("acme", "globex")
+SAMPLES = ROOT / "samples"
+BUILT = ROOT / ".build" / "extensions"
+PUBLISH_TIMEOUT_S = 180.0
+
+# One token a role, by the name of its file.
+TOKENS: Mapping[str, dict[str, Any]] = {
+    "operator": {"sub": "operator", "roles": ["platform_admin"]},
+    "publisher": {"sub": "samples-ci", "roles": ["publisher"], "publishers": [PUBLISHER]},
+    "acme-admin": {"sub": "ann", "name": "Ann", "tenant_id": "acme", "roles": ["tenant_admin"]},
+    "acme-user": {"sub": "uma", "name": "Uma", "tenant_id": "acme", "roles": ["tenant_user"]},
+    "acme-viewer": {"sub": "vic", "name": "Vic", "tenant_id": "acme", "roles": ["tenant_viewer"]},
+    "globex-admin": {"sub": "gus", "name": "Gus", "tenant_id": "globex", "roles": ["tenant_admin"]},
+    "globex-user": {"sub": "gil", "name": "Gil", "tenant_id": "globex", "roles": ["tenant_user"]},
+}
+
+
+def sample_folders() -> list[Path]:
+    """Every sample that is a whole extension."""
+    return sorted(manifest.parent for manifest in SAMPLES.glob("*/manifest.json"))
+
+
+async def build_samples(log: Path) -> None:
+    """Build all samples beside each other, each in a process of its own that dies with this one.
+
+    Results come from the cache when nothing changed. Raises CommandError with the place of the log.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    children = [
+        await start_module("tools.guests", [str(folder)], environment=os.environ, folder=ROOT, log=log)
+        for folder in sample_folders()
+    ]
+    try:
+        statuses = [await child.wait() for child in children]
+    finally:
+        for child in children:
+            child.kill()
+    if any(statuses):
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+        raise CommandError(f"a sample could not be built (log: {log}):\n{tail}", "`make setup` installs the builders")
+
+
+async def publish_samples(api: str, keys: LocalKeys, work: Path) -> list[dict[str, Any]]:
+    """Register the publisher, publish every sample, install it for acme; the installs.
+
+    Raises ApiError and CommandError.
+    """
+    operator = Client(api, keys.token(TOKENS["operator"]))
+    await asyncio.to_thread(operator.create_publisher, PUBLISHER, "Sample extensions")
+    await asyncio.to_thread(operator.add_key, PUBLISHER, keys.publisher.public_pem)
+    jobs = (asyncio.to_thread(_publish_sample, api, keys, folder.name, work) for folder in sample_folders())
+    return await asyncio.gather(*jobs)
+
+
+def _publish_sample(api: str, keys: LocalKeys, name: str, work: Path) -> dict[str, Any]:
+    packed = pack_folder(BUILT / name, work / f"{name}.tar.zst")
+    publisher = Client(api, keys.token(TOKENS["publisher"]))
+    version = publisher.publish(packed.archive, sign_bundle(packed.archive, keys.publisher), PUBLISHER)
+    version = publisher.wait_until_decided(version["version_id"], PUBLISH_TIMEOUT_S)
+    if version["state"] != "ready":
+        raise CommandError(f"sample {name} was rejected: {version['state_reasons']}")
+    admin = Client(api, keys.token(TOKENS["acme-admin"]))
+    install: dict[str, Any] = admin.install(version["name"], None, grants_of(version["manifest"]), {})
+    return install

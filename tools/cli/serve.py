@@ -1,0 +1,103 @@
+"""Run the platform in the foreground: start, fill with samples, say where everything is, end on a signal."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from tools.cli.output import answer, note, step
+from tools.cli.samples import TOKENS, build_samples, publish_samples
+from tools.local.keys import write_private
+from tools.local.platform import Options, Platform
+from tools.local.state import ROOT, run_folder
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def serve(options: Options, *, with_samples: bool) -> None:
+    """Serve until a signal; then nothing is left. Raises what starting raises."""
+    asyncio.run(_serve(options, with_samples=with_samples))
+
+
+async def _serve(options: Options, *, with_samples: bool) -> None:
+    asked_to_stop = asyncio.Event()
+    for number in SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
+    platform = Platform(options, step)
+    try:
+        if await _unless(asked_to_stop, _fill(platform, with_samples=with_samples)):
+            await asked_to_stop.wait()
+        note("\nstopping …")
+    finally:
+        await platform.stop()
+
+
+async def _unless(asked_to_stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do the work, or break it off when asked to stop; whether it was done. Raises what the work raises."""
+    job, stop = asyncio.create_task(work), asyncio.create_task(asked_to_stop.wait())
+    await asyncio.wait({job, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if job.done():
+        job.result()
+        return True
+    job.cancel()
+    await asyncio.gather(job, return_exceptions=True)
+    return False
+
+
+async def _fill(platform: Platform, *, with_samples: bool) -> None:
+    await platform.start()
+    run = run_folder(platform.options.state)
+    installs: list[dict[str, Any]] = []
+    if with_samples:
+        with step("Sample extensions built from source"):
+            await build_samples(ROOT / ".build" / "logs" / "samples.log")
+        with step("Samples published, prepared and installed for acme"):
+            (run / "samples").mkdir()
+            installs = await publish_samples(platform.addresses.api, platform.keys, run / "samples")
+    tokens = _write_tokens(platform, run / "tokens")
+    answer(_greeting(platform, tokens, installs))
+
+
+def _write_tokens(platform: Platform, folder: Path) -> Path:
+    """One file for each role, and `env` to source: ALGA_URL and a variable for each token."""
+    folder.mkdir(mode=0o700)
+    lines = [f"export ALGA_URL={platform.addresses.api}"]
+    for name, claims in TOKENS.items():
+        write_private(folder / name, platform.keys.token(claims))
+        lines.append(f'export {name.upper().replace("-", "_")}="$(cat {folder / name})"')
+    write_private(folder / "env", "\n".join(lines) + "\n")
+    return folder
+
+
+def _greeting(platform: Platform, tokens: Path, installs: list[dict[str, Any]]) -> str:
+    api = platform.addresses.api
+    lines = [
+        "",
+        f"  API          {api}/api/registry/v1  {api}/api/ext",
+        f"  UI host      {platform.addresses.ui}",
+        f"  host page    {platform.addresses.host}",
+        f"  logs         {platform.options.state / 'logs'}",
+        "",
+        "Tokens, one a role (good for 8 hours):",
+        "",
+        f"  source {tokens / 'env'}",
+        "",
+        *(f'  export {name.upper().replace("-", "_")}="$(cat {tokens / name})"' for name in TOKENS),
+    ]
+    if installs:
+        lines += ["", "Installed for acme:", ""]
+        lines += [f"  {i['publisher']}.{i['name']} {i['version']}  {i['ui_url'] or ''}" for i in installs]
+        user = f'-H "authorization: Bearer $(cat {tokens / "acme-user"})"'
+        lines += ["", "Try it:", ""]
+        lines.append(f"  curl -s {user} '{api}/api/ext/samples.dev.alga.hello/hello?name=Ada'")
+        lines.append(f"  curl -s {user} {api}/api/ext/samples.dev.alga.hello/echo -d 'to and fro'")
+        note_body = '\'{"title": "First", "text": "Hello"}\''
+        json_type = "-H 'content-type: application/json'"
+        lines.append(f"  curl -s {user} {json_type} {api}/api/ext/samples.dev.alga.notes/notes -d {note_body}")
+        lines.append(f"  curl -s {user} {api}/api/ext/samples.dev.alga.notes/notes")
+        globex = f'-H "authorization: Bearer $(cat {tokens / "globex-user"})"'
+        lines.append(f"  curl -s {globex} {api}/api/ext/samples.dev.alga.hello/hello   # 404: not installed there")
+    lines += ["", "Ready. Ctrl-C stops everything."]
+    return "\n".join(lines)

@@ -1,0 +1,45 @@
+"""The schedules of the deployment: functions invoked at a steady pace, as EventBridge Scheduler does."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+from tools.local.functions import Functions
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`function` is invoked with an empty event every `every_s` seconds, the first time after one such pause."""
+
+    function: str
+    every_s: float
+
+
+class Ticker:
+    """Runs schedules. A run that is still under way when the next is due delays it: runs never overlap."""
+
+    def __init__(self, functions: Functions, schedules: tuple[Schedule, ...]) -> None:
+        self._functions = functions
+        self._schedules = schedules
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Begin ticking."""
+        self._tasks = [asyncio.create_task(self._tick(schedule)) for schedule in self._schedules]
+
+    async def close(self) -> None:
+        """Stop ticking; an invocation under way is left to the functions' own end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _tick(self, schedule: Schedule) -> None:
+        while True:
+            await asyncio.sleep(schedule.every_s)
+            outcome = await self._functions.invoke(schedule.function, b"{}")
+            if outcome.error is not None:
+                LOG.warning(
+                    "%s failed on its schedule: %s", schedule.function, outcome.payload[:200].decode(errors="replace")
+                )

@@ -29,9 +29,11 @@ function showError(error) {
 async function start() {
   const host = await connect();
   host.followHeightOf(element("page"));
-  element("greet").addEventListener("submit", (event) => {
-    event.preventDefault();
+  element("greet").addEventListener("click", () => {
     greet(host).catch(showError);
+  });
+  nameField.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") element("greet").click();
   });
   await greet(host);
 }

@@ -82,13 +82,15 @@ act(async () => {
   const host = await connect();
   host.followHeightOf(element("page"));
   for (const note of await load(host)) show(host, note);
-  element("new-note").addEventListener("submit", (event) => {
-    event.preventDefault();
+  element("keep").addEventListener("click", () => {
     act(async () => {
       const draft = { title: titleField.value, text: textField.value };
       show(host, await ask(host, "/notes", { json: draft }));
-      /** @type {HTMLFormElement} */ (element("new-note")).reset();
+      titleField.value = textField.value = "";
       titleField.focus();
     });
+  });
+  titleField.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") element("keep").click();
   });
 });

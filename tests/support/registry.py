@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,12 @@ from tests.conftest import Databases
 ISSUER, AUDIENCE = "https://host.test", "alga-extensions"
 REGION = "us-east-1"
 UI_FILES = {"ui/index.html": b"<!doctype html><title>x</title>" + b"<p>hello</p>" * 40, "ui/app.js": b"export {}\n"}
+
+
+@cache
+def _session() -> Any:
+    """One session for all worlds: reading the service models costs a quarter of a second each time."""
+    return boto3.session.Session()
 
 
 class Answer(NamedTuple):
@@ -92,7 +99,7 @@ class RegistryWorld:
         self.secrets_key_id = self._client("kms").create_key()["KeyMetadata"]["KeyId"]
 
     def _client(self, service: str) -> Any:
-        return boto3.session.Session().client(
+        return _session().client(
             service,
             endpoint_url=self.endpoint,
             region_name=REGION,

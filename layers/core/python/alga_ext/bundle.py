@@ -2,32 +2,36 @@
 
 Packing sorts files and fixes owner, mode and time, so the same tree gives the same bytes and the same content
 hash. Reading streams: counts, sizes, ratio and window are bounded before anything is kept, and only plain files
-with safe relative paths pass (no links, devices, absolute or hidden paths).
+with safe relative paths pass (no links, devices, absolute or hidden paths). The frame is walked by
+``alga_ext.zstd_frame``, the archive by ``alga_ext.tar_members``.
 """
 
 import hashlib
 import io
 import tarfile
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Final, NamedTuple, cast
+from typing import IO, Final, NamedTuple
 
 import zstandard
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.paths import PathError, check_relative
+from alga_ext.tar_members import Member, read_members
+from alga_ext.zstd_frame import unfold
 
 ARCHIVE_LIMIT_BYTES: Final = 200 * 1024 * 1024
 _LEVEL: Final = 10
-_WINDOW_LIMIT_BYTES: Final = 64 * 1024 * 1024
-_CHUNK_BYTES: Final = 1 << 20
+_RATIO_GRACE_BYTES: Final = 16 * 1024 * 1024
 
 
 class Quota(NamedTuple):
     """Bounds of what an archive may unfold to."""
 
     files: int = 5_000
+    """Files and folders together."""
     file_bytes: int = 128 * 1024 * 1024
     total_bytes: int = 512 * 1024 * 1024
     ratio: int = 200
@@ -47,31 +51,25 @@ class Entry(NamedTuple):
 def pack(folder: Path, archive: Path) -> ContentHash:
     """Pack every file below ``folder`` into a new archive and return its content hash.
 
-    Hidden files and folders are left out. The archive is written beside its final name and moved there, so a
-    failure leaves no half of it.
+    Hidden files and folders are left out, and so is the archive itself when it lies in the folder. The archive is
+    written beside its final name and moved there, so a failure leaves no half of it.
 
     Raises:
         PlatformError: ``bundle_unsafe`` for a link, a special file or a path a bundle may not hold;
-            ``bundle_too_large``.
+            ``bundle_too_large``; ``bundle_invalid`` when there is no file.
     """
     files = sorted(_files_below(folder), key=lambda pair: pair[0])
     part = archive.with_name(archive.name + ".part")
-    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, write_content_size=False, threads=0)
-    with (
-        part.open("wb") as out,
-        compressor.stream_writer(out, closefd=False) as stream,
-        tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for path, source in files:
-            data = source.read_bytes()
-            info = tarfile.TarInfo(path)
-            info.size, info.mode, info.mtime = len(data), 0o644, 0
-            tar.addfile(info, io.BytesIO(data))
-    size = part.stat().st_size
-    if size > ARCHIVE_LIMIT_BYTES:
-        part.unlink()
-        raise PlatformError("bundle_too_large", _too_large("The archive", size, ARCHIVE_LIMIT_BYTES))
-    part.replace(archive)
+    try:
+        own = (archive.resolve(), part.resolve())
+        _write([pair for pair in files if pair[1].resolve() not in own], part)
+        if (size := part.stat().st_size) > ARCHIVE_LIMIT_BYTES:
+            raise PlatformError("bundle_too_large", _too_large("The archive", size, ARCHIVE_LIMIT_BYTES))
+        with part.open("rb") as written:
+            read_index(written)  # what would be refused later is refused now
+        part.replace(archive)
+    finally:
+        part.unlink(missing_ok=True)
     return content_hash_of(archive)
 
 
@@ -100,37 +98,15 @@ def read_entries(
         PlatformError: ``bundle_invalid`` for what is no such archive; ``bundle_unsafe`` for an entry that is not
             allowed; ``bundle_too_large`` for a broken quota.
     """
-    counted = _Counted(archive, quota)
-    seen: set[str] = set()
-    try:
-        with tarfile.open(fileobj=counted, mode="r|", errorlevel=2) as tar:
-            for member in tar:
-                if member.isdir():
-                    _checked(member.name.rstrip("/"))
-                    continue
-                path = _admit(member, seen, quota)
-                if keep is not None and not keep(path):
-                    continue
-                source = tar.extractfile(member)
-                if source is None:
-                    raise PlatformError("bundle_invalid", f"{path!r} cannot be read from the archive.")
-                data = source.read()
-                if len(data) != member.size:
-                    raise PlatformError("bundle_invalid", f"{path!r} ends before its size of {member.size} bytes.")
-                yield Entry(path, data)
-            counted.drain()
-    except (
-        tarfile.TarError,
-        zstandard.ZstdError,
-        EOFError,
-        ValueError,
-        OverflowError,
-        UnicodeError,
-        MemoryError,
-    ) as error:
-        detail = f"The bundle is not a zstd-compressed tar archive: {type(error).__name__}."
-        raise PlatformError("bundle_invalid", detail, cause=error) from None
-    if not seen:
+    contents = _Contents(quota)
+
+    def wanted(member: Member) -> bool:
+        contents.admit(member)
+        return keep is None or (not member.is_folder and keep(member.path))
+
+    for member, data in read_members(_Unfolded(archive, quota), wanted):
+        yield Entry(member.path, data)
+    if not contents.files:
         raise PlatformError("bundle_invalid", "The bundle holds no file.")
 
 
@@ -165,69 +141,101 @@ def extract(archive: IO[bytes], folder: Path, subtree: str = "", quota: Quota = 
     return sorted(written)
 
 
-class _Counted(io.RawIOBase):
-    """The decompressed stream, ended with an error as soon as the quota is broken."""
+class _Unfolded:
+    """The unfolded archive as ``tar_members.Source``; it ends with an error as soon as the quota is broken."""
 
     def __init__(self, archive: IO[bytes], quota: Quota) -> None:
-        self._source = _Tally(archive)
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW_LIMIT_BYTES)
-        self._stream = decompressor.stream_reader(
-            cast("IO[bytes]", self._source), read_across_frames=False, closefd=False
-        )
+        self._folded = _Tally(archive)
+        self._pieces = unfold(self._folded)
         self._quota = quota
-        self._unfolded = 0
+        self._unfolded_bytes = 0
+        self._piece = memoryview(b"")
 
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(_CHUNK_BYTES if size < 0 else size)
-        self._unfolded += len(data)
-        if self._unfolded > self._quota.total_bytes:
-            raise PlatformError(
-                "bundle_too_large", _too_large("The unfolded bundle", self._unfolded, self._quota.total_bytes)
-            )
-        allowed = self._source.count * self._quota.ratio + 16 * 1024 * 1024
-        if self._unfolded > allowed:
-            raise PlatformError(
-                "bundle_too_large", f"The bundle unfolds to more than {self._quota.ratio} times its size."
-            )
-        return data
+    def read(self, size: int) -> bytes:
+        return b"".join(self._take(size))
 
-    def drain(self) -> None:
-        """Read to the end, so that the frame's checksum is verified and nothing is hidden behind the archive."""
-        while data := self.read(_CHUNK_BYTES):
-            if data.strip(b"\0"):
-                raise PlatformError("bundle_unsafe", "The bundle holds data behind the end of its archive.")
-        if self._source.read(1):
-            raise PlatformError("bundle_unsafe", "The bundle holds data behind the end of its compressed frame.")
+    def skip(self, size: int) -> int:
+        return sum(len(piece) for piece in self._take(size))
+
+    def _take(self, size: int) -> Iterator[memoryview]:
+        while size > 0 and (self._piece or self._refill()):
+            taken, self._piece = self._piece[:size], self._piece[size:]
+            size -= len(taken)
+            yield taken
+
+    def _refill(self) -> bool:
+        """Unfold the next piece that is not empty; return whether there is one."""
+        for piece in self._pieces:
+            self._unfolded_bytes += len(piece)
+            self._check_quota()
+            if piece:
+                self._piece = memoryview(piece)
+                return True
+        return False
+
+    def _check_quota(self) -> None:
+        total, ratio = self._quota.total_bytes, self._quota.ratio
+        if self._unfolded_bytes > total:
+            raise PlatformError("bundle_too_large", _too_large("The unfolded bundle", self._unfolded_bytes, total))
+        if self._unfolded_bytes > self._folded.count * ratio + _RATIO_GRACE_BYTES:
+            raise PlatformError("bundle_too_large", f"The bundle unfolds to more than {ratio} times its size.")
 
 
-class _Tally(io.RawIOBase):
+class _Tally:
     """Counts the compressed bytes read."""
 
     def __init__(self, source: IO[bytes]) -> None:
         self._source = source
         self.count = 0
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         data = self._source.read(size)
         self.count += len(data)
         return data
 
 
-def _admit(member: tarfile.TarInfo, seen: set[str], quota: Quota) -> str:
-    if not member.isreg() or member.issparse():
-        raise PlatformError(
-            "bundle_unsafe", f"{member.name[:100]!r} is a link or special file; bundles hold plain files only."
-        )
-    path = _checked(member.name)
-    folded = path.casefold()
-    if folded in seen:
-        raise PlatformError("bundle_unsafe", f"{path!r} stands in the bundle twice (letter case does not count).")
-    seen.add(folded)
-    if len(seen) > quota.files:
-        raise PlatformError("bundle_too_large", f"The bundle has more than {quota.files} files.")
-    if member.size > quota.file_bytes:
-        raise PlatformError("bundle_too_large", _too_large(f"{path!r}", member.size, quota.file_bytes))
-    return path
+class _Contents:
+    """What the archive holds so far, so that no path stands in it twice or is file and folder at once.
+
+    Paths are compared as file systems may: without regard to letter case.
+    """
+
+    def __init__(self, quota: Quota) -> None:
+        self._quota = quota
+        self._members = 0
+        self.files: set[str] = set()
+        self._folders: set[str] = set()
+
+    def admit(self, member: Member) -> None:
+        """Take a member in, or raise ``bundle_unsafe`` or ``bundle_too_large``."""
+        self._members += 1
+        if self._members > self._quota.files:
+            raise PlatformError("bundle_too_large", f"The bundle has more than {self._quota.files} files and folders.")
+        path = _checked(member.path.removesuffix("/") if member.is_folder else member.path)
+        folded = unicodedata.normalize("NFC", path.casefold())
+        above = [folded[:at] for at, character in enumerate(folded) if character == "/"]
+        if folded in self.files:
+            raise PlatformError("bundle_unsafe", f"{path!r} stands in the bundle twice (letter case does not count).")
+        if (folded in self._folders and not member.is_folder) or not self.files.isdisjoint(above):
+            raise PlatformError("bundle_unsafe", f"{path!r} is both a file and a folder (letter case does not count).")
+        self._folders.update(above)
+        (self._folders if member.is_folder else self.files).add(folded)
+        if member.size > self._quota.file_bytes:
+            raise PlatformError("bundle_too_large", _too_large(f"{path!r}", member.size, self._quota.file_bytes))
+
+
+def _write(files: list[tuple[str, Path]], archive: Path) -> None:
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True, write_content_size=False, threads=0)
+    with (
+        archive.open("wb") as out,
+        compressor.stream_writer(out, closefd=False) as stream,
+        tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for path, source in files:
+            data = source.read_bytes()
+            info = tarfile.TarInfo(path)
+            info.size, info.mode, info.mtime = len(data), 0o644, 0
+            tar.addfile(info, io.BytesIO(data))
 
 
 def _checked(path: str) -> str:

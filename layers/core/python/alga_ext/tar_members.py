@@ -1,0 +1,189 @@
+"""The members of a tar archive, read from hostile bytes.
+
+``tarfile`` keeps every member and every extended header in memory, follows chains of headers by recursion, takes a
+broken header for the archive's end, and lets headers override sizes. A bundle needs plain files and folders with a
+path and a size, so this reads just those and refuses the rest by name: POSIX ustar, with PAX ``path`` records or GNU
+long names for what does not fit into a header.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, Protocol
+
+from alga_ext.errors import PlatformError
+
+_BLOCK_BYTES: Final = 512
+_EXTENSION_LIMIT_BYTES: Final = 8 * 1024
+_RECORDS_LIMIT: Final = 64
+_ZEROS: Final = bytes(_BLOCK_BYTES)
+
+_FILE_KINDS: Final = (b"0", b"\0")
+_FOLDER_KIND: Final = b"5"
+_PAX_KIND: Final = b"x"
+_LONG_NAME_KIND: Final = b"L"
+_REFUSED_KINDS: Final = {
+    b"1": "a hard link",
+    b"2": "a symbolic link",
+    b"3": "a character device",
+    b"4": "a block device",
+    b"6": "a named pipe",
+    b"7": "a contiguous file",
+    b"S": "a sparse file",
+    b"K": "a long link name",
+    b"g": "a global header",
+}
+
+
+class Source(Protocol):
+    """Where the archive's bytes come from, in order."""
+
+    def read(self, size: int) -> bytes:
+        """Return exactly ``size`` bytes; fewer only at the end."""
+        ...
+
+    def skip(self, size: int) -> int:
+        """Pass over ``size`` bytes; return how many there were."""
+        ...
+
+
+class Member(NamedTuple):
+    """A file or a folder of the archive, as its header says; nothing about it is checked but its form."""
+
+    path: str
+    size: int
+    is_folder: bool
+
+
+def read_members(source: Source, wanted: Callable[[Member], bool]) -> Iterator[tuple[Member, bytes]]:
+    """Yield the wanted files with their content, in the archive's order.
+
+    Args:
+        source: the unfolded archive.
+        wanted: called for every member, folders too, before its content is read; it may raise. A folder is not yielded.
+
+    Raises:
+        PlatformError: ``bundle_invalid`` for what is not well-formed or ends early; ``bundle_unsafe`` for any other
+            kind of member, and for data behind the archive's end.
+    """
+    name: str | None = None
+    extended = False
+    while (header := _block(source)) != _ZEROS:
+        kind, size = _check(header)
+        if kind in (_PAX_KIND, _LONG_NAME_KIND):
+            if extended:
+                raise _invalid("an extended header follows another")
+            name, extended = _extended_name(source, kind, size), True
+            continue
+        member = Member(_name(header) if name is None else name, size, kind == _FOLDER_KIND)
+        name, extended = None, False
+        if member.is_folder and size:
+            raise _invalid("a folder has content")
+        if wanted(member) and not member.is_folder:
+            yield member, _content(source, size)
+        elif source.skip(_padded(size)) < _padded(size):
+            raise _cut_short()
+    if extended:
+        raise _invalid("an extended header belongs to no member")
+    _check_end(source)
+
+
+def _block(source: Source) -> bytes:
+    block = source.read(_BLOCK_BYTES)
+    if len(block) < _BLOCK_BYTES:
+        raise _cut_short()
+    return block
+
+
+def _check(header: bytes) -> tuple[bytes, int]:
+    """Return kind and size of a header whose checksum and form are right."""
+    kind = header[156:157]
+    if header[257:263] not in (b"ustar\0", b"ustar "):
+        raise _invalid("a header is not in the ustar format")
+    if _octal(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * ord(" "):
+        raise _invalid("a header's checksum is wrong")
+    if kind in _REFUSED_KINDS:
+        raise PlatformError("bundle_unsafe", f"The bundle holds {_REFUSED_KINDS[kind]}; only plain files are allowed.")
+    if kind not in (*_FILE_KINDS, _FOLDER_KIND, _PAX_KIND, _LONG_NAME_KIND):
+        raise PlatformError("bundle_unsafe", f"The bundle holds a member of the unknown kind {kind!r}.")
+    return kind, _octal(header[124:136])
+
+
+def _octal(field: bytes) -> int:
+    digits = field.strip(b" \0")
+    if not digits or not all(ord("0") <= digit <= ord("7") for digit in digits):
+        raise _invalid("a number in a header is not octal")
+    return int(digits, 8)
+
+
+def _name(header: bytes) -> str:
+    name = header[:100].partition(b"\0")[0]
+    prefix = header[345:500].partition(b"\0")[0] if header[257:263] == b"ustar\0" else b""
+    return _text(prefix + b"/" + name if prefix else name)
+
+
+def _extended_name(source: Source, kind: bytes, size: int) -> str | None:
+    if size > _EXTENSION_LIMIT_BYTES:
+        detail = f"An extended header is {size} bytes; at most {_EXTENSION_LIMIT_BYTES} are allowed."
+        raise PlatformError("bundle_unsafe", f"The bundle is refused. {detail}")
+    data = _content(source, size)
+    return _text(data.removesuffix(b"\0")) if kind == _LONG_NAME_KIND else _pax_path(data)
+
+
+def _pax_path(data: bytes) -> str | None:
+    r"""Return the ``path`` of PAX records (``"%d %s=%s\n"``, the length being that of the whole record)."""
+    path: str | None = None
+    start = 0
+    for _ in range(_RECORDS_LIMIT):
+        if start == len(data):
+            return path
+        digits, space, _ = data[start : start + 6].partition(b" ")
+        end = start + int(digits) if space and digits.isdigit() else start
+        keyword, equals, value = data[start + len(digits) + 1 : end].partition(b"=")
+        if not equals or not value.endswith(b"\n") or end > len(data):
+            raise _invalid("an extended header is not well-formed")
+        if keyword in (b"size", b"linkpath", b"hdrcharset") or keyword.startswith(b"GNU.sparse"):
+            shown = keyword[:40].decode("ascii", "replace")
+            raise PlatformError("bundle_unsafe", f"The bundle holds an extended header that sets {shown!r}.")
+        if keyword == b"path":
+            path = _text(value.removesuffix(b"\n"))
+        start = end
+    raise _invalid(f"an extended header has more than {_RECORDS_LIMIT} records")
+
+
+def _content(source: Source, size: int) -> bytes:
+    data = source.read(size)
+    padding = _padded(size) - size
+    if len(data) < size or source.skip(padding) < padding:
+        raise _cut_short()
+    return data
+
+
+def _check_end(source: Source) -> None:
+    """Pass when nothing but zeros is left, one more block of them at least."""
+    if _block(source) != _ZEROS:
+        raise _behind()
+    while data := source.read(64 * 1024):
+        if data.strip(b"\0"):
+            raise _behind()
+
+
+def _text(name: bytes) -> str:
+    try:
+        return name.decode()
+    except UnicodeDecodeError:
+        raise PlatformError("bundle_unsafe", "The bundle holds a path that is not UTF-8.") from None
+
+
+def _padded(size: int) -> int:
+    return -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
+
+
+def _behind() -> PlatformError:
+    return PlatformError("bundle_unsafe", "The bundle holds data behind the end of its archive.")
+
+
+def _cut_short() -> PlatformError:
+    return _invalid("it is cut short")
+
+
+def _invalid(why: str) -> PlatformError:
+    return PlatformError("bundle_invalid", f"The bundle is not a tar archive: {why}.")

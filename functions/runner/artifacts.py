@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from alga_ext.errors import PlatformError
-from alga_ext.ids import new_id
+from alga_ext.ids import ContentHash, new_id
 from alga_ext.objects import ObjectStore
 from alga_ext.trust import TrustBundle
+from alga_ext.withdrawals import Withdrawals
 from functions.runner.provenance import (
     Engine,
     accepted_code,
@@ -79,6 +80,7 @@ class ArtifactCache:
         monotonic_s: Callable[[], float],
     ) -> None:
         self._store = store
+        self._withdrawals = Withdrawals(store)
         self._trust = trust
         self._engine = engine
         self._folder = folder
@@ -96,9 +98,10 @@ class ArtifactCache:
     def obtain(self, bundle_sha256: str) -> Obtained:
         """Return the verified artifact of a bundle, fetching what is not here.
 
-        1. The signed records are verified: at first use, after ``_VERIFIED_FOR_S``, and when the trust bundle changes.
-        2. The file is here, or is fetched into a new file.
-        3. Its bytes have the hash the artifact record names; only then it gets its name.
+        1. The bundle is not withdrawn; believed for ``withdrawals.LIFETIME_S``.
+        2. The signed records are verified: at first use, after ``_VERIFIED_FOR_S``, and when the trust bundle changes.
+        3. The file is here, or is fetched into a new file.
+        4. Its bytes have the hash the artifact record names; only then it gets its name.
 
         Raises:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``; ``object_store_unavailable``.
@@ -106,7 +109,8 @@ class ArtifactCache:
         with self._lock:
             lock = self._loading.setdefault(bundle_sha256, threading.Lock())
         with lock:
-            sha256 = self._verified(bundle_sha256)  # (1)
+            self._check_withdrawal(bundle_sha256)  # (1)
+            sha256 = self._verified(bundle_sha256)  # (2)
             with self._lock:
                 size = self._files.get(sha256)
                 if size is not None:
@@ -114,7 +118,7 @@ class ArtifactCache:
             # Another process of this machine shares the folder and may have made room.
             fresh = size is None or not self._path(sha256).exists()
             if size is None or fresh:
-                size = self._fetch(bundle_sha256, sha256)  # (2), (3)
+                size = self._fetch(bundle_sha256, sha256)  # (3), (4)
         return Obtained(Artifact(sha256, str(self._path(sha256)), size), fresh)
 
     def recheck(self, artifact: Artifact) -> None:
@@ -136,6 +140,14 @@ class ArtifactCache:
         """Return the bytes of all files."""
         with self._lock:
             return sum(self._files.values())
+
+    def _check_withdrawal(self, bundle_sha256: str) -> None:
+        try:
+            self._withdrawals.check(ContentHash(f"sha256:{bundle_sha256}"), self._monotonic_s())
+        except PlatformError as error:
+            if error.code == "version_withdrawn":
+                raise PlatformError("artifact_not_found", error.detail) from error
+            raise
 
     def _verified(self, bundle_sha256: str) -> str:
         trust, now_s = self._trust(), self._monotonic_s()

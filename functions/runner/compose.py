@@ -1,20 +1,24 @@
 """The runner's composition root: the one place that reads its environment and builds its clients."""
 
 import os
+import ssl
 import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from alga_ext.aws import S3ObjectStore, SqsQueue
+from alga_ext.aws import KmsDataKeys, KmsSigner, S3ObjectStore, SqsQueue
 from alga_ext.database import Database
+from alga_ext.sealing import Sealer
 from alga_ext.settings import read_material
-from alga_ext.signing import LocalSigner, PublicKey
+from alga_ext.signing import LocalSigner, PublicKey, Signer
 from functions.runner import health
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
-from functions.runner.host.storage import Storage
+from functions.runner.host import egress, http_fetch, scheduler, secrets, storage, ui_proxy
+from functions.runner.host.broker import Provider
+from functions.runner.host.resolver import addresses_of
 from functions.runner.limits import Maxima
 from functions.runner.pool import Pool
 from functions.runner.precompile import Compiler
@@ -92,7 +96,8 @@ def runner(first_child: Child | None) -> Runner:
             now=now,
             monotonic_s=time.monotonic,
         ),
-        handlers=Storage(database()).handlers(),
+        providers=providers(),
+        unsealer=unsealer(),
         maxima=Maxima(
             given.default_timeout_ms,
             given.max_timeout_ms,
@@ -105,6 +110,35 @@ def runner(first_child: Child | None) -> Runner:
     )
 
 
+def providers() -> dict[str, Provider]:
+    """Return who serves the host imports, by interface."""
+    given = settings()
+    key = given.ui_proxy_signing_key.get_secret_value()
+    stored = storage.provider(database())
+    return {
+        "storage": stored,
+        "storage-v2": stored,
+        "secrets": secrets.open_for,
+        "http": http_fetch.provider(addresses_of, egress.parse_networks(given.egress_private_networks), tls),
+        "ui-proxy": ui_proxy.provider(
+            given.ui_proxy_base_url, LocalSigner.from_pem(read_material(key)) if key else None, time.time
+        ),
+        "scheduler": scheduler.provider(database(), now),
+    }
+
+
+def unsealer() -> Sealer | None:
+    """Return what opens sealed secrets; without a key none can be opened, and none is ever kept in plain."""
+    key_id = settings().secrets_key_id
+    return Sealer(KmsDataKeys(key_id)) if key_id else None
+
+
+@cache
+def tls() -> ssl.SSLContext:
+    """The TLS context of egress: certificates are checked against the system's, or the operator's, authorities."""
+    return ssl.create_default_context(cafile=settings().egress_ca_bundle or None)
+
+
 @cache
 def prepare() -> Prepare:
     """Build prepare."""
@@ -114,7 +148,7 @@ def prepare() -> Prepare:
         store=S3ObjectStore(given.bundle_store_base),
         queue=SqsQueue(given.prepared_queue_url),
         trust=TrustSource(given.signing_trust_bundle).current,
-        signer=LocalSigner.from_pem(read_material(given.artifact_signing_key.get_secret_value())),
+        signer=_signer(given.artifact_signing_key.get_secret_value()),
         engine=engine(),
         compiler=Compiler(given.compile_timeout_s, given.compile_memory_mb * _MIB),
         max_component_bytes=given.max_component_mb * _MIB,
@@ -125,3 +159,10 @@ def prepare() -> Prepare:
 def now() -> datetime:
     """The present instant, UTC."""
     return datetime.now(UTC)
+
+
+def _signer(setting: str) -> Signer:
+    """Return the signer that ``kms:key-id``, a PEM or the path of one names."""
+    if setting.startswith("kms:"):
+        return KmsSigner(setting.removeprefix("kms:"))
+    return LocalSigner.from_pem(read_material(setting))

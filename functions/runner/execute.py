@@ -19,15 +19,15 @@ from alga_ext.signing import PublicKey
 from alga_ext.telemetry import logger
 from functions.runner import envelope, outcome
 from functions.runner.artifacts import ArtifactCache, Obtained
-from functions.runner.host.broker import Broker, Handler
-from functions.runner.host.call import Call
+from functions.runner.host.broker import Provider
+from functions.runner.host.secret_box import Unsealer
+from functions.runner.invocation import Invocation
 from functions.runner.limits import Maxima, effective
 from functions.runner.pool import Pool
-from functions.runner.records import Records
 from functions.runner.replay import UsedTokens
-from functions.runner.sandbox.process import Ended, Host, signal_name
+from functions.runner.sandbox.process import Child, Ended, Host, signal_name
 from functions.runner.sandbox.verdict import Verdict
-from functions.runner.sandbox.wire import Done, Failed, HostAnswer, Limits, Run, Warm
+from functions.runner.sandbox.wire import Done, Failed, HostAnswer, Limits, Warm
 
 _OF_THE_PROGRAM: Final = frozenset({"artifact_not_found", "artifact_integrity"})
 """Codes of a program that cannot be had, which are the call's outcome; all others are faults of ours."""
@@ -39,7 +39,8 @@ class Runner:
     Args:
         pool: the sandboxes.
         artifacts: verified programs.
-        handlers: host imports served by this process, by ``interface.function``.
+        providers: open the host imports that this process serves, by interface.
+        unsealer: opens sealed secrets, if this platform can.
         maxima: the platform's limits.
         gateway_key: checks execution tokens.
         now_s: epoch seconds.
@@ -50,14 +51,16 @@ class Runner:
         *,
         pool: Pool,
         artifacts: ArtifactCache,
-        handlers: Mapping[str, Handler],
+        providers: Mapping[str, Provider],
+        unsealer: Unsealer | None,
         maxima: Maxima,
         gateway_key: PublicKey,
         now_s: Callable[[], float] = time.time,
     ) -> None:
         self.pool = pool
         self.artifacts = artifacts
-        self._handlers = handlers
+        self._providers = providers
+        self._unsealer = unsealer
         self._maxima = maxima
         self._gateway_key = gateway_key
         self._now_s = now_s
@@ -81,18 +84,18 @@ class Runner:
         bundle_sha256 = _bundle_sha256(request.context.content_hash)
         self._authorise(token, request, http.body)  # (2)
         providers = _known(request.providers)  # (3)
-        guest_request = envelope.guest_request(request.http)
-        trace_id = envelope.trace_id(request.http.headers)
+        limits = effective(request.limits, self._maxima)
+        invocation = Invocation(request, envelope.guest_request(request.http), providers, limits)
         started_ns = time.monotonic_ns()
         try:
             program = self.artifacts.obtain(bundle_sha256)  # (4)
-            return self._call(request, guest_request, providers, program, trace_id)  # (5)
+            return self._call(invocation, program)  # (5)
         except PlatformError as error:
             if error.code not in _OF_THE_PROGRAM:
                 raise _unavailable(error) from error
             logger("runner").warning(error.detail, extra={"code": error.code, "context": str(error.context)})
-            verdict = Verdict(error.code, error.detail)
-            return outcome.failed(verdict, Usage(duration_ms=_since_ms(started_ns)), trace_id)
+            usage = Usage(duration_ms=_since_ms(started_ns))
+            return outcome.failed(Verdict(error.code, error.detail), usage, invocation.trace_id)
 
     def warm(self, bundle_sha256: str) -> dict[str, Any]:
         """Fetch, load and instantiate a program without calling it; return what happened.
@@ -101,14 +104,18 @@ class Runner:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``, ``runner_unavailable``.
         """
         program = self.artifacts.obtain(bundle_sha256)
-        started_ns = time.monotonic_ns()
         maxima = self._maxima
-
-        def message() -> Warm:
-            deadline_ns = time.monotonic_ns() + maxima.timeout_ms * 1_000_000
-            return Warm(program.artifact, Limits(deadline_ns, maxima.memory_mb << 20, maxima.fuel, 0))
-
-        found = self._run(program, message, lambda _message: _DEAF, maxima.memory_mb << 20)
+        found: Done | Failed
+        try:
+            with self.pool.child() as child:
+                self._recheck(child, program)
+                started_ns = time.monotonic_ns()
+                deadline_ns = started_ns + maxima.timeout_ms * 1_000_000
+                limits = Limits(deadline_ns, maxima.memory_mb << 20, maxima.fuel, 0)
+                found = child.run(Warm(program.artifact, limits), _DEAF)
+        except Ended as ended:
+            _log_ended(ended)
+            found = outcome.of_ended(ended, maxima.memory_mb << 20)
         self.pool.ensure_spare()
         document: dict[str, Any] = {
             "ready": isinstance(found, Done),
@@ -125,67 +132,31 @@ class Runner:
         with self._used_lock:
             self._used.use(token_id, now_s)
 
-    def _call(
-        self,
-        request: ExecuteRequest,
-        guest_request: Any,
-        providers: frozenset[str],
-        program: Obtained,
-        trace_id: str,
-    ) -> ExecuteResponse:
-        context = request.context
-        limits = effective(request.limits, self._maxima)
-        records = Records(context, trace_id)
-        started_ns = time.monotonic_ns()
-        brokers: list[Broker] = []
-
-        def message() -> Run:
-            # The clock of a call starts when a sandbox is ready for it, not while one starts.
-            nonlocal started_ns
-            started_ns = time.monotonic_ns()
-            return Run(
-                program.artifact,
-                (context.request_id, context.tenant_id, context.extension_id, context.install_id, context.version_id),
-                guest_request,
-                sorted(providers),
-                context.config,
-                envelope.guest_user(request.user, context.tenant_id) if "cap:user.read" in providers else None,
-                Limits(
-                    started_ns + limits.timeout_ms * 1_000_000, limits.memory_bytes, limits.fuel, limits.response_bytes
-                ),
-            )
-
-        def host(sent: Run | Warm) -> Host:
-            brokers.append(Broker(Call(request, providers, sent.limits.deadline_ns), self._handlers))
-            return Host(brokers[0].answer, records.log, records.metric)
-
-        found = self._run(program, message, host, limits.memory_bytes)
-        duration_ms = _since_ms(started_ns)
-        self.pool.ensure_spare()
-        counts = brokers[0].counts if brokers else {}
-        return outcome.answer(found, outcome.usage_of(found.figures, duration_ms, counts, 0), trace_id)
-
-    def _run(
-        self,
-        program: Obtained,
-        message: Callable[[], Run | Warm],
-        host: Callable[[Run | Warm], Host],
-        memory_bytes: int,
-    ) -> Done | Failed:
-        """Run one message in a lent sandbox; a sandbox that ends becomes a failure of the call.
-
-        A file that this sandbox has not loaded yet and that was not fetched just now is hashed again first.
-        """
+    def _call(self, invocation: Invocation, program: Obtained) -> ExecuteResponse:
         try:
-            with self.pool.child() as child:
-                if not program.fresh and program.artifact.key not in child.loaded:
-                    self.artifacts.recheck(program.artifact)
-                sent = message()
-                return child.run(sent, host(sent))
-        except Ended as ended:
-            extra = {"reason": ended.reason, "signal": signal_name(ended.signal_number), "timed_out": ended.timed_out}
-            logger("runner").warning("a sandbox was ended", extra=extra)
-            return outcome.of_ended(ended, memory_bytes)
+            try:
+                with self.pool.child() as child:
+                    self._recheck(child, program)
+                    host = invocation.begin(self._providers, self._unsealer, self._now_s)
+                    found = child.run(invocation.message(program.artifact), host)
+            except Ended as ended:
+                _log_ended(ended)
+                found = invocation.of_ended(ended)
+            answer = invocation.answer(found)
+        finally:
+            invocation.close()
+        self.pool.ensure_spare()
+        return answer
+
+    def _recheck(self, child: Child, program: Obtained) -> None:
+        """Hash a file again that this sandbox has not loaded yet and that was not fetched just now."""
+        if not program.fresh and program.artifact.key not in child.loaded:
+            self.artifacts.recheck(program.artifact)
+
+
+def _log_ended(ended: Ended) -> None:
+    extra = {"reason": ended.reason, "signal": signal_name(ended.signal_number), "timed_out": ended.timed_out}
+    logger("runner").warning("a sandbox was ended", extra=extra)
 
 
 def _refuse_all(_call: Any) -> HostAnswer:

@@ -51,17 +51,22 @@ def accepted_component(record: bytes, bundle_sha256: str, trust: TrustBundle, no
 
     1. The release record is signed by a key the platform uses for releases, valid and not revoked now.
     2. It is about this bundle.
-    3. The bundle has a component.
+    3. The publisher's key was not revoked when the bundle was published.
+    4. The bundle has a component.
 
     Raises:
-        PlatformError: ``artifact_integrity`` (1, 2); ``artifact_not_found`` (3).
+        PlatformError: ``artifact_integrity`` (1, 2, 3); ``artifact_not_found`` (4).
     """
     try:
         verified = trust.verify(record, use="release", publisher=REGISTRY, at=now)  # (1)
         release = read_statement(verified.payload, ReleaseRecord, bundle_sha256)  # (2)
     except PlatformError as error:
         raise _refused("release record", error) from error
-    if release.component_sha256 is None:  # (3)
+    published_at = _instant(release.published_at)
+    for revocation in trust.revocations:  # (3)
+        if revocation.key_id == release.key_id and revocation.revoked_from <= published_at:
+            raise PlatformError("artifact_integrity", "The publisher's key was revoked before this was published.")
+    if release.component_sha256 is None:  # (4)
         raise PlatformError("artifact_not_found", "This version of the extension has no server part.")
     return release.component_sha256
 
@@ -96,6 +101,16 @@ def _subject(payload: bytes) -> str:
     if not isinstance(digest, str):
         raise PlatformError("signature_malformed", "The artifact record names no digest.")
     return digest
+
+
+def _instant(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise PlatformError("artifact_integrity", "The release record names no instant of publication.")
+    return at
 
 
 def _refused(what: str, error: PlatformError) -> PlatformError:

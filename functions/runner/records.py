@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from alga_ext.execute import ExecuteContext
@@ -17,9 +18,16 @@ _UNITS: Final = frozenset({
 
 
 class Records:
-    """Lines and numbers of one invocation."""
+    """Lines and numbers of one invocation.
 
-    def __init__(self, context: ExecuteContext, trace_id: str) -> None:
+    Args:
+        context: whose it is.
+        trace_id: of the invocation.
+        scrub: takes secrets out of a text.
+    """
+
+    def __init__(self, context: ExecuteContext, trace_id: str, scrub: Callable[[str], str]) -> None:
+        self._scrub = scrub
         self._whose = {
             "tenant_id": context.tenant_id,
             "extension_id": context.extension_id,
@@ -32,17 +40,19 @@ class Records:
     def log(self, line: LogLine) -> None:
         """Write one line of the guest's log."""
         extra = {"source": line.source, "guest": True, **self._whose}
+        text = self._scrub(line.text)
         match line.level:
             case "error":
-                logger("runner").error(line.text, extra=extra)
+                logger("runner").error(text, extra=extra)
             case "warn":
-                logger("runner").warning(line.text, extra=extra)
+                logger("runner").warning(text, extra=extra)
             case _:
-                logger("runner").info(line.text, extra=extra)
+                logger("runner").info(text, extra=extra)
 
     def metric(self, metric: Metric) -> None:
         """Write one number in CloudWatch's embedded metric format; an unknown unit counts as none."""
-        print(json.dumps(embedded(metric, self._whose, int(time.time() * 1000))), flush=True)  # noqa: T201 - EMF is a line on stdout
+        document = json.dumps(embedded(metric, self._whose, int(time.time() * 1000)))
+        print(self._scrub(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
 
 
 def embedded(metric: Metric, whose: dict[str, str], now_ms: int) -> dict[str, Any]:

@@ -25,6 +25,11 @@ class RunnerSettings(Settings):
         component_budget_mb: artifacts a sandbox keeps loaded, counted by file size.
         aws_lambda_function_memory_size: set by Lambda, MiB; the sandbox gets what the parent leaves of it.
         extensions_enabled: false answers every call with ``extensions_disabled``.
+        secrets_key_id: KMS key that wraps the data keys of tenants' secrets; without it no secret can be opened.
+        ui_proxy_base_url: base URL of the host application; without it ``ui-proxy`` knows no route.
+        ui_proxy_signing_key: PEM, or the path of one; signs ``x-runner-auth``.
+        egress_private_networks: CIDR blocks, comma-separated, that guests may reach although they are private.
+        egress_ca_bundle: path of the authorities for egress, instead of the system's.
     """
 
     database_url: SecretStr
@@ -42,6 +47,11 @@ class RunnerSettings(Settings):
     component_budget_mb: Annotated[int, Field(ge=16)] = 320
     aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_048
     extensions_enabled: bool = True
+    secrets_key_id: str = ""
+    ui_proxy_base_url: str = ""
+    ui_proxy_signing_key: SecretStr = SecretStr("")
+    egress_private_networks: str = ""
+    egress_ca_bundle: str = ""
 
     @property
     def sandbox_data_bytes(self) -> int:
@@ -56,7 +66,7 @@ class PrepareSettings(Settings):
         bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
         prepared_queue_url: queue of the results.
         signing_trust_bundle: trust bundle, in place or as a path.
-        artifact_signing_key: PEM, or the path of one; signs compiled components.
+        artifact_signing_key: PEM, the path of one, or ``kms:key-id``; signs compiled components.
         max_component_mb: the largest component that is compiled.
         compile_timeout_s: wall clock of one compilation.
         compile_memory_mb: private writable memory of the compiler.

@@ -31,7 +31,8 @@ from alga_ext.trust import TrustBundle, TrustedKey
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
-from functions.runner.host.broker import Handler
+from functions.runner.host.broker import Provider
+from functions.runner.host.secret_box import Unsealer
 from functions.runner.limits import Maxima
 from functions.runner.pool import Pool
 from functions.runner.precompile import Compiler
@@ -64,7 +65,7 @@ class Outbox:
     def __init__(self) -> None:
         self.sent: list[bytes] = []
 
-    def send(self, body: bytes, group: str) -> None:
+    def send(self, body: bytes, group: str) -> None:  # noqa: ARG002 - part of the port
         self.sent.append(body)
 
 
@@ -74,9 +75,10 @@ class House:
     def __init__(
         self,
         folder: Path,
-        handlers: Mapping[str, Handler] | None = None,
+        providers: Mapping[str, Provider] | None = None,
         maxima: Maxima = MAXIMA,
         *,
+        unsealer: Unsealer | None = None,
         component_budget_bytes: int = 320 * MIB,
         artifact_budget_bytes: int = 384 * MIB,
         data_limit_bytes: int = 1_664 * MIB,
@@ -118,7 +120,8 @@ class House:
         self.runner = Runner(
             pool=self.pool,
             artifacts=self.artifacts,
-            handlers=handlers or {},
+            providers=providers or {},
+            unsealer=unsealer,
             maxima=maxima,
             gateway_key=PublicKey.from_pem(self.gateway_key.public_pem),
         )
@@ -148,6 +151,7 @@ class House:
             name="com.acme.test",
             version="1.0.0",
             key_id="sha256:" + "0" * 64,
+            published_at=datetime.now(UTC).isoformat(),
             component_sha256=prepared.component_sha256,
         )
         signed = sign_envelope(self.release_key, statement(record, "com.acme.test", bundle))

@@ -1,7 +1,7 @@
 """Answers the sandbox's host calls: believes nothing, counts everything.
 
-For each call, in this order: the name exists; the capability is granted; the call's budget and deadline are not used
-up; the arguments fit their types. Then the capability's handler answers.
+For each call, in this order: the name exists; the call's budget is not used up; the capability is granted; the
+deadline is not over; the arguments fit their types. Then the capability's handler answers.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
 from functions.runner.host.call import Call
 from functions.runner.sandbox.refusals import REFUSALS, WITHOUT_PROVIDER
+from functions.runner.sandbox.verdict import Verdict
 from functions.runner.sandbox.wire import HostAnswer, HostCall
 
 CALLS_LIMIT: Final = 1_000
@@ -24,7 +25,7 @@ class Handler(NamedTuple):
 
     Attributes:
         arguments: the tuple type its arguments must fit.
-        answer: takes the call and the arguments, returns a value of the import's result type.
+        answer: takes the arguments, returns a value of the import's result type.
         fault: what the guest hears when the platform, not the guest, is at fault.
     """
 
@@ -33,19 +34,31 @@ class Handler(NamedTuple):
     fault: Any
 
 
+class Opened(NamedTuple):
+    """A capability opened for one call."""
+
+    handlers: Mapping[str, Handler]
+    close: Callable[[], None]
+
+
+Provider = Callable[[Call], Opened]
+"""Opens a capability for one call; what it opens lives no longer than the call."""
+
+
 class Broker:
-    """Host calls of one invocation.
+    """Host calls of one invocation. Close it when the invocation ends.
 
     Args:
         call: the invocation.
-        handlers: by ``interface.function``.
+        providers: by interface; opened at the first call of one of its functions.
     """
 
-    def __init__(self, call: Call, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, call: Call, providers: Mapping[str, Provider]) -> None:
         self._call = call
-        self._handlers = handlers
-        self.counts: dict[str, int] = {}
+        self._providers = providers
+        self._opened: dict[str, Opened] = {}
         self._total = 0
+        self.counts: dict[str, int] = {}
 
     def answer(self, heard: HostCall) -> HostAnswer:
         """Answer one host call; never raises."""
@@ -56,11 +69,11 @@ class Broker:
         if self._total > CALLS_LIMIT:
             return HostAnswer(trap=f"more than {CALLS_LIMIT} host calls")
         self.counts[heard.name] = self.counts.get(heard.name, 0) + 1
-        handler = self._handlers.get(heard.name)
+        handler = self._handler(heard.name)
         granted = refusal.capability in self._call.providers and refusal.capability not in WITHOUT_PROVIDER
         if not granted or handler is None:
             return HostAnswer(trap="not granted") if refusal.traps else HostAnswer(refusal.answer)
-        if not self._call.left_ms():
+        if self._call.is_over():
             return HostAnswer(handler.fault)
         try:
             arguments = msgspec.msgpack.decode(heard.arguments, type=handler.arguments)
@@ -68,11 +81,30 @@ class Broker:
             return HostAnswer(trap="arguments that do not fit their types")
         return self._served(handler, arguments)
 
+    def close(self) -> None:
+        """End everything that was opened for this call."""
+        for opened in self._opened.values():
+            opened.close()
+        self._opened = {}
+
+    def _handler(self, name: str) -> Handler | None:
+        interface = name.partition(".")[0]
+        opened = self._opened.get(interface)
+        if opened is None:
+            provider = self._providers.get(interface)
+            if provider is None:
+                return None
+            opened = self._opened[interface] = provider(self._call)
+        return opened.handlers.get(name)
+
     def _served(self, handler: Handler, arguments: tuple[Any, ...]) -> HostAnswer:
         try:
-            return HostAnswer(handler.answer(self._call, *arguments))
+            return HostAnswer(handler.answer(*arguments))
         except PlatformError as error:
             log_failure("runner", error, self._call.request.context.request_id)
+            if error.code == "secret_unavailable":
+                self._call.failure = Verdict(error.code, error.detail)
+                return HostAnswer(trap="sealed secrets cannot be opened")
         except Exception as error:  # noqa: BLE001 - a fault of ours must not end the runner; it is logged
             log_failure("runner", error, self._call.request.context.request_id)
         return HostAnswer(handler.fault)

@@ -1,17 +1,39 @@
 """What a host import may know of the call it serves."""
 
 import time
-from typing import NamedTuple
+from typing import Final
 
 from alga_ext.execute import ExecuteRequest
+from functions.runner.host.ledger import Ledger
+from functions.runner.host.secret_box import SecretBox
+from functions.runner.sandbox.verdict import Verdict
+
+_LEAST_MS: Final = 1
 
 
-class Call(NamedTuple):
-    """One call in hand: the authorised envelope and its one deadline (CLOCK_MONOTONIC)."""
+class Call:
+    """One call in hand: the authorised envelope, its one deadline, and what it uses of the world.
 
-    request: ExecuteRequest
-    providers: frozenset[str]
-    deadline_ns: int
+    Args:
+        request: the envelope.
+        providers: the granted capabilities, canonical.
+        deadline_ns: of CLOCK_MONOTONIC.
+        secrets: the call's secrets.
+
+    Attributes:
+        ledger: the call's egress.
+        failure: set when the platform, not the guest, decides how the call ends.
+    """
+
+    def __init__(
+        self, request: ExecuteRequest, providers: frozenset[str], deadline_ns: int, secrets: SecretBox
+    ) -> None:
+        self.request = request
+        self.providers = providers
+        self.deadline_ns = deadline_ns
+        self.secrets = secrets
+        self.ledger = Ledger()
+        self.failure: Verdict | None = None
 
     @property
     def tenant_id(self) -> str:
@@ -23,6 +45,14 @@ class Call(NamedTuple):
         """The install whose call this is."""
         return self.request.context.install_id
 
+    def is_over(self) -> bool:
+        """Tell whether the deadline has passed."""
+        return time.monotonic_ns() >= self.deadline_ns
+
     def left_ms(self) -> int:
-        """Return the milliseconds before the deadline; 0 when it is over."""
-        return max(0, (self.deadline_ns - time.monotonic_ns()) // 1_000_000)
+        """Return the milliseconds before the deadline, at least one: what a store or a server may still take."""
+        return max(_LEAST_MS, (self.deadline_ns - time.monotonic_ns()) // 1_000_000)
+
+    def left_s(self) -> float:
+        """Return the seconds before the deadline, at least a millisecond."""
+        return max(0.001, (self.deadline_ns - time.monotonic_ns()) / 1e9)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from functions.runner.host import storage_rules as rules
-from functions.runner.host.broker import Handler
+from functions.runner.host.broker import Handler, Opened, Provider
 from functions.runner.host.call import Call
 
 Entry = tuple[str, str, bytes, int | None]
@@ -85,11 +85,21 @@ class Page(NamedTuple):
     next_cursor: str | None
 
 
-class Storage:
-    """The storage imports over one database."""
+def provider(database: Database) -> Provider:
+    """Return the provider of both storage interfaces over a database."""
 
-    def __init__(self, database: Database) -> None:
+    def open_for(call: Call) -> Opened:
+        return Opened(Storage(database, call).handlers(), lambda: None)
+
+    return open_for
+
+
+class Storage:
+    """The storage imports of one call."""
+
+    def __init__(self, database: Database, call: Call) -> None:
         self._database = database
+        self._call = call
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by ``interface.function``."""
@@ -104,48 +114,48 @@ class Storage:
             "storage-v2.delete-if": Handler(tuple[str, str, int], self.delete_if, _INTERNAL),
         }
 
-    def get(self, call: Call, namespace: str, key: str) -> Outcome:
+    def get(self, namespace: str, key: str) -> Outcome:
         """Answer ``storage.get``."""
         if not rules.place_fits(namespace, key):
             return _DENIED
-        with self._database.tenant(call.tenant_id) as tx:
-            row = tx.row(_GET, key=key, **_here(call, namespace))
+        with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
+            row = tx.row(_GET, key=key, **self._here(namespace))
         return _MISSING if row is None else (True, (namespace, key, bytes(row["value"]), row["revision"]))
 
-    def put(self, call: Call, entry: Entry) -> Outcome:
+    def put(self, entry: Entry) -> Outcome:
         """Answer ``storage.put``: with a revision, only over that revision."""
         namespace, key, value, revision = entry
         condition: Condition = ("always", None) if revision is None else ("revision", revision)
-        return self.put_with(call, (namespace, key, value, None, condition))
+        return self.put_with((namespace, key, value, None, condition))
 
-    def delete(self, call: Call, namespace: str, key: str) -> Outcome:
+    def delete(self, namespace: str, key: str) -> Outcome:
         """Answer ``storage.delete``."""
-        return self._delete(call, namespace, key, None)
+        return self._delete(namespace, key, None)
 
-    def delete_if(self, call: Call, namespace: str, key: str, revision: int) -> Outcome:
+    def delete_if(self, namespace: str, key: str, revision: int) -> Outcome:
         """Answer ``storage-v2.delete-if``."""
-        return self._delete(call, namespace, key, revision)
+        return self._delete(namespace, key, revision)
 
-    def list_entries(self, call: Call, namespace: str, cursor: str | None) -> Outcome:
+    def list_entries(self, namespace: str, cursor: str | None) -> Outcome:
         """Answer ``storage.list-entries``: a page of the default size; its last key is the next cursor."""
         if not rules.namespace_fits(namespace) or _has_nul(cursor):
             return _DENIED
-        return (True, self._page(call, namespace, "", cursor, rules.PAGE_DEFAULT).entries)
+        return (True, self._page(namespace, "", cursor, rules.PAGE_DEFAULT).entries)
 
-    def list_page(self, call: Call, namespace: str, prefix: str | None, cursor: str | None, limit: int) -> Outcome:
+    def list_page(self, namespace: str, prefix: str | None, cursor: str | None, limit: int) -> Outcome:
         """Answer ``storage-v2.list-page``."""
         if not rules.namespace_fits(namespace) or not 1 <= limit <= rules.PAGE_LIMIT:
             return _DENIED
         if _has_nul(prefix) or _has_nul(cursor):
             return _DENIED
-        return (True, _cut(self._page(call, namespace, prefix or "", cursor, limit), rules.PAGE_BYTES))
+        return (True, _cut(self._page(namespace, prefix or "", cursor, limit), rules.PAGE_BYTES))
 
-    def put_with(self, call: Call, request: PutRequest) -> Outcome:
+    def put_with(self, request: PutRequest) -> Outcome:
         """Answer ``storage-v2.put-with``."""
-        is_ok, result = self.put_many(call, [request])
+        is_ok, result = self.put_many([request])
         return (True, result[0]) if is_ok else (False, result)
 
-    def put_many(self, call: Call, requests: list[PutRequest]) -> Outcome:
+    def put_many(self, requests: list[PutRequest]) -> Outcome:
         """Answer ``storage-v2.put-many``: all or nothing, in the order given."""
         size = sum(len(value) for _, _, value, _, _ in requests)
         if not 1 <= len(requests) <= rules.BATCH_ITEMS or size > rules.BATCH_BYTES:
@@ -153,10 +163,10 @@ class Storage:
         if not all(_fits(request) for request in requests):
             return _DENIED
         try:
-            with self._database.tenant(call.tenant_id) as tx:
-                entries = [self._write(tx, call, request) for request in requests]
+            with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
+                entries = [self._write(tx, request) for request in requests]
                 for namespace in {request[0] for request in requests}:
-                    _check_quota(tx, call, namespace)
+                    self._check_quota(tx, namespace)
         except _Refused as refused:
             return refused.outcome
         except PlatformError as error:
@@ -165,9 +175,9 @@ class Storage:
             raise
         return (True, entries)
 
-    def _write(self, tx: Tx, call: Call, request: PutRequest) -> Entry:
+    def _write(self, tx: Tx, request: PutRequest) -> Entry:
         namespace, key, value, ttl, (case, revision) = request
-        values: dict[str, Any] = {"key": key, "value": value, "ttl": ttl, **_here(call, namespace)}
+        values: dict[str, Any] = {"key": key, "value": value, "ttl": ttl, **self._here(namespace)}
         if case == "revision":
             row = tx.row(_REPLACE, revision=_number(revision), **values)
         else:
@@ -176,21 +186,29 @@ class Storage:
             raise _Refused(_CONFLICT)
         return (namespace, key, value, row["revision"])
 
-    def _delete(self, call: Call, namespace: str, key: str, revision: int | None) -> Outcome:
+    def _delete(self, namespace: str, key: str, revision: int | None) -> Outcome:
         if not rules.place_fits(namespace, key):
             return _DENIED
-        with self._database.tenant(call.tenant_id) as tx:
-            values = {"key": key, **_here(call, namespace)}
+        with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
+            values = {"key": key, **self._here(namespace)}
             row = tx.row(_DELETE, revision=_number(revision), **values)
             if row is None and revision is not None and tx.row(_GET, **values) is not None:
                 return _CONFLICT
         return (True, None) if row is not None and row["live"] else _MISSING
 
-    def _page(self, call: Call, namespace: str, prefix: str, cursor: str | None, limit: int) -> Page:
-        with self._database.tenant(call.tenant_id) as tx:
-            rows = tx.rows(_PAGE, after=cursor or "", prefix=prefix, count=limit + 1, **_here(call, namespace))
+    def _page(self, namespace: str, prefix: str, cursor: str | None, limit: int) -> Page:
+        with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
+            rows = tx.rows(_PAGE, after=cursor or "", prefix=prefix, count=limit + 1, **self._here(namespace))
         entries = [_entry(namespace, row) for row in rows[:limit]]
         return Page(entries, entries[-1][1] if len(rows) > limit else None)
+
+    def _check_quota(self, tx: Tx, namespace: str) -> None:
+        usage = tx.row(_USAGE, **self._here(namespace))
+        if usage is None or not rules.within_quota(usage["namespaces"], usage["keys"], int(usage["bytes"])):
+            raise _Refused(_DENIED)
+
+    def _here(self, namespace: str) -> dict[str, str]:
+        return {"tenant": self._call.tenant_id, "install": self._call.install_id, "namespace": namespace}
 
 
 def _cut(page: Page, size_bytes: int) -> Page:
@@ -206,10 +224,6 @@ def _cut(page: Page, size_bytes: int) -> Page:
 def _number(revision: int | None) -> int | None:
     """Return a revision as the database can hold it; no entry has a revision of -1."""
     return revision if revision is None or revision < 1 << 63 else -1
-
-
-def _here(call: Call, namespace: str) -> dict[str, str]:
-    return {"tenant": call.tenant_id, "install": call.install_id, "namespace": namespace}
 
 
 def _entry(namespace: str, row: Row) -> Entry:
@@ -229,9 +243,3 @@ def _fits(request: PutRequest) -> bool:
 def _has_nul(text: str | None) -> bool:
     """Tell whether a text holds NUL, which PostgreSQL cannot take."""
     return text is not None and "\0" in text
-
-
-def _check_quota(tx: Tx, call: Call, namespace: str) -> None:
-    usage = tx.row(_USAGE, **_here(call, namespace))
-    if usage is None or not rules.within_quota(usage["namespaces"], usage["keys"], int(usage["bytes"])):
-        raise _Refused(_DENIED)

@@ -1,0 +1,153 @@
+"""The egress policy: which URLs a guest may fetch, and which addresses they may lead to. Pure.
+
+A URL is read once, here, strictly; what another reader might understand differently is refused. Rules: https unless
+the grant says ``http://``; host exactly, or ``*.host`` for any name below it; the port of the grant, or the scheme's
+own. Every address a name resolves to must be public; one that is not refuses them all.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+_URL = re.compile(
+    r"(https?)://(\[[0-9a-fA-F:.]+\]|[^/?#\[\]@:]+)(?::([0-9]{1,5}))?([/?][^#]*)?(?:#.*)?\Z", re.IGNORECASE
+)
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
+_LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*\Z")
+_NUMERIC = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)\Z")
+_PATH_SAFE: Final = "/?:@!$&'()*+,;=%~-._[]"
+_GRANT = re.compile(r"(?:(https?)://)?(\*\.)?([^/?#@\[\]:\s*]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?/?\Z")
+_URL_CHARACTERS: Final = 8_192
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_NEVER: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
+        "::/128", "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16",
+        "5f00::/16", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::/32",
+    )
+)  # fmt: skip
+"""Never reached, whatever an operator opens: link-local and metadata, multicast, reserved, benchmarking, and IPv6
+forms that carry an IPv4 address inside (compatible, mapped, NAT64, Teredo, 6to4). ``::1`` lies in ``::/96``."""
+
+
+class Target(NamedTuple):
+    """A URL taken apart: lower-case scheme and host (IPv6 without brackets), port, and path with query."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def host_header(self) -> str:
+        """The value of the ``host`` header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def destination(self) -> str:
+        """``host:port``, as the egress ledger names it."""
+        return f"{self.host}:{self.port}"
+
+
+def parse_url(url: str) -> Target | None:
+    """Return the target of a URL, or None when it is none that can be fetched safely.
+
+    Refused: other schemes, user information, control characters, spaces and backslashes, names that are not plain
+    ASCII host names, trailing dots, numbers that are not a dotted quad in its usual form, IPv6 zones, port 0.
+    """
+    if len(url) > _URL_CHARACTERS or _FORBIDDEN.search(url):
+        return None
+    match = _URL.match(url)
+    if match is None:
+        return None
+    scheme, host, port_text, path = match[1].lower(), match[2].lower(), match[3], match[4] or "/"
+    port = int(port_text) if port_text else DEFAULT_PORTS[scheme]
+    name = _host(host)
+    if name is None or not 1 <= port <= 65_535:
+        return None
+    if path.startswith("?"):
+        path = f"/{path}"
+    return Target(scheme, name, port, quote(path, safe=_PATH_SAFE))
+
+
+def _host(host: str) -> str | None:
+    if host.startswith("["):
+        try:
+            return str(ipaddress.IPv6Address(host[1:-1]))
+        except ValueError:
+            return None
+    if len(host) > 253 or not host.isascii() or not _NAME.match(host):
+        return None
+    if _NUMERIC.match(host.rpartition(".")[2]):
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            return None
+    return host
+
+
+def is_granted(target: Target, grants: Iterable[str]) -> bool:
+    """Tell whether one of the grants (``host[:port]``, ``*.host[:port]``, ``http://host…``) covers a target."""
+    return any(_covers(grant, target) for grant in grants)
+
+
+def host_matches(target: Target, rules: Iterable[str]) -> bool:
+    """Tell whether a secret bound to ``rules`` may go to a target: the same rules as for grants."""
+    return is_granted(target, rules)
+
+
+def _covers(grant: str, target: Target) -> bool:
+    match = _GRANT.match(grant.strip().lower())
+    if match is None:
+        return False
+    scheme, wildcard, host, port_text = match[1] or "https", match[2], match[3], match[4]
+    port = int(port_text) if port_text else DEFAULT_PORTS[scheme]
+    if scheme != target.scheme or port != target.port:
+        return False
+    name = _host(host)
+    if name is None:
+        return False
+    if wildcard:
+        return ":" not in name and target.host.endswith(f".{name}")
+    return target.host == name
+
+
+def refused_addresses(addresses: Sequence[str], opened: Sequence[Network] = ()) -> list[str]:
+    """Return those of the addresses that must not be reached; any of them refuses the whole request.
+
+    Args:
+        addresses: what a name resolved to.
+        opened: private networks that the operator opened on purpose.
+    """
+    return [address for address in addresses if not _reachable(address, opened)]
+
+
+def _reachable(text: str, opened: Sequence[Network]) -> bool:
+    try:
+        address: Address = ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    if any(address in network for network in opened if network.version == address.version):
+        return not (address.is_link_local or address.is_multicast or address.is_unspecified)
+    if any(address in network for network in _NEVER if network.version == address.version):
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Return the networks of a comma-separated list of CIDR blocks.
+
+    Raises:
+        ValueError: one of them is none.
+    """
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())

@@ -1,0 +1,244 @@
+"""``scheduler``: schedules of the install's own endpoints. Capability cap:scheduler.manage.
+
+Rules are ``scheduler_rules``'s. Changes are counted in the transaction that makes them, under a lock of the install, so
+that limits hold between concurrent calls.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from alga_ext.database import Database, Row, Tx
+from alga_ext.errors import PlatformError
+from alga_ext.ids import is_uuid
+from functions.runner.host import scheduler_rules as rules
+from functions.runner.host.broker import Handler, Opened, Provider
+from functions.runner.host.call import Call
+from functions.runner.host.scheduler_rules import Endpoint, Wanted
+
+CreateInput = tuple[str, str, str | None, bool | None, str | None, str | None]
+"""endpoint, cron, timezone, enabled, name, payload: the guest's ``create-schedule-input``."""
+UpdateInput = tuple[str | None, str | None, str | None, bool | None, str | None, str | None]
+"""The same, each optional: the guest's ``update-schedule-input``."""
+
+_INTERNAL: Final = (False, "internal")
+_FAILED: Final = "The platform could not do this just now; try again."
+_NOT_FOUND: Final = "There is no such schedule."
+
+_HERE = "tenant_id = :tenant and install_id = cast(:install as uuid)"
+_COLUMNS: Final = (
+    "schedule_id, endpoint_path, endpoint_method, name, cron, timezone, enabled, payload, last_run_at, "
+    "last_run_status, last_error, created_at"
+)
+_LIST: Final = f"select {_COLUMNS} from app.extension_schedule where {_HERE} order by created_at, schedule_id"  # noqa: S608 - constants only
+_GET: Final = f"""
+select {_COLUMNS} from app.extension_schedule where {_HERE} and schedule_id = cast(:id as uuid)
+"""  # noqa: S608 - constants only
+_COUNT: Final = f"select count(*) as schedules from app.extension_schedule where {_HERE}"  # noqa: S608 - constants only
+_INSERT: Final = """
+insert into app.extension_schedule
+  (tenant_id, install_id, name, endpoint_method, endpoint_path, cron, timezone, enabled, payload, next_run_at)
+values (:tenant, cast(:install as uuid), :name, :method, :path, :cron, :timezone, :enabled, :payload, :next_run)
+returning schedule_id
+"""
+_UPDATE: Final = f"""
+update app.extension_schedule set name = :name, endpoint_method = :method, endpoint_path = :path, cron = :cron,
+  timezone = :timezone, enabled = :enabled, payload = :payload, next_run_at = :next_run, updated_at = now()
+where {_HERE} and schedule_id = cast(:id as uuid)
+"""  # noqa: S608 - constants only
+_DELETE: Final = f"delete from app.extension_schedule where {_HERE} and schedule_id = cast(:id as uuid)"  # noqa: S608 - constants only
+_ENDPOINTS: Final = "select method, path, handler, schedulable from app.install_endpoints(cast(:install as uuid))"
+_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended('schedule:' || :install, 0))"
+_FORGET: Final = f"delete from app.extension_schedule_change where {_HERE} and changed_at < now() - interval '1 minute'"  # noqa: S608 - constants only
+_CHANGES: Final = f"select count(*) as changes from app.extension_schedule_change where {_HERE}"  # noqa: S608 - constants only
+_CHANGE: Final = """
+insert into app.extension_schedule_change (tenant_id, install_id) values (:tenant, cast(:install as uuid))
+"""
+
+
+class _Refused(Exception):
+    """Rolls a transaction back; the text is for the guest, the fields say what was wrong with which."""
+
+    def __init__(self, text: str, fields: dict[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.fields = rules.field_errors(fields) if fields else None
+
+
+class Scheduler:
+    """The imports of one call."""
+
+    def __init__(self, database: Database, call: Call, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._call = call
+        self._now = now
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return the handlers by ``interface.function``."""
+        return {
+            "scheduler.list-schedules": Handler(tuple[()], self.list_schedules, _INTERNAL),
+            "scheduler.get-schedule": Handler(tuple[str], self.get_schedule, _INTERNAL),
+            "scheduler.create-schedule": Handler(tuple[CreateInput], self.create, (False, None, _FAILED, None)),
+            "scheduler.update-schedule": Handler(tuple[str, UpdateInput], self.update, (False, _FAILED, None)),
+            "scheduler.delete-schedule": Handler(tuple[str], self.delete, (False, _FAILED)),
+            "scheduler.get-endpoints": Handler(tuple[()], self.get_endpoints, _INTERNAL),
+        }
+
+    def list_schedules(self) -> tuple[bool, Any]:
+        """Answer ``scheduler.list-schedules``: in order of creation."""
+        with self._transaction() as tx:
+            return (True, [_info(row) for row in tx.rows(_LIST, **self._here())])
+
+    def get_schedule(self, schedule_id: str) -> tuple[bool, Any]:
+        """Answer ``scheduler.get-schedule``: none when there is no such schedule."""
+        if not is_uuid(schedule_id):
+            return (True, None)
+        with self._transaction() as tx:
+            row = tx.row(_GET, id=schedule_id, **self._here())
+        return (True, None if row is None else _info(row))
+
+    def get_endpoints(self) -> tuple[bool, Any]:
+        """Answer ``scheduler.get-endpoints``: everything declared, with what can be scheduled marked."""
+        with self._transaction() as tx:
+            found = self._endpoints(tx)
+        return (True, [(e.id, e.method, e.path, e.handler, rules.endpoint_fault(e) is None) for e in found])
+
+    def create(self, given: CreateInput) -> tuple[bool, str | None, str | None, str | None]:
+        """Answer ``scheduler.create-schedule``."""
+        endpoint, cron, timezone, enabled, name, payload = given
+        try:
+            with self._transaction() as tx:
+                self._count_change(tx)
+                row = tx.row(_COUNT, **self._here())
+                if row is None or row["schedules"] >= rules.SCHEDULES_LIMIT:
+                    raise _Refused(f"An install may have {rules.SCHEDULES_LIMIT} schedules.")
+                wanted = Wanted(
+                    rules.find_endpoint(endpoint, self._endpoints(tx)),
+                    cron,
+                    rules.DEFAULT_TIMEZONE if timezone is None else timezone,
+                    enabled is not False,
+                    name,
+                    payload or None,
+                )
+                made = tx.row(_INSERT, **self._values(wanted))
+        except _Refused as refused:
+            return (False, None, refused.text, refused.fields)
+        except PlatformError as error:
+            return (False, None, *_conflict(error))
+        return (True, str(made["schedule_id"]) if made else None, None, None)
+
+    def update(self, schedule_id: str, given: UpdateInput) -> tuple[bool, str | None, str | None]:
+        """Answer ``scheduler.update-schedule``: what is not given stays; an empty payload clears it."""
+        if not is_uuid(schedule_id):
+            return (False, _NOT_FOUND, None)
+        endpoint, cron, timezone, enabled, name, payload = given
+        try:
+            with self._transaction() as tx:
+                self._count_change(tx)
+                before = tx.row(_GET, id=schedule_id, **self._here())
+                if before is None:
+                    raise _Refused(_NOT_FOUND)
+                stored = f"{before['endpoint_method']} {before['endpoint_path']}"
+                wanted = Wanted(
+                    rules.find_endpoint(stored if endpoint is None else endpoint, self._endpoints(tx)),
+                    before["cron"] if cron is None else cron,
+                    before["timezone"] if timezone is None else timezone,
+                    before["enabled"] if enabled is None else enabled,
+                    before["name"] if name is None else name,
+                    before["payload"] if payload is None else payload or None,
+                )
+                tx.execute(_UPDATE, id=schedule_id, **self._values(wanted))
+        except _Refused as refused:
+            return (False, refused.text, refused.fields)
+        except PlatformError as error:
+            return (False, *_conflict(error))
+        return (True, None, None)
+
+    def delete(self, schedule_id: str) -> tuple[bool, str | None]:
+        """Answer ``scheduler.delete-schedule``."""
+        if not is_uuid(schedule_id):
+            return (False, _NOT_FOUND)
+        try:
+            with self._transaction() as tx:
+                self._count_change(tx)
+                if not tx.execute(_DELETE, id=schedule_id, **self._here()):
+                    raise _Refused(_NOT_FOUND)
+        except _Refused as refused:
+            return (False, refused.text)
+        return (True, None)
+
+    def _count_change(self, tx: Tx) -> None:
+        here = self._here()
+        tx.execute(_LOCK, install=self._call.install_id)
+        tx.execute(_FORGET, **here)
+        row = tx.row(_CHANGES, **here)
+        if row is None or row["changes"] >= rules.CHANGES_PER_MINUTE:
+            raise _Refused(f"Schedules may be changed {rules.CHANGES_PER_MINUTE} times a minute; try again later.")
+        tx.execute(_CHANGE, **here)
+
+    def _values(self, wanted: Wanted) -> dict[str, Any]:
+        found = rules.faults(wanted)
+        if found or wanted.endpoint is None:
+            raise _Refused("The schedule is not valid.", found)
+        return {
+            "name": wanted.name,
+            "method": wanted.endpoint.method,
+            "path": wanted.endpoint.path,
+            "cron": wanted.cron,
+            "timezone": wanted.timezone,
+            "enabled": wanted.enabled,
+            "payload": wanted.payload,
+            "next_run": rules.next_run(wanted.cron, wanted.timezone, self._now()) if wanted.enabled else None,
+            **self._here(),
+        }
+
+    def _endpoints(self, tx: Tx) -> list[Endpoint]:
+        rows = tx.rows(_ENDPOINTS, install=self._call.install_id)
+        return [Endpoint(r["method"], r["path"], r["handler"] or "", bool(r["schedulable"])) for r in rows]
+
+    def _transaction(self) -> Any:
+        return self._database.tenant(self._call.tenant_id, self._call.left_ms())
+
+    def _here(self) -> dict[str, str]:
+        return {"tenant": self._call.tenant_id, "install": self._call.install_id}
+
+
+def provider(database: Database, now: Callable[[], datetime]) -> Provider:
+    """Return the provider over a database."""
+
+    def open_for(call: Call) -> Opened:
+        return Opened(Scheduler(database, call, now).handlers(), lambda: None)
+
+    return open_for
+
+
+def _info(row: Row) -> tuple[Any, ...]:
+    return (
+        str(row["schedule_id"]),
+        row["endpoint_path"],
+        row["endpoint_method"],
+        row["name"],
+        row["cron"],
+        row["timezone"],
+        row["enabled"],
+        row["payload"],
+        _instant(row["last_run_at"]),
+        row["last_run_status"],
+        row["last_error"],
+        _instant(row["created_at"]),
+    )
+
+
+def _instant(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
+
+
+def _conflict(error: PlatformError) -> tuple[str, str]:
+    """Return what the guest hears when the name is taken; other faults are not ours to explain.
+
+    Raises:
+        PlatformError: ``error`` again, when it is no conflict.
+    """
+    if error.code != "conflict":
+        raise error
+    return ("The schedule is not valid.", rules.field_errors({"name": "another schedule has this name"}))

@@ -1,0 +1,96 @@
+"""The secrets of one call: unsealed at first use, scrubbed from what is logged, forgotten with the call."""
+
+import base64
+import binascii
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+from alga_ext.errors import PlatformError
+from alga_ext.execute import ExecuteRequest, SealedSecret
+from alga_ext.sealing import secret_context
+
+_SCRUB_LEAST_CHARACTERS: Final = 4
+"""Shorter values occur in ordinary text; hiding them would hide everything."""
+
+
+class Unsealer(Protocol):
+    """Opens sealed secrets."""
+
+    def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
+        """Return the plain value, or raise ``secret_unavailable``."""
+        ...
+
+
+class Held(NamedTuple):
+    """A secret that the tenant granted and that the envelope carries."""
+
+    sealed: SealedSecret
+    hosts: tuple[str, ...]
+
+
+class SecretBox:
+    """The secrets of one call.
+
+    Args:
+        request: the envelope that carries them.
+        unsealer: opens them; None when this platform has no unsealing key.
+        now_s: epoch seconds.
+    """
+
+    def __init__(self, request: ExecuteRequest, unsealer: Unsealer | None, now_s: Callable[[], float]) -> None:
+        granted = request.grants.secrets
+        envelope = request.secret_envelope or []
+        self._held = {s.name: Held(s, tuple(granted[s.name])) for s in envelope if s.name in granted}
+        self._denied = {s.name for s in envelope} - set(self._held)
+        self._context = request.context
+        self._unsealer = unsealer
+        self._now_s = now_s
+        self._values: dict[str, str] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of all granted secrets, sorted; those for injection only too."""
+        return sorted(self._held)
+
+    def find(self, name: str) -> Held | None:
+        """Return a granted secret, or None."""
+        return self._held.get(name)
+
+    def is_denied(self, name: str) -> bool:
+        """Tell whether the install has the secret but the tenant did not grant it."""
+        return name in self._denied
+
+    def is_expired(self, held: Held) -> bool:
+        """Tell whether a secret is past its maximum age."""
+        expires = held.sealed.expires_at_s
+        return expires is not None and expires <= self._now_s()
+
+    def value(self, held: Held) -> str:
+        """Return a secret's value, unsealing it at first use.
+
+        Raises:
+            PlatformError: ``secret_unavailable``.
+        """
+        name = held.sealed.name
+        if name not in self._values:
+            self._values[name] = self._unseal(held.sealed)
+        return self._values[name]
+
+    def scrub(self, text: str) -> str:
+        """Return ``text`` without any value unsealed in this call."""
+        for name, value in self._values.items():
+            if len(value) >= _SCRUB_LEAST_CHARACTERS and value in text:
+                text = text.replace(value, f"[secret {name}]")
+        return text
+
+    def clear(self) -> None:
+        """Forget all values."""
+        self._values.clear()
+
+    def _unseal(self, sealed: SealedSecret) -> str:
+        if self._unsealer is None:
+            raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="no unsealing key")
+        context = secret_context(self._context.tenant_id, self._context.install_id, sealed.name)
+        try:
+            return self._unsealer.unseal(base64.b64decode(sealed.sealed_b64, validate=True), context).decode()
+        except (binascii.Error, ValueError):
+            raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="not text") from None

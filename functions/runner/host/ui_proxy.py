@@ -1,0 +1,190 @@
+"""``ui-proxy``: routes of the host application. Capability cap:ui.proxy.
+
+The target is the operator's own base URL; the guest chooses only the path and query below it. A route under ``/api/``
+goes to the application itself, any other below the extension's own id. The application knows us by a token signed for
+this one request (``x-runner-auth``) and hears whose call it is by the headers it has always read.
+"""
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import jwt
+import urllib3
+
+from alga_ext.signing import LocalSigner
+from functions.runner.host.broker import Handler, Opened, Provider
+from functions.runner.host.call import Call
+from functions.runner.host.resolver import within
+
+BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
+TOKEN_LIFETIME_S: Final = 60
+AUDIENCE: Final = "alga-host"
+ISSUER: Final = "alga-runner"
+CONNECT_TIMEOUT_S: Final = 2.0
+_CHUNK_BYTES: Final = 64 * 1024
+_ROUTE_CHARACTERS: Final = 2_048
+_SEGMENT_SAFE: Final = "%:@!$&'()*+,;=~-._"
+_QUERY_SAFE: Final = "%:@!$&'()*+,;=~-._/?"
+
+Outcome = tuple[bool, Any]
+
+_NO_ROUTE: Final[Outcome] = (False, "route-not-found")
+_BAD_REQUEST: Final[Outcome] = (False, "bad-request")
+_INTERNAL: Final[Outcome] = (False, "internal")
+
+
+class UiProxy:
+    """The import of one call.
+
+    Args:
+        call: whose call it is.
+        base_url: of the host application, without a trailing slash; empty when none is configured.
+        signer: signs the request's token.
+        pool: connections to the host application.
+        now_s: epoch seconds.
+    """
+
+    def __init__(
+        self, call: Call, base_url: str, signer: LocalSigner, pool: urllib3.PoolManager, now_s: Callable[[], float]
+    ) -> None:
+        self._call = call
+        self._base_url = base_url
+        self._signer = signer
+        self._pool = pool
+        self._now_s = now_s
+
+    def handlers(self) -> dict[str, Handler]:
+        """Return the handlers by ``interface.function``."""
+        return {"ui-proxy.call-route": Handler(tuple[str, bytes | None], self.call_route, _INTERNAL)}
+
+    def call_route(self, route: str, payload: bytes | None) -> Outcome:
+        """Answer ``ui-proxy.call-route``: GET without a payload, POST with one."""
+        target = route_below(route, self._call.request.context.extension_id)
+        if target is None or len(payload or b"") > BODY_LIMIT_BYTES:
+            return _BAD_REQUEST
+        method = "GET" if payload is None else "POST"
+        try:
+            return within(self._call.left_s(), lambda: self._send(method, target, payload))
+        except (urllib3.exceptions.HTTPError, TimeoutError, OSError):
+            return _INTERNAL
+
+    def _send(self, method: str, target: str, payload: bytes | None) -> Outcome:
+        left_s = self._call.left_s()
+        response = self._pool.request(
+            method,
+            self._base_url + target,
+            body=payload,
+            headers=self._headers(method, target, payload),
+            redirect=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, left_s), read=left_s),
+            preload_content=False,
+        )
+        with response:
+            if not 200 <= response.status < 300:
+                return (False, refusal_of(response.status))
+            data = bytearray()
+            while chunk := response.read1(_CHUNK_BYTES):
+                data += chunk
+                if len(data) > BODY_LIMIT_BYTES or self._call.is_over():
+                    return _INTERNAL
+            return (True, bytes(data))
+
+    def _headers(self, method: str, target: str, payload: bytes | None) -> dict[str, str]:
+        context, user = self._call.request.context, self._call.request.user
+        headers = {
+            "x-request-id": context.request_id,
+            "x-alga-tenant": context.tenant_id,
+            "x-alga-extension": context.extension_id,
+            "x-ext-install-id": context.install_id,
+            "x-ext-version-id": context.version_id,
+            "x-runner-auth": self._token(method, target, payload),
+        }
+        if payload is not None:
+            headers["content-type"] = "application/json"
+        if user is not None:
+            given = {"x-user-id": user.user_id, "x-user-email": user.user_email, "x-user-type": user.user_type}
+            given["x-user-name"] = quote(user.user_name, safe=" ")
+            headers.update({name: value for name, value in given.items() if value and _is_plain(value)})
+        return headers
+
+    def _token(self, method: str, target: str, payload: bytes | None) -> str:
+        """Sign for exactly this request, so that a token seen on the way is good for nothing else."""
+        now_s, context = int(self._now_s()), self._call.request.context
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "iat": now_s,
+            "exp": now_s + TOKEN_LIFETIME_S,
+            "tenant": context.tenant_id,
+            "extension": context.extension_id,
+            "install": context.install_id,
+            "user": self._call.request.user.user_id if self._call.request.user else None,
+            "method": method,
+            "route": target,
+            "body": hashlib.sha256(payload or b"").hexdigest(),
+        }
+        return jwt.encode(claims, self._signer.raw, algorithm="EdDSA")
+
+
+def route_below(route: str, extension_id: str) -> str | None:
+    """Return the path and query to call, or None for a route that cannot be: empty, too long, or with dot segments.
+
+    Dot segments are refused in any spelling, because the application's own router may decode them.
+    """
+    if not route.strip() or len(route) > _ROUTE_CHARACTERS or any(ord(c) < 0x20 or c in "\\#" for c in route):
+        return None
+    path, mark, query = route.strip().partition("?")
+    segments = [segment for segment in path.split("/") if segment]
+    if any(_is_dots(segment) for segment in segments):
+        return None
+    if segments[:1] != ["api"]:
+        segments = [extension_id, *segments]
+    target = "/" + "/".join(quote(segment, safe=_SEGMENT_SAFE) for segment in segments)
+    return f"{target}?{quote(query, safe=_QUERY_SAFE)}" if mark and query else target
+
+
+def refusal_of(status: int) -> str:
+    """Return what a guest hears for a status that is no success; as the existing runner maps them."""
+    if status in (401, 403, 429):
+        return "denied"
+    if status == 404:
+        return "route-not-found"
+    return "bad-request" if 400 <= status < 500 else "internal"
+
+
+def _is_dots(segment: str) -> bool:
+    plain = segment.lower().replace("%2e", ".")
+    return plain in (".", "..") or "%2f" in plain or "%5c" in plain or "%00" in plain
+
+
+def _is_plain(value: str) -> bool:
+    return all(0x20 <= ord(c) < 0x7F for c in value)
+
+
+class _Unconfigured:
+    """Answers when the operator named no host application."""
+
+    def handlers(self) -> dict[str, Handler]:
+        return {"ui-proxy.call-route": Handler(tuple[str, bytes | None], lambda *_: _NO_ROUTE, _INTERNAL)}
+
+
+def provider(base_url: str, signer: LocalSigner | None, now_s: Callable[[], float]) -> Provider:
+    """Return the provider; without a base URL or key every route is unknown.
+
+    Raises:
+        ValueError: the base URL is no http or https URL.
+    """
+    if not base_url or signer is None:
+        return lambda _call: Opened(_Unconfigured().handlers(), lambda: None)
+    if urlsplit(base_url).scheme not in ("http", "https"):
+        message = "UI_PROXY_BASE_URL must be an http or https URL"
+        raise ValueError(message)
+
+    def open_for(call: Call) -> Opened:
+        pool = urllib3.PoolManager(num_pools=1, maxsize=1)
+        return Opened(UiProxy(call, base_url.rstrip("/"), signer, pool, now_s).handlers(), pool.clear)
+
+    return open_for

@@ -79,3 +79,10 @@ def _publish_sample(api: str, keys: LocalKeys, name: str, work: Path) -> dict[st
     admin = Client(api, keys.token(TOKENS["acme-admin"]))
     install: dict[str, Any] = admin.install(version["name"], None, grants_of(version["manifest"]), {})
     return install
+
+
+def component_hashes(api: str, keys: LocalKeys, installs: list[dict[str, Any]]) -> list[str]:
+    """The sha256 of each installed sample's component; those of UI only have none."""
+    publisher = Client(api, keys.token(TOKENS["publisher"]))
+    versions = [publisher.json("GET", f"/versions/{install['version_id']}") for install in installs]
+    return [version["component_sha256"] for version in versions if version["component_sha256"]]

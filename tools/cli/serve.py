@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tools.cli.output import answer, note, step
-from tools.cli.samples import TOKENS, build_samples, publish_samples
+from tools.cli.samples import TOKENS, build_samples, component_hashes, publish_samples
+from tools.local.artifact_cache import cache_folder, keep_artifacts, restore_artifacts
 from tools.local.keys import write_private
 from tools.local.platform import Options, Platform
 from tools.local.state import ROOT, run_folder
@@ -53,11 +54,16 @@ async def _fill(platform: Platform, *, with_samples: bool) -> None:
     if with_samples:
         with step("Sample extensions built from source"):
             await build_samples(ROOT / ".build" / "logs" / "samples.log")
+        kept = cache_folder(platform.options.state, platform.keys.artifact.key_id)
         with step("Samples published, prepared and installed for acme"):
+            await asyncio.to_thread(restore_artifacts, platform.cloud, kept)
             (run / "samples").mkdir()
             installs = await publish_samples(platform.addresses.api, platform.keys, run / "samples")
     tokens = _write_tokens(platform, run / "tokens")
     answer(_greeting(platform, tokens, installs))
+    if with_samples:
+        components = await asyncio.to_thread(component_hashes, platform.addresses.api, platform.keys, installs)
+        await asyncio.to_thread(keep_artifacts, platform.cloud, kept, components)
 
 
 def _write_tokens(platform: Platform, folder: Path) -> Path:

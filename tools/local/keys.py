@@ -21,9 +21,7 @@ NAMES = ("token-issuer", "execution", "artifact", "release", "log", "publisher")
 
 @dataclass(frozen=True, slots=True)
 class LocalKeys:
-    """Who signs what: the host application's tokens; the platform's execution tokens, artifacts, releases and log
-    heads; the samples' publisher.
-    """
+    """Who signs what: the host application its tokens, the platform the next four, the samples' publisher bundles."""
 
     token_issuer: LocalSigner
     execution: LocalSigner

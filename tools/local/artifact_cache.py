@@ -1,0 +1,54 @@
+"""Compiled samples kept over restarts, because compiling them takes longer than all the rest of a start.
+
+What is kept is exactly what lies in the object store: native code with the platform's signed record. It is put back
+before anything is published, and prepare verifies it as it would in AWS; nothing is believed for lying in a folder.
+The folder is named for the artifact key, so artifacts of an earlier key are never offered.
+"""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tools.local.cloud import BUCKET, Cloud, aws_client
+
+PREFIX = "cwasm/"
+
+
+def cache_folder(state: Path, artifact_key_id: str) -> Path:
+    """Where artifacts signed by a key are kept."""
+    return state / "cache" / artifact_key_id.removeprefix("sha256:")[:16]
+
+
+def restore_artifacts(cloud: Cloud, folder: Path) -> int:
+    """Put kept artifacts into the object store; how many objects."""
+    s3 = aws_client("s3", cloud.endpoint_url)
+    # Records sort after their code ("….cwasm.dsse.json"), so a record is never there without it.
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    for path in files:
+        s3.put_object(Bucket=BUCKET, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
+    return len(files)
+
+
+def keep_artifacts(cloud: Cloud, folder: Path, component_sha256s: Iterable[str]) -> None:
+    """Keep the artifacts of these components and no others, nor those of another artifact key."""
+    s3 = aws_client("s3", cloud.endpoint_url)
+    wanted = {key for sha256 in component_sha256s for key in _keys(s3, f"{PREFIX}{sha256}/")}
+    if folder.parent.is_dir():
+        for other in folder.parent.iterdir():
+            if other != folder:
+                shutil.rmtree(other)
+    for path in [path for path in folder.rglob("*") if path.is_file()]:
+        if path.relative_to(folder).as_posix() not in wanted:
+            path.unlink()
+    for key in wanted:
+        path = folder / key
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(path.name + ".part")
+            part.write_bytes(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+            part.replace(path)
+
+
+def _keys(s3: Any, prefix: str) -> list[str]:
+    return [entry["Key"] for entry in s3.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])]

@@ -1,5 +1,5 @@
-// npm run build: packages and the host demo into their ignored dist/ folders; `node web/build.mjs host-demo` for one.
-// JavaScript by esbuild, types by tsc.
+// npm run build: packages and the host demo into their ignored dist/ folders, JavaScript by esbuild, types by tsc.
+// `node web/build.mjs host-demo [FOLDER]` builds the demo only, into dist/ or an empty folder.
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -12,24 +12,16 @@ const web = fileURLToPath(new URL(".", import.meta.url));
 const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url));
 const common = /** @type {const} */ ({ bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
 
-// host-bridge's types build on the SDK's, so the order counts.
-const STEPS = {
-  "extension-runtime": buildPackage,
-  "extension-iframe-sdk": buildPackage,
-  "host-bridge": buildPackage,
-  "host-demo": buildDemo,
-};
-
-const wanted = process.argv.slice(2);
-for (const [name, step] of Object.entries(STEPS)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  const folder = `${web}${name}`;
-  rmSync(`${folder}/dist`, { recursive: true, force: true });
-  await step(folder);
+const [only, out = `${web}host-demo/dist`] = process.argv.slice(2);
+if (only === undefined) {
+  // host-bridge's types build on the SDK's, so the order counts.
+  for (const name of ["extension-runtime", "extension-iframe-sdk", "host-bridge"]) await buildPackage(`${web}${name}`);
 }
+await buildDemo(`${web}host-demo`, out);
 
 /** @param {string} folder */
 async function buildPackage(folder) {
+  rmSync(`${folder}/dist`, { recursive: true, force: true });
   const { exports } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
   const targets = Object.values(exports).map((target) => target.default);
   await build({
@@ -47,8 +39,11 @@ async function buildPackage(folder) {
   execFileSync(tsc, ["-p", project, ...types], { stdio: "inherit" });
 }
 
-/** @param {string} folder */
-async function buildDemo(folder) {
-  cpSync(`${folder}/static`, `${folder}/dist`, { recursive: true });
-  await build({ ...common, entryPoints: [`${folder}/src/main.ts`], outfile: `${folder}/dist/main.js`, minify: true, alias: ENTRIES });
+/**
+ * @param {string} folder
+ * @param {string} out
+ */
+async function buildDemo(folder, out) {
+  cpSync(`${folder}/static`, out, { recursive: true });
+  await build({ ...common, entryPoints: [`${folder}/src/main.ts`], outfile: `${out}/main.js`, minify: true, alias: ENTRIES });
 }

@@ -9,7 +9,7 @@ from typing import Final
 
 from alga_ext.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from tools.guests import javascript, python
-from tools.guests.cache import built
+from tools.guests.cache import built, only_one
 from tools.guests.errors import GuestBuildError
 from tools.guests.inputs import files_below, hash_of
 from tools.guests.pages import build_pages
@@ -65,9 +65,10 @@ def build_ui(source_dir: Path) -> Path:
 
 
 def build_extension(source_dir: Path, out: Path) -> Manifest:
-    """Build an extension and write the tree to pack into ``out``: manifest, component, UI, SBOM.
+    """Build an extension and write the tree to pack into ``out``: manifest, component, UI, other assets, SBOM.
 
-    ``out`` is replaced as a whole. The builds behind it come from the cache when nothing changed.
+    ``out`` is replaced as a whole, and left untouched when it is the same already, so that several processes may
+    build into it and read from it. The builds behind it come from the cache when nothing changed.
 
     Raises:
         GuestBuildError: a part the manifest names cannot be built, or a tool fails.
@@ -84,26 +85,36 @@ def build_extension(source_dir: Path, out: Path) -> Manifest:
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
         (work / MANIFEST_NAME).write_bytes(data)
-        if manifest.component_path is not None:
-            target = work / manifest.component_path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(build_component(source_dir), target)
-        if manifest.ui is not None:
-            shutil.copytree(build_ui(source_dir), work / Path(manifest.ui.entry).parts[0], dirs_exist_ok=True)
-            if not (work / manifest.ui.entry).is_file():
-                message = (
-                    f"The manifest names {manifest.ui.entry} as the UI's entry, which the UI folder does not hold."
-                )
-                raise GuestBuildError(message)
-        if manifest.sbom is not None:
-            (work / manifest.sbom).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source_dir / manifest.sbom, work / manifest.sbom)
-        shutil.rmtree(out, ignore_errors=True)
+        _fill(work, source_dir, manifest)
         work.chmod(0o755)
-        work.rename(out)
+        with only_one(out.with_name(f".{out.name}.lock")):
+            if not (out.is_dir() and _hash_of_tree(out) == _hash_of_tree(work)):
+                shutil.rmtree(out, ignore_errors=True)
+                work.rename(out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return manifest
+
+
+def _fill(tree: Path, source_dir: Path, manifest: Manifest) -> None:
+    """Add to a tree what the manifest names."""
+    if manifest.component_path is not None:
+        target = tree / manifest.component_path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(build_component(source_dir), target)
+    ui = read_recipe(source_dir).ui
+    if ui is not None:
+        shutil.copytree(build_ui(source_dir), tree / ui.folder)
+    if manifest.ui is not None and not (tree / manifest.ui.entry).is_file():
+        message = f"The manifest names {manifest.ui.entry} as the UI's entry, but there is no such file."
+        raise GuestBuildError(message)
+    for file in _further_files(source_dir, manifest, ui):
+        (tree / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source_dir / file, tree / file)
+
+
+def _hash_of_tree(folder: Path) -> str:
+    return hash_of([], [(folder, sorted(path for path in folder.rglob("*") if path.is_file()))])
 
 
 def _further_files(source_dir: Path, manifest: Manifest, ui: Ui | None) -> Iterator[Path]:

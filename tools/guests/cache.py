@@ -25,7 +25,7 @@ def built(shelf: str, key: str, build: Callable[[Path], None]) -> Path:
     if place.is_dir():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _only_one(place.with_name(f".{key}.lock")):
+    with only_one(place.with_name(f".{key}.lock")):
         if place.is_dir():
             return place
         work = Path(tempfile.mkdtemp(prefix=f".{key[:12]}-", dir=place.parent))
@@ -39,7 +39,7 @@ def built(shelf: str, key: str, build: Callable[[Path], None]) -> Path:
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def only_one(lock: Path) -> Iterator[None]:
     """Hold an exclusive lock on a file; the system releases it when the process dies."""
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

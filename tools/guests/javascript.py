@@ -3,11 +3,14 @@
 from pathlib import Path
 from typing import Final
 
+from tools.guests.errors import GuestBuildError
 from tools.guests.inputs import npm_version
 from tools.guests.places import WIT, WORLD
 from tools.guests.recipe import Engine
 from tools.guests.scripts import bundle_script, bundler_version
 from tools.guests.tool import run_npm_tool
+
+EXPORT: Final = "handler"
 
 _COMPILERS: Final[dict[Engine, str]] = {
     "quickjs": "componentize-qjs",
@@ -27,9 +30,13 @@ def compile_javascript(entry: Path, engine: Engine, out: Path, *, within: Path) 
         GuestBuildError: with the output of the tool that failed.
     """
     script = out.with_suffix(".js")
-    bundle_script(
+    exports = bundle_script(
         entry, script, within=within, options=["--format=esm", "--platform=neutral", "--external:alga:extension/*"]
     )
+    if EXPORT not in exports:
+        # QuickJS's compiler would not notice; every call would trap.
+        message = f"{entry} exports no `{EXPORT}`."
+        raise GuestBuildError(message)
     wit = ["--wit", str(WIT), "-n", WORLD]
     if engine == "quickjs":
         # --sync: without the asynchronous component model, which the runner does not switch on.

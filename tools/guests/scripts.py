@@ -21,8 +21,8 @@ def bundler_version() -> str:
     return npm_version("esbuild")
 
 
-def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str]) -> None:
-    """Bundle one script with all it imports into one file.
+def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str]) -> list[str]:
+    """Bundle one script with all it imports into one file, and return the names it exports.
 
     Args:
         entry: the script.
@@ -53,9 +53,11 @@ def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str
         cwd=within,
     )
     allowed = (within.resolve(), *(path.parent for path in _ALIASES.values()))
-    for name in json.loads(meta.read_text("utf-8"))["inputs"]:
+    said = json.loads(meta.read_text("utf-8"))
+    meta.unlink()
+    for name in said["inputs"]:
         source = (within / name).resolve()
         if not source.is_relative_to(ROOT / "node_modules") and not any(source.is_relative_to(f) for f in allowed):
             message = f"{entry} imports {source}, which lies outside {within}."
             raise GuestBuildError(message)
-    meta.unlink()
+    return [export for output in said["outputs"].values() for export in output["exports"]]

@@ -1,5 +1,6 @@
 """Running a build tool, and showing what it said when it fails."""
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,15 @@ def run_npm_tool(name: str, arguments: Sequence[str], *, cwd: Path) -> str:
         GuestBuildError: it is not installed, fails or takes too long; with the end of its output.
     """
     return _run(NPM_TOOLS / name, arguments, cwd=cwd, setup="npm packages")
+
+
+def run_node_script(script: Path, arguments: Sequence[str], *, cwd: Path) -> str:
+    """Run a script of the repository with the Node.js of the machine; otherwise as ``run_npm_tool``."""
+    node = shutil.which("node")
+    if node is None:
+        message = "Node.js is not installed; version 20 or newer is needed."
+        raise GuestBuildError(message)
+    return _run(Path(node), [str(script), *arguments], cwd=cwd, setup="npm packages")
 
 
 def run_python_tool(name: str, arguments: Sequence[str], *, cwd: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.cli.bundles import pack_folder, sign_bundle
+from tools.cli.bundles import Packed, pack_folder, sign_bundle
 from tools.cli.client import Client
 from tools.cli.grants import grants_of
 from tools.cli.output import CommandError
@@ -37,15 +37,16 @@ def sample_folders() -> list[Path]:
     return sorted(manifest.parent for manifest in SAMPLES.glob("*/manifest.json"))
 
 
-async def build_samples(log: Path) -> None:
-    """Build all samples beside each other, each in a process of its own that dies with this one.
+async def build_samples(work: Path, log: Path) -> list[Packed]:
+    """Build all samples beside each other, each in a process of its own that dies with this one, and pack them.
 
-    Results come from the cache when nothing changed. Raises CommandError with the place of the log.
+    Builds come from the cache when nothing changed. Archives go to `work`. Raises CommandError with the end of the log.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
+    folders = sample_folders()
     children = [
         await start_module("tools.guests", [str(folder)], environment=os.environ, folder=ROOT, log=log)
-        for folder in sample_folders()
+        for folder in folders
     ]
     try:
         statuses = [await child.wait() for child in children]
@@ -55,9 +56,11 @@ async def build_samples(log: Path) -> None:
     if any(statuses):
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
         raise CommandError(f"a sample could not be built (log: {log}):\n{tail}", "`make setup` installs the builders")
+    jobs = (asyncio.to_thread(pack_folder, BUILT / f.name, work / f"{f.name}.tar.zst") for f in folders)
+    return await asyncio.gather(*jobs)
 
 
-async def publish_samples(api: str, keys: LocalKeys, work: Path) -> list[dict[str, Any]]:
+async def publish_samples(api: str, keys: LocalKeys, samples: list[Packed]) -> list[dict[str, Any]]:
     """Register the publisher, publish every sample, install it for acme; the installs.
 
     Raises ApiError and CommandError.
@@ -65,17 +68,16 @@ async def publish_samples(api: str, keys: LocalKeys, work: Path) -> list[dict[st
     operator = Client(api, keys.token(TOKENS["operator"]))
     await asyncio.to_thread(operator.create_publisher, PUBLISHER, "Sample extensions")
     await asyncio.to_thread(operator.add_key, PUBLISHER, keys.publisher.public_pem)
-    jobs = (asyncio.to_thread(_publish_sample, api, keys, folder.name, work) for folder in sample_folders())
+    jobs = (asyncio.to_thread(_publish_sample, api, keys, sample) for sample in samples)
     return await asyncio.gather(*jobs)
 
 
-def _publish_sample(api: str, keys: LocalKeys, name: str, work: Path) -> dict[str, Any]:
-    packed = pack_folder(BUILT / name, work / f"{name}.tar.zst")
+def _publish_sample(api: str, keys: LocalKeys, sample: Packed) -> dict[str, Any]:
     publisher = Client(api, keys.token(TOKENS["publisher"]))
-    version = publisher.publish(packed.archive, sign_bundle(packed.archive, keys.publisher), PUBLISHER)
+    version = publisher.publish(sample.archive, sign_bundle(sample.archive, keys.publisher), PUBLISHER)
     version = publisher.wait_until_decided(version["version_id"], PUBLISH_TIMEOUT_S)
     if version["state"] != "ready":
-        raise CommandError(f"sample {name} was rejected: {version['state_reasons']}")
+        raise CommandError(f"sample {sample.manifest.name} was rejected: {version['state_reasons']}")
     admin = Client(api, keys.token(TOKENS["acme-admin"]))
     install: dict[str, Any] = admin.install(version["name"], None, grants_of(version["manifest"]), {})
     return install

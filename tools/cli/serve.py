@@ -2,12 +2,13 @@
 
 import asyncio
 import signal
+import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
 from tools.cli.output import answer, note, step
-from tools.cli.samples import TOKENS, build_samples, component_hashes, publish_samples
+from tools.cli.samples import TENANTS, TOKENS, build_samples, component_hashes, publish_samples
 from tools.local.artifact_cache import cache_folder, keep_artifacts, restore_artifacts
 from tools.local.keys import write_private
 from tools.local.platform import Options, Platform
@@ -48,22 +49,39 @@ async def _unless(asked_to_stop: asyncio.Event, work: Coroutine[Any, Any, None])
 
 
 async def _fill(platform: Platform, *, with_samples: bool) -> None:
-    await platform.start()
-    run = run_folder(platform.options.state)
     installs: list[dict[str, Any]] = []
     if with_samples:
-        with step("Sample extensions built from source"):
-            await build_samples(ROOT / ".build" / "logs" / "samples.log")
-        kept = cache_folder(platform.options.state, platform.keys.artifact.key_id)
-        with step("Samples published, prepared and installed for acme"):
-            await asyncio.to_thread(restore_artifacts, platform.cloud, kept)
-            (run / "samples").mkdir()
-            installs = await publish_samples(platform.addresses.api, platform.keys, run / "samples")
-    tokens = _write_tokens(platform, run / "tokens")
+        with tempfile.TemporaryDirectory(prefix="alga-samples-", ignore_cleanup_errors=True) as work:
+            installs = await _start_with_samples(platform, Path(work))
+    else:
+        await platform.start()
+    tokens = _write_tokens(platform, run_folder(platform.options.state) / "tokens")
     answer(_greeting(platform, tokens, installs))
+    for function in ("gateway", "uihost", "recorder"):
+        platform.functions.warm(function)
+    platform.functions.warm("runner", TENANTS[0])
     if with_samples:
+        kept = cache_folder(platform.options.state, platform.keys.artifact.key_id)
         components = await asyncio.to_thread(component_hashes, platform.addresses.api, platform.keys, installs)
         await asyncio.to_thread(keep_artifacts, platform.cloud, kept, components)
+
+
+async def _start_with_samples(platform: Platform, work: Path) -> list[dict[str, Any]]:
+    """Start the platform and build the samples beside each other, then publish them; the installs."""
+    building = asyncio.create_task(build_samples(work, ROOT / ".build" / "logs" / "samples.log"))
+    try:
+        await platform.start()
+        for function in ("registry", "prepare", "assets"):
+            platform.functions.warm(function)
+        with step("Sample extensions built from source"):
+            samples = await building
+    finally:
+        building.cancel()
+        await asyncio.gather(building, return_exceptions=True)
+    with step("Samples published, prepared and installed for acme"):
+        kept = cache_folder(platform.options.state, platform.keys.artifact.key_id)
+        await asyncio.to_thread(restore_artifacts, platform.cloud, kept)
+        return await publish_samples(platform.addresses.api, platform.keys, samples)
 
 
 def _write_tokens(platform: Platform, folder: Path) -> Path:

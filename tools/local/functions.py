@@ -79,18 +79,26 @@ class Pool:
         await asyncio.gather(*self._launches, return_exceptions=True)
         await asyncio.gather(*(process.stop() for process in list(self.processes)))
 
+    def warm(self) -> None:
+        """Start a first process before anybody asks for it."""
+        if not self.processes and not self._closed:
+            self._start_process()
+
     def _grow(self) -> None:
         while (
             not self._closed and self._starting < len(self._waiting) and len(self.processes) < self._spec.processes_max
         ):
-            scratch = self._scratch / f"{self._spec.name}-{uuid.uuid4().hex[:8]}"
-            process = RuntimeProcess(self._spec, self._folder, self._log, scratch, self._on_idle, self._on_end)
-            self.processes.append(process)
-            self._starting += 1
-            self.cold_starts += 1
-            task = asyncio.create_task(self._launch(process))
-            self._launches.add(task)
-            task.add_done_callback(self._launches.discard)
+            self._start_process()
+
+    def _start_process(self) -> None:
+        scratch = self._scratch / f"{self._spec.name}-{uuid.uuid4().hex[:8]}"
+        process = RuntimeProcess(self._spec, self._folder, self._log, scratch, self._on_idle, self._on_end)
+        self.processes.append(process)
+        self._starting += 1
+        self.cold_starts += 1
+        task = asyncio.create_task(self._launch(process))
+        self._launches.add(task)
+        task.add_done_callback(self._launches.discard)
 
     async def _launch(self, process: RuntimeProcess) -> None:
         try:
@@ -157,19 +165,16 @@ class Functions:
         An invocation once handed to a process runs to its end even if the caller is cancelled, as in Lambda.
         Raises UnknownFunctionError and TenantRuleError; everything the function does wrong is in the outcome.
         """
-        spec = self.specs.get(name)
-        if spec is None:
-            raise UnknownFunctionError(name)
-        if spec.per_tenant != (tenant_id is not None):
-            raise TenantRuleError(name)
-        pool = self._pools.get((name, tenant_id))
-        if pool is None:
-            pool = self._pools[name, tenant_id] = Pool(spec, self._folder, self._logs / f"{name}.log", self._scratch)
+        pool = self._pool(name, tenant_id)
         try:
             process = await pool.take()
         except InitFailedError as error:
             return error.outcome
         return await asyncio.shield(process.invoke(payload, tenant_id))
+
+    def warm(self, name: str, tenant_id: str | None = None) -> None:
+        """Start a process of a function that has none, as provisioned concurrency does."""
+        self._pool(name, tenant_id).warm()
 
     def pids(self, name: str | None = None) -> list[int]:
         """Process ids of the running processes, of one function or all."""
@@ -185,6 +190,17 @@ class Functions:
         if self._reaper is not None:
             self._reaper.cancel()
         await asyncio.gather(*(pool.close() for pool in self._pools.values()))
+
+    def _pool(self, name: str, tenant_id: str | None) -> Pool:
+        spec = self.specs.get(name)
+        if spec is None:
+            raise UnknownFunctionError(name)
+        if spec.per_tenant != (tenant_id is not None):
+            raise TenantRuleError(name)
+        pool = self._pools.get((name, tenant_id))
+        if pool is None:
+            pool = self._pools[name, tenant_id] = Pool(spec, self._folder, self._logs / f"{name}.log", self._scratch)
+        return pool
 
     async def _reap(self) -> None:
         while True:

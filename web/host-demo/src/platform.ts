@@ -27,7 +27,7 @@ export class Platform {
     this.#token = token;
   }
 
-  /** The tenant's installs that have a page. @throws Refusal */
+  /** The tenant's installs that have a page, by name. @throws Refusal */
   async installsWithPage(): Promise<Install[]> {
     const found: Install[] = [];
     let cursor: string | null = null;
@@ -39,7 +39,7 @@ export class Platform {
       found.push(...document.items.filter((install) => install.ui_url !== null));
       cursor = document.next_cursor;
     } while (cursor !== null);
-    return found;
+    return found.sort((one, other) => one.name.localeCompare(other.name));
   }
 
   /** Call an extension's endpoint through the gateway. */

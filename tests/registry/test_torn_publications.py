@@ -1,0 +1,228 @@
+"""Nothing is torn: concurrent publications, and a process killed between any two steps of finalize."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import urllib3
+
+from alga_ext.database import Database
+from alga_ext.errors import PlatformError
+from alga_ext.ids import ContentHash
+from alga_ext.signing import LocalSigner
+from functions.registry import compose, installs, publish, versions, withdrawal
+from functions.registry.audit import Actor
+from tests.support.registry import Published, RegistryWorld, manifest_of
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def race(*contenders: Callable[[Database], Any], url: str) -> list[str]:
+    """Run functions at once, each with a connection of its own; return what each came to: ``won`` or its error code."""
+    outcomes: list[str] = ["?"] * len(contenders)
+    barrier = threading.Barrier(len(contenders))
+
+    def run(place: int, contender: Callable[[Database], Any]) -> None:
+        database = Database(url)
+        try:
+            barrier.wait(10)
+            contender(database)
+            outcomes[place] = "won"
+        except PlatformError as error:
+            outcomes[place] = error.code
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=run, args=(place, each)) for place, each in enumerate(contenders)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    return outcomes
+
+
+def publication(world: RegistryWorld, published: Published, tmp_path: Path, name: str) -> Callable[[Database], None]:
+    """The whole of a finalize as a function of a connection."""
+    archive = tmp_path / name
+    archive.write_bytes(published.archive)
+    signature = json.dumps(published.signature, separators=(",", ":")).encode()
+    submission = publish.Submission(
+        archive, ContentHash(published.content_hash), len(published.archive), signature, None, None
+    )
+
+    def finalize(database: Database) -> None:
+        accepted = publish.accept(submission, database, compose.trust(), compose.now())
+        publish.store(accepted, archive, world.objects)
+        with database.system() as tx:
+            publish.record(tx, accepted, None, "someone", compose.now())
+
+    return finalize
+
+
+def test_of_two_first_publications_of_one_name_one_wins(world: RegistryWorld, tmp_path: Path) -> None:
+    other = LocalSigner.generate()
+    world.register()
+    world.register("globex", other)
+    mine = publication(world, world.signed(manifest_of()), tmp_path, "a")
+    theirs = publication(world, world.signed(manifest_of(publisher="globex"), key=other), tmp_path, "b")
+
+    assert sorted(race(mine, theirs, url=world.databases.registry)) == ["extension_name_taken", "won"]
+    assert len(world.rows("select 1 from app.extension_version")) == 1
+
+
+def test_of_two_publications_of_one_version_one_wins(world: RegistryWorld, tmp_path: Path) -> None:
+    world.register()
+    contenders = [
+        publication(world, world.signed(manifest_of(title=str(number))), tmp_path, str(number)) for number in range(4)
+    ]
+
+    outcomes = sorted(race(*contenders, url=world.databases.registry))
+
+    assert outcomes == ["version_exists"] * 3 + ["won"]
+    assert [row["kind"] for row in world.rows("select kind from app.transparency_leaf order by 1")].count(
+        "version.published"
+    ) == 1
+
+
+def test_concurrent_publications_leave_a_log_without_gaps(world: RegistryWorld, tmp_path: Path) -> None:
+    world.register()
+    contenders = [
+        publication(world, world.signed(manifest_of(f"com.acme.n{number}")), tmp_path, str(number))
+        for number in range(8)
+    ]
+
+    assert race(*contenders, url=world.databases.registry) == ["won"] * 8
+    indexes = [row["leaf_index"] for row in world.rows("select leaf_index from app.transparency_leaf order by 1")]
+    assert indexes == list(range(10))
+
+
+def test_publishing_during_a_withdrawal_tears_nothing(world: RegistryWorld, tmp_path: Path) -> None:
+    world.register()
+    version = world.publish()
+    with compose.database().system() as tx:
+        row = versions.load_version(tx, version["version_id"])
+
+    def withdraw(database: Database) -> None:
+        with database.system() as tx:
+            withdrawal.move(tx, row, "withdrawn", "malware", "someone", compose.now())
+
+    newer = publication(world, world.signed(manifest_of(version="2.0.0")), tmp_path, "new")
+
+    assert race(withdraw, newer, url=world.databases.registry) == ["won", "won"]
+    states = {row["version"]: row["state"] for row in world.rows("select version, state from app.extension_version")}
+    assert states == {"1.0.0": "withdrawn", "2.0.0": "pending"}
+
+
+def test_of_two_withdrawals_one_wins(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    with compose.database().system() as tx:
+        row = versions.load_version(tx, version["version_id"])
+
+    def withdraw(database: Database) -> None:
+        with database.system() as tx:
+            withdrawal.move(tx, row, "withdrawn", "malware", "someone", compose.now())
+
+    assert sorted(race(withdraw, withdraw, url=world.databases.registry)) == ["version_state", "won"]
+
+
+def test_of_two_installs_one_wins(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+
+    assert sorted(race(*[_installation(world)] * 3, url=world.databases.registry)) == ["already_installed"] * 2 + [
+        "won"
+    ]
+
+
+def test_installing_during_an_uninstall_leaves_one_whole_install_or_none(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+    install = world.install()
+
+    def uninstall(database: Database) -> None:
+        with database.tenant("tenant-a") as tx:
+            installs.uninstall(tx, "tenant-a", install["install_id"], Actor("a", "r"))
+
+    outcomes = race(uninstall, _installation(world), url=world.databases.registry)
+
+    assert outcomes in (["won", "won"], ["won", "already_installed"])
+    active = world.rows("select 1 from app.tenant_extension_install where state = 'enabled'")
+    assert len(active) == (1 if outcomes[1] == "won" else 0)
+
+
+def _installation(world: RegistryWorld) -> Callable[[Database], None]:
+    def install(database: Database) -> None:
+        with database.tenant("tenant-a") as tx:
+            extension = versions.load_extension(tx, "com.acme.notes")
+            version = versions.load_installable(tx, str(extension["extension_id"]), None)
+            since = compose.now() - compose.uninstall_grace()
+            installs.install(tx, "tenant-a", version, {}, {}, Actor("a", "r"), since)
+
+    assert world is not None
+    return install
+
+
+def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(world: RegistryWorld) -> None:
+    world.register()
+    killed = 0
+    for step in range(1, 200):
+        published = world.signed(manifest_of(version=f"1.{step}.0"))
+        body = {"upload_id": _upload(world, published), "signature": published.signature}
+        finished = _finalize_until(world, body, step)
+        if not finished:
+            killed += 1
+        again = world.call("POST", "/versions", world.publisher, body)
+
+        assert again.status == 202, (step, again)
+        found = world.rows(
+            "select version_id from app.extension_version where version = :version", version=f"1.{step}.0"
+        )
+        assert [str(row["version_id"]) for row in found] == [again.body["version_id"]], step
+        if finished:
+            break
+
+    assert killed > 15
+    with compose.database().system() as tx:
+        pending = versions.list_unprepared(tx, compose.now(), 300)
+    assert len(pending) == killed + 1  # each can be sent to prepare again, whether or not its message was
+
+
+def _upload(world: RegistryWorld, published: Published) -> str:
+    declared = {"publisher": "acme", "content_hash": published.content_hash, "size_bytes": len(published.archive)}
+    upload = world.call("POST", "/uploads", world.publisher, declared).body
+    put = urllib3.PoolManager().request("PUT", upload["url"], body=published.archive, headers=upload["headers"])
+    assert put.status == 200
+    return str(upload["upload_id"])
+
+
+def _finalize_until(world: RegistryWorld, body: dict[str, Any], step: int) -> bool:
+    """Finalize in a process of its own that dies at a step; return whether it lived to the end."""
+    path = "/api/registry/v1/versions"
+    event = {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "authorization": f"Bearer {world.publisher}"},
+        "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default", "requestId": "r"},
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.support.die_at", str(step)],
+        input=json.dumps(event).encode(),
+        cwd=ROOT,
+        env={**os.environ, **world.environment(), "LOG_LEVEL": "ERROR"},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode in (0, -signal.SIGKILL), ended.stderr.decode()
+    if ended.returncode == 0:
+        assert json.loads(ended.stdout.decode().splitlines()[-1])["statusCode"] == 202
+    return ended.returncode == 0

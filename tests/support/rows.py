@@ -1,0 +1,52 @@
+"""Rows for tests that look at the database itself."""
+
+from alga_ext.database import Database
+from tests.conftest import Databases
+
+HASH = "sha256:" + "a" * 64
+
+FILL = """
+insert into app.publisher (publisher, display_name, created_by) values ('acme', 'Acme', 't') on conflict do nothing;
+insert into app.extension_registry (extension_id, name, publisher, created_by)
+  values ('00000000-0000-0000-0000-0000000000e1', 'com.acme.x', 'acme', 't') on conflict do nothing;
+insert into app.extension_bundle (content_hash, size_bytes, signing_key_id) values ('{hash}', 1, 'k')
+  on conflict do nothing;
+insert into app.extension_version (version_id, extension_id, version, content_hash, state, manifest, published_by)
+  values ('00000000-0000-0000-0000-0000000000b1', '00000000-0000-0000-0000-0000000000e1', '1.0.0', '{hash}', 'ready',
+          '{{"publisher": "acme"}}', 't') on conflict do nothing;
+insert into app.tenant_extension_install
+  (tenant_id, install_id, extension_id, version_id, content_hash, publisher, publisher_key_id, grant_hash, installed_by)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', '00000000-0000-0000-0000-0000000000e1',
+          '00000000-0000-0000-0000-0000000000b1', '{hash}', 'acme', 'k', 'g', 't');
+insert into app.extension_install_secret (tenant_id, install_id, name, secret_version, sealed, created_by)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 's', 1, 'x', 't');
+insert into app.extension_install_request
+  (tenant_id, install_id, from_version_id, to_version_id, difference, holds_code, created_by)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', '00000000-0000-0000-0000-0000000000b1',
+          '00000000-0000-0000-0000-0000000000b1', '{{}}', false, 't');
+insert into app.idempotency_record (tenant_id, principal, operation, key, body_sha256, status, response)
+  values ('{tenant}', 'p', 'o', 'k', 'b', 201, '{{}}');
+insert into app.extension_event_subscription (tenant_id, install_id, topic, handler)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 't', '/h');
+insert into app.audit_event (tenant_id, actor, action, subject, request_id) values ('{tenant}', 'a', 'b', 'c', 'd');
+insert into app.extension_execution_log (tenant_id, execution_id, install_id, extension_id, version_id, content_hash,
+  request_id, trace_id, method, path, principal, state, accepted_at)
+  values ('{tenant}', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'h', 'r', 't', 'GET',
+          '/', 'p', 'accepted', now());
+insert into app.extension_quota_usage (tenant_id, install_id, period)
+  values ('{tenant}', gen_random_uuid(), '2026-01');
+insert into app.extension_storage_entry (tenant_id, install_id, namespace, key, value)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 'n', 'k', 'v');
+insert into app.extension_schedule (tenant_id, install_id, endpoint_method, endpoint_path, cron)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 'POST', '/h', '* * * * *');
+"""
+
+
+def fill_tenant(databases: Databases, tenant_id: str) -> None:
+    """Give a tenant one row in every tenant table, written as the superuser."""
+    database = Database(databases.owner)
+    try:
+        with database.tenant(tenant_id) as tx:
+            tx.script(FILL.format(tenant=tenant_id, hash=HASH))
+    finally:
+        database.close()

@@ -4,29 +4,23 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from tools.cli.client import Client
 from tools.cli.output import CommandError
 
 
 def asked_for(registry: Client, extension: str, version: str | None) -> dict[str, Any]:
-    """Grants for everything the manifest asks for: a developer's shortcut, where an admin would choose.
+    """Grants for everything a version asks for: a developer's shortcut, where an admin would choose.
 
-    Raises ApiError, and CommandError when the extension has no such version that is ready.
+    Raises ApiError `extension_not_found`, `version_not_ready`.
     """
-    rows = registry.json("GET", f"/extensions/{extension}/versions")
-    fitting = [row for row in rows if row["state"] == "ready" and version in {None, row["version"]}]
-    if not fitting:
-        raise CommandError(f"{extension} has no {version or 'version'} that is ready", "publish one first")
-    return grants_of(fitting[0]["manifest"])
-
-
-def grants_of(manifest: dict[str, Any]) -> dict[str, Any]:
-    """The grants that a manifest, as the registry shows it, asks for."""
+    query = f"?version={quote(version, safe='')}" if version else ""
+    asked = registry.json("GET", f"/extensions/{quote(extension, safe='')}/permissions{query}")
     return {
-        "capabilities": [entry["name"] for entry in manifest.get("capabilities", [])],
-        "egress": list(manifest.get("egress", [])),
-        "secrets": {entry["name"]: entry.get("hosts", []) for entry in manifest.get("secrets", [])},
+        "capabilities": [entry["name"] for entry in asked["capabilities"]],
+        "egress": asked["egress"],
+        "secrets": {entry["name"]: entry["hosts"] for entry in asked["secrets"]},
     }
 
 

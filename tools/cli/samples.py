@@ -8,7 +8,7 @@ from typing import Any
 
 from tools.cli.bundles import Packed, pack_folder, sign_bundle
 from tools.cli.client import Client
-from tools.cli.grants import grants_of
+from tools.cli.grants import asked_for
 from tools.cli.output import CommandError
 from tools.local.keys import LocalKeys
 from tools.local.processes import start_module
@@ -79,7 +79,7 @@ def _publish_sample(api: str, keys: LocalKeys, sample: Packed) -> dict[str, Any]
     if version["state"] != "ready":
         raise CommandError(f"sample {sample.manifest.name} was rejected: {version['state_reasons']}")
     admin = Client(api, keys.token(TOKENS["acme-admin"]))
-    install: dict[str, Any] = admin.install(version["name"], None, grants_of(version["manifest"]), {})
+    install: dict[str, Any] = admin.install(version["name"], None, asked_for(admin, version["name"], None), {})
     return install
 
 

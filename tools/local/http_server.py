@@ -193,7 +193,8 @@ def _encode(response: HttpResponse, *, head: bool) -> bytes:
     bodiless = response.status in {204, 304}
     if "content-type" not in names and not bodiless:
         lines.append("content-type: application/json")
-    if "content-length" not in names and not bodiless:
+    # What a HEAD would have been answered with by GET is for the handler to say.
+    if "content-length" not in names and not bodiless and (response.body or not head):
         lines.append(f"content-length: {len(response.body)}")
     block = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
     return block if head or bodiless else block + response.body

@@ -1,0 +1,238 @@
+"""`python -m tools.demo`: the whole way through as a transcript that checks itself; exit 1 at the first surprise.
+
+A platform of its own (ports, keys, database) is started, and everything is done from the outside: by the CLI's own
+commands and by HTTP requests. Only the last step looks inside, at the execution record in PostgreSQL.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from alga_ext.database import Database
+from alga_ext.errors import PlatformError
+from tools.cli.client import ApiError, Client, Reply
+from tools.cli.output import CommandError
+from tools.cli.samples import TOKENS
+from tools.local.lock import AlreadyRunningError
+from tools.local.platform import Options, Platform, StartError
+from tools.local.state import ROOT, STATE
+
+EXTENSION = "samples.dev.alga.hello"
+RECORD_TIMEOUT_S = 15.0
+CONSOLE = Console(highlight=False)
+
+
+class SurpriseError(Exception):
+    """Something is not as it must be."""
+
+
+def expect(seen: object, wanted: object, what: str) -> None:
+    """Go on when `seen` is `wanted`. Raises SurpriseError."""
+    if seen != wanted:
+        message = f"{what}: expected {wanted!r}, got {seen!r}"
+        raise SurpriseError(message)
+
+
+@contextmanager
+def step(title: str) -> Iterator[Callable[[str], None]]:
+    """One line of the transcript: what was done, what came of it, how long it took."""
+    outcome = [""]
+    started = time.monotonic()
+    with CONSOLE.status(title):
+        yield lambda text: outcome.__setitem__(0, text)
+    CONSOLE.print(f"[green]✓[/] {title:<34} [dim]{time.monotonic() - started:6.2f} s[/]  ", end="")
+    CONSOLE.print(outcome[0], markup=False, overflow="ellipsis", no_wrap=True)
+
+
+class Story:
+    """The steps, in order; each leaves what the next needs."""
+
+    def __init__(self, platform: Platform, work: Path) -> None:
+        self._platform = platform
+        self._api = platform.addresses.api
+        self._key = work / "publisher.pem"
+        self._built = work / "hello"
+        self._bundle = work / "bundle.tar.zst"
+
+    def tell(self) -> None:
+        """Go through all steps. Raises SurpriseError."""
+        self._make_bundle()
+        self._publish()
+        install = self._install()
+        request_id = self._call()
+        self._refusals()
+        self._page(install["ui_url"])
+        self._record(request_id)
+
+    def _make_bundle(self) -> None:
+        with step("make a publisher's key") as came:
+            came(self._cli("keygen", str(self._key))["key_id"])
+        with step("build from source") as came:
+            manifest = self._cli("build", "samples/hello-js", "--out", str(self._built))
+            came(f"{manifest['name']} {manifest['version']}")
+        with step("pack") as came:
+            packed = self._cli("pack", str(self._built), "--out", str(self._bundle))
+            again = self._cli("pack", str(self._built), "--out", str(self._bundle))
+            expect(again["content_hash"], packed["content_hash"], "hash of the same tree packed twice")
+            came(f"{packed['content_hash']}, {packed['size_bytes']} bytes")
+        with step("sign and verify") as came:
+            self._cli("sign", str(self._bundle), "--key", str(self._key))
+            claim = self._cli("verify", str(self._bundle), "--key", str(self._key.with_suffix(".pub.pem")))
+            came(f"{claim['name']} {claim['version']} by {claim['publisher']}")
+
+    def _publish(self) -> None:
+        with step("register the publisher") as came:
+            self._cli("publisher", "create", "samples", role="operator")
+            self._cli("publisher", "add-key", "samples", str(self._key.with_suffix(".pub.pem")), role="operator")
+            came("samples")
+        with step("publish") as came:
+            version = self._cli("publish", str(self._bundle), "--wait", "0", role="publisher")
+            expect(version["state"], "pending", "state of the new version")
+            came("pending")
+        with step("wait for the precompiled program") as came:
+            version = self._client("publisher").wait_until_decided(version["version_id"], 120)
+            expect(version["state"], "ready", f"state of the version {version['state_reasons']}")
+            came(f"ready, component {version['component_sha256'][:16]}…")
+
+    def _install(self) -> Any:
+        with step("install for acme") as came:
+            install = self._cli("install", "dev.alga.hello", "--grant-asked", role="acme-admin")
+            came(f"grants {', '.join(install['grants']['capabilities'])}")
+        return install
+
+    def _call(self) -> str:
+        with step("call through the gateway") as came:
+            reply = self._get("/hello?name=Ada", "acme-user")
+            expect(reply.status, 200, f"status ({reply.body.decode()})")
+            said = json.loads(reply.body)
+            expect((said["greeting"], said["tenant"]), ("Hello, Ada!", "acme"), "the guest's JSON")
+            came(f"200 {reply.body.decode()}")
+        with step("a fresh instance each time") as came:
+            counts = [json.loads(self._get("/count", "acme-user").body)["count"] for _ in range(3)]
+            expect(counts, [1, 1, 1], "a counter in a global of the guest")
+            came(f"it counts {counts}")
+        return reply.headers["x-request-id"]
+
+    def _refusals(self) -> None:
+        with step("the same call as globex") as came:
+            came(_refused(self._get("/hello?name=Ada", "globex-user"), 404, "not_installed"))
+        with step("the same call without a token") as came:
+            came(_refused(self._get("/hello?name=Ada", None), 401, "unauthenticated"))
+        with step("a bundle with one flipped byte") as came:
+            data = bytearray(self._bundle.read_bytes())
+            data[len(data) // 2] ^= 1
+            flipped = self._bundle.with_name("flipped.tar.zst")
+            flipped.write_bytes(data)
+            signature = self._bundle.with_name("bundle.dsse.json").read_bytes()
+            try:
+                self._client("publisher").publish(flipped, signature, "samples")
+            except ApiError as refused:
+                expect((refused.status, refused.code), (400, "bundle_hash_mismatch"), "the refusal")
+                came(f"{refused.status} {refused.code}")
+            else:
+                raise SurpriseError("the registry took a bundle that is not the signed one")
+
+    def _page(self, url: str) -> None:
+        with step("the page of its user interface") as came:
+            ui = self._platform.addresses.ui
+            reply = Client(ui, None).request("GET", url.removeprefix(ui))
+            expect(reply.status, 200, "status")
+            expect(reply.headers["content-type"].split(";")[0], "text/html", "content type")
+            expect("immutable" in reply.headers["cache-control"], True, "immutable in cache-control")
+            expect("sandbox allow-scripts" in reply.headers["content-security-policy"], True, "sandbox in the CSP")
+            came(f"200, {len(reply.body)} bytes, {reply.headers['cache-control']}")
+
+    def _record(self, request_id: str) -> None:
+        with step("its record in PostgreSQL") as came:
+            database = Database(self._platform.functions.specs["recorder"].environment["DATABASE_URL"])
+            try:
+                row = _wait_for_record(database, request_id)
+                expect((row["status"], row["error_code"]), (200, None), "the record's outcome")
+                with database.tenant("globex") as tx:
+                    expect(tx.rows("select 1 as seen from app.extension_execution_log"), [], "what globex sees of it")
+            finally:
+                database.close()
+            came(f"{row['method']} {row['path']} → {row['status']} in {row['duration_ms']:.1f} ms, {row['state']}")
+
+    def _client(self, role: str) -> Client:
+        return Client(self._api, self._platform.keys.token(TOKENS[role]))
+
+    def _get(self, path: str, role: str | None) -> Reply:
+        client = self._client(role) if role else Client(self._api, None)
+        return client.request("GET", f"/api/ext/{EXTENSION}{path}")
+
+    def _cli(self, *arguments: str, role: str | None = None) -> Any:
+        """Run a command of the CLI and return its JSON answer."""
+        environment = {**os.environ, "ALGA_URL": self._api}
+        if role:
+            environment["ALGA_TOKEN"] = self._platform.keys.token(TOKENS[role])
+        command = [str(Path(sys.executable).with_name("alga-ext")), *arguments, "--json"]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            message = f"alga-ext {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}"
+            raise SurpriseError(message)
+        return json.loads(done.stdout)
+
+
+def _refused(reply: Reply, status: int, code: str) -> str:
+    """Check that a reply is this refusal, as a problem document with the request's id; say so in words."""
+    expect(reply.status, status, f"status ({reply.body.decode()})")
+    expect(reply.headers["content-type"], "application/problem+json", "content type")
+    problem = json.loads(reply.body)
+    expect((problem["code"], problem["request_id"]), (code, reply.headers["x-request-id"]), "code and request id")
+    return f"{status} {code}"
+
+
+def _wait_for_record(database: Database, request_id: str) -> dict[str, Any]:
+    """The finished record of a call, once the queue has brought it."""
+    deadline = time.monotonic() + RECORD_TIMEOUT_S
+    while time.monotonic() < deadline:
+        with database.tenant("acme") as tx:
+            row = tx.row("select * from app.extension_execution_log where request_id = :id", id=request_id)
+        if row is not None and row["state"] == "finished":
+            return row
+        time.sleep(0.1)
+    message = f"no finished record of request {request_id} after {RECORD_TIMEOUT_S:.0f} s"
+    raise SurpriseError(message)
+
+
+async def _run() -> None:
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="alga-demo-", ignore_cleanup_errors=True) as work:
+        platform = Platform(Options(STATE / "demo", 0, 0, 0))
+        try:
+            with step("start the platform") as came:
+                await platform.start()
+                came(platform.addresses.api)
+            await asyncio.to_thread(Story(platform, Path(work)).tell)
+        finally:
+            await platform.stop()
+    CONSOLE.print(f"\n[bold green]All as it should be[/] [dim]({time.monotonic() - started:.1f} s)[/]")
+
+
+def main() -> int:
+    """Run the demo; 0 when everything was as it must be."""
+    try:
+        asyncio.run(_run())
+    except (SurpriseError, StartError, AlreadyRunningError, ApiError, CommandError, PlatformError) as error:
+        CONSOLE.print(f"[bold red]✗[/] {escape(str(error))}")
+        CONSOLE.print(f"  → logs: {STATE / 'demo' / 'logs'}", markup=False)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -229,13 +229,16 @@ def _lower_option(payload: Lower) -> Lower:
 def _lower_result(ok: Lower | None, err: Lower | None) -> Lower:
     def lower(value: Any, arena: Arena, buffer: bytearray, offset: int) -> None:
         is_ok, payload = value
+        if is_ok is not True and is_ok is not False:
+            message = "expected a result"
+            raise CodecError(message)
         closure = ok if is_ok else err
         if closure is None:
-            _PAIR.pack_into(buffer, offset, 19, bool(is_ok), 0)
+            _PAIR.pack_into(buffer, offset, 19, is_ok, 0)
             return
         at = arena.take(VALUE_BYTES)
         part = arena.buffer
-        _PAIR.pack_into(buffer, offset, 19, bool(is_ok), arena.base + at)
+        _PAIR.pack_into(buffer, offset, 19, is_ok, arena.base + at)
         closure(payload, arena, part, at)
 
     return lower

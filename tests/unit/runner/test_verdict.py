@@ -1,0 +1,65 @@
+"""Why a guest ended."""
+
+import pytest
+
+from functions.runner.sandbox.verdict import judge
+
+MIB = 1 << 20
+
+
+def code(text: str, *, exit_status: int | None = None, past: bool = False, used: int = 0) -> str:
+    return judge(text, exit_status, past_deadline=past, memory_bytes=used, limit_bytes=100 * MIB).code
+
+
+def message(text: str) -> str:
+    return judge(text, None, past_deadline=False, memory_bytes=0, limit_bytes=MIB).message
+
+
+def test_an_interrupt_is_a_timeout() -> None:
+    assert code("error\n\nCaused by:\n    wasm trap: interrupt") == "guest_timeout"
+
+
+def test_spent_fuel_is_out_of_fuel() -> None:
+    assert code("Caused by:\n    wasm trap: all fuel consumed by WebAssembly") == "guest_out_of_fuel"
+
+
+def test_a_trap_close_to_the_memory_limit_is_out_of_memory() -> None:
+    assert code("wasm trap: wasm `unreachable` instruction executed", used=90 * MIB) == "guest_out_of_memory"
+
+
+def test_a_trap_below_the_memory_limit_is_a_trap() -> None:
+    assert code("wasm trap: wasm `unreachable` instruction executed", used=89 * MIB) == "guest_trapped"
+
+
+def test_a_component_that_starts_with_more_than_its_limit_is_out_of_memory() -> None:
+    assert code("memory minimum size of 4000 pages exceeds memory limits") == "guest_out_of_memory"
+
+
+def test_an_error_after_the_deadline_is_a_timeout() -> None:
+    assert code("python exception", past=True) == "guest_timeout"
+
+
+def test_exit_is_a_trap_that_names_the_status() -> None:
+    verdict = judge("exited", 3, past_deadline=False, memory_bytes=0, limit_bytes=MIB)
+    assert (verdict.code, "status 3" in verdict.message) == ("guest_trapped", True)
+
+
+def test_the_message_names_the_trap() -> None:
+    assert message("error\n  0: 0x1 - f\n\nCaused by:\n    wasm trap: integer divide by zero\n") == (
+        "The extension trapped: integer divide by zero."
+    )
+
+
+def test_the_message_names_the_innermost_cause_when_there_is_no_trap() -> None:
+    assert message("top\n\nCaused by:\n    0: middle\n    1: innermost reason") == (
+        "The extension trapped: innermost reason."
+    )
+
+
+@pytest.mark.parametrize("text", ["cannot read /var/task/functions/x.py", "Caused by:\n  no /tmp/alga/x.cwasm here"])
+def test_the_message_has_no_paths_of_this_machine(text: str) -> None:
+    assert "/" not in message(text)
+
+
+def test_a_long_reason_is_cut() -> None:
+    assert len(message("x" * 10_000)) < 400

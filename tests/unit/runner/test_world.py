@@ -1,0 +1,61 @@
+"""The world as values against the WIT, by means of guests that toolchains built from it."""
+
+from pathlib import Path
+
+import pytest
+from wasmtime import component
+
+from functions.runner.sandbox import abi, refusals, typecheck
+from functions.runner.sandbox.world import IMPORTS, PACKAGE
+from tools.guests.build import build_component
+from tools.guests.recipe import Engine
+
+GUESTS = Path(__file__).parents[2] / "conformance" / "guests"
+
+
+@pytest.mark.parametrize(("folder", "engine"), [("js", "quickjs"), ("py", "cpython")])
+def test_a_guest_built_from_the_wit_fits_the_world(folder: str, engine: Engine) -> None:
+    made = abi.make_engine()
+    program = component.Component(made, build_component(GUESTS / folder, engine=engine).read_bytes())
+    assert typecheck.misfits(made, program) == []
+
+
+def test_the_world_has_every_function_of_the_wit_and_no_other() -> None:
+    made = abi.make_engine()
+    program = component.Component(made, build_component(GUESTS / "js").read_bytes())
+    found = {
+        name.removeprefix(PACKAGE): {
+            n for n, e in extern.ty.exports(made).items() if isinstance(e.ty, component.FuncType)
+        }
+        for name, extern in program.type.imports(made).items()
+        if name.startswith(PACKAGE) and name != f"{PACKAGE}types"
+    }
+    assert found == {interface: set(functions) for interface, functions in IMPORTS.items()}
+
+
+def test_every_import_has_its_refusal() -> None:
+    declared = {f"{interface}.{name}" for interface, functions in IMPORTS.items() for name in functions}
+    assert set(refusals.REFUSALS) == declared
+
+
+def test_every_refusal_names_the_capability_that_opens_its_interface() -> None:
+    from alga_ext.capabilities import INTERFACES
+
+    for name, refusal in refusals.REFUSALS.items():
+        assert PACKAGE + name.partition(".")[0] in INTERFACES[refusal.capability]
+
+
+@pytest.mark.parametrize("name", sorted(refusals.REFUSALS))
+def test_every_refusal_is_a_value_of_the_imports_type(name: str) -> None:
+    from functions.runner.sandbox import codec
+    from functions.runner.sandbox.arena import Arena
+
+    interface, _, function = name.partition(".")
+    result = IMPORTS[interface][function].result
+    refusal = refusals.REFUSALS[name]
+    if refusal.traps or result is None:
+        assert refusal.answer is None
+    else:
+        arena = Arena()
+        at = arena.take(codec.VALUE_BYTES)
+        codec.lowering(result)(refusal.answer, arena, arena.buffer, at)

@@ -13,9 +13,8 @@ from alga_ext import merkle
 from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.objects import ObjectStore
-from alga_ext.signing import Signer, sign_envelope
+from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
 
-HEAD_PAYLOAD_TYPE: Final = "application/vnd.alga.log-head+json"
 ORIGIN: Final = "alga.dev/extension-log"
 
 _LOCK_SIZE: Final = "select tree_size from app.transparency_size for update"
@@ -98,7 +97,7 @@ def publish_head(tx: Tx, signer: Signer, objects: ObjectStore, now: datetime) ->
             sort_keys=True,
             separators=(",", ":"),
         ).encode()
-        stored = sign_envelope(signer, payload, HEAD_PAYLOAD_TYPE)
+        stored = sign_envelope(signer, payload, LOG_HEAD_PAYLOAD_TYPE)
         try:
             objects.put_new(head_key(size), stored, "application/json")
         except PlatformError as error:

@@ -134,7 +134,8 @@ def test_a_folder_named_twice_is_allowed() -> None:
 @pytest.mark.parametrize(
     ("kind", "named"),
     [(b"1", "hard link"), (b"2", "symbolic link"), (b"3", "character device"), (b"4", "block device"),
-     (b"6", "named pipe"), (b"7", "contiguous"), (b"S", "sparse"), (b"K", "long link"), (b"g", "global header"), (b"M", "unknown kind"),
+     (b"6", "named pipe"),
+     (b"7", "contiguous"), (b"S", "sparse"), (b"K", "long link"), (b"g", "global header"), (b"M", "unknown kind"),
      (b"V", "unknown kind"), (b"D", "unknown kind"), (b"N", "unknown kind"), (b"X", "unknown kind"),
      (b"\xff", "unknown kind")],
 )  # fmt: skip

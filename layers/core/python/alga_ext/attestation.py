@@ -6,11 +6,13 @@ subject, carried in a DSSE envelope. Reading checks every member; there is no le
 
 import json
 from datetime import datetime
-from typing import Any, ClassVar, Final, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from alga_ext import strict_json
 from alga_ext.errors import PlatformError
+from alga_ext.strict_json import JsonError
 
 RELEASE: Final = "https://alga.dev/extension/release/v1"
 RELEASE_RECORD: Final = "https://alga.dev/extension/release-record/v1"
@@ -58,6 +60,28 @@ class ArtifactRecord(BaseModel):
     target: str
 
 
+class _Digest(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    sha256: str
+
+
+class _Subject(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    digest: _Digest
+
+
+class _Statement(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    kind: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
+    subject: list[_Subject] = Field(min_length=1, max_length=1)
+    predicate_type: str = Field(alias="predicateType")
+    predicate: dict[str, Any]
+
+
 Predicate = TypeVar("Predicate", Release, ReleaseRecord, ArtifactRecord)
 
 
@@ -79,28 +103,21 @@ def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -
         PlatformError: ``signature_malformed`` when it is no statement of this kind; ``bundle_hash_mismatch`` when
             it is about other bytes.
     """
-    try:
-        document: Any = json.loads(payload)
-        subject = document["subject"]
-        kind_claimed = document["predicateType"]
-        digest = subject[0]["digest"]["sha256"]
-        shape_fits = (
-            set(document) == {"_type", "subject", "predicateType", "predicate"}
-            and document["_type"] == "https://in-toto.io/Statement/v1"
-            and len(subject) == 1
-        )
-    except (ValueError, KeyError, TypeError, IndexError, RecursionError):
-        shape_fits, kind_claimed, digest = False, None, None
     wanted = kind.predicate_type
-    if not shape_fits or kind_claimed != wanted:
+    try:
+        claimed = _Statement.model_validate(strict_json.parse(payload))
+    except (JsonError, ValidationError):
+        claimed = None
+    if claimed is None or claimed.predicate_type != wanted:
         raise PlatformError("signature_malformed", f"The signed payload is not an in-toto statement of type {wanted}.")
+    digest = claimed.subject[0].digest.sha256
     if digest != subject_sha256:
         raise PlatformError(
             "bundle_hash_mismatch",
-            f"The signature is about sha256:{digest}, but the bytes are sha256:{subject_sha256}.",
+            f"The signature is about sha256:{digest[:64]}, but the bytes are sha256:{subject_sha256}.",
         )
     try:
-        return kind.model_validate(document["predicate"])
+        return kind.model_validate(claimed.predicate)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -15,9 +15,12 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
+from alga_ext import strict_json
 from alga_ext.errors import PlatformError
+from alga_ext.strict_json import JsonError
 
 STATEMENT_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
+LOG_HEAD_PAYLOAD_TYPE: Final = "application/vnd.alga.log-head+json"
 ENVELOPE_LIMIT_BYTES: Final = 64 * 1024
 
 
@@ -175,8 +178,8 @@ def sign_envelope(signer: Signer, payload: bytes, payload_type: str = STATEMENT_
 def parse_envelope(data: bytes) -> Envelope:
     """Take a DSSE envelope apart.
 
-    Only one spelling of each envelope is accepted (canonical base64, known members), so that no byte of it can
-    be changed without being noticed.
+    Only one spelling of each envelope is accepted (canonical base64, known members; a line break at the end is
+    allowed), so that no byte of it can be changed without being noticed.
 
     Raises:
         PlatformError: ``signature_malformed``.
@@ -184,9 +187,9 @@ def parse_envelope(data: bytes) -> Envelope:
     if len(data) > ENVELOPE_LIMIT_BYTES:
         raise _malformed(f"it is {len(data)} bytes; at most {ENVELOPE_LIMIT_BYTES} are allowed")
     try:
-        document = json.loads(data)
-    except (ValueError, RecursionError):
-        raise _malformed("it is not JSON") from None
+        document = strict_json.parse(data)
+    except JsonError as error:
+        raise _malformed(str(error)) from None
     if not isinstance(document, dict) or set(document) != {"payloadType", "payload", "signatures"}:
         raise _malformed("it must have exactly payloadType, payload and signatures")
     entries = document["signatures"]
@@ -200,7 +203,7 @@ def parse_envelope(data: bytes) -> Envelope:
     if not isinstance(document["payloadType"], str):
         raise _malformed("payloadType must be a string")
     envelope = Envelope(document["payloadType"], _base64(document["payload"], "payload"), tuple(signatures))
-    if _compact(document) != data.strip():
+    if _compact(document) != data.removesuffix(b"\n"):
         raise _malformed("it is not written as compact JSON with payloadType, payload, signatures in that order")
     return envelope
 

@@ -18,8 +18,17 @@ from typing import Final, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from alga_ext import strict_json
 from alga_ext.errors import PlatformError
-from alga_ext.signing import Envelope, PublicKey, parse_envelope, verify_envelope
+from alga_ext.signing import (
+    LOG_HEAD_PAYLOAD_TYPE,
+    STATEMENT_PAYLOAD_TYPE,
+    Envelope,
+    PublicKey,
+    parse_envelope,
+    verify_envelope,
+)
+from alga_ext.strict_json import JsonError
 
 Use = Literal["publisher", "release", "artifact", "log"]
 
@@ -85,7 +94,7 @@ class TrustBundle:
     def verify(self, data: bytes, *, use: Use, publisher: str, at: datetime) -> Verified:
         """Verify a DSSE envelope.
 
-        1. The envelope is well-formed.
+        1. The envelope is well-formed, and its payload of the type that the use signs.
         2. One of its signatures names a known key.
         3. That key is for this use and this publisher (platform keys are for all).
         4. It is valid and not revoked at ``at``.
@@ -96,6 +105,9 @@ class TrustBundle:
                 ``key_expired`` or ``key_revoked`` (4), ``signature_invalid`` (5).
         """
         envelope = parse_envelope(data)  # (1)
+        wanted = LOG_HEAD_PAYLOAD_TYPE if use == "log" else STATEMENT_PAYLOAD_TYPE
+        if envelope.payload_type != wanted:
+            raise PlatformError("signature_malformed", f"The signed payload must be of type {wanted}.")
         refusal = PlatformError("key_unknown", "No signature names a key that is known here.")
         for key_id, _ in envelope.signatures:
             if key_id not in self._public_keys:  # (2)
@@ -135,11 +147,15 @@ def parse_trust_bundle(text: str) -> TrustBundle:
     """
     blocks = _PEM_BLOCK.findall(text)
     if text.lstrip().startswith("-----BEGIN"):
-        if not blocks:
-            raise PlatformError("trust_bundle_invalid", "The trust bundle has no complete PEM public key.")
+        if _PEM_BLOCK.sub("", text).strip():
+            raise PlatformError(
+                "trust_bundle_invalid", "The trust bundle must hold whole PEM public keys and nothing else."
+            )
         return TrustBundle([TrustedKey(key_id=PublicKey.from_pem(pem).key_id, public_key=pem) for pem in blocks])
     try:
-        document = _Document.model_validate_json(text)
+        document = _Document.model_validate(strict_json.parse(text.encode(errors="surrogatepass")))
+    except JsonError as error:
+        raise PlatformError("trust_bundle_invalid", f"The trust bundle is not JSON: {error}.") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "document"

@@ -1,0 +1,93 @@
+"""Statements say one thing about one subject, and are read without leniency."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alga_ext.attestation import ArtifactRecord, Release, ReleaseRecord, read_statement, statement
+from tests.support.keys import SHA
+from tests.support.refusals import code_of
+
+RELEASE = Release(publisher="acme", name="com.acme.notes", version="1.0.0")
+RECORD = ReleaseRecord(
+    publisher="acme", name="com.acme.notes", version="1.0.0", key_id="sha256:1", published_at="2026-06-01T00:00:00Z"
+)
+ARTIFACT = ArtifactRecord(component_sha256=SHA, wasmtime_version="50.0.1", engine_config_hash="cd", target="x86_64")
+
+
+def changed(**members: Any) -> bytes:
+    return json.dumps({**json.loads(statement(RELEASE, "bundle.tar.zst", SHA)), **members}).encode()
+
+
+@pytest.mark.parametrize("predicate", [RELEASE, RECORD, ARTIFACT])
+def test_a_statement_reads_back(predicate: Release | ReleaseRecord | ArtifactRecord) -> None:
+    assert read_statement(statement(predicate, "bundle.tar.zst", SHA), type(predicate), SHA) == predicate
+
+
+def test_a_statement_about_other_bytes_is_refused() -> None:
+    assert code_of(lambda: read_statement(statement(RELEASE, "b", SHA), Release, "cd" * 32)) == "bundle_hash_mismatch"
+
+
+@pytest.mark.parametrize(("made", "read"), [(RELEASE, ReleaseRecord), (RECORD, ArtifactRecord), (ARTIFACT, Release)])
+def test_a_statement_of_another_kind_is_refused(made: Any, read: type[Release]) -> None:
+    assert code_of(lambda: read_statement(statement(made, "b", SHA), read, SHA)) == "signature_malformed"
+
+
+SUBJECT = {"name": "b", "digest": {"sha256": SHA}}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"_type": "https://in-toto.io/Statement/v0.1"}, {"_type": None}, {"extra": 1}, {"subject": []},
+        {"subject": None},
+        {"subject": [SUBJECT, SUBJECT]}, {"subject": {"0": SUBJECT}}, {"subject": [{"name": "b"}]}, {"subject": "b"},
+        {"subject": [{**SUBJECT, "uri": "x"}]}, {"subject": [{**SUBJECT, "digest": {"sha256": SHA, "sha512": "x"}}]},
+        {"subject": [{**SUBJECT, "digest": {"sha256": [SHA]}}]}, {"subject": [{"digest": {"sha256": SHA}}]},
+        {"predicateType": None}, {"predicateType": ["x"]}, {"predicate": None}, {"predicate": []}, {"predicate": {}},
+        {"predicate": {"publisher": "acme", "name": "x"}}, {"predicate": {**RELEASE.model_dump(), "extra": 1}},
+        {"predicate": {**RELEASE.model_dump(), "version": 1}},
+    ],
+)  # fmt: skip
+def test_a_statement_of_another_shape_is_refused(members: dict[str, Any]) -> None:
+    assert code_of(lambda: read_statement(changed(**members), Release, SHA)) == "signature_malformed"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"text"',
+        b"1",
+        b"{}",
+        b"[" * 100_000,
+        b"\xff",
+        b'{"subject":[{"digest":[]}],"predicateType":1}',
+    ],
+)
+def test_a_payload_that_is_no_statement_is_refused(payload: bytes) -> None:
+    assert code_of(lambda: read_statement(payload, Release, SHA)) == "signature_malformed"
+
+
+def test_a_member_that_stands_twice_is_refused() -> None:
+    twice = b'{"predicate":{},' + changed()[1:]
+
+    assert code_of(lambda: read_statement(twice, Release, SHA)) == "signature_malformed"
+
+
+@pytest.mark.parametrize("digest", ["", "AB" * 32, "ab" * 31, "sha256:" + SHA])
+def test_a_record_with_a_hash_that_is_none_is_refused(digest: str) -> None:
+    made = json.loads(statement(RECORD, "b", SHA))
+    made["predicate"]["component_sha256"] = digest
+
+    assert code_of(lambda: read_statement(json.dumps(made).encode(), ReleaseRecord, SHA)) == "signature_malformed"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_refused_in_our_words(payload: bytes) -> None:
+    assert code_of(lambda: read_statement(payload, Release, SHA)) == "signature_malformed"

@@ -1,0 +1,240 @@
+"""Keys and DSSE envelopes: what is signed is bytes, and every byte of an envelope counts."""
+
+import base64
+import json
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alga_ext.errors import PlatformError
+from alga_ext.signing import (
+    ENVELOPE_LIMIT_BYTES,
+    STATEMENT_PAYLOAD_TYPE,
+    LocalSigner,
+    PublicKey,
+    Signer,
+    parse_envelope,
+    pre_authentication_encoding,
+    sign_envelope,
+    verify_envelope,
+)
+from tests.support.keys import ACME, P256Signer
+from tests.support.refusals import code_of
+
+P256 = P256Signer()
+SIGNERS: list[Signer] = [ACME, P256]
+KEYS = {signer.key_id: PublicKey.from_pem(signer.public_pem) for signer in SIGNERS}
+
+
+def believed(data: bytes) -> bool:
+    """Whether one of the known keys signed what an envelope says."""
+    envelope = parse_envelope(data)
+    return any(verify_envelope(envelope, key) for key in KEYS.values())
+
+
+# Keys
+
+
+@pytest.mark.parametrize("signer", SIGNERS, ids=["ed25519", "p256"])
+def test_a_public_key_reads_back_from_its_pem(signer: Signer) -> None:
+    key = PublicKey.from_pem(signer.public_pem)
+
+    assert (key.key_id, key.pem) == (signer.key_id, signer.public_pem)
+
+
+def test_a_private_key_reads_back_from_its_pem() -> None:
+    assert LocalSigner.from_pem(ACME.private_pem).key_id == ACME.key_id
+
+
+def test_the_key_id_is_the_hash_of_the_subject_public_key_info() -> None:
+    import hashlib
+
+    der = base64.b64decode("".join(ACME.public_pem.splitlines()[1:-1]))
+    assert ACME.key_id == "sha256:" + hashlib.sha256(der).hexdigest()
+    assert PublicKey.from_der(der).key_id == ACME.key_id
+
+
+_SPKI = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        "", "x", "-----BEGIN PUBLIC KEY-----\n-----END PUBLIC KEY-----", ACME.private_pem, ACME.public_pem[:60],
+        "\ud800", ACME.public_pem.replace("PUBLIC KEY", "CERTIFICATE"),
+        rsa.generate_private_key(65537, 2048).public_key().public_bytes(*_SPKI).decode(),
+        ec.generate_private_key(ec.SECP384R1()).public_key().public_bytes(*_SPKI).decode(),
+        ed448.Ed448PrivateKey.generate().public_key().public_bytes(*_SPKI).decode(),
+        x25519.X25519PrivateKey.generate().public_key().public_bytes(*_SPKI).decode(),
+    ],
+    ids=["empty", "letter", "no-body", "private", "cut", "surrogate", "certificate", "rsa", "p384", "ed448", "x25519"],
+)  # fmt: skip
+def test_any_other_public_key_is_refused(pem: str) -> None:
+    assert code_of(lambda: PublicKey.from_pem(pem)) == "key_invalid"
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey, password: bytes | None = None) -> str:
+    how = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, how).decode()
+
+
+@pytest.mark.parametrize(
+    "pem",
+    [
+        "", "x", ACME.public_pem, _private_pem(ec.generate_private_key(ec.SECP256R1())),
+        _private_pem(ec.generate_private_key(ec.SECP256R1()), b"password"),
+    ],
+    ids=["empty", "letter", "public", "p256", "encrypted"],
+)  # fmt: skip
+def test_any_other_private_key_is_refused(pem: str) -> None:
+    assert code_of(lambda: LocalSigner.from_pem(pem)) == "key_invalid"
+
+
+def test_a_refused_private_key_is_not_shown() -> None:
+    broken = ACME.private_pem.replace("MC4C", "MC5C")
+    with pytest.raises(PlatformError) as caught:
+        LocalSigner.from_pem(broken)
+
+    assert broken.splitlines()[1] not in str(caught.value) + repr(caught.value.context)
+
+
+# Envelopes
+
+
+@given(st.sampled_from(SIGNERS), st.binary(max_size=500))
+def test_what_is_signed_verifies_and_comes_back_as_it_was(signer: Signer, payload: bytes) -> None:
+    envelope = parse_envelope(sign_envelope(signer, payload))
+
+    assert verify_envelope(envelope, KEYS[signer.key_id])
+    assert (envelope.payload, envelope.payload_type) == (payload, STATEMENT_PAYLOAD_TYPE)
+
+
+@given(st.binary(max_size=100))
+def test_another_key_does_not_verify(payload: bytes) -> None:
+    assert not verify_envelope(parse_envelope(sign_envelope(ACME, payload)), KEYS[P256.key_id])
+
+
+def test_a_signature_under_another_keys_name_does_not_verify() -> None:
+    document = json.loads(sign_envelope(ACME, b"payload"))
+    document["signatures"][0]["keyid"] = P256.key_id
+
+    assert not believed(json.dumps(document, separators=(",", ":")).encode())
+
+
+def test_the_encoding_that_is_signed_is_dsse_version_1() -> None:
+    # Source: the test vector of the DSSE protocol's documentation.
+    assert (
+        pre_authentication_encoding("http://example.com/HelloWorld", b"hello world")
+        == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    )
+
+
+def test_payload_and_type_cannot_be_shifted_into_each_other() -> None:
+    assert pre_authentication_encoding("a", b"b c") != pre_authentication_encoding("a b", b"c")
+
+
+@pytest.mark.parametrize("signer", SIGNERS, ids=["ed25519", "p256"])
+@settings(max_examples=400)
+@given(st.data())
+def test_any_changed_byte_of_an_envelope_is_refused(signer: Signer, data: st.DataObject) -> None:
+    envelope = bytearray(sign_envelope(signer, b'{"subject":"x"}'))
+    position = data.draw(st.integers(0, len(envelope) - 1))
+    envelope[position] ^= data.draw(st.integers(1, 255))
+
+    assert _refused_or_not_believed(bytes(envelope))
+
+
+def test_every_single_bit_of_an_envelope_counts() -> None:
+    envelope = sign_envelope(ACME, b'{"subject":"x"}')
+    for position in range(len(envelope)):
+        for bit in range(8):
+            changed = bytearray(envelope)
+            changed[position] ^= 1 << bit
+            assert _refused_or_not_believed(bytes(changed)), (position, bit)
+
+
+def _refused_or_not_believed(data: bytes) -> bool:
+    return code_of(lambda: parse_envelope(data)) == "signature_malformed" or not believed(data)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_an_envelope_with_a_byte_more_or_less_is_refused(data: st.DataObject) -> None:
+    envelope = sign_envelope(ACME, b'{"subject":"x"}')
+    at = data.draw(st.integers(0, len(envelope) - 1))
+    longer = envelope[:at] + bytes([data.draw(st.integers(0, 255))]) + envelope[at:]
+    shorter = envelope[:at] + envelope[at + 1 :]
+
+    assert _refused_or_not_believed(longer)
+    assert _refused_or_not_believed(shorter)
+
+
+def test_one_line_break_at_the_end_is_allowed_and_nothing_else() -> None:
+    envelope = sign_envelope(ACME, b"payload")
+
+    assert believed(envelope + b"\n")
+    for end in (b" ", b"\n\n", b"\r\n", b"\t", b"\0", b"\x0b"):
+        assert code_of(lambda end=end: parse_envelope(envelope + end)) == "signature_malformed"  # type: ignore[misc]
+    assert code_of(lambda: parse_envelope(b" " + envelope)) == "signature_malformed"
+
+
+_DOCUMENT = json.loads(sign_envelope(ACME, b"payload"))
+_SIGNATURE = _DOCUMENT["signatures"][0]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [], "x", None, {}, {**_DOCUMENT, "extra": 1}, {"payload": "", "signatures": []},
+        {**_DOCUMENT, "signatures": []}, {**_DOCUMENT, "signatures": [_SIGNATURE] * 9}, {**_DOCUMENT, "signatures": {}},
+        {**_DOCUMENT, "signatures": [None]}, {**_DOCUMENT, "signatures": [{"sig": _SIGNATURE["sig"]}]},
+        {**_DOCUMENT, "signatures": [{**_SIGNATURE, "cert": "x"}]},
+        {**_DOCUMENT, "signatures": [{**_SIGNATURE, "keyid": 1}]},
+        {**_DOCUMENT, "signatures": [{**_SIGNATURE, "sig": None}]}, {**_DOCUMENT, "payload": 1},
+        {**_DOCUMENT, "payload": "not base64"}, {**_DOCUMENT, "payload": "YQ"}, {**_DOCUMENT, "payload": "YR=="},
+        {**_DOCUMENT, "payload": "YQ==\n"}, {**_DOCUMENT, "payload": "_-8="}, {**_DOCUMENT, "payload": "é"},
+        {**_DOCUMENT, "payloadType": 1}, {**_DOCUMENT, "payloadType": None}, {**_DOCUMENT, "payloadType": "\ud800"},
+        {**_DOCUMENT, "signatures": [{**_SIGNATURE, "keyid": "\udfff"}]},
+    ],
+)  # fmt: skip
+def test_an_envelope_of_another_shape_is_refused(document: object) -> None:
+    data = json.dumps(document, separators=(",", ":")).encode()
+    assert code_of(lambda: parse_envelope(data)) == "signature_malformed"
+
+
+def test_another_spelling_of_the_same_envelope_is_refused() -> None:
+    spellings = [
+        json.dumps(_DOCUMENT).encode(),
+        json.dumps(dict(reversed(_DOCUMENT.items())), separators=(",", ":")).encode(),
+        json.dumps(_DOCUMENT, separators=(",", ":")).encode("utf-16"),
+        json.dumps(_DOCUMENT, separators=(",", ":")).replace('payload":', 'pay\\u006coad":').encode(),
+    ]
+    assert [code_of(lambda spelling=spelling: parse_envelope(spelling)) for spelling in spellings] == [  # type: ignore[misc]
+        "signature_malformed"
+    ] * 4
+
+
+def test_an_envelope_over_its_size_is_refused_unread() -> None:
+    assert code_of(lambda: parse_envelope(b"[" * (ENVELOPE_LIMIT_BYTES + 1))) == "signature_malformed"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_refused_in_our_words(data: bytes) -> None:
+    assert code_of(lambda: parse_envelope(data)) == "signature_malformed"
+
+
+def test_of_several_signatures_the_one_that_names_the_key_counts() -> None:
+    other = json.loads(sign_envelope(P256, b"payload"))
+    document = {**_DOCUMENT, "signatures": [*_DOCUMENT["signatures"], *other["signatures"]]}
+    envelope = parse_envelope(json.dumps(document, separators=(",", ":")).encode())
+
+    assert verify_envelope(envelope, KEYS[ACME.key_id])
+    assert verify_envelope(envelope, KEYS[P256.key_id])
+
+
+@pytest.mark.parametrize("signature", [b"", b"x", bytes(64), bytes(63), bytes(1000)])
+def test_a_signature_of_any_length_is_judged_and_not_an_error(signature: bytes) -> None:
+    assert [key.verify(signature, b"message") for key in KEYS.values()] == [False, False]

@@ -1,0 +1,217 @@
+"""Which key may sign what, for whom and when."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, sign_envelope
+from alga_ext.trust import TrustBundle, Use, parse_trust_bundle
+from tests.support.keys import ACME, NOW, P256Signer, revoked, trust_in, trusted
+from tests.support.refusals import code_of
+
+OTHER = LocalSigner.generate()
+ENVELOPE = sign_envelope(ACME, b'{"a":1}')
+SECOND = timedelta(seconds=1)
+
+
+def verdict(
+    trust: TrustBundle, data: bytes = ENVELOPE, use: Use = "publisher", publisher: str = "acme", at: datetime = NOW
+) -> str | None:
+    return code_of(lambda: trust.verify(data, use=use, publisher=publisher, at=at))
+
+
+def test_a_trusted_key_is_believed_and_the_payload_is_what_was_signed() -> None:
+    verified = trust_in(trusted(ACME)).verify(ENVELOPE, use="publisher", publisher="acme", at=NOW)
+
+    assert verified.payload == b'{"a":1}'
+    assert verified.key.key_id == ACME.key_id
+
+
+def test_a_p256_key_is_believed_too() -> None:
+    signer = P256Signer()
+
+    assert verdict(trust_in(trusted(signer)), sign_envelope(signer, b"{}")) is None
+
+
+def test_an_unknown_key_is_refused() -> None:
+    assert verdict(trust_in(trusted(OTHER))) == "key_unknown"
+    assert verdict(trust_in()) == "key_unknown"
+
+
+def test_a_key_of_another_publisher_is_refused() -> None:
+    assert verdict(trust_in(trusted(ACME, publishers=["globex"]))) == "key_not_allowed"
+
+
+def test_a_key_for_no_publisher_is_refused() -> None:
+    assert verdict(trust_in(trusted(ACME, publishers=[]))) == "key_not_allowed"
+
+
+@pytest.mark.parametrize("use", ["release", "artifact"])
+def test_a_key_for_another_use_is_refused(use: Use) -> None:
+    assert verdict(trust_in(trusted(ACME, use=use))) == "key_not_allowed"
+    assert verdict(trust_in(trusted(ACME)), use=use) == "key_not_allowed"
+
+
+def test_validity_begins_with_its_first_instant() -> None:
+    trust = trust_in(trusted(ACME, valid_from=NOW))
+
+    assert [verdict(trust, at=at) for at in (NOW - SECOND, NOW)] == ["key_expired", None]
+
+
+def test_validity_ends_before_its_last_instant() -> None:
+    trust = trust_in(trusted(ACME, valid_until=NOW))
+
+    assert [verdict(trust, at=at) for at in (NOW - SECOND, NOW)] == [None, "key_expired"]
+
+
+def test_a_revocation_counts_from_its_instant() -> None:
+    trust = trust_in(trusted(ACME), revocations=[revoked(ACME, NOW)])
+
+    assert [verdict(trust, at=at) for at in (NOW - SECOND, NOW, NOW + SECOND)] == [None, "key_revoked", "key_revoked"]
+
+
+def test_of_two_revocations_the_earlier_counts() -> None:
+    trust = trust_in(trusted(ACME), revocations=[revoked(ACME, NOW + SECOND), revoked(ACME, NOW - SECOND)])
+
+    assert verdict(trust) == "key_revoked"
+
+
+def test_a_revocation_counts_for_every_use_of_the_key() -> None:
+    trust = trust_in(trusted(ACME), trusted(ACME, use="release"), revocations=[revoked(ACME, NOW)])
+
+    assert verdict(trust, use="release") == "key_revoked"
+
+
+def test_another_keys_revocation_does_not_count() -> None:
+    assert verdict(trust_in(trusted(ACME), revocations=[revoked(OTHER, NOW)])) is None
+
+
+def test_one_fitting_entry_of_a_key_is_enough() -> None:
+    expired = trusted(ACME, valid_until=NOW - SECOND)
+
+    assert verdict(trust_in(expired, trusted(ACME))) is None
+    assert verdict(trust_in(expired, trusted(ACME, publishers=["globex"]))) == "key_expired"
+
+
+def test_a_forged_signature_of_a_trusted_key_is_refused() -> None:
+    document = json.loads(sign_envelope(OTHER, b'{"a":1}'))
+    document["signatures"][0]["keyid"] = ACME.key_id
+
+    assert verdict(trust_in(trusted(ACME)), json.dumps(document, separators=(",", ":")).encode()) == "signature_invalid"
+
+
+def test_a_changed_payload_is_refused() -> None:
+    document = json.loads(ENVELOPE)
+    document["payload"] = json.loads(sign_envelope(OTHER, b'{"a":2}'))["payload"]
+
+    assert verdict(trust_in(trusted(ACME)), json.dumps(document, separators=(",", ":")).encode()) == "signature_invalid"
+
+
+def test_a_malformed_envelope_is_refused_as_such() -> None:
+    assert verdict(trust_in(trusted(ACME)), b"{}") == "signature_malformed"
+
+
+def test_a_signature_over_another_type_of_payload_is_refused() -> None:
+    other = sign_envelope(ACME, b'{"a":1}', "application/json")
+
+    assert verdict(trust_in(trusted(ACME)), other) == "signature_malformed"
+
+
+def test_a_log_key_signs_heads_and_nothing_else() -> None:
+    trust = trust_in(trusted(ACME, use="log"))
+
+    assert verdict(trust, sign_envelope(ACME, b"{}", LOG_HEAD_PAYLOAD_TYPE), use="log") is None
+    assert verdict(trust, ENVELOPE, use="log") == "signature_malformed"
+    assert verdict(trust_in(trusted(ACME)), sign_envelope(ACME, b"{}", LOG_HEAD_PAYLOAD_TYPE)) == "signature_malformed"
+
+
+def test_a_key_under_another_keys_id_is_refused() -> None:
+    entry = trusted(ACME).model_copy(update={"key_id": OTHER.key_id})
+
+    assert code_of(lambda: trust_in(entry)) == "trust_bundle_invalid"
+
+
+def test_extending_a_bundle_adds_keys_and_revocations_and_leaves_it_as_it_was() -> None:
+    base = trust_in(trusted(OTHER))
+
+    assert verdict(base.extended([trusted(ACME)])) is None
+    assert verdict(base.extended([trusted(ACME)], [revoked(ACME, NOW)])) == "key_revoked"
+    assert verdict(base) == "key_unknown"
+
+
+@given(st.data())
+def test_one_changed_byte_of_an_envelope_is_never_believed(data: st.DataObject) -> None:
+    envelope = bytearray(ENVELOPE)
+    envelope[data.draw(st.integers(0, len(envelope) - 1))] ^= data.draw(st.integers(1, 255))
+
+    assert verdict(trust_in(trusted(ACME)), bytes(envelope)) in (
+        "signature_malformed",
+        "signature_invalid",
+        "key_unknown",
+    )
+
+
+# The trust bundle's own form
+
+
+def document(**members: Any) -> dict[str, Any]:
+    key = {"key_id": ACME.key_id, "public_key": ACME.public_pem, "use": "publisher", "publishers": ["acme"]}
+    return {"version": 1, "keys": [key], "revocations": [], **members}
+
+
+def test_a_trust_bundle_is_read_from_json() -> None:
+    revocation = {"key_id": ACME.key_id, "from": "2026-07-01T00:00:00Z", "reason": "lost laptop"}
+    trust = parse_trust_bundle(json.dumps(document(revocations=[revocation])))
+
+    assert verdict(trust) is None
+    assert verdict(trust, at=datetime(2026, 7, 1, tzinfo=UTC)) == "key_revoked"
+
+
+def test_pem_keys_one_after_the_other_are_trusted_for_every_publisher() -> None:
+    trust = parse_trust_bundle(f"\n{ACME.public_pem}\n\n{OTHER.public_pem}")
+
+    assert [verdict(trust, sign_envelope(signer, b"{}"), publisher="any") for signer in (ACME, OTHER)] == [None, None]
+    assert verdict(trust, use="release") == "key_not_allowed"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "null", "[]", "{}", "x", '{"version":2,"keys":[]}', '{"version":1}', '{"version":1,"keys":[],"keys":[]}',
+        json.dumps(document(extra=1)), json.dumps(document(keys=[{}])),
+        json.dumps(document(revocations=[{"key_id": "x"}])),
+        json.dumps({**document(), "keys": [{**document()["keys"][0], "use": "root"}]}),
+        json.dumps({**document(), "keys": [{**document()["keys"][0], "valid_from": "2026-01-01T00:00:00"}]}),
+        json.dumps({**document(), "keys": [{**document()["keys"][0], "key_id": OTHER.key_id}]}),
+        "-----BEGIN PUBLIC KEY-----", ACME.public_pem[:80], ACME.public_pem + ACME.public_pem[:80],
+        ACME.public_pem + "and more", ACME.public_pem + OTHER.private_pem, "[" * 100_000, "\ud800",
+    ],
+)  # fmt: skip
+def test_a_trust_bundle_in_any_other_form_is_refused(text: str) -> None:
+    assert code_of(lambda: parse_trust_bundle(text)) == "trust_bundle_invalid"
+
+
+def test_a_key_that_is_none_is_refused() -> None:
+    broken = json.dumps({**document(), "keys": [{**document()["keys"][0], "public_key": "x"}]})
+
+    assert code_of(lambda: parse_trust_bundle(broken)) == "key_invalid"
+
+
+@given(st.data())
+def test_one_changed_byte_of_a_trust_bundle_adds_no_key(data: st.DataObject) -> None:
+    text = bytearray(json.dumps(document()).encode())
+    text[data.draw(st.integers(0, len(text) - 1))] ^= data.draw(st.integers(1, 127))
+    trusts: list[TrustBundle] = []
+
+    code = code_of(lambda: trusts.append(parse_trust_bundle(text.decode("latin-1"))))
+
+    assert code in ("trust_bundle_invalid", "key_invalid") or {key.key_id for key in trusts[0].keys} == {ACME.key_id}
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_refused_in_our_words(text: str) -> None:
+    assert code_of(lambda: parse_trust_bundle(text)) == "trust_bundle_invalid"

@@ -120,6 +120,8 @@ begin
     execute format('alter table app.%I force row level security', table_name);
     execute format('create policy registry_all on app.%I to fn_registry using (true) with check (true)', table_name);
   end loop;
+  -- The owner reads versions for app.install_endpoints(), which answers for one tenant's install only.
+  create policy owner_reads on app.extension_version for select to app_owner using (true);
   foreach table_name in array array['extension_registry', 'extension_version', 'extension_bundle'] loop
     execute format('create policy gateway_reads on app.%I for select to fn_gateway using (true)', table_name);
     execute format('grant select on app.%I to fn_gateway', table_name);

@@ -110,11 +110,22 @@ create table app.extension_schedule (
 comment on table app.extension_schedule is 'When an install''s endpoint is to be called; cron is 5-field, in the named IANA time zone.';
 create index extension_schedule_by_install on app.extension_schedule (tenant_id, install_id, created_at);
 
+create table app.extension_schedule_change (
+  tenant_id text not null,
+  install_id uuid not null,
+  changed_at timestamptz not null default clock_timestamp(),
+  primary key (tenant_id, install_id, changed_at),
+  foreign key (tenant_id, install_id) references app.tenant_extension_install on delete cascade
+);
+comment on table app.extension_schedule_change is
+  'Changes a guest made to its schedules in the last minute; counts them against the limit, older rows are deleted.';
+
 do $$
 declare
   table_name text;
 begin
-  foreach table_name in array array['extension_storage_entry', 'extension_storage_usage', 'extension_schedule'] loop
+  foreach table_name in array array['extension_storage_entry', 'extension_storage_usage', 'extension_schedule',
+                                    'extension_schedule_change'] loop
     execute format('alter table app.%I enable row level security', table_name);
     execute format('alter table app.%I force row level security', table_name);
     execute format('create policy tenant_isolation on app.%I using (tenant_id = app.current_tenant()) '
@@ -129,7 +140,23 @@ grant select on app.extension_storage_usage to fn_runner, fn_registry;
 grant select, insert, delete on app.extension_schedule to fn_runner;
 grant update (name, endpoint_method, endpoint_path, cron, timezone, enabled, payload, next_run_at, updated_at)
   on app.extension_schedule to fn_runner;
+grant select, insert, delete on app.extension_schedule_change to fn_runner;
+
+create function app.install_endpoints(install uuid)
+  returns table (method text, path text, handler text, schedulable boolean)
+  language sql stable security definer set search_path = app, pg_temp
+  as $$
+    select e ->> 'method', e ->> 'path', e ->> 'handler', coalesce((e ->> 'schedulable')::boolean, false)
+    from app.tenant_extension_install i
+    join app.extension_version v on v.version_id = i.version_id
+    cross join jsonb_array_elements(v.manifest -> 'api' -> 'endpoints') as e
+    where i.tenant_id = app.current_tenant() and i.install_id = install and i.state = 'enabled'
+  $$;
+comment on function app.install_endpoints(uuid) is
+  'Endpoints the install''s version declares. Definer rights: the runner reads no other part of installs and versions.';
+revoke all on function app.install_endpoints(uuid) from public;
+grant execute on function app.install_endpoints(uuid) to fn_runner;
 -- The registry counts and sweeps what an uninstall leaves, and shows schedules.
 grant select, delete on app.extension_storage_entry to fn_registry;
-grant select, delete on app.extension_schedule to fn_registry;
+grant select, delete on app.extension_schedule, app.extension_schedule_change to fn_registry;
 -- A foreign key check reads the install as the table's owner; the runner needs no right on it.

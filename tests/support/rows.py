@@ -39,6 +39,8 @@ insert into app.extension_storage_entry (tenant_id, install_id, namespace, key, 
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 'n', 'k', 'v');
 insert into app.extension_schedule (tenant_id, install_id, endpoint_method, endpoint_path, cron)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 'POST', '/h', '* * * * *');
+insert into app.extension_schedule_change (tenant_id, install_id)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1');
 """
 
 

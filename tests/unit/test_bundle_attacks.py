@@ -355,7 +355,7 @@ def test_a_wrong_checksum_of_the_frame_is_refused() -> None:
 # One changed byte
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, len(HONEST) - 1), st.integers(1, 255))
 def test_one_changed_byte_changes_the_hash_and_reads_the_same_or_is_refused(position: int, change: int) -> None:
     changed = bytearray(HONEST)
@@ -370,7 +370,7 @@ def test_one_changed_byte_changes_the_hash_and_reads_the_same_or_is_refused(posi
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=2000))
 def test_any_content_of_a_frame_is_read_or_refused_in_our_words(content: bytes) -> None:
     assert code_of(lambda: read_index(io.BytesIO(compressed(content)))) in (
@@ -380,7 +380,7 @@ def test_any_content_of_a_frame_is_read_or_refused_in_our_words(content: bytes) 
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_one_changed_byte_of_the_unfolded_archive_is_refused_or_stays_inside(data: st.DataObject) -> None:
     content = bytearray(member("a") + pax({"path": "ui/é"}) + member("b", b"y" * 600) + END)

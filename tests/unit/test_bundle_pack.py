@@ -45,9 +45,7 @@ def grow(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-@settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees)
 def test_what_is_packed_is_what_is_read(tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]) -> None:
     work = tmp_path_factory.mktemp("pack")
@@ -59,9 +57,7 @@ def test_what_is_packed_is_what_is_read(tmp_path_factory: pytest.TempPathFactory
         assert {entry.path: entry.data for entry in read_entries(stream)} == files
 
 
-@settings(
-    max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(trees)
 def test_order_time_and_mode_of_files_do_not_change_the_bytes(
     tmp_path_factory: pytest.TempPathFactory, files: dict[str, bytes]

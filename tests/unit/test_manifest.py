@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext import capabilities
@@ -35,7 +35,6 @@ def test_a_manifest_with_a_runtime_names_its_component() -> None:
     assert parse_manifest(encoded(server_document())).component_path == "dist/main.wasm"
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
 def test_parsing_a_normalised_manifest_changes_nothing(document: dict[str, Any]) -> None:
     once = parse_manifest(encoded(document))
@@ -45,7 +44,6 @@ def test_parsing_a_normalised_manifest_changes_nothing(document: dict[str, Any])
     assert again == once
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(documents())
 def test_a_stored_manifest_reads_back_equal(document: dict[str, Any]) -> None:
     once = parse_manifest(encoded(document))

@@ -60,7 +60,7 @@ def verify_execution_token(key: PublicKey, token: str, request: ExecuteRequest, 
             issuer=ISSUER,
             options={"require": _REQUIRED, "verify_exp": False, "verify_iat": False, "verify_nbf": False},
         )
-    except jwt.InvalidTokenError as error:
+    except (jwt.PyJWTError, ValueError) as error:
         raise PlatformError("unauthorized", "The execution token is missing or not valid.", cause=error) from None
     issued, expires = claims["iat"], claims["exp"]
     if not isinstance(issued, int) or not isinstance(expires, int) or expires - issued > LIFETIME_S:

@@ -56,11 +56,11 @@ class TokenVerifier:
 
         Raises:
             PlatformError: ``unauthenticated`` for a missing or bad token; ``policy_unavailable`` when the key set
-                cannot be fetched.
+                cannot be fetched, or is none.
         """
         scheme, _, token = (authorization or "").partition(" ")
         token = token.strip()
-        if scheme.lower() != "bearer" or not token or len(token) > _TOKEN_LIMIT_CHARS:
+        if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= _TOKEN_LIMIT_CHARS:
             raise PlatformError("unauthenticated", "Send a bearer token in the authorization header.")
         try:
             claims = jwt.decode(
@@ -72,10 +72,6 @@ class TokenVerifier:
                 leeway=_SKEW_S,
                 options={"require": ["exp", "iat", "sub"]},
             )
-        except jwt.PyJWKClientConnectionError as error:
-            raise PlatformError(
-                "policy_unavailable", "The key set for tokens cannot be fetched; try again.", cause=error
-            ) from None
         except jwt.ExpiredSignatureError:
             raise PlatformError("unauthenticated", "The token has expired; get a new one.") from None
         except jwt.PyJWTError as error:
@@ -83,14 +79,24 @@ class TokenVerifier:
         return self._principal(claims)
 
     def _key(self, token: str) -> Any:
-        if self._remote is not None:
-            return self._remote.get_signing_key_from_jwt(token).key
         key_id = jwt.get_unverified_header(token).get("kid")
+        if self._remote is not None:
+            return self._remote_key(self._remote, key_id)
         for key in self._inline.keys if self._inline is not None else []:
             if key.key_id == key_id:
                 return key.key
         message = "the token names no key of the set"
         raise jwt.InvalidTokenError(message)
+
+    def _remote_key(self, key_set: jwt.PyJWKClient, key_id: Any) -> Any:
+        try:
+            key_set.get_signing_keys()  # fetches when there is none, or an old one
+        except (jwt.PyJWTError, ValueError, OSError) as error:
+            raise _no_key_set(error) from None
+        try:
+            return key_set.get_signing_key(key_id).key
+        except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError, OSError) as error:
+            raise _no_key_set(error) from None
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         def text(name: str) -> str:
@@ -117,6 +123,10 @@ class TokenVerifier:
             email=text("email"),
             name=text("name"),
         )
+
+
+def _no_key_set(cause: Exception) -> PlatformError:
+    return PlatformError("policy_unavailable", "The key set for tokens cannot be read; try again.", cause=cause)
 
 
 def mint_token(private_key: Any, key_id: str, claims: Mapping[str, Any], *, lifetime_s: int) -> str:

@@ -1,0 +1,325 @@
+"""Bearer tokens: who a request speaks for is what a good token says, and nothing else."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from alga_ext.errors import PlatformError
+from alga_ext.signing import LocalSigner
+from alga_ext.tokens import TokenVerifier, key_set, mint_token
+from tests.support.refusals import code_of
+
+HOST = LocalSigner.generate()
+STRANGER = LocalSigner.generate()
+KEY_SET = key_set({"host-1": HOST.raw.public_key()})
+CLAIMS = {"sub": "user-1", "iss": "https://host", "aud": "extensions", "tenant_id": "acme"}
+
+
+def verifier(**arguments: Any) -> TokenVerifier:
+    given = {"jwks": KEY_SET, "jwks_url": "", "issuer": "https://host", "audience": "extensions", **arguments}
+    return TokenVerifier(**given)
+
+
+def bearer(key: LocalSigner = HOST, key_id: str = "host-1", lifetime_s: int = 60, **claims: Any) -> str:
+    """An authorization header; a claim that is None is left out."""
+    absent = {name for name, value in claims.items() if value is None}
+    given = {name: value for name, value in {**CLAIMS, **claims}.items() if name not in absent}
+    token = mint_token(key.raw, key_id, given, lifetime_s=lifetime_s)
+    if not absent & {"iat", "exp"}:
+        return f"Bearer {token}"
+    minted = jwt.decode(token, options={"verify_signature": False})
+    kept = {name: value for name, value in minted.items() if name not in absent}
+    return "Bearer " + jwt.encode(kept, key.raw, "EdDSA", headers={"kid": key_id})
+
+
+def code(authorization: str | None, given: TokenVerifier | None = None) -> str | None:
+    return code_of(lambda: (given or verifier()).verify(authorization))
+
+
+def test_a_good_token_says_who_calls() -> None:
+    principal = verifier().verify(
+        bearer(
+            roles=["tenant_admin"],
+            publishers=["acme"],
+            user_type="client",
+            client_id="c1",
+            client_name="Client",
+            email="a@b.example",
+            name="Ann",
+        )
+    )
+
+    assert principal._asdict() == {
+        "subject": "user-1",
+        "tenant_id": "acme",
+        "roles": frozenset({"tenant_admin"}),
+        "publishers": frozenset({"acme"}),
+        "user_type": "client",
+        "client_id": "c1",
+        "client_name": "Client",
+        "email": "a@b.example",
+        "name": "Ann",
+    }
+
+
+def test_absent_claims_give_nothing_away() -> None:
+    principal = verifier().verify(bearer(tenant_id=None))
+
+    assert (principal.tenant_id, principal.roles, principal.publishers) == (None, frozenset(), frozenset())
+    assert principal.user_type == "internal"
+
+
+def test_claims_of_another_type_give_nothing_away() -> None:
+    principal = verifier().verify(
+        bearer(tenant_id=["acme"], roles="tenant_admin", publishers=[1, None, "acme"], email=5)
+    )
+
+    assert (principal.tenant_id, principal.roles, principal.publishers, principal.email) == (
+        None,
+        frozenset(),
+        frozenset({"acme"}),
+        "",
+    )
+
+
+def test_claims_may_have_the_hosts_names() -> None:
+    given = verifier(claim_names={"tenant_id": "org", "roles": "groups"})
+
+    principal = given.verify(bearer(org="globex", groups=["admin"], roles=["not-these"]))
+
+    assert (principal.tenant_id, principal.roles) == ("globex", frozenset({"admin"}))
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Basic YTpi",
+        "x",
+        "Bearer a b c",
+        "Bearer a.b.c",
+        "Bearer é.é.é",
+        "Bearer \ud800.b.c",
+        "Bearer " + "a" * 9000,
+        "Bearer ..",
+        "Bearer \0",
+    ],
+)
+def test_what_is_no_token_is_refused(authorization: str | None) -> None:
+    assert code(authorization) == "unauthenticated"
+
+
+def test_the_scheme_is_read_without_regard_to_letter_case() -> None:
+    assert code(bearer().replace("Bearer", "bearer")) is None
+
+
+def test_expired_token_is_refused() -> None:
+    assert code(bearer(lifetime_s=-31)) == "unauthenticated"
+
+
+def test_a_token_is_good_for_the_clocks_skew_after_its_end() -> None:
+    assert code(bearer(lifetime_s=-20)) is None
+
+
+def test_a_token_from_the_future_is_refused() -> None:
+    assert code(bearer(iat=time.time() + 120)) == "unauthenticated"
+    assert code(bearer(nbf=time.time() + 120)) == "unauthenticated"
+
+
+@pytest.mark.parametrize("claim", ["exp", "iat", "sub", "iss", "aud"])
+def test_a_token_without_a_needed_claim_is_refused(claim: str) -> None:
+    assert code(bearer(**{claim: None})) == "unauthenticated"
+
+
+@pytest.mark.parametrize(
+    "claims", [{"iss": "https://other"}, {"aud": "other"}, {"aud": ["other"]}, {"aud": {"extensions": 1}}]
+)
+def test_a_token_for_somebody_else_is_refused(claims: dict[str, Any]) -> None:
+    assert code(bearer(**claims)) == "unauthenticated"
+
+
+def test_a_token_for_several_audiences_is_accepted_when_ours_is_one() -> None:
+    assert code(bearer(aud=["other", "extensions"])) is None
+
+
+def test_a_token_of_a_strangers_key_is_refused() -> None:
+    assert code(bearer(STRANGER)) == "unauthenticated"
+    assert code(bearer(STRANGER, "host-2")) == "unauthenticated"
+
+
+@pytest.mark.parametrize("tenant", ["acme\n", "../acme", "a b", "", "a" * 65, ".acme", "a\0", "ä"])
+def test_a_tenant_that_is_not_well_formed_is_refused_or_none(tenant: str) -> None:
+    assert code(bearer(tenant_id=tenant)) == "unauthenticated" if tenant else code(bearer(tenant_id=tenant)) is None
+
+
+def unsigned(header: dict[str, Any], signature: str = "") -> str:
+    def part(document: dict[str, Any]) -> str:
+        return base64.urlsafe_b64encode(json.dumps(document).encode()).decode().rstrip("=")
+
+    claims = {**CLAIMS, "iat": int(time.time()), "exp": int(time.time()) + 60}
+    return f"Bearer {part(header)}.{part(claims)}.{signature}"
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "HS256", "RS256", "ES256", "", "eddsa"])
+def test_any_other_algorithm_is_refused(algorithm: str) -> None:
+    assert code(unsigned({"alg": algorithm, "kid": "host-1"})) == "unauthenticated"
+
+
+def test_a_public_key_does_not_pass_for_a_shared_secret() -> None:
+    token = jwt.api_jws.encode(b"{}", b"x" * 32, "HS256", headers={"kid": "host-1"})
+
+    assert code(f"Bearer {token}") == "unauthenticated"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "EdDSA"},
+        {"alg": "EdDSA", "kid": {}},
+        {"alg": "EdDSA", "kid": None},
+        {"kid": "host-1"},
+        {"alg": "EdDSA", "kid": "host-1", "crit": ["x"], "x": 1},
+        {"alg": ["EdDSA"], "kid": "host-1"},
+    ],
+)
+def test_a_header_of_another_shape_is_refused(header: dict[str, Any]) -> None:
+    assert code(unsigned(header, "AAAA")) == "unauthenticated"
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"null", b"[" * 4000, b"\xff", b'{"exp": 1e999}', b"9" * 5000])
+def test_a_signed_payload_that_is_no_object_is_refused(payload: bytes) -> None:
+    token = jwt.api_jws.encode(payload, HOST.raw, "EdDSA", headers={"kid": "host-1"})
+
+    assert code(f"Bearer {token}") == "unauthenticated"
+
+
+def test_a_key_set_with_a_key_of_another_kind_under_the_name_is_refused() -> None:
+    public = rsa.generate_private_key(65537, 2048).public_key()
+    entry = {**jwt.algorithms.RSAAlgorithm.to_jwk(public, as_dict=True), "kid": "host-1", "use": "sig"}
+
+    assert code(bearer(), verifier(jwks=json.dumps({"keys": [entry]}))) == "unauthenticated"
+
+
+def test_a_key_set_is_needed() -> None:
+    with pytest.raises(ValueError, match="a key set is needed"):
+        verifier(jwks="")
+
+
+def test_a_published_key_set_holds_no_private_part() -> None:
+    assert "d" not in json.loads(KEY_SET)["keys"][0]
+
+
+def test_a_refusal_does_not_repeat_the_token() -> None:
+    token = bearer(STRANGER)
+    with pytest.raises(PlatformError) as caught:
+        verifier().verify(token)
+
+    assert token.split(".")[1] not in caught.value.detail
+
+
+# A key set that is fetched
+
+
+class KeySetServer:
+    """A real HTTP server that answers with what it is told and counts."""
+
+    def __init__(self) -> None:
+        self.status, self.body, self.requests = 200, KEY_SET.encode(), 0
+        owner = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                owner.requests += 1
+                self.send_response(owner.status)
+                self.send_header("content-length", str(len(owner.body)))
+                self.end_headers()
+                self.wfile.write(owner.body)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks.json"
+        self._thread = Thread(target=self.server.serve_forever, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join(5)
+
+
+@pytest.fixture
+def server() -> Iterator[KeySetServer]:
+    server = KeySetServer()
+    yield server
+    server.close()
+
+
+def test_a_fetched_key_set_is_kept(server: KeySetServer) -> None:
+    given = verifier(jwks="", jwks_url=server.url)
+
+    assert [code(bearer(), given) for _ in range(3)] == [None] * 3
+    assert server.requests == 1
+
+
+def test_an_unknown_key_does_not_make_us_fetch_each_time(server: KeySetServer) -> None:
+    given = verifier(jwks="", jwks_url=server.url)
+
+    assert [code(bearer(key_id=f"k{number}"), given) for number in range(5)] == ["unauthenticated"] * 5
+    assert server.requests <= 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (500, b""),
+        (200, b"<html>"),
+        (200, b""),
+        (200, b"[]"),
+        (200, b"{}"),
+        (200, b'{"keys":[]}'),
+        (200, b"\xff"),
+        (302, b""),
+    ],
+)
+def test_a_key_set_that_cannot_be_read_is_no_fault_of_the_caller(
+    server: KeySetServer, status: int, body: bytes
+) -> None:
+    server.status, server.body = status, body
+
+    assert code(bearer(), verifier(jwks="", jwks_url=server.url)) == "policy_unavailable"
+
+
+def test_an_unreachable_key_set_is_no_fault_of_the_caller(server: KeySetServer) -> None:
+    server.close()
+
+    assert code(bearer(), verifier(jwks="", jwks_url=server.url)) == "policy_unavailable"
+
+
+def test_a_key_set_that_fails_later_still_answers_from_what_is_kept(server: KeySetServer) -> None:
+    given = verifier(jwks="", jwks_url=server.url)
+    assert code(bearer(), given) is None
+    server.status = 500
+
+    assert code(bearer(), given) is None
+    assert code(bearer(key_id="unknown"), given) == "unauthenticated"
+
+
+def test_a_key_set_is_never_read_from_a_file(tmp_path: Any) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_text(KEY_SET)
+
+    with pytest.raises(jwt.PyJWKClientError):
+        verifier(jwks="", jwks_url=path.as_uri())

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 STARTED = time.time()
@@ -44,6 +45,8 @@ def misbehave(event: dict[str, Any], context: Any) -> Any:
             time.sleep(event["seconds"])
         case "large":
             return "x" * (7 * 1024 * 1024)
+        case "touch":
+            Path(event["path"]).touch(exist_ok=False)
         case "child":
             pid = os.fork()
             if pid == 0:
@@ -56,3 +59,8 @@ def batch(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Fails the records whose body says so."""
     failed = [record["messageId"] for record in event["Records"] if json.loads(record["body"]).get("fail")]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def refuse(event: dict[str, Any], context: Any) -> None:
+    """Fails on every batch as a whole."""
+    raise RuntimeError("not today")

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from alga_ext.bundle import content_hash_of
+from alga_ext.log_proof import verify_publication
 from alga_ext.signing import LocalSigner, PublicKey
 from tools.cli.bundles import (
     BUNDLE_NAME,
@@ -86,17 +88,29 @@ def sign(
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The archive.", exists=True)],
-    key: Annotated[Path, typer.Option("--key", help="Public key file (PEM).", exists=True)],
+    key: Annotated[Path, typer.Option("--key", help="The publisher's public key file (PEM).", exists=True)],
     signature: Annotated[Path | None, typer.Option("--signature", help="The DSSE envelope.")] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Proof of publication (see `alga-ext proof`).", exists=True)
+    ] = None,
+    log_key: Annotated[
+        Path | None, typer.Option("--log-key", help="The transparency log's public key file (PEM).", exists=True)
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check that a bundle is what its signature says and that the key made it."""
+    """Check, without a network, that a bundle is what its signature says and, with --log, that the log tells of it."""
+    if (log is None) != (log_key is None):
+        raise CommandError("--log and --log-key go together", "give the proof and the public key of the log")
     public_key = PublicKey.from_pem(key.read_text(encoding="utf-8"))
     release = verify_bundle(bundle, (signature or bundle.with_name(SIGNATURE_NAME)).read_bytes(), public_key)
-    if as_json:
-        answer(json.dumps({**release.model_dump(), "key_id": public_key.key_id}, indent=2))
-    else:
-        answer(f"{release.name} {release.version} by {release.publisher}, signed by {public_key.key_id}")
+    result = {**release.model_dump(), "key_id": public_key.key_id}
+    lines = [f"{release.name} {release.version} by {release.publisher}, signed by {public_key.key_id}"]
+    if log is not None and log_key is not None:
+        trusted = PublicKey.from_pem(log_key.read_text(encoding="utf-8"))
+        proven = verify_publication(log.read_bytes(), trusted, content_hash_of(bundle))
+        result["log"] = {"leaf_index": proven.leaf_index, "tree_size": proven.tree_size, "head_at": proven.head_at}
+        lines.append(f"in the log as entry {proven.leaf_index} of {proven.tree_size}, head signed at {proven.head_at}")
+    answer(json.dumps(result, indent=2) if as_json else "\n".join(lines))
 
 
 def register(app: typer.Typer) -> None:

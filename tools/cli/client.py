@@ -67,6 +67,10 @@ class Client:
             raise problem_of(reply)
         return json.loads(reply.body) if reply.body else None
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.clear()
+
     def create_publisher(self, publisher: str, display_name: str) -> Any:
         """Register a publisher (platform admins)."""
         return self.json("POST", "/publishers", {"publisher": publisher, "display_name": display_name})

@@ -121,6 +121,34 @@ def call(
         answer(text)
 
 
+def proof(
+    version_id: Annotated[str, typer.Argument(help="The version's id, as `alga-ext publish` shows it.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the proof goes.")] = Path("proof.json"),
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
+    """Fetch the proof that a version's publication is in the transparency log; `alga-ext verify --log` checks it."""
+    document = client(url, token_file).json("GET", f"/versions/{version_id}/proof")
+    out.write_text(json.dumps(document), encoding="utf-8")
+    answer(f"{out}: entry {document['leaf_index']} of {document['tree_size']}")
+
+
+def recompile(url: Url = None, token_file: TokenFile = None) -> None:
+    """Have every active version compiled for the engine that now runs (platform admins); the queue does the work.
+
+    Run it after a new Wasmtime was deployed. What is compiled already is found and left as it is.
+    """
+    registry = client(url, token_file)
+    queued, cursor = 0, None
+    with step("Queueing active versions"):
+        while True:
+            page = registry.json("POST", "/maintenance/prepare" + (f"?cursor={cursor}" if cursor else ""))
+            queued, cursor = queued + page["queued"], page["next_cursor"]
+            if cursor is None:
+                break
+    answer(f"{queued} versions queued")
+
+
 def token(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id, such as acme.")] = None,
     role: Annotated[list[str] | None, typer.Option("--role", help="A role, such as tenant_admin; repeat.")] = None,
@@ -140,7 +168,7 @@ def token(
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(publisher_app, name="publisher")
-    for command in (publish, install, call, token):
+    for command in (publish, install, call, proof, recompile, token):
         app.command()(command)
 
 

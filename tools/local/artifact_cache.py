@@ -7,6 +7,7 @@ The folder is named for the artifact key, so artifacts of an earlier key are nev
 
 import shutil
 from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,32 +23,35 @@ def cache_folder(state: Path, artifact_key_id: str) -> Path:
 
 def restore_artifacts(cloud: Cloud, folder: Path) -> int:
     """Put kept artifacts into the object store; how many objects."""
-    s3 = aws_client("s3", cloud.endpoint_url)
     # Records sort after their code ("….cwasm.dsse.json"), so a record is never there without it.
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    for path in files:
-        s3.put_object(Bucket=BUCKET, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
+    with closing(aws_client("s3", cloud.endpoint_url)) as s3:
+        for path in files:
+            s3.put_object(Bucket=BUCKET, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
     return len(files)
 
 
 def keep_artifacts(cloud: Cloud, folder: Path, component_sha256s: Iterable[str]) -> None:
     """Keep the artifacts of these components and no others, nor those of another artifact key."""
-    s3 = aws_client("s3", cloud.endpoint_url)
-    wanted = {key for sha256 in component_sha256s for key in _keys(s3, f"{PREFIX}{sha256}/")}
     if folder.parent.is_dir():
         for other in folder.parent.iterdir():
             if other != folder:
                 shutil.rmtree(other)
-    for path in [path for path in folder.rglob("*") if path.is_file()]:
-        if path.relative_to(folder).as_posix() not in wanted:
-            path.unlink()
-    for key in wanted:
-        path = folder / key
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(path.name + ".part")
-            part.write_bytes(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
-            part.replace(path)
+    with closing(aws_client("s3", cloud.endpoint_url)) as s3:
+        wanted = {key for sha256 in component_sha256s for key in _keys(s3, f"{PREFIX}{sha256}/")}
+        for path in [path for path in folder.rglob("*") if path.is_file()]:
+            if path.relative_to(folder).as_posix() not in wanted:
+                path.unlink()
+        for key in wanted:
+            if not (folder / key).exists():
+                _fetch(s3, key, folder / key)
+
+
+def _fetch(s3: Any, key: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())
+    part.replace(path)
 
 
 def _keys(s3: Any, prefix: str) -> list[str]:

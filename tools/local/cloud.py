@@ -1,6 +1,7 @@
 """Bucket, queues and key of the local platform, made as the deployment makes them in AWS."""
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,17 +48,17 @@ def aws_client(service: str, endpoint_url: str, read_timeout_s: float = 5.0) -> 
 
 def make_cloud(endpoint_url: str, visibility_timeout_s: int) -> Cloud:
     """Create bucket, queues and key; each queue has its dead-letter queue `NAME-dlq`."""
-    aws_client("s3", endpoint_url).create_bucket(Bucket=BUCKET)
-    sqs = aws_client("sqs", endpoint_url)
-    urls = {}
-    for name in QUEUES:
-        dead_letters = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
-        attributes = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])["Attributes"]
-        redrive = {"deadLetterTargetArn": attributes["QueueArn"], "maxReceiveCount": RECEIVES_MAX}
-        urls[f"{name}-dlq"] = dead_letters
-        urls[name] = sqs.create_queue(
-            QueueName=name,
-            Attributes={"VisibilityTimeout": str(visibility_timeout_s), "RedrivePolicy": json.dumps(redrive)},
-        )["QueueUrl"]
-    key = aws_client("kms", endpoint_url).create_key(Description="Data keys of tenants' secrets")["KeyMetadata"]
-    return Cloud(endpoint_url, f"s3://{BUCKET}", urls, key["KeyId"])
+    s3, sqs, kms = (aws_client(service, endpoint_url) for service in ("s3", "sqs", "kms"))
+    with closing(s3), closing(sqs), closing(kms):
+        s3.create_bucket(Bucket=BUCKET)
+        urls = {url for name in QUEUES for url in _make_queue(sqs, name, visibility_timeout_s).items()}
+        key = kms.create_key(Description="Data keys of tenants' secrets")["KeyMetadata"]
+    return Cloud(endpoint_url, f"s3://{BUCKET}", dict(urls), key["KeyId"])
+
+
+def _make_queue(sqs: Any, name: str, visibility_timeout_s: int) -> dict[str, str]:
+    dead_letters = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+    attributes = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])["Attributes"]
+    redrive = {"deadLetterTargetArn": attributes["QueueArn"], "maxReceiveCount": RECEIVES_MAX}
+    settings = {"VisibilityTimeout": str(visibility_timeout_s), "RedrivePolicy": json.dumps(redrive)}
+    return {f"{name}-dlq": dead_letters, name: sqs.create_queue(QueueName=name, Attributes=settings)["QueueUrl"]}

@@ -125,6 +125,7 @@ def function_specs(
                 **database("fn_runner"),
                 **store,
                 "EXECUTION_TOKEN_PUBLIC_KEY": keys.execution.public_pem,
+                "SECRETS_KEY_ID": cloud.secrets_key_id,
             },
             memory_mb=2048,
             per_tenant=True,

@@ -58,6 +58,7 @@ class QueuePollers:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
+        self._sqs.close()
 
     async def _poll(self, mapping: Mapping) -> None:
         unreachable = False

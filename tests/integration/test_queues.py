@@ -1,0 +1,90 @@
+"""Event source mappings: done messages are deleted, failed ones tried again, and after five receives set aside."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.support.servers import Loop
+from tools.local.cloud import RECEIVES_MAX, Cloud, aws_client, make_cloud
+from tools.local.functions import Functions
+from tools.local.lambda_types import FunctionSpec
+from tools.local.moto_server import MotoServer
+from tools.local.queues import Mapping, QueuePollers
+from tools.local.state import ROOT
+
+PATIENCE_S = 30
+
+
+@pytest.fixture(scope="module")
+def cloud(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    folder = tmp_path_factory.mktemp("queues")
+    moto = MotoServer(ROOT, folder / "moto.log")
+    server_loop.run(moto.start())
+    cloud = make_cloud(moto.url, 30)
+    functions = Functions(
+        [
+            FunctionSpec("batch", "tests.support.small_functions.batch", 5),
+            FunctionSpec("refuse", "tests.support.small_functions.refuse", 5),
+        ],
+        ROOT,
+        folder / "logs",
+        folder / "tmp",
+    )
+
+    async def start() -> QueuePollers:
+        pollers = QueuePollers(functions, cloud, (Mapping("executions", "batch"), Mapping("prepared", "refuse")))
+        pollers.start()
+        return pollers
+
+    pollers = server_loop.run(start())
+    yield cloud
+    server_loop.run(moto.stop())
+    server_loop.run(pollers.close())
+    server_loop.run(functions.close())
+
+
+@pytest.fixture
+def sqs(cloud: Cloud) -> Iterator[Any]:
+    with closing(aws_client("sqs", cloud.endpoint_url)) as client:
+        yield client
+
+
+def test_only_the_failed_message_of_a_batch_comes_back_and_ends_in_the_dead_letters(cloud: Cloud, sqs: Any) -> None:
+    bodies = [{"n": n, "fail": n == 2} for n in range(5)]
+    entries = [{"Id": str(n), "MessageBody": json.dumps(body)} for n, body in enumerate(bodies)]
+    sqs.send_message_batch(QueueUrl=cloud.queue_urls["executions"], Entries=entries)
+
+    dead = wait_for_message(sqs, cloud.queue_urls["executions-dlq"])
+
+    assert json.loads(dead["Body"]) == {"n": 2, "fail": True}
+    assert int(dead["Attributes"]["ApproximateReceiveCount"]) >= RECEIVES_MAX
+    assert depth(sqs, cloud.queue_urls["executions"]) == 0
+
+
+def test_a_batch_whose_function_fails_ends_whole_in_the_dead_letters(cloud: Cloud, sqs: Any) -> None:
+    for n in range(2):
+        sqs.send_message(QueueUrl=cloud.queue_urls["prepared"], MessageBody=str(n))
+
+    dead = {wait_for_message(sqs, cloud.queue_urls["prepared-dlq"])["Body"] for _ in range(2)}
+
+    assert dead == {"0", "1"}
+    assert depth(sqs, cloud.queue_urls["prepared"]) == 0
+
+
+def wait_for_message(sqs: Any, url: str) -> dict[str, Any]:
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MessageSystemAttributeNames=["All"])
+        if answer.get("Messages"):
+            return dict(answer["Messages"][0])
+    pytest.fail("nothing came to the dead letters")
+
+
+def depth(sqs: Any, url: str) -> int:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    return sum(int(answer[name]) for name in names)

@@ -12,10 +12,9 @@ from typing import Any, Final, NamedTuple
 from alga_ext import merkle
 from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
+from alga_ext.log_proof import ORIGIN
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
-
-ORIGIN: Final = "alga.dev/extension-log"
 
 _LOCK_SIZE: Final = "select tree_size from app.transparency_size for update"
 _SIZE: Final = "select tree_size from app.transparency_size"
@@ -30,6 +29,12 @@ _LEAF: Final = "select leaf_index, entry, kind, publisher, at from app.transpare
 _LEAVES: Final = """
 select leaf_index, entry, kind, publisher, at from app.transparency_leaf
 where leaf_index >= :first order by leaf_index limit :page_size
+"""
+_PUBLICATION: Final = """
+select leaf_index from app.transparency_leaf
+where extension_id = :extension_id and kind = 'version.published'
+  and cast(entry as jsonb) ->> 'content_hash' = :content_hash
+order by leaf_index limit 1
 """
 _OF_TENANT: Final = """
 select l.leaf_index, l.entry, l.kind, l.publisher, l.at
@@ -129,6 +134,14 @@ def list_entries(tx: Tx, first: int, page_size: int) -> list[Row]:
 def list_for_tenant(tx: Tx, tenant_id: str, before: int, page_size: int) -> list[Row]:
     """Return, newest first, the entries since installation about the tenant's extensions and their publishers."""
     return tx.rows(_OF_TENANT, tenant_id=tenant_id, before=before, page_size=page_size)
+
+
+def publication_index(tx: Tx, extension_id: str, content_hash: str) -> int:
+    """Return the index of the leaf that tells of a bundle's publication, or raise ``log_entry_not_found``."""
+    row = tx.row(_PUBLICATION, extension_id=extension_id, content_hash=content_hash)
+    if row is None:
+        raise PlatformError("log_entry_not_found", f"The log does not tell of the publication of {content_hash}.")
+    return int(row["leaf_index"])
 
 
 def inclusion(tx: Tx, leaf_index: int) -> tuple[int, list[str]]:

@@ -3,7 +3,15 @@
 import base64
 import json
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from alga_ext import merkle
+from alga_ext.errors import PlatformError
+from alga_ext.ids import ContentHash
+from alga_ext.log_proof import Proven, verify_proof, verify_publication
+from alga_ext.signing import PublicKey
 from alga_ext.trust import parse_trust_bundle
 from tests.support.registry import RegistryWorld, manifest_of
 
@@ -98,3 +106,60 @@ def test_a_changed_entry_fails_its_proof(world: RegistryWorld) -> None:
         changed[position] ^= 1
         root = bytes.fromhex(head["root_hash"])
         assert not merkle.verify_inclusion(bytes(changed), 1, proof["tree_size"], path, root)
+
+
+def test_a_publication_is_proven_offline(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    document = json.dumps(world.call("GET", f"/versions/{version['version_id']}/proof", world.publisher).body).encode()
+    log_key = PublicKey.from_pem(world.log.public_pem)
+
+    proven = verify_publication(document, log_key, ContentHash(version["content_hash"]))
+
+    assert proven.entry["version"] == "1.0.0"
+
+
+def test_a_proof_of_another_bundle_is_refused(world: RegistryWorld) -> None:
+    world.register()
+    version, other = world.publish(), world.publish(version="2.0.0")
+    document = json.dumps(world.call("GET", f"/versions/{version['version_id']}/proof", world.publisher).body).encode()
+
+    with pytest.raises(PlatformError, match="log_integrity"):
+        verify_publication(document, PublicKey.from_pem(world.log.public_pem), ContentHash(other["content_hash"]))
+
+
+def test_a_proof_by_another_key_is_refused(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    document = json.dumps(world.call("GET", f"/versions/{version['version_id']}/proof", world.publisher).body).encode()
+
+    with pytest.raises(PlatformError, match="log_integrity"):
+        verify_proof(document, PublicKey.from_pem(world.release.public_pem))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(min_value=0, max_value=10**9), by=st.integers(min_value=1, max_value=255))
+def test_a_flipped_byte_of_a_proof_is_refused(proof_document: tuple[bytes, PublicKey], at: int, by: int) -> None:
+    document, log_key = proof_document
+    changed = bytearray(document)
+    changed[at % len(changed)] ^= by
+
+    verdict = verdict_of(bytes(changed), log_key)
+
+    # White space or an escape may spell the same proof with other bytes.
+    assert verdict in ("log_integrity", verify_proof(document, log_key))
+
+
+def verdict_of(document: bytes, log_key: PublicKey) -> Proven | str:
+    try:
+        return verify_proof(document, log_key)
+    except PlatformError as error:
+        return error.code
+
+
+@pytest.fixture
+def proof_document(world: RegistryWorld) -> tuple[bytes, PublicKey]:
+    world.register()
+    version = world.publish()
+    answer = world.call("GET", f"/versions/{version['version_id']}/proof", world.publisher).body
+    return json.dumps(answer, separators=(",", ":")).encode(), PublicKey.from_pem(world.log.public_pem)

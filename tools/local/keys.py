@@ -60,6 +60,8 @@ def _load_or_make(path: Path) -> LocalSigner:
         return LocalSigner.from_pem(path.read_text(encoding="utf-8"))
     signer = LocalSigner.generate()
     write_private(path, signer.private_pem)
+    # The public half beside it, for `alga-ext verify`.
+    path.with_suffix(".pub.pem").write_text(signer.public_pem, encoding="utf-8")
     return signer
 
 

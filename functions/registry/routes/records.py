@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.database import Tx
 from alga_ext.errors import PlatformError
-from functions.registry import audit, callers, compose, transparency
+from functions.registry import audit, callers, compose, transparency, versions
 from functions.registry.api import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page
 from functions.registry.paging import decode_cursor, encode_cursor
 from functions.registry.routes.caller import principal
@@ -56,13 +56,20 @@ def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEnt
 
 @router.get("/log/entries/<leaf_index>/proof")
 def get_inclusion(leaf_index: int) -> InclusionOut:
-    """Get the proof that an entry is in the log; ``alga-ext verify --log`` checks it without a network."""
+    """Get the proof that an entry is in the log."""
     principal(router)
     with compose.database().system() as tx:
-        entry = transparency.load_entry(tx, leaf_index)
-        size, proof = transparency.inclusion(tx, leaf_index)
-        head = transparency.publish_head(tx, compose.log_signer(), compose.objects(), compose.now())
-    return InclusionOut(leaf_index=leaf_index, entry=entry["entry"], tree_size=size, proof=proof, head=head)
+        return _inclusion(tx, leaf_index)
+
+
+@router.get("/versions/<version_id>/proof")
+def get_publication_proof(version_id: str) -> InclusionOut:
+    """Get the proof that a version's publication is in the log; ``alga-ext verify --log`` checks it offline."""
+    principal(router)
+    with compose.database().system() as tx:
+        version = versions.load_version(tx, version_id)
+        index = transparency.publication_index(tx, str(version["extension_id"]), version["content_hash"])
+        return _inclusion(tx, index)
 
 
 @router.get("/log/consistency")
@@ -81,6 +88,12 @@ def get_head() -> dict[str, object]:
     principal(router)
     with compose.database().system() as tx:
         return _head(tx)
+
+
+def _inclusion(tx: Tx, leaf_index: int) -> InclusionOut:
+    entry = transparency.load_entry(tx, leaf_index)
+    size, proof = transparency.inclusion(tx, leaf_index)
+    return InclusionOut(leaf_index=leaf_index, entry=entry["entry"], tree_size=size, proof=proof, head=_head(tx))
 
 
 def _head(tx: Tx) -> dict[str, object]:

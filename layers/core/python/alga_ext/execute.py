@@ -134,7 +134,7 @@ def decode_request(body: bytes) -> ExecuteRequest:
     """
     try:
         request = _REQUEST.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PlatformError("invalid_request", f"The execute envelope is not valid: {error}.") from None
     size = len(_ENCODER.encode(request.context.config))
     if size > CONFIG_LIMIT_BYTES:
@@ -152,5 +152,5 @@ def decode_response(body: bytes) -> ExecuteResponse:
     """
     try:
         return _RESPONSE.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PlatformError("bad_gateway", "The runner's answer was not a valid envelope.", cause=error) from None

@@ -60,11 +60,13 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
     otherwise API Gateway's own id is used.
 
     Raises:
-        PlatformError: ``invalid_request`` when the base64 body cannot be decoded.
+        PlatformError: ``invalid_request`` when the body cannot be decoded.
     """
     context = event.get("requestContext") or {}
     http = context.get("http") or {}
-    headers = {str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items()}
+    headers = {
+        str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items() if value is not None
+    }
     body = event.get("body") or ""
     if event.get("isBase64Encoded"):
         try:
@@ -72,7 +74,10 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
         except ValueError:
             raise PlatformError("invalid_request", "The body of the event is not valid base64.") from None
     else:
-        raw = body.encode()
+        try:
+            raw = body.encode()
+        except UnicodeEncodeError:
+            raise PlatformError("invalid_request", "The body of the event is not valid text.") from None
     asked = headers.get("x-request-id", "")
     return Request(
         method=str(http.get("method", "GET")).upper(),

@@ -73,10 +73,12 @@ class MemoryObjectStore:
 
     def put_new(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - part of the port
         """See ``ObjectStore.put_new``."""
-        stored = self.objects.setdefault(key, data)
-        if stored != data:
+        if key not in self.objects:
+            self.objects[key] = data
+            return True
+        if self.objects[key] != data:
             raise conflict(key)
-        return stored is data
+        return False
 
     def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
         """See ``ObjectStore.put_new_file``."""
@@ -84,7 +86,9 @@ class MemoryObjectStore:
 
     def download(self, key: str, path: Path) -> int:
         """See ``ObjectStore.download``."""
-        return path.write_bytes(self.get(key))
+        data = self.get(key)
+        with path.open("xb") as file:
+            return file.write(data)
 
     def delete(self, key: str) -> None:
         """See ``ObjectStore.delete``."""

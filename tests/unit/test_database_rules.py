@@ -1,0 +1,75 @@
+"""The parts of the database module that need no database: URLs and the meaning of SQLSTATEs."""
+
+import ssl
+
+import pg8000.exceptions
+import pytest
+
+from alga_ext.database import _translate, connection_arguments
+
+
+def test_a_url_names_role_host_and_database() -> None:
+    given = connection_arguments("postgresql://fn_gateway:p%40ss@db.internal:6432/app", 3_000)
+
+    assert {name: given[name] for name in ("user", "password", "host", "port", "database")} == {
+        "user": "fn_gateway",
+        "password": "p@ss",
+        "host": "db.internal",
+        "port": 6432,
+        "database": "app",
+    }
+    assert given["startup_params"]["statement_timeout"] == "3000"
+    assert "ssl_context" not in given
+
+
+def test_a_socket_folder_replaces_the_host() -> None:
+    given = connection_arguments("postgresql://fn_gateway@/app?host=/tmp/sockets", 1_000)
+
+    assert given["unix_sock"] == "/tmp/sockets/.s.PGSQL.5432"
+    assert "host" not in given
+
+
+@pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
+def test_any_tls_mode_checks_the_certificate(mode: str) -> None:
+    context = connection_arguments(f"postgresql://r@h/d?sslmode={mode}", 1_000)["ssl_context"]
+
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+@pytest.mark.parametrize("url", ["mysql://r@h/d", "postgresql://h/d", "h", ""])
+def test_any_other_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(ValueError, match="DATABASE_URL must look like"):
+        connection_arguments(url, 1_000)
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("23505", "conflict"),
+        ("23503", "conflict"),
+        ("40001", "database_unavailable"),
+        ("40P01", "database_unavailable"),
+        ("57014", "database_unavailable"),
+        ("57P01", "database_unavailable"),
+        ("08006", "database_unavailable"),
+        ("53300", "database_unavailable"),
+        ("22021", "invalid_request"),
+        ("22P05", "invalid_request"),
+        ("22P02", "invalid_request"),
+        ("AE001", "quota_exceeded"),
+        ("42501", "internal"),
+        ("42P01", "internal"),
+        ("", "internal"),
+    ],
+)
+def test_a_sqlstate_has_one_of_our_codes(state: str, code: str) -> None:
+    error = _translate(pg8000.exceptions.DatabaseError({"C": state, "M": "internal words: table app.secret"}))
+
+    assert error.code == code
+    assert code == "quota_exceeded" or "app.secret" not in error.detail
+
+
+@pytest.mark.parametrize("arguments", [(), ("text",), ({},)])
+def test_an_error_without_fields_is_a_fault_of_ours(arguments: tuple[object, ...]) -> None:
+    assert _translate(pg8000.exceptions.DatabaseError(*arguments)).code == "internal"

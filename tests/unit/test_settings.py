@@ -1,0 +1,75 @@
+"""Settings are read once, typed, and say what is wrong without showing values."""
+
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from pydantic import Field, SecretStr, ValidationError
+
+from alga_ext.settings import Settings, SettingsError, read_material
+
+
+class Example(Settings):
+    base_url: str
+    limit_ms: Annotated[int, Field(ge=1, le=100)] = 10
+    enabled: bool = True
+    password: SecretStr = SecretStr("")
+
+
+def test_a_field_is_read_from_the_variable_of_its_name() -> None:
+    given = Example.read({"BASE_URL": "x", "LIMIT_MS": "50", "ENABLED": "false", "OTHER": "ignored"})
+
+    assert (given.base_url, given.limit_ms, given.enabled) == ("x", 50, False)
+
+
+def test_a_variable_in_lower_case_is_another_one() -> None:
+    with pytest.raises(SettingsError):
+        Example.read({"base_url": "x"})
+
+
+def test_an_empty_variable_counts_as_absent() -> None:
+    assert Example.read({"BASE_URL": "x", "LIMIT_MS": ""}).limit_ms == 10
+    with pytest.raises(SettingsError, match="BASE_URL"):
+        Example.read({"BASE_URL": ""})
+
+
+def test_every_fault_is_named_by_its_variable() -> None:
+    with pytest.raises(SettingsError, match=r"environment of Example: BASE_URL: Field required; LIMIT_MS: .*100"):
+        Example.read({"LIMIT_MS": "101"})
+
+
+@pytest.mark.parametrize("value", ["abc", "1.5", "0x10", "-1"])
+def test_a_value_that_does_not_fit_is_not_shown(value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Example.read({"BASE_URL": "x", "LIMIT_MS": f"{value}"})
+    assert value not in str(caught.value)
+
+
+def test_a_secret_is_not_shown() -> None:
+    given = Example.read({"BASE_URL": "x", "PASSWORD": "hunter2"})
+
+    assert "hunter2" not in f"{given!r}{given}{given.model_dump_json()}"
+    assert given.password.get_secret_value() == "hunter2"
+
+
+def test_settings_cannot_be_changed() -> None:
+    given = Example.read({"BASE_URL": "x"})
+    with pytest.raises(ValidationError):
+        given.limit_ms = 20
+
+
+@pytest.mark.parametrize("text", ["{}", ' {"a": 1}', "[]", "-----BEGIN PRIVATE KEY-----\nx"])
+def test_material_may_be_given_in_place(text: str) -> None:
+    assert read_material(text) == text
+
+
+def test_material_may_be_given_as_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.write_text("content")
+
+    assert read_material(str(path)) == "content"
+
+
+def test_material_that_is_nowhere_fails_at_once() -> None:
+    with pytest.raises(FileNotFoundError):
+        read_material("/no/such/file")

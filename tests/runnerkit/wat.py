@@ -33,6 +33,7 @@ WASI: Final = {
     (alias outer 1 $pollable (type $outer-pollable))
     (export "pollable" (type $clock-pollable (eq $outer-pollable)))
     (export "subscribe-duration" (func (param "when" u64) (result (own $clock-pollable))))))
+  ;; lowered
   (core func $wasi.subscribe (canon lower (func $clock "subscribe-duration")))
   (core func $wasi.block (canon lower (func $poll "[method]pollable.block")))
 """,
@@ -56,6 +57,7 @@ WASI: Final = {
     (alias outer 1 $output-stream (type $outer-out))
     (export "output-stream" (type $stdout-out (eq $outer-out)))
     (export "get-stdout" (func (result (own $stdout-out))))))
+  ;; lowered
   (core func $wasi.stderr (canon lower (func $stderr "get-stderr")))
   (core func $wasi.stdout (canon lower (func $stdout "get-stdout")))
   (core func $wasi.write (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
@@ -63,12 +65,14 @@ WASI: Final = {
 """,
     "exit": """
   (import "wasi:cli/exit@0.2.3" (instance $exit (export "exit" (func (param "status" (result))))))
+  ;; lowered
   (core func $wasi.exit (canon lower (func $exit "exit")))
 """,
     "environment": """
   (import "wasi:cli/environment@0.2.3" (instance $env
     (export "get-environment" (func (result (list (tuple string string)))))
     (export "get-arguments" (func (result (list string))))))
+  ;; lowered
   (core func $wasi.environment (canon lower (func $env "get-environment") (memory $memory) (realloc $realloc)))
   (core func $wasi.arguments (canon lower (func $env "get-arguments") (memory $memory) (realloc $realloc)))
 """,
@@ -79,6 +83,7 @@ WASI: Final = {
     (alias outer 1 $descriptor (type $outer-descriptor))
     (export "descriptor" (type $pre-descriptor (eq $outer-descriptor)))
     (export "get-directories" (func (result (list (tuple (own $pre-descriptor) string)))))))
+  ;; lowered
   (core func $wasi.directories (canon lower (func $preopens "get-directories") (memory $memory) (realloc $realloc)))
 """,
     "sockets": """
@@ -88,12 +93,14 @@ WASI: Final = {
     (alias outer 1 $network (type $outer-network))
     (export "network" (type $inner-network (eq $outer-network)))
     (export "instance-network" (func (result (own $inner-network))))))
+  ;; lowered
   (core func $wasi.network (canon lower (func $instance-network "instance-network")))
 """,
     "outgoing-http": """
   (import "wasi:http/types@0.2.3" (instance $wasi-http
     (export "fields" (type $fields (sub resource)))
     (export "[constructor]fields" (func (result (own $fields))))))
+  ;; lowered
   (core func $wasi.fields (canon lower (func $wasi-http "[constructor]fields")))
 """,
 }
@@ -162,6 +169,7 @@ def guest(
     max_pages: int | None = None,
     extra: str = "",
     data: str = "",
+    imports_first: bool = True,
 ) -> bytes:
     """Return a component whose handler is ``code``.
 
@@ -173,8 +181,9 @@ def guest(
         max_pages: its own maximum, if any.
         extra: more fields of ``main``: functions, globals, tables.
         data: data segments of ``main``.
+        imports_first: whether its imports come before all else, as toolchains have them.
     """
-    return bytes(wasmtime.wat2wasm(text(code, imports, wasi, pages, max_pages, extra, data)))
+    return bytes(wasmtime.wat2wasm(text(code, imports, wasi, pages, max_pages, extra, data, imports_first)))
 
 
 def text(
@@ -185,24 +194,30 @@ def text(
     max_pages: int | None,
     extra: str,
     data: str,
+    imports_first: bool = True,
 ) -> str:
     """Return the text of ``guest``."""
     core_imports = {name: _core_signature(_function(name)) for name in imports}
     for part in wasi:
         core_imports.update(_WASI_CORE[part])
-    declared = "\n".join(
+    core_declared = "\n".join(
         f'    (import "host" "{name}" (func ${name} {signature}))' for name, signature in core_imports.items()
     )
     passed = "\n".join(f'      (export "{name}" (func ${name}))' for name in core_imports)
+    interfaces = _interfaces(imports)
+    parts = [WASI[part].partition("  ;; lowered\n") for part in wasi]
+    declarations = [_named_types(), *(declared for declared, _ in interfaces), *(part[0] for part in parts)]
+    definitions = [_libc(pages, max_pages)]
+    lowered = [*(low for _, low in interfaces), *(part[2] for part in parts)]
+    # A component whose imports come first can be given the adapter for bodies; see functions.runner.sandbox.packing.
+    head = [*declarations, *definitions] if imports_first else [*definitions, *declarations]
     return f"""(component
-{_libc(pages, max_pages)}
-{_named_types()}
-{_interfaces(imports)}
-{"".join(WASI[part] for part in wasi)}
+{"".join(head)}
+{"".join(lowered)}
   (core module $main
     (import "libc" "memory" (memory {pages}))
     (import "libc" "realloc" (func $realloc (param i32 i32 i32 i32) (result i32)))
-{declared}
+{core_declared}
     (func $alloc (param $size i32) (result i32)
       (call $realloc (i32.const 0) (i32.const 0) (i32.const 8) (local.get $size)))
 {HELPERS}
@@ -253,15 +268,16 @@ def _named_types() -> str:
   (import "execute-response" (type $execute-response (eq $execute-response')))"""
 
 
-def _interfaces(imports: Iterable[str]) -> str:
+def _interfaces(imports: Iterable[str]) -> list[tuple[str, str]]:
     wanted: dict[str, list[str]] = {}
     for name in imports:
         interface, _, function = name.partition(".")
         wanted.setdefault(interface, []).append(function)
-    return "\n".join(_interface(interface, functions) for interface, functions in wanted.items())
+    return [_interface(interface, functions) for interface, functions in wanted.items()]
 
 
-def _interface(interface: str, functions: list[str]) -> str:
+def _interface(interface: str, functions: list[str]) -> tuple[str, str]:
+    """Return the declaration of an imported interface, and its lowered functions."""
     writer = _Types(interface)
     exports = []
     for function in functions:
@@ -274,7 +290,7 @@ def _interface(interface: str, functions: list[str]) -> str:
         for f in functions
     )
     body = "\n".join(exports)
-    return f'  (import "alga:extension/{interface}" (instance ${interface}\n{writer.text()}\n{body}))\n{lowered}'
+    return f'  (import "alga:extension/{interface}" (instance ${interface}\n{writer.text()}\n{body}))\n', f"{lowered}\n"
 
 
 class _Types:

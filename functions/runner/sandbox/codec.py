@@ -20,6 +20,7 @@ from typing import Any, Final
 from functions.runner.sandbox.arena import Arena, address_of
 from functions.runner.sandbox.shapes import (
     BYTES,
+    WORDS,
     Enum,
     ListOf,
     Option,
@@ -84,6 +85,8 @@ def lowering(kind: Type) -> Lower:
     """
     if kind == BYTES:
         return _lower_bytes
+    if kind == WORDS:
+        return _lower_words
     match kind:
         case Primitive("string"):
             return _lower_string
@@ -109,6 +112,8 @@ def lifting(kind: Type) -> Lift:
     """Return the closure that reads values of a type; it raises ``CodecError`` on a value of another kind."""
     if kind == BYTES:
         return _lift_bytes
+    if kind == WORDS:
+        return _lift_words
     match kind:
         case Primitive("string"):
             return _lift_string
@@ -167,6 +172,19 @@ def _lower_bytes(value: bytes, arena: Arena, buffer: bytearray, offset: int) -> 
         part[at:end:VALUE_BYTES] = b"\x02" * size
         part[at + 8 : end : VALUE_BYTES] = value
     _PAIR.pack_into(buffer, offset, 13, size, address)
+
+
+def _lower_words(value: bytes, arena: Arena, buffer: bytearray, offset: int) -> None:
+    if not value:
+        _PAIR.pack_into(buffer, offset, 13, 0, arena.base)
+        return
+    size = -(-len(value) // 8)
+    part = bytearray(size * VALUE_BYTES)
+    part[::VALUE_BYTES] = b"\x08" * size
+    for place in range(8):
+        column = value[place::8]
+        part[8 + place : 8 + place + len(column) * VALUE_BYTES : VALUE_BYTES] = column
+    _PAIR.pack_into(buffer, offset, 13, size, arena.keep(part))
 
 
 def _lower_sequence(kind: int, element: Lower) -> Lower:
@@ -329,6 +347,19 @@ def _lift_bytes(raw: bytes, offset: int) -> bytes:
     view: Any = _EVERYTHING.from_address(address + 8)
     data: bytes = view[0 : (size - 1) * VALUE_BYTES + 1 : VALUE_BYTES]
     return data
+
+
+def _lift_words(raw: bytes, offset: int) -> bytes:
+    _expect(raw, offset, 13)
+    size, address = _TWO.unpack_from(raw, offset + 8)
+    if not size:
+        return b""
+    view: Any = _EVERYTHING.from_address(address + 8)
+    end = (size - 1) * VALUE_BYTES + 8
+    words = bytearray(size * 8)
+    for place in range(8):
+        words[place::8] = view[place:end:VALUE_BYTES]
+    return bytes(words)
 
 
 def _lift_list(element: Lift) -> Lift:

@@ -19,6 +19,7 @@ from functions.runner.sandbox import abi, typecheck
 from functions.runner.sandbox.confine import confine, limit
 from functions.runner.sandbox.hosting import host_functions
 from functions.runner.sandbox.linking import Linkers, refused_imports
+from functions.runner.sandbox.packing import pack
 from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.verdict import judge
 
@@ -52,7 +53,8 @@ def main() -> None:
 
 def _compile(source: int, target: int) -> dict[str, Any]:
     engine = abi.make_engine()
-    program = component.Component(engine, _contents(source))
+    contents = _contents(source)
+    program = component.Component(engine, pack(contents) or contents)
     document = _describe(engine, program)
     if not document["reasons"]:
         _write(target, program.serialize())

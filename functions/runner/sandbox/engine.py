@@ -35,13 +35,17 @@ _SETTINGS: Final[dict[str, bool | int | str]] = {
     "native_unwind_info": True,
 }
 
+_ADAPTER_VERSION: Final = 1
+"""Grows whenever ``packing`` changes what it puts around a component, so that artifacts are made again."""
+
 EPOCH_TICK_MS: Final = 10
 """How often the child advances the epoch while calls are made; a deadline is overshot by at most two ticks."""
 
 
 def engine_config_hash() -> str:
     """Return the sha256 (64 hex digits) of the settings, the part of an artifact's key that tells them apart."""
-    return hashlib.sha256(json.dumps(_SETTINGS, sort_keys=True).encode()).hexdigest()
+    document = {"settings": _SETTINGS, "adapter": _ADAPTER_VERSION}
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def wasmtime_version() -> str:

@@ -30,7 +30,7 @@ from functions.runner.sandbox.wire import (
     Run,
     Warm,
 )
-from functions.runner.sandbox.world import EXECUTE_REQUEST, EXECUTE_RESPONSE
+from functions.runner.sandbox.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, PACKED_EXPORT
 
 TABLE_ELEMENTS_LIMIT: Final = 200_000
 INSTANCES_LIMIT: Final = 100
@@ -60,6 +60,8 @@ class Sandbox:
         self._engine_pointer = abi.pointer_of(engine)
         self._lower = codec.lowering(EXECUTE_REQUEST)
         self._lift = codec.lifting(EXECUTE_RESPONSE)
+        self._lower_packed = codec.lowering(PACKED_EXPORT.params[0])
+        self._lift_packed = codec.lifting(PACKED_EXPORT.result or EXECUTE_RESPONSE)
         self._arena = Arena()
         self._stdout = abi.OUTPUT_CALLBACK(self._output("stdout"))
         self._stderr = abi.OUTPUT_CALLBACK(self._output("stderr"))
@@ -129,7 +131,7 @@ class Sandbox:
         limits = message.limits
         context = abi.store_context(store)
         try:
-            request = self._lower_request(message) if isinstance(message, Run) else 0
+            request = self._lower_request(message, loaded) if isinstance(message, Run) else 0
             call.writable_bytes = self._meter.writable_bytes()
             self._prepare_store(store, context, limits)
             instance = ctypes.addressof(self._instance)
@@ -163,14 +165,29 @@ class Sandbox:
         abi.wasi_stderr(wasi, self._stderr, None, abi.NO_FINALIZER)
         abi.check(abi.set_wasi(context, wasi))
 
-    def _lower_request(self, run: Run) -> int:
+    def _lower_request(self, run: Run, loaded: Loaded) -> int:
         """Write the request into the arena and return the address of its value."""
         request = run.request
         arena = self._arena
         at = arena.take(codec.VALUE_BYTES)
         part, address = arena.buffer, arena.base + at
-        self._lower((run.context, (request.method, request.url, request.headers, request.body)), arena, part, at)
+        if loaded.is_packed:
+            has_body, body = request.body is not None, request.body or b""
+            value = (run.context, request.method, request.url, request.headers, has_body, body, len(body))
+            self._lower_packed(value, arena, part, at)
+        else:
+            whole = (run.context, (request.method, request.url, request.headers, request.body))
+            self._lower(whole, arena, part, at)
         return address
+
+    def _lift_response(self, loaded: Loaded) -> tuple[int, Any, bytes | None, int]:
+        """Read status, headers, body and the body's size from the result; a body over any limit is not read."""
+        raw = bytes(self._result)
+        if not loaded.is_packed:
+            status, headers, body = self._lift(raw, 0)
+            return status, headers, body, len(body or b"")
+        status, headers, has_body, words, size = self._lift_packed(raw, 0)
+        return status, headers, words[:size] if has_body else None, size if has_body else 0
 
     def _call(self, call: "_Call", loaded: Loaded, context: int, request: int, limits: Limits) -> Done | Failed:
         instance, function = ctypes.addressof(self._instance), ctypes.addressof(self._function)
@@ -179,12 +196,11 @@ class Sandbox:
         result = ctypes.addressof(self._result)
         abi.check(abi.call(function, context, request, 1, result, 1))
         try:
-            status, headers, body = self._lift(bytes(self._result), 0)
+            status, headers, body, size = self._lift_response(loaded)
         finally:
             abi.value_delete(result)
         self._log.flush()
         figures = self._figures(call, context, limits)
-        size = len(body) if body is not None else 0
         if size > limits.response_bytes:
             text = f"The extension answered {size} bytes; at most {limits.response_bytes} are allowed."
             return Failed("response_too_large", text, figures)

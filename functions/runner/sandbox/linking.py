@@ -13,7 +13,7 @@ from wasmtime import Engine, component
 
 from functions.runner.sandbox import abi
 from functions.runner.sandbox.wire import Artifact
-from functions.runner.sandbox.world import EXPORT_NAME, IMPORTS, PACKAGE
+from functions.runner.sandbox.world import EXPORT_NAME, IMPORTS, PACKAGE, PACKED_EXPORT_NAME
 
 REFUSED_PACKAGES: Final = ("wasi:http/", "wasi:sockets/")
 REFUSAL_TEXT: Final = (
@@ -34,6 +34,7 @@ class Loaded(NamedTuple):
     component_pointer: int
     linker_pointer: int
     export_pointer: int
+    is_packed: bool
     size_bytes: int
     owners: tuple[Any, ...]
 
@@ -166,7 +167,8 @@ class Components:
 
     def _load(self, artifact: Artifact) -> Loaded:
         program = component.Component.deserialize_file(self._engine, artifact.path)
-        export = program.get_export_index(EXPORT_NAME)
+        packed = program.get_export_index(PACKED_EXPORT_NAME)
+        export = packed or program.get_export_index(EXPORT_NAME)
         if export is None:
             message = f"the component does not export {EXPORT_NAME!r}"
             raise LinkError(message)
@@ -175,6 +177,7 @@ class Components:
             abi.pointer_of(program),
             abi.pointer_of(linker),
             abi.pointer_of(export),
+            packed is not None,
             artifact.size_bytes,
             (program, linker, export),
         )

@@ -75,6 +75,8 @@ U64: Final = Primitive("u64")
 F64: Final = Primitive("f64")
 STRING: Final = Primitive("string")
 BYTES: Final = ListOf(U8)
+WORDS: Final = ListOf(U64)
+"""Bytes as ``list<u64>``; read, they are a multiple of 8, and their true length travels beside them."""
 
 
 def record(**fields: Type) -> Record:

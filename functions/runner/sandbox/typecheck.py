@@ -19,7 +19,7 @@ from functions.runner.sandbox.shapes import (
     Type,
     Variant,
 )
-from functions.runner.sandbox.world import EXPORT, EXPORT_NAME, IMPORTS, PACKAGE, TYPES_INTERFACE
+from functions.runner.sandbox.world import EXPORT, EXPORT_NAME, IMPORTS, PACKAGE, PACKED_EXPORT_NAME, TYPES_INTERFACE
 
 _WASI = re.compile(r"wasi:(cli|clocks|filesystem|http|io|random|sockets)/[a-z0-9-]+@0\.2\.\d+\Z")
 
@@ -41,8 +41,8 @@ def import_names(engine: Engine, program: component.Component) -> list[str]:
 
 
 def export_names(engine: Engine, program: component.Component) -> list[str]:
-    """Return the names of the component's exports, sorted."""
-    return sorted(program.type.exports(engine))
+    """Return the names of the component's exports, sorted; without the adapter's, which is ours."""
+    return sorted(name for name in program.type.exports(engine) if name != PACKED_EXPORT_NAME)
 
 
 def misfits(engine: Engine, program: component.Component) -> list[str]:

@@ -36,6 +36,8 @@ def judge(text: str, exit_status: int | None, *, past_deadline: bool, memory_byt
         return Verdict("guest_out_of_fuel", "The extension used up its fuel.")
     if "wasm trap: interrupt" in text:
         return Verdict("guest_timeout", "The extension ran longer than its time limit.")
+    if "too much data is being copied" in text:
+        return Verdict("guest_trapped", "The extension trapped: it handed over more data at once than can be carried.")
     if _MEMORY_LIMIT.search(text) or memory_bytes >= limit_bytes * OUT_OF_MEMORY_SHARE:
         return Verdict("guest_out_of_memory", f"The extension needed more than {limit_bytes >> 20} MiB of memory.")
     if past_deadline:

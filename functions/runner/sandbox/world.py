@@ -14,6 +14,7 @@ from functions.runner.sandbox.shapes import (
     U16,
     U32,
     U64,
+    WORDS,
     Enum,
     Function,
     ListOf,
@@ -234,3 +235,14 @@ IMPORTS: Final[dict[str, dict[str, Function]]] = {
 
 EXPORT_NAME: Final = "handler"
 EXPORT: Final = Function((EXECUTE_REQUEST,), EXECUTE_RESPONSE)
+
+# The same function with bodies as words: what prepare's adapter exports (see ``packing``).
+_PACKED_HEADERS = ListOf(TupleOf((STRING, STRING)))
+_PACKED_CONTEXT = TupleOf((_OPTIONAL_STRING, STRING, STRING, _OPTIONAL_STRING, _OPTIONAL_STRING))
+
+PACKED_EXPORT_NAME: Final = "handler-packed"
+PACKED_EXPORT: Final = Function(
+    (TupleOf((_PACKED_CONTEXT, STRING, STRING, _PACKED_HEADERS, BOOL, WORDS, U32)),),
+    TupleOf((U16, _PACKED_HEADERS, BOOL, WORDS, U32)),
+)
+"""(context, method, url, headers, has body, body, its length) → (status, headers, has body, body, its length)."""

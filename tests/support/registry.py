@@ -1,7 +1,6 @@
 """A registry to tell stories with: publishers that sign, tenants that install, and the queue worked by hand."""
 
 import base64
-import io
 import json
 import tempfile
 from functools import cache
@@ -15,8 +14,8 @@ from alga_ext import bundle
 from alga_ext.attestation import Release, statement
 from alga_ext.aws import S3ObjectStore
 from alga_ext.database import Database
-from alga_ext.messages import PreparedMessage, PrepareMessage, decode_message, encode_message
-from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
+from alga_ext.messages import Message, PreparedMessage, PrepareMessage, decode_message, encode_message
+from alga_ext.signing import LocalSigner, PublicKey, Signer, sign_envelope
 from alga_ext.tokens import key_set, mint_token
 from tests.conftest import Databases
 
@@ -92,13 +91,14 @@ class RegistryWorld:
         self.databases = databases
         self.issuer, self.release, self.log = LocalSigner.generate(), LocalSigner.generate(), LocalSigner.generate()
         self.publisher_key = LocalSigner.generate()
+        self._also_trusted: list[dict[str, str]] = []
         self._bucket = bucket
-        self._client("s3").create_bucket(Bucket=bucket)
-        self.sqs = self._client("sqs")
+        self.client("s3").create_bucket(Bucket=bucket)
+        self.sqs = self.client("sqs")
         self.prepare_url = self.sqs.create_queue(QueueName=bucket)["QueueUrl"]
-        self.secrets_key_id = self._client("kms").create_key()["KeyMetadata"]["KeyId"]
+        self.secrets_key_id = self.client("kms").create_key()["KeyMetadata"]["KeyId"]
 
-    def _client(self, service: str) -> Any:
+    def client(self, service: str) -> Any:
         return _session().client(
             service,
             endpoint_url=self.endpoint,
@@ -112,6 +112,7 @@ class RegistryWorld:
         """Environment of the registry's handlers."""
         keys = {"release": self.release, "log": self.log}
         trust = [{"key_id": k.key_id, "public_key": k.public_pem, "use": use} for use, k in keys.items()]
+        trust += self._also_trusted
         public = PublicKey.from_pem(self.issuer.public_pem).raw
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -131,6 +132,10 @@ class RegistryWorld:
             "AUTH_AUDIENCE": AUDIENCE,
             "RUNNER_PUBLIC_BASE": "https://ui.test",
         }
+
+    def trust(self, signer: Signer, use: str) -> None:
+        """Believe another platform key from now on (read the environment again)."""
+        self._also_trusted.append({"key_id": signer.key_id, "public_key": signer.public_pem, "use": use})
 
     # Callers
 
@@ -264,7 +269,7 @@ class RegistryWorld:
 
     def overwrite(self, key: str, data: bytes) -> None:
         """Change a stored object, as an attacker with the bucket could."""
-        self._client("s3").put_object(Bucket=self._bucket, Key=key, Body=data)
+        self.client("s3").put_object(Bucket=self._bucket, Key=key, Body=data)
 
     def rows(self, sql: str, **params: Any) -> list[dict[str, Any]]:
         """Read as the superuser, past row-level security."""
@@ -276,25 +281,21 @@ class RegistryWorld:
             database.close()
 
 
-def event_of(message: PreparedMessage) -> dict[str, Any]:
-    """An SQS event with one message."""
+def sqs_event(*messages: Message | str) -> dict[str, Any]:
+    """An SQS event; message n has the id ``mN``, and text stands for a body that is no message."""
     return {
         "Records": [
             {
-                "messageId": "m1",
+                "messageId": f"m{number}",
                 "receiptHandle": "r",
-                "body": encode_message(message).decode(),
+                "body": message if isinstance(message, str) else encode_message(message).decode(),
                 "attributes": {},
                 "messageAttributes": {},
                 "md5OfBody": "",
                 "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:0:prepared",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:0:queue",
                 "awsRegion": REGION,
             }
+            for number, message in enumerate(messages)
         ]
     }
-
-
-def archive_paths(archive: bytes) -> list[str]:
-    """Paths in an archive."""
-    return bundle.read_index(io.BytesIO(archive))

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 from urllib.parse import urlsplit
 
 import boto3
@@ -19,6 +19,9 @@ from alga_ext import objects
 from alga_ext.errors import PlatformError
 from alga_ext.sealing import DataKey
 from alga_ext.signing import PublicKey
+
+
+_KMS_MESSAGE_LIMIT_BYTES: Final = 4096
 
 
 @cache
@@ -217,12 +220,13 @@ class KmsSigner:
         return self._public.pem
 
     def sign(self, message: bytes) -> bytes:
-        """See ``Signer.sign``; KMS is given the digest, so the message may be of any length."""
+        """See ``Signer.sign``; KMS takes up to 4096 bytes as they are, of longer messages their digest."""
+        raw = len(message) <= _KMS_MESSAGE_LIMIT_BYTES
         try:
             answer = self._kms.sign(
                 KeyId=self._key_id,
-                Message=hashlib.sha256(message).digest(),
-                MessageType="DIGEST",
+                Message=message if raw else hashlib.sha256(message).digest(),
+                MessageType="RAW" if raw else "DIGEST",
                 SigningAlgorithm="ECDSA_SHA_256",
             )
         except (ClientError, BotoCoreError) as error:

@@ -1,0 +1,81 @@
+"""The platform's keys in KMS: signatures of a P-256 key that never leaves it, data keys bound to their context."""
+
+import pytest
+
+from alga_ext.aws import KmsDataKeys, KmsSigner
+from alga_ext.errors import PlatformError
+from alga_ext.sealing import Sealer
+from alga_ext.signing import LocalSigner, PublicKey, Signer
+from functions.registry import compose
+from tests.support.registry import REGION, RegistryWorld
+
+
+@pytest.fixture(params=["local Ed25519", "KMS P-256"])
+def signer(request: pytest.FixtureRequest, world: RegistryWorld) -> Signer:
+    if request.param == "local Ed25519":
+        return LocalSigner.generate()
+    return KmsSigner(make_signing_key(world))
+
+
+def make_signing_key(world: RegistryWorld) -> str:
+    key = world.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+    return str(key["KeyMetadata"]["KeyId"])
+
+
+def test_a_signature_verifies_with_the_signers_public_key(signer: Signer) -> None:
+    signature = signer.sign(b"message")
+
+    assert PublicKey.from_pem(signer.public_pem).verify(signature, b"message")
+
+
+def test_a_signature_does_not_verify_for_another_message(signer: Signer) -> None:
+    signature = signer.sign(b"message")
+
+    assert not PublicKey.from_pem(signer.public_pem).verify(signature, b"another")
+
+
+def test_the_key_id_is_that_of_the_public_key(signer: Signer) -> None:
+    assert PublicKey.from_pem(signer.public_pem).key_id == signer.key_id
+
+
+def test_a_version_attested_by_kms_installs(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    key_id = make_signing_key(world)
+    world.trust(KmsSigner(key_id), "release")
+    monkeypatch.setenv("SIGNING_TRUST_BUNDLE", world.environment()["SIGNING_TRUST_BUNDLE"])
+    monkeypatch.setenv("RELEASE_SIGNING_KEY", f"kms:{key_id}")
+    for factory in (compose.trust, compose.release_signer):
+        factory.cache_clear()
+    world.register()
+    world.publish()
+
+    assert world.install()["state"] == "enabled"
+
+
+def test_a_key_kms_does_not_have_is_unavailable(world: RegistryWorld) -> None:
+    with pytest.raises(PlatformError) as refusal:
+        KmsSigner(f"arn:aws:kms:{REGION}:123456789012:key/00000000-0000-0000-0000-000000000000")
+
+    assert refusal.value.code == "signer_unavailable"
+
+
+def test_what_is_sealed_opens_with_its_context(world: RegistryWorld) -> None:
+    sealer = Sealer(KmsDataKeys(world.secrets_key_id))
+
+    assert sealer.unseal(sealer.seal(b"value", {"tenant": "a"}), {"tenant": "a"}) == b"value"
+
+
+def test_what_is_sealed_stays_shut_for_another_context(world: RegistryWorld) -> None:
+    sealer = Sealer(KmsDataKeys(world.secrets_key_id))
+    sealed = sealer.seal(b"value", {"tenant": "a"})
+
+    with pytest.raises(PlatformError, match="secret_unavailable"):
+        sealer.unseal(sealed, {"tenant": "b"})
+
+
+def test_no_secret_is_stored_without_a_key(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SECRETS_KEY_ID")
+    compose.settings.cache_clear()
+    compose.sealer.cache_clear()
+
+    with pytest.raises(PlatformError, match="secret_unavailable"):
+        compose.sealer()

@@ -20,7 +20,6 @@ from alga_ext.errors import PlatformError
 from alga_ext.sealing import DataKey
 from alga_ext.signing import PublicKey
 
-
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096
 
 

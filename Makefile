@@ -45,6 +45,7 @@ fmt: setup ## Format and fix what can be fixed by machine
 
 schema: setup ## Write the generated references: manifest schema, OpenAPI, database dump
 	@python -m tools.references
+	@python -m tools.schema_dump
 
 up: setup ## Start the platform on this machine, with sample extensions installed for tenant acme
 	@alga-ext dev

@@ -155,6 +155,11 @@ def _binaries() -> Path:
     return Path(found.origin).parent / "pginstall18" / "bin"
 
 
+def program(name: str) -> Path:
+    """Path of a program that comes with the embedded server, such as `pg_dump`."""
+    return _binaries() / name
+
+
 def _account() -> Account | None:
     """The account the server runs under: PostgreSQL refuses to run as root, so root lends it one."""
     if os.geteuid() != 0:

@@ -1,0 +1,1035 @@
+-- The schema after all migrations. Written by 'make schema'; change migrations, not this file.
+
+CREATE SCHEMA app;
+
+ALTER SCHEMA app OWNER TO app_owner;
+
+CREATE FUNCTION app.count_storage() RETURNS trigger
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  keys_before bigint := 0;
+  bytes_before bigint := 0;
+  keys_after bigint := 0;
+  bytes_after bigint := 0;
+  place app.extension_storage_entry;
+  install_keys record;
+begin
+  if tg_op <> 'INSERT' then
+    keys_before := 1;
+    bytes_before := octet_length(old.value) + octet_length(old.key);
+    place := old;
+  end if;
+  if tg_op <> 'DELETE' then
+    keys_after := 1;
+    bytes_after := octet_length(new.value) + octet_length(new.key);
+    place := new;
+  end if;
+  -- One writer of an install at a time, so that the sums below are exact.
+  perform pg_advisory_xact_lock(hashtextextended(place.tenant_id || '/' || place.install_id, 11));
+  -- Not an upsert: the check on the counters would refuse the negative row a delete proposes.
+  update app.extension_storage_usage as usage
+    set key_count = usage.key_count + keys_after - keys_before, byte_count = usage.byte_count + bytes_after - bytes_before
+    where usage.tenant_id = place.tenant_id and usage.install_id = place.install_id and usage.namespace = place.namespace;
+  if not found then
+    insert into app.extension_storage_usage as usage (tenant_id, install_id, namespace, key_count, byte_count)
+      values (place.tenant_id, place.install_id, place.namespace, keys_after, bytes_after)
+      on conflict (tenant_id, install_id, namespace) do update
+        set key_count = usage.key_count + excluded.key_count, byte_count = usage.byte_count + excluded.byte_count;
+  end if;
+  if keys_after + bytes_after > keys_before + bytes_before then
+    select count(*) filter (where key_count > 0) as namespaces, sum(byte_count) as bytes,
+           max(key_count) filter (where namespace = place.namespace) as keys
+      into install_keys from app.extension_storage_usage
+      where tenant_id = place.tenant_id and install_id = place.install_id;
+    if install_keys.namespaces > 32 then
+      raise exception 'An install has at most 32 namespaces.' using errcode = 'AE001';
+    elsif install_keys.keys > 5120 then
+      raise exception 'A namespace has at most 5120 keys.' using errcode = 'AE001';
+    elsif install_keys.bytes > 268435456 then
+      raise exception 'An install stores at most 268435456 bytes.' using errcode = 'AE001';
+    end if;
+  end if;
+  return null;
+end
+$$;
+
+ALTER FUNCTION app.count_storage() OWNER TO app_owner;
+
+CREATE FUNCTION app.current_tenant() RETURNS text
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $$ select nullif(current_setting('app.tenant_id', true), '') $$;
+
+ALTER FUNCTION app.current_tenant() OWNER TO app_owner;
+
+CREATE FUNCTION app.install_endpoints(install uuid) RETURNS TABLE(method text, path text, handler text, schedulable boolean)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    select e ->> 'method', e ->> 'path', e ->> 'handler', coalesce((e ->> 'schedulable')::boolean, false)
+    from app.tenant_extension_install i
+    join app.extension_version v on v.version_id = i.version_id
+    cross join jsonb_array_elements(v.manifest -> 'api' -> 'endpoints') as e
+    where i.tenant_id = app.current_tenant() and i.install_id = install and i.state = 'enabled'
+  $$;
+
+ALTER FUNCTION app.install_endpoints(install uuid) OWNER TO app_owner;
+
+CREATE FUNCTION app.list_tenants(after_tenant text, page_size integer) RETURNS SETOF text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    select distinct i.tenant_id from app.tenant_extension_install i
+    where i.tenant_id > after_tenant order by i.tenant_id limit page_size
+  $$;
+
+ALTER FUNCTION app.list_tenants(after_tenant text, page_size integer) OWNER TO app_owner;
+
+CREATE TABLE app.audit_event (
+    tenant_id text NOT NULL,
+    audit_id bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    subject text NOT NULL,
+    before jsonb,
+    after jsonb,
+    request_id text NOT NULL
+);
+
+ALTER TABLE ONLY app.audit_event FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.audit_event OWNER TO app_owner;
+
+ALTER TABLE app.audit_event ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.audit_event_audit_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.extension_artifact (
+    component_sha256 text NOT NULL,
+    wasmtime_version text NOT NULL,
+    engine_config_hash text NOT NULL,
+    target text NOT NULL,
+    object_key text NOT NULL,
+    sha256 text NOT NULL,
+    size_bytes bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_artifact_component_sha256_check CHECK ((component_sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT extension_artifact_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT extension_artifact_size_bytes_check CHECK ((size_bytes > 0))
+);
+
+ALTER TABLE ONLY app.extension_artifact FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_artifact OWNER TO app_owner;
+
+CREATE TABLE app.extension_bundle (
+    content_hash text NOT NULL,
+    size_bytes bigint NOT NULL,
+    component_sha256 text,
+    ui_index_sha256 text,
+    signing_key_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_bundle_component_sha256_check CHECK ((component_sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT extension_bundle_content_hash_check CHECK ((content_hash ~ '^sha256:[0-9a-f]{64}$'::text)),
+    CONSTRAINT extension_bundle_size_bytes_check CHECK ((size_bytes > 0)),
+    CONSTRAINT extension_bundle_ui_index_sha256_check CHECK ((ui_index_sha256 ~ '^[0-9a-f]{64}$'::text))
+);
+
+ALTER TABLE ONLY app.extension_bundle FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_bundle OWNER TO app_owner;
+
+CREATE TABLE app.extension_event_subscription (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    topic text NOT NULL,
+    handler text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY app.extension_event_subscription FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_event_subscription OWNER TO app_owner;
+
+CREATE TABLE app.extension_execution_log (
+    tenant_id text NOT NULL,
+    execution_id uuid NOT NULL,
+    install_id uuid NOT NULL,
+    extension_id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    content_hash text NOT NULL,
+    request_id text NOT NULL,
+    trace_id text NOT NULL,
+    method text NOT NULL,
+    path text NOT NULL,
+    principal text NOT NULL,
+    state text NOT NULL,
+    accepted_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    status integer,
+    error_code text,
+    duration_ms double precision,
+    cpu_ms double precision,
+    memory_peak_bytes bigint,
+    fuel bigint,
+    egress_bytes bigint,
+    host_calls jsonb DEFAULT '{}'::jsonb NOT NULL,
+    response_bytes bigint,
+    CONSTRAINT extension_execution_log_check CHECK (((state = 'finished'::text) = ((finished_at IS NOT NULL) AND (status IS NOT NULL)))),
+    CONSTRAINT extension_execution_log_state_check CHECK ((state = ANY (ARRAY['accepted'::text, 'finished'::text]))),
+    CONSTRAINT extension_execution_log_status_check CHECK (((status >= 100) AND (status <= 599)))
+);
+
+ALTER TABLE ONLY app.extension_execution_log FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_execution_log OWNER TO app_owner;
+
+CREATE TABLE app.extension_install_request (
+    tenant_id text NOT NULL,
+    request_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    install_id uuid NOT NULL,
+    from_version_id uuid NOT NULL,
+    to_version_id uuid NOT NULL,
+    difference jsonb NOT NULL,
+    holds_code boolean NOT NULL,
+    state text DEFAULT 'waiting'::text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    decided_at timestamp with time zone,
+    decided_by text,
+    CONSTRAINT extension_install_request_check CHECK (((state = 'waiting'::text) = (decided_at IS NULL))),
+    CONSTRAINT extension_install_request_state_check CHECK ((state = ANY (ARRAY['waiting'::text, 'approved'::text, 'declined'::text, 'superseded'::text])))
+);
+
+ALTER TABLE ONLY app.extension_install_request FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_install_request OWNER TO app_owner;
+
+CREATE TABLE app.extension_install_secret (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    name text NOT NULL,
+    secret_version integer NOT NULL,
+    sealed bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone,
+    CONSTRAINT extension_install_secret_name_check CHECK (((length(name) >= 1) AND (length(name) <= 64))),
+    CONSTRAINT extension_install_secret_sealed_check CHECK ((octet_length(sealed) <= 131072)),
+    CONSTRAINT extension_install_secret_secret_version_check CHECK ((secret_version >= 1))
+);
+
+ALTER TABLE ONLY app.extension_install_secret FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_install_secret OWNER TO app_owner;
+
+CREATE TABLE app.extension_quota_usage (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    period text NOT NULL,
+    calls bigint DEFAULT 0 NOT NULL,
+    failed_calls bigint DEFAULT 0 NOT NULL,
+    duration_ms double precision DEFAULT 0 NOT NULL,
+    cpu_ms double precision DEFAULT 0 NOT NULL,
+    egress_bytes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT extension_quota_usage_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT extension_quota_usage_failed_calls_check CHECK ((failed_calls >= 0)),
+    CONSTRAINT extension_quota_usage_period_check CHECK ((period ~ '^\d{4}-\d{2}(-\d{2})?$'::text))
+);
+
+ALTER TABLE ONLY app.extension_quota_usage FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_quota_usage OWNER TO app_owner;
+
+CREATE TABLE app.extension_registry (
+    extension_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    name text NOT NULL,
+    publisher text NOT NULL,
+    title text DEFAULT ''::text NOT NULL,
+    deprecated_at timestamp with time zone,
+    deprecated_reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT extension_registry_check CHECK (((deprecated_at IS NULL) = (deprecated_reason IS NULL))),
+    CONSTRAINT extension_registry_name_check CHECK ((length(name) <= 255))
+);
+
+ALTER TABLE ONLY app.extension_registry FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_registry OWNER TO app_owner;
+
+CREATE TABLE app.extension_schedule (
+    tenant_id text NOT NULL,
+    schedule_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    install_id uuid NOT NULL,
+    name text,
+    endpoint_method text NOT NULL,
+    endpoint_path text NOT NULL,
+    cron text NOT NULL,
+    timezone text DEFAULT 'UTC'::text NOT NULL,
+    enabled boolean DEFAULT true NOT NULL,
+    payload text,
+    next_run_at timestamp with time zone,
+    last_run_at timestamp with time zone,
+    last_run_status text,
+    last_error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_schedule_cron_check CHECK ((length(cron) <= 128)),
+    CONSTRAINT extension_schedule_endpoint_method_check CHECK ((endpoint_method = ANY (ARRAY['GET'::text, 'POST'::text]))),
+    CONSTRAINT extension_schedule_endpoint_path_check CHECK ((endpoint_path ~ '^/'::text)),
+    CONSTRAINT extension_schedule_name_check CHECK (((length(name) >= 1) AND (length(name) <= 128))),
+    CONSTRAINT extension_schedule_payload_check CHECK ((octet_length(payload) <= 65536)),
+    CONSTRAINT extension_schedule_timezone_check CHECK ((length(timezone) <= 64))
+);
+
+ALTER TABLE ONLY app.extension_schedule FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_schedule OWNER TO app_owner;
+
+CREATE TABLE app.extension_schedule_change (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    changed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY app.extension_schedule_change FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_schedule_change OWNER TO app_owner;
+
+CREATE TABLE app.extension_storage_entry (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    namespace text NOT NULL,
+    key text NOT NULL COLLATE pg_catalog."C",
+    value bytea NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    expires_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_storage_entry_key_check CHECK (((length(key) >= 1) AND (length(key) <= 256))),
+    CONSTRAINT extension_storage_entry_namespace_check CHECK (((length(namespace) >= 1) AND (length(namespace) <= 128))),
+    CONSTRAINT extension_storage_entry_revision_check CHECK ((revision >= 1)),
+    CONSTRAINT extension_storage_entry_value_check CHECK ((octet_length(value) <= 65536))
+);
+
+ALTER TABLE ONLY app.extension_storage_entry FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_storage_entry OWNER TO app_owner;
+
+CREATE TABLE app.extension_storage_usage (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    namespace text NOT NULL,
+    key_count bigint DEFAULT 0 NOT NULL,
+    byte_count bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT extension_storage_usage_byte_count_check CHECK ((byte_count >= 0)),
+    CONSTRAINT extension_storage_usage_key_count_check CHECK ((key_count >= 0))
+);
+
+ALTER TABLE ONLY app.extension_storage_usage FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_storage_usage OWNER TO app_owner;
+
+CREATE TABLE app.extension_upload (
+    upload_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    publisher text NOT NULL,
+    content_hash text NOT NULL,
+    size_bytes bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    version_id uuid,
+    CONSTRAINT extension_upload_content_hash_check CHECK ((content_hash ~ '^sha256:[0-9a-f]{64}$'::text)),
+    CONSTRAINT extension_upload_size_bytes_check CHECK (((size_bytes >= 1) AND (size_bytes <= 209715200)))
+);
+
+ALTER TABLE ONLY app.extension_upload FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_upload OWNER TO app_owner;
+
+CREATE TABLE app.extension_version (
+    version_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    extension_id uuid NOT NULL,
+    version text NOT NULL,
+    content_hash text NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    state_reasons jsonb DEFAULT '[]'::jsonb NOT NULL,
+    state_changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    manifest jsonb NOT NULL,
+    declared_capabilities text[] DEFAULT '{}'::text[] NOT NULL,
+    imported_interfaces text[] DEFAULT '{}'::text[] NOT NULL,
+    undeclared_capabilities text[] DEFAULT '{}'::text[] NOT NULL,
+    published_at timestamp with time zone DEFAULT now() NOT NULL,
+    published_by text NOT NULL,
+    prepared_at timestamp with time zone,
+    CONSTRAINT extension_version_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'ready'::text, 'rejected'::text, 'yanked'::text, 'withdrawn'::text]))),
+    CONSTRAINT extension_version_version_check CHECK ((length(version) <= 128))
+);
+
+ALTER TABLE ONLY app.extension_version FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_version OWNER TO app_owner;
+
+CREATE TABLE app.idempotency_record (
+    tenant_id text NOT NULL,
+    principal text NOT NULL,
+    operation text NOT NULL,
+    key text NOT NULL,
+    body_sha256 text NOT NULL,
+    status integer NOT NULL,
+    response jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT idempotency_record_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+);
+
+ALTER TABLE ONLY app.idempotency_record FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.idempotency_record OWNER TO app_owner;
+
+CREATE TABLE app.platform_idempotency_record (
+    principal text NOT NULL,
+    operation text NOT NULL,
+    key text NOT NULL,
+    body_sha256 text NOT NULL,
+    status integer NOT NULL,
+    response jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT platform_idempotency_record_key_check CHECK (((length(key) >= 1) AND (length(key) <= 255)))
+);
+
+ALTER TABLE ONLY app.platform_idempotency_record FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_idempotency_record OWNER TO app_owner;
+
+CREATE TABLE app.publisher (
+    publisher text NOT NULL,
+    display_name text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT publisher_display_name_check CHECK (((length(display_name) >= 1) AND (length(display_name) <= 200))),
+    CONSTRAINT publisher_publisher_check CHECK ((publisher ~ '^[a-z0-9-]{1,63}$'::text))
+);
+
+ALTER TABLE ONLY app.publisher FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.publisher OWNER TO app_owner;
+
+CREATE TABLE app.publisher_key (
+    key_id text NOT NULL,
+    publisher text NOT NULL,
+    public_key text NOT NULL,
+    algorithm text NOT NULL,
+    valid_from timestamp with time zone DEFAULT now() NOT NULL,
+    valid_until timestamp with time zone,
+    revoked_from timestamp with time zone,
+    revoked_reason text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT publisher_key_algorithm_check CHECK ((algorithm = ANY (ARRAY['ed25519'::text, 'ecdsa-p256'::text]))),
+    CONSTRAINT publisher_key_check CHECK ((valid_until > valid_from)),
+    CONSTRAINT publisher_key_check1 CHECK (((revoked_from IS NULL) = (revoked_reason IS NULL))),
+    CONSTRAINT publisher_key_key_id_check CHECK ((key_id ~ '^sha256:[0-9a-f]{64}$'::text)),
+    CONSTRAINT publisher_key_public_key_check CHECK ((length(public_key) <= 2000))
+);
+
+ALTER TABLE ONLY app.publisher_key FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.publisher_key OWNER TO app_owner;
+
+CREATE TABLE app.publisher_prefix (
+    prefix text NOT NULL,
+    publisher text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    created_by text NOT NULL,
+    CONSTRAINT publisher_prefix_prefix_check CHECK (((prefix ~ '^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.$'::text) AND (length(prefix) <= 255)))
+);
+
+ALTER TABLE ONLY app.publisher_prefix FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.publisher_prefix OWNER TO app_owner;
+
+CREATE TABLE app.schema_migration (
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY app.schema_migration FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.schema_migration OWNER TO postgres;
+
+CREATE TABLE app.tenant_extension_install (
+    tenant_id text NOT NULL,
+    install_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    extension_id uuid NOT NULL,
+    version_id uuid NOT NULL,
+    state text DEFAULT 'enabled'::text NOT NULL,
+    content_hash text NOT NULL,
+    publisher text NOT NULL,
+    publisher_key_id text NOT NULL,
+    granted_capabilities text[] DEFAULT '{}'::text[] NOT NULL,
+    granted_egress text[] DEFAULT '{}'::text[] NOT NULL,
+    granted_secrets jsonb DEFAULT '{}'::jsonb NOT NULL,
+    granted_limits jsonb DEFAULT '{}'::jsonb NOT NULL,
+    grant_hash text NOT NULL,
+    config jsonb DEFAULT '{}'::jsonb NOT NULL,
+    pinned boolean DEFAULT false NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    installed_at timestamp with time zone DEFAULT now() NOT NULL,
+    installed_by text NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    uninstalled_at timestamp with time zone,
+    purged_at timestamp with time zone,
+    CONSTRAINT tenant_extension_install_check CHECK (((state = 'uninstalled'::text) = (uninstalled_at IS NOT NULL))),
+    CONSTRAINT tenant_extension_install_check1 CHECK (((purged_at IS NULL) OR (state = 'uninstalled'::text))),
+    CONSTRAINT tenant_extension_install_state_check CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text, 'uninstalled'::text]))),
+    CONSTRAINT tenant_extension_install_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
+);
+
+ALTER TABLE ONLY app.tenant_extension_install FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_extension_install OWNER TO app_owner;
+
+CREATE TABLE app.transparency_leaf (
+    leaf_index bigint NOT NULL,
+    entry text NOT NULL,
+    leaf_hash bytea NOT NULL,
+    kind text NOT NULL,
+    publisher text NOT NULL,
+    extension_id uuid,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT transparency_leaf_entry_check CHECK ((octet_length(entry) <= 16384)),
+    CONSTRAINT transparency_leaf_leaf_hash_check CHECK ((octet_length(leaf_hash) = 32)),
+    CONSTRAINT transparency_leaf_leaf_index_check CHECK ((leaf_index >= 0))
+);
+
+ALTER TABLE ONLY app.transparency_leaf FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.transparency_leaf OWNER TO app_owner;
+
+CREATE TABLE app.transparency_node (
+    level smallint NOT NULL,
+    node_index bigint NOT NULL,
+    hash bytea NOT NULL,
+    CONSTRAINT transparency_node_hash_check CHECK ((octet_length(hash) = 32)),
+    CONSTRAINT transparency_node_level_check CHECK (((level >= 0) AND (level <= 62))),
+    CONSTRAINT transparency_node_node_index_check CHECK ((node_index >= 0))
+);
+
+ALTER TABLE ONLY app.transparency_node FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.transparency_node OWNER TO app_owner;
+
+CREATE TABLE app.transparency_size (
+    only_row boolean DEFAULT true NOT NULL,
+    tree_size bigint NOT NULL,
+    CONSTRAINT transparency_size_only_row_check CHECK (only_row),
+    CONSTRAINT transparency_size_tree_size_check CHECK ((tree_size >= 0))
+);
+
+ALTER TABLE ONLY app.transparency_size FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.transparency_size OWNER TO app_owner;
+
+ALTER TABLE ONLY app.audit_event
+    ADD CONSTRAINT audit_event_pkey PRIMARY KEY (tenant_id, audit_id);
+
+ALTER TABLE ONLY app.extension_artifact
+    ADD CONSTRAINT extension_artifact_pkey PRIMARY KEY (component_sha256, wasmtime_version, engine_config_hash, target);
+
+ALTER TABLE ONLY app.extension_bundle
+    ADD CONSTRAINT extension_bundle_pkey PRIMARY KEY (content_hash);
+
+ALTER TABLE ONLY app.extension_event_subscription
+    ADD CONSTRAINT extension_event_subscription_pkey PRIMARY KEY (tenant_id, install_id, topic, handler);
+
+ALTER TABLE ONLY app.extension_execution_log
+    ADD CONSTRAINT extension_execution_log_pkey PRIMARY KEY (tenant_id, execution_id);
+
+ALTER TABLE ONLY app.extension_install_request
+    ADD CONSTRAINT extension_install_request_pkey PRIMARY KEY (tenant_id, request_id);
+
+ALTER TABLE ONLY app.extension_install_secret
+    ADD CONSTRAINT extension_install_secret_pkey PRIMARY KEY (tenant_id, install_id, name, secret_version);
+
+ALTER TABLE ONLY app.extension_quota_usage
+    ADD CONSTRAINT extension_quota_usage_pkey PRIMARY KEY (tenant_id, install_id, period);
+
+ALTER TABLE ONLY app.extension_registry
+    ADD CONSTRAINT extension_registry_name_key UNIQUE (name);
+
+ALTER TABLE ONLY app.extension_registry
+    ADD CONSTRAINT extension_registry_pkey PRIMARY KEY (extension_id);
+
+ALTER TABLE ONLY app.extension_schedule_change
+    ADD CONSTRAINT extension_schedule_change_pkey PRIMARY KEY (tenant_id, install_id, changed_at);
+
+ALTER TABLE ONLY app.extension_schedule
+    ADD CONSTRAINT extension_schedule_pkey PRIMARY KEY (tenant_id, schedule_id);
+
+ALTER TABLE ONLY app.extension_schedule
+    ADD CONSTRAINT extension_schedule_tenant_id_install_id_name_key UNIQUE (tenant_id, install_id, name);
+
+ALTER TABLE ONLY app.extension_storage_entry
+    ADD CONSTRAINT extension_storage_entry_pkey PRIMARY KEY (tenant_id, install_id, namespace, key);
+
+ALTER TABLE ONLY app.extension_storage_usage
+    ADD CONSTRAINT extension_storage_usage_pkey PRIMARY KEY (tenant_id, install_id, namespace);
+
+ALTER TABLE ONLY app.extension_upload
+    ADD CONSTRAINT extension_upload_pkey PRIMARY KEY (upload_id);
+
+ALTER TABLE ONLY app.extension_version
+    ADD CONSTRAINT extension_version_content_hash_key UNIQUE (content_hash);
+
+ALTER TABLE ONLY app.extension_version
+    ADD CONSTRAINT extension_version_extension_id_version_key UNIQUE (extension_id, version);
+
+ALTER TABLE ONLY app.extension_version
+    ADD CONSTRAINT extension_version_pkey PRIMARY KEY (version_id);
+
+ALTER TABLE ONLY app.idempotency_record
+    ADD CONSTRAINT idempotency_record_pkey PRIMARY KEY (tenant_id, principal, operation, key);
+
+ALTER TABLE ONLY app.platform_idempotency_record
+    ADD CONSTRAINT platform_idempotency_record_pkey PRIMARY KEY (principal, operation, key);
+
+ALTER TABLE ONLY app.publisher_key
+    ADD CONSTRAINT publisher_key_pkey PRIMARY KEY (key_id);
+
+ALTER TABLE ONLY app.publisher
+    ADD CONSTRAINT publisher_pkey PRIMARY KEY (publisher);
+
+ALTER TABLE ONLY app.publisher_prefix
+    ADD CONSTRAINT publisher_prefix_pkey PRIMARY KEY (prefix);
+
+ALTER TABLE ONLY app.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY app.tenant_extension_install
+    ADD CONSTRAINT tenant_extension_install_pkey PRIMARY KEY (tenant_id, install_id);
+
+ALTER TABLE ONLY app.transparency_leaf
+    ADD CONSTRAINT transparency_leaf_pkey PRIMARY KEY (leaf_index);
+
+ALTER TABLE ONLY app.transparency_node
+    ADD CONSTRAINT transparency_node_pkey PRIMARY KEY (level, node_index);
+
+ALTER TABLE ONLY app.transparency_size
+    ADD CONSTRAINT transparency_size_pkey PRIMARY KEY (only_row);
+
+CREATE INDEX extension_event_subscription_by_topic ON app.extension_event_subscription USING btree (tenant_id, topic);
+
+CREATE INDEX extension_execution_log_by_install ON app.extension_execution_log USING btree (tenant_id, install_id, accepted_at DESC, execution_id);
+
+CREATE INDEX extension_execution_log_newest ON app.extension_execution_log USING btree (tenant_id, accepted_at DESC, execution_id);
+
+CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btree (publisher, name);
+
+CREATE INDEX extension_schedule_by_install ON app.extension_schedule USING btree (tenant_id, install_id, created_at);
+
+CREATE INDEX extension_storage_entry_expired ON app.extension_storage_entry USING btree (tenant_id, expires_at) WHERE (expires_at IS NOT NULL);
+
+CREATE INDEX extension_version_newest ON app.extension_version USING btree (extension_id, published_at DESC, version_id);
+
+CREATE INDEX extension_version_unprepared ON app.extension_version USING btree (published_at) WHERE (state = 'pending'::text);
+
+CREATE INDEX idempotency_record_old ON app.idempotency_record USING btree (tenant_id, created_at);
+
+CREATE INDEX publisher_key_by_publisher ON app.publisher_key USING btree (publisher, created_at);
+
+CREATE INDEX publisher_prefix_by_publisher ON app.publisher_prefix USING btree (publisher);
+
+CREATE INDEX tenant_extension_install_by_extension ON app.tenant_extension_install USING btree (extension_id, tenant_id);
+
+CREATE INDEX tenant_extension_install_by_version ON app.tenant_extension_install USING btree (version_id);
+
+CREATE UNIQUE INDEX tenant_extension_install_one_active ON app.tenant_extension_install USING btree (tenant_id, extension_id) WHERE (state <> 'uninstalled'::text);
+
+CREATE INDEX tenant_extension_install_to_purge ON app.tenant_extension_install USING btree (tenant_id, uninstalled_at) WHERE ((state = 'uninstalled'::text) AND (purged_at IS NULL));
+
+CREATE INDEX transparency_leaf_by_extension ON app.transparency_leaf USING btree (extension_id, leaf_index) WHERE (extension_id IS NOT NULL);
+
+CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree (publisher, leaf_index);
+
+CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.extension_storage_entry FOR EACH ROW EXECUTE FUNCTION app.count_storage();
+
+ALTER TABLE ONLY app.extension_event_subscription
+    ADD CONSTRAINT extension_event_subscription_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_install_request
+    ADD CONSTRAINT extension_install_request_from_version_id_fkey FOREIGN KEY (from_version_id) REFERENCES app.extension_version(version_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.extension_install_request
+    ADD CONSTRAINT extension_install_request_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_install_request
+    ADD CONSTRAINT extension_install_request_to_version_id_fkey FOREIGN KEY (to_version_id) REFERENCES app.extension_version(version_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.extension_install_secret
+    ADD CONSTRAINT extension_install_secret_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_registry
+    ADD CONSTRAINT extension_registry_publisher_fkey FOREIGN KEY (publisher) REFERENCES app.publisher(publisher) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.extension_schedule_change
+    ADD CONSTRAINT extension_schedule_change_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_schedule
+    ADD CONSTRAINT extension_schedule_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_storage_entry
+    ADD CONSTRAINT extension_storage_entry_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_storage_usage
+    ADD CONSTRAINT extension_storage_usage_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_upload
+    ADD CONSTRAINT extension_upload_publisher_fkey FOREIGN KEY (publisher) REFERENCES app.publisher(publisher) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_upload
+    ADD CONSTRAINT extension_upload_version_id_fkey FOREIGN KEY (version_id) REFERENCES app.extension_version(version_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_version
+    ADD CONSTRAINT extension_version_content_hash_fkey FOREIGN KEY (content_hash) REFERENCES app.extension_bundle(content_hash) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.extension_version
+    ADD CONSTRAINT extension_version_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES app.extension_registry(extension_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.publisher_key
+    ADD CONSTRAINT publisher_key_publisher_fkey FOREIGN KEY (publisher) REFERENCES app.publisher(publisher) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.publisher_prefix
+    ADD CONSTRAINT publisher_prefix_publisher_fkey FOREIGN KEY (publisher) REFERENCES app.publisher(publisher) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.tenant_extension_install
+    ADD CONSTRAINT tenant_extension_install_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES app.extension_registry(extension_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.tenant_extension_install
+    ADD CONSTRAINT tenant_extension_install_version_id_fkey FOREIGN KEY (version_id) REFERENCES app.extension_version(version_id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.transparency_leaf
+    ADD CONSTRAINT transparency_leaf_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES app.extension_registry(extension_id) ON DELETE RESTRICT;
+
+ALTER TABLE app.audit_event ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_artifact ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_event_subscription ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_execution_log ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_install_request ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_install_secret ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_quota_usage ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_registry ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_schedule ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_schedule_change ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_storage_entry ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_storage_usage ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_upload ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_version ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY gateway_reads ON app.extension_bundle FOR SELECT TO fn_gateway USING (true);
+
+CREATE POLICY gateway_reads ON app.extension_registry FOR SELECT TO fn_gateway USING (true);
+
+CREATE POLICY gateway_reads ON app.extension_version FOR SELECT TO fn_gateway USING (true);
+
+ALTER TABLE app.idempotency_record ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY migrator_all ON app.schema_migration USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_lists_tenants ON app.tenant_extension_install FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_reads ON app.extension_version FOR SELECT TO app_owner USING (true);
+
+ALTER TABLE app.platform_idempotency_record ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.publisher ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.publisher_key ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.publisher_prefix ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY registry_all ON app.extension_artifact TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.extension_bundle TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.extension_registry TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.extension_upload TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.extension_version TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.platform_idempotency_record TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.publisher TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.publisher_key TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.publisher_prefix TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.transparency_leaf TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.transparency_node TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry_all ON app.transparency_size TO fn_registry USING (true) WITH CHECK (true);
+
+ALTER TABLE app.schema_migration ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_extension_install ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_execution_log USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_install_request USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_install_secret USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_quota_usage USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_schedule USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_schedule_change USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_storage_entry USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_storage_usage USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.idempotency_record USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.tenant_extension_install USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+ALTER TABLE app.transparency_leaf ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.transparency_node ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.transparency_size ENABLE ROW LEVEL SECURITY;
+
+GRANT USAGE ON SCHEMA app TO fn_gateway;
+GRANT USAGE ON SCHEMA app TO fn_registry;
+GRANT USAGE ON SCHEMA app TO fn_runner;
+
+REVOKE ALL ON FUNCTION app.install_endpoints(install uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;
+
+REVOKE ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.audit_event TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.extension_artifact TO fn_registry;
+
+GRANT SELECT ON TABLE app.extension_bundle TO fn_gateway;
+GRANT SELECT,INSERT ON TABLE app.extension_bundle TO fn_registry;
+
+GRANT UPDATE(ui_index_sha256) ON TABLE app.extension_bundle TO fn_registry;
+
+GRANT SELECT ON TABLE app.extension_event_subscription TO fn_gateway;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event_subscription TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(state) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(finished_at) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(status) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(error_code) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(duration_ms) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(cpu_ms) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(fuel) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(egress_bytes) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(host_calls) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(response_bytes) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.extension_install_request TO fn_registry;
+
+GRANT UPDATE(state) ON TABLE app.extension_install_request TO fn_registry;
+
+GRANT UPDATE(decided_at) ON TABLE app.extension_install_request TO fn_registry;
+
+GRANT UPDATE(decided_by) ON TABLE app.extension_install_request TO fn_registry;
+
+GRANT SELECT ON TABLE app.extension_install_secret TO fn_gateway;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_secret TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.extension_quota_usage TO fn_registry;
+GRANT SELECT ON TABLE app.extension_quota_usage TO fn_gateway;
+
+GRANT UPDATE(calls) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(failed_calls) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(duration_ms) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(cpu_ms) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(egress_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT SELECT ON TABLE app.extension_registry TO fn_gateway;
+GRANT SELECT,INSERT ON TABLE app.extension_registry TO fn_registry;
+
+GRANT UPDATE(publisher) ON TABLE app.extension_registry TO fn_registry;
+
+GRANT UPDATE(title) ON TABLE app.extension_registry TO fn_registry;
+
+GRANT UPDATE(deprecated_at) ON TABLE app.extension_registry TO fn_registry;
+
+GRANT UPDATE(deprecated_reason) ON TABLE app.extension_registry TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_schedule TO fn_runner;
+GRANT SELECT,DELETE ON TABLE app.extension_schedule TO fn_registry;
+
+GRANT UPDATE(name) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT UPDATE(endpoint_method) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT UPDATE(endpoint_path) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT UPDATE(cron) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT UPDATE(timezone) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT UPDATE(enabled) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT UPDATE(payload) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT UPDATE(next_run_at) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT UPDATE(updated_at) ON TABLE app.extension_schedule TO fn_runner;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_schedule_change TO fn_runner;
+GRANT SELECT,DELETE ON TABLE app.extension_schedule_change TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_storage_entry TO fn_runner;
+GRANT SELECT,DELETE ON TABLE app.extension_storage_entry TO fn_registry;
+
+GRANT UPDATE(value) ON TABLE app.extension_storage_entry TO fn_runner;
+
+GRANT UPDATE(revision) ON TABLE app.extension_storage_entry TO fn_runner;
+
+GRANT UPDATE(expires_at) ON TABLE app.extension_storage_entry TO fn_runner;
+
+GRANT UPDATE(updated_at) ON TABLE app.extension_storage_entry TO fn_runner;
+
+GRANT SELECT ON TABLE app.extension_storage_usage TO fn_runner;
+GRANT SELECT ON TABLE app.extension_storage_usage TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_upload TO fn_registry;
+
+GRANT UPDATE(version_id) ON TABLE app.extension_upload TO fn_registry;
+
+GRANT SELECT ON TABLE app.extension_version TO fn_gateway;
+GRANT SELECT,INSERT ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(state) ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(state_reasons) ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(state_changed_at) ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(imported_interfaces) ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(undeclared_capabilities) ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(prepared_at) ON TABLE app.extension_version TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.idempotency_record TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.platform_idempotency_record TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.publisher TO fn_registry;
+
+GRANT UPDATE(display_name) ON TABLE app.publisher TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.publisher_key TO fn_registry;
+
+GRANT UPDATE(valid_until) ON TABLE app.publisher_key TO fn_registry;
+
+GRANT UPDATE(revoked_from) ON TABLE app.publisher_key TO fn_registry;
+
+GRANT UPDATE(revoked_reason) ON TABLE app.publisher_key TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.publisher_prefix TO fn_registry;
+
+GRANT SELECT ON TABLE app.tenant_extension_install TO fn_gateway;
+GRANT SELECT,INSERT ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(version_id) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(state) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(content_hash) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(publisher) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(publisher_key_id) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(granted_capabilities) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(granted_egress) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(granted_secrets) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(granted_limits) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(grant_hash) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(config) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(pinned) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(revision) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(installed_at) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(installed_by) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(changed_at) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(uninstalled_at) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(purged_at) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.transparency_leaf TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.transparency_node TO fn_registry;
+
+GRANT SELECT ON TABLE app.transparency_size TO fn_registry;
+
+GRANT UPDATE(tree_size) ON TABLE app.transparency_size TO fn_registry;

@@ -4,8 +4,6 @@ import base64
 import json
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import Any
 
 import jwt
@@ -15,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from alga_ext.errors import PlatformError
 from alga_ext.signing import LocalSigner
 from alga_ext.tokens import TokenVerifier, key_set, mint_token
+from tests.support.answering import AnsweringServer, Reply, answering
 from tests.support.refusals import code_of
 
 HOST = LocalSigner.generate()
@@ -231,54 +230,24 @@ def test_a_refusal_does_not_repeat_the_token() -> None:
 # A key set that is fetched
 
 
-class KeySetServer:
-    """A real HTTP server that answers with what it is told and counts."""
-
-    def __init__(self) -> None:
-        self.status, self.body, self.requests = 200, KEY_SET.encode(), 0
-        owner = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                owner.requests += 1
-                self.send_response(owner.status)
-                self.send_header("content-length", str(len(owner.body)))
-                self.end_headers()
-                self.wfile.write(owner.body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/jwks.json"
-        self._thread = Thread(target=self.server.serve_forever, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
-        self._thread.join(5)
-
-
 @pytest.fixture
-def server() -> Iterator[KeySetServer]:
-    server = KeySetServer()
-    yield server
-    server.close()
+def server() -> Iterator[AnsweringServer]:
+    with answering(lambda _: Reply(200, KEY_SET.encode())) as server:
+        yield server
 
 
-def test_a_fetched_key_set_is_kept(server: KeySetServer) -> None:
+def test_a_fetched_key_set_is_kept(server: AnsweringServer) -> None:
     given = verifier(jwks="", jwks_url=server.url)
 
     assert [code(bearer(), given) for _ in range(3)] == [None] * 3
-    assert server.requests == 1
+    assert len(server.asked) == 1
 
 
-def test_an_unknown_key_does_not_make_us_fetch_each_time(server: KeySetServer) -> None:
+def test_an_unknown_key_does_not_make_us_fetch_each_time(server: AnsweringServer) -> None:
     given = verifier(jwks="", jwks_url=server.url)
 
     assert [code(bearer(key_id=f"k{number}"), given) for number in range(5)] == ["unauthenticated"] * 5
-    assert server.requests <= 2
+    assert len(server.asked) <= 2
 
 
 @pytest.mark.parametrize(
@@ -295,23 +264,23 @@ def test_an_unknown_key_does_not_make_us_fetch_each_time(server: KeySetServer) -
     ],
 )
 def test_a_key_set_that_cannot_be_read_is_no_fault_of_the_caller(
-    server: KeySetServer, status: int, body: bytes
+    server: AnsweringServer, status: int, body: bytes
 ) -> None:
-    server.status, server.body = status, body
+    server.answer = lambda _: Reply(status, body)
 
     assert code(bearer(), verifier(jwks="", jwks_url=server.url)) == "policy_unavailable"
 
 
-def test_an_unreachable_key_set_is_no_fault_of_the_caller(server: KeySetServer) -> None:
+def test_an_unreachable_key_set_is_no_fault_of_the_caller(server: AnsweringServer) -> None:
     server.close()
 
     assert code(bearer(), verifier(jwks="", jwks_url=server.url)) == "policy_unavailable"
 
 
-def test_a_key_set_that_fails_later_still_answers_from_what_is_kept(server: KeySetServer) -> None:
+def test_a_key_set_that_fails_later_still_answers_from_what_is_kept(server: AnsweringServer) -> None:
     given = verifier(jwks="", jwks_url=server.url)
     assert code(bearer(), given) is None
-    server.status = 500
+    server.answer = lambda _: Reply(500)
 
     assert code(bearer(), given) is None
     assert code(bearer(key_id="unknown"), given) == "unauthenticated"

@@ -5,7 +5,8 @@ an unreachable service becomes a 503 in time and not a hanging request.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
@@ -34,6 +35,8 @@ def _client(service: str, connect_timeout_s: float = 1.0, read_timeout_s: float 
         read_timeout=read_timeout_s,
         retries={"total_max_attempts": attempts, "mode": "standard"},
         tcp_keepalive=True,
+        # Without s3v4 a presigned URL signs neither the length nor the checksum of what is uploaded.
+        signature_version="s3v4" if service == "s3" else None,
         s3={"addressing_style": "path"},
     )
     return _session().client(service, config=config)
@@ -128,7 +131,7 @@ class S3ObjectStore:
         size = 0
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            with path.open("xb") as file:
+            with path.open("xb") as file, _removed_on_failure(path):
                 for chunk in answer["Body"].iter_chunks(1 << 20):
                     size += file.write(chunk)
         except ClientError as error:
@@ -288,6 +291,15 @@ class LambdaFunction:
         if answer.get("FunctionError"):
             raise PlatformError("runner_unavailable", "Extensions cannot be run just now; try again.", cause=body[:500])
         return body
+
+
+@contextmanager
+def _removed_on_failure(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _code(error: ClientError) -> str:

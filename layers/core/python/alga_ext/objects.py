@@ -41,7 +41,10 @@ class ObjectStore(Protocol):
         ...
 
     def download(self, key: str, path: Path) -> int:
-        """Stream the object into a new file at ``path``; return its size, or raise ``object_not_found``."""
+        """Stream the object into a new file at ``path``; return its size, or raise ``object_not_found``.
+
+        A failure leaves no file; one that is there already is a ``FileExistsError``.
+        """
         ...
 
     def delete(self, key: str) -> None:

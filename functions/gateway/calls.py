@@ -57,10 +57,10 @@ def run(call: Call) -> tuple[int, dict[str, str], bytes]:
     compose.executions().send(encode_message(accepted), group=call.tenant_id)
     try:
         answer = _execute(call, trace_id)
+        body = _body(answer)
     except PlatformError as error:
         _finish(accepted, ExecuteResponse(status=error.status), error.code, 0)
         raise
-    body = base64.b64decode(answer.body_b64) if answer.body_b64 else b""
     refusal = _refusal(answer, len(body))
     error_code = answer.error.code if answer.error else (refusal.code if refusal else None)
     _finish(accepted, answer, error_code, len(body))
@@ -107,8 +107,7 @@ def envelope_for(call: Call, trace_id: str, timeout_ms: int) -> ExecuteRequest:
         ),
         http=ExecuteHttp(
             method=request.method,
-            # API Gateway hands the path over decoded; the guest gets it encoded, as it stood in the URL.
-            path=quote(call.target.path, safe="/:@!$&'()*+,;=~"),
+            path=_encoded(call.target.path),
             raw_query=request.raw_query,
             query=dict(query),
             headers=dict(passed),
@@ -127,6 +126,22 @@ def envelope_for(call: Call, trace_id: str, timeout_ms: int) -> ExecuteRequest:
             client_id=principal.client_id,
         ),
     )
+
+
+def _encoded(path: str) -> str:
+    """Return a path, which API Gateway hands over decoded, as it stood in the URL: ASCII, which any store keeps."""
+    return quote(path, safe="/:@!$&'()*+,;=~", errors="replace")
+
+
+def _body(answer: ExecuteResponse) -> bytes:
+    """Return the answer's body, or raise ``bad_gateway`` for an answer that is no HTTP response."""
+    try:
+        body = base64.b64decode(answer.body_b64 or "", validate=True)
+    except ValueError:
+        raise PlatformError("bad_gateway", "The runner's answer has a body that is not base64.") from None
+    if answer.error is None and not 200 <= answer.status <= 599:
+        raise PlatformError("bad_gateway", f"The runner's answer has the status {answer.status}.")
+    return body
 
 
 def _refusal(answer: ExecuteResponse, body_bytes: int) -> PlatformError | None:
@@ -154,7 +169,7 @@ def _accepted(call: Call, trace_id: str) -> ExecutionAccepted:
         request_id=call.request.request_id,
         trace_id=trace_id,
         method=call.request.method,
-        path=call.target.path[:2048],
+        path=_encoded(call.target.path)[:2048],
         principal=call.principal.subject,
         at=compose.now().isoformat(),
     )

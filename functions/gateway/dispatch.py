@@ -2,7 +2,7 @@
 
 import base64
 import json
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
 import urllib3
@@ -10,6 +10,9 @@ import urllib3
 from alga_ext.aws import LambdaFunction
 from alga_ext.errors import PlatformError
 from alga_ext.execute import EXECUTE_PATH
+
+_ANSWER_LIMIT_BYTES: Final = 8 * 1024 * 1024
+"""More than a Lambda function can answer."""
 
 
 class Runner(Protocol):
@@ -45,10 +48,7 @@ class LambdaRunner:
             "body": body.decode(),
             "isBase64Encoded": False,
         }
-        answer = json.loads(self._function.invoke(json.dumps(event).encode(), tenant_id))
-        text = answer.get("body") or ""
-        data = base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
-        return _checked(int(answer.get("statusCode", 500)), data)
+        return _checked(*_unwrapped(self._function.invoke(json.dumps(event).encode(), tenant_id)))
 
 
 class HttpRunner:
@@ -63,15 +63,25 @@ class HttpRunner:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json", "x-request-id": request_id}
         try:
             answer = self._pool.request(
-                "POST", self._url, body=body, headers=headers, timeout=urllib3.Timeout(connect=1.0, read=timeout_s)
+                "POST",
+                self._url,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=1.0, read=timeout_s),
+                preload_content=False,
             )
+            data = answer.read(_ANSWER_LIMIT_BYTES + 1)
         except urllib3.exceptions.ReadTimeoutError as error:
             raise PlatformError("gateway_timeout", "The extension did not answer in time.", cause=error) from error
         except urllib3.exceptions.HTTPError as error:
             raise PlatformError(
                 "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error
             ) from error
-        return _checked(answer.status, answer.data)
+        if len(data) > _ANSWER_LIMIT_BYTES:
+            answer.close()
+            raise PlatformError("bad_gateway", f"The runner's answer is over {_ANSWER_LIMIT_BYTES} bytes.")
+        answer.release_conn()
+        return _checked(answer.status, data)
 
 
 def make_runner(base_url: str, longest_s: float) -> Runner:
@@ -87,6 +97,17 @@ def make_runner(base_url: str, longest_s: float) -> Runner:
         return HttpRunner(base_url)
     message = "RUNNER_BASE_URL must be lambda://function-name or an http(s) URL"
     raise ValueError(message)
+
+
+def _unwrapped(payload: bytes) -> tuple[int, bytes]:
+    """Return status and body of an API Gateway v2 response."""
+    try:
+        answer = json.loads(payload)
+        text = answer.get("body") or ""
+        data = base64.b64decode(text, validate=True) if answer.get("isBase64Encoded") else text.encode()
+        return int(answer["statusCode"]), data
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise PlatformError("bad_gateway", "The runner's answer was not a response.", cause=error) from None
 
 
 def _checked(status: int, data: bytes) -> bytes:

@@ -14,7 +14,9 @@ EXTENSION_PREFIX: Final = "x-ext-"
 HEADERS_LIMIT_BYTES: Final = 8 * 1024
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")
-_LINE_BREAK: Final = re.compile(r"[\r\n\0]")
+_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}\Z")
+_LOCATION: Final = re.compile(r"/[\x21-\x5b\x5d-\x7e]*\Z")
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 
 
 def to_guest(
@@ -42,7 +44,9 @@ def to_caller(headers: Mapping[str, str | list[str]], public_prefix: str) -> dic
     for raw_name, raw in headers.items():
         name = raw_name.lower()
         value = ", ".join(raw) if isinstance(raw, list) else raw
-        if _LINE_BREAK.search(value) or not (name in TO_CALLER or name.startswith(EXTENSION_PREFIX)):
+        if not _NAME.match(name) or not _VALUE.match(value):
+            continue
+        if name not in TO_CALLER and not name.startswith(EXTENSION_PREFIX):
             continue
         if name == "location":
             location = own_location(value, public_prefix)
@@ -55,12 +59,16 @@ def to_caller(headers: Mapping[str, str | list[str]], public_prefix: str) -> dic
 
 
 def own_location(value: str, public_prefix: str) -> str | None:
-    """Return where a redirect within the same extension leads, or None when it leads elsewhere."""
+    r"""Return where a redirect within the same extension leads, or None when it leads elsewhere.
+
+    Browsers drop tabs and read ``\`` as ``/``, so only visible ASCII without backslash passes.
+    """
     path = value.partition("?")[0].partition("#")[0]
-    escapes = "//" in path or "\\" in value or any(segment in (".", "..") for segment in path.split("/"))
-    if not value.startswith("/") or escapes or "%2e" in path.lower() or "%2f" in path.lower() or "%5c" in path.lower():
+    if not _LOCATION.match(value) or "//" in path or any(segment in (".", "..") for segment in path.split("/")):
         return None
-    if value == public_prefix or value.startswith((f"{public_prefix}/", f"{public_prefix}?")):
+    if any(escape in path.lower() for escape in ("%2e", "%2f", "%5c")):
+        return None
+    if value == public_prefix or value.startswith(tuple(public_prefix + mark for mark in "/?#")):
         return value
     return public_prefix + value
 

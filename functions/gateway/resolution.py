@@ -1,5 +1,6 @@
 """Finding the tenant's install that a request names, and remembering it for a moment."""
 
+import re
 from typing import Final
 
 from alga_ext.database import Database
@@ -35,6 +36,9 @@ from app.extension_install_secret
 where tenant_id = :tenant_id and install_id = :install_id and name = any(:names)
 order by name, secret_version desc
 """
+
+
+_NAMED: Final = re.compile(r"[a-z0-9-]{1,63}\.[a-z0-9.-]{1,255}\Z")
 
 
 class Installs:
@@ -74,6 +78,8 @@ class Installs:
 
     def _load(self, tenant_id: str, reference: str) -> Install | None:
         publisher, _, name = reference.partition(".")
+        if not is_uuid(reference) and not _NAMED.match(reference):
+            return None
         with self._database.tenant(tenant_id) as tx:
             if is_uuid(reference):
                 row = tx.row(_BY_ID, tenant_id=tenant_id, id=reference)

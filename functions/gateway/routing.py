@@ -20,7 +20,7 @@ def parse_path(path: str) -> Target | None:
     if not path.startswith(prefix):
         return None
     extension, _, rest = path.removeprefix(prefix).partition("/")
-    if not extension or any(segment in (".", "..") for segment in rest.split("/")):
+    if not extension or any(segment in (".", "..") for segment in (extension, *rest.split("/"))):
         return None
     return Target(extension, "/" + rest)
 
@@ -32,15 +32,13 @@ def find_endpoint(endpoints: Iterable[Mapping[str, Any]], method: str, path: str
     one with the earliest literal segment wins, so ``/notes/new`` comes before ``/notes/:id``.
     """
     wanted = "GET" if method == "HEAD" else method
-    segments = path.strip("/").split("/") if path != "/" else []
-    if path != "/" and path.endswith("/"):
-        segments.append("")  # a slash at the end is a segment of its own: it matches nothing that lacks it
+    segments = _segments(path)  # empty ones too: "//notes" and "/notes/" are not "/notes"
     matches = [endpoint for endpoint in endpoints if endpoint["method"] == wanted and _fits(endpoint["path"], segments)]
     return min(matches, key=lambda endpoint: _pattern_rank(endpoint["path"]), default=None)
 
 
 def _fits(pattern: str, segments: list[str]) -> bool:
-    parts = pattern.strip("/").split("/") if pattern != "/" else []
+    parts = _segments(pattern)
     return len(parts) == len(segments) and all(
         (part.startswith(":") and segment != "") or part == segment
         for part, segment in zip(parts, segments, strict=True)
@@ -48,4 +46,8 @@ def _fits(pattern: str, segments: list[str]) -> bool:
 
 
 def _pattern_rank(pattern: str) -> list[bool]:
-    return [part.startswith(":") for part in pattern.strip("/").split("/")]
+    return [part.startswith(":") for part in _segments(pattern)]
+
+
+def _segments(path: str) -> list[str]:
+    return path.removeprefix("/").split("/") if path != "/" else []

@@ -1,0 +1,53 @@
+"""What a call at the gateway is made of, for tests."""
+
+from typing import Any
+
+from alga_ext.http import Request
+from alga_ext.principal import Principal
+from functions.gateway.install import Install
+
+
+def principal(**members: Any) -> Principal:
+    """A caller of tenant acme."""
+    given: dict[str, Any] = {
+        "subject": "user-1",
+        "tenant_id": "acme",
+        "roles": frozenset({"tenant_user"}),
+        "publishers": frozenset(),
+        "user_type": "internal",
+        "client_id": None,
+        "client_name": "Acme",
+        "email": "ann@acme.example",
+        "name": "Ann",
+    }
+    return Principal(**{**given, **members})
+
+
+def request(method: str = "GET", path: str = "/api/ext/acme.notes/notes", **members: Any) -> Request:
+    """A request as the gateway reads it."""
+    given: dict[str, Any] = {"raw_query": "", "headers": {}, "body": b"", "request_id": "r-1", "source_ip": "10.0.0.1"}
+    return Request(method, path, **{**given, **members})
+
+
+def install(**members: Any) -> Install:
+    """An active install with three endpoints."""
+    given: dict[str, Any] = {
+        "install_id": "9b2d7a6e-0000-4000-8000-000000000001",
+        "extension_id": "9b2d7a6e-0000-4000-8000-000000000002",
+        "version_id": "9b2d7a6e-0000-4000-8000-000000000003",
+        "content_hash": "sha256:" + "ab" * 32,
+        "capabilities": ["cap:log.emit", "cap:storage.kv"],
+        "egress": ["api.example.com"],
+        "secrets": {"KEY": ["api.example.com"]},
+        "sealed_secrets": [],
+        "grant_hash": "cd" * 32,
+        "config": {"greeting": "Hello", "limit": 5, "tags": ["a", "ü"]},
+        "endpoints": [
+            {"method": "GET", "path": "/notes"},
+            {"method": "GET", "path": "/notes/:id"},
+            {"method": "POST", "path": "/notes"},
+        ],
+        "timeout_ms": None,
+        "memory_mb": None,
+    }
+    return Install(**{**given, **members})

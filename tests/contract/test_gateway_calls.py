@@ -1,0 +1,278 @@
+"""One admitted call through a real queue and a real runner server: records first and last, and what the caller gets."""
+
+import base64
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from alga_ext.errors import PlatformError
+from alga_ext.execute import ExecuteError, ExecuteRequest, ExecuteResponse, Usage, decode_request, encode
+from alga_ext.execution_token import verify_execution_token
+from alga_ext.messages import ExecutionAccepted, ExecutionFinished, decode_message
+from alga_ext.signing import LocalSigner, PublicKey
+from functions.gateway import calls, compose
+from functions.gateway.calls import Call
+from functions.gateway.routing import parse_path
+from tests.support.answering import AnsweringServer, Asked, Reply, answering
+from tests.support.gateway import install, principal, request
+
+SIGNER = LocalSigner.generate()
+CACHED = (compose.settings, compose.execution_signer, compose.runner, compose.executions)
+
+
+class Door:
+    """The gateway's part behind admission, with its queue and its runner."""
+
+    def __init__(self, queue_url: str, server: AnsweringServer) -> None:
+        self._sqs = boto3.client("sqs")
+        self._queue_url = queue_url
+        self.server = server
+        self.waiting_when_asked: list[int] = []
+
+    def runner_answers(self, answer: ExecuteResponse | Reply | Callable[[Asked], Reply]) -> None:
+        def reply(asked: Asked) -> Reply:
+            self.waiting_when_asked.append(self.waiting())
+            if isinstance(answer, ExecuteResponse):
+                return Reply(200, encode(answer))
+            return answer if isinstance(answer, Reply) else answer(asked)
+
+        self.server.answer = reply
+
+    def call(
+        self, method: str = "GET", path: str = "/api/ext/acme.notes/notes", **members: Any
+    ) -> tuple[int, dict[str, str], bytes]:
+        asked = request(method, path, **members)
+        target = parse_path(asked.path)
+        assert target is not None
+        return calls.run(Call(asked, target, principal(), "acme", install()))
+
+    def refusal(self, **members: Any) -> PlatformError:
+        with pytest.raises(PlatformError) as caught:
+            self.call(**members)
+        return caught.value
+
+    def envelope(self) -> ExecuteRequest:
+        return decode_request(self.server.asked[-1].body)
+
+    def waiting(self) -> int:
+        names = ["ApproximateNumberOfMessages"]
+        found = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=names)["Attributes"]
+        return int(found[names[0]])
+
+    def records(self) -> list[Any]:
+        found = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages", [])
+        return [decode_message(message["Body"]) for message in found]
+
+
+@pytest.fixture
+def door(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    queue_url = boto3.client("sqs").create_queue(QueueName=f"executions-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    with answering(lambda _: Reply(500)) as server:
+        environment = {
+            "DATABASE_URL": "postgresql://fn_gateway@127.0.0.1/unused",
+            "RUNNER_BASE_URL": server.url,
+            "EXECUTIONS_QUEUE_URL": queue_url,
+            "EXECUTION_TOKEN_PRIVATE_KEY": SIGNER.private_pem,
+            "AUTH_ISSUER": "i",
+            "AUTH_AUDIENCE": "a",
+            "EXT_GATEWAY_TIMEOUT_MS": "500",
+        }
+        for name, value in environment.items():
+            monkeypatch.setitem(os.environ, name, value)
+        for factory in CACHED:
+            factory.cache_clear()
+        yield Door(queue_url, server)
+        for factory in CACHED:
+            factory.cache_clear()
+
+
+def answer(**members: Any) -> ExecuteResponse:
+    return ExecuteResponse(**{"status": 200, "body_b64": base64.b64encode(b"hello").decode(), **members})
+
+
+def error(code: str, status: int = 502) -> ExecuteResponse:
+    return ExecuteResponse(status=status, error=ExecuteError(code=code, message="What happened."))
+
+
+def test_the_guests_answer_passes_through(door: Door) -> None:
+    door.runner_answers(answer(status=201, headers={"content-type": "text/plain", "set-cookie": "a=1", "X-Ext-A": "1"}))
+
+    status, headers, body = door.call()
+
+    assert (status, body) == (201, b"hello")
+    assert headers == {"content-type": "text/plain", "x-ext-a": "1", "cache-control": "no-store"}
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 404, 418, 500, 599])
+def test_a_guests_own_status_passes_through(door: Door, status: int) -> None:
+    door.runner_answers(answer(status=status))
+
+    assert door.call()[0] == status
+
+
+def test_the_accepted_record_is_in_the_queue_before_the_runner_is_asked(door: Door) -> None:
+    door.runner_answers(answer())
+    door.call()
+
+    assert door.waiting_when_asked == [1]
+
+
+def test_a_call_leaves_an_accepted_and_a_finished_record_of_one_execution(door: Door) -> None:
+    door.runner_answers(answer(usage=Usage(duration_ms=3.5, host_calls={"storage.get": 2})))
+    door.call("POST", body=b"x")
+    accepted, finished = door.records()
+
+    assert isinstance(accepted, ExecutionAccepted)
+    assert isinstance(finished, ExecutionFinished)
+    shared = (
+        "execution_id",
+        "tenant_id",
+        "install_id",
+        "request_id",
+        "trace_id",
+        "method",
+        "path",
+        "principal",
+        "content_hash",
+    )
+    assert [getattr(accepted, name) for name in shared] == [getattr(finished, name) for name in shared]
+    assert (finished.status, finished.error_code, finished.response_bytes) == (200, None, 5)
+    assert finished.usage.host_calls == {"storage.get": 2}
+    assert finished.accepted_at == accepted.at <= finished.at
+
+
+def test_the_execution_token_allows_exactly_what_was_sent(door: Door) -> None:
+    door.runner_answers(answer())
+    door.call()
+    (asked,) = door.server.asked
+    token = asked.headers["authorization"].removeprefix("Bearer ")
+    now_s = int(compose.now().timestamp())
+
+    assert verify_execution_token(
+        PublicKey.from_pem(SIGNER.public_pem), token, door.envelope(), asked.body, now_s=now_s
+    )
+
+
+@pytest.mark.parametrize(
+    ("inner", "status", "code", "outer"),
+    [
+        ("guest_timeout", 504, "gateway_timeout", 504),
+        ("runner_unavailable", 503, "runner_unavailable", 503),
+        ("guest_trapped", 502, "bad_gateway", 502),
+        ("guest_out_of_memory", 502, "bad_gateway", 502),
+        ("guest_out_of_fuel", 502, "bad_gateway", 502),
+        ("guest_invalid_response", 502, "bad_gateway", 502),
+        ("response_too_large", 502, "bad_gateway", 502),
+        ("artifact_not_found", 502, "bad_gateway", 502),
+        ("artifact_integrity", 502, "bad_gateway", 502),
+        ("secret_unavailable", 502, "bad_gateway", 502),
+    ],
+)
+def test_a_platform_error_of_the_runner_becomes_the_doors(
+    door: Door, inner: str, status: int, code: str, outer: int
+) -> None:
+    door.runner_answers(error(inner, status))
+
+    refused = door.refusal()
+
+    assert (refused.code, refused.status) == (code, outer)
+    assert door.records()[-1].error_code == inner
+
+
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (Reply(200, b"<html>"), "bad_gateway"),
+        (Reply(200, b"{}"), "bad_gateway"),
+        (Reply(401, b"{}"), "bad_gateway"),
+        (Reply(503, b"{}"), "runner_unavailable"),
+        (Reply(body=None), "runner_unavailable"),
+        (Reply(200, b'{"status":200,"body_b64":"!!!"}'), "bad_gateway"),
+        (Reply(200, b'{"status":200,"body_b64":"YQ"}'), "bad_gateway"),
+        (Reply(200, b'{"status":0}'), "bad_gateway"),
+        (Reply(200, b'{"status":101}'), "bad_gateway"),
+        (Reply(200, b'{"status":600}'), "bad_gateway"),
+        (Reply(200, b'{"status":99999999999999999999}'), "bad_gateway"),
+    ],
+)
+def test_an_answer_that_is_none_still_finishes_the_record(door: Door, reply: Reply, code: str) -> None:
+    door.runner_answers(reply)
+
+    assert door.refusal().code == code
+    accepted, finished = door.records()
+    assert finished.execution_id == accepted.execution_id
+    assert finished.error_code == code
+
+
+def test_a_body_over_the_limit_is_a_bad_gateway_that_says_how_large(door: Door) -> None:
+    large = base64.b64encode(bytes(calls.RESPONSE_LIMIT_BYTES + 1)).decode()
+    door.runner_answers(answer(body_b64=large))
+
+    refused = door.refusal()
+
+    assert refused.code == "bad_gateway"
+    assert str(calls.RESPONSE_LIMIT_BYTES + 1) in refused.detail
+
+
+def test_a_body_of_exactly_the_limit_passes(door: Door) -> None:
+    door.runner_answers(answer(body_b64=base64.b64encode(bytes(calls.RESPONSE_LIMIT_BYTES)).decode()))
+
+    assert len(door.call()[2]) == calls.RESPONSE_LIMIT_BYTES == 4 * 1024 * 1024
+
+
+def test_nothing_runs_when_the_call_cannot_be_recorded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXECUTIONS_QUEUE_URL", "http://127.0.0.1:1/queue")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    compose.settings.cache_clear()
+    compose.executions.cache_clear()
+
+    assert door.refusal().code == "queue_unavailable"
+    assert door.server.asked == []
+
+
+def test_an_answer_goes_out_even_when_its_end_cannot_be_recorded(door: Door) -> None:
+    def answer_and_lose_the_queue(_: Asked) -> Reply:
+        compose.executions()._url = "http://127.0.0.1:1/gone"
+        return Reply(200, encode(answer()))
+
+    door.runner_answers(answer_and_lose_the_queue)
+
+    assert door.call()[2] == b"hello"
+    assert [type(record) for record in door.records()] == [ExecutionAccepted]
+
+
+@pytest.mark.parametrize("path", ["a\0b", "\uffff", "a\x1b[0m", "ü" * 3000, "a b"])
+def test_a_path_is_recorded_in_a_form_that_any_store_keeps(door: Door, path: str) -> None:
+    door.runner_answers(answer())
+    door.call(path=f"/api/ext/acme.notes/notes/{path}")
+
+    recorded = door.records()[0].path
+    assert recorded.isascii()
+    assert recorded.isprintable()
+    assert len(recorded) <= 2048
+
+
+def test_the_callers_trace_is_followed(door: Door) -> None:
+    door.runner_answers(answer())
+    door.call(headers={"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"})
+
+    assert {record.trace_id for record in door.records()} == {"ab" * 16}
+    assert str(door.envelope().http.headers["traceparent"]).startswith(f"00-{'ab' * 16}-")
+
+
+def test_a_redirect_comes_back_below_the_name_the_caller_used(door: Door) -> None:
+    door.runner_answers(answer(status=303, headers={"location": "/notes/1"}))
+
+    assert door.call()[1]["location"] == "/api/ext/acme.notes/notes/1"
+
+
+def test_records_are_plain_json(door: Door) -> None:
+    door.runner_answers(answer())
+    door.call()
+
+    assert json.dumps([record.principal for record in door.records()]) == '["user-1", "user-1"]'

@@ -1,0 +1,192 @@
+"""One set of cases for both ways to a runner: Lambda Invoke and plain HTTP, each against a real server."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from alga_ext.errors import PlatformError
+from functions.gateway.dispatch import Runner, make_runner
+from tests.support.answering import AnsweringServer, Asked, Reply, answering
+from tests.support.refusals import code_of
+
+BODY = b'{"context":{},"http":{"path":"/\xc3\xbc"}}'
+
+
+class Way:
+    """A way to a runner: how to make it, and how its server wraps what the runner answers."""
+
+    def __init__(self, server: AnsweringServer, *, is_lambda: bool) -> None:
+        self.server = server
+        self.is_lambda = is_lambda
+        self.runner: Runner = make_runner("lambda://runner" if is_lambda else server.url, 0.5)
+
+    def answers(self, status: int, body: bytes) -> None:
+        if not self.is_lambda:
+            self.server.answer = lambda _: Reply(status, body)
+            return
+        event = {"statusCode": status, "body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+        self.server.answer = lambda _: Reply(200, json.dumps(event).encode())
+
+    def run(self, timeout_s: float = 0.5) -> bytes:
+        return self.runner.run(BODY, token="t-1", tenant_id="acme", request_id="r-1", timeout_s=timeout_s)
+
+
+@pytest.fixture(params=["lambda", "http"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws: str) -> Iterator[Way]:
+    with answering(lambda _: Reply(500)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+        yield Way(server, is_lambda=request.param == "lambda")
+
+
+def test_the_runners_answer_comes_back_as_it_is(way: Way) -> None:
+    way.answers(200, b'{"status":200,"x":"\xc3\xbc"}')
+
+    assert way.run() == b'{"status":200,"x":"\xc3\xbc"}'
+
+
+def test_the_runner_gets_envelope_token_and_request_id(way: Way) -> None:
+    way.answers(200, b"{}")
+    way.run()
+    (asked,) = way.server.asked
+
+    event: dict[str, Any] = json.loads(asked.body) if way.is_lambda else {}
+    headers = event["headers"] if way.is_lambda else asked.headers
+    assert (event["rawPath"] if way.is_lambda else asked.path) == "/v1/execute"
+    assert (event["body"].encode() if way.is_lambda else asked.body) == BODY
+    assert headers["authorization"] == "Bearer t-1"
+    assert headers["x-request-id"] == "r-1"
+    if way.is_lambda:
+        assert asked.headers["x-amz-tenant-id"] == "acme"
+        assert asked.path == "/2015-03-31/functions/runner/invocations"
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 500, 502, 204, 301])
+def test_a_runner_that_refuses_is_a_bad_gateway(way: Way, status: int) -> None:
+    way.answers(status, b'{"code":"unauthorized","detail":"secret of ours"}' if status != 204 else b"")
+
+    with pytest.raises(PlatformError) as caught:
+        way.run()
+    assert caught.value.code == "bad_gateway"
+    assert "secret of ours" not in caught.value.detail
+
+
+def test_a_runner_that_is_busy_is_unavailable(way: Way) -> None:
+    way.answers(503, b"")
+
+    assert code_of(way.run) == "runner_unavailable"
+
+
+def test_a_runner_that_does_not_answer_in_time_is_a_timeout_and_not_asked_again(way: Way) -> None:
+    def slow(_: Asked) -> Reply:
+        time.sleep(1.2)
+        return Reply(200, b"{}")
+
+    way.server.answer = slow
+    started = time.monotonic()
+
+    assert code_of(way.run) == "gateway_timeout"
+    assert time.monotonic() - started < 1.1
+    assert len(way.server.asked) == 1
+
+
+def test_a_runner_that_hangs_up_is_unavailable_and_not_asked_again(way: Way) -> None:
+    way.server.answer = lambda _: Reply(body=None)
+
+    assert code_of(way.run) == "runner_unavailable"
+    assert len(way.server.asked) == 1
+
+
+def test_a_runner_that_is_not_there_is_unavailable(way: Way) -> None:
+    way.server.close()
+
+    assert code_of(way.run) == "runner_unavailable"
+
+
+def test_an_answer_that_breaks_off_is_unavailable(way: Way) -> None:
+    way.server.answer = lambda _: Reply(200, b"{", {"content-length": "100", "connection": "close"})
+
+    assert code_of(way.run) == "runner_unavailable"
+
+
+# Lambda alone
+
+
+@pytest.fixture
+def lambda_server(monkeypatch: pytest.MonkeyPatch, aws: str) -> Iterator[AnsweringServer]:
+    with answering(lambda _: Reply(500)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+        yield server
+
+
+def _run() -> bytes:
+    return make_runner("lambda://runner", 0.5).run(BODY, token="t", tenant_id="acme", request_id="r", timeout_s=0.5)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"{",
+        b"{}",
+        b'{"statusCode":"x"}',
+        b'{"statusCode":null}',
+        b'{"statusCode":200,"body":5}',
+        b'{"statusCode":200,"body":"!","isBase64Encoded":true}',
+        b'{"body":"x"}',
+        b"[" * 100_000,
+        b"\xff",
+    ],
+)
+def test_a_function_that_answers_no_response_is_a_bad_gateway(lambda_server: AnsweringServer, payload: bytes) -> None:
+    lambda_server.answer = lambda _: Reply(200, payload)
+
+    assert code_of(_run) == "bad_gateway"
+
+
+def test_a_function_that_failed_as_a_whole_is_unavailable(lambda_server: AnsweringServer) -> None:
+    lambda_server.answer = lambda _: Reply(200, b'{"errorMessage":"x"}', {"x-amz-function-error": "Unhandled"})
+
+    assert code_of(_run) == "runner_unavailable"
+
+
+@pytest.mark.parametrize("status", [403, 404, 413, 429, 500, 503])
+def test_a_function_that_cannot_be_invoked_is_unavailable(lambda_server: AnsweringServer, status: int) -> None:
+    lambda_server.answer = lambda _: Reply(status, b'{"Message":"x"}', {"x-amzn-errortype": "Refused"})
+
+    assert code_of(_run) == "runner_unavailable"
+    assert len(lambda_server.asked) == 1
+
+
+# HTTP alone
+
+
+def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    with answering(lambda _: Reply(200, bytes(9 * 1024 * 1024))) as server:
+        runner = make_runner(server.url, 1.0)
+
+        assert (
+            code_of(lambda: runner.run(b"{}", token="t", tenant_id="a", request_id="r", timeout_s=5)) == "bad_gateway"
+        )
+
+
+def test_connections_are_kept_between_calls() -> None:
+    with answering(lambda _: Reply(200, b"{}")) as server:
+        runner = make_runner(server.url, 1.0)
+        for _ in range(3):
+            runner.run(b"{}", token="t", tenant_id="a", request_id="r", timeout_s=5)
+
+        assert len(server.asked) == 3
+        assert runner._pool.connection_from_url(server.url).num_connections == 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("url", ["", "runner", "ftp://runner", "lambda://", "file:///etc/passwd"])
+def test_a_base_url_of_another_kind_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="RUNNER_BASE_URL"):
+        make_runner(url, 1.0)

@@ -37,6 +37,7 @@ check: setup ## Format, lint, types, import contracts
 	@ruff format --check --quiet . || { echo "run 'make fmt'"; exit 1; }
 	@ruff check --quiet .
 	@mypy
+	@mkdir -p .build
 	@lint-imports --no-cache > .build/import-linter.log 2>&1 || { cat .build/import-linter.log; exit 1; }
 	@npm run --silent check
 

@@ -21,9 +21,6 @@ Row = dict[str, Any]
 
 _STATEMENT_TIMEOUT_MS: Final = 3_000
 
-_SET_TENANT = """
-select set_config('app.tenant_id', :tenant_id, true), set_config('statement_timeout', :timeout_ms, true)
-"""
 
 _SOCKET_MARGIN_S: Final = 0.25
 """How much longer a socket waits than a statement may run, so that the server speaks first."""
@@ -116,14 +113,18 @@ class Database:
         if not TENANT_ID.match(tenant_id):
             raise PlatformError("invalid_request", "The tenant id is not well-formed.", tenant_id=tenant_id)
         limit_ms = max(1, min(timeout_ms or self._statement_timeout_ms, self._statement_timeout_ms))
-        with self._transaction(limit_ms) as tx:
-            tx.execute(_SET_TENANT, tenant_id=tenant_id, timeout_ms=str(limit_ms))
+        # One round trip, as a simple query with quoted literals: the tenant is set before anything else can run.
+        opening = (
+            f"begin; select set_config('app.tenant_id', {pg8000.native.literal(tenant_id)}, true), "
+            f"set_config('statement_timeout', {pg8000.native.literal(str(limit_ms))}, true)"
+        )
+        with self._transaction(limit_ms, opening) as tx:
             yield tx
 
     @contextmanager
     def system(self) -> Iterator[Tx]:
         """Open a transaction without a tenant: platform tables only, no tenant's rows."""
-        with self._transaction(self._statement_timeout_ms) as tx:
+        with self._transaction(self._statement_timeout_ms, "begin") as tx:
             yield tx
 
     def close(self) -> None:
@@ -136,11 +137,11 @@ class Database:
                 return  # it was broken already, which is what closing is for
 
     @contextmanager
-    def _transaction(self, timeout_ms: int) -> Iterator[Tx]:
-        connection = self._begin(timeout_ms)
+    def _transaction(self, timeout_ms: int, opening: str) -> Iterator[Tx]:
+        connection = self._begin(timeout_ms, opening)
         try:
             yield Tx(connection)
-            connection.run("commit")
+            connection.execute_simple("commit")
         except pg8000.exceptions.DatabaseError as error:
             self._roll_back()
             raise _translate(error) from error
@@ -151,20 +152,20 @@ class Database:
             self._roll_back()
             raise
 
-    def _begin(self, timeout_ms: int) -> pg8000.native.Connection:
+    def _begin(self, timeout_ms: int, opening: str) -> pg8000.native.Connection:
         """Return a connection with an open transaction; a kept one that turns out broken is replaced once."""
         socket_timeout_s = timeout_ms / 1000 + _SOCKET_MARGIN_S
         if self._connection is not None:
             try:
                 _set_socket_timeout(self._connection, socket_timeout_s)
-                self._connection.run("begin")
+                self._connection.execute_simple(opening)
             except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError):
                 self.close()
             else:
                 return self._connection
         try:
             self._connection = pg8000.native.Connection(**{**self._arguments, "timeout": socket_timeout_s})
-            self._connection.run("begin")
+            self._connection.execute_simple(opening)
         except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError) as error:
             self.close()
             raise _unavailable(error) from error
@@ -174,7 +175,7 @@ class Database:
         if self._connection is None:
             return
         try:
-            self._connection.run("rollback")
+            self._connection.execute_simple("rollback")
         except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError):
             self.close()
 

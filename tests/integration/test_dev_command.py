@@ -3,10 +3,8 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,46 +12,11 @@ from typing import Any
 
 import pytest
 
+from tests.support.dev import ALGA_EXT, Dev, folder_named
 from tools.cli.client import Client
 from tools.local.lock import PlatformLock
 from tools.local.ports import listening
 from tools.local.state import ROOT, read_state
-
-ALGA_EXT = str(Path(sys.executable).with_name("alga-ext"))
-READY = "Ready. Ctrl-C stops everything."
-START_WITHIN_S = 60
-STOP_WITHIN_S = 15
-
-
-class Dev:
-    """A platform in a process of its own, without samples."""
-
-    def __init__(self, state: Path, environment: Mapping[str, str]) -> None:
-        self.state = state
-        self.output = state.with_suffix(".out")
-        with self.output.open("wb") as output:
-            self.process = subprocess.Popen(
-                [ALGA_EXT, "dev", "--no-samples", "--port", "0", "--state", str(state)],
-                cwd=ROOT,
-                env={**os.environ, **environment},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # so that a signal to its group is the terminal's Ctrl-C, and not ours
-            )
-
-    def wait_until_ready(self) -> dict[str, Any]:
-        deadline = time.monotonic() + START_WITHIN_S
-        while READY not in self.output.read_text():
-            assert self.process.poll() is None, self.output.read_text()
-            assert time.monotonic() < deadline, self.output.read_text()
-            time.sleep(0.1)
-        document = read_state(self.state)
-        assert document is not None
-        return document
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(STOP_WITHIN_S)
 
 
 @pytest.fixture
@@ -71,13 +34,6 @@ def shared() -> Iterator[Dev]:
             yield dev
         finally:
             dev.end(signal.SIGINT)
-
-
-def folder_named(name: str) -> Iterator[Path]:
-    folder = ROOT / ".local" / f"tests-dev-{os.getpid()}-{name}"
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.with_suffix(".out").unlink(missing_ok=True)
 
 
 def start_another(state: Path, port: str) -> subprocess.CompletedProcess[str]:

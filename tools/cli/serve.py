@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.cli.output import answer, note, step
+from tools.cli.pages import build_pages
 from tools.cli.samples import TENANTS, TOKENS, build_samples, component_hashes, publish_samples
 from tools.local.artifact_cache import cache_folder, keep_artifacts, restore_artifacts
 from tools.local.keys import write_private
@@ -68,13 +69,14 @@ async def _fill(platform: Platform, *, with_samples: bool) -> None:
 
 async def _start_with_samples(platform: Platform, work: Path) -> list[dict[str, Any]]:
     """Start the platform and build the samples beside each other, then publish them; the installs."""
-    building = asyncio.create_task(build_samples(work, ROOT / ".build" / "logs" / "samples.log"))
+    logs = ROOT / ".build" / "logs"
+    building = asyncio.gather(build_samples(work, logs / "samples.log"), build_pages(logs / "pages.log"))
     try:
         await platform.start()
         for function in ("registry", "prepare", "assets"):
             platform.functions.warm(function)
-        with step("Sample extensions built from source"):
-            samples = await building
+        with step("Samples and pages built from source"):
+            samples, _ = await building
     finally:
         building.cancel()
         await asyncio.gather(building, return_exceptions=True)
@@ -101,7 +103,7 @@ def _greeting(platform: Platform, tokens: Path, installs: list[dict[str, Any]]) 
         "",
         f"  API          {api}/api/registry/v1  {api}/api/ext",
         f"  UI host      {platform.addresses.ui}",
-        f"  host page    {platform.addresses.host}",
+        f"  host page    {platform.addresses.host}  (sign in with the token acme-admin)",
         f"  logs         {platform.options.state / 'logs'}",
         "",
         "Tokens, one a role (good for 8 hours):",

@@ -174,7 +174,7 @@ class Platform:
             (Front(self.functions, API_ROUTES), self._ports[0]),
             (Front(self.functions, UI_ROUTES), self._ports[1]),
             # The host application's own web server: its page, and its API beside it on one origin.
-            (Front(self.functions, API_ROUTES, page if page.is_dir() else None, self.addresses.ui), self._ports[2]),
+            (Front(self.functions, API_ROUTES, page, self.addresses.ui), self._ports[2]),
         )
         for front, port in fronts:
             try:

@@ -1,0 +1,60 @@
+"""``alga-ext dev`` with its samples: the lines it prints work when they are pasted."""
+
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.dev import Dev, folder_named
+
+# From nothing: two guests are built and compiled, on a machine that may be busy.
+READY_WITHIN_S = 600
+
+
+@pytest.fixture(scope="module")
+def greeting() -> Iterator[str]:
+    for folder in folder_named("samples"):
+        dev = Dev(folder, {}, samples=True)
+        try:
+            dev.wait_until_ready(READY_WITHIN_S)
+            yield dev.output.read_text()
+        finally:
+            dev.end(signal.SIGINT)
+
+
+def pasted(greeting: str) -> list[str]:
+    return [line.strip() for line in greeting.splitlines() if line.startswith("  curl ")]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+def test_every_printed_curl_line_works(greeting: str) -> None:
+    answers = []
+    for line in pasted(greeting):
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        answers.append(done.stdout)
+    hello, echo, created, listed, refused = answers
+
+    assert json.loads(hello)["greeting"] == "Hello, Ada!"
+    assert echo == "to and fro"
+    assert json.loads(created)["title"] == "First"
+    assert [note["title"] for note in json.loads(listed)["notes"]] == ["First"]
+    assert json.loads(refused)["code"] == "not_installed"
+
+
+def test_the_printed_token_lines_can_be_sourced(greeting: str) -> None:
+    source = next(line.strip() for line in greeting.splitlines() if line.startswith("  source "))
+
+    done = subprocess.run(
+        ["bash", "-c", f'{source} && echo "$ALGA_URL" && echo "$ACME_ADMIN"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    url, token = done.stdout.split()
+    assert url in greeting
+    assert token.count(".") == 2

@@ -101,11 +101,11 @@ def lowering(kind: Type) -> Lower:
         case Option(payload):
             return _lower_option(lowering(payload))
         case Result(ok, err):
-            return _lower_result(ok and lowering(ok), err and lowering(err))
+            return _lower_result(lowering(ok) if ok else None, lowering(err) if err else None)
         case Enum(cases):
             return _lower_enum(cases)
         case Variant(cases):
-            return _lower_variant({name: payload and lowering(payload) for name, payload in cases})
+            return _lower_variant({name: lowering(payload) if payload else None for name, payload in cases})
 
 
 def lifting(kind: Type) -> Lift:
@@ -128,11 +128,11 @@ def lifting(kind: Type) -> Lift:
         case Option(payload):
             return _lift_option(lifting(payload))
         case Result(ok, err):
-            return _lift_result(ok and lifting(ok), err and lifting(err))
+            return _lift_result(lifting(ok) if ok else None, lifting(err) if err else None)
         case Enum(cases):
             return _lift_enum(frozenset(cases))
         case Variant(cases):
-            return _lift_variant({name: payload and lifting(payload) for name, payload in cases})
+            return _lift_variant({name: lifting(payload) if payload else None for name, payload in cases})
 
 
 # --- lowering ---

@@ -3,55 +3,67 @@
 A value is plain Python, so that it also travels as MessagePack: a record or tuple is a sequence in field order,
 an option is None or the value, an enum its case name, a variant ``(case, payload)``, a result ``(is_ok, payload)``,
 ``list<u8>`` is bytes and every other list a sequence.
+
+The shapes are data classes, not tuples: two are equal only when they are of the same class, and an option of a type
+must not equal a list of it.
 """
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 
-class Primitive(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Primitive:
     """A type without parts; ``name`` is its spelling in WIT."""
 
     name: str
 
 
-class ListOf(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ListOf:
     """``list<element>``; ``list<u8>`` has its own name, ``BYTES``."""
 
     element: "Type"
 
 
-class Option(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Option:
     """``option<payload>``; the payload is never itself an option."""
 
     payload: "Type"
 
 
-class Result(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Result:
     """``result<ok, err>``; None stands for ``_``."""
 
     ok: "Type | None"
     err: "Type | None"
 
 
-class Record(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Record:
     """A record: pairs of field name and type; their order is the ABI."""
 
     fields: "tuple[tuple[str, Type], ...]"
 
 
-class TupleOf(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TupleOf:
     """``tuple<…>``."""
 
     elements: "tuple[Type, ...]"
 
 
-class Enum(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Enum:
     """An enum: its case names; their order is the ABI."""
 
     cases: tuple[str, ...]
 
 
-class Variant(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Variant:
     """A variant: pairs of case name and payload type, None for a case without one."""
 
     cases: "tuple[tuple[str, Type | None], ...]"
@@ -60,7 +72,8 @@ class Variant(NamedTuple):
 Type = Primitive | ListOf | Option | Result | Record | TupleOf | Enum | Variant
 
 
-class Function(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Function:
     """A function's parameter types and its result type (None when it returns nothing)."""
 
     params: tuple[Type, ...]

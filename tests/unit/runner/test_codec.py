@@ -223,6 +223,15 @@ def test_a_value_of_another_kind_is_refused_when_read() -> None:
         codec.lifting(Primitive("u32"))(bytes(part[at : at + codec.VALUE_BYTES]), 0)
 
 
+def test_an_option_of_a_number_is_no_list_of_numbers() -> None:
+    arena = Arena()
+    for kind, absent in ((Option(Primitive("u64")), None), (Option(Primitive("u8")), None)):
+        for value in (absent, 5):
+            at = arena.take(codec.VALUE_BYTES)
+            codec.lowering(kind)(value, arena, arena.buffer, at)
+            assert codec.lifting(kind)(bytes(arena.buffer[at : at + codec.VALUE_BYTES]), 0) == value
+
+
 def test_an_arena_gives_the_same_memory_again_after_a_reset() -> None:
     arena = Arena()
     first = arena.base + arena.take(100)

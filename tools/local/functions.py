@@ -185,6 +185,11 @@ class Functions:
         """How many processes have been started for a function so far, all tenants together."""
         return sum(pool.cold_starts for (owner, _), pool in self._pools.items() if owner == name)
 
+    def reap(self, idle_since_before: float) -> None:
+        """End the processes idle since before that time (`time.monotonic` seconds)."""
+        for pool in self._pools.values():
+            pool.reap(idle_since_before)
+
     async def close(self) -> None:
         """End every process; waiting invocations fail."""
         if self._reaper is not None:
@@ -205,5 +210,4 @@ class Functions:
     async def _reap(self) -> None:
         while True:
             await asyncio.sleep(REAP_EVERY_S)
-            for pool in self._pools.values():
-                pool.reap(time.monotonic() - IDLE_S_MAX)
+            self.reap(time.monotonic() - IDLE_S_MAX)

@@ -6,6 +6,7 @@ would. It trades durability for speed (no fsync): its data never outlives the pl
 
 import asyncio
 import importlib.util
+import logging
 import os
 import pwd
 import secrets
@@ -21,6 +22,7 @@ from alga_ext.errors import PlatformError
 from tools.local.ports import free_port
 from tools.local.processes import Account, Child, start_program
 
+LOG = logging.getLogger(__name__)
 START_TIMEOUT_S = 30.0
 ACCOUNT = "pgserver"
 FAST_BUT_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -181,4 +183,5 @@ def _let_pass(path: Path) -> None:
     for folder in path.parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
+            LOG.warning("%s is opened for passing through (o+x): PostgreSQL runs as %s", folder, ACCOUNT)
             folder.chmod(mode | stat.S_IXOTH)

@@ -11,6 +11,7 @@ import os
 import resource
 import sys
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 from wasmtime import WasmtimeError, component
@@ -54,11 +55,20 @@ def main() -> None:
 def _compile(source: int, target: int) -> dict[str, Any]:
     engine = abi.make_engine()
     contents = _contents(source)
-    program = component.Component(engine, pack(contents) or contents)
+    program = _program(engine, contents)
     document = _describe(engine, program)
     if not document["reasons"]:
         _write(target, program.serialize())
     return document
+
+
+def _program(engine: Any, contents: bytes) -> component.Component:
+    """Compile a component in its adapter; without it when it cannot be packed, or is not fit to be."""
+    packed = pack(contents)
+    if packed is not None:
+        with suppress(WasmtimeError):
+            return component.Component(engine, packed)
+    return component.Component(engine, contents)
 
 
 def _inspect(source: int) -> dict[str, Any]:

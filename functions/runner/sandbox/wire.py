@@ -215,6 +215,8 @@ class Channel:
                 self._send_rest(memoryview(out), sent)
         except BlockingIOError:
             self._send_rest(memoryview(out), 0)
+        except TimeoutError:
+            raise
         except OSError as error:
             raise Closed from error
 

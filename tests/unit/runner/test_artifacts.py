@@ -1,0 +1,238 @@
+"""Artifacts: verified before they are believed, fetched once, bounded on disk."""
+
+import hashlib
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from alga_ext.attestation import ArtifactRecord, ReleaseRecord, statement
+from alga_ext.errors import PlatformError
+from alga_ext.objects import MemoryObjectStore
+from alga_ext.signing import LocalSigner, sign_envelope
+from alga_ext.trust import Revocation, TrustBundle, TrustedKey
+from alga_ext.withdrawals import marker_key
+from functions.runner.artifacts import ArtifactCache
+from functions.runner.provenance import Engine, artifact_places, release_key
+
+ENGINE = Engine("50.0.1", "c" * 64, "x86_64-unknown-linux-gnu")
+PUBLISHED = datetime(2026, 1, 1, tzinfo=UTC)
+PUBLISHER_KEY = "sha256:" + "9" * 64
+
+
+class Shop:
+    """A store with signed releases, and a cache over it."""
+
+    def __init__(self, folder: Path, budget_bytes: int = 1 << 20) -> None:
+        self.store = MemoryObjectStore()
+        self.release_signer, self.artifact_signer = LocalSigner.generate(), LocalSigner.generate()
+        self.trust = self.bundle()
+        self.clock_s = 1_000.0
+        self.folder = folder
+        self.cache = self.new_cache(budget_bytes)
+
+    def new_cache(self, budget_bytes: int = 1 << 20) -> ArtifactCache:
+        return ArtifactCache(
+            store=self.store,
+            trust=lambda: self.trust,
+            engine=ENGINE,
+            folder=self.folder,
+            budget_bytes=budget_bytes,
+            now=lambda: PUBLISHED + timedelta(days=30),
+            monotonic_s=lambda: self.clock_s,
+        )
+
+    def bundle(self, revocations: tuple[Revocation, ...] = ()) -> TrustBundle:
+        keys = [
+            TrustedKey(key_id=key.key_id, public_key=key.public_pem, use=use)
+            for key, use in ((self.release_signer, "release"), (self.artifact_signer, "artifact"))
+        ]
+        return TrustBundle(keys, revocations)
+
+    def release(
+        self,
+        code: bytes,
+        *,
+        signer: LocalSigner | None = None,
+        engine: Engine = ENGINE,
+        has_component: bool = True,
+    ) -> str:
+        """Put a release with its program into the store; return the bundle's hash."""
+        component = hashlib.sha256(b"component " + code).hexdigest()
+        bundle = hashlib.sha256(b"bundle " + code).hexdigest()
+        record = ReleaseRecord(
+            publisher="acme", name="com.acme.x", version="1.0.0", key_id=PUBLISHER_KEY,
+            published_at=PUBLISHED.isoformat(), component_sha256=component if has_component else None,
+        )  # fmt: skip
+        self.store.objects[release_key(bundle)] = sign_envelope(
+            signer or self.release_signer, statement(record, "x", bundle)
+        )
+        places = artifact_places(component, ENGINE)
+        made = ArtifactRecord(
+            component_sha256=component, wasmtime_version=engine.wasmtime_version,
+            engine_config_hash=engine.config_hash, target=engine.target,
+        )  # fmt: skip
+        sha256 = hashlib.sha256(code).hexdigest()
+        self.store.objects[places.code] = code
+        self.store.objects[places.record] = sign_envelope(self.artifact_signer, statement(made, places.code, sha256))
+        return bundle
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    return Shop(tmp_path / "artifacts")
+
+
+def refusal(action: Callable[[], object]) -> str:
+    with pytest.raises(PlatformError) as caught:
+        action()
+    return caught.value.code
+
+
+def test_a_released_program_is_fetched_and_named_by_its_hash(shop: Shop) -> None:
+    obtained = shop.cache.obtain(shop.release(b"code"))
+    assert obtained.artifact.key == hashlib.sha256(b"code").hexdigest()
+    assert Path(obtained.artifact.path).read_bytes() == b"code"
+
+
+def test_the_second_time_nothing_is_fetched(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    shop.cache.obtain(bundle)
+    before = shop.cache.fetches
+    assert (shop.cache.obtain(bundle).fresh, shop.cache.fetches) == (False, before)
+
+
+def test_a_release_that_is_not_in_the_store_is_not_found(shop: Shop) -> None:
+    assert refusal(lambda: shop.cache.obtain("0" * 64)) == "artifact_not_found"
+
+
+@pytest.mark.parametrize("part", ["releases/", ".cwasm.dsse.json", ".cwasm"])
+def test_a_part_that_is_missing_is_not_found(shop: Shop, part: str) -> None:
+    bundle = shop.release(b"code")
+    for key in [key for key in shop.store.objects if key.startswith(part) or key.endswith(part)]:
+        del shop.store.objects[key]
+    assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_not_found"
+
+
+@pytest.mark.parametrize("part", ["releases/", ".cwasm.dsse.json", ".cwasm"])
+def test_one_flipped_byte_anywhere_is_refused(shop: Shop, part: str) -> None:
+    bundle = shop.release(b"code " * 100)
+    key = next(key for key in shop.store.objects if key.startswith(part) or key.endswith(part))
+    data = shop.store.objects[key]
+    for place in range(0, len(data), max(1, len(data) // 50)):
+        shop.store.objects[key] = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        assert refusal(lambda: shop.new_cache().obtain(bundle)) == "artifact_integrity"
+
+
+def test_nothing_that_was_refused_stays_on_disk(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    key = next(key for key in shop.store.objects if key.endswith(".cwasm"))
+    shop.store.objects[key] = b"forged"
+    refusal(lambda: shop.cache.obtain(bundle))
+    assert list(shop.folder.iterdir()) == []
+
+
+def test_a_release_signed_by_a_stranger_is_refused(shop: Shop) -> None:
+    assert refusal(lambda: shop.cache.obtain(shop.release(b"code", signer=LocalSigner.generate()))) == (
+        "artifact_integrity"
+    )
+
+
+def test_a_release_signed_by_the_artifact_key_is_refused(shop: Shop) -> None:
+    assert refusal(lambda: shop.cache.obtain(shop.release(b"code", signer=shop.artifact_signer))) == (
+        "artifact_integrity"
+    )
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [ENGINE._replace(wasmtime_version="49.0.0"), ENGINE._replace(config_hash="d" * 64), ENGINE._replace(target="t")],
+)
+def test_a_program_made_for_another_engine_is_refused(shop: Shop, engine: Engine) -> None:
+    assert refusal(lambda: shop.cache.obtain(shop.release(b"code", engine=engine))) == "artifact_integrity"
+
+
+def test_one_programs_record_does_not_vouch_for_another(shop: Shop) -> None:
+    first, second = shop.release(b"one"), shop.release(b"two")
+    shop.store.objects[release_key(first)] = shop.store.objects[release_key(second)]
+    assert refusal(lambda: shop.cache.obtain(first)) == "artifact_integrity"
+
+
+def test_a_bundle_without_a_server_part_has_no_program(shop: Shop) -> None:
+    assert refusal(lambda: shop.cache.obtain(shop.release(b"code", has_component=False))) == "artifact_not_found"
+
+
+def test_a_revoked_platform_key_stops_what_was_verified_before(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    shop.cache.obtain(bundle)
+    shop.trust = shop.bundle((Revocation.model_validate({"key_id": shop.artifact_signer.key_id, "from": PUBLISHED}),))
+    assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_integrity"
+
+
+def test_a_publishers_key_revoked_before_publication_stops_its_release(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": PUBLISHED - timedelta(days=1)})
+    shop.trust = shop.bundle((revocation,))
+    assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_integrity"
+
+
+def test_a_publishers_key_revoked_after_publication_does_not(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": PUBLISHED + timedelta(days=1)})
+    shop.trust = shop.bundle((revocation,))
+    assert shop.cache.obtain(bundle).fresh
+
+
+def test_a_withdrawn_version_stops_within_the_cache_time(shop: Shop) -> None:
+    from alga_ext.ids import ContentHash
+
+    bundle = shop.release(b"code")
+    shop.cache.obtain(bundle)
+    shop.store.objects[marker_key(ContentHash(f"sha256:{bundle}"))] = b"{}"
+    shop.clock_s += 31
+    assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_not_found"
+
+
+def test_a_file_that_changed_on_disk_is_refused_and_removed(shop: Shop) -> None:
+    artifact = shop.cache.obtain(shop.release(b"code")).artifact
+    Path(artifact.path).write_bytes(b"evil")
+    assert refusal(lambda: shop.cache.recheck(artifact)) == "artifact_integrity"
+    assert not Path(artifact.path).exists()
+
+
+def test_a_file_that_another_process_removed_is_fetched_again(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    Path(shop.cache.obtain(bundle).artifact.path).unlink()
+    assert shop.cache.obtain(bundle).fresh
+
+
+def test_a_file_left_by_another_process_is_not_believed(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    shop.folder.mkdir(parents=True)
+    (shop.folder / f"{hashlib.sha256(b'code').hexdigest()}.cwasm").write_bytes(b"evil")
+    assert Path(shop.cache.obtain(bundle).artifact.path).read_bytes() == b"code"
+
+
+def test_the_least_recently_used_file_makes_room(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "artifacts", budget_bytes=2_500)
+    bundles = [shop.release(bytes([n]) * 1_000) for n in range(3)]
+    shop.cache.obtain(bundles[0])
+    shop.cache.obtain(bundles[1])
+    shop.cache.obtain(bundles[0])
+    shop.cache.obtain(bundles[2])
+    assert [shop.cache.obtain(b).fresh for b in (bundles[0], bundles[2])] == [False, False]
+    assert shop.cache.size_bytes() == 2_000
+
+
+def test_concurrent_first_loads_fetch_once(shop: Shop) -> None:
+    bundle = shop.release(b"code" * 1_000)
+    found = []
+    threads = [threading.Thread(target=lambda: found.append(shop.cache.obtain(bundle))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(obtained.fresh for obtained in found) == 1
+    assert len({obtained.artifact for obtained in found}) == 1

@@ -1,0 +1,55 @@
+"""The adapter around a component: what it accepts, and that it changes nothing for the guest."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from wasmtime import component
+
+from functions.runner.sandbox import abi, typecheck
+from functions.runner.sandbox.packing import pack
+from functions.runner.sandbox.world import EXPORT_NAME, PACKED_EXPORT, PACKED_EXPORT_NAME
+from tests.runnerkit import wat
+
+ENGINE = abi.make_engine()
+ECHO = "(call $respond (i32.const 200) (call $body (local.get $request)))"
+GUEST = wat.guest(ECHO, imports=["storage.get", "http.fetch"], wasi=["sleep"])
+
+
+def test_a_packed_component_fits_the_world_as_before() -> None:
+    packed = pack(GUEST)
+    assert packed is not None
+    assert typecheck.misfits(ENGINE, component.Component(ENGINE, packed)) == []
+
+
+def test_a_packed_component_imports_what_the_guest_imports() -> None:
+    packed = pack(GUEST)
+    assert packed is not None
+    before, after = (component.Component(ENGINE, binary) for binary in (GUEST, packed))
+    assert typecheck.import_names(ENGINE, after) == typecheck.import_names(ENGINE, before)
+
+
+def test_the_packed_handler_has_the_type_the_codec_expects() -> None:
+    packed = pack(GUEST)
+    assert packed is not None
+    exports = component.Component(ENGINE, packed).type.exports(ENGINE)
+    found = exports[PACKED_EXPORT_NAME].ty
+    assert typecheck._function_fits(found, PACKED_EXPORT)
+    assert EXPORT_NAME in exports
+
+
+def test_a_component_whose_imports_do_not_come_first_is_left_alone() -> None:
+    assert pack(wat.guest(ECHO, imports=["storage.get"], imports_first=False)) is None
+
+
+@pytest.mark.parametrize("binary", [b"", b"\0asm", b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0\x0a", b"text"])
+def test_what_is_no_component_is_left_alone(binary: bytes) -> None:
+    assert pack(binary) is None or binary == b""
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_no_bytes_make_it_fail(data: st.DataObject) -> None:
+    binary = bytearray(GUEST)
+    for _ in range(data.draw(st.integers(1, 5))):
+        binary[data.draw(st.integers(0, len(binary) - 1))] = data.draw(st.integers(0, 255))
+    pack(bytes(binary[: data.draw(st.integers(0, len(binary)))]))

@@ -1,0 +1,127 @@
+"""The sandboxes of a runner: a spare takes over, and nothing is left behind."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alga_ext.errors import PlatformError
+from functions.runner.pool import Pool
+from functions.runner.sandbox.process import Child, Ended, Host
+from functions.runner.sandbox.wire import Artifact, Configure, Failed, HostAnswer, Limits, Warm
+
+HOST = Host(lambda _: HostAnswer(), lambda _: None, lambda _: None)
+
+
+def configure(folder: Path) -> Configure:
+    return Configure(1_500 << 20, 64 << 20, [str(folder)])
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    made = Pool(configure(tmp_path))
+    yield made
+    made.close()
+
+
+def warm(timeout_ms: int = 2_000) -> Warm:
+    deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
+    return Warm(Artifact("k", "/nowhere/x.cwasm", 1), Limits(deadline_ns, 64 << 20, 1 << 40, 1))
+
+
+def gone(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def test_the_same_child_serves_one_call_after_the_other(pool: Pool) -> None:
+    with pool.child() as first:
+        pass
+    with pool.child() as second:
+        pass
+    assert first is second
+
+
+def test_a_spare_is_started_beside_it(pool: Pool) -> None:
+    with pool.child():
+        pass
+    pool.ensure_spare()
+    assert len(set(pool.process_ids())) == 2
+
+
+def test_the_spare_takes_over_at_once_when_the_child_is_gone(pool: Pool) -> None:
+    with pool.child():
+        pass
+    pool.ensure_spare()
+    active, spare = pool.process_ids()
+    os.kill(active, signal.SIGKILL)
+    with pytest.raises(Ended), pool.child() as child:
+        child.run(warm(), HOST)
+    with pool.child() as child:
+        assert child.process_id == spare
+    assert gone(active)
+
+
+def test_a_child_that_died_while_idle_costs_one_call_at_most(pool: Pool) -> None:
+    with pool.child() as child:
+        os.kill(child.process_id, signal.SIGKILL)
+    time.sleep(0.05)
+    with pytest.raises(Ended), pool.child() as child:
+        child.run(warm(), HOST)
+    with pool.child() as child:
+        assert isinstance(child.run(warm(), HOST), Failed)
+
+
+def test_a_stopped_child_is_killed_after_its_deadline(pool: Pool) -> None:
+    with pool.child() as child:
+        os.kill(child.process_id, signal.SIGSTOP)
+    started = time.monotonic()
+    with pytest.raises(Ended) as caught, pool.child() as child:
+        child.run(warm(timeout_ms=100), HOST)
+    assert caught.value.timed_out
+    assert time.monotonic() - started < 0.6
+
+
+def test_a_sandbox_that_cannot_be_started_is_unavailable(tmp_path: Path) -> None:
+    def start() -> Child:
+        raise OSError
+
+    with pytest.raises(PlatformError, match="runner_unavailable"), Pool(configure(tmp_path), start=start).child():
+        pass
+
+
+def test_closing_leaves_no_process(tmp_path: Path) -> None:
+    pool = Pool(configure(tmp_path))
+    with pool.child():
+        pass
+    pool.ensure_spare()
+    processes = pool.process_ids()
+    pool.close()
+    assert [gone(process_id) for process_id in processes] == [True, True]
+
+
+def test_closing_leaves_no_descriptor(tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    pool = Pool(configure(tmp_path))
+    with pool.child():
+        pass
+    pool.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_file_that_is_no_artifact_is_refused_and_the_child_lives_on(pool: Pool, tmp_path: Path) -> None:
+    (tmp_path / "x.cwasm").write_bytes(b"no native code")
+    message = warm()
+    with pool.child() as child:
+        answer = child.run(
+            Warm(Artifact("k", str(tmp_path / "x.cwasm"), 1), message.limits),
+            HOST,
+        )
+    assert isinstance(answer, Failed)
+    assert answer.code == "artifact_integrity"

@@ -1,0 +1,127 @@
+"""Prepare: from a component to signed native code."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from alga_ext.errors import PlatformError
+from alga_ext.messages import PreparedMessage, PrepareMessage, decode_message
+from functions.runner.provenance import accepted_code, artifact_places, component_key
+from tests.runnerkit import wat
+from tests.runnerkit.house import House
+
+GOOD = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))", imports=["storage.get"])
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path / "artifacts")
+    yield made
+    made.close()
+
+
+def test_a_good_component_becomes_a_signed_artifact(house: House) -> None:
+    result = house.prepared(GOOD)
+    assert result.artifact is not None
+    component = hashlib.sha256(GOOD).hexdigest()
+    places = artifact_places(component, house.engine)
+    record, code = house.store.objects[places.record], house.store.objects[places.code]
+    at = house.prepare._now()
+    assert accepted_code(record, component, house.engine, house.trust, at) == hashlib.sha256(code).hexdigest()
+
+
+def test_the_result_says_what_the_component_imports_and_exports(house: House) -> None:
+    result = house.prepared(GOOD)
+    assert (result.ok, result.imports, result.exports) == (
+        True,
+        ["alga:extension/storage", "alga:extension/types"],
+        ["handler"],
+    )
+
+
+def test_the_result_is_sent(house: House) -> None:
+    result = house.prepared(GOOD)
+    assert [decode_message(body) for body in house.outbox.sent] == [result]
+
+
+def test_a_version_without_a_server_part_is_passed_on(house: House) -> None:
+    message = PrepareMessage(version_id="v", content_hash="sha256:" + "0" * 64)
+    assert house.prepare.handle(message) == PreparedMessage(version_id="v", content_hash="sha256:" + "0" * 64, ok=True)
+
+
+def test_the_same_component_again_is_described_and_not_made_again(house: House) -> None:
+    first = house.prepared(GOOD)
+    stored = dict(house.store.objects)
+    second = house.prepared(GOOD)
+    assert (second.artifact, second.imports, house.store.objects) == (first.artifact, first.imports, stored)
+
+
+def test_an_attempt_that_stopped_before_its_record_is_finished(house: House) -> None:
+    house.prepared(GOOD)
+    places = artifact_places(hashlib.sha256(GOOD).hexdigest(), house.engine)
+    del house.store.objects[places.record]
+    house.store.objects[places.code] = b"other bytes of an earlier attempt"
+    assert house.prepared(GOOD).ok
+    assert house.store.objects[places.code] != b"other bytes of an earlier attempt"
+
+
+def test_an_artifact_whose_bytes_changed_is_not_vouched_for(house: House) -> None:
+    house.prepared(GOOD)
+    places = artifact_places(hashlib.sha256(GOOD).hexdigest(), house.engine)
+    house.store.objects[places.code] += b"x"
+    with pytest.raises(PlatformError, match="artifact_integrity"):
+        house.prepared(GOOD)
+
+
+def test_a_component_that_is_not_the_one_it_is_named_by_is_refused(house: House) -> None:
+    house.store.objects[component_key("0" * 64)] = GOOD
+    message = PrepareMessage(version_id="v", content_hash="sha256:" + "0" * 64, component_sha256="0" * 64)
+    with pytest.raises(PlatformError, match="artifact_integrity"):
+        house.prepare.handle(message)
+
+
+@pytest.mark.parametrize("binary", [b"not wasm", b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0\xff\xff\xff"])
+def test_what_is_no_component_is_rejected_with_a_reason(house: House, binary: bytes) -> None:
+    result = house.prepared(binary)
+    assert (result.ok, result.artifact, result.reasons[0].code) in (
+        (False, None, "component_invalid"),
+        (False, None, "component_world_mismatch"),
+    )
+
+
+def test_a_component_of_another_world_is_rejected_with_each_difference(house: House) -> None:
+    import wasmtime
+
+    text = '(component (import "acme:db/sql@1.0.0" (instance (export "query" (func)))))'
+    result = house.prepared(bytes(wasmtime.wat2wasm(text)))
+    details = " ".join(reason.detail for reason in result.reasons)
+    assert ({r.code for r in result.reasons}, "acme:db/sql@1.0.0" in details, "'handler'" in details) == (
+        {"component_world_mismatch"},
+        True,
+        True,
+    )
+
+
+def test_a_component_that_traps_while_starting_is_rejected(house: House) -> None:
+    guest = wat.guest("(unreachable)", extra="(start $boot) (func $boot (unreachable))")
+    assert house.prepared(guest).reasons[0].code == "component_invalid"
+
+
+def test_a_component_larger_than_allowed_is_rejected_unread(tmp_path: Path) -> None:
+    house = House(tmp_path / "artifacts")
+    house.prepare._max_component_bytes = 100
+    result = house.prepared(GOOD)
+    house.close()
+    assert "at most 100" in result.reasons[0].detail
+
+
+def test_a_compilation_that_takes_too_long_is_given_up(house: House) -> None:
+    house.prepare._compiler._timeout_s = 0
+    assert "within 0 seconds" in house.prepared(GOOD).reasons[0].detail
+
+
+def test_a_compilation_that_needs_too_much_memory_is_given_up(house: House) -> None:
+    house.prepare._compiler._memory_bytes = 16 << 20
+    assert "limits of memory and time" in house.prepared(GOOD).reasons[0].detail

@@ -1,0 +1,96 @@
+"""What may be scheduled."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from functions.runner.host import scheduler_rules as rules
+from functions.runner.host.scheduler_rules import Endpoint, Wanted
+
+SYNC = Endpoint("POST", "/sync", "sync", schedulable=True)
+ENDPOINTS = [
+    SYNC,
+    Endpoint("GET", "/status", "status", schedulable=True),
+    Endpoint("DELETE", "/all", "clear", schedulable=True),
+    Endpoint("POST", "/tickets/:id", "ticket", schedulable=True),
+    Endpoint("POST", "/manual", "manual", schedulable=False),
+    Endpoint("GET", "/both", "a", schedulable=True),
+    Endpoint("POST", "/both", "b", schedulable=True),
+]
+
+
+def wanted(**changes: object) -> Wanted:
+    base = Wanted(SYNC, "*/5 * * * *", "UTC", enabled=True, name=None, payload=None)
+    return base._replace(**changes)
+
+
+def test_a_plain_schedule_has_no_faults() -> None:
+    assert rules.faults(wanted(name="nightly", payload='{"a":1}', timezone="Europe/Berlin")) == {}
+
+
+@pytest.mark.parametrize(("text", "found"), [("POST /sync", "POST /sync"), ("/sync", "POST /sync"), ("/both", None)])
+def test_an_endpoint_is_named_by_id_or_by_a_path_that_is_unique(text: str, found: str | None) -> None:
+    endpoint = rules.find_endpoint(text, ENDPOINTS)
+    assert (endpoint.id if endpoint else None) == found
+
+
+@pytest.mark.parametrize("text", ["DELETE /all", "POST /tickets/:id", "POST /manual", "/nowhere", ""])
+def test_endpoints_that_cannot_be_scheduled_are_refused(text: str) -> None:
+    assert "endpoint" in rules.faults(wanted(endpoint=rules.find_endpoint(text, ENDPOINTS)))
+
+
+@pytest.mark.parametrize("cron", ["0 3 * * *", "*/15 9-17 * * 1-5", "0 0 1 1 *", "0 0 29 2 *", "30 4 1,15 * 5"])
+def test_five_field_expressions_are_taken(cron: str) -> None:
+    assert rules.cron_fault(cron) is None
+
+
+@pytest.mark.parametrize(
+    "cron",
+    [
+        "",
+        "* * * *",
+        "* * * * * *",
+        "@daily",
+        "60 * * * *",
+        "* 24 * * *",
+        "0 0 31 2 *",
+        "x * * * *",
+        "* * * * 9",
+        "*" * 200,
+    ],
+)
+def test_other_expressions_are_refused(cron: str) -> None:
+    assert rules.cron_fault(cron) is not None
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
+def test_iana_time_zones_are_taken(zone: str) -> None:
+    assert rules.is_timezone(zone)
+
+
+@pytest.mark.parametrize(
+    "zone", ["", "Berlin", "../etc/passwd", "/etc/localtime", "UTC+2", "Europe", "Europe/Berlin\0"]
+)
+def test_other_time_zones_are_refused(zone: str) -> None:
+    assert not rules.is_timezone(zone)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 129, "a\nb"])
+def test_names_that_cannot_be_are_refused(name: str) -> None:
+    assert "name" in rules.faults(wanted(name=name))
+
+
+@pytest.mark.parametrize("payload", ["x" * (rules.PAYLOAD_BYTES + 1), "\0"])
+def test_payloads_that_cannot_be_stored_are_refused(payload: str) -> None:
+    assert "payload" in rules.faults(wanted(payload=payload))
+
+
+def test_the_next_run_follows_the_zones_wall_clock() -> None:
+    summer = rules.next_run("0 9 * * *", "Europe/Berlin", datetime(2026, 7, 1, 0, 0, tzinfo=UTC))
+    winter = rules.next_run("0 9 * * *", "Europe/Berlin", datetime(2026, 12, 1, 0, 0, tzinfo=UTC))
+    assert (summer.hour, winter.hour) == (7, 8)
+
+
+def test_a_time_that_the_clock_jumps_over_runs_on_that_day() -> None:
+    found = rules.next_run("30 2 * * *", "Europe/Berlin", datetime(2026, 3, 28, 12, 0, tzinfo=UTC))
+    assert found.date().isoformat() == "2026-03-29"

@@ -1,0 +1,109 @@
+"""The secrets import."""
+
+import base64
+import time
+from typing import Any
+
+import pytest
+
+from alga_ext.errors import PlatformError
+from alga_ext.execute import ExecuteGrants, SealedSecret
+from functions.runner.host.secret_box import SecretBox
+from functions.runner.host.secrets import Secrets
+from tests.runnerkit.house import call
+
+
+class Unsealer:
+    """Gives back what was sealed, with the context it was asked for."""
+
+    def __init__(self) -> None:
+        self.contexts: list[Any] = []
+
+    def unseal(self, sealed: bytes, context: Any) -> bytes:
+        self.contexts.append(dict(context))
+        if sealed == b"broken":
+            raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.")
+        return sealed
+
+
+def box(granted: dict[str, list[str]], unsealer: Unsealer | None = None, **values: str) -> SecretBox:
+    request = call("sha256:" + "0" * 64, grants=ExecuteGrants(secrets=granted))
+    request.secret_envelope = [
+        SealedSecret(
+            name=name,
+            sealed_b64=base64.b64encode(value.encode()).decode(),
+            version=1,
+            expires_at_s=1 if name.startswith("old") else None,
+        )
+        for name, value in values.items()
+    ]
+    return SecretBox(request, unsealer or Unsealer(), time.time)
+
+
+def test_a_granted_secret_is_read() -> None:
+    assert Secrets(box({"a": []}, a="value")).get("a") == (True, "value")
+
+
+def test_a_secret_bound_to_hosts_is_never_read() -> None:
+    assert Secrets(box({"a": ["api.test"]}, a="value")).get("a") == (False, "denied")
+
+
+def test_a_secret_that_was_not_granted_is_denied() -> None:
+    assert Secrets(box({}, a="value")).get("a") == (False, "denied")
+
+
+@pytest.mark.parametrize("name", ["b", "", "a "])
+def test_a_secret_that_is_not_there_is_missing(name: str) -> None:
+    assert Secrets(box({"a": []}, a="value")).get(name) == (False, "missing")
+
+
+def test_a_secret_past_its_age_is_expired() -> None:
+    assert Secrets(box({"old": []}, old="value")).get("old") == (False, "expired")
+
+
+def test_the_names_are_those_granted() -> None:
+    assert box({"b": ["api.test"], "a": []}, a="1", b="2", c="3").names() == ["a", "b"]
+
+
+def test_a_secret_is_opened_for_its_own_tenant_install_and_name() -> None:
+    unsealer = Unsealer()
+    Secrets(box({"a": []}, unsealer, a="value")).get("a")
+    assert unsealer.contexts == [{"tenant": "acme", "install": "11111111-1111-4111-8111-111111111111", "name": "a"}]
+
+
+def test_a_secret_is_opened_once_in_a_call() -> None:
+    unsealer = Unsealer()
+    secrets = Secrets(box({"a": []}, unsealer, a="value"))
+    assert [secrets.get("a"), secrets.get("a"), len(unsealer.contexts)] == [(True, "value"), (True, "value"), 1]
+
+
+def test_nothing_is_opened_before_it_is_used() -> None:
+    unsealer = Unsealer()
+    made = box({"a": [], "b": []}, unsealer, a="1", b="2")
+    made.names()
+    assert unsealer.contexts == []
+
+
+def test_a_secret_that_cannot_be_opened_is_no_answer() -> None:
+    with pytest.raises(PlatformError, match="secret_unavailable"):
+        Secrets(box({"a": []}, a="broken")).get("a")
+
+
+def test_without_an_unsealing_key_nothing_is_opened() -> None:
+    request = call("sha256:" + "0" * 64, grants=ExecuteGrants(secrets={"a": []}))
+    request.secret_envelope = [SealedSecret(name="a", sealed_b64="eA==", version=1)]
+    with pytest.raises(PlatformError, match="secret_unavailable"):
+        Secrets(SecretBox(request, None, time.time)).get("a")
+
+
+def test_values_are_forgotten_when_the_call_ends() -> None:
+    made = box({"a": []}, a="value")
+    Secrets(made).get("a")
+    made.clear()
+    assert made.scrub("value") == "value"
+
+
+def test_short_values_are_not_scrubbed_because_they_occur_everywhere() -> None:
+    made = box({"a": []}, a="the")
+    Secrets(made).get("a")
+    assert made.scrub("the text") == "the text"

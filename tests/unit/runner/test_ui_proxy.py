@@ -1,0 +1,198 @@
+"""ui-proxy: routes, statuses, headers, and a real host application on loopback."""
+
+import hashlib
+import http.server
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jwt
+import pytest
+
+from alga_ext.execute import ExecuteUser
+from alga_ext.signing import LocalSigner
+from functions.runner.host import ui_proxy
+from functions.runner.host.call import Call
+from functions.runner.host.secret_box import SecretBox
+from tests.runnerkit.house import EVERY_CAPABILITY, call
+
+EXTENSION = "22222222-2222-4222-8222-222222222222"
+
+
+@pytest.mark.parametrize(
+    ("route", "expected"),
+    [
+        ("/api/tickets", "/api/tickets"),
+        ("api/tickets/1", "/api/tickets/1"),
+        ("/tickets", f"/{EXTENSION}/tickets"),
+        ("//tickets///1", f"/{EXTENSION}/tickets/1"),
+        ("/api/tickets?open=1&x=ä", "/api/tickets?open=1&x=%C3%A4"),
+        ("/api/a b", "/api/a%20b"),
+        ("/api/x?", "/api/x"),
+        (" /api/x ", "/api/x"),
+    ],
+)
+def test_a_route_lies_below_the_application_or_the_extension(route: str, expected: str) -> None:
+    assert ui_proxy.route_below(route, EXTENSION) == expected
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        "",
+        "   ",
+        "/api/../admin",
+        "/..",
+        "/./x",
+        "/api/%2e%2e/admin",
+        "/api/%2E./admin",
+        "/api/a%2fb",
+        "/api/a%5cb",
+        "/api/a%00",
+        "/api\\..\\admin",
+        "/api/x#y",
+        "/api/x\r\nhost: evil",
+        "/" + "a" * 3_000,
+    ],
+)
+def test_a_route_that_could_lead_elsewhere_is_refused(route: str) -> None:
+    assert ui_proxy.route_below(route, EXTENSION) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "case"),
+    [
+        (301, "internal"),
+        (400, "bad-request"),
+        (401, "denied"),
+        (403, "denied"),
+        (404, "route-not-found"),
+        (409, "bad-request"),
+        (422, "bad-request"),
+        (429, "denied"),
+        (500, "internal"),
+        (503, "internal"),
+    ],
+)
+def test_each_status_has_its_case(status: int, case: str) -> None:
+    assert ui_proxy.refusal_of(status) == case
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.server.seen.append((self.command, self.path, dict(self.headers.items()), body))  # type: ignore[attr-defined]
+        status = int(self.path.rpartition("/")[2]) if self.path.startswith("/api/status/") else 200
+        answer = b"y" * (ui_proxy.BODY_LIMIT_BYTES + 1) if self.path == "/api/large" else b'{"ok":true}'
+        self.send_response(status)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    do_GET = do_POST = _answer  # noqa: N815 - the library's names
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+class Application:
+    """A host application on loopback, and the import that calls it."""
+
+    def __init__(self) -> None:
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self.seen: list[Any] = []
+        self._server.seen = self.seen  # type: ignore[attr-defined]
+        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.signer = LocalSigner.generate()
+
+    def call_route(self, route: str, payload: bytes | None = None, user: ExecuteUser | None = None) -> Any:
+        request = call("sha256:" + "0" * 64, user=user)
+        deadline_ns = time.monotonic_ns() + 5_000_000_000
+        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, SecretBox(request, None, time.time))
+        opened = ui_proxy.provider(self.base_url, self.signer, time.time)(made)
+        try:
+            return opened.handlers["ui-proxy.call-route"].answer(route, payload)
+        finally:
+            opened.close()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    made = Application()
+    yield made
+    made.close()
+
+
+def test_without_a_payload_it_is_a_get(application: Application) -> None:
+    assert application.call_route("/api/tickets") == (True, b'{"ok":true}')
+    assert application.seen[0][:2] == ("GET", "/api/tickets")
+
+
+def test_with_a_payload_it_is_a_post_of_json(application: Application) -> None:
+    application.call_route("/api/tickets", b'{"a":1}')
+    command, _, headers, body = application.seen[0]
+    assert (command, headers["content-type"], body) == ("POST", "application/json", b'{"a":1}')
+
+
+def test_the_application_hears_whose_call_it_is(application: Application) -> None:
+    user = ExecuteUser(user_id="u-1", user_email="a@b.test", user_name="Zoë", user_type="internal")
+    application.call_route("/api/tickets", None, user)
+    headers = application.seen[0][2]
+    wanted = {
+        "x-alga-tenant": "acme", "x-alga-extension": EXTENSION, "x-user-id": "u-1", "x-user-email": "a@b.test",
+        "x-user-type": "internal", "x-user-name": "Zo%C3%AB",
+        "x-ext-install-id": "11111111-1111-4111-8111-111111111111",
+        "x-ext-version-id": "33333333-3333-4333-8333-333333333333",
+    }  # fmt: skip
+    assert {name: headers.get(name) for name in wanted} == wanted
+
+
+def test_the_token_is_signed_for_this_one_request(application: Application) -> None:
+    application.call_route("/api/tickets?x=1", b"{}")
+    token = application.seen[0][2]["x-runner-auth"]
+    claims = jwt.decode(token, application.signer.raw.public_key(), algorithms=["EdDSA"], audience="alga-host")
+    assert (claims["method"], claims["route"], claims["tenant"], claims["body"]) == (
+        "POST",
+        "/api/tickets?x=1",
+        "acme",
+        hashlib.sha256(b"{}").hexdigest(),
+    )
+
+
+def test_a_header_cannot_be_split_by_a_users_name(application: Application) -> None:
+    application.call_route("/api/x", None, ExecuteUser(user_id="a\r\nx-alga-tenant: globex", user_name="n\r\nb: c"))
+    headers = application.seen[0][2]
+    assert (headers["x-alga-tenant"], "x-user-id" in headers, "b" in headers) == ("acme", False, False)
+
+
+def test_a_refusal_of_the_application_has_its_case(application: Application) -> None:
+    assert application.call_route("/api/status/404") == (False, "route-not-found")
+
+
+def test_an_answer_over_the_limit_is_internal(application: Application) -> None:
+    assert application.call_route("/api/large") == (False, "internal")
+
+
+def test_an_application_that_is_not_there_is_internal(application: Application) -> None:
+    application.close()
+    assert application.call_route("/api/x") == (False, "internal")
+
+
+def test_without_a_base_url_no_route_is_known() -> None:
+    request = call("sha256:" + "0" * 64)
+    made = Call(request, frozenset(), time.monotonic_ns(), SecretBox(request, None, time.time))
+    opened = ui_proxy.provider("", None, time.time)(made)
+    assert opened.handlers["ui-proxy.call-route"].answer("/api/x", None) == (False, "route-not-found")
+
+
+def test_a_base_url_of_another_scheme_is_refused() -> None:
+    with pytest.raises(ValueError, match="UI_PROXY_BASE_URL"):
+        ui_proxy.provider("file:///etc", LocalSigner.generate(), time.time)

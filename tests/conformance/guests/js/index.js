@@ -1,11 +1,9 @@
 // @ts-check
-import { Router, bytes, empty, json, problem } from "@alga/extension-runtime";
+import { Request, Router, bytes, empty, json, problem } from "@alga/extension-runtime";
 
 import { fromBase64 } from "./base64.js";
 import { callHost } from "./host.js";
 import { toJson } from "./values.js";
-
-/** @typedef {import("@alga/extension-runtime").Request} Request */
 
 let calls = 0;
 
@@ -53,10 +51,6 @@ const router = new Router()
   .post("/echo", (request) => bytes(request.body, request.header("content-type") ?? "application/octet-stream"))
   .get("/headers", (request) => json(request.headers()))
   .get("/status/:status", (request) => empty(Number(request.param("status"))))
-  .post("/respond", (request) => {
-    const { status, headers, body } = /** @type {any} */ (request.json());
-    return { status, headers: Object.fromEntries(headers), body: body === null ? undefined : fromBase64(body.$bytes) };
-  })
   .get("/bytes", (request) => bytes(new Uint8Array(numberFrom(request, "size") ?? 0).fill(0x61), "text/plain"))
   .get("/count", () => json({ count: ++calls }))
   .get("/clock", () => json({ now_ms: Date.now() }))
@@ -77,12 +71,22 @@ for (const only of ["/sleep", "/print", "/environment", "/network"]) {
   router.get(only, () => problem(501, "The engine has no such thing."));
 }
 
+/** @param {[name: string, value: string][]} pairs */
+function headerList(pairs) {
+  return pairs.map(([name, value]) => ({ name, value }));
+}
+
 /** @param {import("alga:extension/types").ExecuteRequest} request */
 export function handler(request) {
-  const [path] = request.http.url.split("?");
-  if (path === "/request") {
+  const { path } = new Request(request);
+  // These two show and make what the router would tidy up.
+  if (path === "/request" || path.startsWith("/request/")) {
     const { status, headers, body } = json(toJson(request));
-    return { status, headers: Object.entries(headers).map(([name, value]) => ({ name, value })), body };
+    return { status, headers: headerList(Object.entries(headers)), body };
+  }
+  if (path === "/respond") {
+    const { status, headers, body } = /** @type {any} */ (new Request(request).json());
+    return { status, headers: headerList(headers), body: body === null ? undefined : fromBase64(body.$bytes) };
   }
   return router.handler(request);
 }

@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test check fmt bench build lock schema clean
+.PHONY: help setup up demo test check fmt browser bench build lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -56,7 +56,10 @@ demo: setup ## Run the whole way through as a transcript that checks itself
 
 test: setup ## All tests: unit, contract, integration, conformance, security and web
 	@npm test --silent
-	@python -m pytest -q
+	@python -m pytest -q --ignore tests/browser
+
+browser: setup ## The samples in a real browser (needs chromium, or CHROMIUM=path)
+	@python -m pytest -q tests/browser
 
 bench: setup ## Measure speed; prints a table and writes .build/bench.json
 	@python -m tests.bench

@@ -1,0 +1,45 @@
+import { tell } from "./browser.mjs";
+
+await tell(async (page, { host, token, pictures }) => {
+  await page.goto(`${host}/`);
+  await page.fill("#token", token);
+  await page.click("#sign-in-form button");
+  await page.click('#extensions button:has-text("hello")');
+  const element = await page.waitForSelector("#stage iframe");
+  const frame = await element.contentFrame();
+  await frame.waitForSelector("#facts:not([hidden])");
+  await frame.fill("#name", "Grace");
+  await frame.click("#greet");
+  await frame.waitForSelector('#greeting:has-text("Grace")');
+  await page.screenshot({ path: `${pictures}/hello.png` });
+  const inside = await frame.evaluate(async (outside) => {
+    const attempt = async (work) => {
+      try {
+        return String(await work());
+      } catch (error) {
+        return error.name;
+      }
+    };
+    return {
+      origin: window.origin,
+      cookie: await attempt(() => document.cookie),
+      storage: await attempt(() => localStorage.length),
+      parent: await attempt(() => window.parent.document.title),
+      gateway: await attempt(async () => (await fetch(outside)).status),
+      inline: await attempt(() => {
+        const script = document.createElement("script");
+        script.textContent = "window.ran = true";
+        document.body.append(script);
+        return window.ran === true;
+      }),
+    };
+  }, `${host}/`);
+  return {
+    greeting: await frame.textContent("#greeting"),
+    tenant: await frame.textContent("#tenant"),
+    count: await frame.textContent("#count"),
+    sandbox: await element.getAttribute("sandbox"),
+    calls: await page.locator("#calls li").count(),
+    inside,
+  };
+});

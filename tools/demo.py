@@ -214,6 +214,9 @@ async def _run() -> None:
         try:
             with step("start the platform") as came:
                 await platform.start()
+                for function in ("gateway", "uihost", "recorder"):
+                    platform.functions.warm(function)
+                platform.functions.warm("runner", "acme")
                 came(platform.addresses.api)
             await asyncio.to_thread(Story(platform, Path(work)).tell)
         finally:

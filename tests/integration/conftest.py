@@ -19,7 +19,8 @@ HELLO = '(data (i32.const 0) "hello")'
 def site(server_loop: Loop) -> Iterator[Site]:
     # Below the checkout: the database's own account must be able to pass, which pytest's folders do not allow.
     state = ROOT / ".local" / f"tests-{os.getpid()}"
-    platform = Platform(Options(state, 0, 0, 0, environ={}))
+    # A long default, so that a busy machine is no failure; tests of time limits set their own.
+    platform = Platform(Options(state, 0, 0, 0, environ={"EXT_GATEWAY_TIMEOUT_MS": "15000"}))
     server_loop.run(platform.start())
     try:
         site = Site(platform, server_loop)

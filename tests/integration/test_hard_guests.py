@@ -9,9 +9,9 @@ from tests.runnerkit.wat import guest
 from tests.support.site import Site
 
 DEADLINE_MS = 1_000
-GRACE_S = 0.5
-# What the whole way costs besides the guest: two queue calls, the gateway, the runner.
-WAY_S = 0.5
+GRACE_MS = 500
+# What the whole way may cost besides the guest on a busy machine: two queue calls, the gateway, the runner.
+WAY_S = 4.0
 
 GUESTS = {
     "loop": guest("(loop $on (br $on)) (unreachable)"),
@@ -52,7 +52,9 @@ def test_it_gets_its_own_code_in_time_and_the_next_call_works(
     took_s = time.monotonic() - started
 
     assert (reply.status, json.loads(reply.body)["code"]) == SEEN[name]
-    assert took_s < DEADLINE_MS / 1000 + GRACE_S + WAY_S
-    assert site.record(reply.headers["x-request-id"])["error_code"] == RECORDED[name]
+    assert took_s < (DEADLINE_MS + GRACE_MS) / 1000 + WAY_S
+    record = site.record(reply.headers["x-request-id"])
+    assert record["error_code"] == RECORDED[name]
+    assert record["duration_ms"] < DEADLINE_MS + GRACE_MS
     following = site.call(hello)
     assert (following.status, following.body) == (200, b"hello")

@@ -11,7 +11,7 @@ from tests.support.site import Site
 from tools.cli.client import Reply
 
 PATIENCE_S = 30
-ANSWER_WITHIN_S = 10
+ANSWER_WITHIN_S = 15
 
 
 @contextmanager

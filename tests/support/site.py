@@ -38,11 +38,17 @@ class Site:
         self.loop = loop
         self.api = platform.addresses.api
         self.ui = platform.addresses.ui
+        loop.run(self._warm())
         self._clients: dict[str | None, Client] = {}
         self.signer = LocalSigner.generate()
         operator = self.client("operator")
         operator.create_publisher(PUBLISHER, "Tests")
         operator.add_key(PUBLISHER, self.signer.public_pem)
+
+    async def _warm(self) -> None:
+        for function in ("registry", "gateway"):
+            self.platform.functions.warm(function)
+        self.platform.functions.warm("runner", "acme")
 
     def client(self, role: str | None) -> Client:
         """A client with the token of a role, or none."""

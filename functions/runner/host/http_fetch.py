@@ -15,6 +15,7 @@ from urllib3.util import SKIP_HEADER
 from functions.runner.host import egress
 from functions.runner.host.broker import Handler, Opened, Provider
 from functions.runner.host.call import Call
+from functions.runner.host.connections import Connections
 from functions.runner.host.egress import Network, Target
 from functions.runner.host.resolver import within
 
@@ -74,6 +75,7 @@ class Fetcher:
         self._resolve = resolve
         self._opened = opened
         self._tls = tls
+        self._connections = Connections()
         self._pools: dict[tuple[str, str, int], list[urllib3.HTTPConnectionPool]] = {}
 
     def handlers(self) -> dict[str, Handler]:
@@ -106,7 +108,8 @@ class Fetcher:
             return _TRANSPORT
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, those in use too."""
+        self._connections.cut()
         for pools in self._pools.values():
             for pool in pools:
                 pool.close()
@@ -170,12 +173,10 @@ class Fetcher:
 
     def _pool(self, target: Target, address: str) -> urllib3.HTTPConnectionPool:
         if target.scheme == "http":
-            return urllib3.HTTPConnectionPool(address, target.port, maxsize=1, retries=False)
-        return urllib3.HTTPSConnectionPool(
+            return self._connections.plain(address, target.port)
+        return self._connections.secure(
             address,
             target.port,
-            maxsize=1,
-            retries=False,
             ssl_context=self._tls(),
             server_hostname=target.host,
             assert_hostname=target.host,

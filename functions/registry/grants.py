@@ -6,7 +6,7 @@ capabilities that every extension has.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from alga_ext import capabilities
@@ -14,6 +14,9 @@ from alga_ext.errors import PlatformError
 from alga_ext.manifest import Manifest, check_egress
 
 LIMIT_NAMES: Final = ("timeout_ms", "memory_mb")
+_LARGEST_LIMITS: Final = {"timeout_ms": 900_000, "memory_mb": 4_096}
+_ENTRIES_LIMIT: Final = 200
+"""Members of one list that an admin names; a manifest asks for fewer."""
 
 
 class GrantSet(NamedTuple):
@@ -73,10 +76,13 @@ def decide(manifest: Manifest, named: Mapping[str, Any]) -> GrantSet:
 
     Raises:
         PlatformError: ``grants_invalid`` when something is granted that was not asked for, an egress host is wider
-            than asked, a secret is bound to other hosts, or a required secret is left out.
+            than asked, a secret is bound to other hosts, a required secret is left out, or a limit is above what is
+            asked for.
     """
     asked = requested(manifest)
-    faults: list[str] = []
+    faults = _crowded(named)
+    if faults:
+        raise _invalid(faults)
     granted = {capabilities.canonical(name) for name in named.get("capabilities", ())}
     faults += [f"capability {name} is not asked for" for name in sorted(granted - set(asked.capabilities))]
     egress = [_egress(host, faults) for host in named.get("egress", ())]
@@ -99,9 +105,12 @@ def decide(manifest: Manifest, named: Mapping[str, Any]) -> GrantSet:
             for host in secrets[name]
             if asked_secrets[name] and not any(covers(wide, host) for wide in asked_secrets[name])
         ]
-    if faults:
-        raise PlatformError("grants_invalid", f"The grants cannot be given: {'; '.join(faults[:10])}.")
+    required = {secret.name for secret in manifest.secrets if secret.required}
+    faults += [f"secret {name} is required; name it" for name in sorted(required - set(secrets))]
     limits = {name: int(value) for name, value in dict(named.get("limits", {})).items()}
+    faults += _limit_faults(limits, dict(asked.limits))
+    if faults:
+        raise _invalid(faults)
     return canonical(granted, egress, secrets, limits)
 
 
@@ -114,6 +123,25 @@ def covers(wide: str, narrow: str) -> bool:
     if (wide_scheme, wide_port) != (scheme, port):
         return False
     return wide_host.startswith("*.") and host.endswith(wide_host[1:]) and host != wide_host[1:]
+
+
+def _crowded(named: Mapping[str, Any]) -> list[str]:
+    lists = [(name, named.get(name, ())) for name in ("capabilities", "egress", "secrets", "limits")]
+    lists += [(f"secrets.{name[:64]}", hosts) for name, hosts in dict(named.get("secrets", {})).items()]
+    return [f"{name} has more than {_ENTRIES_LIMIT} entries" for name, given in lists if len(given) > _ENTRIES_LIMIT]
+
+
+def _limit_faults(limits: Mapping[str, int], asked: Mapping[str, int]) -> Iterator[str]:
+    for name, value in sorted(limits.items()):
+        largest = asked.get(name, _LARGEST_LIMITS.get(name, 0))
+        if name not in _LARGEST_LIMITS:
+            yield f"limit {name[:64]} does not exist; limits are {', '.join(LIMIT_NAMES)}"
+        elif not 1 <= value <= largest:
+            yield f"limit {name} must be from 1 to {largest}"
+
+
+def _invalid(faults: Sequence[str]) -> PlatformError:
+    return PlatformError("grants_invalid", f"The grants cannot be given: {'; '.join(faults[:10])}.")
 
 
 def _parts(rule: str) -> tuple[str, str, str]:
@@ -134,17 +162,21 @@ def carried_over(current: GrantSet, manifest: Manifest) -> GrantSet:
     """Return what of the current grants another version's code runs under: that part of them it asks for."""
     asked = requested(manifest)
     asked_secrets = dict(asked.secrets)
-    secrets = {
-        name: [host for host in hosts if not asked_secrets[name] or any(covers(w, host) for w in asked_secrets[name])]
-        for name, hosts in current.secrets
-        # A secret that was readable is not carried over to code that asks for an injected one, nor the reverse.
-        if name in asked_secrets and bool(asked_secrets[name]) == bool(hosts)
-    }
+    secrets: dict[str, tuple[str, ...]] = {}
+    for name, hosts in current.secrets:
+        wide = asked_secrets.get(name)
+        if wide is None:
+            continue
+        if not hosts:
+            secrets[name] = wide  # it was readable by the code itself, so any binding is less
+        elif kept := tuple(host for host in hosts if not wide or any(covers(rule, host) for rule in wide)):
+            secrets[name] = kept  # with no host left it would be readable, so then it is not carried over
+    largest = {**_LARGEST_LIMITS, **dict(asked.limits)}
     return canonical(
         set(current.capabilities) & set(asked.capabilities),
         [host for host in current.egress if any(covers(wide, host) for wide in asked.egress)],
         secrets,
-        dict(current.limits),
+        {name: min(value, largest[name]) for name, value in current.limits if name in largest},
     )
 
 

@@ -1,11 +1,14 @@
 """What a bundle holds, read once from hostile bytes: its manifest, its component and its paths."""
 
-from fnmatch import fnmatchcase
+import re
+from functools import lru_cache
 from typing import IO, NamedTuple
 
 from alga_ext.bundle import read_entries
 from alga_ext.errors import PlatformError
 from alga_ext.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from functions.registry import linear_patterns
+from functions.registry.config_schema import check_schema
 
 UI_PREFIX = "ui/"
 UI_FILE_LIMIT_BYTES = 4 * 1024 * 1024
@@ -30,6 +33,8 @@ def read_contents(archive: IO[bytes]) -> BundleContents:
     """
     manifest_bytes = _manifest_bytes(archive)
     manifest = parse_manifest(manifest_bytes)
+    if manifest.config is not None:
+        check_schema(manifest.config)
     archive.seek(0)
     component: bytes | None = None
     paths: list[str] = []
@@ -60,19 +65,21 @@ def ui_paths(contents_paths: tuple[str, ...], manifest: Manifest) -> list[str]:
 
 
 def matches(path: str, pattern: str) -> bool:
-    """Tell whether a glob matches: ``*`` stays within a segment, ``**`` spans any number of them."""
-    return _match(path.split("/"), pattern.split("/"))
+    """Tell whether a glob matches.
+
+    ``*`` and ``?`` stay within a segment; a segment ``**`` spans any number of them, none as well.
+    """
+    return linear_patterns.found(_expression(pattern), path + "/")
 
 
-def _match(path: list[str], pattern: list[str]) -> bool:
-    # Row by row over the pattern: a recursive match would be exponential in the number of '**'.
-    reachable = {0}
-    for part in pattern:
-        if part == "**":
-            reachable = set(range(min(reachable), len(path) + 1)) if reachable else set()
-        else:
-            reachable = {at + 1 for at in reachable if at < len(path) and fnmatchcase(path[at], part)}
-    return len(path) in reachable
+@lru_cache(maxsize=256)
+def _expression(pattern: str) -> str:
+    """Return the glob as a regular expression over a path that ends with ``/``, as each of its segments does."""
+    segments = [
+        r"(?:[^/]+/)*" if part == "**" else re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") + "/"
+        for part in pattern.split("/")
+    ]
+    return rf"\A{''.join(segments)}\z"
 
 
 def _manifest_bytes(archive: IO[bytes]) -> bytes:

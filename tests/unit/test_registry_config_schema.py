@@ -1,0 +1,239 @@
+"""A publisher's schema runs at our place: it may not fetch, loop, multiply or match for hours."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from functions.registry.config_schema import NODES_LIMIT, check_schema, first_fault
+from tests.support.answering import Reply, answering
+from tests.support.refusals import code_of
+
+GREETING: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["greeting"],
+    "properties": {
+        "greeting": {"type": "string", "maxLength": 5, "pattern": "^[A-Z]"},
+        "colour": {"$ref": "#/$defs/colour"},
+        "other": {"$ref": "#/definitions/other"},
+    },
+    "$defs": {"colour": {"enum": ["red", "blue"]}},
+    "definitions": {"other": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
+}
+
+
+def test_an_ordinary_schema_passes() -> None:
+    check_schema(GREETING)
+    check_schema({"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "object"})
+    check_schema({})
+
+
+@pytest.mark.parametrize(
+    ("config", "fault"),
+    [
+        ({"greeting": "Hi"}, None),
+        ({"greeting": "Hi", "colour": "red", "other": None}, None),
+        ({}, "'greeting' is a required property"),
+        ({"greeting": "Hello!"}, "at greeting"),
+        ({"greeting": "hi"}, "at greeting: 'hi' does not match"),
+        ({"greeting": 5}, "at greeting"),
+        ({"greeting": "Hi", "colour": "green"}, "at colour"),
+        ({"greeting": "Hi", "other": "x"}, "at other"),
+        ({"greeting": "Hi", "more": 1}, "'more' was unexpected"),
+    ],
+)
+def test_a_configuration_is_judged_with_place_and_reason(config: dict[str, Any], fault: str | None) -> None:
+    found = first_fault(GREETING, config)
+
+    assert (found is None) if fault is None else (fault in str(found))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": 5},
+        {"type": "strin"},
+        {"properties": [1]},
+        {"properties": {"a": {"multipleOf": 0}}},
+        {"minLength": "x"},
+        {"required": "a"},
+        {"properties": {"a": 5}},
+        {"items": [{}]},
+        {"$defs": {"unused": {"type": 5}}},
+        {"$ref": 5},
+        {"pattern": 5},
+        {"allOf": []},
+        {"not": "x"},
+        {"enum": 5},
+        {"$defs": []},
+    ],
+)
+def test_what_is_no_schema_is_refused(schema: dict[str, Any]) -> None:
+    assert code_of(lambda: check_schema(schema)) == "manifest_invalid"
+
+
+def test_a_reference_to_another_place_is_refused_and_never_followed() -> None:
+    with answering(lambda _: Reply(200, b"{}")) as server:
+        for target in (
+            f"{server.url}/x",
+            f"{server.url}/x#/$defs/a",
+            "file:///etc/passwd",
+            "/etc/passwd",
+            "other.json",
+            "",
+        ):
+            schema = {"properties": {"a": {"allOf": [{"$ref": target}]}}}
+            assert code_of(lambda schema=schema: check_schema(schema)) == "manifest_invalid"  # type: ignore[misc]
+        first_fault({"type": "object"}, {})
+        assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "#",
+        "#/",
+        "#/$defs",
+        "#/$defs/",
+        "#/$defs/none",
+        "#/properties/a",
+        "#/$defs/a/items",
+        "#a",
+        "#/default",
+        "$defs/a",
+        "#/$defs/a~1b",
+        "#/$defs/%61",
+        "/$defs/a",
+    ],
+)
+def test_a_reference_of_any_other_form_is_refused(reference: str) -> None:
+    schema = {"$ref": reference, "$defs": {"a": {"items": {}}}, "properties": {"a": {}}, "default": {}}
+
+    assert code_of(lambda: check_schema(schema)) == "manifest_invalid"
+
+
+@pytest.mark.parametrize(
+    "definitions",
+    [
+        {"a": {"$ref": "#/$defs/a"}},
+        {"a": {"$ref": "#/$defs/b"}, "b": {"items": {"$ref": "#/$defs/a"}}},
+        {"a": {"anyOf": [{"type": "null"}, {"properties": {"next": {"$ref": "#/$defs/a"}}}]}},
+    ],
+)
+def test_a_schema_that_refers_to_itself_is_refused(definitions: dict[str, Any]) -> None:
+    assert code_of(lambda: check_schema({"$defs": definitions})) == "manifest_invalid"
+    assert code_of(lambda: check_schema({"$defs": definitions, "$ref": "#/$defs/a"})) == "manifest_invalid"
+
+
+@pytest.mark.parametrize(
+    "keyword", ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "patternProperties"]
+)
+def test_a_keyword_that_needs_more_than_this_schema_is_refused(keyword: str) -> None:
+    value: dict[str, Any] = {
+        "$id": "https://x.example/",
+        "$anchor": "a",
+        "$dynamicRef": "#a",
+        "$dynamicAnchor": "a",
+        "$vocabulary": {"https://x.example/": True},
+        "patternProperties": {"^a": {}},
+    }
+    schema = {"properties": {"a": {keyword: value[keyword]}}}
+
+    assert code_of(lambda: check_schema(schema)) == "manifest_invalid"
+
+
+def test_a_property_may_have_a_keywords_name() -> None:
+    check_schema(
+        {"properties": {"$id": {"type": "string"}, "patternProperties": {"type": "string"}, "$ref": {"type": "string"}}}
+    )
+
+
+def test_data_in_a_schema_is_not_read_as_one() -> None:
+    check_schema(
+        {"properties": {"a": {"default": {"$ref": "http://x"}, "const": {"$id": 5}, "enum": [{"pattern": "("}]}}}
+    )
+
+
+def test_another_dialect_is_refused() -> None:
+    assert code_of(lambda: check_schema({"$schema": "http://json-schema.org/draft-04/schema#"})) == "manifest_invalid"
+
+
+# Cost
+
+
+@pytest.mark.parametrize(
+    "pattern", ["(", "(?=a)b", r"(a)\1", "(?!x)", "(?<=x)", "a" * 501, "(a{1000}){1000}", r"\p{Nothing}"]
+)
+def test_a_pattern_that_no_linear_engine_runs_is_refused(pattern: str) -> None:
+    assert code_of(lambda: check_schema({"properties": {"a": {"pattern": pattern}}})) == "manifest_invalid"
+
+
+@pytest.mark.parametrize(
+    "pattern", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "(x+x+)+y", "^([a-zA-Z0-9])(([-.]|[_]+)?([a-zA-Z0-9]+))*$"]
+)
+def test_a_pattern_that_backtracks_elsewhere_answers_at_once_here(pattern: str) -> None:
+    schema = {"properties": {"a": {"pattern": pattern}}}
+    check_schema(schema)
+    started = time.perf_counter()
+
+    first_fault(schema, {"a": "a" * 60_000 + "!"})
+    first_fault(schema, {"a": "x" * 60_000})
+
+    assert time.perf_counter() - started < 2
+
+
+def test_references_that_double_the_work_are_refused_at_once() -> None:
+    definitions: dict[str, Any] = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
+    definitions["d40"] = {"type": "string"}
+    started = time.perf_counter()
+
+    assert code_of(lambda: check_schema({"$defs": definitions, "$ref": "#/$defs/d0"})) == "manifest_invalid"
+    assert time.perf_counter() - started < 2
+
+
+def test_a_long_chain_of_references_is_refused() -> None:
+    definitions: dict[str, Any] = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(400)}
+    definitions["d400"] = {}
+
+    assert code_of(lambda: check_schema({"$defs": definitions})) == "manifest_invalid"
+
+
+def test_a_schema_up_to_its_size_passes_and_over_it_is_refused_at_once() -> None:
+    def wide(count: int) -> dict[str, Any]:
+        return {"properties": {f"p{n}": True for n in range(count)}}
+
+    check_schema(wide(NODES_LIMIT - 1))
+    assert code_of(lambda: check_schema(wide(NODES_LIMIT))) == "manifest_invalid"
+    started = time.perf_counter()
+    assert code_of(lambda: check_schema({"enum": [{} for _ in range(50_000)]})) == "manifest_invalid"
+    assert time.perf_counter() - started < 1
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab$/#", max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                ["type", "$ref", "properties", "$defs", "a", "items", "anyOf", "not", "pattern", "required", "enum"]
+            ),
+            inner,
+            max_size=3,
+        )
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["type", "$ref", "properties", "$defs", "items", "anyOf", "pattern", "not"]), _json
+    ),
+    _json,
+)
+def test_whatever_passes_judges_any_configuration_without_a_fault_of_ours(schema: dict[str, Any], value: Any) -> None:
+    if code_of(lambda: check_schema(schema)) is None:
+        first_fault(schema, {"a": value})

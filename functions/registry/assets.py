@@ -14,14 +14,14 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from alga_ext import capabilities
 from alga_ext.attestation import ReleaseRecord, statement
-from alga_ext.bundle import read_entries
+from alga_ext.bundle import read_entries, read_index
 from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.manifest import Manifest
 from alga_ext.messages import PreparedMessage, Reason, decode_message
 from alga_ext.objects import ObjectStore
-from alga_ext.signing import Signer, sign_envelope
+from alga_ext.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.telemetry import log_failure, logger
 from functions.registry import compose, ui_index, versions
 from functions.registry.bundle_contents import ui_paths
@@ -82,9 +82,11 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | No
         return None
     folder = sha256_hex(ContentHash(version["content_hash"]))
     archive = io.BytesIO(objects.get(f"bundles/{folder}/bundle.tar.zst"))
+    published = frozenset(ui_paths(tuple(read_index(archive)), manifest))
+    archive.seek(0)
     files = []
-    for entry in read_entries(archive, keep=lambda path: bool(ui_paths((path,), manifest))):
-        file = ui_index.make_file(entry.path, entry.data)
+    for entry in read_entries(archive, keep=published.__contains__):
+        file = ui_index.make_file(entry.path, entry.data, published)
         for variant in file.variants:
             objects.put_new(f"ui/{folder}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")
         files.append(file)
@@ -109,8 +111,11 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
         component_sha256=version["component_sha256"],
         ui_index_sha256=ui_index_sha256,
     )
-    envelope = sign_envelope(signer, statement(record, "bundle.tar.zst", folder))
-    objects.put_new(f"releases/{folder}.dsse.json", envelope, "application/json")
+    payload, key = statement(record, "bundle.tar.zst", folder), f"releases/{folder}.dsse.json"
+    stored = objects.get_optional(key)
+    if stored is not None and parse_envelope(stored).payload == payload:
+        return  # a P-256 signature is another one each time, so writing it again would be a conflict
+    objects.put_new(key, sign_envelope(signer, payload), "application/json")
 
 
 def _judge(message: PreparedMessage, manifest: Manifest) -> tuple[list[Reason], list[str]]:

@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any
 
+from alga_ext import strict_json
 from alga_ext.errors import PlatformError
 
 
@@ -22,8 +23,8 @@ def decode_cursor(cursor: str | None, first: tuple[str, ...]) -> tuple[str, ...]
     if not cursor:
         return first
     try:
-        parts = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:
+        parts = strict_json.parse(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except ValueError:  # JsonError and binascii.Error are such
         parts = None
     if not isinstance(parts, list) or len(parts) != len(first) or not all(isinstance(part, str) for part in parts):
         raise PlatformError("invalid_request", "The cursor is not one that this list answered with.")

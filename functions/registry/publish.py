@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from alga_ext import strict_json
 from alga_ext.attestation import Release, read_statement
 from alga_ext.bundle import content_hash_of
 from alga_ext.database import Database, Row, Tx
@@ -15,6 +16,7 @@ from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.messages import PrepareMessage
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import parse_envelope
+from alga_ext.strict_json import JsonError
 from alga_ext.trust import TrustBundle
 from functions.registry import publishers, transparency
 from functions.registry.bundle_contents import BundleContents, read_contents
@@ -145,9 +147,22 @@ def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
     """Write archive, envelope and component under their hashes; each once, so a retry writes nothing new."""
     folder = f"bundles/{sha256_hex(accepted.content_hash)}"
     objects.put_new_file(f"{folder}/bundle.tar.zst", archive, "application/zstd")
-    objects.put_new(f"{folder}/bundle.dsse.json", accepted.signature, "application/json")
+    _store_signature(f"{folder}/bundle.dsse.json", accepted.signature, objects)
     if accepted.contents.component is not None:
         objects.put_new(f"components/{accepted.component_sha256}.wasm", accepted.contents.component, "application/wasm")
+
+
+def _store_signature(key: str, signature: bytes, objects: ObjectStore) -> None:
+    """Write the envelope, unless one that says the same by the same key is there: P-256 never signs alike twice."""
+    stored = objects.get_optional(key)
+    if stored is not None and _says(stored) == _says(signature):
+        return
+    objects.put_new(key, signature, "application/json")
+
+
+def _says(envelope: bytes) -> tuple[bytes, list[str]]:
+    given = parse_envelope(envelope)
+    return given.payload, [key_id for key_id, _ in given.signatures]
 
 
 def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str, now: datetime) -> tuple[str, PrepareMessage]:
@@ -225,10 +240,12 @@ def _claimed_publisher(submission: Submission) -> str:
     if submission.publisher is not None:
         return submission.publisher
     try:
-        predicate = msgspec.json.decode(parse_envelope(submission.signature).payload)["predicate"]
-        return str(predicate["publisher"])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        raise PlatformError("signature_malformed", "The signed payload names no publisher.") from None
+        claimed = strict_json.parse(parse_envelope(submission.signature).payload)["predicate"]["publisher"]
+    except (JsonError, KeyError, TypeError):
+        claimed = None
+    if not isinstance(claimed, str):
+        raise PlatformError("signature_malformed", "The signed payload names no publisher.")
+    return claimed
 
 
 def _check_declared(contents: BundleContents, release: Release, submission: Submission) -> None:
@@ -245,5 +262,5 @@ def _check_declared(contents: BundleContents, release: Release, submission: Subm
             f"The upload was started for {submission.publisher!r}, the bundle is by {manifest.publisher!r}.",
         )
     declared = submission.declared_manifest
-    if declared is not None and declared != msgspec.json.decode(contents.manifest_bytes):
+    if declared is not None and declared != strict_json.parse(contents.manifest_bytes):
         raise PlatformError("manifest_mismatch", "The declared manifest is not the manifest in the bundle.")

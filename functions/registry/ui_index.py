@@ -7,7 +7,7 @@ host can believe it and, through it, every file.
 import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
@@ -73,8 +73,17 @@ class UiFile(NamedTuple):
     variants: tuple[Variant, ...]
 
 
-def make_file(bundle_path: str, data: bytes) -> UiFile:
-    """Make the entry of one file; its path loses the ``ui/`` prefix, a variant that saves nothing is left out."""
+def make_file(bundle_path: str, data: bytes, published: Collection[str] = ()) -> UiFile:
+    """Make the entry of one file; its path loses the ``ui/`` prefix.
+
+    A variant that saves nothing is left out, and so is one whose place another file of the bundle has: a bundle may
+    bring ``app.js`` and an ``app.js.br`` of its own.
+
+    Args:
+        bundle_path: where the file stands in the bundle.
+        data: its bytes.
+        published: every path that the bundle publishes.
+    """
     path = bundle_path.removeprefix(UI_PREFIX)
     content_type = _TYPES.get(PurePosixPath(path).suffix.lower(), "application/octet-stream")
     variants = [Variant("", data)]
@@ -83,7 +92,11 @@ def make_file(bundle_path: str, data: bytes) -> UiFile:
             Variant(".br", brotli.compress(data, quality=9)),
             Variant(".gz", gzip.compress(data, compresslevel=9, mtime=0)),
         )
-        variants += [variant for variant in candidates if len(variant.data) < len(data)]
+        variants += [
+            variant
+            for variant in candidates
+            if len(variant.data) < len(data) and bundle_path + variant.suffix not in published
+        ]
     return UiFile(path, content_type, hashlib.sha256(data).hexdigest(), tuple(variants))
 
 

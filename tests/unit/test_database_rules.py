@@ -57,6 +57,7 @@ def test_any_other_url_is_refused_without_being_shown(url: str) -> None:
         ("22021", "invalid_request"),
         ("22P05", "invalid_request"),
         ("22P02", "invalid_request"),
+        ("22007", "invalid_request"),
         ("AE001", "quota_exceeded"),
         ("42501", "internal"),
         ("42P01", "internal"),

@@ -35,10 +35,14 @@ _SQLSTATES: Final = {
     "55P03": "database_unavailable",  # lock_not_available
     "57014": "database_unavailable",  # query_canceled by the statement timeout
     "53300": "database_unavailable",  # too_many_connections
-    "22021": "invalid_request",  # character_not_in_repertoire: NUL in a text
-    "22P02": "invalid_request",  # invalid_text_representation: half a surrogate pair in JSON
-    "22P05": "invalid_request",  # untranslatable_character: NUL in JSON
     "AE001": "quota_exceeded",  # raised by app.count_storage()
+}
+
+_CLASSES: Final = {
+    "08": "database_unavailable",  # connection_exception
+    "22": "invalid_request",  # data_exception: NUL in a text, half a surrogate pair in JSON, a cursor that is none
+    "53": "database_unavailable",  # insufficient_resources
+    "57": "database_unavailable",  # operator_intervention
 }
 
 
@@ -212,10 +216,10 @@ def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
 def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:
     fields = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     state = str(fields.get("C", ""))
-    code = _SQLSTATES.get(state) or ("database_unavailable" if state[:2] in ("08", "57", "53") else "internal")
+    code = _SQLSTATES.get(state) or _CLASSES.get(state[:2], "internal")
     detail = {
         "conflict": "Something else wrote this first.",
-        "invalid_request": "The request holds text that cannot be stored: NUL characters or half a surrogate pair.",
+        "invalid_request": "The request holds a value that cannot be stored, such as a NUL character.",
         "quota_exceeded": str(fields.get("M", "The quota is used up.")),
         "database_unavailable": "The database cannot serve this just now; try again.",
     }.get(code, "Something went wrong on our side.")

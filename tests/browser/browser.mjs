@@ -24,12 +24,17 @@ export async function tell(story) {
   const browser = await chromium.launch({ executablePath: input.chromium, args: QUIET });
   try {
     const page = await browser.newPage({ viewport: { width: 1180, height: 760 } });
-    page.setDefaultTimeout(30_000);
+    page.setDefaultTimeout(20_000);
     const complaints = [];
     page.on("pageerror", (error) => complaints.push(String(error)));
     page.on("console", (line) => line.type() === "error" && complaints.push(line.text()));
-    const result = await story(page, input);
-    console.log(JSON.stringify({ ...result, complaints }));
+    try {
+      const result = await story(page, input);
+      console.log(JSON.stringify({ ...result, complaints }));
+    } catch (error) {
+      await page.screenshot({ path: `${input.pictures}/failed.png` });
+      throw error;
+    }
   } finally {
     await browser.close();
   }

@@ -53,7 +53,7 @@ def drop_database(server_url: str, name: str) -> None:
 
 
 def _outside_transaction(server_url: str, statement: str) -> None:
-    database = Database(server_url)
+    database = Database(server_url, statement_timeout_ms=60_000)  # copying a template takes its time on a busy machine
     try:
         with database.system() as tx:
             tx.execute("commit")  # CREATE and DROP DATABASE refuse to run inside a transaction

@@ -82,7 +82,9 @@ act(async () => {
   const host = await connect();
   host.followHeightOf(element("page"));
   for (const note of await load(host)) show(host, note);
-  element("keep").addEventListener("click", () => {
+  const keep = /** @type {HTMLButtonElement} */ (element("keep"));
+  keep.disabled = false; // until here a click would have gone nowhere
+  keep.addEventListener("click", () => {
     act(async () => {
       const draft = { title: titleField.value, text: textField.value };
       show(host, await ask(host, "/notes", { json: draft }));
@@ -91,6 +93,6 @@ act(async () => {
     });
   });
   titleField.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") element("keep").click();
+    if (event.key === "Enter") keep.click();
   });
 });

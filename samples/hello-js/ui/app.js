@@ -29,11 +29,13 @@ function showError(error) {
 async function start() {
   const host = await connect();
   host.followHeightOf(element("page"));
-  element("greet").addEventListener("click", () => {
+  const button = /** @type {HTMLButtonElement} */ (element("greet"));
+  button.disabled = false; // until here a click would have gone nowhere
+  button.addEventListener("click", () => {
     greet(host).catch(showError);
   });
   nameField.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") element("greet").click();
+    if (event.key === "Enter") button.click();
   });
   await greet(host);
 }

@@ -37,6 +37,9 @@ class _Refusing:
         """See ``hosting.Session``."""
         return REFUSALS[name].answer
 
+    def fault(self, name: str, error: BaseException) -> None:
+        """See ``hosting.Session``: the instantiation fails, which is reported as such."""
+
 
 def main() -> None:
     """Compile or inspect: ``mode input output report cpu-seconds data-bytes``."""

@@ -120,6 +120,10 @@ class Sandbox:
             case _:
                 return self._ask(name, arguments)
 
+    def fault(self, name: str, error: BaseException) -> None:
+        """See ``hosting.Session``."""
+        self._channel.send(LogLine("error", "sandbox", f"host import {name} failed: {error!r}"))
+
     def emit(self, message: LogLine | Metric) -> None:
         """See ``local.Call``."""
         self._channel.send(message)

@@ -19,6 +19,10 @@ class Session(Protocol):
         """Return the result as a value of the import's type, or raise ``Trap``."""
         ...
 
+    def fault(self, name: str, error: BaseException) -> None:
+        """Note that a host import failed for a reason of ours."""
+        ...
+
 
 class HostFunction:
     """One import as the engine calls it. Its callback must outlive every linker it is defined in."""
@@ -45,9 +49,16 @@ class HostFunction:
                 self._answer(self._lower, value, results)
         except Trap as trap:
             return abi.error(str(trap))
-        except BaseException:  # noqa: BLE001 - see above
-            return abi.error(_FAILED_TEXT)
+        except BaseException as error:  # noqa: BLE001 - see above
+            return self._failed(error)
         return 0
+
+    def _failed(self, error: BaseException) -> int:
+        try:
+            self._session.fault(self._name, error)
+        except BaseException:  # noqa: BLE001 - the parent is gone; the trap is all that is left to say
+            return abi.error(_FAILED_TEXT)
+        return abi.error(_FAILED_TEXT)
 
     def _answer(self, lower: codec.Lower, value: Any, results: int) -> None:
         arena = self._arena

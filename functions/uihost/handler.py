@@ -26,7 +26,7 @@ _COMMON: Final = {
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Lambda entry point."""
-    request = request_from_event(event)
+    request = request_from_event({**event, "body": None})  # nothing here has a body, so none is read
     try:
         answer = _answer(request)
     except PlatformError as error:

@@ -6,16 +6,16 @@ from typing import Final
 _ENCODINGS: Final = ((".br", "br"), (".gz", "gzip"))
 """Suffix of the stored form and its name in HTTP, in our order of preference."""
 
-_RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)\Z")
+_RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z", re.IGNORECASE)
+_QUALITY: Final = re.compile(r"q=([01](?:\.[0-9]{0,3})?)\Z", re.IGNORECASE)
 
 
 def choose_encoding(accept_encoding: str, available: set[str]) -> str:
     """Return the stored form to send: ``.br``, ``.gz`` or ``identity``."""
     accepted = _weights(accept_encoding)
-    for suffix, name in _ENCODINGS:
-        if suffix in available and accepted.get(name, accepted.get("*", 0.0)) > 0:
-            return suffix
-    return "identity"
+    weights = {suffix: accepted.get(name, accepted.get("*", 0.0)) for suffix, name in _ENCODINGS if suffix in available}
+    best = max(weights, key=lambda suffix: weights[suffix], default="identity")  # the first of equals
+    return best if weights.get(best, 0.0) > 0 else "identity"
 
 
 def http_name(encoding: str) -> str | None:
@@ -38,9 +38,9 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
         ValueError: the range is well-formed and lies outside the file (416).
     """
     match = _RANGE.match(header.strip())
-    if match is None or match.group(0) == "bytes=-":
+    first_text, last_text = match.groups() if match is not None else ("", "")
+    if not first_text and not last_text:
         return None
-    first_text, last_text = match.groups()
     if not first_text:
         length = int(last_text)
         if length == 0 or size == 0:
@@ -60,10 +60,8 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
 def _weights(header: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for item in header.split(",")[:32]:
-        name, _, parameter = item.strip().partition(";")
-        quality = parameter.strip().removeprefix("q=") if parameter.strip().startswith("q=") else "1"
-        try:
-            weights[name.strip().lower()] = float(quality)
-        except ValueError:
-            weights[name.strip().lower()] = 0.0
+        name, separator, parameter = item.partition(";")
+        quality = _QUALITY.match(parameter.strip())
+        # A weight that is not well-formed counts as a refusal: the plain file is always understood.
+        weights[name.strip().lower()] = float(quality[1]) if quality else (0.0 if separator else 1.0)
     return weights

@@ -1,6 +1,7 @@
 """What a request path names: pure rules that refuse before anything is looked up."""
 
 import re
+import unicodedata
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -48,7 +49,7 @@ def parse(raw_path: str) -> UiPath:
             raise _invalid("it has a '.', '..' or hidden segment")
         if "\\" in segment or "/" in segment:
             raise _invalid("it has a backslash or an encoded slash")
-        if any(ord(character) < 32 or ord(character) == 127 for character in segment):
+        if any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in segment):
             raise _invalid("it has a control character")
     return UiPath(extension_id, content_hash, "/".join(segments))
 
@@ -56,7 +57,7 @@ def parse(raw_path: str) -> UiPath:
 def _decoded(segment: str) -> str:
     try:
         return unquote_to_bytes(segment).decode()
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise _invalid("it is not UTF-8") from None
 
 

@@ -1,0 +1,226 @@
+"""The UI host's handler over a real object store: events in, answers with their headers out."""
+
+import base64
+import gzip
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import boto3
+import brotli
+import pytest
+
+from alga_ext.aws import S3ObjectStore
+from alga_ext.withdrawals import marker_key
+from functions.uihost import compose
+from functions.uihost.handler import handler
+from tests.support.published_ui import FILES, HASH, HEX, RELEASE, publish_into
+
+PAGE, SCRIPT, LOGO = FILES["ui/index.html"], FILES["ui/js/app.js"], FILES["ui/logo.png"]
+DRAWING = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+BASE = f"/ext-ui/ext-1/{HEX}"
+TRUST = {"version": 1, "keys": [{"key_id": RELEASE.key_id, "public_key": RELEASE.public_pem, "use": "release"}]}
+CSP = (
+    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "frame-ancestors https://host.example; sandbox allow-scripts"
+)
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Host:
+    """The handler and the store behind it."""
+
+    def __init__(self, objects: S3ObjectStore) -> None:
+        self.objects = objects
+
+    def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
+        event: dict[str, Any] = {
+            "rawPath": path if path.startswith("/ext-ui") else f"{BASE}{path}",
+            "headers": {name.replace("_", "-"): value for name, value in headers.items()},
+            "requestContext": {"requestId": "r-1", "http": {"method": method}},
+        }
+        answer = handler(event, None)
+        body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+        return Answer(answer["statusCode"], answer["headers"], body)
+
+    def code(self, path: str, method: str = "GET", **headers: str) -> tuple[int, str]:
+        answer = self.get(path, method, **headers)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["cache-control"] == "no-store"
+        return answer.status, json.loads(answer.body)["code"]
+
+
+@pytest.fixture
+def host(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    bucket = f"bucket-{uuid.uuid4().hex[:12]}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    objects = S3ObjectStore(f"s3://{bucket}/p")
+    publish_into(objects, {**FILES, "ui/drawing.svg": DRAWING})
+    environment = {
+        "BUNDLE_STORE_BASE": f"s3://{bucket}/p",
+        "SIGNING_TRUST_BUNDLE": json.dumps(TRUST),
+        "FRAME_ANCESTORS": "https://host.example",
+    }
+    for name, value in environment.items():
+        monkeypatch.setitem(os.environ, name, value)
+    for factory in (compose.settings, compose.bundles):
+        factory.cache_clear()
+    yield Host(objects)
+    for factory in (compose.settings, compose.bundles):
+        factory.cache_clear()
+
+
+def test_the_page_is_served_confined_and_for_ever(host: Host) -> None:
+    answer = host.get("/index.html")
+
+    assert (answer.status, answer.body) == (200, PAGE)
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.headers["content-security-policy"] == CSP
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert answer.headers["x-request-id"] == "r-1"
+
+
+@pytest.mark.parametrize("path", ["", "/", "/notes/5"])
+def test_a_path_of_the_application_is_answered_by_its_page(host: Host, path: str) -> None:
+    answer = host.get(path)
+
+    assert answer.body == PAGE
+    assert answer.headers["content-security-policy"] == CSP
+
+
+def test_a_drawing_is_a_document_too(host: Host) -> None:
+    assert host.get("/drawing.svg").headers["content-security-policy"] == CSP
+
+
+def test_a_script_is_served_with_its_type(host: Host) -> None:
+    answer = host.get("/js/app.js")
+
+    assert (answer.status, answer.body) == (200, SCRIPT)
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+
+
+def test_bytes_that_are_no_text_travel_whole(host: Host) -> None:
+    assert host.get("/logo.png").body == LOGO
+
+
+@pytest.mark.parametrize(
+    ("accepts", "name", "unfold"), [("br", "br", brotli.decompress), ("gzip", "gzip", gzip.decompress)]
+)
+def test_a_form_the_browser_understands_is_sent(host: Host, accepts: str, name: str, unfold: Any) -> None:
+    answer = host.get("/js/app.js", accept_encoding=accepts)
+
+    assert answer.headers["content-encoding"] == name
+    assert answer.headers["vary"] == "accept-encoding"
+    assert unfold(answer.body) == SCRIPT
+    assert answer.headers["etag"] != host.get("/js/app.js").headers["etag"]
+
+
+def test_what_the_browser_has_is_not_sent_again(host: Host) -> None:
+    etag = host.get("/index.html").headers["etag"]
+    answer = host.get("/index.html", if_none_match=etag)
+
+    assert (answer.status, answer.body) == (304, b"")
+    assert answer.headers["etag"] == etag
+    assert host.get("/index.html", if_none_match='"other"').status == 200
+
+
+def test_head_says_the_size_and_sends_nothing(host: Host) -> None:
+    answer = host.get("/index.html", "HEAD")
+
+    assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", str(len(PAGE)))
+
+
+@pytest.mark.parametrize(
+    ("header", "part"), [("bytes=0-4", slice(0, 5)), ("bytes=5-", slice(5, None)), ("bytes=-7", slice(-7, None))]
+)
+def test_a_range_is_of_the_file_as_it_is(host: Host, header: str, part: slice) -> None:
+    answer = host.get("/js/app.js", range=header, accept_encoding="br")
+
+    assert (answer.status, answer.body) == (206, SCRIPT[part])
+    assert "content-encoding" not in answer.headers
+    first, last = range(len(SCRIPT))[part][0], range(len(SCRIPT))[part][-1]
+    assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(SCRIPT)}"
+
+
+def test_a_range_behind_the_end_is_refused_with_the_size(host: Host) -> None:
+    answer = host.get("/js/app.js", range="bytes=5000-")
+
+    assert (answer.status, answer.headers["content-range"]) == (416, f"bytes */{len(SCRIPT)}")
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_a_range_of_another_version_sends_everything(host: Host) -> None:
+    etag = host.get("/js/app.js").headers["etag"]
+
+    assert host.get("/js/app.js", range="bytes=0-4", if_range=etag).status == 206
+    assert host.get("/js/app.js", range="bytes=0-4", if_range='"other"').body == SCRIPT
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/missing.js", (404, "ui_not_found")),
+        (f"/ext-ui/ext-1/{'cd' * 32}/index.html", (404, "ui_not_found")),
+        ("/ext-ui/ext-1/latest/index.html", (400, "ui_path_invalid")),
+        ("/../x", (400, "ui_path_invalid")),
+        ("/%2e%2e/x", (400, "ui_path_invalid")),
+        ("/.env", (400, "ui_path_invalid")),
+    ],
+)
+def test_what_is_not_there_is_refused_and_not_kept(host: Host, path: str, expected: tuple[int, str]) -> None:
+    assert host.code(path) == expected
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
+def test_only_get_and_head_are_answered(host: Host, method: str) -> None:
+    assert host.code("/index.html", method) == (405, "method_not_allowed")
+
+
+def test_a_changed_file_is_not_served(host: Host) -> None:
+    boto3.client("s3").put_object(Bucket=host.objects._bucket, Key=f"p/ui/{HEX}/files/js/app.js", Body=b"evil()")
+
+    assert host.code("/js/app.js") == (502, "ui_integrity")
+
+
+def test_a_withdrawn_bundle_is_not_found(host: Host) -> None:
+    host.objects.put_new(marker_key(HASH), b"{}", "application/json")
+
+    assert host.code("/index.html") == (404, "ui_not_found")
+
+
+def test_a_store_that_cannot_be_reached_is_a_503(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    compose.bundles.cache_clear()
+
+    assert host.code("/index.html") == (503, "policy_unavailable")
+
+
+def test_switched_off_it_answers_clearly(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EXTENSIONS_ENABLED", "false")
+    compose.settings.cache_clear()
+
+    assert host.code("/index.html") == (503, "extensions_disabled")
+
+
+def test_health_needs_no_path_of_an_extension() -> None:
+    answer = handler({"rawPath": "/healthz", "requestContext": {"http": {"method": "GET"}}}, None)
+
+    assert answer["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    "event", [{}, {"body": "!", "isBase64Encoded": True, "rawPath": BASE}, {"headers": None, "rawPath": "/x"}]
+)
+def test_any_event_gets_an_answer(host: Host, event: dict[str, Any]) -> None:
+    assert handler(event, None)["statusCode"] in (200, 404)

@@ -1,0 +1,43 @@
+"""A published UI as the registry leaves it in a store."""
+
+import hashlib
+from typing import Any
+
+from alga_ext.attestation import ReleaseRecord, statement
+from alga_ext.ids import ContentHash
+from alga_ext.objects import MemoryObjectStore, ObjectStore
+from alga_ext.signing import LocalSigner, sign_envelope
+from functions.registry import ui_index
+from tests.support.keys import NOW
+
+RELEASE = LocalSigner.generate()
+HEX = "ab" * 32
+HASH = ContentHash(f"sha256:{HEX}")
+FILES = {"ui/index.html": b"<p>hello</p>" * 100, "ui/js/app.js": b"export {}\n" * 100, "ui/logo.png": b"\x89PNG"}
+
+
+def publish_into(objects: ObjectStore, files: dict[str, bytes], entry: str = "ui/index.html", **members: Any) -> None:
+    """Write files, index and release record."""
+    made = [ui_index.make_file(path, data) for path, data in files.items()]
+    for file in made:
+        for variant in file.variants:
+            objects.put_new(f"ui/{HEX}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")
+    document = ui_index.index_document(entry, made)
+    objects.put_new(f"ui/{HEX}/index.json", document, "application/json")
+    given: dict[str, Any] = {
+        "publisher": "acme",
+        "name": "com.acme.notes",
+        "version": "1.0.0",
+        "key_id": "sha256:1",
+        "published_at": NOW.isoformat(),
+        "ui_index_sha256": hashlib.sha256(document).hexdigest(),
+    }
+    envelope = sign_envelope(RELEASE, statement(ReleaseRecord(**{**given, **members}), "bundle.tar.zst", HEX))
+    objects.put_new(f"releases/{HEX}.dsse.json", envelope, "application/json")
+
+
+def published(files: dict[str, bytes] | None = None, entry: str = "ui/index.html", **members: Any) -> MemoryObjectStore:
+    """A store that holds one published UI and nothing else."""
+    objects = MemoryObjectStore()
+    publish_into(objects, FILES if files is None else files, entry, **members)
+    return objects

@@ -1,0 +1,192 @@
+"""A UI is believed through the registry's signature alone: nothing else in the store is."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alga_ext.ids import ContentHash
+from alga_ext.objects import MemoryObjectStore
+from alga_ext.signing import LocalSigner
+from alga_ext.trust import TrustBundle
+from alga_ext.withdrawals import LIFETIME_S, marker_key
+from functions.uihost.bundles import UiBundles
+from functions.uihost.handler import find_file
+from tests.support.keys import NOW, revoked, trust_in, trusted
+from tests.support.published_ui import FILES, HASH, HEX, RELEASE, published
+from tests.support.refusals import code_of
+
+
+class Clock:
+    """A clock a test moves."""
+
+    def __init__(self) -> None:
+        self.s = 1_000.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
+def bundles(
+    objects: MemoryObjectStore, trust: TrustBundle | None = None, cache_bytes: int = 1 << 20, clock: Clock | None = None
+) -> UiBundles:
+    believed = trust or trust_in(trusted(RELEASE, use="release"))
+    return UiBundles(objects, believed, cache_bytes, lambda: NOW, clock or Clock())
+
+
+def read(given: UiBundles, path: str, encoding: str = "identity") -> bytes:
+    file = given.index(HASH).files[path]
+    return given.read(HASH, path, encoding, file.variants[encoding])
+
+
+def test_a_published_ui_is_served() -> None:
+    given = bundles(published())
+
+    assert sorted(given.index(HASH).files) == ["index.html", "js/app.js", "logo.png"]
+    assert read(given, "index.html") == FILES["ui/index.html"]
+    assert len(read(given, "index.html", ".br")) < 100
+
+
+def test_an_unknown_hash_is_not_found() -> None:
+    assert code_of(lambda: bundles(MemoryObjectStore()).index(HASH)) == "ui_not_found"
+
+
+def test_an_extension_without_ui_is_not_found() -> None:
+    assert code_of(lambda: bundles(published(ui_index_sha256=None)).index(HASH)) == "ui_not_found"
+
+
+def test_a_record_about_another_bundle_is_not_believed() -> None:
+    objects = published()
+    other = ContentHash("sha256:" + "cd" * 32)
+    objects.objects[f"releases/{'cd' * 32}.dsse.json"] = objects.objects[f"releases/{HEX}.dsse.json"]
+
+    assert code_of(lambda: bundles(objects).index(other)) == "release_integrity"
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        trust_in(),
+        trust_in(trusted(LocalSigner.generate(), use="release")),
+        trust_in(trusted(RELEASE, use="publisher")),
+        trust_in(trusted(RELEASE, use="artifact")),
+        trust_in(trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)]),
+        trust_in(trusted(RELEASE, use="release", valid_from=NOW + timedelta(days=1))),
+    ],
+    ids=["nobody", "other-key", "publisher-key", "artifact-key", "revoked", "not-yet"],
+)
+def test_a_record_that_nobody_vouches_for_is_not_believed(trust: TrustBundle) -> None:
+    assert code_of(lambda: bundles(published(), trust).index(HASH)) == "release_integrity"
+
+
+@given(st.data())
+def test_one_changed_byte_anywhere_in_the_store_is_refused(data: st.DataObject) -> None:
+    objects = published()
+    key = data.draw(st.sampled_from(sorted(objects.objects)))
+    changed = bytearray(objects.objects[key])
+    changed[data.draw(st.integers(0, len(changed) - 1))] ^= data.draw(st.integers(1, 255))
+    objects.objects[key] = bytes(changed)
+    given = bundles(objects)
+
+    def read_all() -> None:
+        for path, file in given.index(HASH).files.items():
+            for encoding, variant in file.variants.items():
+                given.read(HASH, path, encoding, variant)
+
+    assert code_of(read_all) == ("release_integrity" if key.startswith("releases/") else "ui_integrity")
+
+
+@pytest.mark.parametrize("key", [f"ui/{HEX}/index.json", f"ui/{HEX}/files/index.html"])
+def test_a_part_that_is_gone_is_refused(key: str) -> None:
+    objects = published()
+    del objects.objects[key]
+
+    assert code_of(lambda: read(bundles(objects), "index.html")) == "ui_integrity"
+
+
+def test_a_withdrawn_bundle_is_gone_within_the_markers_lifetime() -> None:
+    objects, clock = published(), Clock()
+    given = bundles(objects, clock=clock)
+    given.index(HASH)
+    objects.put_new(marker_key(HASH), b"{}", "application/json")
+
+    clock.s += LIFETIME_S - 1
+    assert code_of(lambda: given.index(HASH)) is None
+    clock.s += 1
+    assert code_of(lambda: given.index(HASH)) == "ui_not_found"
+    clock.s += 10 * LIFETIME_S
+    assert code_of(lambda: given.index(HASH)) == "ui_not_found"
+
+
+def test_a_file_with_a_name_like_a_variant_keeps_its_own_bytes() -> None:
+    given = bundles(published({**FILES, "ui/logo.png.br": b"another file"}))
+
+    assert read(given, "logo.png") == b"\x89PNG"
+    assert read(given, "logo.png.br") == b"another file"
+
+
+def test_small_files_are_kept_up_to_the_caches_size() -> None:
+    files = {f"ui/f{number}.bin": bytes([number]) * 1_000 for number in range(40)}
+    given = bundles(published(files, entry="ui/f0.bin"), cache_bytes=10_000)
+
+    for path in given.index(HASH).files:
+        read(given, path)
+
+    assert given._cached_bytes == sum(map(len, given._files.values())) <= 10_000
+    assert len(given._files) == 10
+
+
+def test_a_large_file_does_not_push_out_the_small_ones() -> None:
+    files = {"ui/small.bin": b"x" * 100, "ui/large.bin": b"y" * 5_000}
+    given = bundles(published(files, entry="ui/small.bin"), cache_bytes=10_000)
+    read(given, "small.bin")
+    read(given, "large.bin")
+
+    assert [path for _, path in given._files] == ["small.bin"]
+
+
+def test_only_so_many_indexes_are_kept() -> None:
+    given = UiBundles(published(), trust_in(trusted(RELEASE, use="release")), 0, lambda: NOW, Clock(), indexes=0)
+    given.index(HASH)
+
+    assert len(given._indexes) == 0
+
+
+# Which file answers
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("", "index.html"),
+        ("index.html", "index.html"),
+        ("js/app.js", "js/app.js"),
+        ("notes/5", "index.html"),
+        ("js", "index.html"),
+        ("a.b/c", "index.html"),
+    ],
+)
+def test_an_unknown_path_without_extension_is_the_page(path: str, found: str) -> None:
+    assert find_file(bundles(published()).index(HASH), path)[0] == found
+
+
+@pytest.mark.parametrize("path", ["missing.js", "js/missing.map", "a/b.c", "INDEX.html", "index.html/"])
+def test_an_unknown_file_is_not_found(path: str) -> None:
+    given = bundles(published()).index(HASH)
+
+    assert code_of(lambda: find_file(given, path)) == (None if path.endswith("/") else "ui_not_found")
+
+
+def test_without_an_index_html_the_entry_is_the_page() -> None:
+    objects = published({"ui/app.html": b"<p>", "ui/x.js": b""}, entry="ui/app.html")
+
+    assert find_file(bundles(objects).index(HASH), "any/where")[0] == "app.html"
+
+
+def test_the_index_is_json_that_says_no_more_than_it_must() -> None:
+    document = json.loads(published().objects[f"ui/{HEX}/index.json"])
+
+    assert set(document) == {"version", "entry", "files"}
+    assert datetime.now(UTC).isoformat()[:4] not in json.dumps(document)

@@ -1,0 +1,139 @@
+"""The runner of this repository in this process, wired by its own settings, as the suite's default."""
+
+import contextlib
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alga_ext.attestation import ArtifactRecord, statement
+from alga_ext.messages import Artifact
+from alga_ext.sealing import Sealer
+from alga_ext.signing import sign_envelope
+from alga_ext.telemetry import logger
+from functions.runner import compose
+from functions.runner.host.broker import Provider
+from functions.runner.provenance import artifact_places
+from tests.conformance.port import Answer, Line, Runner, Said
+from tests.runnerkit.house import House
+from tools.guests.cache import built
+from tools.guests.inputs import hash_of
+from tools.guests.places import ROOT
+
+_SMALL_BYTES = 1024 * 1024
+_SANDBOX = ROOT / "functions" / "runner" / "sandbox"
+_COMPILER_MODULES = ("compiler", "engine", "packing", "shapes", "typecheck", "world")
+
+
+@contextlib.contextmanager
+def providers_from(environment: Mapping[str, str]) -> Iterator[Mapping[str, Provider]]:
+    """Give who serves the host imports of a runner with this environment, as its own composition has it."""
+    needed = ("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "EXECUTION_TOKEN_PUBLIC_KEY")
+    caches = (compose.settings, compose.database, compose.tls)
+    _clear(caches)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**dict.fromkeys(needed, "unused"), **environment}.items():
+            patch.setenv(name, value)
+        compose.settings()
+    try:
+        yield compose.providers()
+        compose.database().close()
+    finally:
+        _clear(caches)
+
+
+def _clear(caches: Iterable[Any]) -> None:
+    for cached in caches:
+        cached.cache_clear()
+
+
+class LocalRunner(Runner):
+    """See the module.
+
+    Args:
+        folder: for its artifacts.
+        providers: see ``providers_from``.
+        unsealer: opens secrets.
+    """
+
+    def __init__(
+        self, folder: Path, providers: Mapping[str, Provider] | None = None, unsealer: Sealer | None = None
+    ) -> None:
+        self.house = House(folder, providers, unsealer=unsealer)
+        super().__init__(self.house.gateway_key)
+        self._lines = _Lines()
+        self._metrics: dict[str, dict[str, float]] = {}
+        logger("runner").addHandler(self._lines)
+
+    def close(self) -> None:
+        """End its processes."""
+        logger("runner").removeHandler(self._lines)
+        self.house.close()
+
+    def publish(self, component: bytes) -> str:
+        """See ``Runner.publish``; large components are compiled once and kept over sessions."""
+        if len(component) > _SMALL_BYTES:
+            self._restore(component)
+        return self.house.publish(component)
+
+    def post(self, body: bytes, token: str, tenant_id: str) -> Answer:  # noqa: ARG002 - the token names the tenant
+        """See ``Runner.post``."""
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            answer = self.house.post("/v1/execute", body, headers)
+        self._keep_metrics(printed.getvalue())
+        return Answer(answer["statusCode"], answer["headers"]["content-type"], answer["body"].encode())
+
+    def said(self, request_id: str) -> Said:
+        """See ``Runner.said``."""
+        return Said(self._lines.of.get(request_id, []), self._metrics.get(request_id, {}))
+
+    def _keep_metrics(self, printed: str) -> None:
+        for line in printed.splitlines():
+            document = json.loads(line)
+            if "_aws" in document:
+                found = {name: value for name, value in document.items() if name.startswith("ext.")}
+                self._metrics.setdefault(document["request_id"], {}).update(found)
+
+    def _restore(self, component: bytes) -> None:
+        """Put native code compiled in an earlier session into the store, signed with this session's key."""
+        engine, sha256 = self.house.engine, hashlib.sha256(component).hexdigest()
+        places = artifact_places(sha256, engine)
+        key = hash_of([sha256, *engine], [(_SANDBOX, [_SANDBOX / f"{name}.py" for name in _COMPILER_MODULES])])
+
+        def compile_into(work: Path) -> None:
+            prepared = self.house.prepared(component)
+            assert isinstance(prepared.artifact, Artifact), prepared.reasons
+            (work / "code.cwasm").write_bytes(self.house.store.get(places.code))
+
+        code = (built("compiled", key, compile_into) / "code.cwasm").read_bytes()
+        record = ArtifactRecord(
+            component_sha256=sha256,
+            wasmtime_version=engine.wasmtime_version,
+            engine_config_hash=engine.config_hash,
+            target=engine.target,
+        )
+        said = statement(record, places.code, hashlib.sha256(code).hexdigest())
+        self.house.store.objects[places.code] = code
+        self.house.store.objects[places.record] = sign_envelope(self.house.artifact_key, said)
+
+
+class _Lines(logging.Handler):
+    """Keeps what guests say, by request id."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of: dict[str, list[Line]] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See ``logging.Handler.emit``."""
+        said: Any = record.__dict__
+        if said.get("guest"):
+            level = {"WARNING": "warn"}.get(record.levelname, record.levelname.lower())
+            self.of.setdefault(said["request_id"], []).append(Line(level, said["source"], record.getMessage()))

@@ -23,7 +23,8 @@ _PR_CAPBSET_DROP: Final = 24
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _CAPABILITY_VERSION_3: Final = 0x20080522
 _LAST_CAPABILITY: Final = 63
-_DESCRIPTORS: Final = 64
+_DESCRIPTORS: Final = 1_024
+"""Each loaded component holds one; see ``linking.COMPONENTS_LIMIT``."""
 
 
 class Report(NamedTuple):

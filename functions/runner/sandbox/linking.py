@@ -20,6 +20,9 @@ REFUSAL_TEXT: Final = (
     "is not available to extensions: use alga:extension/http, which needs the capability cap:http.fetch"
 )
 
+COMPONENTS_LIMIT: Final = 512
+"""Components loaded at once, however small: each holds a descriptor of its file, of which there are few."""
+
 Refused = frozenset[tuple[str, tuple[tuple[str, bool], ...]]]
 """Interface name → its functions and resources (True) as one component imports them."""
 
@@ -128,7 +131,10 @@ class Linkers:
 
 
 class Components:
-    """Loaded components by artifact key, least recently used out first, within a budget counted in artifact bytes."""
+    """Loaded components by artifact key, least recently used out first, within a budget counted in artifact bytes.
+
+    There are at most ``COMPONENTS_LIMIT`` of them.
+    """
 
     def __init__(self, engine: Engine, linkers: Linkers, budget_bytes: int) -> None:
         self._engine = engine
@@ -154,7 +160,7 @@ class Components:
         loaded = self._load(artifact)
         self._loaded[artifact.key] = loaded
         self._bytes += loaded.size_bytes
-        while self._bytes > self._budget_bytes and len(self._loaded) > 1:
+        while len(self._loaded) > COMPONENTS_LIMIT or (self._bytes > self._budget_bytes and len(self._loaded) > 1):
             key, evicted = self._loaded.popitem(last=False)
             self._bytes -= evicted.size_bytes
             self._evicted.append(key)

@@ -1,0 +1,210 @@
+"""What is written about the platform is what the platform is: generated files, codes, settings, capabilities."""
+
+import importlib
+import json
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import openapi_spec_validator
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+import functions
+from alga_ext import capabilities
+from alga_ext.errors import CODES, KINDS
+from alga_ext.manifest import parse_manifest
+from alga_ext.settings import Settings
+from tests.support.manifests import documents, encoded, server_document
+from tests.support.refusals import code_of
+from tools import references
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs" / "reference"
+
+
+# Generated files
+
+
+@pytest.mark.parametrize("path", sorted(references.references()), ids=lambda path: path.name)
+def test_a_generated_reference_is_up_to_date(path: Path) -> None:
+    assert path.read_text() == references.references()[path], "run 'make schema'"
+
+
+def test_writing_twice_writes_the_same() -> None:
+    assert references.references() == references.references()
+
+
+def test_the_openapi_document_is_one() -> None:
+    openapi_spec_validator.validate(references.openapi())
+
+
+def test_every_operation_has_a_name_a_summary_and_its_refusals() -> None:
+    paths = references.openapi()["paths"]
+    operations = [operation for item in paths.values() for operation in item.values()]
+
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert all(operation["summary"] for operation in operations)
+    assert all("application/problem+json" in operation["responses"]["default"]["content"] for operation in operations)
+    assert set(references._STATUSES) <= {operation["operationId"] for operation in operations}
+
+
+def test_nothing_refers_to_a_schema_that_is_not_there() -> None:
+    document = references.openapi()
+    referred = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+
+    assert referred <= set(document["components"]["schemas"])
+
+
+# The manifest's schema and its parser agree
+
+SCHEMA = jsonschema.Draft202012Validator(json.loads((DOCS / "manifest.schema.json").read_text()))
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA.schema)
+
+
+@given(documents())
+def test_what_the_parser_reads_the_schema_allows(document: dict[str, Any]) -> None:
+    parse_manifest(encoded(document))
+
+    assert list(SCHEMA.iter_errors(document)) == []
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("samples/*/manifest.json")), ids=lambda path: path.parent.name)
+def test_the_samples_are_allowed_by_both(path: Path) -> None:
+    parse_manifest(path.read_bytes())
+
+    assert list(SCHEMA.iter_errors(json.loads(path.read_text()))) == []
+
+
+_values = (
+    st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.just([]) | st.just({}) | st.just([{}])
+)
+
+
+@given(st.sampled_from(sorted(SCHEMA.schema["properties"])), _values)
+def test_what_the_schema_refuses_the_parser_refuses(member: str, value: Any) -> None:
+    document = server_document(**{member: value})
+    if list(SCHEMA.iter_errors(document)):
+        assert code_of(lambda: parse_manifest(encoded(document))) == "manifest_invalid"
+
+
+# Codes
+
+
+def sections(name: str, level: str) -> dict[str, str]:
+    """The sections of a reference by their heading, which may stand in backticks."""
+    parts = re.split(rf"^{level} `?([^\n`]+)`?\n", (DOCS / name).read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+ERRORS = sections("errors.md", "###")
+
+
+def test_every_code_has_a_heading_and_every_heading_a_code() -> None:
+    assert sorted(ERRORS) == sorted(CODES)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_code_is_described_with_its_status_and_what_to_do(code: str) -> None:
+    meaning = KINDS[CODES[code].kind]
+    text = " ".join(ERRORS[code].split())
+
+    assert text.startswith(f"**{meaning.status}")
+    assert ("try again." in text.partition(".")[0] + ".") == meaning.retryable
+    assert "**Do:**" in text
+
+
+# Settings
+
+
+def settings_classes() -> Iterator[type[Settings]]:
+    """Every class of settings of the functions."""
+    for module in pkgutil.walk_packages(functions.__path__, "functions."):
+        if module.name.endswith(".settings"):
+            loaded = importlib.import_module(module.name)
+            yield from (
+                value
+                for value in vars(loaded).values()
+                if isinstance(value, type) and issubclass(value, Settings) and value.__module__ == module.name
+            )
+
+
+TITLES = {
+    "GatewaySettings": "Gateway",
+    "RegistrySettings": "Registry",
+    "AssetsSettings": "Assets",
+    "SweeperSettings": "Sweeper",
+    "DatabaseSettings": "Recorder",
+    "MigrateSettings": "Migrate",
+    "RunnerSettings": "Runner",
+    "PrepareSettings": "Prepare",
+    "UiHostSettings": "UI host",
+}
+
+
+def documented(title: str) -> dict[str, str]:
+    """Variables and defaults of one table of settings.md."""
+    text = (DOCS / "settings.md").read_text()
+    section = re.split(rf"^##+ {title}\n", text, flags=re.MULTILINE)[1].partition("\n##")[0]
+    return {
+        name: default.strip("`")
+        for name, default in re.findall(r"^\| `([A-Z_]+)` \| ([^|]+) \|", section, re.MULTILINE)
+    }
+
+
+def declared(settings: type[Settings]) -> dict[str, str]:
+    """Variables and defaults as settings.md writes them."""
+
+    def default(value: Any) -> str:
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if plain is None or plain == "":
+            return "empty"
+        return str(plain).lower() if isinstance(plain, bool) else str(plain)
+
+    return {
+        name.upper(): "required" if field.is_required() else default(field.default)
+        for name, field in settings.model_fields.items()
+    }
+
+
+def test_every_class_of_settings_has_a_table() -> None:
+    assert {settings.__name__ for settings in settings_classes()} == set(TITLES)
+
+
+@pytest.mark.parametrize("settings", list(settings_classes()), ids=lambda settings: settings.__name__)
+def test_a_table_of_settings_is_what_the_function_reads(settings: type[Settings]) -> None:
+    assert documented(TITLES[settings.__name__]) == declared(settings)
+
+
+# Capabilities
+
+CAPABILITIES = sections("capabilities.md", "##")
+
+
+def test_every_capability_has_a_heading_and_every_heading_a_capability() -> None:
+    assert set(CAPABILITIES) == capabilities.KNOWN
+
+
+@pytest.mark.parametrize("name", sorted(capabilities.KNOWN))
+def test_a_capability_is_described_with_its_interfaces(name: str) -> None:
+    text = CAPABILITIES[name]
+
+    assert set(re.findall(r"`(alga:extension/[a-z0-9-]+)`", text)) == capabilities.INTERFACES[name]
+    assert ("Always granted." in text) == (name in capabilities.ALWAYS_GRANTED)
+
+
+# Links
+
+
+@pytest.mark.parametrize("name", ["errors.md", "settings.md", "capabilities.md"])
+def test_a_link_leads_to_a_file_that_is_there(name: str) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", (DOCS / name).read_text()):
+        assert (DOCS / target).exists(), target

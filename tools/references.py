@@ -1,0 +1,112 @@
+"""Write the generated references: the manifest's JSON Schema and the registry's OpenAPI document.
+
+``python -m tools.references`` writes them below docs/reference; with ``--check`` it writes nothing and fails when a
+committed file is not what it would write. Both come from the definitions that the code itself uses.
+"""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from alga_ext.manifest import json_schema
+from functions.registry.api import ProblemOut
+from functions.registry.handler import app
+
+FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
+
+# What a route answers when it goes well; 200 unless it is named here.
+_STATUSES: Final = {
+    "create_publisher": "201",
+    "add_key": "201",
+    "start_upload": "201",
+    "publish_version": "202",
+    "create_install": "201",
+    "delete_install": "204",
+    "delete_secret": "204",
+}
+_METHODS: Final = ("get", "put", "post", "delete")
+_ROUTES: Final = ("publishers", "publishing", "catalog", "installs", "secrets", "records")
+_NOT_OURS: Final = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
+"""Components of the framework's own error answers, which never leave: every failure is a problem document."""
+
+
+def references() -> dict[Path, str]:
+    """Return every generated file with its text."""
+    documents = {"manifest.schema.json": json_schema(), "registry.openapi.json": openapi()}
+    return {
+        FOLDER / name: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for name, document in documents.items()
+    }
+
+
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of the registry API."""
+    made: dict[str, Any] = json.loads(app.get_openapi_json_schema(title="Extension registry", version="1"))
+    schemas = {name: schema for name, schema in made["components"]["schemas"].items() if name not in _NOT_OURS}
+    schemas["ProblemOut"] = ProblemOut.model_json_schema()
+    return {
+        "openapi": made["openapi"],
+        "info": {
+            "title": "Extension registry",
+            "version": "1",
+            "description": "Publishers, versions, installs, grants and their records. Every failure is a problem "
+            "document (RFC 9457); its codes are in errors.md.",
+        },
+        "security": [{"bearer": []}],
+        "paths": {path: _path(made["paths"][path]) for path in sorted(made["paths"])},
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _path(item: dict[str, Any]) -> dict[str, Any]:
+    return {method: _operation(item[method]) for method in _METHODS if method in item}
+
+
+def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+    name = operation["operationId"].partition("_api_registry_v1_")[0]
+    summary, _, description = _documentation(name).partition("\n\n")
+    status = _STATUSES.get(name, "200")
+    answer = {"description": "It went well.", **operation["responses"]["200"]}
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+    texts = {"summary": " ".join(summary.split()), "description": " ".join(description.split())}
+    return {
+        **{label: text for label, text in texts.items() if text},
+        **{key: operation[key] for key in ("parameters", "requestBody") if key in operation},
+        "operationId": name,
+        "responses": {
+            status: {"description": "Done."} if status == "204" else answer,
+            "default": {"description": "It was refused, or failed.", "content": problem},
+        },
+    }
+
+
+def _documentation(name: str) -> str:
+    for module_name in _ROUTES:
+        module = importlib.import_module(f"functions.registry.routes.{module_name}")
+        if (route := getattr(module, name, None)) is not None:
+            return str(route.__doc__ or "")
+    message = f"no module of functions.registry.routes has a route {name}"
+    raise LookupError(message)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the files, or compare them; return the exit status."""
+    stale = [path for path, text in references().items() if not path.exists() or path.read_text() != text]
+    if "--check" in arguments:
+        for path in stale:
+            print(f"{path.relative_to(FOLDER.parent.parent)} is not up to date; run 'make schema'")
+        return 1 if stale else 0
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for path, text in references().items():
+        path.write_text(text)
+    for path in stale:
+        print(f"wrote {path.relative_to(FOLDER.parent.parent)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

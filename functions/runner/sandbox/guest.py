@@ -272,6 +272,10 @@ class Sandbox:
             raise Malformed("expected an answer")
         if answer.trap is not None:
             raise local.Trap(answer.trap)
+        if time.monotonic_ns() >= self.run.limits.deadline_ns:
+            # The engine looks at the clock now and then only; an answer that came too late ends the guest here.
+            message = f"{name} took the call past its deadline"
+            raise local.Trap(message)
         return answer.value
 
 

@@ -85,7 +85,7 @@ class Sandbox:
         self._ticker.arm(message.limits.deadline_ns)
         store = abi.store_new(self._engine_pointer, None, None)
         try:
-            self._channel.send(self._attempt(call, loaded, store, message))
+            self._answer(self._attempt(call, loaded, store, message))
         finally:
             # The answer is already on its way: tearing down is not on the caller's time.
             self._ticker.disarm()
@@ -129,6 +129,13 @@ class Sandbox:
         self._channel.send(message)
 
     # --- the call ---
+
+    def _answer(self, found: Done | Failed) -> None:
+        """Send what came of the call; headers may be more than a frame carries."""
+        try:
+            self._channel.send(found)
+        except Malformed as error:
+            self._channel.send(Failed("response_too_large", f"The extension's answer is {error}.", found.figures))
 
     def _attempt(self, call: "_Call", loaded: Loaded, store: int, message: Run | Warm) -> Done | Failed:
         """Instantiate and call; whatever the guest does becomes a value."""

@@ -13,6 +13,9 @@ from functions.gateway.admission import check_endpoint, check_request, check_rol
 
 SERVICE = "gateway"
 
+CONFINING = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
+"""On every answer of a guest: should a browser show one, it is no document of the host application's origin."""
+
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Lambda entry point: every request gets an answer with ``x-request-id``, every failure a problem document."""
@@ -57,7 +60,7 @@ def _answer(request: Request) -> dict[str, Any]:
         raise RuntimeError(message)
     call = calls.Call(request, target, principal, tenant_id, install)
     status, headers, body = calls.run(call)  # (7)
-    return response(status, headers, b"" if request.method == "HEAD" else body)
+    return response(status, {**headers, **CONFINING}, b"" if request.method == "HEAD" else body)
 
 
 def _outward(error: PlatformError) -> PlatformError:

@@ -5,14 +5,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-import jsonschema
-
 from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.execute import CONFIG_LIMIT_BYTES
 from alga_ext.ids import is_uuid
 from alga_ext.manifest import Manifest
-from functions.registry import audit, grants, versions
+from functions.registry import audit, config_schema, grants, versions
 from functions.registry.audit import Actor
 
 _COLUMNS: Final = """
@@ -216,8 +214,6 @@ def check_config(manifest: Manifest, config: dict[str, Any]) -> None:
         if config:
             raise PlatformError("config_invalid", "The extension takes no configuration; leave config empty.")
         return
-    validator = jsonschema.Draft202012Validator(manifest.config)
-    fault = jsonschema.exceptions.best_match(validator.iter_errors(config))
+    fault = config_schema.first_fault(manifest.config, config)
     if fault is not None:
-        where = "/".join(str(part) for part in fault.absolute_path) or "config"
-        raise PlatformError("config_invalid", f"The configuration is not valid at {where}: {fault.message[:300]}.")
+        raise PlatformError("config_invalid", f"The configuration is not valid {fault[:400]}.")

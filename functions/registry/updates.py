@@ -60,7 +60,10 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
     _check_movable(before, target)
     if before["pinned"]:
         raise PlatformError("install_pinned", f"The install is pinned to {before['version']}; unpin it to update.")
-    current = versions.load_version(tx, str(before["version_id"]))
+    # What still waits undecided is asked for again: the difference counts from the last version it was decided for.
+    undecided = waiting_request(tx, tenant_id, install_id)
+    decided_for = undecided["from_version_id"] if undecided is not None else before["version_id"]
+    current = versions.load_version(tx, str(decided_for))
     old, new = Manifest.model_validate(current["manifest"]), Manifest.model_validate(target["manifest"])
     installs.check_config(new, before["config"])
     difference = {**grants.difference(old, new), **_change_of_trust(before, target)}
@@ -73,7 +76,7 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
             _INSERT_REQUEST,
             tenant_id=tenant_id,
             install_id=install_id,
-            from_version_id=before["version_id"],
+            from_version_id=decided_for,
             to_version_id=target["version_id"],
             difference=json.dumps(difference),
             holds_code=holds_code,
@@ -135,7 +138,8 @@ def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | Non
         actor: who decides.
 
     Raises:
-        PlatformError: ``request_not_found``; ``version_not_ready`` when the version was yanked or withdrawn meanwhile.
+        PlatformError: ``request_not_found``; ``version_not_ready`` when the version was withdrawn meanwhile;
+            ``config_invalid`` when the configuration does not fit it.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     request = _load_waiting(tx, tenant_id, install_id)
@@ -143,6 +147,7 @@ def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | Non
     if target["state"] not in ("ready", "yanked"):
         raise PlatformError("version_not_ready", f"Version {target['version']} is {target['state']} meanwhile.")
     manifest = Manifest.model_validate(target["manifest"])
+    installs.check_config(manifest, before["config"])
     held = grants.carried_over(grants.stored(before), manifest)
     granted = grants.decide(manifest, named if named is not None else _with_difference(held, request["difference"]))
     _decide(tx, tenant_id, request, "approved", actor)

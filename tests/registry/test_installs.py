@@ -212,6 +212,34 @@ def test_declining_leaves_grants_and_code_as_they_are(published: RegistryWorld) 
     assert (declined["version"], declined["grants"], declined["waiting_request"]) == ("1.1.0", install["grants"], None)
 
 
+def test_what_waits_undecided_is_asked_for_again_by_the_next_version(published: RegistryWorld) -> None:
+    install = published.install()
+    for version in ("1.1.0", "1.2.0"):
+        publish_server(published, version, egress=["*.example.com", "api.other.org"])
+        moved = change(published, install, "update", {}).body
+
+    assert moved["version"] == "1.2.0"
+    assert moved["waiting_request"]["difference"] == {"egress": ["api.other.org"]}
+
+
+def test_a_configuration_that_does_not_fit_the_new_version_stops_the_update(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    publish_server(published, "1.1.0", fresh, config={"type": "object", "required": ["size"]})
+
+    refused = change(published, install, "update", {})
+
+    assert (refused.status, refused.code) == (400, "config_invalid")
+
+
+def test_a_version_from_before_a_transfer_still_installs(published: RegistryWorld) -> None:
+    published.register("globex", LocalSigner.generate())
+    published.call("POST", "/extensions/com.acme.notes/transfer", published.admin, {"publisher": "globex"})
+
+    assert published.install()["publisher"] == "acme"
+
+
 def test_deciding_when_nothing_waits_is_not_found(published: RegistryWorld) -> None:
     install = published.install()
 

@@ -190,6 +190,7 @@ def test_pem_keys_one_after_the_other_are_trusted_for_every_publisher() -> None:
         "-----BEGIN PUBLIC KEY-----", ACME.public_pem[:80], ACME.public_pem + ACME.public_pem[:80],
         ACME.public_pem + "and more", ACME.public_pem + OTHER.private_pem, "[" * 100_000, "\ud800",
     ],
+    ids=map(str, range(20)),  # the keys are new in every process, and no part of a name
 )  # fmt: skip
 def test_a_trust_bundle_in_any_other_form_is_refused(text: str) -> None:
     assert code_of(lambda: parse_trust_bundle(text)) == "trust_bundle_invalid"

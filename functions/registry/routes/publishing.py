@@ -199,12 +199,15 @@ def _staged(
         upload = publish.load_upload(tx, upload_id, compose.now())
         if upload["version_id"] is not None:
             return version_out(versions.load_version(tx, str(upload["version_id"])))
-    try:
-        compose.objects().download(publish.staging_key(upload_id), archive)
-    except PlatformError as error:
-        if error.code != "object_not_found":
-            raise
-        detail = "Nothing was uploaded yet; PUT the archive to the upload's URL first."
-        raise PlatformError("upload_not_found", detail) from error
+    key = publish.staging_key(upload_id)
+    size = compose.objects().size(key)
+    if size is None:
+        raise PlatformError("upload_not_found", "Nothing was uploaded yet; PUT the archive to the upload's URL first.")
+    if size != upload["size_bytes"]:  # before it is fetched: it may be larger than there is room for
+        raise PlatformError(
+            "bundle_hash_mismatch",
+            f"The upload has {size} bytes; declared were {upload['size_bytes']}. Start a new one.",
+        )
+    compose.objects().download(key, archive)
     content_hash = ContentHash(upload["content_hash"])
     return publish.Submission(archive, content_hash, upload["size_bytes"], signature, manifest, upload["publisher"])

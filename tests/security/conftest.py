@@ -1,0 +1,20 @@
+"""One world for all hostile guests of a session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Databases
+from tests.security.world import World, new_name
+from tools.local.postgres import drop_database, make_database
+
+
+@pytest.fixture(scope="session")
+def world(postgres_server: str, template_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    name = new_name("hostile")
+    databases = Databases(make_database(postgres_server, name, template_database))
+    world = World(databases.owner, databases.runner, Path(tmp_path_factory.mktemp("hostile")))
+    yield world
+    world.close()
+    drop_database(postgres_server, name)

@@ -1,0 +1,72 @@
+"""What this process holds: child processes, descriptors, threads. Compared before and after a hostile call."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+SETTLING_S: Final = 3.0
+"""How long threads and connections that were given up may take to end."""
+
+
+class Footprint(NamedTuple):
+    """``children`` without the sandboxes, which come and go; ``sandboxes`` counts those."""
+
+    children: frozenset[int]
+    sandboxes: int
+    descriptors: tuple[str, ...]
+    threads: tuple[str, ...]
+
+
+def footprint(sandboxes: Iterable[int]) -> Footprint:
+    """Return what this process holds now.
+
+    Args:
+        sandboxes: process ids of the pool's children.
+    """
+    known = set(sandboxes)
+    children = set(child_processes())
+    return Footprint(
+        frozenset(children - known),
+        len(children & known),
+        tuple(sorted(open_descriptors())),
+        tuple(sorted(thread.name.split(" ")[0] for thread in threading.enumerate())),
+    )
+
+
+def child_processes() -> list[int]:
+    """Return the process ids of this process's children, those that were not reaped included."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                status = (entry / "stat").read_text()
+            except OSError:
+                continue
+            if int(status.rpartition(")")[2].split()[1]) == os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+def open_descriptors() -> list[str]:
+    """Return what each descriptor of this process is, without numbers: ``socket``, ``pipe``, a file's path."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names, not paths
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - the same
+        except OSError:
+            continue  # the descriptor of the listing itself
+        found.append(target.partition(":[")[0])
+    return found
+
+
+def settled(before: Footprint, sandboxes: Callable[[], Iterable[int]]) -> Footprint:
+    """Return the footprint as soon as it is ``before`` again, or as it is when that took too long."""
+    until = time.monotonic() + SETTLING_S
+    while True:
+        after = footprint(sandboxes())
+        if after == before or time.monotonic() > until:
+            return after
+        time.sleep(0.01)

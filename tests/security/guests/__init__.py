@@ -1,0 +1,1 @@
+"""Hostile guests, one table for each kind of attack."""

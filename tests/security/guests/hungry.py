@@ -1,0 +1,168 @@
+"""Guests that want more memory, tables, instances or stack than they get."""
+
+from typing import Final
+
+from tests.runnerkit.wat import guest
+from tests.security.attacks import Attack
+from tests.security.guests import spells
+from tests.security.guests.spells import at_start, data
+
+_ARMED: Final = {"config": {"armed": "yes"}}
+_SMALL: Final = {"memory_mb": 32}
+_BOMB: Final = "(loop $on (drop (call $alloc (i32.const 1048576))) (br $on)) (unreachable)"
+_GROW_AND_FILL: Final = """
+      (local $before i32)
+      (loop $on
+        (local.set $before (memory.grow (i32.const 16)))
+        (if (i32.eq (local.get $before) (i32.const -1)) (then (unreachable)))
+        (memory.fill (i32.shl (local.get $before) (i32.const 16)) (i32.const 255) (i32.const 1048576))
+        (br $on))
+      (unreachable)
+"""
+_DEEP: Final = (
+    "(func $deep (param i64 i64 i64 i64) (call $deep (local.get 3) (local.get 2) (local.get 1) (local.get 0)))"
+)
+_GO_DEEP: Final = "(call $deep (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4))"
+
+
+_RANDOM: Final = """
+  (import "wasi:random/random@0.2.3" (instance $random
+    (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))"""
+
+
+def _random(count: int) -> bytes:
+    return spells.linked(
+        f"(call $random (i64.const {count}) (i32.const 2048)) (unreachable)",
+        _RANDOM,
+        {
+            "random": (
+                '(canon lower (func $random "get-random-bytes") (memory $memory) (realloc $realloc))',
+                "(param i64 i32)",
+            )
+        },
+    )
+
+
+def _many_memories() -> bytes:
+    """Grow eight memories of its own, each to the limit, and stay."""
+    memories = "".join(f"(memory $m{i} 1)" for i in range(8))
+    grow = "".join(
+        f"(drop (memory.grow $m{i} (i32.const 500)))"
+        f"(memory.fill $m{i} (i32.const 0) (i32.const 1) (i32.const 32000000))"
+        for i in range(8)
+    )
+    return guest(f"{grow} (unreachable)", extra=memories)
+
+
+ATTACKS: Final[dict[str, Attack]] = {
+    "a memory bomb": Attack(lambda: guest(_BOMB), "guest_out_of_memory", call=_SMALL),
+    "a memory bomb that touches every page": Attack(lambda: guest(_GROW_AND_FILL), "guest_out_of_memory", call=_SMALL),
+    "a memory bomb that asks for more than the platform's limit": Attack(
+        lambda: guest(_BOMB), "guest_out_of_memory", call={"memory_mb": 1_000_000}
+    ),
+    "a memory bomb while it is instantiated": Attack(
+        lambda: guest(
+            spells.OK,
+            imports=["config.list-keys"],
+            extra=at_start("(loop $on (drop (call $alloc (i32.const 1048576))) (br $on))"),
+        ),
+        "guest_out_of_memory",
+        call={**_SMALL, **_ARMED},
+    ),
+    "one grow of four gigabytes": Attack(
+        lambda: guest(
+            "(if (i32.eq (memory.grow (i32.const 65534)) (i32.const -1)) (then (unreachable))) (unreachable)"
+        ),
+        "guest_trapped",
+        call=_SMALL,
+    ),
+    "a memory that begins larger than its limit": Attack(
+        lambda: guest(spells.OK, pages=1_024), "guest_out_of_memory", call=_SMALL
+    ),
+    "many memories that each stay within the limit": Attack(_many_memories, "guest_out_of_memory", call=_SMALL),
+    "a table bomb": Attack(
+        lambda: guest(
+            """(loop $on
+                 (if (i32.eq (table.grow $t (ref.null func) (i32.const 10000)) (i32.const -1)) (then (unreachable)))
+                 (br $on)) (unreachable)""",
+            extra="(table $t 0 funcref)",
+        ),
+        "guest_trapped",
+    ),
+    "one grow of a table by four billion": Attack(
+        lambda: guest(
+            """(if (i32.eq (table.grow $t (ref.null func) (i32.const -2)) (i32.const -1)) (then (unreachable)))
+               (unreachable)""",
+            extra="(table $t 0 funcref)",
+        ),
+        "guest_trapped",
+    ),
+    "a table that begins larger than its limit": Attack(
+        lambda: guest(spells.OK, extra="(table $t 900000 funcref)"), "guest_trapped"
+    ),
+    "deep recursion": Attack(lambda: guest(f"{_GO_DEEP} (unreachable)", extra=_DEEP), "guest_trapped"),
+    "deep recursion while it is instantiated": Attack(
+        lambda: guest(spells.OK, imports=["config.list-keys"], extra=f"{_DEEP} {at_start(_GO_DEEP)}"),
+        "guest_trapped",
+        call=_ARMED,
+    ),
+    "reading memory that is not there": Attack(lambda: guest("(i32.load (i32.const 0x7fffffff))"), "guest_trapped"),
+    "jumping to a function that is not there": Attack(
+        lambda: guest("(call_indirect $t (result i32) (i32.const 7))", extra="(table $t 1 funcref)"),
+        "guest_trapped",
+    ),
+    "dividing by zero": Attack(lambda: guest("(i32.div_u (i32.const 1) (i32.const 0))"), "guest_trapped"),
+    "asking for a terabyte of random bytes": Attack(lambda: _random(1 << 40), "guest_trapped"),
+    "a value of the whole memory handed to the host": Attack(
+        lambda: guest(
+            """(drop (call $alloc (i32.const 100000000)))
+               (call $ui-proxy.call-route (i32.const 2100) (i32.const 4) (i32.const 1) (i32.const 65536)
+                 (i32.const 100000000) (i32.const 2048)) (unreachable)""",
+            imports=["ui-proxy.call-route"],
+            data=data(2100, "/api"),
+        ),
+        "guest_trapped",
+        call={"memory_mb": 128},
+    ),
+    "a text of the whole memory handed to the host": Attack(
+        lambda: guest(
+            """(drop (call $alloc (i32.const 100000000)))
+               (call $logging.log-info (i32.const 65536) (i32.const 100000000)) (unreachable)""",
+            imports=["logging.log-info"],
+        ),
+        "guest_trapped",
+        call={"memory_mb": 128},
+    ),
+    "millions of headers handed to the host": Attack(
+        lambda: guest(
+            """(drop (call $alloc (i32.const 100000000)))
+               (call $http.fetch (i32.const 2100) (i32.const 3) (i32.const 2100) (i32.const 3)
+                 (i32.const 65536) (i32.const 6000000) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 2048))
+               (unreachable)""",
+            imports=["http.fetch"],
+            data=data(2100, "GET"),
+        ),
+        "guest_trapped",
+        call={"memory_mb": 128},
+    ),
+    "millions of dimensions handed to the host": Attack(
+        lambda: guest(
+            """(drop (call $alloc (i32.const 100000000)))
+               (call $metrics.emit (i32.const 2100) (i32.const 3) (f64.const 1) (i32.const 2100) (i32.const 3)
+                 (i32.const 65536) (i32.const 6000000))
+               (unreachable)""",
+            imports=["metrics.emit"],
+            data=data(2100, "GET"),
+        ),
+        "guest_trapped",
+        call={"memory_mb": 128},
+    ),
+    "a body of the whole memory": Attack(
+        lambda: guest(
+            """(drop (call $alloc (i32.const 100000000)))
+               (call $respond (i32.const 200) (i32.const 65536) (i32.const 100000000))""",
+        ),
+        "response_too_large",
+        call={"memory_mb": 128},
+    ),
+}

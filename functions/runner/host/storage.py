@@ -170,6 +170,9 @@ class Storage:
         except _Refused as refused:
             return refused.outcome
         except PlatformError as error:
+            # The database counts as well, and sees writes of other calls that are not done yet.
+            if error.code == "quota_exceeded":
+                return _DENIED
             if error.code == "conflict":
                 return _CONFLICT
             raise

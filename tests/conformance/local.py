@@ -18,6 +18,7 @@ from alga_ext.signing import sign_envelope
 from alga_ext.telemetry import logger
 from functions.runner import compose
 from functions.runner.host.broker import Provider
+from functions.runner.limits import Maxima
 from functions.runner.provenance import artifact_places
 from tests.conformance.port import Answer, Line, Runner, Said
 from tests.runnerkit.house import House
@@ -25,7 +26,18 @@ from tools.guests.cache import built
 from tools.guests.inputs import hash_of
 from tools.guests.places import ROOT
 
-_SMALL_BYTES = 1024 * 1024
+MIB = 1024 * 1024
+MAXIMA = Maxima(
+    default_timeout_ms=5_000,
+    timeout_ms=29_000,
+    default_memory_mb=128,
+    memory_mb=256,
+    fuel=1_000_000_000_000,
+    response_bytes=4 * MIB,
+)
+"""The platform's own."""
+
+_SMALL_BYTES = MIB
 _SANDBOX = ROOT / "functions" / "runner" / "sandbox"
 _COMPILER_MODULES = ("compiler", "engine", "packing", "shapes", "typecheck", "world")
 
@@ -64,7 +76,7 @@ class LocalRunner(Runner):
     def __init__(
         self, folder: Path, providers: Mapping[str, Provider] | None = None, unsealer: Sealer | None = None
     ) -> None:
-        self.house = House(folder, providers, unsealer=unsealer)
+        self.house = House(folder, providers, MAXIMA, unsealer=unsealer)
         super().__init__(self.house.gateway_key)
         self._lines = _Lines()
         self._metrics: dict[str, dict[str, float]] = {}

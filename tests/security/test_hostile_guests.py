@@ -5,18 +5,31 @@ from typing import Final
 
 import pytest
 
+from functions.runner.sandbox import local
+from tests.runnerkit.house import body_of
 from tests.security.attacks import Aftermath, Attack, made
-from tests.security.guests import answers, endless, hungry, liars, loud
+from tests.security.guests import answers, endless, hungry, liars, loud, strangers, thieves, travellers
 from tests.security.world import World
 
-ATTACKS: Final[dict[str, Attack]] = {
-    **endless.ATTACKS,
-    **hungry.ATTACKS,
-    **liars.ATTACKS,
-    **loud.ATTACKS,
-    **answers.ATTACKS,
-}
+TABLES: Final = (endless, hungry, liars, loud, answers, strangers, thieves, travellers)
+ATTACKS: Final[dict[str, Attack]] = {name: attack for table in TABLES for name, attack in table.ATTACKS.items()}
 GRACE_MS: Final = 500
+MARKS: Final = (
+    "/usr/",
+    "/tmp",
+    "/home/",
+    "/root/",
+    "/proc/",
+    "site-packages",
+    ".py",
+    "Traceback",
+    "functions.runner",
+    ".cwasm",
+)
+"""What only somebody who sees this machine or our code could say."""
+FAULTS: Final = ("unexpected failure", "Something went wrong on our side.")
+LINES_LIMIT: Final = local.LOG_LINES_LIMIT + 1
+LINE_LIMIT: Final = local.LOG_LINE_LIMIT_BYTES + len(local.TRUNCATED.encode())
 
 Made = Callable[[str], Aftermath]
 every_attack = pytest.mark.parametrize("name", ATTACKS)
@@ -39,6 +52,57 @@ def aftermath(world: World) -> Made:
 def test_it_gets_its_own_code(aftermath: Made, name: str) -> None:
     response = aftermath(name).response
     assert (response.error.code if response.error else None) == ATTACKS[name].code, response
+
+
+@pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.code is None])
+def test_it_hears_what_the_contract_says(aftermath: Made, name: str) -> None:
+    response = aftermath(name).response
+    assert response.status == ATTACKS[name].status, response
+
+
+@pytest.mark.parametrize("name", [name for name, attack in ATTACKS.items() if attack.body is not None])
+def test_it_finds_nothing_but_its_own(aftermath: Made, name: str) -> None:
+    assert body_of(aftermath(name).response) == ATTACKS[name].body
+
+
+@every_attack
+def test_no_server_hears_of_it_that_was_not_granted(aftermath: Made, name: str) -> None:
+    assert aftermath(name).strangers == 0
+
+
+@every_attack
+def test_its_answer_and_its_log_hold_nothing_private(world: World, aftermath: Made, name: str) -> None:
+    found = aftermath(name)
+    told = "\n".join([found.answer, found.printed, *found.log.lines])
+    assert [what for what, value in world.private.items() if value in told] == []
+
+
+@every_attack
+def test_no_server_hears_anything_private(world: World, aftermath: Made, name: str) -> None:
+    heard = b"\n".join(aftermath(name).heard)
+    assert [what for what, value in world.private.items() if value.encode() in heard] == []
+
+
+@every_attack
+def test_its_answer_and_its_own_log_show_nothing_of_the_machine(world: World, aftermath: Made, name: str) -> None:
+    found = aftermath(name)
+    told = "\n".join([found.answer, *(line["message"] for line in found.log.of_the_guest())])
+    assert [mark for mark in (*MARKS, str(world.folder)) if mark in told] == []
+
+
+@every_attack
+def test_the_platform_has_no_fault_of_its_own_to_log(aftermath: Made, name: str) -> None:
+    messages = [line["message"] for line in aftermath(name).log.documents() if not line.get("guest")]
+    assert [message for message in messages if message in FAULTS] == []
+
+
+@every_attack
+def test_its_log_is_bounded(aftermath: Made, name: str) -> None:
+    lines = aftermath(name).log.of_the_guest()
+    assert (
+        len(lines) <= LINES_LIMIT,
+        max((len(line["message"].encode()) for line in lines), default=0) <= LINE_LIMIT,
+    ) == (True, True)
 
 
 @every_attack

@@ -1,0 +1,225 @@
+"""The tenants' door as a whole: real database with its row-level security, real queue, a real server as the runner."""
+
+import base64
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import boto3
+import pytest
+
+from alga_ext.execute import ExecuteResponse, decode_request, encode
+from alga_ext.signing import LocalSigner
+from functions.gateway import compose
+from functions.gateway.handler import handler
+from functions.registry import compose as registry_compose
+from tests.conftest import Databases
+from tests.support.answering import AnsweringServer, Asked, Reply, answering
+from tests.support.registry import RegistryWorld, manifest_of
+
+ENDPOINTS = [
+    {"method": "GET", "path": "/notes"},
+    {"method": "POST", "path": "/notes"},
+    {"method": "GET", "path": "/notes/:id"},
+    {"method": "OPTIONS", "path": "/notes"},
+]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def code(self) -> str:
+        assert self.headers["content-type"] == "application/problem+json"
+        return str(json.loads(self.body)["code"])
+
+
+class Door:
+    """The gateway's handler, with a registry beside it and an extension installed for tenant-a."""
+
+    def __init__(self, world: RegistryWorld, server: AnsweringServer) -> None:
+        self.world = world
+        self.server = server
+        manifest = manifest_of(runtime="wasm-component@1", api={"endpoints": ENDPOINTS})
+        world.register()
+        published = world.signed(manifest, {"ui/index.html": b"<p>", "dist/main.wasm": b"\0asm"})
+        sent = world.send(published)
+        assert sent.status == 202, sent
+        assert world.prepare() == ["ready"]
+        self.version_id = sent.body["version_id"]
+        self.install = world.install()
+
+    def token(self, tenant_id: str | None = "tenant-a", roles: tuple[str, ...] = ("tenant_user",)) -> str:
+        return self.world.token(roles=list(roles), **({"tenant_id": tenant_id} if tenant_id else {}))
+
+    def call(
+        self, path: str = "acme.com.acme.notes/notes", method: str = "GET", token: str | None = None, **headers: str
+    ) -> Answer:
+        given = {name.replace("_", "-"): value for name, value in headers.items()}
+        if token != "":
+            given["authorization"] = f"Bearer {token or self.token()}"
+        event = {
+            "rawPath": path if path.startswith("/") else f"/api/ext/{path}",
+            "headers": given,
+            "requestContext": {"requestId": "r-1", "http": {"method": method}},
+        }
+        answer = handler(event, None)
+        body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+        assert answer["headers"]["x-request-id"] == "r-1"
+        return Answer(answer["statusCode"], answer["headers"], body)
+
+    def manage(self, method: str, path: str, body: Any = None) -> None:
+        done = self.world.call(method, f"/installs/{self.install['install_id']}{path}", self.world.tenant_admin(), body)
+        assert done.status in (200, 204), done
+
+
+def _clear(module: object) -> None:
+    for value in vars(module).values():
+        if hasattr(value, "cache_clear"):
+            value.cache_clear()
+
+
+def _hello(_: Asked) -> Reply:
+    return Reply(200, encode(ExecuteResponse(status=200, body_b64=base64.b64encode(b"hello").decode())))
+
+
+@pytest.fixture
+def door(databases: Databases, aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+    world = RegistryWorld(aws, f"bucket-{uuid.uuid4().hex[:12]}", databases)
+    queue_url = boto3.client("sqs").create_queue(QueueName=f"executions-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+    with answering(_hello) as server:
+        environment = {
+            **world.environment(),
+            "RUNNER_BASE_URL": server.url,
+            "EXECUTIONS_QUEUE_URL": queue_url,
+            "EXECUTION_TOKEN_PRIVATE_KEY": LocalSigner.generate().private_pem,
+            "INSTALL_CACHE_MS": "0",
+        }
+        for name, value in environment.items():
+            monkeypatch.setitem(os.environ, name, value)
+        _clear(registry_compose)
+        _clear(compose)
+        made = Door(world, server)
+        registry_compose.database()  # connects with the registry's role; the gateway's is another
+        monkeypatch.setitem(os.environ, "DATABASE_URL", databases.gateway)
+        yield made
+        compose.installs()._database.close()
+        registry_compose.database().close()
+        _clear(registry_compose)
+        _clear(compose)
+
+
+def test_the_door(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One world for all cases that change nothing: making one costs seconds."""
+    install_id, extension_id = door.install["install_id"], door.install["extension_id"]
+
+    # An extension is called by its id, its install's id, or its publisher and name.
+    for reference in (install_id, extension_id, "acme.com.acme.notes"):
+        assert (door.call(f"{reference}/notes").status, door.call(f"{reference}/notes/5").body) == (200, b"hello")
+    asked = decode_request(door.server.asked[-1].body)
+    assert (asked.context.tenant_id, asked.context.install_id, asked.http.path) == ("tenant-a", install_id, "/notes/5")
+
+    # HEAD is GET without a body.
+    assert door.call(method="HEAD")[::2] == (200, b"")
+
+    # Each refusal ends the request, in the order of the contract.
+    calls = len(door.server.asked)
+    stranger = door.token("tenant-b")
+    viewer = door.token(roles=("tenant_viewer",))
+    refusals = [
+        (door.call("/api/other"), 404, "not_found"),
+        (door.call("acme.com.acme.notes/../x"), 404, "not_found"),
+        (door.call(method="TRACE"), 405, "method_not_allowed"),
+        (door.call("no.such/nothing", token=""), 401, "unauthenticated"),
+        (door.call("no.such/nothing", token="x.y.z"), 401, "unauthenticated"),
+        (door.call("no.such/nothing", token=door.token(None)), 403, "forbidden"),
+        (door.call("no.such/nothing", x_alga_tenant="tenant-b"), 403, "tenant_mismatch"),
+        (door.call("no.such/nothing"), 404, "not_installed"),
+        (door.call("acme.com.acme.notes/nothing", token=stranger), 404, "not_installed"),
+        (door.call(f"{install_id}/notes", token=stranger), 404, "not_installed"),
+        (door.call(f"{extension_id}/notes", token=stranger), 404, "not_installed"),
+        (door.call("acme.com.acme.notes/nothing", token=viewer), 404, "endpoint_not_found"),
+        (door.call("acme.com.acme.notes//notes"), 404, "endpoint_not_found"),
+        (door.call("acme.com.acme.notes/notes/"), 404, "endpoint_not_found"),
+        (door.call(method="DELETE", token=viewer), 404, "endpoint_not_found"),
+        (door.call(method="POST", token=viewer), 403, "forbidden"),
+        (door.call(method="OPTIONS", token=viewer), 403, "forbidden"),
+        (door.call(token=door.token(roles=())), 403, "forbidden"),
+        (door.call(x_large="x" * 9_000), 413, "payload_too_large"),
+    ]
+    for answer, status, code in refusals:
+        assert (answer.status, answer.code) == (status, code)
+        assert answer.headers["cache-control"] == "no-store"
+    assert len(door.server.asked) == calls
+
+    # A reference that no extension can have is just not installed, whatever it holds.
+    for reference in (
+        "a\0b.c",
+        "acme.com.acme.notes\0",
+        "' or 1=1 --",
+        "a" * 2_000,
+        "ü.ü",
+        "acme",
+        ".",
+        "%00",
+        install_id.upper(),
+        "other.com.acme.notes",
+        "\ud800",
+    ):
+        assert door.call(f"{reference}/notes").status == 404, reference
+
+    # Switched off, nothing is looked at.
+    monkeypatch.setenv("EXTENSIONS_ENABLED", "false")
+    compose.settings.cache_clear()
+    assert door.call(token="").code == "extensions_disabled"
+
+
+def test_an_install_answers_only_while_it_is_active(door: Door) -> None:
+    assert door.call().status == 200
+
+    door.manage("POST", "/disable")
+    assert door.call().code == "not_installed"
+    door.manage("POST", "/enable")
+    assert door.call().status == 200
+
+    yanked = door.world.call("POST", f"/versions/{door.version_id}/yank", door.world.publisher, {"reason": "a mistake"})
+    assert yanked.status == 200
+    assert door.call().status == 200, "a yanked version runs on where it is installed"
+    withdrawn = door.world.call("POST", f"/versions/{door.version_id}/withdraw", door.world.admin, {"reason": "harm"})
+    assert withdrawn.status == 200
+    assert door.call().code == "not_installed"
+
+
+def test_an_uninstalled_extension_does_not_answer(door: Door) -> None:
+    door.manage("DELETE", "")
+
+    assert door.call().code == "not_installed"
+
+
+def test_what_cannot_be_read_is_never_allowed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://fn_gateway@127.0.0.1:1/gone")
+    compose.settings.cache_clear()
+    compose.installs()._database.close()
+    compose.installs.cache_clear()
+    answer = door.call()
+
+    assert (answer.status, answer.code) == (503, "policy_unavailable")
+    assert "retry-after" in answer.headers
+    assert door.server.asked == []
+
+
+def test_a_resolved_install_is_believed_for_its_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INSTALL_CACHE_MS", "60000")
+    compose.settings.cache_clear()
+    compose.installs()._database.close()
+    compose.installs.cache_clear()
+    assert door.call().status == 200
+    door.manage("POST", "/disable")
+
+    assert door.call().status == 200
+    assert door.call(door.install["install_id"] + "/notes").code == "not_installed"
+    assert door.call(token=door.token("tenant-b")).code == "not_installed"

@@ -115,5 +115,11 @@ def test_a_status_brings_the_header_that_belongs_to_it(code: str, header: str) -
     assert header in problem(PlatformError(code, "d"), "r")["headers"]
 
 
+def test_a_refusal_may_repeat_any_text_of_the_request() -> None:
+    answer = problem(PlatformError("endpoint_not_found", "There is no \ud800 here."), "r")
+
+    assert json.loads(answer["body"])["detail"] == "There is no ? here."
+
+
 def test_retry_after_says_when() -> None:
     assert problem(PlatformError("rate_limited", "d", retry_after_s=7), "r")["headers"]["retry-after"] == "7"

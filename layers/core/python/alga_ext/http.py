@@ -104,7 +104,8 @@ def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict
 
 def json_response(status: int, document: object, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Build a JSON response that no cache keeps, unless ``headers`` say otherwise."""
-    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    # What a refusal repeats of a request may hold half a surrogate pair, which no encoding has: it becomes "?".
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return response(status, {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}, body)
 
 

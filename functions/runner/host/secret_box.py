@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -11,6 +12,8 @@ from alga_ext.sealing import secret_context
 
 _SCRUB_LEAST_CHARACTERS: Final = 4
 """Shorter values occur in ordinary text; hiding them would hide everything."""
+_SCRUB_LEAST_LINE_CHARACTERS: Final = 8
+"""The same for one of several lines."""
 
 
 class Unsealer(Protocol):
@@ -46,6 +49,7 @@ class SecretBox:
         self._unsealer = unsealer
         self._now_s = now_s
         self._values: dict[str, str] = {}
+        self._spellings: list[tuple[str, str]] = []
 
     def names(self) -> list[str]:
         """Return the names of all granted secrets, sorted; those for injection only too."""
@@ -72,19 +76,21 @@ class SecretBox:
         """
         name = held.sealed.name
         if name not in self._values:
-            self._values[name] = self._unseal(held.sealed)
+            value = self._values[name] = self._unseal(held.sealed)
+            self._spellings += [(spelling, f"[secret {name}]") for spelling in _spellings(value)]
         return self._values[name]
 
     def scrub(self, text: str) -> str:
-        """Return ``text`` without any value unsealed in this call."""
-        for name, value in self._values.items():
-            if len(value) >= _SCRUB_LEAST_CHARACTERS and value in text:
-                text = text.replace(value, f"[secret {name}]")
+        """Return ``text`` without any value unsealed in this call, be it plain, inside JSON, or one line of it."""
+        for spelling, mark in self._spellings:
+            if spelling in text:
+                text = text.replace(spelling, mark)
         return text
 
     def clear(self) -> None:
         """Forget all values."""
         self._values.clear()
+        self._spellings.clear()
 
     def _unseal(self, sealed: SealedSecret) -> str:
         if self._unsealer is None:
@@ -94,3 +100,12 @@ class SecretBox:
             return self._unsealer.unseal(base64.b64decode(sealed.sealed_b64, validate=True), context).decode()
         except (binascii.Error, ValueError):
             raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="not text") from None
+
+
+def _spellings(value: str) -> list[str]:
+    """Return how a value may stand in a log line: whole, escaped as JSON writes it, or line by line as streams do."""
+    lines = value.splitlines()
+    least = _SCRUB_LEAST_CHARACTERS if len(lines) < 2 else _SCRUB_LEAST_LINE_CHARACTERS
+    found = [value, *(line for line in lines if len(line) >= least)]
+    escaped = [json.dumps(text, ensure_ascii=ascii_only)[1:-1] for text in found for ascii_only in (True, False)]
+    return [text for text in dict.fromkeys([*found, *escaped]) if len(text) >= _SCRUB_LEAST_CHARACTERS]

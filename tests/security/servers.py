@@ -1,6 +1,5 @@
 """Servers on loopback: one that guests are granted, which plays accomplice, and strangers nobody may reach."""
 
-import contextlib
 import socket
 import socketserver
 import threading
@@ -57,7 +56,9 @@ class _Handler(socketserver.BaseRequestHandler):
         self.server.heard.append(heard)
         path = heard.split(b" ")[1].decode("latin-1") if heard.count(b" ") > 1 else "/"
         answer = ANSWERS.get(path.strip("/").partition("/")[0])
-        if answer is None:
+        if path == "/echo":
+            self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(heard), heard))
+        elif answer is None:
             self.request.sendall(_PLAIN)
         else:
             answer(self.request)
@@ -134,13 +135,4 @@ ANSWERS: Final[dict[str, Callable[[socket.socket], None]]] = {
     "status-zero": lambda c: c.sendall(b"HTTP/1.1 000 No\r\ncontent-length: 0\r\n\r\n"),
     "status-large": lambda c: c.sendall(b"HTTP/1.1 99999 No\r\ncontent-length: 0\r\n\r\n"),
 }
-"""First segment of the path → what the accomplice answers; anything else gets five bytes."""
-
-
-@contextlib.contextmanager
-def holding(connection: Any) -> Any:
-    """Close a connection at the end of the block."""
-    try:
-        yield connection
-    finally:
-        connection.close()
+"""First segment of the path → what the accomplice answers; ``echo`` gets its request back, all else five bytes."""

@@ -1,0 +1,125 @@
+"""A secret goes to the hosts it is bound to and nowhere else: not into logs, metrics, or the platform's own lines."""
+
+import contextlib
+import io
+from typing import Final
+
+import pytest
+
+from alga_ext.execute import ExecuteRequest, ExecuteResponse
+from tests.runnerkit.house import body_of, call
+from tests.runnerkit.wat import guest
+from tests.security.guests import spells
+from tests.security.logbook import Logbook
+from tests.security.world import World
+
+PLAIN: Final = "kept-4f9b1c7d2e"
+QUOTED: Final = 'kept"4f9b\\1c7d2e'
+ACCENTED: Final = "geheim-übermäßig"
+LINES: Final = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2Vw\nBCIEIHcHbQpzGKV9\n-----END KEY-----"
+
+_READ: Final = """
+      (local $at i32) (local $size i32)
+      (call $secrets.get (i32.const 2100) (i32.const 5) (i32.const 2048))
+      (local.set $at (i32.load (i32.const 2052))) (local.set $size (i32.load (i32.const 2056)))
+"""
+_WAYS: Final = {
+    "log-info": ("(call $logging.log-info (local.get $at) (local.get $size))", ["logging.log-info"], []),
+    "log-error": ("(call $logging.log-error (local.get $at) (local.get $size))", ["logging.log-error"], []),
+    "stderr": (
+        "(call $wasi.write (call $wasi.stderr) (local.get $at) (local.get $size) (i32.const 2048))", [], ["streams"],
+    ),
+    "stdout": (
+        "(call $wasi.write (call $wasi.stdout) (local.get $at) (local.get $size) (i32.const 2048))", [], ["streams"],
+    ),
+    "a metric's name": (
+        """(call $metrics.emit (local.get $at) (local.get $size) (f64.const 1) (i32.const 2100) (i32.const 5)
+             (i32.const 0) (i32.const 0))""",
+        ["metrics.emit"],
+        [],
+    ),
+}  # fmt: skip
+
+
+def spilling(way: str) -> bytes:
+    """Return a guest that reads the secret ``token`` and writes it to a log, then traps."""
+    code, imports, wasi = _WAYS[way]
+    return guest(
+        f"{_READ} {code} (unreachable)",
+        imports=["secrets.get", *imports],
+        wasi=wasi,
+        data=spells.data(2100, "token"),
+    )
+
+
+def told(world: World, request: ExecuteRequest, value: str) -> str:
+    """Make a call that holds ``value`` as the secret ``token``; return everything that was logged or answered."""
+    return "\n".join(told_and_answered(world, request, value)[:-1])
+
+
+def told_and_answered(world: World, request: ExecuteRequest, value: str) -> tuple[str, str, ExecuteResponse]:
+    request.secret_envelope = [world.secret("token", value)]
+    printed = io.StringIO()
+    with Logbook() as log, contextlib.redirect_stdout(printed):
+        response = world.house.execute(request)
+    return "\n".join(log.lines), printed.getvalue(), response
+
+
+def reading(world: World, component: bytes) -> ExecuteRequest:
+    request = call(world.published(component))
+    request.grants.secrets = {"token": []}
+    return request
+
+
+def injecting(world: World, component: bytes, path: str) -> ExecuteRequest:
+    request = call(world.published(component), headers={"authorization": "Bearer {{secret:token}}"})
+    spells.give_body(request, f"{world.granted()}/{path}")
+    request.grants.egress = [world.granted()]
+    request.grants.secrets = {"token": [world.granted()]}
+    return request
+
+
+@pytest.mark.parametrize("value", [PLAIN, QUOTED, ACCENTED, LINES, f"{PLAIN}\n"])
+@pytest.mark.parametrize("way", _WAYS)
+def test_a_secret_that_a_guest_logs_is_taken_out(world: World, way: str, value: str) -> None:
+    log = told(world, reading(world, spilling(way)), value)
+    spellings = {value, value.replace("\\", "\\\\").replace('"', '\\"'), *value.split("\n")} - {""}
+    assert [spelling for spelling in spellings if spelling in log] == []
+
+
+@pytest.mark.parametrize("way", _WAYS)
+def test_what_was_taken_out_is_marked(world: World, way: str) -> None:
+    assert "[secret token]" in told(world, reading(world, spilling(way)), PLAIN)
+
+
+def test_a_secret_reaches_the_host_it_is_bound_to(world: World) -> None:
+    heard = len(world.accomplice.heard)
+    told(world, injecting(world, spells.fetcher(), "x"), PLAIN)
+    assert b"authorization: Bearer kept-4f9b1c7d2e\r\n" in world.accomplice.heard[heard]
+
+
+def test_a_secret_that_a_server_sends_back_is_taken_out_of_what_the_guest_logs(world: World) -> None:
+    logging_fetcher = guest(
+        f"""(call $fetched (local.get $request)) drop
+            (call $logging.log-info (i32.load (i32.const 2068)) (i32.load (i32.const 2072))) {spells.OK}""",
+        imports=["http.fetch", "logging.log-info"],
+        extra=f"(func $fetched (param $request i32) (result i32) {spells.FETCHER})",
+    )
+    assert PLAIN not in told(world, injecting(world, logging_fetcher, "echo"), PLAIN)
+
+
+def test_a_guest_reads_what_it_may_read(world: World) -> None:
+    request = call(world.published(spells.reader()), body=b"token")
+    request.grants.secrets = {"token": []}
+    assert body_of(told_and_answered(world, request, PLAIN)[2]) == PLAIN.encode()
+
+
+def test_the_egress_that_is_logged_names_no_path(world: World) -> None:
+    assert "/secret-path" not in told(world, injecting(world, spells.fetcher(), "secret-path"), PLAIN)
+
+
+def test_a_secret_of_one_call_is_unknown_to_the_next(world: World) -> None:
+    told(world, reading(world, spilling("log-info")), PLAIN)
+    request = call(world.published(spells.reader()), body=b"token")
+    request.grants.secrets = {"token": []}
+    assert world.house.execute(request).status == 480

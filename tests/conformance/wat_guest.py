@@ -127,7 +127,7 @@ class WatGuest(Guest):
 
     def outcome(self, function: str, response: ExecuteResponse) -> Any:
         """See ``Guest.outcome``."""
-        return canonical.load(body_of(response), function_of(function).result, RESULT)
+        return outcome_of(function, body_of(response))
 
     def receive(self, *, below: str = "", **given: Any) -> Seen:
         """See ``Guest.receive``."""
@@ -188,6 +188,11 @@ def image_of(function: str, arguments: Sequence[Any], times: int) -> bytes:
     for place, (core, value) in enumerate(zip(cores, values, strict=True)):
         memory.write(head + HEAD_BYTES + 8 * place, struct.pack({"i32": "<I", "i64": "<Q", "f64": "<d"}[core], value))
     return bytes(memory.data)
+
+
+def outcome_of(function: str, memory: bytes) -> Any:
+    """Read the outcome of a call from the guest's memory."""
+    return canonical.load(memory, function_of(function).result, RESULT)
 
 
 def _call(function: str) -> str:

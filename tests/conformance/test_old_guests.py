@@ -1,0 +1,91 @@
+"""Components compiled before the contract's newer interfaces run as they are."""
+
+import json
+from typing import Any, Final
+
+import pytest
+
+from alga_ext.execute import ExecuteUser
+from functions.runner.sandbox.world import IMPORTS
+from tests.conformance import wat_guest
+from tests.conformance.conftest import LANGUAGES
+from tests.conformance.envelopes import TENANT, body_of, envelope
+from tests.conformance.installs import Install
+from tests.conformance.old_components import SOURCES, old_component
+from tests.conformance.port import Runner
+from tests.conformance.values import Ok
+from tests.conformance.vault import Vault
+
+NEW: Final = ("user-v2", "metrics", "config", "storage-v2")
+EXPECTED: Final[dict[str, Any]] = {
+    "method": "POST",
+    "url": "/old?a=1",
+    "headers": [["x-a", "1"], ["x-a", "2"]],
+    "body": "body",
+    "tenant": TENANT,
+    "user": "u@example.com",
+    "put": 1,
+    "get": "stored",
+    "entries": ["k"],
+    "delete": None,
+    "missing": "error missing",
+    "secret": "s3cr3t",
+    "keys": ["API_KEY"],
+    "fetch": "error not-allowed",
+    "route": "error bad-request",
+    "create": True,
+    "schedules": ["0 3 * * *"],
+    "schedule": None,
+    "update": False,
+    "remove": False,
+    "endpoints": 7,
+    "invoice": False,
+    "clients": "error not-allowed",
+    "client": "error not-allowed",
+    "services": "error not-allowed",
+    "service": "error not-allowed",
+}
+
+
+def test_the_old_contract_lacks_what_is_new_and_nothing_else() -> None:
+    text = (SOURCES / "wit" / "alga-extension.wit").read_text()
+    assert {name for name in IMPORTS if f"interface {name} {{" in text} == set(IMPORTS) - set(NEW)
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_an_old_guest_of_a_language_runs_unmodified(runner: Runner, install: Install, vault: Vault, name: str) -> None:
+    component = old_component(name)
+    assert [interface for interface in NEW if f"alga:extension/{interface}".encode() in component] == []
+    request = envelope(
+        runner.publish(component),
+        path="/old",
+        query="a=1",
+        headers={"x-a": ["1", "2"]},
+        body=b"body",
+        user=ExecuteUser(user_id="u", user_email="u@example.com"),
+        secrets={"API_KEY": []},
+        sealed=[vault.seal("API_KEY", "s3cr3t", install_id=install.install_id)],
+        install_id=install.install_id,
+    )
+    response = runner.execute(request)
+    assert (response.error, response.status) == (None, 200)
+    assert json.loads(body_of(response)) == EXPECTED
+
+
+def test_an_old_guest_without_a_language_runs_unmodified(runner: Runner) -> None:
+    old = [name for name in wat_guest.FUNCTIONS if name.partition(".")[0] not in NEW]
+    content_hash = runner.publish(wat_guest.component(old))
+    response = runner.execute(
+        envelope(
+            content_hash, path="/call", body=wat_guest.image_of("user.get-user", (), 1), user=ExecuteUser(user_id="u")
+        )
+    )
+    assert response.error is None
+    outcome = wat_guest.outcome_of("user.get-user", body_of(response))
+    assert isinstance(outcome, Ok)
+    assert outcome.value["user-id"] == "u"
+
+
+def test_a_guest_that_imports_nothing_of_the_contract_runs(runner: Runner) -> None:
+    response = runner.execute(envelope(runner.publish(wat_guest.component([])), path="/echo", body=b"alone"))
+    assert (response.error, body_of(response)) == (None, b"alone")

@@ -1,0 +1,127 @@
+"""Cold starts: from the start of a process to the runner's first answer, the artifact in an object store server.
+
+Each start is a process of its own that imports the real handler with the real environment, as Lambda's runtime client
+does, and answers one event. Bytecode is there, as it is in the shipped image.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from alga_ext.aws import S3ObjectStore
+from alga_ext.execute import EXECUTE_PATH, encode
+from tests.runnerkit.house import House, call
+from tests.support.servers import Loop, start_moto
+
+STARTS = 5
+ROOT = Path(__file__).parents[2]
+
+_PROGRAM = """
+import json, sys
+from functions.runner.handler import handler
+event = json.load(sys.stdin)
+answer = handler(event, None)
+if answer["statusCode"] != 200 or json.loads(answer["body"]).get("error"):
+    sys.exit(answer["body"][:500])
+"""
+
+
+class ColdStart(NamedTuple):
+    """Milliseconds of several cold starts with one guest."""
+
+    guest: str
+    p50_ms: float
+    best_ms: float
+    worst_ms: float
+
+
+def cold_starts(guests: Mapping[str, Callable[[], bytes]]) -> Iterator[ColdStart]:
+    """Measure ``STARTS`` cold starts with each guest."""
+    loop = Loop()
+    with tempfile.TemporaryDirectory(prefix="bench-cold-") as name:
+        folder = Path(name)
+        moto = start_moto(loop, folder)
+        house = House(folder / "house")
+        try:
+            environment = _environment(house, moto.url, folder)
+            os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
+            _make_bucket(moto.url)
+            store = S3ObjectStore("s3://bench")
+            for guest, build in guests.items():
+                content_hash = house.publish(build())
+                for key, data in house.store.objects.items():
+                    store.put_new(key, data, "application/octet-stream")
+                taken = [_start(house, content_hash, environment, folder) for _ in range(STARTS + 1)][1:]
+                ordered = sorted(taken)
+                yield ColdStart(guest, *(round(ms, 1) for ms in (ordered[len(ordered) // 2], ordered[0], ordered[-1])))
+        finally:
+            house.close()
+            loop.run(moto.stop())
+            loop.close()
+
+
+def _start(house: House, content_hash: str, environment: dict[str, str], folder: Path) -> float:
+    request = call(content_hash, path="/count")
+    body = encode(request)
+    event = {
+        "rawPath": EXECUTE_PATH,
+        "headers": {"authorization": f"Bearer {house.token(request, body)}"},
+        "requestContext": {"http": {"method": "POST", "path": EXECUTE_PATH}},
+        "body": body.decode(),
+        "isBase64Encoded": False,
+    }
+    artifacts = folder / f"artifacts-{time.monotonic_ns()}"
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM],
+        input=json.dumps(event).encode(),
+        env={**environment, "ARTIFACT_FOLDER": str(artifacts)},
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    taken = (time.perf_counter() - started) * 1_000
+    if done.returncode:
+        raise RuntimeError(done.stderr.decode()[-2_000:])
+    return taken
+
+
+def _environment(house: House, url: str, folder: Path) -> dict[str, str]:
+    trust = {
+        "version": 1,
+        "keys": [
+            {"key_id": key.key_id, "public_key": key.public_pem, "use": use}
+            for key, use in ((house.release_key, "release"), (house.artifact_key, "artifact"))
+        ],
+    }
+    return {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core/python'}",
+        "HOME": str(folder),
+        "AWS_REGION": "eu-central-1",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_ACCESS_KEY_ID": "bench",
+        "AWS_SECRET_ACCESS_KEY": hashlib.sha256(b"bench").hexdigest(),
+        "AWS_ENDPOINT_URL": url,
+        "DATABASE_URL": "postgresql://fn_runner:unused@127.0.0.1:1/unused",
+        "BUNDLE_STORE_BASE": "s3://bench",
+        "SIGNING_TRUST_BUNDLE": json.dumps(trust),
+        "EXECUTION_TOKEN_PUBLIC_KEY": house.gateway_key.public_pem,
+        "LOG_LEVEL": "CRITICAL",
+    }
+
+
+def _make_bucket(url: str) -> None:
+    import urllib3
+
+    answer = urllib3.request("PUT", f"{url}/bench")
+    if answer.status >= 300:
+        message = f"the bucket could not be made: {answer.status}"
+        raise RuntimeError(message)

@@ -20,7 +20,7 @@ from functions.runner.sandbox import abi, typecheck
 from functions.runner.sandbox.confine import confine, limit
 from functions.runner.sandbox.hosting import host_functions
 from functions.runner.sandbox.linking import Linkers, refused_imports
-from functions.runner.sandbox.packing import pack
+from functions.runner.sandbox.packing import COMPONENT_PREAMBLE, pack
 from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.verdict import judge
 
@@ -58,6 +58,9 @@ def main() -> None:
 def _compile(source: int, target: int) -> dict[str, Any]:
     engine = abi.make_engine()
     contents = _contents(source)
+    if not contents.startswith(COMPONENT_PREAMBLE):
+        # The engine would also read the text format, which no toolchain ships and nobody has asked for.
+        return {"reasons": [["component_invalid", "It is not a WebAssembly component."]], "imports": [], "exports": []}
     program = _program(engine, contents)
     document = _describe(engine, program)
     if not document["reasons"]:

@@ -19,7 +19,7 @@ from wasmtime import wat2wasm
 
 from functions.runner.sandbox.world import EXPORT_NAME, PACKED_EXPORT_NAME
 
-_PREAMBLE: Final = b"\0asm\x0d\0\x01\0"
+COMPONENT_PREAMBLE: Final = b"\0asm\x0d\0\x01\0"
 _CUSTOM, _MODULE, _CORE_INSTANCE, _COMPONENT, _INSTANCE, _ALIAS, _TYPE, _CANON, _IMPORT, _EXPORT = (
     0, 1, 2, 4, 5, 6, 7, 8, 10, 11,
 )  # fmt: skip
@@ -99,7 +99,7 @@ def _outer(component: bytes, prefix: bytes, imports: list[_Imported], counts: Co
     lift = b"\x00\x00" + _number(2) + options + _number(request_type)
     return b"".join(
         (
-            _PREAMBLE,
+            COMPONENT_PREAMBLE,
             prefix,
             _section(_COMPONENT, component),
             _section(_INSTANCE, _vector([instantiate])),
@@ -201,7 +201,7 @@ class _Reader:
 
 def _sections(component: bytes) -> Iterator[tuple[int, int, int, int]]:
     """Yield each top-level section: id, where it starts with its header, where its content starts, and its end."""
-    reader = _Reader(component, len(_PREAMBLE))
+    reader = _Reader(component, len(COMPONENT_PREAMBLE))
     while reader.at < len(component):
         start = reader.at
         kind, size = reader.byte(), reader.number()
@@ -214,7 +214,7 @@ def _sections(component: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 def _leading(component: bytes) -> tuple[bytes, list[_Imported], Counter[int]]:
     """Return the leading type, alias and import sections, the imports, and how many of each sort they define."""
-    if not component.startswith(_PREAMBLE):
+    if not component.startswith(COMPONENT_PREAMBLE):
         raise _Unpackable
     kept: list[bytes] = []
     imports: list[_Imported] = []

@@ -2,11 +2,10 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -172,26 +171,31 @@ def _installation(world: RegistryWorld) -> Callable[[Database], None]:
 def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(world: RegistryWorld) -> None:
     world.register()
     killed = 0
-    for step in range(1, 200):
-        published = world.signed(manifest_of(version=f"1.{step}.0"))
-        body = {"upload_id": _upload(world, published), "signature": published.signature}
-        finished = _finalize_until(world, body, step)
-        if not finished:
-            killed += 1
-        again = world.call("POST", "/versions", world.publisher, body)
+    for step, finished in _finalizes_that_die(world):
+        killed += not finished
+        again = world.call("POST", "/versions", world.publisher, _body(world, step))
 
         assert again.status == 202, (step, again)
         found = world.rows(
             "select version_id from app.extension_version where version = :version", version=f"1.{step}.0"
         )
         assert [str(row["version_id"]) for row in found] == [again.body["version_id"]], step
-        if finished:
-            break
 
     assert killed > 15
     with compose.database().system() as tx:
         pending = versions.list_unprepared(tx, compose.now(), 300)
     assert len(pending) == killed + 1  # each can be sent to prepare again, whether or not its message was
+
+
+_uploads: dict[int, dict[str, Any]] = {}
+
+
+def _body(world: RegistryWorld, step: int) -> dict[str, Any]:
+    """The finalize of a version of its own for each step; asked for again, the same one."""
+    if step not in _uploads:
+        published = world.signed(manifest_of(version=f"1.{step}.0"))
+        _uploads[step] = {"upload_id": _upload(world, published), "signature": published.signature}
+    return _uploads[step]
 
 
 def _upload(world: RegistryWorld, published: Published) -> str:
@@ -202,27 +206,34 @@ def _upload(world: RegistryWorld, published: Published) -> str:
     return str(upload["upload_id"])
 
 
-def _finalize_until(world: RegistryWorld, body: dict[str, Any], step: int) -> bool:
-    """Finalize in a process of its own that dies at a step; return whether it lived to the end."""
+def _finalizes_that_die(world: RegistryWorld) -> Iterator[tuple[int, bool]]:
+    """Finalize in processes that die at step 1, 2, … until one lives to the end; yield the step and whether it did."""
+    _uploads.clear()
     path = "/api/registry/v1/versions"
-    event = {
-        "version": "2.0",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"content-type": "application/json", "authorization": f"Bearer {world.publisher}"},
-        "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default", "requestId": "r"},
-        "body": json.dumps(body),
-        "isBase64Encoded": False,
-    }
-    ended = subprocess.run(
-        [sys.executable, "-m", "tests.support.die_at", str(step)],
-        input=json.dumps(event).encode(),
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.die_at"],
         cwd=ROOT,
         env={**os.environ, **world.environment(), "LOG_LEVEL": "ERROR"},
-        capture_output=True,
-        check=False,
-    )
-    assert ended.returncode in (0, -signal.SIGKILL), ended.stderr.decode()
-    if ended.returncode == 0:
-        assert json.loads(ended.stdout.decode().splitlines()[-1])["statusCode"] == 202
-    return ended.returncode == 0
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for step in range(1, 200):
+            event = {
+                "version": "2.0",
+                "rawPath": path,
+                "rawQueryString": "",
+                "headers": {"content-type": "application/json", "authorization": f"Bearer {world.publisher}"},
+                "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default", "requestId": "r"},
+                "body": json.dumps(_body(world, step)),
+                "isBase64Encoded": False,
+            }
+            print(json.dumps({"step": step, "event": event}), file=server.stdin, flush=True)
+            answer = json.loads(server.stdout.readline())
+            assert answer is None or answer["statusCode"] == 202, answer
+            yield step, answer is not None
+            if answer is not None:
+                break
+        server.stdin.close()

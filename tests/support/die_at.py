@@ -1,7 +1,8 @@
-"""Run one registry request and die, as by SIGKILL, when the n-th of the watched calls begins.
+"""Serve registry requests, each in a fresh process that dies, as by SIGKILL, when the n-th of the watched calls begins.
 
-Usage: ``python -m tests.support.die_at N < request.json``; exits 0, the answer on stdout, when there was no n-th call.
-The calls watched are those that touch the world: object store, queue, and every statement of a transaction.
+``python -m tests.support.die_at`` reads lines ``{"step": n, "event": {…}}`` and answers each with a line: the handler's
+answer, or ``null`` when the process died. Modules are imported once and every request is a fork, before any client or
+connection is made. Watched is what touches the world: object store, queue, and every statement of a transaction.
 """
 
 import json
@@ -11,22 +12,39 @@ import sys
 from types import FrameType
 from typing import Any
 
+from functions.registry.handler import handler
+from tests.support.registry import Context
+
 WATCHED = {
     ("alga_ext/aws.py", "_put"),
     ("alga_ext/aws.py", "download"),
     ("alga_ext/aws.py", "delete"),
     ("alga_ext/aws.py", "send"),
     ("pg8000/native.py", "run"),
+    ("pg8000/core.py", "execute_simple"),
 }
 
 
 def main() -> None:
-    """Read the event from stdin and serve it."""
-    limit = int(sys.argv[1])
-    event = json.load(sys.stdin)
-    from functions.registry.handler import handler
-    from tests.support.registry import Context
+    """Answer line by line until the input ends."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(read)
+            with os.fdopen(write, "w") as answers:
+                json.dump(serve(request["event"], request["step"]), answers)
+            os._exit(0)
+        os.close(write)
+        with os.fdopen(read) as answers:
+            text = answers.read()
+        os.waitpid(child, 0)
+        print(text or "null", flush=True)
 
+
+def serve(event: dict[str, Any], limit: int) -> dict[str, Any]:
+    """Answer one event, unless a watched call with this number comes first."""
     seen = 0
 
     def watch(frame: FrameType, kind: str, _: Any) -> None:
@@ -38,9 +56,11 @@ def main() -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(watch)
+    # What the handler logs must not be taken for an answer.
+    sys.stdout = sys.stderr
     answer = handler(event, Context())
     sys.setprofile(None)
-    json.dump(answer, sys.stdout)
+    return answer
 
 
 if __name__ == "__main__":

@@ -82,14 +82,14 @@ def test_a_runner_that_is_busy_is_unavailable(way: Way) -> None:
 
 def test_a_runner_that_does_not_answer_in_time_is_a_timeout_and_not_asked_again(way: Way) -> None:
     def slow(_: Asked) -> Reply:
-        time.sleep(1.2)
+        time.sleep(4)
         return Reply(200, b"{}")
 
     way.server.answer = slow
     started = time.monotonic()
 
     assert code_of(way.run) == "gateway_timeout"
-    assert time.monotonic() - started < 1.1
+    assert time.monotonic() - started < 3
     assert len(way.server.asked) == 1
 
 

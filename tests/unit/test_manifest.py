@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alga_ext import capabilities
@@ -35,6 +35,7 @@ def test_a_manifest_with_a_runtime_names_its_component() -> None:
     assert parse_manifest(encoded(server_document())).component_path == "dist/main.wasm"
 
 
+@settings(max_examples=25)
 @given(documents())
 def test_parsing_a_normalised_manifest_changes_nothing(document: dict[str, Any]) -> None:
     once = parse_manifest(encoded(document))
@@ -44,6 +45,7 @@ def test_parsing_a_normalised_manifest_changes_nothing(document: dict[str, Any])
     assert again == once
 
 
+@settings(max_examples=25)
 @given(documents())
 def test_a_stored_manifest_reads_back_equal(document: dict[str, Any]) -> None:
     once = parse_manifest(encoded(document))
@@ -56,6 +58,7 @@ def test_any_bytes_are_refused_with_our_own_code(data: bytes) -> None:
     refusal(data)
 
 
+@settings(max_examples=25)
 @given(documents(), st.data())
 def test_a_manifest_with_one_changed_byte_is_read_or_refused_with_our_own_code(
     document: dict[str, Any], data: st.DataObject
@@ -392,9 +395,9 @@ def test_a_list_over_its_length_is_refused(member: str, value: object) -> None:
 
 def test_a_refusal_is_short_and_quick_however_large_the_manifest() -> None:
     document = server_document(**{f"x{n}" * 50: 0 for n in range(2000)}, capabilities=["z" * 20_000])
-    started = time.perf_counter()
+    started = time.process_time()
 
     detail = refusal(document)
 
     assert len(detail) < 3000
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0

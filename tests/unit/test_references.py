@@ -12,6 +12,7 @@ import jsonschema
 import openapi_spec_validator
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -70,6 +71,7 @@ def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA.schema)
 
 
+@hypothesis_settings(max_examples=25)
 @given(documents())
 def test_what_the_parser_reads_the_schema_allows(document: dict[str, Any]) -> None:
     parse_manifest(encoded(document))

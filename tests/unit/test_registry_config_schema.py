@@ -177,21 +177,21 @@ def test_a_pattern_that_no_linear_engine_runs_is_refused(pattern: str) -> None:
 def test_a_pattern_that_backtracks_elsewhere_answers_at_once_here(pattern: str) -> None:
     schema = {"properties": {"a": {"pattern": pattern}}}
     check_schema(schema)
-    started = time.perf_counter()
+    started = time.process_time()
 
     first_fault(schema, {"a": "a" * 60_000 + "!"})
     first_fault(schema, {"a": "x" * 60_000})
 
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_references_that_double_the_work_are_refused_at_once() -> None:
     definitions: dict[str, Any] = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(40)}
     definitions["d40"] = {"type": "string"}
-    started = time.perf_counter()
+    started = time.process_time()
 
     assert code_of(lambda: check_schema({"$defs": definitions, "$ref": "#/$defs/d0"})) == "manifest_invalid"
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_long_chain_of_references_is_refused() -> None:
@@ -207,9 +207,9 @@ def test_a_schema_up_to_its_size_passes_and_over_it_is_refused_at_once() -> None
 
     check_schema(wide(NODES_LIMIT - 1))
     assert code_of(lambda: check_schema(wide(NODES_LIMIT))) == "manifest_invalid"
-    started = time.perf_counter()
+    started = time.process_time()
     assert code_of(lambda: check_schema({"enum": [{} for _ in range(50_000)]})) == "manifest_invalid"
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 _json = st.recursive(

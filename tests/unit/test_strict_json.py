@@ -81,9 +81,9 @@ def test_nesting_up_to_the_limit_is_read() -> None:
 
 def test_many_members_cost_linear_time() -> None:
     members = ",".join(f'"m{number}":0' for number in range(40_000))
-    started = time.perf_counter()
+    started = time.process_time()
 
     with pytest.raises(JsonError, match="twice"):
         strict_json.parse(f'{{{members},"m39999":1}}'.encode())
 
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 1.0

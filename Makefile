@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test check fmt browser bench build lock schema clean
+.PHONY: help setup up demo test check fmt browser fuzz soak bench build lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -60,6 +60,12 @@ test: setup ## All tests: unit, contract, integration, conformance, security and
 
 browser: setup ## The samples in a real browser (needs chromium, or CHROMIUM=path)
 	@python -m pytest -q tests/browser
+
+fuzz: setup ## Random input against everything that parses what strangers send; FUZZ_SECONDS for each (default 60)
+	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} python -m pytest -q tests/fuzz
+
+soak: setup ## Ten thousand good and hostile calls: no growth, no leak
+	@python -m pytest -q -m soak tests/security
 
 bench: setup ## Measure speed; prints a table and writes .build/bench.json
 	@python -m tests.bench

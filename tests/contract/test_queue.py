@@ -1,0 +1,42 @@
+"""Messages reach the queue acknowledged, or the sender hears that they did not."""
+
+import uuid
+
+import boto3
+import pytest
+
+from alga_ext.aws import SqsQueue
+from alga_ext.messages import PrepareMessage, decode_message, encode_message
+from tests.support.answering import Reply, answering
+from tests.support.refusals import code_of
+
+MESSAGE = PrepareMessage(version_id="v", content_hash="sha256:ü\U0001f600")
+
+
+@pytest.fixture
+def queue_url(aws: str) -> str:
+    return str(boto3.client("sqs").create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"])
+
+
+def test_a_message_is_in_the_queue_when_sending_returns(queue_url: str) -> None:
+    SqsQueue(queue_url).send(encode_message(MESSAGE), group="acme")
+
+    (received,) = boto3.client("sqs").receive_message(QueueUrl=queue_url)["Messages"]
+    assert decode_message(received["Body"]) == MESSAGE
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply(500), Reply(403, b"{}"), Reply(body=None)], ids=["fails", "denies", "hangs-up"]
+)
+def test_a_message_that_is_not_acknowledged_is_an_error(
+    reply: Reply, aws: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(lambda _: reply) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        queue = SqsQueue(f"{server.url}/123456789012/q")
+
+        assert code_of(lambda: queue.send(encode_message(MESSAGE), group="acme")) == "queue_unavailable"
+
+
+def test_a_queue_that_is_not_there_is_an_error(queue_url: str) -> None:
+    assert code_of(lambda: SqsQueue(f"{queue_url}-gone").send(b"{}", group="acme")) == "queue_unavailable"

@@ -89,14 +89,18 @@ class RemoteRunner(Runner):
 
     @staticmethod
     def _invoked(function: LambdaFunction, body: bytes, headers: Mapping[str, str], tenant_id: str) -> Answer:
+        try:
+            sent, is_base64 = body.decode(), False
+        except UnicodeDecodeError:
+            sent, is_base64 = base64.b64encode(body).decode(), True
         event = {
             "version": "2.0",
             "rawPath": EXECUTE_PATH,
             "rawQueryString": "",
             "headers": headers,
             "requestContext": {"http": {"method": "POST", "path": EXECUTE_PATH}, "requestId": str(uuid.uuid4())},
-            "body": body.decode(),
-            "isBase64Encoded": False,
+            "body": sent,
+            "isBase64Encoded": is_base64,
         }
         answer: dict[str, Any] = json.loads(function.invoke(json.dumps(event).encode(), tenant_id))
         text = answer.get("body") or ""

@@ -27,7 +27,7 @@ from functions.runner.pool import Pool
 from functions.runner.replay import UsedTokens
 from functions.runner.sandbox.process import Child, Ended, Host, signal_name
 from functions.runner.sandbox.verdict import Verdict
-from functions.runner.sandbox.wire import Done, Failed, HostAnswer, Limits, Warm
+from functions.runner.sandbox.wire import Done, Failed, HostAnswer, Limits, Malformed, Warm
 
 _OF_THE_PROGRAM: Final = frozenset({"artifact_not_found", "artifact_integrity"})
 """Codes of a program that cannot be had, which are the call's outcome; all others are faults of ours."""
@@ -139,6 +139,8 @@ class Runner:
                     self._recheck(child, program)
                     host = invocation.begin(self._providers, self._unsealer, self._now_s)
                     found = child.run(invocation.message(program.artifact), host)
+            except Malformed as error:  # nothing was sent; the sandbox is as it was
+                raise PlatformError("invalid_request", f"The request makes {error}.") from error
             except Ended as ended:
                 _log_ended(ended)
                 found = invocation.of_ended(ended)

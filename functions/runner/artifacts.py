@@ -5,6 +5,7 @@ full; a file that a sandbox has mapped stays valid after it is unlinked.
 """
 
 import hashlib
+import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -116,10 +117,10 @@ class ArtifactCache:
                 if size is not None:
                     self._files.move_to_end(sha256)
             # Another process of this machine shares the folder and may have made room.
-            fresh = size is None or not self._path(sha256).exists()
+            fresh = size is None or not os.path.exists(self._name(sha256))  # noqa: PTH110 - on the path of every call
             if size is None or fresh:
                 size = self._fetch(bundle_sha256, sha256)  # (3), (4)
-        return Obtained(Artifact(sha256, str(self._path(sha256)), size), fresh)
+        return Obtained(Artifact(sha256, self._name(sha256), size), fresh)
 
     def recheck(self, artifact: Artifact) -> None:
         """Hash the file again, before another sandbox loads it; a file that changed is removed.
@@ -219,7 +220,10 @@ class ArtifactCache:
             self._path(sha256).unlink()
 
     def _path(self, sha256: str) -> Path:
-        return self._folder / f"{sha256}.cwasm"
+        return Path(self._name(sha256))
+
+    def _name(self, sha256: str) -> str:
+        return f"{self._folder}/{sha256}.cwasm"
 
 
 def _sha256_of(path: Path) -> str:

@@ -1,28 +1,29 @@
-"""The runner's composition root: the one place that reads its environment and builds its clients."""
+"""The runner's composition root: the one place that reads its environment and builds its clients.
+
+What not every call needs (the database, the scheduler, the host application, everything of prepare) is imported where
+it is built: each import is paid at a cold start, and the first answer waits for it.
+"""
 
 import os
 import ssl
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from alga_ext.aws import KmsDataKeys, KmsSigner, S3ObjectStore, SqsQueue
-from alga_ext.database import Database
-from alga_ext.sealing import Sealer
+from alga_ext.aws import S3ObjectStore
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, PublicKey, Signer
-from functions.runner import health
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
-from functions.runner.host import egress, http_fetch, scheduler, secrets, storage, ui_proxy
+from functions.runner.host import egress, secrets
 from functions.runner.host.broker import Provider
-from functions.runner.host.resolver import addresses_of
+from functions.runner.host.secret_box import Unsealer
 from functions.runner.limits import Maxima
 from functions.runner.pool import Pool
-from functions.runner.precompile import Compiler
-from functions.runner.prepare_flow import Prepare
 from functions.runner.provenance import Engine
 from functions.runner.sandbox.confine import make_undumpable
 from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
@@ -30,6 +31,10 @@ from functions.runner.sandbox.process import Child
 from functions.runner.sandbox.wire import Configure
 from functions.runner.settings import PrepareSettings, RunnerSettings
 from functions.runner.trust_source import TrustSource
+
+if TYPE_CHECKING:
+    from alga_ext.database import Database
+    from functions.runner.prepare_flow import Prepare
 
 _MIB = 1024 * 1024
 
@@ -59,8 +64,10 @@ def store() -> S3ObjectStore:
 
 
 @cache
-def database() -> Database:
+def database() -> "Database":
     """The runner's database."""
+    from alga_ext.database import Database
+
     return Database(settings().database_url.get_secret_value())
 
 
@@ -71,11 +78,13 @@ def door(first_child: Child | None = None) -> Door:
         first_child: a sandbox that is starting already.
     """
     serving = runner(first_child)
-    return Door(
-        serving,
-        lambda: health.report(serving.pool, store(), database()),
-        switched_on=settings().extensions_enabled,
-    )
+
+    def check_health() -> tuple[int, dict[str, Any]]:
+        from functions.runner import health
+
+        return health.report(serving.pool, store(), database())
+
+    return Door(serving, check_health, switched_on=settings().extensions_enabled)
 
 
 def runner(first_child: Child | None) -> Runner:
@@ -111,26 +120,77 @@ def runner(first_child: Child | None) -> Runner:
 
 
 def providers() -> dict[str, Provider]:
-    """Return who serves the host imports, by interface."""
-    given = settings()
-    key = given.ui_proxy_signing_key.get_secret_value()
-    stored = storage.provider(database())
+    """Return who serves the host imports, by interface; each is built at its first use."""
+    egress.parse_networks(settings().egress_private_networks)  # a fault shows when the process starts
     return {
-        "storage": stored,
-        "storage-v2": stored,
+        "storage": lambda call: storage()(call),
+        "storage-v2": lambda call: storage()(call),
         "secrets": secrets.open_for,
-        "http": http_fetch.provider(addresses_of, egress.parse_networks(given.egress_private_networks), tls),
-        "ui-proxy": ui_proxy.provider(
-            given.ui_proxy_base_url, LocalSigner.from_pem(read_material(key)) if key else None, time.time
-        ),
-        "scheduler": scheduler.provider(database(), now),
+        "http": lambda call: fetching()(call),
+        "ui-proxy": lambda call: host_application()(call),
+        "scheduler": lambda call: scheduling()(call),
     }
 
 
-def unsealer() -> Sealer | None:
+@cache
+def storage() -> Provider:
+    """Serves ``storage`` and ``storage-v2``."""
+    from functions.runner.host import storage
+
+    return storage.provider(database())
+
+
+@cache
+def scheduling() -> Provider:
+    """Serves ``scheduler``."""
+    from functions.runner.host import scheduler
+
+    return scheduler.provider(database(), now)
+
+
+@cache
+def fetching() -> Provider:
+    """Serves ``http``."""
+    from functions.runner.host import http_fetch
+    from functions.runner.host.resolver import addresses_of
+
+    return http_fetch.provider(addresses_of, egress.parse_networks(settings().egress_private_networks), tls)
+
+
+@cache
+def host_application() -> Provider:
+    """Serves ``ui-proxy``."""
+    from functions.runner.host import ui_proxy
+
+    key = settings().ui_proxy_signing_key.get_secret_value()
+    signer = LocalSigner.from_pem(read_material(key)) if key else None
+    return ui_proxy.provider(settings().ui_proxy_base_url, signer, time.time)
+
+
+class _KmsUnsealer:
+    """Opens sealed secrets; its client is made at the first secret."""
+
+    def __init__(self, key_id: str) -> None:
+        self._key_id = key_id
+
+    def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
+        """See ``Unsealer.unseal``."""
+        return sealer(self._key_id).unseal(sealed, context)
+
+
+def unsealer() -> Unsealer | None:
     """Return what opens sealed secrets; without a key none can be opened, and none is ever kept in plain."""
     key_id = settings().secrets_key_id
-    return Sealer(KmsDataKeys(key_id)) if key_id else None
+    return _KmsUnsealer(key_id) if key_id else None
+
+
+@cache
+def sealer(key_id: str) -> Unsealer:
+    """The envelope encryption of tenants' secrets."""
+    from alga_ext.aws import KmsDataKeys
+    from alga_ext.sealing import Sealer
+
+    return Sealer(KmsDataKeys(key_id))
 
 
 @cache
@@ -140,8 +200,12 @@ def tls() -> ssl.SSLContext:
 
 
 @cache
-def prepare() -> Prepare:
+def prepare() -> "Prepare":
     """Build prepare."""
+    from alga_ext.aws import SqsQueue
+    from functions.runner.precompile import Compiler
+    from functions.runner.prepare_flow import Prepare
+
     given = prepare_settings()
     make_undumpable()
     return Prepare(
@@ -164,5 +228,7 @@ def now() -> datetime:
 def _signer(setting: str) -> Signer:
     """Return the signer that ``kms:key-id``, a PEM or the path of one names."""
     if setting.startswith("kms:"):
+        from alga_ext.aws import KmsSigner
+
         return KmsSigner(setting.removeprefix("kms:"))
     return LocalSigner.from_pem(read_material(setting))

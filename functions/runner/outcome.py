@@ -7,11 +7,17 @@ from alga_ext.errors import CODES, KINDS
 from alga_ext.execute import ExecuteError, ExecuteResponse, Usage
 from functions.runner import envelope
 from functions.runner.sandbox.process import Ended
+from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.verdict import Verdict
 from functions.runner.sandbox.wire import Done, Failed, Figures
 
 _SIGABRT: Final = 6
-_SIGXCPU: Final = 24
+_MESSAGE_LIMIT: Final = 1_000
+_CHILDS_CODES: Final = frozenset({
+    "guest_timeout", "guest_out_of_memory", "guest_out_of_fuel", "guest_trapped", "response_too_large",
+    "artifact_integrity",
+})  # fmt: skip
+"""What a child may say of a call; anything else it says counts as a trap."""
 
 
 def of_ended(ended: Ended, memory_bytes: int) -> Failed:
@@ -30,12 +36,13 @@ def of_ended(ended: Ended, memory_bytes: int) -> Failed:
 
 def usage_of(figures: Figures, duration_ms: float, host_calls: dict[str, int], egress_bytes: int) -> Usage:
     """Return the usage of a call: the child's figures, and the parent's own count of the host calls it answered."""
-    counts = {**figures.host_calls, **host_calls}
+    said = {name: count for name, count in figures.host_calls.items() if name in REFUSALS and count > 0}
+    counts = {**said, **host_calls}
     return Usage(
         duration_ms=round(duration_ms, 3),
-        cpu_ms=round(figures.cpu_ns / 1e6, 3),
-        memory_peak_bytes=figures.memory_peak_bytes,
-        fuel=figures.fuel,
+        cpu_ms=round(max(0, figures.cpu_ns) / 1e6, 3),
+        memory_peak_bytes=max(0, figures.memory_peak_bytes),
+        fuel=max(0, figures.fuel),
         egress_bytes=egress_bytes,
         host_calls=dict(sorted(counts.items())),
     )
@@ -44,7 +51,8 @@ def usage_of(figures: Figures, duration_ms: float, host_calls: dict[str, int], e
 def answer(outcome: Done | Failed, usage: Usage, trace_id: str) -> ExecuteResponse:
     """Return the envelope's answer; a guest's response is checked here, before anything of it goes out."""
     if isinstance(outcome, Failed):
-        return failed(Verdict(outcome.code, outcome.message), usage, trace_id)
+        code = outcome.code if outcome.code in _CHILDS_CODES else "guest_trapped"
+        return failed(Verdict(code, outcome.message[:_MESSAGE_LIMIT]), usage, trace_id)
     fault = envelope.response_fault(outcome.status, outcome.headers)
     if fault is not None:
         return failed(fault, usage, trace_id)
@@ -58,8 +66,7 @@ def answer(outcome: Done | Failed, usage: Usage, trace_id: str) -> ExecuteRespon
 
 
 def failed(verdict: Verdict, usage: Usage, trace_id: str) -> ExecuteResponse:
-    """Return the answer for a call without a guest's response; a code we do not know counts as a trap."""
-    code = verdict.code if verdict.code in CODES else "guest_trapped"
-    status = KINDS[CODES[code].kind].status
-    error = ExecuteError(code=code, message=verdict.message)
+    """Return the answer for a call without a guest's response."""
+    status = KINDS[CODES[verdict.code].kind].status
+    error = ExecuteError(code=verdict.code, message=verdict.message)
     return ExecuteResponse(status=status, error=error, usage=usage, trace_id=trace_id)

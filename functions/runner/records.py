@@ -1,15 +1,22 @@
 """What a guest says and counts, on its way to the platform's logs: structured lines that name whose it is."""
 
 import json
+import math
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from alga_ext.execute import ExecuteContext
 from alga_ext.telemetry import logger
+from functions.runner.sandbox.local import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT
 from functions.runner.sandbox.wire import LogLine, Metric
 
 NAMESPACE: Final = "AlgaExtensions"
+
+# The child keeps to its limits; these hold if it does not, and leave room for what the platform itself has to say.
+_LINES_LIMIT: Final = LOG_LINES_LIMIT + 50
+_TEXT_LIMIT: Final = LOG_LINE_LIMIT_BYTES + 50
+_SOURCE_LIMIT: Final = 20
 
 _UNITS: Final = frozenset({
     "Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Bits", "Percent",
@@ -28,6 +35,8 @@ class Records:
 
     def __init__(self, context: ExecuteContext, trace_id: str, scrub: Callable[[str], str]) -> None:
         self._scrub = scrub
+        self._lines = 0
+        self._metrics = 0
         self._whose = {
             "tenant_id": context.tenant_id,
             "extension_id": context.extension_id,
@@ -38,9 +47,12 @@ class Records:
         }
 
     def log(self, line: LogLine) -> None:
-        """Write one line of the guest's log."""
-        extra = {"source": line.source, "guest": True, **self._whose}
-        text = self._scrub(line.text)
+        """Write one line of the guest's log; a child that exceeds its limits is not believed."""
+        self._lines += 1
+        if self._lines > _LINES_LIMIT:
+            return
+        extra = {"source": line.source[:_SOURCE_LIMIT], "guest": True, **self._whose}
+        text = self._scrub(line.text[:_TEXT_LIMIT])
         match line.level:
             case "error":
                 logger("runner").error(text, extra=extra)
@@ -51,6 +63,9 @@ class Records:
 
     def metric(self, metric: Metric) -> None:
         """Write one number in CloudWatch's embedded metric format; an unknown unit counts as none."""
+        self._metrics += 1
+        if self._metrics > METRICS_LIMIT or not math.isfinite(metric.value):
+            return
         document = json.dumps(embedded(metric, self._whose, int(time.time() * 1000)))
         print(self._scrub(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
 

@@ -48,7 +48,7 @@ class RunnerSettings(Settings):
     aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_048
     extensions_enabled: bool = True
     secrets_key_id: str = ""
-    ui_proxy_base_url: str = ""
+    ui_proxy_base_url: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
     ui_proxy_signing_key: SecretStr = SecretStr("")
     egress_private_networks: str = ""
     egress_ca_bundle: str = ""

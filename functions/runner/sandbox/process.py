@@ -157,6 +157,9 @@ class Child:
                     return heard
                 case Ready():
                     self._end("the sandbox broke its protocol")
+            # A child that never stops talking must not be waited for either.
+            if time.monotonic_ns() > self._channel.until_ns:
+                self._end("the other side did not end in time", TimeoutError())
 
     def kill(self) -> int:
         """Kill and reap the child; return its exit status (negative: the signal). Safe to call again."""

@@ -2,8 +2,11 @@
 
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,17 @@ import pytest
 from alga_ext.errors import PlatformError
 from functions.runner.pool import Pool
 from functions.runner.sandbox.process import Child, Ended, Host
-from functions.runner.sandbox.wire import Artifact, Configure, Failed, HostAnswer, Limits, Warm
+from functions.runner.sandbox.wire import (
+    Artifact,
+    Channel,
+    Closed,
+    Configure,
+    Failed,
+    HostAnswer,
+    Limits,
+    LogLine,
+    Warm,
+)
 
 HOST = Host(lambda _: HostAnswer(), lambda _: None, lambda _: None)
 
@@ -30,6 +43,27 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 def warm(timeout_ms: int = 2_000) -> Warm:
     deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
     return Warm(Artifact("k", "/nowhere/x.cwasm", 1), Limits(deadline_ns, 64 << 20, 1 << 40, 1))
+
+
+class Babbler:
+    """A child's end of a channel that sends log lines as fast as it can."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        self.parents_end = Channel(ours.detach())
+        self._end = Channel(theirs.detach())
+        self._thread = threading.Thread(target=self._talk)
+        self._thread.start()
+
+    def _talk(self) -> None:
+        with suppress(Closed):
+            while True:
+                self._end.send(LogLine("info", "guest", "x" * 100))
+
+    def stop(self) -> None:
+        self._thread.join()
+        self._end.close()
 
 
 def gone(process_id: int) -> bool:
@@ -86,6 +120,22 @@ def test_a_stopped_child_is_killed_after_its_deadline(pool: Pool) -> None:
         child.run(warm(timeout_ms=100), HOST)
     assert caught.value.timed_out
     assert time.monotonic() - started < 0.6
+
+
+def test_a_child_that_never_stops_talking_is_killed_after_its_deadline(tmp_path: Path) -> None:
+    child = Child()
+    other_end = child._channel
+    child.configure(configure(tmp_path))
+    child.await_ready()
+    talking = Babbler()
+    child._channel = talking.parents_end
+    started = time.monotonic()
+    with pytest.raises(Ended) as caught:
+        child.run(warm(timeout_ms=100), HOST)
+    talking.stop()
+    other_end.close()
+    assert caught.value.timed_out
+    assert time.monotonic() - started < 1
 
 
 def test_a_sandbox_that_cannot_be_started_is_unavailable(tmp_path: Path) -> None:

@@ -100,6 +100,18 @@ def test_each_failure_has_the_contracts_status(code: str, status: int) -> None:
     assert outcome.failed(Verdict(code, "x"), Usage(), "t").status == status
 
 
+def test_counts_that_a_child_makes_up_are_dropped() -> None:
+    figures = Figures(cpu_ns=-5, memory_peak_bytes=-1, fuel=-1, host_calls={"made.up": 5, "context.get-context": -3})
+    usage = outcome.usage_of(figures, 1.0, {}, 0)
+    assert (usage.cpu_ms, usage.memory_peak_bytes, usage.fuel, usage.host_calls) == (0, 0, 0, {})
+
+
+def test_a_child_cannot_claim_what_only_the_parent_decides() -> None:
+    response = outcome.answer(Failed("secret_unavailable", "x" * 10_000, Figures()), Usage(), "t")
+    assert response.error is not None
+    assert (response.error.code, len(response.error.message)) == ("guest_trapped", 1_000)
+
+
 def test_a_bad_response_does_not_go_out() -> None:
     response = outcome.answer(Done(200, [("a", "b\r\nc")], b"secret", Figures()), Usage(), "t")
     assert (response.body_b64, response.headers) == (None, {})

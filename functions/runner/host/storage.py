@@ -25,6 +25,7 @@ _MISSING: Final[Outcome] = (False, "missing")
 _CONFLICT: Final[Outcome] = (False, "conflict")
 _DENIED: Final[Outcome] = (False, "denied")
 _INTERNAL: Final[Outcome] = (False, "internal")
+_NO_SUCH_INSTALL: Final = "23503"  # foreign_key_violation: it was uninstalled while the call ran
 
 _HERE = "tenant_id = :tenant and install_id = cast(:install as uuid) and namespace = :namespace"
 _LIVE = "(expires_at is null or expires_at > now())"
@@ -170,12 +171,7 @@ class Storage:
         except _Refused as refused:
             return refused.outcome
         except PlatformError as error:
-            # The database counts as well, and sees writes of other calls that are not done yet.
-            if error.code == "quota_exceeded":
-                return _DENIED
-            if error.code == "conflict":
-                return _CONFLICT
-            raise
+            return _refusal_of(error)
         return (True, entries)
 
     def _write(self, tx: Tx, request: PutRequest) -> Entry:
@@ -212,6 +208,21 @@ class Storage:
 
     def _here(self, namespace: str) -> dict[str, str]:
         return {"tenant": self._call.tenant_id, "install": self._call.install_id, "namespace": namespace}
+
+
+def _refusal_of(error: PlatformError) -> Outcome:
+    """Return what the guest hears when the database refuses a write.
+
+    It counts as well, and sees writes of other calls that are not done yet.
+
+    Raises:
+        PlatformError: ``error`` again, when it is no refusal.
+    """
+    if error.code == "quota_exceeded" or error.context.get("sqlstate") == _NO_SUCH_INSTALL:
+        return _DENIED
+    if error.code == "conflict":
+        return _CONFLICT
+    raise error
 
 
 def _cut(page: Page, size_bytes: int) -> Page:

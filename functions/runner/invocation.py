@@ -77,6 +77,10 @@ class Invocation:
         counts = self._broker.counts if self._broker else {}
         egress_bytes = self._call.ledger.total_bytes() if self._call else 0
         usage = outcome.usage_of(found.figures, duration_ms, counts, egress_bytes)
+        limit = self._limits.response_bytes
+        if isinstance(found, Done) and len(found.body or b"") > limit:  # the child checks too, and is not believed
+            text = f"The extension answered {len(found.body or b'')} bytes; at most {limit} are allowed."
+            found = Failed("response_too_large", text, found.figures)
         if self._call is not None and self._call.failure is not None and isinstance(found, Failed):
             return outcome.failed(self._call.failure, usage, self.trace_id)
         return outcome.answer(found, usage, self.trace_id)

@@ -13,6 +13,7 @@ from functions.runner.sandbox.wire import Done, Failed, Figures
 
 _SIGABRT: Final = 6
 _MESSAGE_LIMIT: Final = 1_000
+_FIGURE_LIMIT: Final = (1 << 53) - 1
 _CHILDS_CODES: Final = frozenset({
     "guest_timeout", "guest_out_of_memory", "guest_out_of_fuel", "guest_trapped", "response_too_large",
     "artifact_integrity",
@@ -36,16 +37,21 @@ def of_ended(ended: Ended, memory_bytes: int) -> Failed:
 
 def usage_of(figures: Figures, duration_ms: float, host_calls: dict[str, int], egress_bytes: int) -> Usage:
     """Return the usage of a call: the child's figures, and the parent's own count of the host calls it answered."""
-    said = {name: count for name, count in figures.host_calls.items() if name in REFUSALS and count > 0}
+    said = {name: _sane(count) for name, count in figures.host_calls.items() if name in REFUSALS and count > 0}
     counts = {**said, **host_calls}
     return Usage(
         duration_ms=round(duration_ms, 3),
-        cpu_ms=round(max(0, figures.cpu_ns) / 1e6, 3),
-        memory_peak_bytes=max(0, figures.memory_peak_bytes),
-        fuel=max(0, figures.fuel),
+        cpu_ms=round(_sane(figures.cpu_ns) / 1e6, 3),
+        memory_peak_bytes=_sane(figures.memory_peak_bytes),
+        fuel=_sane(figures.fuel),
         egress_bytes=egress_bytes,
         host_calls=dict(sorted(counts.items())),
     )
+
+
+def _sane(figure: int) -> int:
+    """Return a figure of the child's as a number that every store of ours can hold."""
+    return min(max(0, figure), _FIGURE_LIMIT)
 
 
 def answer(outcome: Done | Failed, usage: Usage, trace_id: str) -> ExecuteResponse:

@@ -1,13 +1,13 @@
 """What a guest says and counts, on its way to the platform's logs: structured lines that name whose it is."""
 
 import json
-import math
 import time
 from collections.abc import Callable
 from typing import Any, Final
 
 from alga_ext.execute import ExecuteContext
 from alga_ext.telemetry import logger
+from functions.runner.sandbox import local
 from functions.runner.sandbox.local import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT
 from functions.runner.sandbox.wire import LogLine, Metric
 
@@ -64,9 +64,10 @@ class Records:
     def metric(self, metric: Metric) -> None:
         """Write one number in CloudWatch's embedded metric format; an unknown unit counts as none."""
         self._metrics += 1
-        if self._metrics > METRICS_LIMIT or not math.isfinite(metric.value):
+        kept = local.metric(metric.name, metric.value, metric.unit, metric.dimensions)
+        if self._metrics > METRICS_LIMIT or kept is None:
             return
-        document = json.dumps(embedded(metric, self._whose, int(time.time() * 1000)))
+        document = json.dumps(embedded(kept, self._whose, int(time.time() * 1000)))
         print(self._scrub(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
 
 

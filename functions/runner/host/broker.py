@@ -77,7 +77,7 @@ class Broker:
             return HostAnswer(handler.fault)
         try:
             arguments = msgspec.msgpack.decode(heard.arguments, type=handler.arguments)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return HostAnswer(trap="arguments that do not fit their types")
         return self._served(handler, arguments)
 

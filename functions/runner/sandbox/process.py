@@ -184,7 +184,7 @@ class Child:
     def _receive(self) -> Any:
         try:
             return FROM_CHILD.decode(self._channel.receive())
-        except (Closed, TimeoutError, Malformed, msgspec.DecodeError) as error:
+        except (Closed, TimeoutError, Malformed, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             self._end(str(error) or "the sandbox ended unexpectedly", cause=error)
 
     def _end(self, reason: str, cause: Exception | None = None) -> None:

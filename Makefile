@@ -67,7 +67,7 @@ fuzz: setup ## Random input against everything that parses what strangers send; 
 soak: setup ## Ten thousand good and hostile calls: no growth, no leak
 	@python -m pytest -q -m soak tests/security
 
-bench: setup ## Measure speed; prints a table and writes .build/bench.json
+bench: setup ## Measure speed; prints tables and writes .build/bench/
 	@python -m tests.bench
 
 build: setup ## Build the web packages and the sample extensions

@@ -8,7 +8,6 @@ from tests.security.guests import spells
 from tests.security.world import NEIGHBOUR, OTHER_INSTALL, OTHER_TENANT, World
 
 MISSING: Final = 480
-CONFLICT: Final = 481
 DENIED: Final = 482
 INTERNAL: Final = 483
 
@@ -76,7 +75,7 @@ ATTACKS: Final[dict[str, Attack]] = {
         MISSING, "notes", "theirs", whose=("acme", OTHER_INSTALL)
     ),
     "another tenant's install under its own tenant, writing": _keeping(
-        CONFLICT, "notes", "theirs", method="PUT", body=b"x", whose=("acme", OTHER_INSTALL)
+        DENIED, "notes", "theirs", method="PUT", body=b"x", whose=("acme", OTHER_INSTALL)
     ),
     "another tenant with its own install": _keeping(MISSING, "notes", "theirs", whose=(OTHER_TENANT, NEIGHBOUR)),
     "an install that is no identifier": _keeping(INTERNAL, "notes", "theirs", whose=("acme", "' or true --")),

@@ -56,7 +56,7 @@ demo: setup ## Run the whole way through as a transcript that checks itself
 
 test: setup ## All tests: unit, contract, integration, conformance, security and web
 	@npm test --silent
-	@python -m pytest -q -n 2 --dist loadfile -m "not soak and not fuzz" --ignore tests/browser
+	@python -m pytest -q -n 2 --dist loadfile -m "not soak" --ignore tests/browser
 
 browser: setup ## The samples in a real browser (needs chromium, or CHROMIUM=path)
 	@python -m pytest -q tests/browser

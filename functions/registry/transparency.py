@@ -84,12 +84,16 @@ def append(tx: Tx, entry: Entry, now: datetime) -> int:
     return index
 
 
-def publish_head(tx: Tx, signer: Signer, objects: ObjectStore, now: datetime) -> dict[str, Any]:
-    """Sign the present head, store it under its size, and return the envelope.
+def publish_head(
+    tx: Tx, signer: Signer, objects: ObjectStore, now: datetime, size: int | None = None
+) -> dict[str, Any]:
+    """Sign the head of the tree with ``size`` leaves (the present one), store it under its size, return the envelope.
+
+    A proof names the size it is for: by the time its head is made the log may have grown.
 
     The first head stored for a size stays: heads of one size differ in nothing but their time.
     """
-    size = _size(tx)
+    size = _size(tx) if size is None else size
     stored = objects.get_optional(head_key(size))
     if stored is None:
         payload = json.dumps(

@@ -30,6 +30,10 @@ _SUPERSEDE: Final = """
 update app.extension_install_request set state = 'superseded', decided_at = now(), decided_by = :actor
 where tenant_id = :tenant_id and install_id = :install_id and state = 'waiting'
 """
+_TOUCH: Final = """
+update app.tenant_extension_install set revision = revision + 1, changed_at = now()
+where tenant_id = :tenant_id and install_id = :install_id
+"""
 _INSERT_REQUEST: Final = """
 insert into app.extension_install_request
   (tenant_id, install_id, from_version_id, to_version_id, difference, holds_code, created_by)
@@ -82,6 +86,8 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
             holds_code=holds_code,
             actor=actor.subject,
         )
+        # What waits is part of what If-Match guards: nobody approves another request than the one they read.
+        tx.execute(_TOUCH, tenant_id=tenant_id, install_id=install_id)
         audit.record(tx, tenant_id, actor, "install.request", install_id, after=difference)
 
 
@@ -146,6 +152,10 @@ def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | Non
     target = versions.load_version(tx, str(request["to_version_id"]))
     if target["state"] not in ("ready", "yanked"):
         raise PlatformError("version_not_ready", f"Version {target['version']} is {target['state']} meanwhile.")
+    if before["pinned"] and request["holds_code"]:
+        raise PlatformError(
+            "install_pinned", f"The install is pinned to {before['version']}; unpin it to move its code."
+        )
     manifest = Manifest.model_validate(target["manifest"])
     installs.check_config(manifest, before["config"])
     held = grants.carried_over(grants.stored(before), manifest)

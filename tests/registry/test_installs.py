@@ -222,6 +222,42 @@ def test_what_waits_undecided_is_asked_for_again_by_the_next_version(published: 
     assert moved["waiting_request"]["difference"] == {"egress": ["api.other.org"]}
 
 
+def test_a_new_request_changes_what_if_match_guards(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    publish_server(published, "1.1.0", fresh)
+    change(published, install, "update", {})
+
+    refused = change(published, install, "request/approve", {}, **{"if-match": f'"{install["revision"]}"'})
+
+    assert (refused.status, refused.code) == (412, "precondition_failed")
+
+
+def test_an_approval_does_not_move_the_code_of_a_pinned_install(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    publish_server(published, "1.1.0", fresh)
+    change(published, install, "update", {})
+    change(published, install, "pin")
+
+    refused = change(published, install, "request/approve", {})
+
+    assert (refused.status, refused.code) == (409, "install_pinned")
+
+
+def test_an_approval_verifies_the_version_again(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    version = publish_server(published, "1.1.0", fresh)
+    change(published, install, "update", {})
+    published.overwrite(f"releases/{version['content_hash'].removeprefix('sha256:')}.dsse.json", b"{}")
+
+    assert change(published, install, "request/approve", {}).code == "release_integrity"
+
+
 def test_a_configuration_that_does_not_fit_the_new_version_stops_the_update(published: RegistryWorld) -> None:
     install = published.install()
     fresh = LocalSigner.generate()

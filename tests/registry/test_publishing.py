@@ -280,6 +280,19 @@ def test_a_declared_capability_that_is_not_imported_rejects_with_the_difference(
     assert "cap:secrets.get" in shown["state_reasons"][0]["detail"]
 
 
+def test_a_bound_secret_needs_no_import_of_its_own(world: RegistryWorld) -> None:
+    world.register()
+    manifest = manifest_of(
+        runtime="wasm-component@1",
+        capabilities=["http.fetch", "secrets.get"],
+        egress=["api.example.com"],
+        secrets=[{"name": "api-key", "hosts": ["api.example.com"]}],
+    )
+    world.send(world.signed(manifest, {"ui/index.html": b"x", "dist/main.wasm": b"\0asm"}))
+
+    assert world.prepare(imports=["alga:extension/http"]) == ["ready"]
+
+
 def test_an_imported_capability_that_is_not_declared_is_recorded_and_shown(world: RegistryWorld) -> None:
     world.register()
     manifest = manifest_of(runtime="wasm-component@1")

@@ -88,6 +88,18 @@ def test_a_refused_publication_leaves_no_entry(world: RegistryWorld) -> None:
     assert world.call("GET", "/log/head", world.publisher).body == before
 
 
+def test_a_head_is_of_the_size_that_its_proof_is_for(world: RegistryWorld) -> None:
+    from functions.registry import compose, transparency
+
+    world.register()
+    with compose.database().system() as tx:
+        size, _ = transparency.inclusion(tx, 0)
+        transparency.append(tx, transparency.Entry("test", "acme", {}), compose.now())
+        head = transparency.publish_head(tx, compose.log_signer(), world.objects, compose.now(), size)
+
+    assert head_of(world, head)["tree_size"] == size
+
+
 def test_an_entry_that_does_not_exist_is_not_found(world: RegistryWorld) -> None:
     refused = world.call("GET", "/log/entries/7/proof", world.publisher)
 

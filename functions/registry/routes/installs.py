@@ -137,7 +137,15 @@ def unpin_install(install_id: str) -> Response[InstallOut]:
 def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Response[InstallOut]:
     """Approve what a newer version asks for."""
     named = None if body.grants is None else body.grants.model_dump()
-    return _change(install_id, lambda tx, tenant, who: updates.approve(tx, tenant, install_id, named, who))
+
+    def change(tx: Tx, tenant_id: str, who: Actor) -> None:
+        request = updates.waiting_request(tx, tenant_id, install_id)
+        if request is not None:
+            target = versions.load_version(tx, str(request["to_version_id"]))
+            verification.verify_version(tx, target, compose.objects(), compose.trust())
+        updates.approve(tx, tenant_id, install_id, named, who)
+
+    return _change(install_id, change)
 
 
 @router.post("/installs/<install_id>/request/decline")

@@ -78,7 +78,7 @@ def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
     principal(router)
     with compose.database().system() as tx:
         size, proof = transparency.consistency(tx, old_size)
-        head = _head(tx)
+        head = _head(tx, size)
     return ConsistencyOut(old_size=old_size, tree_size=size, proof=proof, head=head)
 
 
@@ -93,11 +93,11 @@ def get_head() -> dict[str, object]:
 def _inclusion(tx: Tx, leaf_index: int) -> InclusionOut:
     entry = transparency.load_entry(tx, leaf_index)
     size, proof = transparency.inclusion(tx, leaf_index)
-    return InclusionOut(leaf_index=leaf_index, entry=entry["entry"], tree_size=size, proof=proof, head=_head(tx))
+    return InclusionOut(leaf_index=leaf_index, entry=entry["entry"], tree_size=size, proof=proof, head=_head(tx, size))
 
 
-def _head(tx: Tx) -> dict[str, object]:
-    return transparency.publish_head(tx, compose.log_signer(), compose.objects(), compose.now())
+def _head(tx: Tx, size: int | None = None) -> dict[str, object]:
+    return transparency.publish_head(tx, compose.log_signer(), compose.objects(), compose.now(), size)
 
 
 def _number(cursor: str | None, first: tuple[str]) -> int:

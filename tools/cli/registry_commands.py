@@ -96,7 +96,9 @@ def install(
 def call(
     extension: Annotated[str, typer.Argument(help="Registry id, install id, or publisher.name.")],
     path: Annotated[str, typer.Argument(help="The endpoint's path, with query.")] = "/",
-    method: Annotated[str, typer.Option("--method", "-X", help="HTTP method.")] = "GET",
+    method: Annotated[
+        str | None, typer.Option("--method", "-X", help="HTTP method; GET, or POST when there is a body.")
+    ] = None,
     data: Annotated[str | None, typer.Option("--data", "-d", help="Request body.")] = None,
     data_file: Annotated[Path | None, typer.Option("--data-file", help="File with the request body.")] = None,
     content_type: Annotated[str, typer.Option("--content-type", help="Type of the body.")] = "application/json",
@@ -108,7 +110,8 @@ def call(
     body = data_file.read_bytes() if data_file else data.encode() if data is not None else None
     headers = {} if body is None else {"content-type": content_type}
     target = f"/api/ext/{extension}/{path.lstrip('/')}"
-    reply = client(url, token_file, token_needed=False).request(method.upper(), target, body, headers)
+    verb = (method or ("GET" if body is None else "POST")).upper()
+    reply = client(url, token_file, token_needed=False).request(verb, target, body, headers)
     text = reply.body.decode(errors="replace")
     if as_json:
         answer_json({"status": reply.status, "headers": dict(reply.headers), "body": text})

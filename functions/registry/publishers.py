@@ -142,6 +142,14 @@ def list_keys(tx: Tx, publisher: str) -> list[Row]:
     return tx.rows(_SELECT_KEYS, publisher=publisher)
 
 
+def load_key(tx: Tx, publisher: str, key_id: str) -> Row:
+    """Return a key of a publisher, or raise ``key_unknown``."""
+    for row in list_keys(tx, publisher):
+        if row["key_id"] == key_id:
+            return row
+    raise PlatformError("key_unknown", f"The publisher {publisher!r} has no key {key_id}.")
+
+
 def revoke_key(
     tx: Tx, publisher: str, key_id: str, revoked_from: datetime, reason: str, actor: str, now: datetime
 ) -> Row:

@@ -26,6 +26,11 @@ _SELECT_NAMED: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and v.version = :version
 """
+_SELECT_SIGNED_SINCE: Final = f"""
+select {_VERSION_COLUMNS} {_FROM_VERSIONS}
+where b.signing_key_id = :key_id and v.published_at >= :since and v.state in ('ready', 'yanked')
+order by v.published_at, v.version_id
+"""
 _SELECT_NEWEST_READY: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and v.state = 'ready' order by v.published_at desc, v.version_id desc limit 1
@@ -127,6 +132,11 @@ def load_runnable(tx: Tx, extension_id: str, version: str) -> Row:
     if row["state"] not in ("ready", "yanked"):
         raise PlatformError("version_not_ready", f"Version {version} is {row['state']} and does not run.")
     return row
+
+
+def list_signed_since(tx: Tx, key_id: str, since: datetime) -> list[Row]:
+    """Return versions that may run and were published with a key's signature at or after an instant."""
+    return tx.rows(_SELECT_SIGNED_SINCE, key_id=key_id, since=since)
 
 
 def list_extensions(tx: Tx, after: str, page_size: int) -> list[Row]:

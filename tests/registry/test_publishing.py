@@ -119,6 +119,29 @@ def test_a_revoked_key_is_refused_from_its_revocation_on(world: RegistryWorld) -
     assert (sent.status, sent.code) == (403, "key_revoked")
 
 
+def test_revoking_a_key_from_the_past_withdraws_what_it_signed_since(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    path = f"/publishers/acme/keys/{world.publisher_key.key_id}/revoke"
+
+    world.call("POST", path, world.publisher, {"reason": "stolen", "revoked_from": "2020-01-01T00:00:00Z"})
+
+    shown = world.call("GET", f"/versions/{version['version_id']}", world.publisher).body
+    digits = version["content_hash"].removeprefix("sha256:")
+    assert shown["state"] == "withdrawn"
+    assert world.objects.size(f"withdrawals/{digits}.dsse.json") is not None
+
+
+def test_revoking_a_key_from_now_on_leaves_what_it_signed_before(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    path = f"/publishers/acme/keys/{world.publisher_key.key_id}/revoke"
+
+    world.call("POST", path, world.publisher, {"reason": "rotation"})
+
+    assert world.call("GET", f"/versions/{version['version_id']}", world.publisher).body["state"] == "ready"
+
+
 def test_during_a_rotation_both_keys_sign(world: RegistryWorld) -> None:
     world.register()
     fresh = LocalSigner.generate()

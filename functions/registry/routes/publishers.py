@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.registry import callers, compose, publishers
+from functions.registry import callers, compose, publishers, versions, withdrawal
 from functions.registry.api import KeyIn, KeyOut, PublisherIn, PublisherOut, RevocationIn
 from functions.registry.routes.caller import attempt, created, principal, replay, reply
 
@@ -65,10 +65,21 @@ def add_key(publisher: str, body: Annotated[KeyIn, Body()]) -> Response[KeyOut]:
 
 @router.post("/publishers/<publisher>/keys/<key_id>/revoke")
 def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()]) -> KeyOut:
-    """Revoke a key from an instant on; what it signed and published before stays as it is."""
+    """Revoke a key from an instant on.
+
+    Versions published with it before that stay as they are; those published since are withdrawn.
+    """
     caller = principal(router)
     callers.require_publisher(caller, publisher)
-    now = compose.now()
-    with compose.database().system() as tx:
-        row = publishers.revoke_key(tx, publisher, key_id, body.revoked_from or now, body.reason, caller.subject, now)
+    database, now = compose.database(), compose.now()
+    revoked_from = body.revoked_from or now
+    with database.system() as tx:
+        publishers.load_key(tx, publisher, key_id)
+        signed = versions.list_signed_since(tx, key_id, revoked_from)
+    for version in signed:
+        withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
+    with database.system() as tx:
+        row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, caller.subject, now)
+        for version in signed:
+            withdrawal.move(tx, version, "withdrawn", f"signed by a revoked key: {body.reason}", caller.subject, now)
     return KeyOut.model_validate(row)

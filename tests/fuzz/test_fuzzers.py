@@ -20,8 +20,8 @@ pytest.importorskip("atheris", reason="atheris is for Linux and Python below 3.1
 @pytest.mark.parametrize("target", TARGETS)
 def test_nothing_is_found(target: str) -> None:
     command = [sys.executable, "-m", f"tests.fuzz.{target}", f"-max_total_time={SECONDS}"]
-    # A process takes over the peak memory of the one that starts it, which here may have run ten thousand tests; a shell
-    # in between starts it afresh.
+    # A process takes over the peak memory of the one that starts it, which here may have run ten thousand tests; a
+    # shell in between starts it afresh.
     command = ["sh", "-c", '"$@"; exit $?', "sh", *command]
 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS + 120, check=False)

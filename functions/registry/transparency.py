@@ -1,7 +1,7 @@
 """The transparency log: every change to what may run, as leaves of a Merkle tree that anybody can check.
 
 A leaf is written in the transaction of the change it tells of. Appends take the lock of one row, so there is one order.
-After the commit the new head is signed and stored; a head that could not be stored is made up for by the next one.
+A head is signed and stored when it is first asked for (head, proof, consistency), not at each append.
 """
 
 import json

@@ -41,9 +41,10 @@ class Pool:
             child = self._ready()
             try:
                 yield child
-            except Ended:
-                self.kills += 1
-                self._active = None
+            except BaseException:
+                if child.is_ended:
+                    self.kills += 1
+                    self._active = None
                 raise
 
     def ensure_spare(self) -> None:

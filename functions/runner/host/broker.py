@@ -61,7 +61,7 @@ class Broker:
         self.counts: dict[str, int] = {}
 
     def answer(self, heard: HostCall) -> HostAnswer:
-        """Answer one host call; never raises."""
+        """Answer one host call; raises only what opening its provider raises, which ends the call and its sandbox."""
         refusal = REFUSALS.get(heard.name)
         if refusal is None:
             return HostAnswer(trap="no such host import")

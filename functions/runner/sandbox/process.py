@@ -110,6 +110,11 @@ class Child:
         """The operating system's id of the child."""
         return self._process.pid
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether the child is known to be gone."""
+        return self._process.returncode is not None
+
     def configure(self, message: Configure) -> None:
         """Tell the child its limits; it confines itself and gets ready meanwhile.
 
@@ -137,9 +142,20 @@ class Child:
 
         Raises:
             Ended: the child was killed past its deadline, broke the protocol, or died; it is reaped.
+            Exception: what ``host`` raised; the child was in the midst of a call and is ended too.
         """
         self._channel.until_ns = message.limits.deadline_ns + KILL_AFTER_NS
         self._send(message)
+        try:
+            return self._hear_out(message, host)
+        except Ended:
+            raise
+        except BaseException:
+            # It still waits for an answer, and would take the next call's message for it.
+            self.kill()
+            raise
+
+    def _hear_out(self, message: Run | Warm, host: Host) -> Done | Failed:
         while True:
             heard = self._receive()
             match heard:

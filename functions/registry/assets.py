@@ -77,11 +77,19 @@ def finish(message: PreparedMessage, database: Database, objects: ObjectStore, s
 
 
 def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | None:
-    """Write the UI files of a bundle and their index; return the index's sha256, or None without a UI."""
+    """Write the UI files of a bundle and their index; return the index's sha256, or None without a UI.
+
+    Raises:
+        PlatformError: ``bundle_hash_mismatch`` when the stored archive is not the one that was published: the release
+            record will vouch for the index, so nothing may be made of other bytes.
+    """
     if manifest.ui is None:
         return None
     folder = sha256_hex(ContentHash(version["content_hash"]))
-    archive = io.BytesIO(objects.get(f"bundles/{folder}/bundle.tar.zst"))
+    data = objects.get(f"bundles/{folder}/bundle.tar.zst")
+    if hashlib.sha256(data).hexdigest() != folder:
+        raise PlatformError("bundle_hash_mismatch", "The stored archive is not the one that was published.")
+    archive = io.BytesIO(data)
     published = frozenset(ui_paths(tuple(read_index(archive)), manifest))
     archive.seek(0)
     files = []

@@ -58,6 +58,10 @@ _IS_ACTIVE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and extension_id = :extension_id and state <> 'uninstalled'
 """
+_SUPERSEDE: Final = """
+update app.extension_install_request set state = 'superseded', decided_at = now(), decided_by = :actor
+where tenant_id = :tenant_id and install_id = :install_id and state = 'waiting'
+"""
 _SET_STATE: Final = """
 update app.tenant_extension_install
 set state = :state, revision = revision + 1, changed_at = now(),
@@ -180,9 +184,18 @@ def set_state(tx: Tx, tenant_id: str, install_id: str, state: str, actor: Actor)
     return load_install(tx, tenant_id, install_id)
 
 
+def supersede_request(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
+    """End the request of an install that waits for a decision, if there is one."""
+    tx.execute(_SUPERSEDE, tenant_id=tenant_id, install_id=install_id, actor=actor.subject)
+
+
 def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
-    """End an install: it stops answering at once; its storage is kept for the grace time."""
+    """End an install: it stops answering at once; its storage is kept for the grace time.
+
+    What waits for a decision ends too: approved after a reinstall, it would move the code to the version of then.
+    """
     before = load_install(tx, tenant_id, install_id, lock=True)
+    supersede_request(tx, tenant_id, install_id, actor)
     tx.execute(_SET_STATE, tenant_id=tenant_id, install_id=install_id, state="uninstalled")
     tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
     audit.record(

@@ -26,10 +26,6 @@ _PIN: Final = """
 update app.tenant_extension_install set pinned = :pinned, revision = revision + 1, changed_at = now()
 where tenant_id = :tenant_id and install_id = :install_id
 """
-_SUPERSEDE: Final = """
-update app.extension_install_request set state = 'superseded', decided_at = now(), decided_by = :actor
-where tenant_id = :tenant_id and install_id = :install_id and state = 'waiting'
-"""
 _TOUCH: Final = """
 update app.tenant_extension_install set revision = revision + 1, changed_at = now()
 where tenant_id = :tenant_id and install_id = :install_id
@@ -72,7 +68,7 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
     installs.check_config(new, before["config"])
     difference = {**grants.difference(old, new), **_change_of_trust(before, target)}
     holds_code = "publisher" in difference or "publisher_key" in difference
-    tx.execute(_SUPERSEDE, tenant_id=tenant_id, install_id=install_id, actor=actor.subject)
+    installs.supersede_request(tx, tenant_id, install_id, actor)
     if not holds_code:
         _move(tx, tenant_id, before, target, grants.carried_over(grants.stored(before), new), actor, "install.update")
     if difference:
@@ -106,7 +102,7 @@ def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str,
         raise PlatformError("conflict", f"{target['version']} is not earlier than {before['version']}; use update.")
     manifest = Manifest.model_validate(target["manifest"])
     installs.check_config(manifest, before["config"])
-    tx.execute(_SUPERSEDE, tenant_id=tenant_id, install_id=install_id, actor=actor.subject)
+    installs.supersede_request(tx, tenant_id, install_id, actor)
     granted = grants.carried_over(grants.stored(before), manifest)
     _move(tx, tenant_id, before, target, granted, actor, "install.rollback", reason)
 

@@ -290,6 +290,17 @@ def test_deciding_when_nothing_waits_is_not_found(published: RegistryWorld) -> N
     assert (refused.status, refused.code) == (404, "request_not_found")
 
 
+def test_a_request_that_waits_ends_with_its_install(published: RegistryWorld) -> None:
+    install = published.install()
+    publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])
+    change(published, install, "update", {})
+    published.call("DELETE", f"/installs/{install['install_id']}", published.tenant_admin())
+
+    again = published.install()
+
+    assert (again["install_id"], again["waiting_request"]) == (install["install_id"], None)
+
+
 def test_a_change_of_signing_key_holds_the_code_until_approved(published: RegistryWorld) -> None:
     install = published.install()
     fresh = LocalSigner.generate()

@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
+from alga_ext.manifest import Manifest
 from alga_ext.objects import MemoryObjectStore
 from alga_ext.trust import parse_trust_bundle
 from functions.registry import compose
+from functions.registry.assets import write_ui
 from functions.uihost.bundles import UiBundles
 from tests.support.registry import Published, RegistryWorld, manifest_of
 
@@ -32,6 +34,15 @@ def published(world: RegistryWorld) -> tuple[RegistryWorld, Published, str]:
     sent = world.signed(manifest_of())
     world.send(sent)
     world.prepare()
+    return world, sent, sent.content_hash.removeprefix("sha256:")
+
+
+@pytest.fixture
+def unprepared(world: RegistryWorld) -> tuple[RegistryWorld, Published, str]:
+    """The same before it is prepared: its UI is still to be made of the stored archive."""
+    world.register()
+    sent = world.signed(manifest_of())
+    world.send(sent)
     return world, sent, sent.content_hash.removeprefix("sha256:")
 
 
@@ -162,3 +173,18 @@ def _copy(world: RegistryWorld, digits: str) -> MemoryObjectStore:
 def _bundles(world: RegistryWorld, store: MemoryObjectStore) -> UiBundles:
     trust = parse_trust_bundle(world.environment()["SIGNING_TRUST_BUNDLE"])
     return UiBundles(store, trust, 1 << 20, compose.now, lambda: 0.0)
+
+
+@FUZZ
+@given(at=position, by=change)
+def test_a_flipped_byte_of_a_stored_bundle_is_never_shown(
+    unprepared: tuple[RegistryWorld, Published, str], at: int, by: int
+) -> None:
+    world, sent, digits = unprepared
+    key = f"bundles/{digits}/bundle.tar.zst"
+    world.overwrite(key, flipped(sent.archive, at, by))
+
+    with pytest.raises(PlatformError, match="bundle_hash_mismatch"):
+        write_ui({"content_hash": sent.content_hash}, Manifest.model_validate(manifest_of()), world.objects)
+
+    assert world.objects.get_optional(f"ui/{digits}/index.json") is None

@@ -279,7 +279,7 @@ class SecretIn(_In):
 
     value: Annotated[str, Field(min_length=1, max_length=65_536)]
     expires_at: AwareDatetime | None = None
-    max_age_s: Annotated[int, Field(ge=60)] | None = None
+    max_age_s: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
 
 
 class SecretOut(_Out):

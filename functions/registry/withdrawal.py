@@ -66,7 +66,11 @@ def mark_withdrawn(version: Row, objects: ObjectStore, signer: Signer, now: date
     if objects.size(marker_key(content_hash)) is not None:
         return
     payload = statement_of_withdrawal(sha256_hex(content_hash), now)
-    objects.put_new(marker_key(content_hash), sign_envelope(signer, payload), "application/json")
+    try:
+        objects.put_new(marker_key(content_hash), sign_envelope(signer, payload), "application/json")
+    except PlatformError as error:
+        if error.code != "object_conflict":
+            raise  # a conflict says that another withdrawal wrote its marker just now, which serves as well
 
 
 def deprecate(tx: Tx, extension: Row, reason: str | None, actor: str, now: datetime) -> Row:

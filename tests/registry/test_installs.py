@@ -425,6 +425,14 @@ def test_a_second_value_is_the_next_version(published: RegistryWorld) -> None:
     assert put_secret(published, install, "salt", value="two").body["version"] == 2
 
 
+def test_a_maximum_age_beyond_ten_years_is_refused(published: RegistryWorld) -> None:
+    install = published.install()
+
+    refused = put_secret(published, install, "salt", value="one", max_age_s=10**15)
+
+    assert (refused.status, refused.code) == (400, "invalid_request")
+
+
 def test_an_expired_secret_shows_as_expired(published: RegistryWorld) -> None:
     install = published.install()
     put_secret(published, install, "salt", value="one", max_age_s=60)

@@ -1,12 +1,17 @@
 """Publishing through the registry's handler: what is accepted, what is refused, and with which code."""
 
 import base64
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import urllib3
 
 from alga_ext.messages import Reason
 from alga_ext.signing import LocalSigner
+from functions.registry import withdrawal
+from functions.registry.paging import encode_cursor
 from tests.support.registry import RegistryWorld, manifest_of
 
 
@@ -367,6 +372,30 @@ def test_a_withdrawn_version_leaves_its_marker_for_runner_and_ui_host(world: Reg
     digits = version["content_hash"].removeprefix("sha256:")
     assert moved.body["state"] == "withdrawn"
     assert world.objects.size(f"withdrawals/{digits}.dsse.json") is not None
+
+
+def test_withdrawals_that_race_for_the_marker_leave_one_and_none_fails(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    now = datetime.now(UTC)
+    barrier = threading.Barrier(4)
+
+    def mark(number: int) -> None:
+        objects = world.objects
+        barrier.wait()
+        withdrawal.mark_withdrawn(version, objects, world.release, now + timedelta(seconds=number))
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(mark, range(4)))
+
+    digits = version["content_hash"].removeprefix("sha256:")
+    assert world.objects.size(f"withdrawals/{digits}.dsse.json") is not None
+
+
+def test_a_cursor_of_digits_that_are_no_number_is_the_callers_fault(world: RegistryWorld) -> None:
+    refused = world.call("GET", "/log/entries", world.admin, query=f"cursor={encode_cursor('²')}")
+
+    assert (refused.status, refused.code) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("move", ["yank", "unyank", "withdraw"])

@@ -102,6 +102,6 @@ def _head(tx: Tx, size: int | None = None) -> dict[str, object]:
 
 def _number(cursor: str | None, first: tuple[str]) -> int:
     (text,) = decode_cursor(cursor, first)
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):  # "²" is a digit, but no number
         raise PlatformError("invalid_request", "The cursor is not one that this list answered with.")
     return min(int(text), 2**62)

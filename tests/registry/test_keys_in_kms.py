@@ -43,7 +43,7 @@ def test_a_version_attested_by_kms_installs(world: RegistryWorld, monkeypatch: p
     world.trust(KmsSigner(key_id), "release")
     monkeypatch.setenv("SIGNING_TRUST_BUNDLE", world.environment()["SIGNING_TRUST_BUNDLE"])
     monkeypatch.setenv("RELEASE_SIGNING_KEY", f"kms:{key_id}")
-    for factory in (compose.trust, compose.release_signer):
+    for factory in (compose.trust_source, compose.release_signer):
         factory.cache_clear()
     world.register()
     world.publish()

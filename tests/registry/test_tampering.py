@@ -172,7 +172,7 @@ def _copy(world: RegistryWorld, digits: str) -> MemoryObjectStore:
 
 def _bundles(world: RegistryWorld, store: MemoryObjectStore) -> UiBundles:
     trust = parse_trust_bundle(world.environment()["SIGNING_TRUST_BUNDLE"])
-    return UiBundles(store, trust, 1 << 20, compose.now, lambda: 0.0)
+    return UiBundles(store, lambda: trust, 1 << 20, compose.now, lambda: 0.0)
 
 
 @FUZZ

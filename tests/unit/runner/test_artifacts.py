@@ -11,11 +11,12 @@ import pytest
 from alga_ext.attestation import ArtifactRecord, ReleaseRecord, statement
 from alga_ext.errors import PlatformError
 from alga_ext.objects import MemoryObjectStore
+from alga_ext.releases import release_key
 from alga_ext.signing import LocalSigner, sign_envelope
 from alga_ext.trust import Revocation, TrustBundle, TrustedKey
 from alga_ext.withdrawals import marker_key
 from functions.runner.artifacts import ArtifactCache
-from functions.runner.provenance import Engine, artifact_places, release_key
+from functions.runner.provenance import Engine, artifact_places
 
 ENGINE = Engine("50.0.1", "c" * 64, "x86_64-unknown-linux-gnu")
 PUBLISHED = datetime(2026, 1, 1, tzinfo=UTC)

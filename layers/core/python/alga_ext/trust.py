@@ -125,11 +125,20 @@ class TrustBundle:
             raise PlatformError("signature_invalid", f"The signature by key {key_id} does not match the signed bytes.")
         return Verified(envelope.payload, key)
 
+    def is_revoked(self, key_id: str, at: datetime) -> bool:
+        """Tell whether a key is revoked at an instant; it need not be one of the bundle's keys."""
+        revoked_from = self._revoked_from(key_id)
+        return revoked_from is not None and at >= revoked_from
+
+    def _revoked_from(self, key_id: str) -> datetime | None:
+        """Return the earliest instant a key is revoked from."""
+        return min((entry.revoked_from for entry in self.revocations if entry.key_id == key_id), default=None)
+
     def _refusal(self, key_id: str, use: Use, publisher: str, at: datetime) -> PlatformError | None:
         """Return why the key may not sign, or None when one of its entries allows it."""
-        revoked = [entry.revoked_from for entry in self.revocations if entry.key_id == key_id]
-        if revoked and at >= min(revoked):
-            return PlatformError("key_revoked", f"Key {key_id} is revoked since {min(revoked).isoformat()}.")
+        revoked_from = self._revoked_from(key_id)
+        if revoked_from is not None and at >= revoked_from:
+            return PlatformError("key_revoked", f"Key {key_id} is revoked since {revoked_from.isoformat()}.")
         entries = [key for key in self.keys if key.key_id == key_id]
         fitting = [e for e in entries if e.use == use and ("*" in e.publishers or publisher in e.publishers)]
         if not fitting:

@@ -17,7 +17,7 @@ from alga_ext.aws import S3ObjectStore
 from alga_ext.withdrawals import marker_key
 from functions.uihost import compose
 from functions.uihost.handler import handler
-from tests.support.published_ui import FILES, HASH, HEX, RELEASE, publish_into
+from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, publish_into
 
 PAGE, SCRIPT, LOGO = FILES["ui/index.html"], FILES["ui/js/app.js"], FILES["ui/logo.png"]
 DRAWING = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
@@ -224,7 +224,7 @@ def test_a_page_shown_before_is_gone_once_its_release_key_is_revoked(host: Host,
 
 def test_a_page_shown_before_is_gone_once_its_publishers_key_is_revoked(host: Host, trust_file: Path) -> None:
     assert host.get("/index.html").status == 200
-    trust_file.write_text(revoking("sha256:1"))
+    trust_file.write_text(revoking(PUBLISHER_KEY))
 
     assert host.code("/index.html") == (502, "release_integrity")
 

@@ -10,7 +10,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.manifest import Manifest
 from alga_ext.objects import MemoryObjectStore
-from alga_ext.trust import parse_trust_bundle
+from alga_ext.trust_document import parse_trust_bundle
 from functions.registry import compose
 from functions.registry.assets import write_ui
 from functions.uihost.bundles import UiBundles

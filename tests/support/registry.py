@@ -200,7 +200,7 @@ class RegistryWorld:
         return self.call("POST", f"/publishers/{publisher}/keys", self.admin, {"public_key": key.public_pem})
 
     def signed(
-        self, manifest: dict[str, Any], files: dict[str, bytes] | None = None, key: LocalSigner | None = None
+        self, manifest: dict[str, Any], files: dict[str, bytes] | None = None, key: Signer | None = None
     ) -> Published:
         """Pack and sign a bundle."""
         archive = make_archive(manifest, UI_FILES if files is None else files)

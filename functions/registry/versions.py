@@ -57,10 +57,14 @@ where version_id = :version_id and state = 'pending'
 _SET_PREPARED: Final = """
 update app.extension_version set prepared_at = :at where version_id = :version_id and prepared_at is null
 """
-_SELECT_UNPREPARED: Final = """
-select v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
-from app.extension_version v join app.extension_bundle b on b.content_hash = v.content_hash
-where v.state = 'pending' and v.published_at < :before order by v.published_at limit :page_size
+_CLAIM_UNPREPARED: Final = """
+update app.extension_version v set prepare_sent_at = :now
+from app.extension_bundle b
+where b.content_hash = v.content_hash and v.version_id in (
+  select p.version_id from app.extension_version p
+  where p.state = 'pending' and coalesce(p.prepare_sent_at, p.published_at) <= :before
+  order by coalesce(p.prepare_sent_at, p.published_at) limit :page_size for update skip locked)
+returning v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
 """
 _SELECT_ACTIVE: Final = """
 select v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
@@ -151,9 +155,12 @@ def list_versions(tx: Tx, extension_id: str, before: tuple[str, str], page_size:
     )
 
 
-def list_unprepared(tx: Tx, before: datetime, page_size: int) -> list[Row]:
-    """Return versions that are pending since before an instant, oldest first: their message may have been lost."""
-    return tx.rows(_SELECT_UNPREPARED, before=before, page_size=page_size)
+def claim_unprepared(tx: Tx, before: datetime, now: datetime, page_size: int) -> list[Row]:
+    """Return versions that are pending and were last asked for before an instant, noting that they are asked for now.
+
+    Their message may have been lost, or have ended as a dead letter. Two sweeps at once never get the same version.
+    """
+    return tx.rows(_CLAIM_UNPREPARED, before=before, now=now, page_size=page_size)
 
 
 def list_active(tx: Tx, after: str, page_size: int) -> list[Row]:

@@ -183,7 +183,7 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(world: R
 
     assert killed > 15
     with compose.database().system() as tx:
-        pending = versions.list_unprepared(tx, compose.now(), 300)
+        pending = versions.claim_unprepared(tx, compose.now(), compose.now(), 300)
     assert len(pending) == killed + 1  # each can be sent to prepare again, whether or not its message was
 
 

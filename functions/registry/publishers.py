@@ -41,6 +41,7 @@ _SELECT_KEYS: Final = """
 select key_id, publisher, public_key, algorithm, valid_from, valid_until, revoked_from, revoked_reason, created_at
 from app.publisher_key where publisher = :publisher order by created_at, key_id
 """
+_LOCK_KEY: Final = "select key_id from app.publisher_key where key_id = :key_id for update"
 _REVOKE_KEY: Final = """
 update app.publisher_key
 set revoked_from = least(revoked_from, cast(:revoked_from as timestamptz)), revoked_reason = :reason
@@ -148,6 +149,11 @@ def load_key(tx: Tx, publisher: str, key_id: str) -> Row:
         if row["key_id"] == key_id:
             return row
     raise PlatformError("key_unknown", f"The publisher {publisher!r} has no key {key_id}.")
+
+
+def lock_key(tx: Tx, key_id: str) -> None:
+    """Keep a key from being revoked until the transaction ends; a key nobody registered is left alone."""
+    tx.row(_LOCK_KEY, key_id=key_id)
 
 
 def revoke_key(

@@ -75,10 +75,10 @@ def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()
     revoked_from = body.revoked_from or now
     with database.system() as tx:
         publishers.load_key(tx, publisher, key_id)
+        publishers.lock_key(tx, key_id)  # a version that is made ready just now is so before or finds the key revoked
         signed = versions.list_signed_since(tx, key_id, revoked_from)
-    for version in signed:
-        withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
-    with database.system() as tx:
+        for version in signed:
+            withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
         row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, caller.subject, now)
         for version in signed:
             withdrawal.move(tx, version, "withdrawn", f"signed by a revoked key: {body.reason}", caller.subject, now)

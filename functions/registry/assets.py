@@ -87,7 +87,7 @@ def finish(
         index_sha256 = write_ui(version, manifest, objects)  # (2)
         _write_release(version, index_sha256, objects, signer)  # (3)
     with database.system() as tx:  # (4)
-        publishers.lock_key(tx, version["signing_key_id"])
+        publishers.hold_key(tx, version["signing_key_id"])
         if not reasons and (distrust := _distrust(tx, version, objects, trust)):
             withdrawal.mark_withdrawn(version, objects, signer, now)  # its release record is written already
             reasons.extend(distrust)

@@ -22,6 +22,7 @@ join app.extension_registry e on e.extension_id = v.extension_id
 join app.extension_bundle b on b.content_hash = v.content_hash
 """
 _SELECT_VERSION: Final = f"select {_VERSION_COLUMNS} {_FROM_VERSIONS} where v.version_id = :version_id"
+_LOCK_VERSION: Final = f"{_SELECT_VERSION} for update of v"
 _SELECT_NAMED: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and v.version = :version
@@ -37,14 +38,16 @@ where v.extension_id = :extension_id and v.state = 'ready' order by v.published_
 """
 _SELECT_VERSIONS: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
-where v.extension_id = :extension_id
+where v.extension_id = :extension_id and (:unpublished or v.state not in ('pending', 'rejected'))
   and (v.published_at, v.version_id) < (cast(:before_at as timestamptz), cast(:before_id as uuid))
 order by v.published_at desc, v.version_id desc limit :page_size
 """
 _EXTENSION_COLUMNS: Final = "extension_id, name, publisher, title, deprecated_at, deprecated_reason, created_at"
 _FROM_EXTENSIONS: Final = f"{_EXTENSION_COLUMNS} from app.extension_registry"
 _SELECT_EXTENSION: Final = f"select {_FROM_EXTENSIONS} where extension_id = :extension_id"
+_LOCK_EXTENSION: Final = f"{_SELECT_EXTENSION} for update"
 _SELECT_EXTENSION_NAMED: Final = f"select {_FROM_EXTENSIONS} where name = :name"
+_LOCK_EXTENSION_NAMED: Final = f"{_SELECT_EXTENSION_NAMED} for update"
 _LIST_EXTENSIONS: Final = f"""
 select {_FROM_EXTENSIONS} where name > :after order by name limit :page_size
 """
@@ -84,20 +87,21 @@ on conflict (component_sha256, wasmtime_version, engine_config_hash, target) do 
 """
 
 
-def load_version(tx: Tx, version_id: str) -> Row:
+def load_version(tx: Tx, version_id: str, *, lock: bool = False) -> Row:
     """Return a version with its bundle, or raise ``version_not_found``."""
-    row = tx.row(_SELECT_VERSION, version_id=version_id) if is_uuid(version_id) else None
+    sql = _LOCK_VERSION if lock else _SELECT_VERSION
+    row = tx.row(sql, version_id=version_id) if is_uuid(version_id) else None
     if row is None:
         raise PlatformError("version_not_found", f"There is no version {version_id}.")
     return row
 
 
-def load_extension(tx: Tx, reference: str) -> Row:
+def load_extension(tx: Tx, reference: str, *, lock: bool = False) -> Row:
     """Return an extension by id or by name, or raise ``extension_not_found``."""
     if is_uuid(reference):
-        row = tx.row(_SELECT_EXTENSION, extension_id=reference)
+        row = tx.row(_LOCK_EXTENSION if lock else _SELECT_EXTENSION, extension_id=reference)
     else:
-        row = tx.row(_SELECT_EXTENSION_NAMED, name=reference)
+        row = tx.row(_LOCK_EXTENSION_NAMED if lock else _SELECT_EXTENSION_NAMED, name=reference)
     if row is None:
         raise PlatformError("extension_not_found", f"There is no extension {reference!r}.")
     return row
@@ -148,10 +152,20 @@ def list_extensions(tx: Tx, after: str, page_size: int) -> list[Row]:
     return tx.rows(_LIST_EXTENSIONS, after=after, page_size=page_size)
 
 
-def list_versions(tx: Tx, extension_id: str, before: tuple[str, str], page_size: int) -> list[Row]:
-    """Return an extension's versions, newest first, those before ``(published_at, version_id)``."""
+def list_versions(
+    tx: Tx, extension_id: str, before: tuple[str, str], page_size: int, *, unpublished: bool
+) -> list[Row]:
+    """Return an extension's versions, newest first, those before ``(published_at, version_id)``.
+
+    ``unpublished`` shows those that are pending or rejected, too.
+    """
     return tx.rows(
-        _SELECT_VERSIONS, extension_id=extension_id, before_at=before[0], before_id=before[1], page_size=page_size
+        _SELECT_VERSIONS,
+        extension_id=extension_id,
+        before_at=before[0],
+        before_id=before[1],
+        page_size=page_size,
+        unpublished=unpublished,
     )
 
 

@@ -164,11 +164,14 @@ def test_a_key_revoked_from_before_the_publication_is_refused_at_install(publish
     from datetime import UTC, datetime
 
     from functions.registry import compose, publishers
+    from functions.registry.audit import Actor
 
     # Past the route, which would also withdraw the version: a record that says so is refused by itself.
     with compose.database().system() as tx:
         long_ago = datetime(2020, 1, 1, tzinfo=UTC)
-        publishers.revoke_key(tx, "acme", published.publisher_key.key_id, long_ago, "stolen", "a", compose.now())
+        publishers.revoke_key(
+            tx, "acme", published.publisher_key.key_id, long_ago, "stolen", Actor("a", "r"), compose.now()
+        )
 
     refused = published.call("POST", "/installs", published.tenant_admin(), {"extension": "com.acme.notes"})
 

@@ -60,6 +60,12 @@ class KeyOut(_Out):
     revoked_reason: str | None
 
 
+class RetirementIn(_In):
+    """When a key ends (default: now)."""
+
+    valid_until: AwareDatetime | None = None
+
+
 class RevocationIn(_In):
     """Why, and from when on, a key is not to be believed (default: now)."""
 

@@ -4,10 +4,11 @@ Each piece of work is small, bounded and idempotent; what one run does not reach
 lists tenant ids and goes tenant by tenant, so row-level security holds here too.
 """
 
+import json
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from alga_ext.database import Database, Tx
+from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.messages import PrepareMessage, encode_message
 from alga_ext.objects import ObjectStore
@@ -17,7 +18,8 @@ from functions.registry.audit import Actor
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
 _TENANT_PAGE: Final = 500
-_ROWS_PER_TENANT: Final = 1_000
+_ROWS_PER_BATCH: Final = 1_000
+"""Deleted in one transaction: far below what the statement timeout allows, counters and all."""
 
 _EXPIRED_UPLOADS: Final = """
 select upload_id from app.extension_upload where expires_at < :now order by expires_at limit 100
@@ -34,21 +36,34 @@ _SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_recor
 _TO_PURGE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and state = 'uninstalled' and purged_at is null and uninstalled_at <= :before
-order by uninstalled_at limit 10 for update skip locked
+order by uninstalled_at limit 10
+"""
+_LOCK_TO_PURGE: Final = """
+select purged_rows from app.tenant_extension_install
+where tenant_id = :tenant_id and install_id = :install_id and state = 'uninstalled' and purged_at is null
+  and uninstalled_at <= :before
+for update skip locked
 """
 _PURGES: Final = {
     "storage_entries": """
-delete from app.extension_storage_entry where tenant_id = :tenant_id and install_id = :install_id
+delete from app.extension_storage_entry
+where ctid in (select ctid from app.extension_storage_entry
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
 """,
     "secrets": """
-delete from app.extension_install_secret where tenant_id = :tenant_id and install_id = :install_id
+delete from app.extension_install_secret
+where ctid in (select ctid from app.extension_install_secret
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
 """,
     "schedules": """
-delete from app.extension_schedule where tenant_id = :tenant_id and install_id = :install_id
+delete from app.extension_schedule
+where ctid in (select ctid from app.extension_schedule
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
 """,
 }
-_MARK_PURGED: Final = """
-update app.tenant_extension_install set purged_at = :now where tenant_id = :tenant_id and install_id = :install_id
+_NOTE_PURGED: Final = """
+update app.tenant_extension_install set purged_rows = cast(:counts as jsonb), purged_at = :purged_at
+where tenant_id = :tenant_id and install_id = :install_id
 """
 
 
@@ -78,9 +93,9 @@ def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> in
 
 
 def prepare_again(database: Database, now: datetime) -> int:
-    """Send again the message of versions that have been pending for long; return how many."""
+    """Send again the message of versions that are pending, to each every five minutes; return how many."""
     with database.system() as tx:
-        waiting = versions.list_unprepared(tx, now - _PREPARE_AGAIN_AFTER, 50)
+        waiting = versions.claim_unprepared(tx, now - _PREPARE_AGAIN_AFTER, now, 50)
     for row in waiting:
         message = PrepareMessage(
             version_id=str(row["version_id"]),
@@ -109,19 +124,47 @@ def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[s
 
 
 def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: timedelta, done: dict[str, int]) -> None:
+    """Delete in batches, each a transaction: one that took too long would be rolled back and tried again for ever."""
+    deleted = _ROWS_PER_BATCH
+    while deleted == _ROWS_PER_BATCH:
+        with database.tenant(tenant_id) as tx:
+            deleted = tx.execute(_SWEEP_STORAGE, tenant_id=tenant_id, now=now, rows=_ROWS_PER_BATCH)
+        done["storage_entries_expired"] += deleted
     with database.tenant(tenant_id) as tx:
-        done["storage_entries_expired"] += tx.execute(
-            _SWEEP_STORAGE, tenant_id=tenant_id, now=now, rows=_ROWS_PER_TENANT
-        )
         tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
-        for row in tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace):
-            purge(tx, tenant_id, str(row["install_id"]), now)
+        waiting = tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace)
+    for row in waiting:
+        if purge(database, tenant_id, str(row["install_id"]), now, grace):
             done["installs_purged"] += 1
 
 
-def purge(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> dict[str, int]:
-    """Delete for good what an uninstalled install had kept; record and return the row counts."""
-    counts = {name: tx.execute(sql, tenant_id=tenant_id, install_id=install_id) for name, sql in _PURGES.items()}
-    tx.execute(_MARK_PURGED, tenant_id=tenant_id, install_id=install_id, now=now)
-    audit.record(tx, tenant_id, Actor("platform", "sweeper"), "install.purge", install_id, after=counts)
-    return counts
+def purge(database: Database, tenant_id: str, install_id: str, now: datetime, grace: timedelta) -> bool:
+    """Delete for good what an install that was uninstalled longer than ``grace`` ago had kept.
+
+    Goes on where an earlier run ended. The row counts are recorded in the audit trail, and the install marked as
+    purged, by the transaction that finds nothing more.
+
+    Returns:
+        Whether this call finished it; False when it is purged already or another sweep has it in hand.
+    """
+    while True:
+        with database.tenant(tenant_id) as tx:
+            install = tx.row(_LOCK_TO_PURGE, tenant_id=tenant_id, install_id=install_id, before=now - grace)
+            if install is None:
+                return False
+            deleted = {
+                name: tx.execute(sql, tenant_id=tenant_id, install_id=install_id, rows=_ROWS_PER_BATCH)
+                for name, sql in _PURGES.items()
+            }
+            counts = {name: install["purged_rows"].get(name, 0) + deleted[name] for name in _PURGES}
+            finished = not any(deleted.values())
+            tx.execute(
+                _NOTE_PURGED,
+                tenant_id=tenant_id,
+                install_id=install_id,
+                counts=json.dumps(counts),
+                purged_at=now if finished else None,
+            )
+            if finished:
+                audit.record(tx, tenant_id, Actor("platform", "sweeper"), "install.purge", install_id, after=counts)
+                return True

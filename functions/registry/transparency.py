@@ -15,6 +15,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.log_proof import ORIGIN
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
+from functions.registry.audit import Actor
 
 _LOCK_SIZE: Final = "select tree_size from app.transparency_size for update"
 _SIZE: Final = "select tree_size from app.transparency_size"
@@ -59,11 +60,18 @@ class Entry(NamedTuple):
     extension_id: str | None = None
 
 
-def append(tx: Tx, entry: Entry, now: datetime) -> int:
-    """Append a leaf in the running transaction and return its index."""
+def append(tx: Tx, entry: Entry, actor: Actor, now: datetime) -> int:
+    """Append a leaf in the running transaction and return its index; it names who acted, in which request."""
     locked = tx.row(_LOCK_SIZE)
     index = int(locked["tree_size"]) if locked is not None else 0
-    document = {"at": now.isoformat(), "kind": entry.kind, "publisher": entry.publisher, **entry.details}
+    document = {
+        "at": now.isoformat(),
+        "kind": entry.kind,
+        "publisher": entry.publisher,
+        "actor": actor.subject,
+        "request_id": actor.request_id,
+        **entry.details,
+    }
     if entry.extension_id is not None:
         document["extension_id"] = entry.extension_id
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

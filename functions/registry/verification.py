@@ -15,17 +15,29 @@ from functions.registry import publishers
 def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:
     """Verify what was signed about a version.
 
-    1. The publisher's envelope is there, and one of its keys may sign for it as of the publication.
-    2. It is about this bundle, name and version.
-    3. The registry's release record is there, may be believed now, and is about this bundle and key.
+    1. The publisher signed it: see ``verify_publication``.
+    2. The registry's release record is there, may be believed now, and is about this bundle and key.
 
     A publisher's key revoked from an instant before the publication is refused here; a later revocation leaves what
     was published before it alone (withdraw the version to stop it). A release key that has ended or is revoked now
     vouches for nothing any more, as at the runner.
 
     Raises:
-        PlatformError: ``key_…`` or ``signature_…`` (1), ``bundle_hash_mismatch`` or ``manifest_mismatch`` (2),
-            ``release_integrity`` (3).
+        PlatformError: ``key_…``, ``signature_…``, ``bundle_hash_mismatch`` or ``manifest_mismatch`` (1);
+            ``release_integrity`` (2).
+    """
+    key_id = verify_publication(tx, version, objects, trust)  # (1)
+    _verify_record(version, sha256_hex(ContentHash(version["content_hash"])), key_id, objects, trust, now)  # (2)
+
+
+def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> str:
+    """Verify what the publisher signed about a version; return the id of the key.
+
+    1. The publisher's envelope is there, and one of its keys may sign for it as of the publication.
+    2. It is about this bundle, name and version.
+
+    Raises:
+        PlatformError: ``key_…`` or ``signature_…`` (1), ``bundle_hash_mismatch`` or ``manifest_mismatch`` (2).
     """
     hex_digits = sha256_hex(ContentHash(version["content_hash"]))
     keys, revocations = publishers.trusted_keys(tx, version["publisher"])
@@ -42,7 +54,7 @@ def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundl
         version["version"],
     ):
         raise PlatformError("manifest_mismatch", "The stored signature is about another version.")
-    _verify_record(version, hex_digits, verified.key.key_id, objects, trust, now)  # (3)
+    return verified.key.key_id
 
 
 def _verify_record(

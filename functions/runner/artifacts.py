@@ -24,7 +24,8 @@ from functions.runner.provenance import (
     Engine,
     accepted_code,
     accepted_component,
-    artifact_places,
+    artifact_record_key,
+    code_key,
 )
 from functions.runner.sandbox.wire import Artifact
 
@@ -154,10 +155,12 @@ class ArtifactCache:
         accepted = self._accepted.get(bundle_sha256)
         if accepted is not None and accepted.trust is trust and now_s < accepted.until_s:
             return accepted.code_sha256
-        records = self._records.get(bundle_sha256) or self._read_records(bundle_sha256, trust)
-        now = self._now()
-        component = accepted_component(records.release, bundle_sha256, trust, now)
-        sha256 = accepted_code(records.artifact, component, self._engine, trust, now)
+        records = self._records.get(bundle_sha256)
+        sha256 = self._accepted_code(records, bundle_sha256, trust) if records is not None else None
+        if records is None or sha256 is None:
+            records = self._read_records(bundle_sha256, trust)
+            component = accepted_component(records.release, bundle_sha256, trust, self._now())
+            sha256 = accepted_code(records.artifact, component, self._engine, trust, self._now())
         with self._lock:
             self._records[bundle_sha256] = records
             self._records.move_to_end(bundle_sha256)
@@ -171,18 +174,30 @@ class ArtifactCache:
     def _read_records(self, bundle_sha256: str, trust: TrustBundle) -> _Records:
         release = self._get(release_key(bundle_sha256))
         component = accepted_component(release, bundle_sha256, trust, self._now())
-        return _Records(release, self._get(artifact_places(component, self._engine).record), component)
+        keys = trust.key_ids("artifact", self._now())
+        return _Records(release, self._get(*(artifact_record_key(component, self._engine, k) for k in keys)), component)
 
-    def _get(self, key: str) -> bytes:
-        self.fetches += 1
-        data = self._store.get_optional(key)
-        if data is None:
-            raise PlatformError("artifact_not_found", "The extension's program is not in the store.", key=key)
-        return data
+    def _accepted_code(self, records: _Records, bundle_sha256: str, trust: TrustBundle) -> str | None:
+        """Verify records read earlier; None when they do not hold any more and others may have taken their place."""
+        now = self._now()
+        try:
+            component = accepted_component(records.release, bundle_sha256, trust, now)
+            return accepted_code(records.artifact, component, self._engine, trust, now)
+        except PlatformError:
+            return None
+
+    def _get(self, *keys: str) -> bytes:
+        """Return the first of the objects that is there."""
+        for key in keys:
+            self.fetches += 1
+            data = self._store.get_optional(key)
+            if data is not None:
+                return data
+        raise PlatformError("artifact_not_found", "The extension's program is not in the store.", keys=keys)
 
     def _fetch(self, bundle_sha256: str, sha256: str) -> int:
         component = self._records[bundle_sha256].component_sha256
-        key = artifact_places(component, self._engine).code
+        key = code_key(component, self._engine, sha256)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial = self._folder / f"{new_id()}.partial"
         self.fetches += 1

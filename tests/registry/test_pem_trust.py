@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from alga_ext.aws import KmsSigner
-from alga_ext.messages import PreparedMessage, decode_message
 from alga_ext.signing import LocalSigner, Signer
 from alga_ext.trust_source import TrustSource
 from functions.registry import assets, compose
@@ -19,7 +18,7 @@ from tests.registry.test_keys_in_kms import make_signing_key
 from tests.runnerkit.house import MIB, House, Outbox, body_of, call, code_of
 from tests.security.attacks import GREETING
 from tests.support.keys import P256Signer
-from tests.support.registry import UI_FILES, RegistryWorld, manifest_of
+from tests.support.registry import UI_FILES, Context, RegistryWorld, manifest_of, sqs_event
 
 
 class Platform:
@@ -57,13 +56,8 @@ class Platform:
         assert accepted.status == 202, accepted
         for message in self.world.queued():
             self.prepare.handle(message)
-        for body in self.outbox.sent:
-            message = decode_message(body.decode())
-            assert isinstance(message, PreparedMessage)
-            state = assets.finish(
-                message, compose.database(), compose.objects(), compose.release_signer(), compose.now()
-            )
-            assert state == "ready", message
+        messages = [body.decode() for body in self.outbox.sent]
+        assert assets.handler(sqs_event(*messages), Context()) == {"batchItemFailures": []}
         return sent.content_hash
 
     def revoke(self, signer: Signer) -> None:

@@ -1,16 +1,19 @@
 """Publishing through the registry's handler: what is accepted, what is refused, and with which code."""
 
 import base64
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import urllib3
 
+from alga_ext.aws import S3ObjectStore
 from alga_ext.messages import Reason
 from alga_ext.signing import LocalSigner
-from functions.registry import withdrawal
+from functions.registry import compose, withdrawal
 from functions.registry.paging import encode_cursor
 from tests.support.registry import RegistryWorld, manifest_of
 
@@ -145,6 +148,60 @@ def test_revoking_a_key_from_now_on_leaves_what_it_signed_before(world: Registry
     world.call("POST", path, world.publisher, {"reason": "rotation"})
 
     assert world.call("GET", f"/versions/{version['version_id']}", world.publisher).body["state"] == "ready"
+
+
+def test_a_pending_version_whose_key_is_revoked_from_the_past_is_rejected(world: RegistryWorld) -> None:
+    world.register()
+    sent = world.send(world.signed(manifest_of()))
+    _revoke_from_the_past(world)
+
+    assert world.prepare() == ["rejected"]
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert [reason["code"] for reason in shown["state_reasons"]] == ["key_revoked"]
+    assert world.objects.size(_release_of(shown)) is None
+
+
+def test_a_version_whose_key_is_revoked_while_it_is_made_ready_is_rejected_and_withdrawn(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register()
+    sent = world.send(world.signed(manifest_of()))
+    monkeypatch.setattr(
+        compose, "objects", lambda: _RevokingStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"]), world)
+    )
+
+    assert world.prepare() == ["rejected"]
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert [reason["code"] for reason in shown["state_reasons"]] == ["key_revoked"]
+    assert world.objects.size(_release_of(shown)) is not None
+    assert world.objects.size(_release_of(shown).replace("releases/", "withdrawals/")) is not None
+
+
+def _revoke_from_the_past(world: RegistryWorld) -> None:
+    path = f"/publishers/acme/keys/{world.publisher_key.key_id}/revoke"
+    since = {"reason": "stolen", "revoked_from": "2020-01-01T00:00:00Z"}
+    assert world.call("POST", path, world.publisher, since).status == 200
+
+
+def _release_of(version: dict[str, Any]) -> str:
+    return f"releases/{version['content_hash'].removeprefix('sha256:')}.dsse.json"
+
+
+class _RevokingStore:
+    """A store during whose write of a release record the publisher's key is revoked."""
+
+    def __init__(self, inner: S3ObjectStore, world: RegistryWorld) -> None:
+        self._inner, self._world = inner, world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def put_new(self, key: str, data: bytes, content_type: str) -> bool:
+        if key.startswith("releases/"):
+            _revoke_from_the_past(self._world)
+        return self._inner.put_new(key, data, content_type)
 
 
 def test_during_a_rotation_both_keys_sign(world: RegistryWorld) -> None:

@@ -59,7 +59,7 @@ def publication(world: RegistryWorld, published: Published, tmp_path: Path, name
         accepted = publish.accept(submission, database, compose.trust(), compose.now())
         publish.store(accepted, archive, world.objects)
         with database.system() as tx:
-            publish.record(tx, accepted, None, "someone", compose.now())
+            publish.record(tx, accepted, None, Actor("someone", "r"), compose.now())
 
     return finalize
 
@@ -109,7 +109,7 @@ def test_publishing_during_a_withdrawal_tears_nothing(world: RegistryWorld, tmp_
 
     def withdraw(database: Database) -> None:
         with database.system() as tx:
-            withdrawal.move(tx, row, "withdrawn", "malware", "someone", compose.now())
+            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), compose.now())
 
     newer = publication(world, world.signed(manifest_of(version="2.0.0")), tmp_path, "new")
 
@@ -126,7 +126,7 @@ def test_of_two_withdrawals_one_wins(world: RegistryWorld) -> None:
 
     def withdraw(database: Database) -> None:
         with database.system() as tx:
-            withdrawal.move(tx, row, "withdrawn", "malware", "someone", compose.now())
+            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), compose.now())
 
     assert sorted(race(withdraw, withdraw, url=world.databases.registry)) == ["version_state", "won"]
 
@@ -183,7 +183,7 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(world: R
 
     assert killed > 15
     with compose.database().system() as tx:
-        pending = versions.list_unprepared(tx, compose.now(), 300)
+        pending = versions.claim_unprepared(tx, compose.now(), compose.now(), 300)
     assert len(pending) == killed + 1  # each can be sent to prepare again, whether or not its message was
 
 

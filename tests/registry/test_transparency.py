@@ -90,11 +90,12 @@ def test_a_refused_publication_leaves_no_entry(world: RegistryWorld) -> None:
 
 def test_a_head_is_of_the_size_that_its_proof_is_for(world: RegistryWorld) -> None:
     from functions.registry import compose, transparency
+    from functions.registry.audit import Actor
 
     world.register()
     with compose.database().system() as tx:
         size, _ = transparency.inclusion(tx, 0)
-        transparency.append(tx, transparency.Entry("test", "acme", {}), compose.now())
+        transparency.append(tx, transparency.Entry("test", "acme", {}), Actor("a", "r"), compose.now())
         head = transparency.publish_head(tx, compose.log_signer(), world.objects, compose.now(), size)
 
     assert head_of(world, head)["tree_size"] == size

@@ -226,9 +226,15 @@ class RegistryWorld:
                 component_sha256=queued.component_sha256,
                 **{"ok": True, **members},
             )
-            states.append(
-                assets.finish(prepared, compose.database(), compose.objects(), compose.release_signer(), compose.now())
+            state = assets.finish(
+                prepared,
+                database=compose.database(),
+                objects=compose.objects(),
+                signer=compose.release_signer(),
+                trust=compose.trust(),
+                now=compose.now(),
             )
+            states.append(state)
         return states
 
     def queued(self) -> list[PrepareMessage]:

@@ -12,6 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from alga_ext.database import Row
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, is_uuid
 from alga_ext.messages import PrepareMessage, encode_message
@@ -29,7 +30,7 @@ from functions.registry.api import (
     version_out,
 )
 from functions.registry.paging import decode_cursor, encode_cursor
-from functions.registry.routes.caller import attempt, created, principal, replay, reply
+from functions.registry.routes.caller import actor, attempt, check_match, created, principal, replay, reply, shown
 
 router = APIGatewayHttpRouter()
 
@@ -79,7 +80,7 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
         callers.require_publisher(caller, accepted.contents.manifest.publisher)
         publish.store(accepted, archive, compose.objects())
     with database.system() as tx:
-        version_id, message = publish.record(tx, accepted, body.upload_id, caller.subject, compose.now())
+        version_id, message = publish.record(tx, accepted, body.upload_id, actor(router, caller), compose.now())
         answer = created(version_out(versions.load_version(tx, version_id)), 202)
         trial.keep(tx, answer)
     # Should this be lost, the sweeper sends it again: the version is recorded as pending.
@@ -90,55 +91,46 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
 
 
 @router.post("/versions/<version_id>/yank")
-def yank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+def yank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
     """Stop new installs of a version; those that have it keep it."""
     return _move(version_id, "yanked", body.reason)
 
 
 @router.post("/versions/<version_id>/unyank")
-def unyank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+def unyank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
     """Take a yank back."""
     return _move(version_id, "ready", body.reason)
 
 
 @router.post("/versions/<version_id>/withdraw")
-def withdraw_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+def withdraw_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
     """Stop a version from running and showing, everywhere, for ever."""
     return _move(version_id, "withdrawn", body.reason)
 
 
 @router.post("/extensions/<reference>/deprecate")
-def deprecate_extension(reference: str, body: Annotated[ReasonIn, Body()]) -> ExtensionOut:
+def deprecate_extension(reference: str, body: Annotated[ReasonIn, Body()]) -> Response[ExtensionOut]:
     """Mark an extension as deprecated; installs go on working."""
-    caller = principal(router)
-    with compose.database().system() as tx:
-        extension = versions.load_extension(tx, reference)
-        callers.require_publisher(caller, extension["publisher"])
-        row = withdrawal.deprecate(tx, extension, body.reason, caller.subject, compose.now())
-    return ExtensionOut.model_validate(texts(row))
+    return _deprecate(reference, body.reason)
 
 
 @router.delete("/extensions/<reference>/deprecate")
-def undeprecate_extension(reference: str) -> ExtensionOut:
+def undeprecate_extension(reference: str) -> Response[ExtensionOut]:
     """Take a deprecation back."""
-    caller = principal(router)
-    with compose.database().system() as tx:
-        extension = versions.load_extension(tx, reference)
-        callers.require_publisher(caller, extension["publisher"])
-        row = withdrawal.deprecate(tx, extension, None, caller.subject, compose.now())
-    return ExtensionOut.model_validate(texts(row))
+    return _deprecate(reference, None)
 
 
 @router.post("/extensions/<reference>/transfer")
-def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> ExtensionOut:
+def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> Response[ExtensionOut]:
     """Hand an extension to another publisher (platform admins); tenants see it and approve the next version."""
     caller = principal(router)
     callers.require_platform_admin(caller)
     with compose.database().system() as tx:
-        extension = versions.load_extension(tx, reference)
-        publish.transfer(tx, extension, body.publisher, caller.subject, compose.now())
+        extension = versions.load_extension(tx, reference, lock=True)
+        check_match(router, _extension_out(extension))
+        publish.transfer(tx, extension, body.publisher, actor(router, caller), compose.now())
         row = versions.load_extension(tx, reference)
-    return ExtensionOut.model_validate(texts(row))
+    return shown(_extension_out(row))
 
 
 @router.post("/maintenance/prepare")
@@ -162,16 +154,30 @@ def prepare_versions(cursor: str | None = None, page_size: Annotated[int, Query(
     return ReprepareOut(queued=len(rows), next_cursor=next_cursor)
 
 
-def _move(version_id: str, state: str, reason: str) -> VersionOut:
+def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
+    """Move a version to another state; a withdrawal writes its marker first, see ``withdrawal.mark_withdrawn``."""
+    caller, now = principal(router), compose.now()
+    with compose.database().system() as tx:
+        version = versions.load_version(tx, version_id, lock=True)
+        callers.require_publisher(caller, version["owner"])
+        check_match(router, version_out(version))
+        if state == "withdrawn" and version["state"] in ("ready", "yanked"):
+            withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
+        return shown(version_out(withdrawal.move(tx, version, state, reason, actor(router, caller), now)))
+
+
+def _deprecate(reference: str, reason: str | None) -> Response[ExtensionOut]:
     caller = principal(router)
-    database, now = compose.database(), compose.now()
-    with database.system() as tx:
-        version = versions.load_version(tx, version_id)
-    callers.require_publisher(caller, version["owner"])
-    if state == "withdrawn" and version["state"] in ("ready", "yanked"):
-        withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
-    with database.system() as tx:
-        return version_out(withdrawal.move(tx, version, state, reason, caller.subject, now))
+    with compose.database().system() as tx:
+        extension = versions.load_extension(tx, reference, lock=True)
+        callers.require_publisher(caller, extension["publisher"])
+        check_match(router, _extension_out(extension))
+        row = withdrawal.deprecate(tx, extension, reason, actor(router, caller), compose.now())
+    return shown(_extension_out(row))
+
+
+def _extension_out(row: Row) -> ExtensionOut:
+    return ExtensionOut.model_validate(texts(row))
 
 
 def _submission(body: VersionIn, archive: Path) -> publish.Submission | VersionOut:

@@ -116,6 +116,12 @@ class TrustBundle:
             return self._verified(envelope, key_id)  # (5)
         raise refusal
 
+    def key_ids(self, use: Use, at: datetime) -> list[str]:
+        """Return the ids of the platform's keys for a use: those that may sign at an instant first, newest first."""
+        keys = sorted((key for key in self.keys if key.use == use), key=lambda key: key.valid_from, reverse=True)
+        ids = list(dict.fromkeys(key.key_id for key in keys))
+        return sorted(ids, key=lambda key_id: self._refusal(key_id, use, "", at) is not None)
+
     def _verified(self, envelope: Envelope, key_id: str) -> Verified:
         key = self._public_keys[key_id]
         if not verify_envelope(envelope, key):

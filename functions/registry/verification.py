@@ -4,7 +4,7 @@ from datetime import datetime
 
 from alga_ext.attestation import Release, read_statement
 from alga_ext.database import Row, Tx
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.objects import ObjectStore
 from alga_ext.releases import accepted_release, release_key
@@ -62,7 +62,11 @@ def _verify_record(
 ) -> None:
     data = objects.get_optional(release_key(hex_digits))
     if data is None:
-        raise PlatformError("release_integrity", "The version's release record is missing from the store.")
+        raise PlatformError(
+            "release_integrity", "The version's release record is missing from the store.", fault=Fault.RELEASE_RECORD
+        )
     record = accepted_release(data, hex_digits, trust, now)
     if (record.key_id, record.component_sha256) != (key_id, version["component_sha256"]):
-        raise PlatformError("release_integrity", "The version's release record does not fit the version.")
+        raise PlatformError(
+            "release_integrity", "The version's release record does not fit the version.", fault=Fault.RELEASE_RECORD
+        )

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, new_id
 from alga_ext.objects import ObjectStore
 from alga_ext.releases import BELIEVED_FOR_S, release_key
@@ -135,7 +135,11 @@ class ArtifactCache:
             found = ""
         if found != artifact.key:
             self._forget(artifact.key)
-            raise PlatformError("artifact_integrity", "The program on disk is not the one that was published.")
+            raise PlatformError(
+                "artifact_integrity",
+                "The program on disk is not the one that was published.",
+                fault=Fault.ARTIFACT_FILE,
+            )
 
     def size_bytes(self) -> int:
         """Return the bytes of all files."""
@@ -204,7 +208,12 @@ class ArtifactCache:
         try:
             size = self._store.download(key, partial)
             if _sha256_of(partial) != sha256:
-                raise PlatformError("artifact_integrity", "The program in the store is not the one that was published.")
+                raise PlatformError(
+                    "artifact_integrity",
+                    "The program in the store is not the one that was published.",
+                    fault=Fault.ARTIFACT_BYTES,
+                    key=key,
+                )
             partial.replace(self._path(sha256))
         except PlatformError as error:
             if error.code == "object_not_found":

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from alga_ext.attestation import ArtifactRecord, read_statement
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.releases import REGISTRY, accepted_release
 from alga_ext.trust import TrustBundle
 
@@ -76,11 +76,19 @@ def accepted_code(record: bytes, component_sha256: str, engine: Engine, trust: T
         made = read_statement(verified.payload, ArtifactRecord, sha256)
     except PlatformError as error:
         raise PlatformError(
-            "artifact_integrity", "The artifact record cannot be verified.", cause=error.code, why=error.detail
+            "artifact_integrity",
+            "The artifact record cannot be verified.",
+            fault=Fault.ARTIFACT_RECORD,
+            cause=error.code,
+            why=error.detail,
         ) from error
     found = (made.component_sha256, made.wasmtime_version, made.engine_config_hash, made.target)
     if found != (component_sha256, *engine):  # (2)
-        raise PlatformError("artifact_integrity", "The compiled program is for another component or engine.")
+        raise PlatformError(
+            "artifact_integrity",
+            "The compiled program is for another component or engine.",
+            fault=Fault.ARTIFACT_ENGINE,
+        )
     return sha256
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.objects import ObjectStore
 from alga_ext.releases import BELIEVED_FOR_S, accepted_release, release_key
@@ -130,7 +130,9 @@ class UiBundles:
         suffix = "" if encoding == "identity" else encoding
         data = self._objects.get_optional(f"ui/{sha256_hex(content_hash)}/files/{path}{suffix}")
         if data is None or hashlib.sha256(data).hexdigest() != variant.sha256:
-            raise PlatformError("ui_integrity", "The file is not the one that was published.", path=path)
+            raise PlatformError(
+                "ui_integrity", "The file is not the one that was published.", fault=Fault.UI_FILE, path=path
+            )
         self._keep(variant.sha256, data)
         return data
 
@@ -154,7 +156,9 @@ class UiBundles:
             raise PlatformError("ui_not_found", "The extension has no UI.")
         document = self._objects.get_optional(f"ui/{hex_digits}/index.json")
         if document is None or hashlib.sha256(document).hexdigest() != release.ui_index_sha256:
-            raise PlatformError("ui_integrity", "The UI's index is not the one that was published.")
+            raise PlatformError(
+                "ui_integrity", "The UI's index is not the one that was published.", fault=Fault.UI_INDEX
+            )
         return _index(json.loads(document)), record
 
 

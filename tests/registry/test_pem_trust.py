@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from alga_ext.aws import KmsSigner
 from alga_ext.signing import LocalSigner, Signer
 from alga_ext.trust_source import TrustSource
 from functions.registry import assets, compose
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.precompile import Compiler
 from functions.runner.prepare_flow import Prepare
-from tests.registry.test_keys_in_kms import make_signing_key
 from tests.runnerkit.house import MIB, House, Outbox, body_of, call, code_of
 from tests.security.attacks import GREETING
 from tests.support.keys import P256Signer
@@ -76,8 +74,11 @@ def block(signer: Signer, *attributes: str) -> str:
 def keys(request: pytest.FixtureRequest, world: RegistryWorld) -> dict[str, Signer]:
     """The release key (in KMS when it is P-256), prepare's key and the publisher's."""
     if request.param == "Ed25519":
-        return {"release": world.release, "artifact": LocalSigner.generate(), "publisher": LocalSigner.generate()}
-    return {"release": KmsSigner(make_signing_key(world)), "artifact": P256Signer(), "publisher": P256Signer()}
+        artifact: Signer = LocalSigner.generate()
+    else:
+        world.use_p256_keys()
+        artifact = P256Signer()
+    return {"release": world.release, "artifact": artifact, "publisher": world.publisher_key}
 
 
 @pytest.fixture
@@ -93,8 +94,7 @@ def platform(
         + block(keys["publisher"], "Use: publisher", "Publishers: acme")
     )
     monkeypatch.setenv("SIGNING_TRUST_BUNDLE", str(trust))
-    if isinstance(keys["release"], KmsSigner):
-        monkeypatch.setenv("RELEASE_SIGNING_KEY", f"kms:{keys['release']._key_id}")
+    monkeypatch.setenv("RELEASE_SIGNING_KEY", world.environment()["RELEASE_SIGNING_KEY"])
     for factory in (compose.trust_source, compose.release_signer):
         factory.cache_clear()
     made = world.call("POST", "/publishers", world.admin, {"publisher": "acme", "display_name": "Acme"})

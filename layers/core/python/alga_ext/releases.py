@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final
 
 from alga_ext.attestation import ReleaseRecord, read_statement
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.trust import TrustBundle
 
 REGISTRY: Final = "alga"
@@ -38,10 +38,16 @@ def accepted_release(record: bytes, bundle_sha256: str, trust: TrustBundle, now:
         release = read_statement(verified.payload, ReleaseRecord, bundle_sha256)  # (2)
     except PlatformError as error:
         raise PlatformError(
-            "release_integrity", "The release record cannot be verified.", cause=error.code, why=error.detail
+            "release_integrity",
+            "The release record cannot be verified.",
+            fault=Fault.RELEASE_RECORD,
+            cause=error.code,
+            why=error.detail,
         ) from error
     if trust.is_revoked(release.key_id, _instant(release.published_at)):  # (3)
-        raise PlatformError("release_integrity", "The publisher's key was revoked before this was published.")
+        raise PlatformError(
+            "release_integrity", "The publisher's key was revoked before this was published.", fault=Fault.PUBLISHER_KEY
+        )
     return release
 
 
@@ -51,5 +57,7 @@ def _instant(text: str) -> datetime:
     except ValueError:
         at = None
     if at is None or at.tzinfo is None:
-        raise PlatformError("release_integrity", "The release record names no instant of publication.")
+        raise PlatformError(
+            "release_integrity", "The release record names no instant of publication.", fault=Fault.RELEASE_RECORD
+        )
     return at

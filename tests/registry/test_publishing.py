@@ -507,3 +507,115 @@ def test_the_catalogue_needs_a_token(world: RegistryWorld) -> None:
     refused = world.call("GET", "/extensions", "not-a-token")
 
     assert (refused.status, refused.code) == (401, "unauthenticated")
+
+
+# Who sees what is not published
+
+
+@pytest.mark.parametrize("ok", [None, False], ids=["pending", "rejected"])
+def test_what_is_not_published_is_shown_to_its_publisher_only(world: RegistryWorld, ok: bool | None) -> None:
+    world.register()
+    path = f"/versions/{world.send(world.signed(manifest_of())).body['version_id']}"
+    if ok is not None:
+        world.prepare(ok=ok)
+
+    seen = [world.call("GET", path, token).status for token in (world.admin, world.publisher, *_others(world))]
+
+    assert seen == [200, 200, 404, 404, 404]
+
+
+def test_a_list_of_versions_leaves_out_what_is_not_published(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+    world.send(world.signed(manifest_of(version="1.1.0")))
+
+    seen = [
+        [
+            version["version"]
+            for version in world.call("GET", "/extensions/com.acme.notes/versions", token).body["items"]
+        ]
+        for token in (world.publisher, *_others(world))
+    ]
+
+    assert seen == [["1.1.0", "1.0.0"], ["1.0.0"], ["1.0.0"], ["1.0.0"]]
+
+
+def _others(world: RegistryWorld) -> list[str]:
+    stranger = world.token(sub="dev", roles=["publisher"], publishers=["globex"])
+    return [stranger, world.tenant_admin(), world.tenant_viewer()]
+
+
+# Keys: lists, ends
+
+
+def test_keys_are_listed_in_pages(world: RegistryWorld) -> None:
+    world.register()
+    keys = [
+        world.publisher_key.key_id,
+        *(world.add_key("acme", LocalSigner.generate()).body["key_id"] for _ in range(4)),
+    ]
+
+    found, cursor = [], ""
+    while cursor is not None:
+        query = "page_size=2" + (f"&cursor={cursor}" if cursor else "")
+        page = world.call("GET", "/publishers/acme/keys", world.tenant_viewer(), query=query).body
+        found += [key["key_id"] for key in page["items"]]
+        cursor = page["next_cursor"]
+
+    assert found == keys
+
+
+def test_publishers_are_listed_in_pages(world: RegistryWorld) -> None:
+    for name in ("acme", "globex", "initech"):
+        world.call("POST", "/publishers", world.admin, {"publisher": name, "display_name": name})
+
+    first = world.call("GET", "/publishers", world.tenant_viewer(), query="page_size=2").body
+    rest = world.call(
+        "GET", "/publishers", world.tenant_viewer(), query=f"page_size=2&cursor={first['next_cursor']}"
+    ).body
+
+    assert [[row["publisher"] for row in page["items"]] for page in (first, rest)] == [["acme", "globex"], ["initech"]]
+
+
+@pytest.mark.parametrize("valid_from", [None, "2031-01-01T00:00:00Z"])
+def test_a_key_that_ends_before_it_begins_is_refused(world: RegistryWorld, valid_from: str | None) -> None:
+    world.register()
+    body = {
+        "public_key": LocalSigner.generate().public_pem,
+        "valid_from": valid_from,
+        "valid_until": "2020-01-01T00:00:00Z",
+    }
+
+    refused = world.call("POST", "/publishers/acme/keys", world.publisher, body)
+
+    assert (refused.status, refused.code) == (400, "invalid_request")
+
+
+def _retire(world: RegistryWorld, valid_until: datetime | None) -> Any:
+    path = f"/publishers/acme/keys/{world.publisher_key.key_id}/retire"
+    body = {} if valid_until is None else {"valid_until": valid_until.isoformat()}
+    return world.call("POST", path, world.publisher, body)
+
+
+def test_a_retired_key_signs_nothing_new_and_what_it_signed_can_be_installed(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+
+    assert _retire(world, None).status == 200
+
+    assert world.send(world.signed(manifest_of(version="1.1.0"))).code == "key_expired"
+    assert world.install()["version"] == "1.0.0"
+
+
+def test_a_key_is_not_retired_in_the_past(world: RegistryWorld) -> None:
+    world.register()
+
+    assert _retire(world, compose.now() - timedelta(minutes=1)).code == "invalid_request"
+
+
+def test_the_end_of_a_key_is_only_moved_earlier(world: RegistryWorld) -> None:
+    world.register()
+    _retire(world, compose.now() + timedelta(days=2))
+
+    assert _retire(world, compose.now() + timedelta(days=1)).status == 200
+    assert _retire(world, compose.now() + timedelta(days=3)).code == "invalid_request"

@@ -17,12 +17,14 @@ from functions.registry import audit, compose, publish, versions
 from functions.registry.audit import Actor
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
+_UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
+"""A PUT that began just before its URL ended may write its object later than that."""
 _TENANT_PAGE: Final = 500
 _ROWS_PER_BATCH: Final = 1_000
 """Deleted in one transaction: far below what the statement timeout allows, counters and all."""
 
 _EXPIRED_UPLOADS: Final = """
-select upload_id from app.extension_upload where expires_at < :now order by expires_at limit 100
+select upload_id from app.extension_upload where expires_at <= :before order by expires_at limit 100
 """
 _DELETE_UPLOAD: Final = "delete from app.extension_upload where upload_id = :upload_id"
 _LIST_TENANTS: Final = "select tenant_id from app.list_tenants(:after, :page_size) as t(tenant_id)"
@@ -81,9 +83,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
 
 
 def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> int:
-    """Delete uploads that have expired, staged bytes first; return how many."""
+    """Delete uploads that expired an hour ago, staged bytes first; return how many."""
     with database.system() as tx:
-        expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, now=now)]
+        ended = now - _UPLOAD_MAY_STILL_RUN
+        expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, before=ended)]
         tx.execute(_SWEEP_PLATFORM_IDEMPOTENCY, before=now - timedelta(days=1))
     for upload_id in expired:
         objects.delete(publish.staging_key(upload_id))

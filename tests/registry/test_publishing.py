@@ -619,3 +619,54 @@ def test_the_end_of_a_key_is_only_moved_earlier(world: RegistryWorld) -> None:
 
     assert _retire(world, compose.now() + timedelta(days=1)).status == 200
     assert _retire(world, compose.now() + timedelta(days=3)).code == "invalid_request"
+
+
+# Uploads
+
+
+def _announce(world: RegistryWorld, size_bytes: int = 10, key: str = "k") -> Any:
+    declared = {"publisher": "acme", "content_hash": f"sha256:{'a' * 64}", "size_bytes": size_bytes}
+    return world.call("POST", "/uploads", world.publisher, declared, headers={"idempotency-key": key})
+
+
+def test_an_upload_announced_again_under_its_key_is_the_same_upload(world: RegistryWorld) -> None:
+    world.register()
+
+    first, second = _announce(world), _announce(world)
+
+    assert (second.status, second.body["upload_id"]) == (201, first.body["upload_id"])
+    assert second.headers["idempotency-replayed"] == "true"
+
+
+def test_the_key_of_an_upload_serves_no_other(world: RegistryWorld) -> None:
+    world.register()
+    _announce(world)
+
+    assert _announce(world, size_bytes=11).code == "idempotency_conflict"
+
+
+def test_leave_to_write_an_upload_is_not_stored(world: RegistryWorld) -> None:
+    world.register()
+    _announce(world)
+
+    (row,) = world.rows("select response from app.platform_idempotency_record where operation = 'uploads.create'")
+    assert set(row["response"]) == {"upload_id"}
+
+
+@pytest.mark.parametrize(("size_bytes", "status"), [(200 * 1024 * 1024, 201), (200 * 1024 * 1024 + 1, 400)])
+def test_an_upload_has_at_most_two_hundred_mebibytes(world: RegistryWorld, size_bytes: int, status: int) -> None:
+    world.register()
+
+    assert _announce(world, size_bytes).status == status
+
+
+def test_an_upload_that_expired_is_not_found(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register()
+    upload_id = _announce(world).body["upload_id"]
+    expired = compose.now() + timedelta(seconds=compose.settings().upload_expires_s)
+    monkeypatch.setattr(compose, "now", lambda: expired)
+    signature = world.signed(manifest_of()).signature
+
+    refused = world.call("POST", "/versions", world.publisher, {"upload_id": upload_id, "signature": signature})
+
+    assert (refused.status, refused.code) == (404, "upload_not_found")

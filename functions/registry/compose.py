@@ -11,7 +11,8 @@ from alga_ext.sealing import Sealer
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, Signer
 from alga_ext.tokens import TokenVerifier
-from alga_ext.trust import TrustBundle, parse_trust_bundle
+from alga_ext.trust import TrustBundle
+from alga_ext.trust_source import TrustSource
 from functions.registry.settings import AssetsSettings, DatabaseSettings, RegistrySettings, SweeperSettings
 
 
@@ -52,9 +53,14 @@ def uninstall_grace() -> timedelta:
 
 
 @cache
+def trust_source() -> TrustSource:
+    """Where the trust bundle is read from."""
+    return TrustSource(os.environ["SIGNING_TRUST_BUNDLE"])
+
+
 def trust() -> TrustBundle:
-    """The trust bundle: platform keys, and publishers' keys that the operator pins."""
-    return parse_trust_bundle(read_material(os.environ["SIGNING_TRUST_BUNDLE"]))
+    """The trust bundle as it is now: platform keys, and publishers' keys that the operator pins."""
+    return trust_source().current()
 
 
 @cache

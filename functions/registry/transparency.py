@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from alga_ext import merkle
 from alga_ext.database import Row, Tx
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.log_proof import ORIGIN
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
@@ -185,7 +185,9 @@ def _nodes(tx: Tx) -> Callable[[int, int], bytes]:
     def node_at(level: int, index: int) -> bytes:
         row = tx.row(_NODE, level=level, node_index=index)
         if row is None:
-            raise PlatformError("log_integrity", "The transparency log lacks a node.", level=level, index=index)
+            raise PlatformError(
+                "log_integrity", "The transparency log lacks a node.", fault=Fault.LOG_NODE, level=level, index=index
+            )
         return bytes(row["hash"])
 
     return node_at

@@ -1,30 +1,34 @@
 """Verifying a published version again, from the stored bytes, before a tenant installs it."""
 
-from alga_ext.attestation import Release, ReleaseRecord, read_statement
+from datetime import datetime
+
+from alga_ext.attestation import Release, read_statement
 from alga_ext.database import Row, Tx
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.objects import ObjectStore
+from alga_ext.releases import accepted_release, release_key
 from alga_ext.trust import TrustBundle
 from functions.registry import publishers
 from functions.registry.publish import signature_key
 
 
-def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> None:
+def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:
     """Verify what was signed about a version.
 
     1. The publisher signed it: see ``verify_publication``.
-    2. The registry's release record is there, signed by a release key, and about this bundle and key.
+    2. The registry's release record is there, may be believed now, and is about this bundle and key.
 
-    A key revoked from an instant before the publication is refused here; a later revocation leaves what was
-    published before it alone (withdraw the version to stop it).
+    A publisher's key revoked from an instant before the publication is refused here; a later revocation leaves what
+    was published before it alone (withdraw the version to stop it). A release key that has ended or is revoked now
+    vouches for nothing any more, as at the runner.
 
     Raises:
         PlatformError: ``key_…``, ``signature_…``, ``bundle_hash_mismatch`` or ``manifest_mismatch`` (1);
             ``release_integrity`` (2).
     """
     key_id = verify_publication(tx, version, objects, trust)  # (1)
-    _verify_record(version, sha256_hex(ContentHash(version["content_hash"])), key_id, objects, trust)  # (2)
+    _verify_record(version, sha256_hex(ContentHash(version["content_hash"])), key_id, objects, trust, now)  # (2)
 
 
 def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> str:
@@ -54,16 +58,16 @@ def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustB
     return verified.key.key_id
 
 
-def _verify_record(version: Row, hex_digits: str, key_id: str, objects: ObjectStore, trust: TrustBundle) -> None:
-    data = objects.get_optional(f"releases/{hex_digits}.dsse.json")
+def _verify_record(
+    version: Row, hex_digits: str, key_id: str, objects: ObjectStore, trust: TrustBundle, now: datetime
+) -> None:
+    data = objects.get_optional(release_key(hex_digits))
     if data is None:
-        raise PlatformError("release_integrity", "The version's release record is missing from the store.")
-    try:
-        verified = trust.verify(data, use="release", publisher=version["publisher"], at=version["published_at"])
-        record = read_statement(verified.payload, ReleaseRecord, hex_digits)
-    except PlatformError as error:
         raise PlatformError(
-            "release_integrity", "The version's release record does not verify.", cause=error
-        ) from error
+            "release_integrity", "The version's release record is missing from the store.", fault=Fault.RELEASE_RECORD
+        )
+    record = accepted_release(data, hex_digits, trust, now)
     if (record.key_id, record.component_sha256) != (key_id, version["component_sha256"]):
-        raise PlatformError("release_integrity", "The version's release record does not fit the version.")
+        raise PlatformError(
+            "release_integrity", "The version's release record does not fit the version.", fault=Fault.RELEASE_RECORD
+        )

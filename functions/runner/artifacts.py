@@ -14,9 +14,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, new_id
 from alga_ext.objects import ObjectStore
+from alga_ext.releases import BELIEVED_FOR_S, release_key
 from alga_ext.trust import TrustBundle
 from alga_ext.withdrawals import Withdrawals
 from functions.runner.provenance import (
@@ -25,11 +26,9 @@ from functions.runner.provenance import (
     accepted_component,
     artifact_record_key,
     code_key,
-    release_key,
 )
 from functions.runner.sandbox.wire import Artifact
 
-_VERIFIED_FOR_S: Final = 60.0
 _CHUNK_BYTES: Final = 1 << 20
 _RECORDS_LIMIT: Final = 4_096
 
@@ -101,7 +100,7 @@ class ArtifactCache:
         """Return the verified artifact of a bundle, fetching what is not here.
 
         1. The bundle is not withdrawn; believed for ``withdrawals.LIFETIME_S``.
-        2. The signed records are verified: at first use, after ``_VERIFIED_FOR_S``, and when the trust bundle changes.
+        2. The signed records are verified: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
         3. The file is here, or is fetched into a new file.
         4. Its bytes have the hash the artifact record names; only then it gets its name.
 
@@ -136,7 +135,11 @@ class ArtifactCache:
             found = ""
         if found != artifact.key:
             self._forget(artifact.key)
-            raise PlatformError("artifact_integrity", "The program on disk is not the one that was published.")
+            raise PlatformError(
+                "artifact_integrity",
+                "The program on disk is not the one that was published.",
+                fault=Fault.ARTIFACT_FILE,
+            )
 
     def size_bytes(self) -> int:
         """Return the bytes of all files."""
@@ -165,7 +168,7 @@ class ArtifactCache:
         with self._lock:
             self._records[bundle_sha256] = records
             self._records.move_to_end(bundle_sha256)
-            self._accepted[bundle_sha256] = _Accepted(sha256, trust, now_s + _VERIFIED_FOR_S)
+            self._accepted[bundle_sha256] = _Accepted(sha256, trust, now_s + BELIEVED_FOR_S)
             while len(self._records) > _RECORDS_LIMIT:
                 oldest, _ = self._records.popitem(last=False)
                 self._accepted.pop(oldest, None)
@@ -205,7 +208,12 @@ class ArtifactCache:
         try:
             size = self._store.download(key, partial)
             if _sha256_of(partial) != sha256:
-                raise PlatformError("artifact_integrity", "The program in the store is not the one that was published.")
+                raise PlatformError(
+                    "artifact_integrity",
+                    "The program in the store is not the one that was published.",
+                    fault=Fault.ARTIFACT_BYTES,
+                    key=key,
+                )
             partial.replace(self._path(sha256))
         except PlatformError as error:
             if error.code == "object_not_found":

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from alga_ext.attestation import ArtifactRecord, statement
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import Signer, sign_envelope
@@ -119,7 +119,12 @@ class Prepare:
                 return None
             raise
         if _sha256_of(code) != sha256:
-            raise PlatformError("artifact_integrity", "The stored program is not the one its record names.", key=key)
+            raise PlatformError(
+                "artifact_integrity",
+                "The stored program is not the one its record names.",
+                fault=Fault.ARTIFACT_BYTES,
+                key=key,
+            )
         return self._artifact(key, sha256, size)
 
     def _fetched(self, sha256: str, component: Path) -> Description | None:
@@ -130,7 +135,12 @@ class Prepare:
             return Description([("component_invalid", text)], [], [])
         self._store.download(key, component)
         if _sha256_of(component) != sha256:
-            raise PlatformError("artifact_integrity", "The stored component is not the one it is named by.", key=key)
+            raise PlatformError(
+                "artifact_integrity",
+                "The stored component is not the one it is named by.",
+                fault=Fault.COMPONENT_BYTES,
+                key=key,
+            )
         return None
 
     def _stored(self, component_sha256: str, code: Path) -> Artifact:

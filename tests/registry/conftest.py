@@ -18,7 +18,7 @@ CACHED = (
     compose.objects,
     compose.prepare_queue,
     compose.uninstall_grace,
-    compose.trust,
+    compose.trust_source,
     compose.release_signer,
     compose.log_signer,
     compose.sealer,

@@ -26,6 +26,7 @@ from alga_ext.execute import (
 from alga_ext.execution_token import sign_execution_token
 from alga_ext.messages import PreparedMessage, PrepareMessage
 from alga_ext.objects import MemoryObjectStore
+from alga_ext.releases import release_key
 from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
 from alga_ext.trust import TrustBundle, TrustedKey
 from functions.runner.artifacts import ArtifactCache
@@ -37,7 +38,7 @@ from functions.runner.limits import Maxima
 from functions.runner.pool import Pool
 from functions.runner.precompile import Compiler
 from functions.runner.prepare_flow import Prepare
-from functions.runner.provenance import Engine, artifact_record_key, component_key, release_key
+from functions.runner.provenance import Engine, artifact_record_key, component_key
 from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
 from functions.runner.sandbox.wire import Configure
 

@@ -13,10 +13,10 @@ from typing import Final
 import pytest
 
 from alga_ext.attestation import ArtifactRecord, ReleaseRecord, statement
+from alga_ext.releases import release_key
 from alga_ext.signing import LocalSigner, sign_envelope
 from alga_ext.trust import Revocation, TrustBundle, TrustedKey
 from functions.runner.artifacts import ArtifactCache
-from functions.runner.provenance import release_key
 from tests.runnerkit.house import House, call, code_of
 from tests.runnerkit.wat import guest
 from tests.security.attacks import GREETING

@@ -12,6 +12,7 @@ from tests.support.keys import NOW
 
 RELEASE = LocalSigner.generate()
 HEX = "ab" * 32
+PUBLISHER_KEY = "sha256:" + "9" * 64
 HASH = ContentHash(f"sha256:{HEX}")
 FILES = {"ui/index.html": b"<p>hello</p>" * 100, "ui/js/app.js": b"export {}\n" * 100, "ui/logo.png": b"\x89PNG"}
 
@@ -28,7 +29,7 @@ def publish_into(objects: ObjectStore, files: dict[str, bytes], entry: str = "ui
         "publisher": "acme",
         "name": "com.acme.notes",
         "version": "1.0.0",
-        "key_id": "sha256:1",
+        "key_id": PUBLISHER_KEY,
         "published_at": NOW.isoformat(),
         "ui_index_sha256": hashlib.sha256(document).hexdigest(),
     }

@@ -116,7 +116,7 @@ def roll_back_install(install_id: str, body: Annotated[RollbackIn, Body()]) -> R
     def change(tx: Tx, tenant_id: str, who: Actor) -> None:
         install = installs.load_install(tx, tenant_id, install_id)
         target = versions.load_runnable(tx, str(install["extension_id"]), body.version)
-        verification.verify_version(tx, target, compose.objects(), compose.trust())
+        verification.verify_version(tx, target, compose.objects(), compose.trust(), compose.now())
         updates.roll_back(tx, tenant_id, install_id, target, body.reason, who)
 
     return _change(install_id, change)
@@ -143,7 +143,7 @@ def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Res
         request = updates.waiting_request(tx, tenant_id, install_id)
         if request is not None:
             target = versions.load_version(tx, str(request["to_version_id"]))
-            verification.verify_version(tx, target, compose.objects(), compose.trust())
+            verification.verify_version(tx, target, compose.objects(), compose.trust(), compose.now())
         updates.approve(tx, tenant_id, install_id, named, who)
 
     return _change(install_id, change)
@@ -187,7 +187,7 @@ def _check_revision(tx: Tx, tenant_id: str, install_id: str) -> None:
 def _target(tx: Tx, extension: Row, version: str | None) -> Row:
     """Return the version to install or to update to, its signatures verified again."""
     row = versions.load_installable(tx, str(extension["extension_id"]), version)
-    verification.verify_version(tx, row, compose.objects(), compose.trust())
+    verification.verify_version(tx, row, compose.objects(), compose.trust(), compose.now())
     return row
 
 

@@ -38,17 +38,31 @@ where extension_id = :extension_id and kind = 'version.published'
 order by leaf_index limit 1
 """
 _OF_TENANT: Final = """
+with mine as materialized (
+  select i.extension_id, i.publisher, e.publisher as owner, i.installed_at
+  from app.tenant_extension_install i
+  join app.extension_registry e on e.extension_id = i.extension_id
+  where i.tenant_id = :tenant_id and i.state <> 'uninstalled'),
+publishers as (
+  select p.publisher, min(p.installed_at) as installed_at
+  from (select publisher, installed_at from mine union all select owner, installed_at from mine) p
+  group by p.publisher),
+found as (
+  select l.leaf_index from mine m cross join lateral (
+    select l.leaf_index from app.transparency_leaf l
+    where l.extension_id = m.extension_id and l.leaf_index < :before and l.at >= m.installed_at
+    order by l.leaf_index desc limit :page_size) l
+  union
+  select l.leaf_index from publishers p cross join lateral (
+    select l.leaf_index from app.transparency_leaf l
+    where l.publisher = p.publisher and l.extension_id is null and l.leaf_index < :before and l.at >= p.installed_at
+    order by l.leaf_index desc limit :page_size) l)
 select l.leaf_index, l.entry, l.kind, l.publisher, l.at
-from app.transparency_leaf l
-where l.leaf_index < :before
-  and exists (
-    select from app.tenant_extension_install i
-    join app.extension_registry e on e.extension_id = i.extension_id
-    where i.tenant_id = :tenant_id and i.state <> 'uninstalled' and l.at >= i.installed_at
-      and (l.extension_id = i.extension_id
-           or (l.extension_id is null and l.publisher in (e.publisher, i.publisher))))
-order by l.leaf_index desc limit :page_size
+from (select leaf_index from found order by leaf_index desc limit :page_size) f
+join app.transparency_leaf l on l.leaf_index = f.leaf_index
+order by l.leaf_index desc
 """
+"""A page from the end of each extension's and publisher's own part of the log, and of these the newest."""
 
 
 class Entry(NamedTuple):

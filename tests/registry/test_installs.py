@@ -471,21 +471,6 @@ def test_a_viewer_cannot_read_the_audit_trail(published: RegistryWorld) -> None:
     assert published.call("GET", "/audit", published.tenant_viewer()).code == "forbidden"
 
 
-def test_a_new_key_of_the_publisher_is_an_event_its_tenants_see(published: RegistryWorld) -> None:
-    published.install()
-    published.add_key("acme", LocalSigner.generate())
-
-    seen = published.call("GET", "/events", published.tenant_viewer()).body["items"]
-
-    assert [event["kind"] for event in seen] == ["publisher.key_added"]
-
-
-def test_events_of_extensions_a_tenant_has_not_installed_are_not_shown(published: RegistryWorld) -> None:
-    published.add_key("acme", LocalSigner.generate())
-
-    assert published.call("GET", "/events", published.tenant_viewer("tenant-z")).body["items"] == []
-
-
 # Uninstalling
 
 

@@ -11,7 +11,7 @@ import pytest
 import urllib3
 
 from alga_ext.aws import S3ObjectStore
-from alga_ext.messages import Reason
+from alga_ext.messages import Artifact, Reason
 from alga_ext.signing import LocalSigner
 from functions.registry import compose, withdrawal
 from functions.registry.paging import encode_cursor
@@ -670,3 +670,29 @@ def test_an_upload_that_expired_is_not_found(world: RegistryWorld, monkeypatch: 
     refused = world.call("POST", "/versions", world.publisher, {"upload_id": upload_id, "signature": signature})
 
     assert (refused.status, refused.code) == (404, "upload_not_found")
+
+
+# Compiling again
+
+
+def test_how_far_compiling_is_is_shown_for_each_engine(world: RegistryWorld) -> None:
+    world.register()
+    old, new = _artifact("1" * 64, "49.0.0"), _artifact("1" * 64, "50.0.0")
+    for version, wasm, artifacts in (("1.0.0", b"one", [old, new]), ("1.1.0", b"two", [_artifact("2" * 64, "49.0.0")])):
+        document = manifest_of(version=version, runtime="wasm-component@1")
+        world.send(world.signed(document, {"ui/index.html": b"x", "dist/main.wasm": b"\0asm" + wasm}))
+        (message,) = world.queued()
+        for artifact in artifacts:
+            assert world.prepare(message, artifact=artifact) == ["ready"]
+
+    shown = world.call("GET", "/maintenance/prepare", world.admin).body
+
+    counts = {engine["wasmtime_version"]: (engine["compiled"], engine["missing"]) for engine in shown}
+    assert counts == {"49.0.0": (2, 0), "50.0.0": (1, 1)}
+
+
+def _artifact(sha256: str, wasmtime_version: str) -> Artifact:
+    return Artifact(
+        key=f"cwasm/{sha256}", sha256=sha256, size_bytes=1, target="t", wasmtime_version=wasmtime_version,
+        engine_config_hash="c" * 64,
+    )  # fmt: skip

@@ -1,12 +1,13 @@
 """What time has ended: kept data after the grace time, expired entries, and versions nobody prepared."""
 
+import json
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 
 import pytest
 
 from alga_ext.database import Database, Tx
-from functions.registry import compose, publish, sweeper
+from functions.registry import compose, publish, sweeper, transparency
 from tests.support.registry import RegistryWorld, manifest_of
 
 _GRACE = timedelta(days=7)
@@ -145,6 +146,21 @@ def test_a_staged_upload_is_deleted_an_hour_after_it_expired(world: RegistryWorl
 
     assert len(world.rows("select from app.extension_upload")) == left
     assert (world.objects.size(key) is not None) == bool(left)
+
+
+def test_the_head_of_a_log_that_has_grown_is_signed_once(world: RegistryWorld) -> None:
+    world.register()
+    key = transparency.head_key(2)
+
+    signed = [sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) for _ in range(2)]
+
+    assert signed == [1, 0]
+    head = compose.trust().verify(world.objects.get(key), use="log", publisher="", at=compose.now())
+    assert json.loads(head.payload)["tree_size"] == 2
+
+
+def test_an_empty_log_has_no_head_to_sign(world: RegistryWorld) -> None:
+    assert sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) == 0
 
 
 class _Dying(Database):

@@ -18,6 +18,7 @@ from alga_ext.ids import ContentHash, is_uuid
 from alga_ext.messages import PrepareMessage, encode_message
 from functions.registry import callers, compose, publish, versions, withdrawal
 from functions.registry.api import (
+    EngineOut,
     ExtensionOut,
     ReasonIn,
     ReprepareOut,
@@ -145,6 +146,14 @@ def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> R
         publish.transfer(tx, extension, body.publisher, actor(router, caller), compose.now())
         row = versions.load_extension(tx, reference)
     return shown(_extension_out(row))
+
+
+@router.get("/maintenance/prepare")
+def list_engines() -> list[EngineOut]:
+    """Show how far recompiling is: for each engine, the one compiled for last first (platform admins)."""
+    callers.require_platform_admin(principal(router))
+    with compose.database().system() as tx:
+        return [EngineOut.model_validate(row) for row in versions.list_compiled(tx)]
 
 
 @router.post("/maintenance/prepare")

@@ -8,7 +8,7 @@ from alga_ext.telemetry import logger
 from functions.runner import envelope, outcome
 from functions.runner.host.broker import Broker, Provider
 from functions.runner.host.call import Call
-from functions.runner.host.secret_box import SecretBox, Unsealer
+from functions.runner.host.secret_box import Unsealer
 from functions.runner.limits import CallLimits
 from functions.runner.records import Records
 from functions.runner.sandbox.process import Ended, Host
@@ -41,7 +41,7 @@ class Invocation:
         """Start the clock, now that a sandbox is ready, and return who serves it."""
         self._started_ns = time.monotonic_ns()
         deadline_ns = self._started_ns + self._limits.timeout_ms * 1_000_000
-        call = Call(self._request, self._granted, deadline_ns, SecretBox(self._request, unsealer, now_s))
+        call = Call(self._request, self._granted, deadline_ns, unsealer, now_s)
         broker = Broker(call, providers)
         records = Records(self._request.context, self.trace_id, call.secrets.scrub)
         self._call, self._broker = call, broker

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple, Protocol
 from alga_ext.errors import PlatformError
 from alga_ext.execute import ExecuteRequest, SealedSecret
 from alga_ext.sealing import secret_context
+from functions.runner.host.resolver import within
 
 _SCRUB_LEAST_CHARACTERS: Final = 4
 """Shorter values occur in ordinary text; hiding them would hide everything."""
@@ -38,9 +39,16 @@ class SecretBox:
         request: the envelope that carries them.
         unsealer: opens them; None when this platform has no unsealing key.
         now_s: epoch seconds.
+        left_s: seconds that the call has left.
     """
 
-    def __init__(self, request: ExecuteRequest, unsealer: Unsealer | None, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        request: ExecuteRequest,
+        unsealer: Unsealer | None,
+        now_s: Callable[[], float],
+        left_s: Callable[[], float],
+    ) -> None:
         granted = request.grants.secrets
         envelope = request.secret_envelope or []
         self._held = {s.name: Held(s, tuple(granted[s.name])) for s in envelope if s.name in granted}
@@ -48,6 +56,7 @@ class SecretBox:
         self._context = request.context
         self._unsealer = unsealer
         self._now_s = now_s
+        self._left_s = left_s
         self._values: dict[str, str] = {}
         self._spellings: list[tuple[str, str]] = []
 
@@ -73,6 +82,7 @@ class SecretBox:
 
         Raises:
             PlatformError: ``secret_unavailable``.
+            TimeoutError: the key service took longer than the call has left.
         """
         name = held.sealed.name
         if name not in self._values:
@@ -93,11 +103,13 @@ class SecretBox:
         self._spellings.clear()
 
     def _unseal(self, sealed: SealedSecret) -> str:
-        if self._unsealer is None:
+        unsealer = self._unsealer
+        if unsealer is None:
             raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="no unsealing key")
         context = secret_context(self._context.tenant_id, self._context.install_id, sealed.name)
         try:
-            return self._unsealer.unseal(base64.b64decode(sealed.sealed_b64, validate=True), context).decode()
+            data = base64.b64decode(sealed.sealed_b64, validate=True)
+            return within(self._left_s(), lambda: unsealer.unseal(data, context)).decode()
         except (binascii.Error, ValueError):
             raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="not text") from None
 

@@ -19,6 +19,7 @@ import msgspec
 
 from functions.runner.sandbox.wire import (
     FROM_CHILD,
+    OVERDUE_EXIT_STATUS,
     Channel,
     Closed,
     Configure,
@@ -205,16 +206,17 @@ class Child:
 
     def _end(self, reason: str, cause: Exception | None = None) -> None:
         """End the child and raise ``Ended``."""
-        timed_out = isinstance(cause, TimeoutError)
         gone = isinstance(cause, Closed)
         if gone:
             self._await_exit()
         before_ns = self._cpu_ns
         status = self.kill()
+        # The status is the child's own word, and is believed only of a call that is overdue.
+        gave_up = gone and status == OVERDUE_EXIT_STATUS and time.monotonic_ns() > self._channel.until_ns
         raise Ended(
             reason,
             signal_number=-status if gone and status < 0 else 0,
-            timed_out=timed_out,
+            timed_out=gave_up or isinstance(cause, TimeoutError),
             cpu_ns=max(0, self._cpu_ns - before_ns),
         ) from cause
 

@@ -15,6 +15,9 @@ import msgspec
 FRAME_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """Larger than any allowed body or batch; a longer frame is a fault of the sender."""
 
+OVERDUE_EXIT_STATUS: Final = 70
+"""How a child exits that ended itself because its call went on long past its deadline (``ticker``)."""
+
 _HEADER_BYTES: Final = 4
 _BUFFER_BYTES: Final = 64 * 1024
 

@@ -16,7 +16,6 @@ from functions.runner.host import http_fetch
 from functions.runner.host.call import Call
 from functions.runner.host.egress import parse_networks
 from functions.runner.host.http_fetch import Fetcher
-from functions.runner.host.secret_box import SecretBox
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 from tests.runnerkit.tls import Authority
 
@@ -139,8 +138,7 @@ class Bench:
         ]
         providers = frozenset(options.pop("providers", EVERY_CAPABILITY))
         deadline_ns = time.monotonic_ns() + int(options.pop("timeout_s", 5) * 1e9)
-        box = SecretBox(request, self.unsealer, time.time)
-        self.call = Call(request, providers, deadline_ns, box)
+        self.call = Call(request, providers, deadline_ns, self.unsealer, time.time)
         self.fetcher = Fetcher(
             self.call,
             resolve or (lambda _host, _port: ["127.0.0.1"]),

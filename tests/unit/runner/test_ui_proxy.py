@@ -14,7 +14,6 @@ from alga_ext.execute import ExecuteUser
 from alga_ext.signing import LocalSigner
 from functions.runner.host import ui_proxy
 from functions.runner.host.call import Call
-from functions.runner.host.secret_box import SecretBox
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 
 EXTENSION = "22222222-2222-4222-8222-222222222222"
@@ -112,7 +111,7 @@ class Application:
     def call_route(self, route: str, payload: bytes | None = None, user: ExecuteUser | None = None) -> Any:
         request = call("sha256:" + "0" * 64, user=user)
         deadline_ns = time.monotonic_ns() + 5_000_000_000
-        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, SecretBox(request, None, time.time))
+        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
         opened = ui_proxy.provider(self.base_url, self.signer, time.time)(made)
         try:
             return opened.handlers["ui-proxy.call-route"].answer(route, payload)
@@ -188,7 +187,7 @@ def test_an_application_that_is_not_there_is_internal(application: Application) 
 
 def test_without_a_base_url_no_route_is_known() -> None:
     request = call("sha256:" + "0" * 64)
-    made = Call(request, frozenset(), time.monotonic_ns(), SecretBox(request, None, time.time))
+    made = Call(request, frozenset(), time.monotonic_ns(), None, time.time)
     opened = ui_proxy.provider("", None, time.time)(made)
     assert opened.handlers["ui-proxy.call-route"].answer("/api/x", None) == (False, "route-not-found")
 

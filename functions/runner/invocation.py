@@ -8,6 +8,7 @@ from alga_ext.telemetry import logger
 from functions.runner import envelope, outcome
 from functions.runner.host.broker import Broker, Provider
 from functions.runner.host.call import Call
+from functions.runner.host.ledger import Ledger
 from functions.runner.host.secret_box import Unsealer
 from functions.runner.limits import CallLimits
 from functions.runner.records import Records
@@ -83,7 +84,7 @@ class Invocation:
             found = Failed("response_too_large", text, found.figures)
         if self._call is not None and self._call.failure is not None and isinstance(found, Failed):
             return outcome.failed(self._call.failure, usage, self.trace_id)
-        return outcome.answer(found, usage, self.trace_id)
+        return outcome.answer(found, usage, self.trace_id, self._scrub)
 
     def close(self) -> None:
         """Close what host calls opened, note the egress, forget the secrets."""
@@ -93,10 +94,16 @@ class Invocation:
             self._note_egress(self._call)
             self._call.secrets.clear()
 
+    def _scrub(self, text: str) -> str:
+        return self._call.secrets.scrub_any_case(text) if self._call is not None else text
+
     def _note_egress(self, call: Call) -> None:
         if call.ledger.destinations:
             context = self._request.context
-            destinations = {name: entry._asdict() for name, entry in call.ledger.destinations.items()}
+            logged = Ledger()
+            for name, entry in call.ledger.destinations.items():  # a guest may have put a secret into a host's name
+                logged.add(call.secrets.scrub_any_case(name), **entry._asdict())
+            destinations = {name: entry._asdict() for name, entry in logged.destinations.items()}
             extra = {
                 "tenant_id": context.tenant_id,
                 "install_id": context.install_id,

@@ -1,6 +1,7 @@
 """From what became of a guest to the envelope's answer: pure."""
 
 import base64
+from collections.abc import Callable
 from typing import Final
 
 from alga_ext.errors import CODES, KINDS
@@ -54,14 +55,21 @@ def _sane(figure: int) -> int:
     return min(max(0, figure), _FIGURE_LIMIT)
 
 
-def answer(outcome: Done | Failed, usage: Usage, trace_id: str) -> ExecuteResponse:
-    """Return the envelope's answer; a guest's response is checked here, before anything of it goes out."""
+def answer(outcome: Done | Failed, usage: Usage, trace_id: str, scrub: Callable[[str], str]) -> ExecuteResponse:
+    """Return the envelope's answer; a guest's response is checked here, before anything of it goes out.
+
+    Args:
+        outcome: what the child says of the call.
+        usage: what it used.
+        trace_id: of the invocation.
+        scrub: takes secrets out of the platform's words about a guest, which may quote it.
+    """
     if isinstance(outcome, Failed):
         code = outcome.code if outcome.code in _CHILDS_CODES else "guest_trapped"
-        return failed(Verdict(code, outcome.message[:_MESSAGE_LIMIT]), usage, trace_id)
+        return failed(Verdict(code, scrub(outcome.message)[:_MESSAGE_LIMIT]), usage, trace_id)
     fault = envelope.response_fault(outcome.status, outcome.headers)
     if fault is not None:
-        return failed(fault, usage, trace_id)
+        return failed(Verdict(fault.code, scrub(fault.message)), usage, trace_id)
     return ExecuteResponse(
         status=outcome.status,
         headers=envelope.joined_headers(outcome.headers),

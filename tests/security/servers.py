@@ -136,6 +136,7 @@ ANSWERS: Final[dict[str, Callable[[socket.socket], None]]] = {
     "hundred-and-one-headers": lambda c: _headers(c, b"".join(b"x-%d: y\r\n" % i for i in range(100))),
     "full-head": lambda c: _headers(c, b"x: " + b"y" * (32_768 - 43) + b"\r\n"),
     "overfull-head": lambda c: _headers(c, b"x: " + b"y" * (32_768 - 42) + b"\r\n"),
+    "nameless-header": lambda c: _headers(c, b": y\r\n"),
     "folded": lambda c: _headers(c, b"x: a\r\n b\r\n"),
     "smuggle": lambda c: _headers(c, b"transfer-encoding: chunked\r\n"),
     "garbage": lambda c: c.sendall(bytes(range(256)) * 16),

@@ -6,6 +6,7 @@ before its body is counted as it is read, and bounded: status line, headers, and
 """
 
 import http.client
+import logging
 import socket
 import threading
 from collections.abc import Callable
@@ -21,6 +22,9 @@ HEAD_LIMIT_BYTES: Final = 32 * 1024
 
 # The library takes the blank line after the headers for one of them.
 http.client._MAXHEADERS = HEADERS_LIMIT + 1  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
+
+# Its warnings quote whole URLs, and a guest may have put a secret there.
+logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 Heard = Callable[[int], None]
 """Takes the size of what a server said before its body, line by line."""

@@ -135,7 +135,7 @@ class Fetcher:
                 "tenant_id": context.tenant_id,
                 "install_id": context.install_id,
                 "request_id": context.request_id,
-                "destination": target.destination,
+                "destination": self._secrets.scrub_any_case(target.destination),
                 "reason": str(cause),
             }
             logger("runner").warning("a response was not taken", extra=extra)

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
@@ -95,6 +96,12 @@ class SecretBox:
         for spelling, mark in self._spellings:
             if spelling in text:
                 text = text.replace(spelling, mark)
+        return text
+
+    def scrub_any_case(self, text: str) -> str:
+        """Return ``text`` scrubbed, whatever became of the letters' case: host and header names are lower-cased."""
+        for spelling, mark in self._spellings:
+            text = mark.join(re.split(re.escape(spelling), text, flags=re.IGNORECASE))
         return text
 
     def clear(self) -> None:

@@ -78,7 +78,7 @@ def test_the_parents_count_of_host_calls_stands_before_the_childs() -> None:
 
 
 def test_a_code_that_does_not_exist_counts_as_a_trap() -> None:
-    response = outcome.answer(Failed("made_up", "x", Figures()), Usage(), "t")
+    response = outcome.answer(Failed("made_up", "x", Figures()), Usage(), "t", str)
     assert response.error is not None
     assert (response.status, response.error.code) == (502, "guest_trapped")
 
@@ -107,13 +107,13 @@ def test_counts_that_a_child_makes_up_are_dropped() -> None:
 
 
 def test_a_child_cannot_claim_what_only_the_parent_decides() -> None:
-    response = outcome.answer(Failed("secret_unavailable", "x" * 10_000, Figures()), Usage(), "t")
+    response = outcome.answer(Failed("secret_unavailable", "x" * 10_000, Figures()), Usage(), "t", str)
     assert response.error is not None
     assert (response.error.code, len(response.error.message)) == ("guest_trapped", 1_000)
 
 
 def test_a_bad_response_does_not_go_out() -> None:
-    response = outcome.answer(Done(200, [("a", "b\r\nc")], b"secret", Figures()), Usage(), "t")
+    response = outcome.answer(Done(200, [("a", "b\r\nc")], b"secret", Figures()), Usage(), "t", str)
     assert (response.body_b64, response.headers) == (None, {})
 
 

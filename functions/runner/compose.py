@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from alga_ext.aws import S3ObjectStore
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, PublicKey, Signer
+from functions.runner.artifact_folder import claim_folder
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
@@ -91,8 +92,7 @@ def runner(first_child: Child | None) -> Runner:
     """Build the runner; see ``door``."""
     given = settings()
     make_undumpable()
-    folder = Path(given.artifact_folder)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = claim_folder(Path(given.artifact_folder))
     configure = Configure(given.sandbox_data_bytes, given.component_budget_mb * _MIB, [str(folder)])
     return Runner(
         pool=Pool(configure, first_child),

@@ -152,14 +152,27 @@ class ArtifactCache:
             raise PlatformError("artifact_integrity", "The program on disk is not the one that was published.")
 
     @property
-    def folder(self) -> Path:
-        """Where the files lie."""
-        return self._folder
-
-    @property
     def budget_bytes(self) -> int:
         """What all files may take together."""
         return self._budget_bytes
+
+    def check_writable(self) -> None:
+        """Write a small file where artifacts go, and remove it.
+
+        Raises:
+            PlatformError: ``runner_unavailable``.
+        """
+        probe = self._folder / f"{new_id()}.partial"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                probe.write_bytes(b"probe")
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise PlatformError(
+                "runner_unavailable", "Programs cannot be written to the artifact folder.", cause=error
+            ) from error
 
     def size_bytes(self) -> int:
         """Return the bytes of all files."""

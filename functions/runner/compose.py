@@ -83,7 +83,7 @@ def door(first_child: Child | None = None) -> Door:
     def check_health() -> tuple[int, dict[str, Any]]:
         from functions.runner import health
 
-        return health.report(serving.pool, store(), database())
+        return health.report(serving.pool, serving.artifacts, store(), database())
 
     return Door(serving, check_health, switched_on=settings().extensions_enabled)
 

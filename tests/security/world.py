@@ -151,7 +151,7 @@ class World:
         self.authority = Authority(folder / "authority")
         with self.database.system() as tx:  # its connection is there from the beginning, and no attack's doing
             tx.row("select 1 as one")
-        self.house = House(folder / "artifacts", self._providers(), unsealer=self.sealer)
+        self.house = House(folder / "artifacts", self._providers(), unsealer=self.sealer, database=self.database)
 
     def close(self) -> None:
         self.resolver.released.set()

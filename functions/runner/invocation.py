@@ -37,6 +37,7 @@ class Invocation:
         self._started_ns = time.monotonic_ns()
         self._call: Call | None = None
         self._broker: Broker | None = None
+        self._records: Records | None = None
 
     def begin(self, providers: Mapping[str, Provider], unsealer: Unsealer | None, now_s: Callable[[], float]) -> Host:
         """Start the clock, now that a sandbox is ready, and return who serves it."""
@@ -45,7 +46,7 @@ class Invocation:
         call = Call(self._request, self._granted, deadline_ns, unsealer, now_s)
         broker = Broker(call, providers)
         records = Records(self._request.context, self.trace_id, call.secrets.scrub)
-        self._call, self._broker = call, broker
+        self._call, self._broker, self._records = call, broker, records
         return Host(broker.answer, records.log, records.metric)
 
     def message(self, artifact: Artifact) -> Run:
@@ -75,9 +76,10 @@ class Invocation:
     def answer(self, found: Done | Failed) -> ExecuteResponse:
         """Return the envelope's answer. What the platform decided stands before what the guest did."""
         duration_ms = (time.monotonic_ns() - self._started_ns) / 1e6
-        counts = self._broker.counts if self._broker else {}
+        answered = self._broker.counts if self._broker else {}
+        heard = self._records.counts if self._records else {}
         egress_bytes = self._call.ledger.total_bytes() if self._call else 0
-        usage = outcome.usage_of(found.figures, duration_ms, counts, egress_bytes)
+        usage = outcome.usage_of(found.figures, duration_ms, answered, heard, egress_bytes)
         limit = self._limits.response_bytes
         if isinstance(found, Done) and len(found.body or b"") > limit:  # the child checks too, and is not believed
             text = f"The extension answered {len(found.body or b'')} bytes; at most {limit} are allowed."

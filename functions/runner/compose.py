@@ -17,6 +17,7 @@ from alga_ext.aws import S3ObjectStore
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust_source import TrustSource
+from functions.runner.artifact_folder import claim_folder
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
@@ -82,7 +83,7 @@ def door(first_child: Child | None = None) -> Door:
     def check_health() -> tuple[int, dict[str, Any]]:
         from functions.runner import health
 
-        return health.report(serving.pool, store(), database())
+        return health.report(serving.pool, serving.artifacts, store(), database())
 
     return Door(serving, check_health, switched_on=settings().extensions_enabled)
 
@@ -91,8 +92,7 @@ def runner(first_child: Child | None) -> Runner:
     """Build the runner; see ``door``."""
     given = settings()
     make_undumpable()
-    folder = Path(given.artifact_folder)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = claim_folder(Path(given.artifact_folder))
     configure = Configure(given.sandbox_data_bytes, given.component_budget_mb * _MIB, [str(folder)])
     return Runner(
         pool=Pool(configure, first_child),

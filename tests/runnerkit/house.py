@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from alga_ext.attestation import ReleaseRecord, statement
+from alga_ext.database import Database
 from alga_ext.execute import (
     EXECUTE_PATH,
     ExecuteContext,
@@ -29,6 +30,7 @@ from alga_ext.objects import MemoryObjectStore
 from alga_ext.releases import release_key
 from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
 from alga_ext.trust import TrustBundle, TrustedKey
+from functions.runner import health
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
@@ -59,6 +61,9 @@ MAXIMA = Maxima(
     response_bytes=4 * MIB,
 )
 
+NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
+"""Of a house whose guests need none; nobody listens there."""
+
 
 class Outbox:
     """A queue that keeps what is sent."""
@@ -78,7 +83,10 @@ class Places(NamedTuple):
 
 
 class House:
-    """A runner with its own keys, store and folder. Close it: it has processes."""
+    """A runner with its own keys, store and folder. Close it: it has processes.
+
+    ``store``, ``pool`` and ``database`` are asked by ``/healthz`` as they are then: put a broken one in their place.
+    """
 
     def __init__(
         self,
@@ -87,11 +95,12 @@ class House:
         maxima: Maxima = MAXIMA,
         *,
         unsealer: Unsealer | None = None,
+        database: Database | None = None,
         component_budget_bytes: int = 320 * MIB,
         artifact_budget_bytes: int = 384 * MIB,
         data_limit_bytes: int = 1_664 * MIB,
     ) -> None:
-        self.store = MemoryObjectStore()
+        self.store: Any = MemoryObjectStore()
         self.gateway_key = LocalSigner.generate()
         self.release_key = LocalSigner.generate()
         self.artifact_key = LocalSigner.generate()
@@ -133,7 +142,12 @@ class House:
             maxima=maxima,
             gateway_key=PublicKey.from_pem(self.gateway_key.public_pem),
         )
-        self.door = Door(self.runner, lambda: (200, {}), switched_on=True)
+        self.database = database or Database(NO_DATABASE)
+        self.door = Door(
+            self.runner,
+            lambda: health.report(self.pool, self.artifacts, self.store, self.database),
+            switched_on=True,
+        )
 
     def close(self) -> None:
         self.pool.close()

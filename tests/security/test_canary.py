@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pytest
 
-from functions.runner import health
 from functions.runner.sandbox import process
 from functions.runner.sandbox.confine import make_undumpable
 from tests.runnerkit.house import call
@@ -215,7 +214,7 @@ def test_the_spare_is_confined_as_well(world: World, sandbox: int) -> None:
 
 
 def test_healthz_names_what_confines_the_child(world: World) -> None:
-    _, document = health.report(world.house.pool, world.house.store, world.database)
+    document = json.loads(world.house.send("GET", "/healthz")["body"])
     assert sorted(document["checks"]["sandbox"]["confined_by"]) == STEPS
 
 
@@ -229,7 +228,7 @@ child.main()
 """
     monkeypatch.setattr(process, "interpreter", replaced(without))
     world.house.pool.close()
-    _, document = health.report(world.house.pool, world.house.store, world.database)
+    document = json.loads(world.house.send("GET", "/healthz")["body"])
     world.house.pool.close()
     assert document["checks"]["sandbox"]["not_applied"] == ["landlock: [Errno 38] Function not implemented"]
 

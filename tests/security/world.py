@@ -55,7 +55,10 @@ _ENTRY: Final = """
 insert into app.extension_storage_entry (tenant_id, install_id, namespace, key, value)
   values (:tenant, cast(:install as uuid), 'notes', :key, cast(:value as bytea))
 """
-_RESOLVING_S: Final = 1.0
+_HANGING_S: Final = 1.0
+"""How long a name server or key service takes that never answers in time."""
+SLOW_SECRET: Final = "slow"
+"""The name of a secret whose data key the key service takes that long to unwrap."""
 
 
 class LocalDataKeys:
@@ -63,12 +66,15 @@ class LocalDataKeys:
 
     def __init__(self) -> None:
         self._key = AESGCM(AESGCM.generate_key(256))
+        self.released = threading.Event()
 
     def generate(self, context: Mapping[str, str]) -> DataKey:
         plain, nonce = os.urandom(32), os.urandom(12)
         return DataKey(plain, nonce + self._key.encrypt(nonce, plain, repr(sorted(context.items())).encode()))
 
     def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        if context["name"] == SLOW_SECRET:
+            self.released.wait(_HANGING_S)
         try:
             return self._key.decrypt(wrapped[:12], wrapped[12:], repr(sorted(context.items())).encode())
         except InvalidTag:
@@ -108,7 +114,7 @@ class Resolver:
             case "nothing.example.com":
                 return []
             case "slow.example.com":
-                self.released.wait(_RESOLVING_S)
+                self.released.wait(_HANGING_S)
                 raise OSError("too late")
             case _ if host.endswith(("example.com", "xn--exmple-cua.com")):
                 return [ACCOMPLICE_ADDRESS]
@@ -140,14 +146,16 @@ class World:
         self.resolver = Resolver()
         self.database = Database(runner_url)
         self._published: dict[bytes, str] = {}
-        self.sealer = Sealer(LocalDataKeys())
+        self.keys = LocalDataKeys()
+        self.sealer = Sealer(self.keys)
         self.authority = Authority(folder / "authority")
         with self.database.system() as tx:  # its connection is there from the beginning, and no attack's doing
             tx.row("select 1 as one")
-        self.house = House(folder / "artifacts", self._providers(), unsealer=self.sealer)
+        self.house = House(folder / "artifacts", self._providers(), unsealer=self.sealer, database=self.database)
 
     def close(self) -> None:
         self.resolver.released.set()
+        self.keys.released.set()
         self.house.close()
         self.database.close()
         for server in (self.accomplice, self.stranger, self.silent_host):

@@ -5,6 +5,7 @@ an unreachable service becomes a 503 in time and not a hanging request.
 """
 
 import hashlib
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -22,6 +23,8 @@ from alga_ext.sealing import DataKey
 from alga_ext.signing import PublicKey
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096
+_MAKING_CLIENTS: Final = threading.Lock()
+"""A session makes clients for one thread at a time only."""
 
 
 @cache
@@ -39,7 +42,8 @@ def _client(service: str, connect_timeout_s: float = 1.0, read_timeout_s: float 
         signature_version="s3v4" if service == "s3" else None,
         s3={"addressing_style": "path"},
     )
-    return _session().client(service, config=config)
+    with _MAKING_CLIENTS:
+        return _session().client(service, config=config)
 
 
 class S3ObjectStore:

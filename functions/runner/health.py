@@ -5,13 +5,13 @@ from typing import Any
 
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
-from alga_ext.objects import ObjectStore
+from alga_ext.objects import ObjectReader
 from functions.runner.pool import Pool
 
 _PROBE_KEY = "healthz"
 
 
-def report(pool: Pool, store: ObjectStore, database: Database) -> tuple[int, dict[str, Any]]:
+def report(pool: Pool, store: ObjectReader, database: Database) -> tuple[int, dict[str, Any]]:
     """Return the status (200 or 503) and a document with each check.
 
     A confinement step that the kernel does not offer is shown and does not fail the check: the others still hold.

@@ -107,10 +107,10 @@ class Prepare:
         if record is None:
             return None
         sha256 = accepted_code(record, component_sha256, self._engine, self._trust(), self._now())
-        size = self._store.download(places.code, code)
-        if _sha256_of(code) != sha256:
+        stored = self._store.download(places.code, code)
+        if stored.sha256 != sha256:
             raise PlatformError("artifact_integrity", "The stored program is not the one its record names.")
-        return self._artifact(places.code, sha256, size)
+        return self._artifact(places.code, sha256, stored.size_bytes)
 
     def _fetched(self, sha256: str, component: Path) -> Description | None:
         key = component_key(sha256)
@@ -118,8 +118,7 @@ class Prepare:
         if size is not None and size > self._max_component_bytes:
             text = f"It is {size} bytes; at most {self._max_component_bytes} are allowed."
             return Description([("component_invalid", text)], [], [])
-        self._store.download(key, component)
-        if _sha256_of(component) != sha256:
+        if self._store.download(key, component).sha256 != sha256:
             raise PlatformError("artifact_integrity", "The stored component is not the one it is named by.", key=key)
         return None
 
@@ -167,8 +166,3 @@ class Prepare:
             exports=description.exports,
             artifact=artifact,
         )
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

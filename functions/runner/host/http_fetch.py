@@ -208,7 +208,10 @@ class Fetcher:
         body: bytes | None,
     ) -> Outcome:
         left_s = self._call.left_s()
-        size = sum(len(name) + len(value) + 4 for name, value in headers.items()) + len(body or b"")
+        lines = [
+            len(name) + len(value) + 4 for name, value in headers.items() if value != SKIP_HEADER
+        ]  # it is not sent
+        size = sum(lines) + len(body or b"")
         self._call.ledger.add(target.destination, requests=1, bytes_sent=size)
         response = pool.urlopen(
             method,

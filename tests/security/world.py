@@ -123,10 +123,12 @@ class World:
         owner_url: superuser's URL of a migrated database of its own.
         runner_url: the same database as ``fn_runner``.
         folder: for artifacts and certificates.
+        application: first segment of every path of the host application; what it answers is in ``servers.ANSWERS``.
     """
 
-    def __init__(self, owner_url: str, runner_url: str, folder: Path) -> None:
+    def __init__(self, owner_url: str, runner_url: str, folder: Path, application: str = "silent") -> None:
         self.folder = folder
+        self._application = application
         self.owner_url = owner_url
         self.private = {
             "a tenant's secret": f"kept-{secrets.token_hex(12)}",
@@ -136,7 +138,7 @@ class World:
         }
         _fill(owner_url, self.private)
         self.accomplice, self.stranger = _servers()
-        self.silent_host = Server(ACCOMPLICE_ADDRESS)
+        self.application = Server(ACCOMPLICE_ADDRESS)
         self.resolver = Resolver()
         self.database = Database(runner_url)
         self._published: dict[bytes, str] = {}
@@ -150,7 +152,7 @@ class World:
         self.resolver.released.set()
         self.house.close()
         self.database.close()
-        for server in (self.accomplice, self.stranger, self.silent_host):
+        for server in (self.accomplice, self.stranger, self.application):
             server.close()
 
     def published(self, component: bytes) -> str:
@@ -171,7 +173,7 @@ class World:
     def _providers(self) -> dict[str, Provider]:
         stored = storage.provider(self.database)
         opened = egress.parse_networks(f"{ACCOMPLICE_ADDRESS}/32")
-        host_application = f"http://{ACCOMPLICE_ADDRESS}:{self.silent_host.port}/silent"
+        host_application = f"http://{ACCOMPLICE_ADDRESS}:{self.application.port}/{self._application}"
         return {
             "storage": stored,
             "storage-v2": stored,

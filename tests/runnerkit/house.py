@@ -82,8 +82,9 @@ class House:
         component_budget_bytes: int = 320 * MIB,
         artifact_budget_bytes: int = 384 * MIB,
         data_limit_bytes: int = 1_664 * MIB,
+        store: MemoryObjectStore | None = None,
     ) -> None:
-        self.store = MemoryObjectStore()
+        self.store = store or MemoryObjectStore()
         self.gateway_key = LocalSigner.generate()
         self.release_key = LocalSigner.generate()
         self.artifact_key = LocalSigner.generate()

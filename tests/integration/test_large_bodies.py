@@ -11,7 +11,6 @@ from alga_ext.execute import ExecuteResponse
 from alga_ext.signing import LocalSigner
 from functions.runner.host import egress, http_fetch, ui_proxy
 from tests.runnerkit.house import MIB, House, body_of, call, code_of
-from tests.runnerkit.wat import guest
 from tests.security.guests import spells
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 
@@ -19,17 +18,6 @@ LIMIT: Final = 4 * MIB
 INTERNAL: Final = 483
 TRANSPORT: Final = 482
 PATTERN: Final = bytes(number % 251 for number in range(LIMIT + 1))
-
-_ROUTE: Final = """
-      (local $at i32) (local $size i32)
-      (call $body (local.get $request)) (local.set $size) (local.set $at)
-      (call $ui-proxy.call-route (local.get $at) (local.get $size) (i32.const 0) (i32.const 0) (i32.const 0)
-        (i32.const 2048))
-      (if (result i32) (i32.load8_u (i32.const 2048))
-        (then (call $respond (i32.add (i32.const 480) (i32.load8_u (i32.const 2052))) (i32.const 0) (i32.const 0)))
-        (else (call $respond (i32.const 200) (i32.load (i32.const 2052)) (i32.load (i32.const 2056)))))
-"""
-"""Calls the route its body names and answers what it hears."""
 
 
 def _answer(asked: Asked) -> Reply:
@@ -64,8 +52,9 @@ def fetched(house: House, server: AnsweringServer, size: int) -> ExecuteResponse
 
 
 def routed(house: House, size: int) -> ExecuteResponse:
-    component = guest(_ROUTE, imports=["ui-proxy.call-route"])
-    return house.execute(call(house.publish(component), body=f"/api/{size}".encode(), timeout_ms=10_000, memory_mb=256))
+    request = call(house.publish(spells.caller()), timeout_ms=10_000, memory_mb=256)
+    spells.give_body(request, f"/api/{size}")
+    return house.execute(request)
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB + 1, LIMIT])

@@ -57,18 +57,6 @@ def _planner() -> bytes:
     )
 
 
-def _caller() -> bytes:
-    """Call a route of the host application and answer what it answers."""
-    return guest(
-        """(call $ui-proxy.call-route (i32.const 2100) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 0)
-             (i32.const 2048))
-           (if (i32.load8_u (i32.const 2048)) (then (unreachable)))
-           (call $respond (i32.const 200) (i32.load (i32.const 2052)) (i32.load (i32.const 2056)))""",
-        imports=["ui-proxy.call-route"],
-        data=spells.data(2100, "/api"),
-    )
-
-
 class Kind:
     """One kind of call: how to make it, and what must come of it every time."""
 
@@ -109,7 +97,7 @@ def kinds() -> dict[str, Kind]:
         "get": sending(spells.keeper(), "storage.get", _ENTRY, headers=_PLACE),
         "secret": sending(spells.reader(), "secrets.get", _SECRET.encode()),
         "plan": sending(_planner(), "scheduler.list-schedules", b"0"),
-        "route": sending(_caller(), "ui-proxy.call-route", b"hello"),
+        "route": sending(spells.caller(), "ui-proxy.call-route", b"hello"),
         "trap": hostile(liars.ATTACKS, "an allocator that traps"),
         "lie": hostile(liars.ATTACKS, "a text beyond its memory"),
         "deep": hostile(hungry.ATTACKS, "deep recursion"),
@@ -131,7 +119,7 @@ def main() -> None:
     """Make the calls and print the measurements."""
     calls, folder, owner_url, runner_url = sys.argv[1:]
     logging.disable(logging.CRITICAL)
-    world = World(owner_url, runner_url, Path(folder), application="application")
+    world = World(owner_url, runner_url, Path(folder))
     try:
         print(json.dumps(soak(world, int(calls))))
     finally:
@@ -205,7 +193,7 @@ def _preparing(world: World, known: dict[str, Kind]) -> Callable[[str], ExecuteR
     hashes = {name: world.published(kind.component) for name, kind in known.items()}
     grant = world.granted()
     secrets = [world.secret("readable", _SECRET), world.secret("bound", _SECRET)]
-    bodies = {"echo": b"x" * 2_000, "put": _ENTRY, "secret": b"readable"}
+    bodies = {"echo": b"x" * 2_000, "put": _ENTRY, "secret": b"readable", "route": b"/api"}
 
     def request(name: str) -> ExecuteRequest:
         made = call(hashes[name], **{"body": bodies.get(name), **known[name].given})

@@ -6,7 +6,8 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -123,12 +124,10 @@ class World:
         owner_url: superuser's URL of a migrated database of its own.
         runner_url: the same database as ``fn_runner``.
         folder: for artifacts and certificates.
-        application: first segment of every path of the host application; what it answers is in ``servers.ANSWERS``.
     """
 
-    def __init__(self, owner_url: str, runner_url: str, folder: Path, application: str = "silent") -> None:
+    def __init__(self, owner_url: str, runner_url: str, folder: Path) -> None:
         self.folder = folder
-        self._application = application
         self.owner_url = owner_url
         self.private = {
             "a tenant's secret": f"kept-{secrets.token_hex(12)}",
@@ -173,7 +172,7 @@ class World:
     def _providers(self) -> dict[str, Provider]:
         stored = storage.provider(self.database)
         opened = egress.parse_networks(f"{ACCOMPLICE_ADDRESS}/32")
-        host_application = f"http://{ACCOMPLICE_ADDRESS}:{self.application.port}/{self._application}"
+        host_application = f"http://{ACCOMPLICE_ADDRESS}:{self.application.port}"
         return {
             "storage": stored,
             "storage-v2": stored,
@@ -220,6 +219,19 @@ def _fill(owner_url: str, private: Mapping[str, str]) -> None:
 def _store(database: Database, tenant: str, install: str, key: str, value: str) -> None:
     with database.tenant(tenant) as tx:
         tx.execute(_ENTRY, tenant=tenant, install=install, key=key, value=value.encode())
+
+
+@contextmanager
+def kept_entry(world: World, key: str, value: str) -> Iterator[None]:
+    """Have the install keep an entry as long as the block lasts."""
+    database = Database(world.owner_url)
+    try:
+        _store(database, TENANT, INSTALL, key, value)
+        yield
+        with database.tenant(TENANT) as tx:
+            tx.execute("delete from app.extension_storage_entry where tenant_id = :t and key = :k", t=TENANT, k=key)
+    finally:
+        database.close()
 
 
 def _is_address(host: str) -> bool:

@@ -138,7 +138,7 @@ class Fetcher:
             if name.lower() in _DROPPED or name.lower() in connection:
                 continue
             filled = self._filled(target, value)
-            if not _NAME.match(name) or not _VALUE.match(filled):
+            if not _NAME.match(name) or not _VALUE.match(filled) or filled == SKIP_HEADER:  # an order to the library
                 raise _Refused(_NOT_ALLOWED)
             sent.add(name, filled)
         sent.setdefault("user-agent", _AGENT)

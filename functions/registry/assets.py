@@ -116,11 +116,9 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | No
     # A file at a time: the archive may have 200 MiB, and what it unfolds to is more.
     with tempfile.TemporaryDirectory(prefix="assets-") as work:
         path = Path(work, "bundle.tar.zst")
-        objects.download(f"bundles/{folder}/bundle.tar.zst", path)
+        if objects.download(f"bundles/{folder}/bundle.tar.zst", path).sha256 != folder:
+            raise PlatformError("bundle_hash_mismatch", "The stored archive is not the one that was published.")
         with path.open("rb") as archive:
-            if hashlib.file_digest(archive, "sha256").hexdigest() != folder:
-                raise PlatformError("bundle_hash_mismatch", "The stored archive is not the one that was published.")
-            archive.seek(0)
             published = frozenset(ui_paths(tuple(read_index(archive)), manifest))
             archive.seek(0)
             for entry in read_entries(archive, keep=published.__contains__):

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, new_id
-from alga_ext.objects import ObjectStore
+from alga_ext.objects import ObjectReader
 from alga_ext.releases import BELIEVED_FOR_S, release_key
 from alga_ext.trust import TrustBundle
 from alga_ext.withdrawals import Withdrawals
@@ -72,7 +72,7 @@ class ArtifactCache:
     def __init__(
         self,
         *,
-        store: ObjectStore,
+        store: ObjectReader,
         trust: Callable[[], TrustBundle],
         engine: Engine,
         folder: Path,
@@ -266,8 +266,8 @@ class ArtifactCache:
         partial = self._folder / f"{new_id()}.partial"
         self.fetches += 1
         try:
-            size = self._store.download(key, partial)
-            if _sha256_of(partial) != sha256:
+            stored = self._store.download(key, partial)
+            if stored.sha256 != sha256:
                 raise PlatformError(
                     "artifact_integrity",
                     "The program in the store is not the one that was published.",
@@ -283,8 +283,8 @@ class ArtifactCache:
             raise
         finally:
             partial.unlink(missing_ok=True)
-        self._admit(sha256, size)
-        return size
+        self._admit(sha256, stored.size_bytes)
+        return stored.size_bytes
 
     def _admit(self, sha256: str, size: int) -> None:
         """Count a new file and make room for it."""

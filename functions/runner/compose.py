@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alga_ext.aws import S3ObjectStore
+from alga_ext.s3_reader import S3ObjectReader
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust_source import TrustSource
@@ -59,9 +59,9 @@ def engine() -> Engine:
 
 
 @cache
-def store() -> S3ObjectStore:
-    """The runner's object store."""
-    return S3ObjectStore(settings().bundle_store_base)
+def store() -> S3ObjectReader:
+    """The runner's object store; it reads only."""
+    return S3ObjectReader(settings().bundle_store_base, os.environ)
 
 
 @cache
@@ -202,7 +202,7 @@ def tls() -> ssl.SSLContext:
 @cache
 def prepare() -> "Prepare":
     """Build prepare."""
-    from alga_ext.aws import SqsQueue
+    from alga_ext.aws import S3ObjectStore, SqsQueue
     from functions.runner.precompile import Compiler
     from functions.runner.prepare_flow import Prepare
 

@@ -5,14 +5,14 @@ from typing import Any
 
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
-from alga_ext.objects import ObjectStore
+from alga_ext.objects import ObjectReader
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.pool import Pool
 
 _PROBE_KEY = "healthz"
 
 
-def report(pool: Pool, artifacts: ArtifactCache, store: ObjectStore, database: Database) -> tuple[int, dict[str, Any]]:
+def report(pool: Pool, artifacts: ArtifactCache, store: ObjectReader, database: Database) -> tuple[int, dict[str, Any]]:
     """Return the status (200 or 503) and a document with each check.
 
     A confinement step that the kernel does not offer is shown and does not fail the check: the others still hold.

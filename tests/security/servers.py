@@ -55,7 +55,7 @@ class _Handler(socketserver.BaseRequestHandler):
         heard = self._read()
         self.server.heard.append(heard)
         path = heard.split(b" ")[1].decode("latin-1") if heard.count(b" ") > 1 else "/"
-        answer = ANSWERS.get(path.strip("/").partition("/")[0])
+        answer = ANSWERS.get(path.strip("/").removeprefix("api/").partition("/")[0])
         if path == "/echo":
             self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(heard), heard))
         elif answer is None:
@@ -146,4 +146,4 @@ ANSWERS: Final[dict[str, Callable[[socket.socket], None]]] = {
     "status-zero": lambda c: c.sendall(b"HTTP/1.1 000 No\r\ncontent-length: 0\r\n\r\n"),
     "status-large": lambda c: c.sendall(b"HTTP/1.1 99999 No\r\ncontent-length: 0\r\n\r\n"),
 }
-"""First segment of the path → what the accomplice answers; ``echo`` gets its request back, all else five bytes."""
+"""First segment of the path (below ``/api/``) → what is answered; ``echo`` gets its request back, others five bytes."""

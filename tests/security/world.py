@@ -6,7 +6,8 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -142,7 +143,7 @@ class World:
         }
         _fill(owner_url, self.private)
         self.accomplice, self.stranger = _servers()
-        self.silent_host = Server(ACCOMPLICE_ADDRESS)
+        self.application = Server(ACCOMPLICE_ADDRESS)
         self.resolver = Resolver()
         self.database = Database(runner_url)
         self._published: dict[bytes, str] = {}
@@ -158,7 +159,7 @@ class World:
         self.keys.released.set()
         self.house.close()
         self.database.close()
-        for server in (self.accomplice, self.stranger, self.silent_host):
+        for server in (self.accomplice, self.stranger, self.application):
             server.close()
 
     def published(self, component: bytes) -> str:
@@ -179,7 +180,7 @@ class World:
     def _providers(self) -> dict[str, Provider]:
         stored = storage.provider(self.database)
         opened = egress.parse_networks(f"{ACCOMPLICE_ADDRESS}/32")
-        host_application = f"http://{ACCOMPLICE_ADDRESS}:{self.silent_host.port}/silent"
+        host_application = f"http://{ACCOMPLICE_ADDRESS}:{self.application.port}"
         return {
             "storage": stored,
             "storage-v2": stored,
@@ -226,6 +227,19 @@ def _fill(owner_url: str, private: Mapping[str, str]) -> None:
 def _store(database: Database, tenant: str, install: str, key: str, value: str) -> None:
     with database.tenant(tenant) as tx:
         tx.execute(_ENTRY, tenant=tenant, install=install, key=key, value=value.encode())
+
+
+@contextmanager
+def kept_entry(world: World, key: str, value: str) -> Iterator[None]:
+    """Have the install keep an entry as long as the block lasts."""
+    database = Database(world.owner_url)
+    try:
+        _store(database, TENANT, INSTALL, key, value)
+        yield
+        with database.tenant(TENANT) as tx:
+            tx.execute("delete from app.extension_storage_entry where tenant_id = :t and key = :k", t=TENANT, k=key)
+    finally:
+        database.close()
 
 
 def _is_address(host: str) -> bool:

@@ -163,7 +163,7 @@ class Fetcher:
             if name.lower() in _DROPPED or name.lower() in connection:
                 continue
             filled = self._filled(target, value)
-            if not _NAME.match(name) or not _VALUE.match(filled):
+            if not _NAME.match(name) or not _VALUE.match(filled) or filled == SKIP_HEADER:  # an order to the library
                 raise _Refused(_NOT_ALLOWED)
             sent.add(name, filled)
         sent.setdefault("user-agent", _AGENT)
@@ -237,7 +237,9 @@ class Fetcher:
         body: bytes | None,
     ) -> Outcome:
         left_s = self._call.left_s()
-        size = sum(len(name) + len(value) + 4 for name, value in headers.items()) + len(body or b"")
+        # What urllib3 is told not to send is not sent.
+        lines = [len(name) + len(value) + 4 for name, value in headers.items() if value != SKIP_HEADER]
+        size = sum(lines) + len(body or b"")
         # Counted first: the call may end while a server that has it all stays silent.
         self._call.ledger.add(target.destination, bytes_sent=size)
         try:

@@ -91,7 +91,7 @@ _PUT_FOR_EVER: Final = """
 """
 _ROUTE_FOR_EVER: Final = """
       (loop $on
-        (call $ui-proxy.call-route (i32.const 2100) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 0)
+        (call $ui-proxy.call-route (i32.const 2100) (i32.const 11) (i32.const 0) (i32.const 0) (i32.const 0)
           (i32.const 2048))
         (br $on))
       (unreachable)
@@ -168,7 +168,7 @@ ATTACKS: Final[dict[str, Attack]] = {
         during=_locked_row,
     ),
     "waiting for a host application that never answers": Attack(
-        lambda: guest(_ROUTE_FOR_EVER, imports=["ui-proxy.call-route"], data=data(2100, "/api")),
+        lambda: guest(_ROUTE_FOR_EVER, imports=["ui-proxy.call-route"], data=data(2100, "/api/silent")),
         "guest_timeout",
         call={"timeout_ms": 400},
     ),

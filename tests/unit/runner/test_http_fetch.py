@@ -406,6 +406,14 @@ def test_a_server_that_says_continue_for_ever_is_not_heard_for_ever(raw_server: 
 # --- TLS ---
 
 
+def test_only_headers_that_are_sent_count_as_egress(server: Server) -> None:
+    bench = Bench([f"http://api.test:{server.port}"])
+    bench.fetch(f"http://api.test:{server.port}/", headers=[("x-one", "1")])
+    (_, _, heard, _) = server.seen[-1]
+    sent = bench.call.ledger.destinations[f"api.test:{server.port}"].bytes_sent
+    assert sent == sum(len(name) + len(value) + len(": \r\n") for name, value in heard.items())
+
+
 def test_a_certificate_for_the_name_is_accepted_on_the_checked_address(
     tls_server: Server, authority: Authority
 ) -> None:

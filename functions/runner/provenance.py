@@ -3,13 +3,14 @@
 Native code is a takeover when it is not ours, so nothing is loaded that this module has not accepted.
 """
 
-import json
 from datetime import datetime
 from typing import NamedTuple
 
+from alga_ext import strict_json
 from alga_ext.attestation import ArtifactRecord, read_statement
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.releases import REGISTRY, accepted_release
+from alga_ext.strict_json import JsonError
 from alga_ext.trust import TrustBundle
 
 
@@ -95,8 +96,8 @@ def accepted_code(record: bytes, component_sha256: str, engine: Engine, trust: T
 def _subject(payload: bytes) -> str:
     """Return the sha256 a verified statement is about; the statement's own reader checks the rest."""
     try:
-        digest = json.loads(payload)["subject"][0]["digest"]["sha256"]
-    except (ValueError, KeyError, IndexError, TypeError):
+        digest = strict_json.parse(payload)["subject"][0]["digest"]["sha256"]
+    except (JsonError, KeyError, IndexError, TypeError):
         digest = None
     if not isinstance(digest, str):
         raise PlatformError("signature_malformed", "The artifact record names no digest.")

@@ -1,220 +1,287 @@
-"""Resolving one install and listing pages, at a thousand and at a million installs.
+"""Resolving one install and turning pages, among a thousand installs and among a million; status 1 when too slow.
 
-``python -m tests.bench.installs [--installs 1000000]`` fills two fresh databases through the superuser (installs spread
-over a tenth as many tenants and a hundredth as many extensions), then measures as the functions' own roles, under
-row-level security. Times "at the database" are the server's own (EXPLAIN ANALYZE, planning and execution).
+``python -m tests.bench.installs [--installs 1000000]`` fills two fresh databases: installs spread over a tenth as many
+tenants and a hundredth as many extensions, one tenant with up to 10,000 installs and many audit rows, one extension
+with 10,000 versions, a long log. Then it runs the functions' own statements as their own roles, under row-level
+security. Times are the server's own (EXPLAIN ANALYZE, planning and execution) unless they say "whole transaction".
+What is compared is measured in turns, so that what else the machine does hits all alike. The bounds are in
+``tests.bench.bounds``.
 """
 
 import argparse
 import json
 import random
 import statistics
+import sys
 import tempfile
 import time
-import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from alga_ext.database import Database, Tx
 from functions.gateway import resolution
-from functions.registry import installs, transparency, versions
+from functions.registry import audit, installs, transparency, versions
 from functions.registry.audit import Actor
-from functions.registry.migrate import migrate
+from tests.bench.bounds import Paging, Resolution, breaches
+from tests.bench.filling import LARGE_TENANT, Filled, Size, id_of
 from tests.support.servers import Loop, start_postgres
-from tools.local.postgres import database_url, make_database
 
-PASSWORD = "for-benchmarks"
-ROLES = ("fn_gateway", "fn_registry", "fn_runner")
-ROUNDS = 400
-
-FILL = """
-insert into app.publisher (publisher, display_name, created_by) values ('acme', 'Acme', 'bench');
-insert into app.extension_registry (extension_id, name, publisher, created_by)
-  select md5('e' || n)::uuid, 'com.acme.n' || n, 'acme', 'bench' from generate_series(1, {extensions}) n;
-insert into app.extension_bundle (content_hash, size_bytes, signing_key_id)
-  select 'sha256:' || encode(sha256(('b' || n)::bytea), 'hex'), 1000, 'key' from generate_series(1, {extensions}) n;
-insert into app.extension_version (version_id, extension_id, version, content_hash, state, manifest, published_by)
-  select md5('v' || n)::uuid, md5('e' || n)::uuid, '1.0.0', 'sha256:' || encode(sha256(('b' || n)::bytea), 'hex'),
-         'ready',
-         '{{"publisher": "acme", "api": {{"endpoints": [{{"method": "GET", "path": "/notes"}}]}}, "limits": {{}}}}',
-         'bench'
-  from generate_series(1, {extensions}) n;
-alter table app.tenant_extension_install no force row level security;
-insert into app.tenant_extension_install
-  (tenant_id, install_id, extension_id, version_id, content_hash, publisher, publisher_key_id, granted_capabilities,
-   grant_hash, config, installed_by)
-  select 'tenant-' || (n % {tenants}), md5('i' || n)::uuid, md5('e' || x)::uuid, md5('v' || x)::uuid,
-         'sha256:' || encode(sha256(('b' || x)::bytea), 'hex'), 'acme', 'key',
-         array['cap:context.read', 'cap:storage.kv'],
-         'hash', '{{}}', 'bench'
-  from (select n, 1 + (n / {tenants} + n * 7) % {extensions} as x from generate_series(0, {installs} - 1) n) spread
-  on conflict do nothing;
-alter table app.tenant_extension_install force row level security;
-analyze
-"""
+OUT: Final = Path(".build/bench/installs.json")
+SMALL_INSTALLS: Final = 1_000
+ROUNDS: Final = 400
+PAGE_ROUNDS: Final = 100
+PAGE_SIZE: Final = 25
+NIL: Final = "00000000-0000-0000-0000-000000000000"
+LAST: Final = "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 
-class Scale(NamedTuple):
-    """One filled database and what was measured in it, in milliseconds."""
+class Statement(NamedTuple):
+    """One of the functions' own statements, with its parameters, as it is sent for one tenant (None = none is set)."""
 
-    installs: int
-    fill_s: float
-    at_database_p50: float
-    at_database_p99: float
-    round_trip_p50: float
-    first_page_p50: float
-    last_page_p50: float
-    versions_page_p50: float
-    plan: str
+    database: Database
+    tenant_id: str | None
+    sql: str
+    params: dict[str, Any]
+
+    def run(self, prefix: str) -> list[dict[str, Any]]:
+        """Run it with something before it."""
+        opened = self.database.tenant(self.tenant_id) if self.tenant_id else self.database.system()
+        with opened as tx:
+            return tx.rows(f"{prefix} {self.sql}", **self.params)
+
+    def at_database_ms(self) -> float:
+        """Return planning and execution time at the server."""
+        (row,) = self.run("explain (analyze, format json)")
+        (document,) = row.values()
+        document = json.loads(document) if isinstance(document, str) else document
+        return float(document[0]["Planning Time"]) + float(document[0]["Execution Time"])
+
+    def plan(self) -> str:
+        """Return the plan as text, with the rows and blocks it really touched."""
+        lines = self.run("explain (analyze, costs off, buffers)")
+        return "\n".join(str(next(iter(line.values()))) for line in lines)
 
 
-def measure(server_url: str, count: int) -> Scale:
-    """Fill a database with ``count`` installs and measure in it."""
-    owner = make_database(server_url, f"bench_{uuid.uuid4().hex[:8]}")
-    database = Database(owner, 1_200_000)
-    migrate(database, Path("migrations"), dict.fromkeys(ROLES, PASSWORD))
-    extensions, tenants = max(count // 100, 10), max(count // 10, 10)
-    started = time.perf_counter()
-    with database.system() as tx:
-        tx.script(FILL.format(installs=count, tenants=tenants, extensions=extensions))
-        found = tx.row("select count(*) as installs from app.tenant_extension_install")
-    fill_s = time.perf_counter() - started
-    database.close()
-    gateway = Database(database_url(owner, role="fn_gateway", password=PASSWORD))
-    registry = Database(database_url(owner, role="fn_registry", password=PASSWORD))
+Pages = dict[str, tuple[Statement, Statement, Statement]]
+"""First, middle and last page of each list."""
+
+
+def resolving(filled: Filled, pick: random.Random) -> dict[str, Statement]:
+    """Return statements that resolve installs picked at random, by what the caller names them by."""
+    install = pick.randrange(filled.size.installs)
+    of_large = pick.randrange(filled.size.large_tenants_installs)
+    tenant_id = filled.tenant_of(install)
+
+    def by_id(tenant: str, named: str) -> Statement:
+        return Statement(filled.gateway, tenant, resolution._BY_ID, {"tenant_id": tenant, "id": named})
+
+    def by_name(tenant: str, extension: int) -> Statement:
+        params = {"tenant_id": tenant, "publisher": "acme", "name": f"com.acme.n{extension}"}
+        return Statement(filled.gateway, tenant, resolution._BY_NAME, params)
+
+    return {
+        "by install id": by_id(tenant_id, id_of("i", install)),
+        "by extension id": by_id(tenant_id, id_of("e", filled.extension_of(install))),
+        "by name": by_name(tenant_id, filled.extension_of(install)),
+        "by install id, large tenant": by_id(LARGE_TENANT, id_of("l", of_large)),
+        "by name, large tenant": by_name(LARGE_TENANT, of_large),
+    }
+
+
+def paging(filled: Filled) -> Pages:
+    """Return the statements of three pages of each list; every one of them is full."""
+    tenant = {"tenant_id": LARGE_TENANT, "page_size": PAGE_SIZE}
+
+    def pages(tenant_id: str | None, sql: str, params: dict[str, Any], cursors: list[dict[str, Any]]) -> Any:
+        return tuple(Statement(filled.registry, tenant_id, sql, {**params, **cursor}) for cursor in cursors)
+
+    with filled.owner.system() as tx:
+        ids = _three(tx, f"select install_id as k from app.tenant_extension_install where tenant_id = '{LARGE_TENANT}'")
+        audited = _three(tx, f"select -audit_id as k from app.audit_event where tenant_id = '{LARGE_TENANT}'")
+        names = _three(tx, "select name as k from app.extension_registry")
+        published = tx.rows(
+            "select published_at::text as at, version_id::text as id from app.extension_version "
+            "where extension_id = cast(:id as uuid) order by published_at desc, version_id desc",
+            id=id_of("e", 0),
+        )
+    leaves, ordinary = filled.size.leaves, filled.tenant_of(3)
+    # An ordinary tenant has ten extensions, and the leaves go round all extensions.
+    full_page = (PAGE_SIZE // 10 + 1) * filled.size.extensions
+    at = [published[len(published) // 2], published[-PAGE_SIZE - 1]]
+    return {
+        "installs of the large tenant": pages(
+            LARGE_TENANT, installs._LIST, tenant, [{"after": NIL}, *({"after": str(k)} for k in ids)]
+        ),
+        "audit trail of the large tenant": pages(
+            LARGE_TENANT, audit._LIST, tenant, [{"before_id": 2**62}, *({"before_id": -k} for k in audited)]
+        ),
+        "versions of one extension": pages(
+            None,
+            versions._SELECT_VERSIONS,
+            {"extension_id": id_of("e", 0), "unpublished": False, "page_size": PAGE_SIZE},
+            [
+                {"before_at": "infinity", "before_id": LAST},
+                *({"before_at": row["at"], "before_id": row["id"]} for row in at),
+            ],
+        ),
+        "catalogue": pages(
+            None,
+            versions._LIST_EXTENSIONS,
+            {"page_size": PAGE_SIZE},
+            [{"after": ""}, *({"after": k} for k in names)],
+        ),
+        "transparency log": pages(
+            None,
+            transparency._LEAVES,
+            {"page_size": PAGE_SIZE},
+            [{"first": first} for first in (0, leaves // 2, leaves - PAGE_SIZE)],
+        ),
+        "events of the large tenant": pages(
+            LARGE_TENANT,
+            transparency._OF_TENANT,
+            tenant,
+            [{"before": before} for before in (2**62, leaves // 2, PAGE_SIZE)],
+        ),
+        "events of an ordinary tenant": pages(
+            ordinary,
+            transparency._OF_TENANT,
+            {"tenant_id": ordinary, "page_size": PAGE_SIZE},
+            [{"before": before} for before in (2**62, (leaves + full_page) // 2, full_page)],
+        ),
+    }
+
+
+def _three(tx: Tx, keys: str) -> list[Any]:
+    """Return the keys after which the middle page and the last full page of a list begin."""
+    (found,) = tx.rows(f"select count(*) as n from ({keys}) t")
+    count = int(found["n"])
+    places = (count // 2, max(count - PAGE_SIZE - 1, 0))
+    return [tx.rows(f"select k from ({keys}) t order by k limit 1 offset {place}")[0]["k"] for place in places]
+
+
+def measure_resolutions(small: Filled, large: Filled) -> list[Resolution]:
+    """Resolve in both databases in turns, another install each time."""
     pick = random.Random(7)
-    places = [pick.randrange(count) for _ in range(ROUNDS)]
-    tenant_of = {place: f"tenant-{place % tenants}" for place in places}
-    install_of = {place: str(uuid.UUID(_md5(f"i{place}"))) for place in places}
-    at_database = [
-        _explained(
-            gateway, tenant_of[place], resolution._BY_ID, {"tenant_id": tenant_of[place], "id": install_of[place]}
+    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in resolving(small, pick)}
+    for _ in range(ROUNDS):
+        for filled, column in ((small, 0), (large, 1)):
+            for name, statement in resolving(filled, pick).items():
+                times[name][column].append(statement.at_database_ms())
+    return [Resolution(name, statistics.median(few), statistics.median(many)) for name, (few, many) in times.items()]
+
+
+def measure_paging(filled: Filled) -> list[Paging]:
+    """Turn first, middle and last pages in turns."""
+    found = []
+    for name, pages in paging(filled).items():
+        for page in pages:
+            rows = len(page.run(""))
+            if rows != PAGE_SIZE:
+                message = f"a page of {name} has {rows} rows, not {PAGE_SIZE}"
+                raise AssertionError(message)
+        times: list[list[float]] = [[], [], []]
+        for _ in range(PAGE_ROUNDS):
+            for page, taken in zip(pages, times, strict=True):
+                taken.append(page.at_database_ms())
+        found.append(Paging(name, *map(statistics.median, times)))
+    return found
+
+
+def whole_transactions(filled: Filled) -> dict[str, float]:
+    """Median milliseconds of what a caller waits for, round trips included."""
+    pick, resolver = random.Random(7), resolution.Installs(filled.gateway, 0.0)
+
+    def resolve() -> None:
+        install = pick.randrange(filled.size.installs)
+        if resolver.find(filled.tenant_of(install), id_of("i", install), 0.0) is None:
+            message = f"install {install} was not found"
+            raise AssertionError(message)
+
+    def append() -> None:
+        with filled.registry.system() as tx:
+            entry = transparency.Entry("bench", "acme", {"n": 1})
+            transparency.append(tx, entry, Actor("bench", "bench"), datetime.now(UTC))
+
+    with filled.owner.system() as tx:  # appending needs the nodes of the leaves that are there: begin an empty log
+        tx.script(
+            "truncate app.transparency_leaf, app.transparency_node; update app.transparency_size set tree_size = 0"
         )
-        for place in places
-    ]
-    round_trips = []
-    resolver = resolution.Installs(gateway, 0.0)
-    for place in places:
-        begun = time.perf_counter()
-        resolver.find(tenant_of[place], install_of[place], 0.0)
-        round_trips.append((time.perf_counter() - begun) * 1000)
-    first, last = _pages(registry, tenant_of[places[0]])
-    scale = Scale(
-        found["installs"] if found else 0,
-        fill_s,
-        statistics.median(at_database),
-        sorted(at_database)[int(len(at_database) * 0.99)],
-        statistics.median(round_trips),
-        first,
-        last,
-        _versions_page(registry),
-        _plan(gateway, tenant_of[places[0]], install_of[places[0]]),
-    )
-    gateway.close()
-    registry.close()
-    return scale
+    return {"resolve by install id": _median_ms(resolve), "append to the transparency log": _median_ms(append)}
 
 
-def _explained(database: Database, tenant_id: str, sql: str, params: dict[str, Any]) -> float:
-    with database.tenant(tenant_id) as tx:
-        row = tx.row(f"explain (analyze, format json) {sql}", **params)
-    document = next(iter((row or {}).values()))
-    document = json.loads(document) if isinstance(document, str) else document
-    return float(document[0]["Planning Time"]) + float(document[0]["Execution Time"])
-
-
-def _plan(database: Database, tenant_id: str, install_id: str) -> str:
-    with database.tenant(tenant_id) as tx:
-        lines = tx.rows(f"explain (analyze, costs off) {resolution._BY_ID}", tenant_id=tenant_id, id=install_id)
-    return "\n".join(next(iter(line.values())) for line in lines)
-
-
-def _pages(database: Database, tenant_id: str) -> tuple[float, float]:
-    """Median time of the first and of the last page of a tenant's installs."""
-    with database.tenant(tenant_id) as tx:
-        everything = installs.list_installs(tx, tenant_id, "00000000-0000-0000-0000-000000000000", 100)
-        near_end = str(everything[-2]["install_id"]) if len(everything) > 1 else "00000000-0000-0000-0000-000000000000"
-        return (
-            _timed(lambda: installs.list_installs(tx, tenant_id, "00000000-0000-0000-0000-000000000000", 25)),
-            _timed(lambda: installs.list_installs(tx, tenant_id, near_end, 25)),
-        )
-
-
-def _versions_page(database: Database) -> float:
-    """Median time of a page of the catalogue from its middle."""
-    with database.system() as tx:
-        return _timed(lambda: versions.list_extensions(tx, "com.acme.n5", 25))
-
-
-def _timed(work: Any) -> float:
+def _median_ms(work: Callable[[], None]) -> float:
     times = []
-    for _ in range(50):
+    for _ in range(ROUNDS):
         begun = time.perf_counter()
         work()
-        times.append((time.perf_counter() - begun) * 1000)
+        times.append((time.perf_counter() - begun) * 1_000)
     return statistics.median(times)
 
 
-def log_append(server_url: str) -> float:
-    """Median milliseconds of an append to the transparency log, the whole transaction."""
-    from datetime import UTC, datetime
-
-    owner = make_database(server_url, f"bench_{uuid.uuid4().hex[:8]}")
-    database = Database(owner, 60_000)
-    migrate(database, Path("migrations"), dict.fromkeys(ROLES, PASSWORD))
-    database.close()
-    registry = Database(database_url(owner, role="fn_registry", password=PASSWORD))
-
-    def append() -> None:
-        with registry.system() as tx:
-            _append(tx)
-
-    def _append(tx: Tx) -> None:
-        transparency.append(
-            tx, transparency.Entry("bench", "acme", {"n": 1}), Actor("bench", "bench"), datetime.now(UTC)
-        )
-
-    median = _timed(append)
-    registry.close()
-    return median
-
-
-def _md5(text: str) -> str:
-    import hashlib
-
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-
-
-def main() -> None:
-    """Measure both scales and print them side by side."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--installs", type=int, default=1_000_000)
-    wanted = parser.parse_args().installs
+def run(count: int) -> bool:
+    """Measure, print and write the figures; tell whether every bound is kept."""
     loop = Loop()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         Path(folder).chmod(0o755)
         server = start_postgres(loop, Path(folder))
+        small = large = None
         try:
-            small, large = measure(server.url, 1_000), measure(server.url, wanted)
-            appended = log_append(server.url)
+            small, large = Filled(server.url, Size.of(SMALL_INSTALLS)), Filled(server.url, Size.of(count))
+            resolutions = measure_resolutions(small, large)
+            pagings = measure_paging(large)
+            plans = {name: statement.plan() for name, statement in resolving(large, random.Random(7)).items()}
+            plans |= {f"last page of {name}": pages[-1].plan() for name, pages in paging(large).items()}
+            whole = whole_transactions(large)
         finally:
+            for filled in filter(None, (small, large)):
+                filled.close()
             loop.run(server.stop())
             loop.close()
-    print(f"{'':34}{small.installs:>14,}{large.installs:>14,}{'ratio':>8}")
-    for label, name in (
-        ("resolve, at the database p50 ms", "at_database_p50"),
-        ("resolve, at the database p99 ms", "at_database_p99"),
-        ("resolve, whole transaction p50 ms", "round_trip_p50"),
-        ("first page of installs p50 ms", "first_page_p50"),
-        ("last page of installs p50 ms", "last_page_p50"),
-        ("page of the catalogue p50 ms", "versions_page_p50"),
-        ("fill s", "fill_s"),
-    ):
-        a, b = getattr(small, name), getattr(large, name)
-        print(f"{label:34}{a:>14.3f}{b:>14.3f}{b / a:>8.2f}")
-    print(f"append to the transparency log, whole transaction p50 ms: {appended:.3f}\n")
-    for scale in (small, large):
-        print(f"plan at {scale.installs:,} installs:\n{scale.plan}\n")
+    _show(large.size, large.fill_s, resolutions, pagings, whole)
+    for name, plan in plans.items():
+        print(f"\n{name}:\n{plan}")
+    breached = breaches(resolutions, pagings)
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    figures = {
+        "size": large.size._asdict(),
+        "resolutions": [r._asdict() for r in resolutions],
+        "pagings": [p._asdict() for p in pagings],
+        "whole_transactions_ms": whole,
+        "breaches": breached,
+    }
+    OUT.write_text(json.dumps(figures, indent=2))
+    print(f"\nwritten to {OUT}")
+    for breach in breached:
+        print(f"TOO SLOW: {breach}")
+    return not breached
+
+
+def _show(
+    size: Size, fill_s: float, resolutions: list[Resolution], pagings: list[Paging], whole: dict[str, float]
+) -> None:
+    print(f"{size}, filled in {fill_s:.0f} s")
+    print(f"\n{'resolve, p50 ms at the database':36}{SMALL_INSTALLS:>12,}{size.installs:>12,}{'ratio':>8}")
+    for resolution_ in resolutions:
+        few, many = resolution_.small_p50_ms, resolution_.large_p50_ms
+        print(f"{resolution_.name:36}{few:>12.3f}{many:>12.3f}{resolution_.growth:>8.2f}")
+    print(f"\n{'page of 25, p50 ms at the database':36}{'first':>12}{'middle':>12}{'last':>12}{'ratio':>8}")
+    for page in pagings:
+        print(
+            f"{page.name:36}{page.first_p50_ms:>12.3f}{page.middle_p50_ms:>12.3f}{page.last_p50_ms:>12.3f}"
+            f"{page.growth:>8.2f}"
+        )
+    print("\nwhole transaction, p50 ms")
+    for name, ms in whole.items():
+        print(f"{name:36}{ms:>12.3f}")
+
+
+def main() -> None:
+    """Run from the command line; status 1 when a bound is breached."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--installs", type=int, default=1_000_000)
+    sys.exit(0 if run(parser.parse_args().installs) else 1)
 
 
 if __name__ == "__main__":

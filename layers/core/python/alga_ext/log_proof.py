@@ -28,7 +28,7 @@ class _Proof(BaseModel):
     leaf_index: int
     entry: str
     tree_size: int
-    proof: list[Hash]
+    proof: list[Hash] = Field(fail_fast=True)
     head: dict[str, Any]
 
 

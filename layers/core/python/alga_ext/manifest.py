@@ -76,7 +76,7 @@ class SecretDeclaration(_Part):
     name: SecretName
     description: str = Field(default="", max_length=500)
     required: bool = False
-    hosts: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = Field(default=(), fail_fast=True)
 
     @field_validator("hosts")
     @classmethod
@@ -106,7 +106,7 @@ class Endpoint(_Part):
 class Api(_Part):
     """The routes the extension answers."""
 
-    endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=500)
+    endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=500, fail_fast=True)
 
     @field_validator("endpoints")
     @classmethod
@@ -167,6 +167,9 @@ CapabilityEntry = Annotated[
 Glob = Annotated[str, Field(min_length=1, max_length=256)]
 
 
+# Every list fails fast: a manifest of a hundred thousand wrong members would cost an error of each, 200 MB together.
+
+
 class Limits(_Part):
     """Limits the extension asks for; the platform's maxima win."""
 
@@ -184,14 +187,14 @@ class Manifest(_Part):
     description: str = Field(default="", max_length=2000)
     runtime: Literal["wasm-component@1", "wasm-js@1"] | None = None
     entry: RelativePath = "dist/main.wasm"
-    capabilities: tuple[CapabilityEntry, ...] = Field(default=(), max_length=50)
-    egress: tuple[str, ...] = Field(default=(), max_length=100)
-    secrets: tuple[SecretDeclaration, ...] = Field(default=(), max_length=50)
+    capabilities: tuple[CapabilityEntry, ...] = Field(default=(), max_length=50, fail_fast=True)
+    egress: tuple[str, ...] = Field(default=(), max_length=100, fail_fast=True)
+    secrets: tuple[SecretDeclaration, ...] = Field(default=(), max_length=50, fail_fast=True)
     config: dict[str, Any] | None = Field(default=None, description="JSON Schema of the install's configuration")
     api: Api = Api()
-    events: tuple[EventSubscription, ...] = Field(default=(), max_length=100)
+    events: tuple[EventSubscription, ...] = Field(default=(), max_length=100, fail_fast=True)
     ui: Ui | None = None
-    assets: tuple[Glob, ...] = Field(default=("ui/**",), max_length=32)
+    assets: tuple[Glob, ...] = Field(default=("ui/**",), max_length=32, fail_fast=True)
     precompiled: dict[str, RelativePath] = {}
     limits: Limits = Limits()
     sbom: RelativePath | None = None

@@ -49,7 +49,7 @@ class TrustedKey(BaseModel):
     key_id: KeyId
     public_key: str
     use: Use = "publisher"
-    publishers: tuple[PublisherName, ...] = ("*",)
+    publishers: tuple[PublisherName, ...] = Field(default=("*",), fail_fast=True)
     valid_from: Instant = _ALWAYS
     valid_until: Instant | None = None
 

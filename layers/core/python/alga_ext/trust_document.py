@@ -25,9 +25,9 @@ Messages name the line and never quote what stands in it, which may be a key tha
 
 import re
 from collections.abc import Iterator
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alga_ext import strict_json
 from alga_ext.errors import PlatformError
@@ -56,8 +56,9 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1]
-    keys: tuple[TrustedKey, ...]
-    revocations: tuple[Revocation, ...] = ()
+    # Fail fast: an error of each of a hundred thousand members would cost more than the document.
+    keys: tuple[TrustedKey, ...] = Field(fail_fast=True)
+    revocations: tuple[Revocation, ...] = Field(default=(), fail_fast=True)
 
 
 class _Block(NamedTuple):
@@ -75,9 +76,10 @@ def parse_trust_bundle(text: str) -> TrustBundle:
         PlatformError: ``trust_bundle_invalid``, saying where and how to mend it; ``key_invalid`` for a key in JSON
             that is none.
     """
-    data = text.encode(errors="surrogatepass")
+    data = text[: TRUST_BUNDLE_LIMIT_BYTES + 1].encode(errors="surrogatepass")
     if len(data) > TRUST_BUNDLE_LIMIT_BYTES:
-        raise _invalid(f"it is {len(data)} bytes; at most {TRUST_BUNDLE_LIMIT_BYTES} are allowed")
+        size = max(len(text), len(data))
+        raise _invalid(f"it is at least {size} bytes; at most {TRUST_BUNDLE_LIMIT_BYTES} are allowed")
     is_json = text.lstrip().startswith(("{", "["))
     if not is_json and _BEGIN not in text:
         raise _invalid(f"it is neither a JSON object nor PEM keys; a PEM key begins with {_BEGIN!r}")
@@ -98,7 +100,7 @@ def _parse_json(data: bytes) -> tuple[tuple[TrustedKey, ...], tuple[Revocation, 
     except JsonError as error:
         raise _invalid(f"it is not JSON: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
+        first = _first(error)
         where = ".".join(str(part) for part in first["loc"]) or "document"
         raise _invalid(f"at {where}: {first['msg']}") from None
     return document.keys, document.revocations
@@ -175,9 +177,14 @@ def _key_of(block: _Block) -> tuple[TrustedKey, Revocation | None]:
             return key, None
         return key, Revocation.model_validate({"key_id": members["key_id"], **of_revocation})
     except ValidationError as error:
-        first = error.errors()[0]
+        first = _first(error)
         name = next(name for name, member in _ATTRIBUTES.items() if member == first["loc"][0])
         raise _invalid(f"{name} of {where}: {first['msg']}") from None
+
+
+def _first(error: ValidationError) -> Any:
+    """Return the first fault alone: there may be a hundred thousand, and each would quote the document."""
+    return error.errors(include_url=False, include_context=False, include_input=False)[0]
 
 
 def _invalid(why: str) -> PlatformError:

@@ -663,7 +663,7 @@ CREATE INDEX tenant_extension_install_to_purge ON app.tenant_extension_install U
 
 CREATE INDEX transparency_leaf_by_extension ON app.transparency_leaf USING btree (extension_id, leaf_index) WHERE (extension_id IS NOT NULL);
 
-CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree (publisher, leaf_index);
+CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree (publisher, leaf_index) WHERE (extension_id IS NULL);
 
 CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.extension_storage_entry FOR EACH ROW EXECUTE FUNCTION app.count_storage();
 

@@ -150,6 +150,17 @@ class ReprepareOut(_Out):
     next_cursor: str | None
 
 
+class EngineOut(_Out):
+    """An engine, and how many components of active versions are compiled for it."""
+
+    wasmtime_version: str
+    engine_config_hash: str
+    target: str
+    compiled: int
+    missing: int
+    latest_at: datetime
+
+
 class ExtensionOut(_Out):
     """An extension."""
 

@@ -5,8 +5,9 @@ Writes the UI files and their index, then the signed release record, and moves t
 """
 
 import hashlib
-import io
+import tempfile
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -111,19 +112,22 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | No
     if manifest.ui is None:
         return None
     folder = sha256_hex(ContentHash(version["content_hash"]))
-    data = objects.get(f"bundles/{folder}/bundle.tar.zst")
-    if hashlib.sha256(data).hexdigest() != folder:
-        raise PlatformError("bundle_hash_mismatch", "The stored archive is not the one that was published.")
-    archive = io.BytesIO(data)
-    published = frozenset(ui_paths(tuple(read_index(archive)), manifest))
-    archive.seek(0)
-    files = []
-    for entry in read_entries(archive, keep=published.__contains__):
-        file = ui_index.make_file(entry.path, entry.data, published)
-        for variant in file.variants:
-            objects.put_new(f"ui/{folder}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")
-        files.append(file)
-    document = ui_index.index_document(manifest.ui.entry, files)
+    entries: dict[str, Any] = {}
+    # A file at a time: the archive may have 200 MiB, and what it unfolds to is more.
+    with tempfile.TemporaryDirectory(prefix="assets-") as work:
+        path = Path(work, "bundle.tar.zst")
+        if objects.download(f"bundles/{folder}/bundle.tar.zst", path).sha256 != folder:
+            raise PlatformError("bundle_hash_mismatch", "The stored archive is not the one that was published.")
+        with path.open("rb") as archive:
+            published = frozenset(ui_paths(tuple(read_index(archive)), manifest))
+            archive.seek(0)
+            for entry in read_entries(archive, keep=published.__contains__):
+                file = ui_index.make_file(entry.path, entry.data, published)
+                for variant in file.variants:
+                    key = f"ui/{folder}/files/{file.path}{variant.suffix}"
+                    objects.put_new(key, variant.data, "application/octet-stream")
+                entries[file.path] = ui_index.index_entry(file)
+    document = ui_index.index_document(manifest.ui.entry, entries)
     objects.put_new(f"ui/{folder}/index.json", document, "application/json")
     return hashlib.sha256(document).hexdigest()
 

@@ -49,7 +49,7 @@ def prepare_queue() -> SqsQueue:
 @cache
 def uninstall_grace() -> timedelta:
     """How long an uninstalled extension's storage is kept."""
-    return timedelta(seconds=SweeperSettings.read(os.environ).uninstall_grace_s)
+    return timedelta(seconds=_sweeper_settings().uninstall_grace_s)
 
 
 @cache
@@ -72,7 +72,7 @@ def release_signer() -> Signer:
 @cache
 def log_signer() -> Signer:
     """The key that signs heads of the transparency log."""
-    return _signer(settings().log_signing_key.get_secret_value())
+    return _signer(_sweeper_settings().log_signing_key.get_secret_value())
 
 
 @cache
@@ -103,6 +103,11 @@ def token_verifier() -> TokenVerifier:
 def now() -> datetime:
     """The present instant, UTC."""
     return datetime.now(UTC)
+
+
+def _sweeper_settings() -> SweeperSettings:
+    """The sweeper's settings, all of which the HTTP API has too."""
+    return SweeperSettings.read(os.environ)
 
 
 def _signer(setting: str) -> Signer:

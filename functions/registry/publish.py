@@ -74,6 +74,14 @@ class Accepted(NamedTuple):
     signature: bytes
 
 
+def signature_key(content_hash: ContentHash, key_id: str) -> str:
+    """Return where a publisher's envelope about a bundle lies.
+
+    Each key has its own place: a publication that was cut off can be made again after a rotation, with the new key.
+    """
+    return f"bundles/{sha256_hex(content_hash)}/{key_id.removeprefix('sha256:')}.dsse.json"
+
+
 def staging_key(upload_id: str) -> str:
     """Return where the archive of an upload is staged; a lifecycle rule expires the prefix."""
     return f"staging/{upload_id}/bundle.tar.zst"
@@ -148,13 +156,13 @@ def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
     """Write archive, envelope and component under their hashes; each once, so a retry writes nothing new."""
     folder = f"bundles/{sha256_hex(accepted.content_hash)}"
     objects.put_new_file(f"{folder}/bundle.tar.zst", archive, "application/zstd")
-    _store_signature(f"{folder}/bundle.dsse.json", accepted.signature, objects)
+    _store_signature(signature_key(accepted.content_hash, accepted.key_id), accepted.signature, objects)
     if accepted.contents.component is not None:
         objects.put_new(f"components/{accepted.component_sha256}.wasm", accepted.contents.component, "application/wasm")
 
 
 def _store_signature(key: str, signature: bytes, objects: ObjectStore) -> None:
-    """Write the envelope, unless one that says the same by the same key is there: P-256 never signs alike twice."""
+    """Write the envelope, unless one that says the same is there: P-256 never signs alike twice."""
     stored = objects.get_optional(key)
     if stored is not None and _says(stored) == _says(signature):
         return

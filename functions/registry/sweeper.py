@@ -12,17 +12,20 @@ from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.messages import PrepareMessage, encode_message
 from alga_ext.objects import ObjectStore
+from alga_ext.signing import Signer
 from alga_ext.telemetry import log_failure, logger
-from functions.registry import audit, compose, publish, versions
+from functions.registry import audit, compose, publish, transparency, versions
 from functions.registry.audit import Actor
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
+_UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
+"""A PUT that began just before its URL ended may write its object later than that."""
 _TENANT_PAGE: Final = 500
 _ROWS_PER_BATCH: Final = 1_000
 """Deleted in one transaction: far below what the statement timeout allows, counters and all."""
 
 _EXPIRED_UPLOADS: Final = """
-select upload_id from app.extension_upload where expires_at < :now order by expires_at limit 100
+select upload_id from app.extension_upload where expires_at <= :before order by expires_at limit 100
 """
 _DELETE_UPLOAD: Final = "delete from app.extension_upload where upload_id = :upload_id"
 _LIST_TENANTS: Final = "select tenant_id from app.list_tenants(:after, :page_size) as t(tenant_id)"
@@ -73,6 +76,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     done = {
         "uploads": sweep_uploads(compose.database(), compose.objects(), now),
         "prepared_again": prepare_again(compose.database(), now),
+        "heads_signed": sign_head(compose.database(), compose.objects(), compose.log_signer(), now),
         **sweep_tenants(compose.database(), now, compose.uninstall_grace()),
     }
     if any(done.values()):
@@ -81,9 +85,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
 
 
 def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> int:
-    """Delete uploads that have expired, staged bytes first; return how many."""
+    """Delete uploads that expired an hour ago, staged bytes first; return how many."""
     with database.system() as tx:
-        expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, now=now)]
+        ended = now - _UPLOAD_MAY_STILL_RUN
+        expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, before=ended)]
         tx.execute(_SWEEP_PLATFORM_IDEMPOTENCY, before=now - timedelta(days=1))
     for upload_id in expired:
         objects.delete(publish.staging_key(upload_id))
@@ -104,6 +109,19 @@ def prepare_again(database: Database, now: datetime) -> int:
         )
         compose.prepare_queue().send(encode_message(message), group=row["publisher"])
     return len(waiting)
+
+
+def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: datetime) -> int:
+    """Sign and store the head of the transparency log if it has grown since one was stored; return 1 then, else 0.
+
+    So there is a signed head for every minute in which something changed, whether or not anybody asks for one.
+    """
+    with database.system() as tx:
+        size = transparency.tree_size(tx)
+        if size == 0 or objects.size(transparency.head_key(size)) is not None:
+            return 0
+        transparency.publish_head(tx, signer, objects, now, size)
+    return 1
 
 
 def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[str, int]:

@@ -10,6 +10,7 @@ from alga_ext.objects import ObjectStore
 from alga_ext.releases import accepted_release, release_key
 from alga_ext.trust import TrustBundle
 from functions.registry import publishers
+from functions.registry.publish import signature_key
 
 
 def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:
@@ -41,7 +42,7 @@ def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustB
     """
     hex_digits = sha256_hex(ContentHash(version["content_hash"]))
     keys, revocations = publishers.trusted_keys(tx, version["publisher"])
-    envelope = objects.get_optional(f"bundles/{hex_digits}/bundle.dsse.json")
+    envelope = objects.get_optional(signature_key(ContentHash(version["content_hash"]), version["signing_key_id"]))
     if envelope is None:
         raise PlatformError("signature_invalid", "The version's signature is missing from the store.")
     verified = trust.extended(keys, revocations).verify(  # (1)

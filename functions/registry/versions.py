@@ -75,6 +75,17 @@ from app.extension_version v join app.extension_bundle b on b.content_hash = v.c
 where v.state in ('ready', 'yanked') and b.component_sha256 is not null and v.version_id > cast(:after as uuid)
 order by v.version_id limit :page_size
 """
+_COMPILED: Final = """
+with active as (
+  select distinct b.component_sha256
+  from app.extension_version v join app.extension_bundle b on b.content_hash = v.content_hash
+  where v.state in ('ready', 'yanked') and b.component_sha256 is not null)
+select a.wasmtime_version, a.engine_config_hash, a.target, count(*) as compiled,
+       (select count(*) from active) - count(*) as missing, max(a.created_at) as latest_at
+from app.extension_artifact a join active on active.component_sha256 = a.component_sha256
+group by a.wasmtime_version, a.engine_config_hash, a.target
+order by latest_at desc
+"""
 _SET_UI_INDEX: Final = """
 update app.extension_bundle set ui_index_sha256 = :ui_index_sha256
 where content_hash = :content_hash and ui_index_sha256 is null
@@ -180,6 +191,14 @@ def claim_unprepared(tx: Tx, before: datetime, now: datetime, page_size: int) ->
 def list_active(tx: Tx, after: str, page_size: int) -> list[Row]:
     """Return versions with a component that may run, by id, those after ``after``."""
     return tx.rows(_SELECT_ACTIVE, after=after, page_size=page_size)
+
+
+def list_compiled(tx: Tx) -> list[Row]:
+    """Return, for each engine that anything active was compiled for, how many components are and how many are not.
+
+    The engine that was compiled for last comes first.
+    """
+    return tx.rows(_COMPILED)
 
 
 def note_prepared(tx: Tx, version_id: str, at: datetime) -> None:

@@ -1,22 +1,22 @@
 """Verified artifacts on local disk: object store → /tmp → sandbox, each step by content hash.
 
 Only content lives here, named by hash; nothing of a tenant. Least recently used files go first when the budget is
-full; a file that a sandbox has mapped stays valid after it is unlinked.
+full, but none that a call in hand still needs; a file that a sandbox has mapped stays valid after it is unlinked.
 """
 
 import hashlib
 import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, new_id
-from alga_ext.objects import ObjectStore
+from alga_ext.objects import ObjectReader
 from alga_ext.releases import BELIEVED_FOR_S, release_key
 from alga_ext.trust import TrustBundle
 from alga_ext.withdrawals import Withdrawals
@@ -64,7 +64,7 @@ class ArtifactCache:
         trust: returns the current trust bundle.
         engine: what artifacts must have been made for.
         folder: made when it is missing; files found there are not believed, only names this process verified.
-        budget_bytes: of all files together.
+        budget_bytes: of all files together; calls in hand may exceed it by what they need.
         now: the present instant.
         monotonic_s: a clock that only goes forward.
     """
@@ -72,7 +72,7 @@ class ArtifactCache:
     def __init__(
         self,
         *,
-        store: ObjectStore,
+        store: ObjectReader,
         trust: Callable[[], TrustBundle],
         engine: Engine,
         folder: Path,
@@ -93,11 +93,18 @@ class ArtifactCache:
         self._records: OrderedDict[str, _Records] = OrderedDict()
         self._accepted: dict[str, _Accepted] = {}
         self._files: OrderedDict[str, int] = OrderedDict()
+        self._lent: Counter[str] = Counter()
         self.fetches = 0
         """Objects read from the store so far."""
 
     def obtain(self, bundle_sha256: str) -> Obtained:
-        """Return the verified artifact of a bundle, fetching what is not here.
+        """Return the verified artifact of a bundle as ``lend`` does; its file may go as soon as there is no room."""
+        with self.lend(bundle_sha256) as obtained:
+            return obtained
+
+    @contextmanager
+    def lend(self, bundle_sha256: str) -> Iterator[Obtained]:
+        """Lend the verified artifact of a bundle, fetching what is not here; its file stays until the block ends.
 
         1. The bundle is not withdrawn; believed for ``withdrawals.LIFETIME_S``.
         2. The signed records are verified: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
@@ -105,7 +112,8 @@ class ArtifactCache:
         4. Its bytes have the hash the artifact record names; only then it gets its name.
 
         Raises:
-            PlatformError: ``artifact_not_found``, ``artifact_integrity``; ``object_store_unavailable``.
+            PlatformError: ``artifact_not_found``, ``artifact_integrity``; ``object_store_unavailable``;
+                ``runner_unavailable`` when the file cannot be written.
         """
         with self._lock:
             lock = self._loading.setdefault(bundle_sha256, threading.Lock())
@@ -113,14 +121,20 @@ class ArtifactCache:
             self._check_withdrawal(bundle_sha256)  # (1)
             sha256 = self._verified(bundle_sha256)  # (2)
             with self._lock:
-                size = self._files.get(sha256)
-                if size is not None:
-                    self._files.move_to_end(sha256)
-            # Another process of this machine shares the folder and may have made room.
-            fresh = size is None or not os.path.exists(self._name(sha256))  # noqa: PTH110 - on the path of every call
-            if size is None or fresh:
-                size = self._fetch(bundle_sha256, sha256)  # (3), (4)
-        return Obtained(Artifact(sha256, self._name(sha256), size), fresh)
+                self._lent[sha256] += 1
+            try:
+                obtained = self._present(bundle_sha256, sha256)
+            except BaseException:
+                self._take_back(sha256)
+                raise
+        try:
+            yield obtained
+        finally:
+            self._take_back(sha256)
+
+    def is_here(self, artifact: Artifact) -> bool:
+        """Tell whether an artifact's file still exists: others clean temporary folders too."""
+        return os.path.exists(artifact.path)  # noqa: PTH110 - on the path of every call
 
     def recheck(self, artifact: Artifact) -> None:
         """Hash the file again, before another sandbox loads it; a file that changed is removed.
@@ -140,6 +154,29 @@ class ArtifactCache:
                 "The program on disk is not the one that was published.",
                 fault=Fault.ARTIFACT_FILE,
             )
+
+    @property
+    def budget_bytes(self) -> int:
+        """What all files may take together."""
+        return self._budget_bytes
+
+    def check_writable(self) -> None:
+        """Write a small file where artifacts go, and remove it.
+
+        Raises:
+            PlatformError: ``runner_unavailable``.
+        """
+        probe = self._folder / f"{new_id()}.partial"
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                probe.write_bytes(b"probe")
+            finally:
+                probe.unlink(missing_ok=True)
+        except OSError as error:
+            raise PlatformError(
+                "runner_unavailable", "Programs cannot be written to the artifact folder.", cause=error
+            ) from error
 
     def size_bytes(self) -> int:
         """Return the bytes of all files."""
@@ -199,6 +236,29 @@ class ArtifactCache:
                 return data
         raise PlatformError("artifact_not_found", "The extension's program is not in the store.", keys=keys)
 
+    def _present(self, bundle_sha256: str, sha256: str) -> Obtained:
+        name = self._name(sha256)
+        with self._lock:
+            size = self._files.get(sha256)
+            if size is not None:
+                self._files.move_to_end(sha256)
+        fresh = size is None or not os.path.exists(name)  # noqa: PTH110 - on the path of every call
+        if size is None or fresh:
+            try:
+                size = self._fetch(bundle_sha256, sha256)  # (3), (4)
+            except OSError as error:  # a full disk, most likely
+                raise PlatformError(
+                    "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error
+                ) from error
+        return Obtained(Artifact(sha256, name, size), fresh)
+
+    def _take_back(self, sha256: str) -> None:
+        with self._lock:
+            self._lent[sha256] -= 1
+            if not self._lent[sha256]:
+                del self._lent[sha256]
+            self._make_room()
+
     def _fetch(self, bundle_sha256: str, sha256: str) -> int:
         component = self._records[bundle_sha256].component_sha256
         key = code_key(component, self._engine, sha256)
@@ -206,8 +266,8 @@ class ArtifactCache:
         partial = self._folder / f"{new_id()}.partial"
         self.fetches += 1
         try:
-            size = self._store.download(key, partial)
-            if _sha256_of(partial) != sha256:
+            stored = self._store.download(key, partial)
+            if stored.sha256 != sha256:
                 raise PlatformError(
                     "artifact_integrity",
                     "The program in the store is not the one that was published.",
@@ -223,18 +283,25 @@ class ArtifactCache:
             raise
         finally:
             partial.unlink(missing_ok=True)
-        self._admit(sha256, size)
-        return size
+        self._admit(sha256, stored.size_bytes)
+        return stored.size_bytes
 
     def _admit(self, sha256: str, size: int) -> None:
-        """Count a new file and unlink the least recently used ones beyond the budget."""
+        """Count a new file and make room for it."""
         with self._lock:
             self._files[sha256] = size
-            total = sum(self._files.values())
-            while total > self._budget_bytes and len(self._files) > 1:
-                oldest, freed = self._files.popitem(last=False)
-                self._path(oldest).unlink(missing_ok=True)
-                total -= freed
+            self._files.move_to_end(sha256)
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Unlink the least recently used files beyond the budget, but the last one and those of calls in hand."""
+        excess = sum(self._files.values()) - self._budget_bytes
+        if excess <= 0:
+            return
+        for sha256 in list(self._files)[:-1]:
+            if excess > 0 and sha256 not in self._lent:
+                excess -= self._files.pop(sha256)
+                self._path(sha256).unlink(missing_ok=True)
 
     def _forget(self, sha256: str) -> None:
         with self._lock:

@@ -13,10 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alga_ext.aws import S3ObjectStore
+from alga_ext.s3_reader import S3ObjectReader
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust_source import TrustSource
+from functions.runner.artifact_folder import claim_folder
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
@@ -58,9 +59,9 @@ def engine() -> Engine:
 
 
 @cache
-def store() -> S3ObjectStore:
-    """The runner's object store."""
-    return S3ObjectStore(settings().bundle_store_base)
+def store() -> S3ObjectReader:
+    """The runner's object store; it reads only."""
+    return S3ObjectReader(settings().bundle_store_base, os.environ)
 
 
 @cache
@@ -82,7 +83,7 @@ def door(first_child: Child | None = None) -> Door:
     def check_health() -> tuple[int, dict[str, Any]]:
         from functions.runner import health
 
-        return health.report(serving.pool, store(), database())
+        return health.report(serving.pool, serving.artifacts, store(), database())
 
     return Door(serving, check_health, switched_on=settings().extensions_enabled)
 
@@ -91,8 +92,7 @@ def runner(first_child: Child | None) -> Runner:
     """Build the runner; see ``door``."""
     given = settings()
     make_undumpable()
-    folder = Path(given.artifact_folder)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = claim_folder(Path(given.artifact_folder))
     configure = Configure(given.sandbox_data_bytes, given.component_budget_mb * _MIB, [str(folder)])
     return Runner(
         pool=Pool(configure, first_child),
@@ -202,7 +202,7 @@ def tls() -> ssl.SSLContext:
 @cache
 def prepare() -> "Prepare":
     """Build prepare."""
-    from alga_ext.aws import SqsQueue
+    from alga_ext.aws import S3ObjectStore, SqsQueue
     from functions.runner.precompile import Compiler
     from functions.runner.prepare_flow import Prepare
 

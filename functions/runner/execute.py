@@ -88,8 +88,8 @@ class Runner:
         invocation = Invocation(request, envelope.guest_request(request.http), providers, limits)
         started_ns = time.monotonic_ns()
         try:
-            program = self.artifacts.obtain(bundle_sha256)  # (4)
-            return self._call(invocation, program)  # (5)
+            with self.artifacts.lend(bundle_sha256) as program:  # (4)
+                return self._call(invocation, bundle_sha256, program)  # (5)
         except PlatformError as error:
             if error.code not in _OF_THE_PROGRAM:
                 raise _unavailable(error) from error
@@ -103,12 +103,15 @@ class Runner:
         Raises:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``, ``runner_unavailable``.
         """
-        program = self.artifacts.obtain(bundle_sha256)
+        with self.artifacts.lend(bundle_sha256) as program:
+            return self._warm(bundle_sha256, program)
+
+    def _warm(self, bundle_sha256: str, program: Obtained) -> dict[str, Any]:
         maxima = self._maxima
         found: Done | Failed
         try:
             with self.pool.child() as child:
-                self._recheck(child, program)
+                program = self._rechecked(child, bundle_sha256, program)
                 started_ns = time.monotonic_ns()
                 deadline_ns = started_ns + maxima.timeout_ms * 1_000_000
                 limits = Limits(deadline_ns, maxima.memory_mb << 20, maxima.fuel, 0)
@@ -132,11 +135,11 @@ class Runner:
         with self._used_lock:
             self._used.use(token_id, now_s)
 
-    def _call(self, invocation: Invocation, program: Obtained) -> ExecuteResponse:
+    def _call(self, invocation: Invocation, bundle_sha256: str, program: Obtained) -> ExecuteResponse:
         try:
             try:
                 with self.pool.child() as child:
-                    self._recheck(child, program)
+                    program = self._rechecked(child, bundle_sha256, program)
                     host = invocation.begin(self._providers, self._unsealer, self._now_s)
                     found = child.run(invocation.message(program.artifact), host)
             except Malformed as error:  # nothing was sent; the sandbox is as it was
@@ -150,10 +153,19 @@ class Runner:
         self.pool.ensure_spare()
         return answer
 
-    def _recheck(self, child: Child, program: Obtained) -> None:
-        """Hash a file again that this sandbox has not loaded yet and that was not fetched just now."""
-        if not program.fresh and program.artifact.key not in child.loaded:
+    def _rechecked(self, child: Child, bundle_sha256: str, program: Obtained) -> Obtained:
+        """Return a program that this sandbox may load.
+
+        What it has not loaded yet is hashed again, unless it was fetched just now; a file that vanished while the call
+        waited for its sandbox is fetched again.
+        """
+        if program.artifact.key in child.loaded:
+            return program
+        if not self.artifacts.is_here(program.artifact):
+            return self.artifacts.obtain(bundle_sha256)
+        if not program.fresh:
             self.artifacts.recheck(program.artifact)
+        return program
 
 
 def _log_ended(ended: Ended) -> None:

@@ -5,13 +5,14 @@ from typing import Any
 
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
-from alga_ext.objects import ObjectStore
+from alga_ext.objects import ObjectReader
+from functions.runner.artifacts import ArtifactCache
 from functions.runner.pool import Pool
 
 _PROBE_KEY = "healthz"
 
 
-def report(pool: Pool, store: ObjectStore, database: Database) -> tuple[int, dict[str, Any]]:
+def report(pool: Pool, artifacts: ArtifactCache, store: ObjectReader, database: Database) -> tuple[int, dict[str, Any]]:
     """Return the status (200 or 503) and a document with each check.
 
     A confinement step that the kernel does not offer is shown and does not fail the check: the others still hold.
@@ -25,6 +26,7 @@ def report(pool: Pool, store: ObjectStore, database: Database) -> tuple[int, dic
         healthy = False
         checks["sandbox"] = {"ok": False, "detail": error.detail}
     probes: dict[str, Callable[[], object]] = {
+        "artifact_cache": artifacts.check_writable,
         "object_store": lambda: store.size(_PROBE_KEY),
         "database": lambda: _ping(database),
     }
@@ -35,6 +37,7 @@ def report(pool: Pool, store: ObjectStore, database: Database) -> tuple[int, dic
         except PlatformError as error:
             healthy = False
             checks[name] = {"ok": False, "detail": error.detail}
+    checks["artifact_cache"] |= {"size_bytes": artifacts.size_bytes(), "budget_bytes": artifacts.budget_bytes}
     return (200 if healthy else 503), {"status": "ok" if healthy else "unavailable", "checks": checks}
 
 

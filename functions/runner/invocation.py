@@ -8,7 +8,8 @@ from alga_ext.telemetry import logger
 from functions.runner import envelope, outcome
 from functions.runner.host.broker import Broker, Provider
 from functions.runner.host.call import Call
-from functions.runner.host.secret_box import SecretBox, Unsealer
+from functions.runner.host.ledger import Ledger
+from functions.runner.host.secret_box import Unsealer
 from functions.runner.limits import CallLimits
 from functions.runner.records import Records
 from functions.runner.sandbox.process import Ended, Host
@@ -36,15 +37,16 @@ class Invocation:
         self._started_ns = time.monotonic_ns()
         self._call: Call | None = None
         self._broker: Broker | None = None
+        self._records: Records | None = None
 
     def begin(self, providers: Mapping[str, Provider], unsealer: Unsealer | None, now_s: Callable[[], float]) -> Host:
         """Start the clock, now that a sandbox is ready, and return who serves it."""
         self._started_ns = time.monotonic_ns()
         deadline_ns = self._started_ns + self._limits.timeout_ms * 1_000_000
-        call = Call(self._request, self._granted, deadline_ns, SecretBox(self._request, unsealer, now_s))
+        call = Call(self._request, self._granted, deadline_ns, unsealer, now_s)
         broker = Broker(call, providers)
         records = Records(self._request.context, self.trace_id, call.secrets.scrub)
-        self._call, self._broker = call, broker
+        self._call, self._broker, self._records = call, broker, records
         return Host(broker.answer, records.log, records.metric)
 
     def message(self, artifact: Artifact) -> Run:
@@ -74,16 +76,17 @@ class Invocation:
     def answer(self, found: Done | Failed) -> ExecuteResponse:
         """Return the envelope's answer. What the platform decided stands before what the guest did."""
         duration_ms = (time.monotonic_ns() - self._started_ns) / 1e6
-        counts = self._broker.counts if self._broker else {}
+        answered = self._broker.counts if self._broker else {}
+        heard = self._records.counts if self._records else {}
         egress_bytes = self._call.ledger.total_bytes() if self._call else 0
-        usage = outcome.usage_of(found.figures, duration_ms, counts, egress_bytes)
+        usage = outcome.usage_of(found.figures, duration_ms, answered, heard, egress_bytes)
         limit = self._limits.response_bytes
         if isinstance(found, Done) and len(found.body or b"") > limit:  # the child checks too, and is not believed
             text = f"The extension answered {len(found.body or b'')} bytes; at most {limit} are allowed."
             found = Failed("response_too_large", text, found.figures)
         if self._call is not None and self._call.failure is not None and isinstance(found, Failed):
             return outcome.failed(self._call.failure, usage, self.trace_id)
-        return outcome.answer(found, usage, self.trace_id)
+        return outcome.answer(found, usage, self.trace_id, self._scrub)
 
     def close(self) -> None:
         """Close what host calls opened, note the egress, forget the secrets."""
@@ -93,10 +96,16 @@ class Invocation:
             self._note_egress(self._call)
             self._call.secrets.clear()
 
+    def _scrub(self, text: str) -> str:
+        return self._call.secrets.scrub_any_case(text) if self._call is not None else text
+
     def _note_egress(self, call: Call) -> None:
         if call.ledger.destinations:
             context = self._request.context
-            destinations = {name: entry._asdict() for name, entry in call.ledger.destinations.items()}
+            logged = Ledger()
+            for name, entry in call.ledger.destinations.items():  # a guest may have put a secret into a host's name
+                logged.add(call.secrets.scrub_any_case(name), **entry._asdict())
+            destinations = {name: entry._asdict() for name, entry in logged.destinations.items()}
             extra = {
                 "tenant_id": context.tenant_id,
                 "install_id": context.install_id,

@@ -113,19 +113,19 @@ class Prepare:
         sha256 = accepted_code(record, component_sha256, self._engine, self._trust(), self._now())
         key = code_key(component_sha256, self._engine, sha256)
         try:
-            size = self._store.download(key, code)
+            stored = self._store.download(key, code)
         except PlatformError as error:
             if error.code == "object_not_found":
                 return None
             raise
-        if _sha256_of(code) != sha256:
+        if stored.sha256 != sha256:
             raise PlatformError(
                 "artifact_integrity",
                 "The stored program is not the one its record names.",
                 fault=Fault.ARTIFACT_BYTES,
                 key=key,
             )
-        return self._artifact(key, sha256, size)
+        return self._artifact(key, sha256, stored.size_bytes)
 
     def _fetched(self, sha256: str, component: Path) -> Description | None:
         key = component_key(sha256)
@@ -133,8 +133,7 @@ class Prepare:
         if size is not None and size > self._max_component_bytes:
             text = f"It is {size} bytes; at most {self._max_component_bytes} are allowed."
             return Description([("component_invalid", text)], [], [])
-        self._store.download(key, component)
-        if _sha256_of(component) != sha256:
+        if self._store.download(key, component).sha256 != sha256:
             raise PlatformError(
                 "artifact_integrity",
                 "The stored component is not the one it is named by.",
@@ -191,8 +190,3 @@ class Prepare:
             exports=description.exports,
             artifact=artifact,
         )
-
-
-def _sha256_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

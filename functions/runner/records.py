@@ -9,6 +9,7 @@ from alga_ext.execute import ExecuteContext
 from alga_ext.telemetry import logger
 from functions.runner.sandbox import local
 from functions.runner.sandbox.local import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT
+from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.wire import LogLine, Metric
 
 NAMESPACE: Final = "AlgaExtensions"
@@ -37,6 +38,8 @@ class Records:
         self._scrub = scrub
         self._lines = 0
         self._metrics = 0
+        self.counts: dict[str, int] = {}
+        """The guest's own lines and numbers that came here, by the import they came through."""
         self._whose = {
             "tenant_id": context.tenant_id,
             "extension_id": context.extension_id,
@@ -49,6 +52,8 @@ class Records:
     def log(self, line: LogLine) -> None:
         """Write one line of the guest's log; a child that exceeds its limits is not believed."""
         self._lines += 1
+        if line.source == "guest":
+            self._count(f"logging.log-{line.level}")
         if self._lines > _LINES_LIMIT:
             return
         extra = {"source": line.source[:_SOURCE_LIMIT], "guest": True, **self._whose}
@@ -64,11 +69,16 @@ class Records:
     def metric(self, metric: Metric) -> None:
         """Write one number in CloudWatch's embedded metric format; an unknown unit counts as none."""
         self._metrics += 1
+        self._count("metrics.emit")
         kept = local.metric(metric.name, metric.value, metric.unit, metric.dimensions)
         if self._metrics > METRICS_LIMIT or kept is None:
             return
         document = json.dumps(embedded(kept, self._whose, int(time.time() * 1000)))
         print(self._scrub(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
+
+    def _count(self, name: str) -> None:
+        if name in REFUSALS:
+            self.counts[name] = self.counts.get(name, 0) + 1
 
 
 def embedded(metric: Metric, whose: dict[str, str], now_ms: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The runner's speed: against the engine called bare, with large bodies, cold, and with many extensions.
 
-``python -m tests.bench.runner`` prints tables and writes ``.build/bench/runner.json``. Ratios compare things measured
+``python -m tests.bench.runner`` prints tables and writes ``.build/bench/runner.json``; where a figure has a bound
+(``targets``), the table says whether it was met. Ratios compare things measured
 in turns in one run; absolute times depend on the machine and on what else it does.
 """
 
@@ -22,6 +23,7 @@ from alga_ext.execute import EXECUTE_PATH, encode
 from tests.bench.bare import Bare
 from tests.bench.cold import cold_starts
 from tests.bench.measure import in_turns
+from tests.bench.targets import COLD_MS, WARM_RATIO, verdict
 from tests.runnerkit import wat
 from tests.runnerkit.house import House, call
 from tools.guests.build import build_component
@@ -88,6 +90,7 @@ def against_bare(house: House, times: int) -> Iterator[Row]:
             "bare": theirs._asdict(),
             "ratio": round(ours.p50_ms / theirs.p50_ms, 2),
             "added_ms": round(ours.p50_ms - theirs.p50_ms, 3),
+            "target": verdict(ours.p50_ms / theirs.p50_ms, WARM_RATIO.get(name)),
         }
 
 
@@ -189,7 +192,7 @@ def _show(console: Console, title: str, columns: list[str], rows: list[list[Any]
 
 def run(times: int, *, cold: bool) -> Row:
     """Measure everything, print tables, return the figures."""
-    console = Console()
+    console = Console(width=120)
     figures: Row = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, _quiet():
         from tests.runnerkit.house import MAXIMA
@@ -200,10 +203,10 @@ def run(times: int, *, cold: bool) -> Row:
             _show(
                 console,
                 "A small call at the handler against wasmtime-py's own Func.__call__ (ms)",
-                ["guest", "handler p50", "p99", "bare p50", "p99", "ratio", "added"],
+                ["guest", "handler p50", "p99", "bare p50", "p99", "added", "ratio", "target"],
                 [
                     [r["guest"], r["handler"]["p50_ms"], r["handler"]["p99_ms"], r["bare"]["p50_ms"],
-                     r["bare"]["p99_ms"], r["ratio"], r["added_ms"]]
+                     r["bare"]["p99_ms"], r["added_ms"], r["ratio"], r["target"]]
                     for r in figures["against_bare"]
                 ],
             )  # fmt: skip
@@ -234,12 +237,15 @@ def run(times: int, *, cold: bool) -> Row:
             [list(figures["many"].values())],
         )
         if cold:
-            figures["cold"] = [row._asdict() for row in cold_starts(GUEST_BUILDERS)]
+            figures["cold"] = [
+                {**row._asdict(), "target": verdict(row.p50_ms, COLD_MS.get(row.guest))}
+                for row in cold_starts(GUEST_BUILDERS)
+            ]
             _show(
                 console,
                 "Cold: process start to first answer, artifact in the object store (ms)",
-                ["guest", "p50", "best", "worst"],
-                [[r["guest"], r["p50_ms"], r["best_ms"], r["worst_ms"]] for r in figures["cold"]],
+                ["guest", "best", "worst", "p50", "target"],
+                [[r["guest"], r["best_ms"], r["worst_ms"], r["p50_ms"], r["target"]] for r in figures["cold"]],
             )
     return figures
 

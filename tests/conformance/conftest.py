@@ -17,6 +17,7 @@ from tests.conformance.surroundings import Surroundings, local_surroundings
 from tests.conformance.vault import Vault
 from tests.conformance.wat_guest import WatGuest
 from tests.conftest import Databases
+from tests.runnerkit.wat import Layout
 from tools.guests import Engine, build_component
 from tools.local.postgres import drop_database, make_database
 
@@ -31,6 +32,11 @@ ENGINES: Final[dict[str, tuple[str, Engine]]] = {
 STARLINGMONKEY: Final = pytest.param("starlingmonkey", marks=pytest.mark.slow)
 LANGUAGES: Final = ("quickjs", "cpython", STARLINGMONKEY)
 EVERY_GUEST: Final = ("wat", *LANGUAGES)
+LAYOUTS: Final[dict[str, Layout]] = {
+    "wat": "imports first",
+    "wat-imports-late": "imports late",
+    "wat-own-instance": "own instance first",
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -53,7 +59,7 @@ class Guests:
         if name in ENGINES:
             folder, engine = ENGINES[name]
             return JsonGuest(name, self._runner, build_component(SOURCES / folder, engine=engine).read_bytes())
-        return WatGuest(name, self._runner, imports_first=name == "wat")
+        return WatGuest(name, self._runner, layout=LAYOUTS[name])
 
 
 @pytest.fixture(scope="session")

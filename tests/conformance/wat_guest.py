@@ -16,7 +16,7 @@ from tests.conformance import canonical
 from tests.conformance.envelopes import body_of
 from tests.conformance.guest import Guest, Header, Seen, function_of, seen_of
 from tests.conformance.port import Runner
-from tests.runnerkit.wat import guest
+from tests.runnerkit.wat import Layout, guest
 
 IMAGE: Final = 16 * 1024 * 1024
 RESULT: Final = 2_048
@@ -114,12 +114,11 @@ class WatGuest(Guest):
     """The guest below, with every import of the world.
 
     Args:
-        imports_first: whether its imports come before all else, as toolchains have them; a runner that looks into
-            components may treat the two differently.
+        layout: where its imports are; a runner that looks into components may treat them differently.
     """
 
-    def __init__(self, name: str, runner: Runner, *, imports_first: bool = True) -> None:
-        super().__init__(name, runner, component(FUNCTIONS, imports_first=imports_first))
+    def __init__(self, name: str, runner: Runner, *, layout: Layout = "imports first") -> None:
+        super().__init__(name, runner, component(FUNCTIONS, layout=layout))
 
     def ask(self, function: str, *arguments: Any, times: int = 1, **given: Any) -> ExecuteResponse:
         """See ``Guest.ask``."""
@@ -150,7 +149,7 @@ class WatGuest(Guest):
         return int(body_of(self.run(method="GET", path="/count")))
 
 
-def component(functions: Sequence[str], *, imports_first: bool = True) -> bytes:
+def component(functions: Sequence[str], *, layout: Layout = "imports first") -> bytes:
     """Return the component that can call these imports."""
     names = {name[:4]: int.from_bytes(name[:4].encode(), "little") for name in (
         "call", "request", "echo", "respond", "status", "bytes", "count", "throw", "spin", "recurse", "alloc",
@@ -163,7 +162,7 @@ def component(functions: Sequence[str], *, imports_first: bool = True) -> bytes:
 {ROUTES.format(**names, **places)}"""
     dispatch = "\n".join(_call(name) for name in functions)
     extra = f"{TOOLS.format(**places)}\n    (func $dispatch (param $index i32)\n{dispatch}\n      (unreachable))"
-    return guest(code, imports=functions, extra=extra, imports_first=imports_first)
+    return guest(code, imports=functions, extra=extra, layout=layout)
 
 
 def image_of(function: str, arguments: Sequence[Any], times: int) -> bytes:

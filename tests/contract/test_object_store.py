@@ -1,4 +1,4 @@
-"""One set of cases for every object store: S3 (as moto speaks it) and the one in memory."""
+"""One set of cases for every object store: S3 (as moto speaks it), its reader, and the one in memory."""
 
 import base64
 import hashlib
@@ -14,6 +14,7 @@ import urllib3
 
 from alga_ext.aws import S3ObjectStore
 from alga_ext.objects import MemoryObjectStore, ObjectStore
+from alga_ext.s3_reader import S3ObjectReader
 from tests.support.answering import Reply, answering
 from tests.support.refusals import code_of
 
@@ -25,13 +26,33 @@ def bucket(aws: str) -> str:
     return name
 
 
-@pytest.fixture(params=["memory", "s3", "s3-with-prefix"])
+class WithReader(S3ObjectStore):
+    """Written by the SDK, read by the reader that does without it."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__(base)
+        reader = S3ObjectReader(base)
+        self.get = reader.get  # type: ignore[method-assign]
+        self.get_optional = reader.get_optional  # type: ignore[method-assign]
+        self.size = reader.size  # type: ignore[method-assign]
+        self.download = reader.download  # type: ignore[method-assign]
+
+
+KINDS: dict[str, tuple[type[S3ObjectStore], str]] = {
+    "s3": (S3ObjectStore, ""),
+    "s3-with-prefix": (S3ObjectStore, "/some/prefix/"),
+    "s3-reader": (WithReader, ""),
+    "s3-reader-with-prefix": (WithReader, "/some/prefix/"),
+}
+
+
+@pytest.fixture(params=["memory", *KINDS])
 def store(request: pytest.FixtureRequest) -> ObjectStore:
     """A new, empty store."""
     if request.param == "memory":
         return MemoryObjectStore()
-    bucket = request.getfixturevalue("bucket")
-    return S3ObjectStore(f"s3://{bucket}" if request.param == "s3" else f"s3://{bucket}/some/prefix/")
+    kind, prefix = KINDS[request.param]
+    return kind(f"s3://{request.getfixturevalue('bucket')}{prefix}")
 
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 1000])
@@ -85,10 +106,11 @@ def test_a_file_is_put_as_its_bytes_are(store: ObjectStore, tmp_path: Path) -> N
 
 
 def test_an_object_is_downloaded_into_a_new_file(store: ObjectStore, tmp_path: Path) -> None:
-    store.put_new("k", b"x" * 3_000_000, "application/zstd")
+    data = bytes(range(256)) * 12_000
+    store.put_new("k", data, "application/zstd")
 
-    assert store.download("k", tmp_path / "file") == 3_000_000
-    assert (tmp_path / "file").read_bytes() == b"x" * 3_000_000
+    assert store.download("k", tmp_path / "file") == (len(data), hashlib.sha256(data).hexdigest())
+    assert (tmp_path / "file").read_bytes() == data
 
 
 def test_a_file_that_is_there_is_not_overwritten(store: ObjectStore, tmp_path: Path) -> None:
@@ -134,6 +156,8 @@ def test_prefixes_keep_stores_apart(bucket: str) -> None:
 def test_a_base_that_is_no_bucket_is_refused(base: str) -> None:
     with pytest.raises(ValueError, match="object store base"):
         S3ObjectStore(base)
+    with pytest.raises(ValueError, match="object store base"):
+        S3ObjectReader(base)
 
 
 def test_an_upload_url_signs_length_and_hash(bucket: str) -> None:
@@ -165,11 +189,19 @@ def _calls(store: ObjectStore, folder: Path) -> list[Callable[[], object]]:
     ]
 
 
+@pytest.fixture(params=[S3ObjectStore, WithReader])
+def kind(request: pytest.FixtureRequest) -> type[S3ObjectStore]:
+    """Either way to S3."""
+    return request.param  # type: ignore[no-any-return]
+
+
 @pytest.fixture(params=["unreachable", "hangs-up", "fails", "denies", "no-bucket"])
-def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws: str) -> Iterator[S3ObjectStore]:
+def broken(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws: str, kind: type[S3ObjectStore]
+) -> Iterator[S3ObjectStore]:
     """A store whose server does not do its work."""
     if request.param == "no-bucket":
-        yield S3ObjectStore("s3://no-such-bucket-here")
+        yield kind("s3://no-such-bucket-here")
         return
     xml = b"<Error><Code>%s</Code><Message>m</Message></Error>"
     replies = {
@@ -179,7 +211,7 @@ def broken(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws:
     }
     with answering(lambda _: replies.get(request.param, Reply())) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1" if request.param == "unreachable" else server.url)
-        yield S3ObjectStore("s3://bucket")
+        yield kind("s3://bucket")
 
 
 def test_a_store_that_does_not_work_is_unavailable_and_nothing_else(broken: S3ObjectStore, tmp_path: Path) -> None:
@@ -190,10 +222,12 @@ def test_a_store_that_does_not_work_is_unavailable_and_nothing_else(broken: S3Ob
     assert codes[0] == codes[1] == codes[3] == codes[4] == codes[5] == "object_store_unavailable"
 
 
-def test_an_answer_that_breaks_off_is_unavailable(monkeypatch: pytest.MonkeyPatch, aws: str, tmp_path: Path) -> None:
+def test_an_answer_that_breaks_off_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, aws: str, tmp_path: Path, kind: type[S3ObjectStore]
+) -> None:
     with answering(lambda _: Reply(200, b"short", {"content-length": "5000", "connection": "close"})) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        store = S3ObjectStore("s3://bucket")
+        store = kind("s3://bucket")
 
         assert code_of(lambda: store.get("k")) == "object_store_unavailable"
         assert code_of(lambda: store.download("k", tmp_path / "file")) == "object_store_unavailable"

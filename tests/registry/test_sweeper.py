@@ -1,12 +1,13 @@
 """What time has ended: kept data after the grace time, expired entries, and versions nobody prepared."""
 
+import json
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from alga_ext.database import Database, Tx
-from functions.registry import compose, sweeper
+from functions.registry import compose, publish, sweeper, transparency
 from tests.support.registry import RegistryWorld, manifest_of
 
 _GRACE = timedelta(days=7)
@@ -130,6 +131,36 @@ def test_a_version_nobody_prepared_is_sent_again_every_five_minutes(world: Regis
 
     assert [minute for minute, count in enumerate(sent) if count] == [5, 10]
     assert [message.version_id for message in world.queued()] == [version_id] * 2
+
+
+@pytest.mark.parametrize(("minutes", "left"), [(59, 1), (61, 0)])
+def test_a_staged_upload_is_deleted_an_hour_after_it_expired(world: RegistryWorld, minutes: int, left: int) -> None:
+    world.register()
+    declared = {"publisher": "acme", "content_hash": f"sha256:{'a' * 64}", "size_bytes": 10}
+    upload = world.call("POST", "/uploads", world.publisher, declared).body
+    key = publish.staging_key(upload["upload_id"])
+    world.overwrite(key, b"0123456789")
+    expires_at = datetime.fromisoformat(upload["expires_at"])
+
+    sweeper.sweep_uploads(compose.database(), world.objects, expires_at + timedelta(minutes=minutes))
+
+    assert len(world.rows("select from app.extension_upload")) == left
+    assert (world.objects.size(key) is not None) == bool(left)
+
+
+def test_the_head_of_a_log_that_has_grown_is_signed_once(world: RegistryWorld) -> None:
+    world.register()
+    key = transparency.head_key(2)
+
+    signed = [sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) for _ in range(2)]
+
+    assert signed == [1, 0]
+    head = compose.trust().verify(world.objects.get(key), use="log", publisher="", at=compose.now())
+    assert json.loads(head.payload)["tree_size"] == 2
+
+
+def test_an_empty_log_has_no_head_to_sign(world: RegistryWorld) -> None:
+    assert sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) == 0
 
 
 class _Dying(Database):

@@ -23,6 +23,7 @@ from alga_ext.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust_document import parse_trust_bundle
 from functions.registry import compose
 from functions.registry.assets import write_ui
+from functions.registry.publish import signature_key
 from functions.uihost.bundles import UiBundles
 from tests.registry.conftest import CACHED
 from tests.security.logbook import Logbook
@@ -153,7 +154,7 @@ def test_a_flipped_byte_of_a_signature_is_refused(
     published: tuple[RegistryWorld, Published, str], at: int, by: int
 ) -> None:
     world, _, digits = published
-    key = f"bundles/{digits}/bundle.dsse.json"
+    key = signature_key(ContentHash(f"sha256:{digits}"), world.publisher_key.key_id)
     original = world.objects.get(key)
     world.overwrite(key, flipped(original, at, by))
 

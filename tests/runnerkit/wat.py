@@ -5,7 +5,7 @@ imports the memory as ``libc.memory``, ``$alloc`` and each wanted host import un
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, Literal
 
 import wasmtime
 
@@ -160,6 +160,11 @@ HELPERS: Final = f"""
 """Functions every guest has. Memory: 0–511 is the test's, 512–1023 numbers, 1024–2047 the response, heap from 65536."""
 
 
+Layout = Literal["imports first", "imports late", "own instance first"]
+"""Where a component has its imports: before all else, as toolchains have them; after its core modules; or after an
+instance of its own, which cannot be given the adapter for bodies (see functions.runner.sandbox.packing)."""
+
+
 def guest(
     code: str,
     *,
@@ -169,7 +174,7 @@ def guest(
     max_pages: int | None = None,
     extra: str = "",
     data: str = "",
-    imports_first: bool = True,
+    layout: Layout = "imports first",
 ) -> bytes:
     """Return a component whose handler is ``code``.
 
@@ -181,9 +186,9 @@ def guest(
         max_pages: its own maximum, if any.
         extra: more fields of ``main``: functions, globals, tables.
         data: data segments of ``main``.
-        imports_first: whether its imports come before all else, as toolchains have them.
+        layout: where its imports are.
     """
-    return bytes(wasmtime.wat2wasm(text(code, imports, wasi, pages, max_pages, extra, data, imports_first)))
+    return bytes(wasmtime.wat2wasm(text(code, imports, wasi, pages, max_pages, extra, data, layout)))
 
 
 def text(
@@ -194,7 +199,7 @@ def text(
     max_pages: int | None,
     extra: str,
     data: str,
-    imports_first: bool = True,
+    layout: Layout = "imports first",
 ) -> str:
     """Return the text of ``guest``."""
     core_imports = {name: _core_signature(_function(name)) for name in imports}
@@ -209,8 +214,13 @@ def text(
     declarations = [_named_types(), *(declared for declared, _ in interfaces), *(part[0] for part in parts)]
     definitions = [_libc(pages, max_pages)]
     lowered = [*(low for _, low in interfaces), *(part[2] for part in parts)]
-    # A component whose imports come first can be given the adapter for bodies; see functions.runner.sandbox.packing.
-    head = [*declarations, *definitions] if imports_first else [*definitions, *declarations]
+    match layout:
+        case "imports first":
+            head = [*declarations, *definitions]
+        case "imports late":
+            head = [*definitions, *declarations]
+        case "own instance first":
+            head = ["(component $own) (instance (instantiate $own))", *declarations, *definitions]
     return f"""(component
 {"".join(head)}
 {"".join(lowered)}

@@ -50,12 +50,16 @@ def child_processes() -> list[int]:
     return found
 
 
-def open_descriptors() -> list[str]:
-    """Return what each descriptor of this process is, without numbers: ``socket``, ``pipe``, a file's path."""
+def open_descriptors(process: int | str = "self") -> list[str]:
+    """Return what each descriptor of a process is, without numbers: ``socket``, ``pipe``, a file's path.
+
+    Raises:
+        PermissionError: it is another, undumpable process, and this one is not root's.
+    """
     found = []
-    for name in os.listdir("/proc/self/fd"):  # noqa: PTH208 - names, not paths
+    for name in os.listdir(f"/proc/{process}/fd"):  # noqa: PTH208 - names, not paths
         try:
-            target = os.readlink(f"/proc/self/fd/{name}")  # noqa: PTH115 - the same
+            target = os.readlink(f"/proc/{process}/fd/{name}")  # noqa: PTH115 - the same
         except OSError:
             continue  # the descriptor of the listing itself
         found.append(target.partition(":[")[0])

@@ -55,7 +55,7 @@ class _Handler(socketserver.BaseRequestHandler):
         heard = self._read()
         self.server.heard.append(heard)
         path = heard.split(b" ")[1].decode("latin-1") if heard.count(b" ") > 1 else "/"
-        answer = ANSWERS.get(path.strip("/").partition("/")[0])
+        answer = ANSWERS.get(path.strip("/").removeprefix("api/").partition("/")[0])
         if path == "/echo":
             self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(heard), heard))
         elif answer is None:
@@ -101,6 +101,11 @@ def _endless(connection: socket.socket) -> None:
         connection.sendall(b"x" * 65_536)
 
 
+def _continue(connection: socket.socket) -> None:
+    while True:
+        connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000)
+
+
 def _redirect(connection: socket.socket) -> None:
     place = f"http://{STRANGER_ADDRESS}:{connection.getsockname()[1]}/stolen"
     connection.sendall(f"HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n".encode())
@@ -122,10 +127,16 @@ ANSWERS: Final[dict[str, Callable[[socket.socket], None]]] = {
     "drip-chunks": lambda c: _drip(c, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
     "drip-trailers": lambda c: _drip(c, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
     "drip-continue": lambda c: _drip(c, b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "continue": _continue,
     "endless": _endless,
     "redirect": _redirect,
     "ten-thousand-headers": lambda c: _headers(c, b"".join(b"x-%d: y\r\n" % i for i in range(10_000))),
     "long-header": lambda c: _headers(c, b"x: " + b"y" * 1_000_000 + b"\r\n"),
+    "hundred-headers": lambda c: _headers(c, b"".join(b"x-%d: y\r\n" % i for i in range(99))),
+    "hundred-and-one-headers": lambda c: _headers(c, b"".join(b"x-%d: y\r\n" % i for i in range(100))),
+    "full-head": lambda c: _headers(c, b"x: " + b"y" * (32_768 - 43) + b"\r\n"),
+    "overfull-head": lambda c: _headers(c, b"x: " + b"y" * (32_768 - 42) + b"\r\n"),
+    "nameless-header": lambda c: _headers(c, b": y\r\n"),
     "folded": lambda c: _headers(c, b"x: a\r\n b\r\n"),
     "smuggle": lambda c: _headers(c, b"transfer-encoding: chunked\r\n"),
     "garbage": lambda c: c.sendall(bytes(range(256)) * 16),
@@ -135,4 +146,4 @@ ANSWERS: Final[dict[str, Callable[[socket.socket], None]]] = {
     "status-zero": lambda c: c.sendall(b"HTTP/1.1 000 No\r\ncontent-length: 0\r\n\r\n"),
     "status-large": lambda c: c.sendall(b"HTTP/1.1 99999 No\r\ncontent-length: 0\r\n\r\n"),
 }
-"""First segment of the path → what the accomplice answers; ``echo`` gets its request back, all else five bytes."""
+"""First segment of the path (below ``/api/``) → what is answered; ``echo`` gets its request back, others five bytes."""

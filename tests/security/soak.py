@@ -1,9 +1,12 @@
 """Ten thousand calls, good and hostile mixed, to one runner in a process of its own; prints what it measured as JSON.
 
-Run by ``test_soak``: ``python -m tests.security.soak calls folder``.
+Every host import is served, by a real database and real servers. Nine tenths of the calls are served by one and the
+same sandbox, whose memory is compared between its first thousandth call and its last; guests that cost their sandbox
+come only after that, and the runner is measured once more at the end.
+
+Run by ``test_soak``: ``python -m tests.security.soak calls folder owner-url runner-url``.
 """
 
-import contextlib
 import json
 import logging
 import os
@@ -16,53 +19,85 @@ from pathlib import Path
 from typing import Any, Final
 
 from alga_ext.execute import ExecuteRequest, ExecuteResponse
-from functions.runner.host import egress, http_fetch
-from tests.runnerkit.house import House, body_of, call
-from tests.runnerkit.tls import Authority
+from tests.runnerkit.house import body_of, call
 from tests.runnerkit.wat import guest
 from tests.security.footprint import open_descriptors
 from tests.security.guests import answers, endless, hungry, liars, loud, spells, strangers
-from tests.security.servers import ACCOMPLICE_ADDRESS, Server
+from tests.security.world import World
 
-WARM_UP: Final = 1_000
-SLEEPS_EVERY: Final = 250
-"""A sleeping guest costs its deadline and a new sandbox; one call in so many is one."""
+SLEEPS_EVERY: Final = 25
+"""Of the last calls: a sleeping guest costs its deadline and its sandbox."""
 
 _CONFIG: Final = {"a": "b" * 100}
-_GOOD: Final = guest(
-    f"""(local $round i32)
-        {spells.repeated(3, "(call $config.get (i32.const 2100) (i32.const 1) (i32.const 2048))")}
-        (call $logging.log-info (i32.const 2100) (i32.const 1)) {spells.OK}""",
-    imports=["config.get", "logging.log-info"],
-    data=spells.data(2100, "a"),
-)
-_ECHO: Final = guest(
-    """(local $at i32) (local $size i32) (call $body (local.get $request)) (local.set $size) (local.set $at)
-       (call $respond (i32.const 200) (local.get $at) (local.get $size))"""
-)
+_SECRET: Final = "the-value-of-a-secret"
+_ENTRY: Final = b"y" * 1_000
+_PLACE: Final = {"a": "soak", "b": "entry"}
+
+
+def _good() -> bytes:
+    asked = spells.repeated(3, "(call $config.get (i32.const 2100) (i32.const 1) (i32.const 2048))")
+    code = f"(local $round i32) {asked} (call $logging.log-info (i32.const 2100) (i32.const 1)) {spells.OK}"
+    return guest(code, imports=["config.get", "logging.log-info"], data=spells.data(2100, "a"))
+
+
+def _echo() -> bytes:
+    return guest(
+        """(local $at i32) (local $size i32) (call $body (local.get $request)) (local.set $size) (local.set $at)
+           (call $respond (i32.const 200) (local.get $at) (local.get $size))"""
+    )
+
+
+def _planner() -> bytes:
+    """List schedules and answer how many there are."""
+    return guest(
+        """(call $scheduler.list-schedules (i32.const 2048))
+           (if (i32.load8_u (i32.const 2048)) (then (unreachable)))
+           (call $respond (i32.const 200) (i32.const 512) (call $digits (i32.load (i32.const 2056))))""",
+        imports=["scheduler.list-schedules"],
+    )
 
 
 class Kind:
     """One kind of call: how to make it, and what must come of it every time."""
 
-    def __init__(self, component: bytes, code: str | None, host_calls: dict[str, int], **given: Any) -> None:
+    def __init__(
+        self, component: bytes, code: str | None, host_calls: dict[str, int], body: bytes | None = None, **given: Any
+    ) -> None:
         self.component = component
         self.code = code
         self.host_calls = host_calls
+        self.body = body
         self.given = given
 
 
+ANSWERED_BYTES: Final = len(b"hello")
+"""What counts as egress of the accomplice's answer: its body."""
+
+GOOD: Final = ("good", "echo", "fetch", "inject", "put", "get", "secret", "plan", "route")
+
+
 def kinds() -> dict[str, Kind]:
-    """Return all kinds; the first three are good."""
+    """Return all kinds, first the good ones in the order of ``GOOD``."""
 
     def hostile(table: dict[str, Any], name: str, host_calls: dict[str, int] | None = None, **given: Any) -> Kind:
         attack = table[name]
-        return Kind(attack.component(), attack.code, host_calls or {}, **{**attack.call, **given})
+        return Kind(attack.component(), attack.code, host_calls or {}, **{"body": None, **attack.call, **given})
+
+    def sending(component: bytes, host_call: str, answer: bytes, **given: Any) -> Kind:
+        return Kind(component, None, {host_call: 1}, answer, **given)
 
     return {
-        "good": Kind(_GOOD, None, {"config.get": 3, "logging.log-info": 1}, config=_CONFIG),
-        "echo": Kind(_ECHO, None, {}, body=b"x" * 2_000),
-        "fetch": Kind(spells.fetcher(), None, {"http.fetch": 1}),
+        "good": Kind(_good(), None, {"config.get": 3, "logging.log-info": 1}, config=_CONFIG),
+        "echo": Kind(_echo(), None, {}, b"x" * 2_000),
+        "fetch": sending(spells.fetcher(), "http.fetch", b"hello"),
+        "inject": sending(
+            spells.fetcher(), "http.fetch", b"hello", headers={"authorization": "Bearer {{secret:bound}}"}
+        ),
+        "put": sending(spells.keeper(), "storage.put", b"", headers=_PLACE, method="PUT"),
+        "get": sending(spells.keeper(), "storage.get", _ENTRY, headers=_PLACE),
+        "secret": sending(spells.reader(), "secrets.get", _SECRET.encode()),
+        "plan": sending(_planner(), "scheduler.list-schedules", b"0"),
+        "route": sending(spells.caller(), "ui-proxy.call-route", b"hello"),
         "trap": hostile(liars.ATTACKS, "an allocator that traps"),
         "lie": hostile(liars.ATTACKS, "a text beyond its memory"),
         "deep": hostile(hungry.ATTACKS, "deep recursion"),
@@ -82,99 +117,130 @@ def kinds() -> dict[str, Kind]:
 
 def main() -> None:
     """Make the calls and print the measurements."""
-    calls, folder = int(sys.argv[1]), Path(sys.argv[2])
+    calls, folder, owner_url, runner_url = sys.argv[1:]
     logging.disable(logging.CRITICAL)
-    server = Server(ACCOMPLICE_ADDRESS)
-    grant = f"http://{ACCOMPLICE_ADDRESS}:{server.port}"
-    opened = egress.parse_networks(f"{ACCOMPLICE_ADDRESS}/32")
-    authority = Authority(folder / "authority")
-    fetching = http_fetch.provider(lambda host, _port: [host], opened, authority.client_context)
-    house = House(folder / "artifacts", {"http": fetching})
+    world = World(owner_url, runner_url, Path(folder))
     try:
-        print(json.dumps(soak(house, server, grant, calls)))
+        print(json.dumps(soak(world, int(calls))))
     finally:
-        house.close()
-        server.close()
+        world.close()
 
 
-def soak(house: House, server: Server, grant: str, calls: int) -> dict[str, Any]:
-    """Make ``calls`` calls; return wrong outcomes, totals, memory and descriptors early and late."""
+def soak(world: World, calls: int) -> dict[str, Any]:
+    """Make ``calls`` calls; return wrong outcomes, totals, and what was held early, late and at the end.
+
+    ``early`` is after a tenth of the calls, ``late`` after nine tenths, ``end`` after all.
+    """
     known = kinds()
-    hashes = {name: house.publish(kind.component) for name, kind in known.items()}
-    prepare = _preparing(known, hashes, grant)
+    prepare = _preparing(world, known)
+    house = world.house
     wrong: list[str] = []
     told: Counter[str] = Counter()
-    expected: Counter[str] = Counter()
+    made: Counter[str] = Counter()
     fuel: dict[str, set[int | None]] = {}
-    egress_bytes = 0
-    early: dict[str, Any] = {}
+    egress: Counter[str] = Counter()
+    held: dict[str, dict[str, Any]] = {}
+    points = {calls // 10: "early", calls * 9 // 10: "late", calls: "end"}
     started = time.monotonic()
+    house.execute(prepare("put"))  # so that there is something to get
     for number in range(calls):
-        name = pick(number, list(known))
+        name = pick(number, list(known), may_sleep=number >= calls * 9 // 10)
         response = house.execute(prepare(name))
-        if fault := _fault(known[name], name, response):
+        if fault := _fault(known[name], response):
             wrong.append(f"{number} {name}: {fault}")
         told.update(response.usage.host_calls)
-        expected.update(known[name].host_calls)
-        egress_bytes += response.usage.egress_bytes
-        if known[name].code is None:
+        made[name] += 1
+        egress["told"] += response.usage.egress_bytes
+        egress["expected"] += sum(_sent_bytes(heard) + ANSWERED_BYTES for heard in world.accomplice.heard)
+        if name in GOOD:
             fuel.setdefault(name, set()).add(response.usage.fuel)
-        server.heard.clear()
-        if number + 1 == WARM_UP:
-            early = _measured(house)
+        world.accomplice.heard.clear()
+        world.application.heard.clear()
+        if point := points.get(number + 1):
+            held[point] = _held(world)
+    expected: Counter[str] = Counter()
+    for name, times in made.items():
+        expected.update({imported: each * times for imported, each in known[name].host_calls.items()})
     return {
         "calls": calls,
         "seconds": round(time.monotonic() - started, 1),
         "wrong": wrong[:20],
+        "made": dict(made),
         "told": dict(told),
         "expected": dict(expected),
         "fuel_differs": sorted(name for name, values in fuel.items() if len(values) > 1),
-        "egress_bytes": egress_bytes,
-        "connections": server.connections,
-        "early": early,
-        "late": _measured(house),
+        "egress": dict(egress),
+        "connections": {
+            "http.fetch": world.accomplice.connections,
+            "ui-proxy.call-route": world.application.connections,
+            "stranger": world.stranger.connections,
+        },
         "kills": house.pool.kills,
+        **held,
     }
 
 
-def pick(number: int, names: list[str]) -> str:
-    """Return the kind of a call: a sleep now and then, two good ones for each hostile one, all in turn."""
-    if number % SLEEPS_EVERY == SLEEPS_EVERY - 1:
+def pick(number: int, names: list[str], *, may_sleep: bool) -> str:
+    """Return the kind of a call: two good ones for each hostile one, all in turn, and a sleep now and then."""
+    if may_sleep and number % SLEEPS_EVERY == SLEEPS_EVERY - 1:
         return "sleep"
-    good, bad = names[:3], names[3:-1]
-    return bad[number // 3 % len(bad)] if number % 3 == 2 else good[number // 3 % len(good)]
+    bad = names[len(GOOD) : -1]
+    turn, place = divmod(number, 3)
+    return bad[turn % len(bad)] if place == 2 else GOOD[(2 * turn + place) % len(GOOD)]
 
 
-def _preparing(known: dict[str, Kind], hashes: dict[str, str], grant: str) -> Callable[[str], ExecuteRequest]:
+def _preparing(world: World, known: dict[str, Kind]) -> Callable[[str], ExecuteRequest]:
+    hashes = {name: world.published(kind.component) for name, kind in known.items()}
+    grant = world.granted()
+    secrets = [world.secret("readable", _SECRET), world.secret("bound", _SECRET)]
+    bodies = {"echo": b"x" * 2_000, "put": _ENTRY, "secret": b"readable", "route": b"/api"}
+
     def request(name: str) -> ExecuteRequest:
-        made = call(hashes[name], **known[name].given)
-        if name == "fetch":
+        made = call(hashes[name], **{"body": bodies.get(name), **known[name].given})
+        if name in ("fetch", "inject"):
             spells.give_body(made, f"{grant}/x")
             made.grants.egress = [grant]
+        if name in ("secret", "inject"):
+            made.grants.secrets = {"readable": [], "bound": [grant]}
+            made.secret_envelope = secrets
         return made
 
     return request
 
 
-def _fault(kind: Kind, name: str, response: ExecuteResponse) -> str | None:
+def _fault(kind: Kind, response: ExecuteResponse) -> str | None:
     code = response.error.code if response.error else None
     if code != kind.code:
         return f"{code} instead of {kind.code}"
-    body = body_of(response)
-    if name == "echo" and body != kind.given["body"]:
-        return "another body"
-    if name == "fetch" and body != b"hello":
-        return f"status {response.status}"
+    if kind.body is not None and body_of(response) != kind.body:
+        return f"another body with status {response.status}"
     return None
 
 
-def _measured(house: House) -> dict[str, Any]:
-    """Return memory (kB, proportional share) of the runner and of its sandbox, and the runner's descriptors."""
-    with contextlib.suppress(OSError):
-        house.execute(call(house.publish(_ECHO), body=b"x"))
-    house.pool.health()
-    child = house.pool.process_ids()[0]
-    return {"runner": _kilobytes(os.getpid()), "sandbox": _kilobytes(child), "descriptors": len(open_descriptors())}
+def _sent_bytes(request: bytes) -> int:
+    """Return the bytes of the headers' lines and of the body of a request as a server heard it."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    return len(head.partition(b"\r\n")[2]) + 2 + len(body)
+
+
+def _held(world: World) -> dict[str, Any]:
+    """Return memory (kB, resident) and descriptors of the runner and of the sandbox at work, and which that is.
+
+    A sandbox is undumpable: who is not root cannot see its descriptors, and gets None.
+    """
+    world.house.pool.health()
+    sandbox = world.house.pool.process_ids()[0]
+    try:
+        sandbox_descriptors: list[str] | None = sorted(open_descriptors(sandbox))
+    except PermissionError:
+        sandbox_descriptors = None
+    return {
+        "runner_kb": _kilobytes(os.getpid()),
+        "runner_descriptors": sorted(open_descriptors()),
+        "sandbox": sandbox,
+        "sandbox_kb": _kilobytes(sandbox),
+        "sandbox_descriptors": sandbox_descriptors,
+    }
 
 
 def _kilobytes(process_id: int) -> int:

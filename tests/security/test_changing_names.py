@@ -2,7 +2,6 @@
 
 from alga_ext.execute import ExecuteRequest
 from tests.runnerkit.house import call
-from tests.runnerkit.wat import guest
 from tests.security.guests import spells
 from tests.security.world import World
 
@@ -18,22 +17,13 @@ def going(world: World, component: bytes) -> ExecuteRequest:
     return request
 
 
-def twice() -> bytes:
-    """Return a guest that fetches the same URL twice and answers what it hears the second time."""
-    return guest(
-        "(drop (call $fetched (local.get $request))) (call $fetched (local.get $request))",
-        imports=["http.fetch"],
-        extra=f"(func $fetched (param $request i32) (result i32) {spells.FETCHER})",
-    )
-
-
 def test_a_name_is_looked_up_once_in_a_call(world: World) -> None:
-    world.house.execute(going(world, twice()))
+    world.house.execute(going(world, spells.fetching_twice()))
     assert world.resolver.lookups == 1
 
 
 def test_the_second_request_of_a_call_goes_where_the_first_was_checked(world: World) -> None:
-    assert world.house.execute(going(world, twice())).status == 200
+    assert world.house.execute(going(world, spells.fetching_twice())).status == 200
 
 
 def test_the_next_call_is_refused_when_the_name_has_become_private(world: World) -> None:
@@ -47,7 +37,7 @@ def test_the_next_call_is_refused_when_the_name_has_become_private(world: World)
 def test_no_stranger_was_reached_by_a_changing_name(world: World) -> None:
     before = world.stranger.connections
     for _ in range(4):
-        request = going(world, twice())
+        request = going(world, spells.fetching_twice())
         world.resolver.lookups = 1
         world.house.execute(request)
     assert world.stranger.connections == before

@@ -8,10 +8,10 @@ import pytest
 from functions.runner.sandbox import local
 from tests.runnerkit.house import body_of
 from tests.security.attacks import Aftermath, Attack, made
-from tests.security.guests import answers, endless, hungry, liars, loud, strangers, thieves, travellers
+from tests.security.guests import answers, callers, endless, hungry, liars, loud, strangers, thieves, travellers
 from tests.security.world import World
 
-TABLES: Final = (endless, hungry, liars, loud, answers, strangers, thieves, travellers)
+TABLES: Final = (endless, hungry, liars, loud, answers, strangers, thieves, travellers, callers)
 ATTACKS: Final[dict[str, Attack]] = {name: attack for table in TABLES for name, attack in table.ATTACKS.items()}
 GRACE_MS: Final = 500
 MARKS: Final = (

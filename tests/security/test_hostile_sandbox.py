@@ -244,7 +244,7 @@ def test_its_figures_stay_within_sense(found: Any, name: str) -> None:
 
 @every_conduct
 def test_its_figures_name_only_what_exists(found: Any, name: str) -> None:
-    assert set(found(name).response.usage.host_calls) <= {"storage.get"}
+    assert set(found(name).response.usage.host_calls) <= {"storage.get", "logging.log-info", "metrics.emit"}
 
 
 @pytest.mark.parametrize("what", ASKED)
@@ -263,6 +263,23 @@ def test_the_parent_stops_answering_after_a_thousand_calls(takeover: Takeover) -
     ask = 'ask("secrets.list-keys")'
     answered = takeover(f"[{ask} for _ in range(1000)]; tell({ask})", ("cap:secrets.get",))
     assert body_of(answered).decode() == "(None, 'more than 1000 host calls')"
+
+
+def test_the_memory_of_a_sandbox_that_died_is_counted(takeover: Takeover) -> None:
+    usage = takeover("x = b'x' * (512 << 20); os.abort()").usage
+    assert 500 * MIB < usage.memory_peak_bytes < 600 * MIB
+
+
+def test_the_memory_of_a_sandbox_that_was_killed_is_counted(takeover: Takeover) -> None:
+    usage = takeover("x = b'x' * (64 << 20); time.sleep(60)", limit_ms=LIMIT_MS).usage
+    assert 60 * MIB < usage.memory_peak_bytes < 100 * MIB
+
+
+def test_the_cpu_of_a_sandbox_that_died_is_counted(takeover: Takeover) -> None:
+    usage = takeover(
+        "until = time.process_time() + 0.2\n    while time.process_time() < until: pass\n    os.abort()"
+    ).usage
+    assert 200 <= usage.cpu_ms < 2_000
 
 
 def test_the_children_of_this_test_start_as_the_real_ones_do() -> None:

@@ -14,12 +14,13 @@ from tests.security.logbook import Logbook
 from tests.security.world import World
 
 PLAIN: Final = "kept-4f9b1c7d2e"
+MIXED_CASE: Final = "Kept-4F9B1c7D2E"
 QUOTED: Final = 'kept"4f9b\\1c7d2e'
 ACCENTED: Final = "geheim-übermäßig"
 LINES: Final = "-----BEGIN KEY-----\nMC4CAQAwBQYDK2Vw\nBCIEIHcHbQpzGKV9\n-----END KEY-----"
 
 _READ: Final = """
-      (local $at i32) (local $size i32)
+      (local $at i32) (local $size i32) (local $rest i32) (local $more i32)
       (call $secrets.get (i32.const 2100) (i32.const 5) (i32.const 2048))
       (local.set $at (i32.load (i32.const 2052))) (local.set $size (i32.load (i32.const 2056)))
 """
@@ -38,23 +39,45 @@ _WAYS: Final = {
         ["metrics.emit"],
         [],
     ),
+    "the name of a host": (
+        """(memory.copy (i32.const 4103) (local.get $at) (local.get $size))
+           (call $body (local.get $request)) (local.set $more) (local.set $rest)
+           (memory.copy (i32.add (i32.const 4103) (local.get $size)) (local.get $rest) (local.get $more))
+           (call $http.fetch (i32.const 2110) (i32.const 3)
+             (i32.const 4096) (i32.add (i32.const 7) (i32.add (local.get $size) (local.get $more)))
+             (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 3072))""",
+        ["http.fetch"],
+        [],
+    ),
+    "the name of a header": (
+        """(drop (call $respond (i32.const 200) (i32.const 0) (i32.const 0)))
+           (i32.store (i32.const 3072) (local.get $at)) (i32.store (i32.const 3076) (local.get $size))
+           (i32.store (i32.const 3080) (i32.const 2120)) (i32.store (i32.const 3084) (i32.const 1))
+           (call $headers (i32.const 3072) (i32.const 1)) (return (i32.const 1024))""",
+        [],
+        [],
+    ),
 }  # fmt: skip
 
 
 def spilling(way: str) -> bytes:
-    """Return a guest that reads the secret ``token`` and writes it to a log, then traps."""
+    """Return a guest that reads the secret ``token`` and has it logged or told, then traps."""
     code, imports, wasi = _WAYS[way]
     return guest(
         f"{_READ} {code} (unreachable)",
         imports=["secrets.get", *imports],
         wasi=wasi,
-        data=spells.data(2100, "token"),
+        data=spells.data(2100, "token")
+        + spells.data(2110, "GET")
+        + spells.data(2120, "\n")
+        + spells.data(4096, "http://"),
     )
 
 
 def told(world: World, request: ExecuteRequest, value: str) -> str:
-    """Make a call that holds ``value`` as the secret ``token``; return everything that was logged or answered."""
-    return "\n".join(told_and_answered(world, request, value)[:-1])
+    """Make a call that holds ``value`` as the secret ``token``; return what was logged and the platform's own words."""
+    log, printed, response = told_and_answered(world, request, value)
+    return "\n".join([log, printed, response.error.message if response.error else ""])
 
 
 def told_and_answered(world: World, request: ExecuteRequest, value: str) -> tuple[str, str, ExecuteResponse]:
@@ -68,6 +91,8 @@ def told_and_answered(world: World, request: ExecuteRequest, value: str) -> tupl
 def reading(world: World, component: bytes) -> ExecuteRequest:
     request = call(world.published(component))
     request.grants.secrets = {"token": []}
+    request.grants.egress = [world.granted("*.example.com")]
+    spells.give_body(request, f".example.com:{world.accomplice.port}/x")
     return request
 
 
@@ -79,12 +104,12 @@ def injecting(world: World, component: bytes, path: str) -> ExecuteRequest:
     return request
 
 
-@pytest.mark.parametrize("value", [PLAIN, QUOTED, ACCENTED, LINES, f"{PLAIN}\n"])
+@pytest.mark.parametrize("value", [PLAIN, MIXED_CASE, QUOTED, ACCENTED, LINES, f"{PLAIN}\n"])
 @pytest.mark.parametrize("way", _WAYS)
 def test_a_secret_that_a_guest_logs_is_taken_out(world: World, way: str, value: str) -> None:
     log = told(world, reading(world, spilling(way)), value)
     spellings = {value, value.replace("\\", "\\\\").replace('"', '\\"'), *value.split("\n")} - {""}
-    assert [spelling for spelling in spellings if spelling in log] == []
+    assert [spelling for spelling in spellings if spelling.lower() in log.lower()] == []
 
 
 @pytest.mark.parametrize("way", _WAYS)
@@ -106,6 +131,11 @@ def test_a_secret_that_a_server_sends_back_is_taken_out_of_what_the_guest_logs(w
         extra=f"(func $fetched (param $request i32) (result i32) {spells.FETCHER})",
     )
     assert PLAIN not in told(world, injecting(world, logging_fetcher, "echo"), PLAIN)
+
+
+def test_a_malformed_answer_does_not_have_the_url_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    told(world, injecting(world, spells.fetcher(), "nameless-header/secret-path"), PLAIN)
+    assert "secret-path" not in caplog.text
 
 
 def test_a_guest_reads_what_it_may_read(world: World) -> None:

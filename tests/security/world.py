@@ -6,7 +6,8 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -55,7 +56,10 @@ _ENTRY: Final = """
 insert into app.extension_storage_entry (tenant_id, install_id, namespace, key, value)
   values (:tenant, cast(:install as uuid), 'notes', :key, cast(:value as bytea))
 """
-_RESOLVING_S: Final = 1.0
+_HANGING_S: Final = 1.0
+"""How long a name server or key service takes that never answers in time."""
+SLOW_SECRET: Final = "slow"
+"""The name of a secret whose data key the key service takes that long to unwrap."""
 
 
 class LocalDataKeys:
@@ -63,12 +67,15 @@ class LocalDataKeys:
 
     def __init__(self) -> None:
         self._key = AESGCM(AESGCM.generate_key(256))
+        self.released = threading.Event()
 
     def generate(self, context: Mapping[str, str]) -> DataKey:
         plain, nonce = os.urandom(32), os.urandom(12)
         return DataKey(plain, nonce + self._key.encrypt(nonce, plain, repr(sorted(context.items())).encode()))
 
     def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        if context["name"] == SLOW_SECRET:
+            self.released.wait(_HANGING_S)
         try:
             return self._key.decrypt(wrapped[:12], wrapped[12:], repr(sorted(context.items())).encode())
         except InvalidTag:
@@ -108,7 +115,7 @@ class Resolver:
             case "nothing.example.com":
                 return []
             case "slow.example.com":
-                self.released.wait(_RESOLVING_S)
+                self.released.wait(_HANGING_S)
                 raise OSError("too late")
             case _ if host.endswith(("example.com", "xn--exmple-cua.com")):
                 return [ACCOMPLICE_ADDRESS]
@@ -136,21 +143,23 @@ class World:
         }
         _fill(owner_url, self.private)
         self.accomplice, self.stranger = _servers()
-        self.silent_host = Server(ACCOMPLICE_ADDRESS)
+        self.application = Server(ACCOMPLICE_ADDRESS)
         self.resolver = Resolver()
         self.database = Database(runner_url)
         self._published: dict[bytes, str] = {}
-        self.sealer = Sealer(LocalDataKeys())
+        self.keys = LocalDataKeys()
+        self.sealer = Sealer(self.keys)
         self.authority = Authority(folder / "authority")
         with self.database.system() as tx:  # its connection is there from the beginning, and no attack's doing
             tx.row("select 1 as one")
-        self.house = House(folder / "artifacts", self._providers(), unsealer=self.sealer)
+        self.house = House(folder / "artifacts", self._providers(), unsealer=self.sealer, database=self.database)
 
     def close(self) -> None:
         self.resolver.released.set()
+        self.keys.released.set()
         self.house.close()
         self.database.close()
-        for server in (self.accomplice, self.stranger, self.silent_host):
+        for server in (self.accomplice, self.stranger, self.application):
             server.close()
 
     def published(self, component: bytes) -> str:
@@ -171,7 +180,7 @@ class World:
     def _providers(self) -> dict[str, Provider]:
         stored = storage.provider(self.database)
         opened = egress.parse_networks(f"{ACCOMPLICE_ADDRESS}/32")
-        host_application = f"http://{ACCOMPLICE_ADDRESS}:{self.silent_host.port}/silent"
+        host_application = f"http://{ACCOMPLICE_ADDRESS}:{self.application.port}"
         return {
             "storage": stored,
             "storage-v2": stored,
@@ -218,6 +227,19 @@ def _fill(owner_url: str, private: Mapping[str, str]) -> None:
 def _store(database: Database, tenant: str, install: str, key: str, value: str) -> None:
     with database.tenant(tenant) as tx:
         tx.execute(_ENTRY, tenant=tenant, install=install, key=key, value=value.encode())
+
+
+@contextmanager
+def kept_entry(world: World, key: str, value: str) -> Iterator[None]:
+    """Have the install keep an entry as long as the block lasts."""
+    database = Database(world.owner_url)
+    try:
+        _store(database, TENANT, INSTALL, key, value)
+        yield
+        with database.tenant(TENANT) as tx:
+            tx.execute("delete from app.extension_storage_entry where tenant_id = :t and key = :k", t=TENANT, k=key)
+    finally:
+        database.close()
 
 
 def _is_address(host: str) -> bool:

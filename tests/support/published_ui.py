@@ -23,7 +23,7 @@ def publish_into(objects: ObjectStore, files: dict[str, bytes], entry: str = "ui
     for file in made:
         for variant in file.variants:
             objects.put_new(f"ui/{HEX}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")
-    document = ui_index.index_document(entry, made)
+    document = ui_index.index_document(entry, {file.path: ui_index.index_entry(file) for file in made})
     objects.put_new(f"ui/{HEX}/index.json", document, "application/json")
     given: dict[str, Any] = {
         "publisher": "acme",

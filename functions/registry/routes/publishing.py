@@ -18,6 +18,7 @@ from alga_ext.ids import ContentHash, is_uuid
 from alga_ext.messages import PrepareMessage, encode_message
 from functions.registry import callers, compose, publish, versions, withdrawal
 from functions.registry.api import (
+    EngineOut,
     ExtensionOut,
     ReasonIn,
     ReprepareOut,
@@ -29,6 +30,7 @@ from functions.registry.api import (
     texts,
     version_out,
 )
+from functions.registry.idempotency import Answer
 from functions.registry.paging import decode_cursor, encode_cursor
 from functions.registry.routes.caller import actor, attempt, check_match, created, principal, replay, reply, shown
 
@@ -39,21 +41,34 @@ _FIRST = ("00000000-0000-0000-0000-000000000000",)
 
 @router.post("/uploads")
 def start_upload(body: Annotated[UploadIn, Body()]) -> Response[UploadOut]:
-    """Announce an archive; it is then PUT to the answered URL with the answered headers."""
+    """Announce an archive; it is then PUT to the answered URL with the answered headers.
+
+    Repeated under the same Idempotency-Key it answers with the same upload, and a URL that is signed anew: a URL is
+    leave to write, and none is stored.
+    """
     caller = principal(router)
     callers.require_publisher(caller, body.publisher)
-    lifetime_s = compose.settings().upload_expires_s
-    content_hash = ContentHash(body.content_hash)
+    trial = attempt(router, caller, "uploads.create")
+    lifetime_s, now = compose.settings().upload_expires_s, compose.now()
     with compose.database().system() as tx:
-        row = publish.start_upload(
-            tx, body.publisher, content_hash, body.size_bytes, caller.subject, compose.now(), lifetime_s
-        )
+        earlier = trial.earlier(tx)
+        if earlier is not None:
+            row = publish.load_upload(tx, earlier.document["upload_id"], now)
+        else:
+            row = publish.start_upload(
+                tx, body.publisher, ContentHash(body.content_hash), body.size_bytes, caller.subject, now, lifetime_s
+            )
+            trial.keep(tx, Answer(201, {"upload_id": str(row["upload_id"])}))
     checksum = base64.b64encode(bytes.fromhex(body.content_hash.removeprefix("sha256:"))).decode()
     upload_id = str(row["upload_id"])
     url, headers = compose.objects().presign_put(
-        publish.staging_key(upload_id), sha256_b64=checksum, size_bytes=body.size_bytes, expires_in_s=lifetime_s
+        publish.staging_key(upload_id),
+        sha256_b64=checksum,
+        size_bytes=body.size_bytes,
+        expires_in_s=max(1, int((row["expires_at"] - now).total_seconds())),
     )
-    return reply(created(UploadOut(upload_id=upload_id, url=url, headers=headers, expires_at=row["expires_at"])))
+    answer = created(UploadOut(upload_id=upload_id, url=url, headers=headers, expires_at=row["expires_at"]))
+    return reply(answer) if earlier is None else replay(answer)
 
 
 @router.post("/versions")
@@ -131,6 +146,14 @@ def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> R
         publish.transfer(tx, extension, body.publisher, actor(router, caller), compose.now())
         row = versions.load_extension(tx, reference)
     return shown(_extension_out(row))
+
+
+@router.get("/maintenance/prepare")
+def list_engines() -> list[EngineOut]:
+    """Show how far recompiling is: for each engine, the one compiled for last first (platform admins)."""
+    callers.require_platform_admin(principal(router))
+    with compose.database().system() as tx:
+        return [EngineOut.model_validate(row) for row in versions.list_compiled(tx)]
 
 
 @router.post("/maintenance/prepare")

@@ -1,11 +1,12 @@
 """What a host import may know of the call it serves."""
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from alga_ext.execute import ExecuteRequest
 from functions.runner.host.ledger import Ledger
-from functions.runner.host.secret_box import SecretBox
+from functions.runner.host.secret_box import SecretBox, Unsealer
 from functions.runner.sandbox.verdict import Verdict
 
 _LEAST_MS: Final = 1
@@ -18,20 +19,27 @@ class Call:
         request: the envelope.
         providers: the granted capabilities, canonical.
         deadline_ns: of CLOCK_MONOTONIC.
-        secrets: the call's secrets.
+        unsealer: opens sealed secrets; None when this platform has no unsealing key.
+        now_s: epoch seconds.
 
     Attributes:
+        secrets: the call's secrets.
         ledger: the call's egress.
         failure: set when the platform, not the guest, decides how the call ends.
     """
 
     def __init__(
-        self, request: ExecuteRequest, providers: frozenset[str], deadline_ns: int, secrets: SecretBox
+        self,
+        request: ExecuteRequest,
+        providers: frozenset[str],
+        deadline_ns: int,
+        unsealer: Unsealer | None,
+        now_s: Callable[[], float],
     ) -> None:
         self.request = request
         self.providers = providers
         self.deadline_ns = deadline_ns
-        self.secrets = secrets
+        self.secrets = SecretBox(request, unsealer, now_s, self.left_s)
         self.ledger = Ledger()
         self.failure: Verdict | None = None
 

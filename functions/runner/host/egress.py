@@ -33,10 +33,20 @@ _NEVER: Final = tuple(
         "0.0.0.0/8", "169.254.0.0/16", "192.0.0.0/24", "192.88.99.0/24", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4",
         "::/128", "::/96", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2002::/16",
         "5f00::/16", "fe80::/10", "fec0::/10", "ff00::/8", "fd00:ec2::/32",
+        "100.100.100.200/32", "fd20:ce::254/128",
     )
 )  # fmt: skip
 """Never reached, whatever an operator opens: link-local and metadata, multicast, reserved, benchmarking, and IPv6
-forms that carry an IPv4 address inside (compatible, mapped, NAT64, Teredo, 6to4). ``::1`` lies in ``::/96``."""
+forms that carry an IPv4 address inside (compatible, mapped, NAT64, Teredo, 6to4). Of ``::/96`` only ``::1`` is none of
+these."""
+_OPENABLE: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128",
+    )
+)  # fmt: skip
+"""What an operator may open: private networks, shared address space, loopback."""
+_LOOPBACK_V6: Final = ipaddress.IPv6Address("::1")
 
 
 class Target(NamedTuple):
@@ -127,7 +137,7 @@ def refused_addresses(addresses: Sequence[str], opened: Sequence[Network] = ()) 
 
     Args:
         addresses: what a name resolved to.
-        opened: private networks that the operator opened on purpose.
+        opened: networks that the operator opened on purpose; what of them is not ``_OPENABLE`` stays closed.
     """
     return [address for address in addresses if not _reachable(address, opened)]
 
@@ -137,11 +147,15 @@ def _reachable(text: str, opened: Sequence[Network]) -> bool:
         address: Address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    if any(address in network for network in opened if network.version == address.version):
-        return not (address.is_link_local or address.is_multicast or address.is_unspecified)
-    if any(address in network for network in _NEVER if network.version == address.version):
+    if address != _LOOPBACK_V6 and _is_in(address, _NEVER):
         return False
+    if _is_in(address, _OPENABLE) and _is_in(address, opened):
+        return True
     return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def _is_in(address: Address, networks: Iterable[Network]) -> bool:
+    return any(address in network for network in networks if network.version == address.version)
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:

@@ -12,16 +12,16 @@ from typing import Any, Final
 import urllib3
 from urllib3.util import SKIP_HEADER
 
+from alga_ext.telemetry import logger
 from functions.runner.host import egress
 from functions.runner.host.broker import Handler, Opened, Provider
 from functions.runner.host.call import Call
-from functions.runner.host.connections import Connections
+from functions.runner.host.connections import HEADERS_LIMIT, Connections, HeadTooLarge
 from functions.runner.host.egress import Network, Target
 from functions.runner.host.resolver import within
 
 FETCHES_LIMIT: Final = 100
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
-HEADERS_LIMIT: Final = 100
 HEADER_BYTES_LIMIT: Final = 32 * 1024
 CONNECT_TIMEOUT_S: Final = 5.0
 _CHUNK_BYTES: Final = 64 * 1024
@@ -43,6 +43,8 @@ _DROPPED: Final = frozenset({
     "trailer", "trailers", "transfer-encoding", "upgrade", "content-length", "expect",
 })  # fmt: skip
 _AGENT: Final = "alga-ext"
+_NOT_CONNECTED: Final = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
+"""Nothing was sent: another address may be tried, and no bytes are counted."""
 
 
 class _Refused(Exception):
@@ -51,6 +53,13 @@ class _Refused(Exception):
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome[1])
         self.outcome = outcome
+
+
+class _BodyTooLarge(Exception):
+    """The response's body is over ``BODY_LIMIT_BYTES``."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the response has more than {BODY_LIMIT_BYTES} bytes of body")
 
 
 class Fetcher:
@@ -101,10 +110,12 @@ class Fetcher:
         try:
             sent = self._headers(target, headers)  # (3)
             pools = self._pools_for(target)  # (4)
+            self._call.ledger.add(target.destination, requests=1)
             return within(self._call.left_s(), lambda: self._send(target, pools, method, sent, body))  # (5)
         except _Refused as refused:
             return refused.outcome
-        except (urllib3.exceptions.HTTPError, TimeoutError, OSError):
+        except (urllib3.exceptions.HTTPError, TimeoutError, OSError, _BodyTooLarge) as error:
+            self._note_if_too_large(target, error)
             return _TRANSPORT
 
     def close(self) -> None:
@@ -114,6 +125,20 @@ class Fetcher:
             for pool in pools:
                 pool.close()
         self._pools = {}
+
+    def _note_if_too_large(self, target: Target, error: Exception) -> None:
+        """Log why a response was not taken: the guest hears only that there is none."""
+        cause = error.args[-1] if isinstance(error, urllib3.exceptions.ProtocolError) else error
+        if isinstance(cause, HeadTooLarge | _BodyTooLarge):
+            context = self._call.request.context
+            extra = {
+                "tenant_id": context.tenant_id,
+                "install_id": context.install_id,
+                "request_id": context.request_id,
+                "destination": self._secrets.scrub_any_case(target.destination),
+                "reason": str(cause),
+            }
+            logger("runner").warning("a response was not taken", extra=extra)
 
     def _allowed(self, method: str, target: Target, headers: list[Pair], body: bytes | None) -> bool:
         size = sum(len(name) + len(value) for name, value in headers)
@@ -138,7 +163,7 @@ class Fetcher:
             if name.lower() in _DROPPED or name.lower() in connection:
                 continue
             filled = self._filled(target, value)
-            if not _NAME.match(name) or not _VALUE.match(filled):
+            if not _NAME.match(name) or not _VALUE.match(filled) or filled == SKIP_HEADER:  # an order to the library
                 raise _Refused(_NOT_ALLOWED)
             sent.add(name, filled)
         sent.setdefault("user-agent", _AGENT)
@@ -172,11 +197,15 @@ class Fetcher:
         return self._pools[key]
 
     def _pool(self, target: Target, address: str) -> urllib3.HTTPConnectionPool:
+        def heard(size_bytes: int) -> None:
+            self._call.ledger.add(target.destination, bytes_received=size_bytes)
+
         if target.scheme == "http":
-            return self._connections.plain(address, target.port)
+            return self._connections.plain(address, target.port, heard)
         return self._connections.secure(
             address,
             target.port,
+            heard,
             ssl_context=self._tls(),
             server_hostname=target.host,
             assert_hostname=target.host,
@@ -194,7 +223,7 @@ class Fetcher:
         for place, pool in enumerate(pools):
             try:
                 return self._send_to(target, pool, method, headers, body)
-            except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+            except _NOT_CONNECTED:
                 if place == len(pools) - 1:
                     raise
         return _TRANSPORT
@@ -208,20 +237,27 @@ class Fetcher:
         body: bytes | None,
     ) -> Outcome:
         left_s = self._call.left_s()
-        size = sum(len(name) + len(value) + 4 for name, value in headers.items()) + len(body or b"")
-        self._call.ledger.add(target.destination, requests=1, bytes_sent=size)
-        response = pool.urlopen(
-            method,
-            target.path,
-            body=body,
-            headers=headers,
-            redirect=False,
-            retries=False,
-            assert_same_host=False,
-            timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, left_s), read=left_s),
-            preload_content=False,
-            decode_content=False,
-        )
+        # What urllib3 is told not to send is not sent.
+        lines = [len(name) + len(value) + 4 for name, value in headers.items() if value != SKIP_HEADER]
+        size = sum(lines) + len(body or b"")
+        # Counted first: the call may end while a server that has it all stays silent.
+        self._call.ledger.add(target.destination, bytes_sent=size)
+        try:
+            response = pool.urlopen(
+                method,
+                target.path,
+                body=body,
+                headers=headers,
+                redirect=False,
+                retries=False,
+                assert_same_host=False,
+                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, left_s), read=left_s),
+                preload_content=False,
+                decode_content=False,
+            )
+        except _NOT_CONNECTED:
+            self._call.ledger.add(target.destination, bytes_sent=-size)
+            raise
         try:
             data = self._body(target, response)
         except BaseException:
@@ -235,12 +271,14 @@ class Fetcher:
         return (True, (response.status, answered, data))
 
     def _body(self, target: Target, response: urllib3.BaseHTTPResponse) -> bytes | None:
-        """Return the body, or None when it is over its limit or the deadline."""
+        """Return the body, or None when the deadline came first."""
         data = bytearray()
         while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
             data += chunk
             self._call.ledger.add(target.destination, bytes_received=len(chunk))
-            if len(data) > BODY_LIMIT_BYTES or self._call.is_over():
+            if len(data) > BODY_LIMIT_BYTES:
+                raise _BodyTooLarge
+            if self._call.is_over():
                 return None
         return bytes(data)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Destination(NamedTuple):
-    """What one destination (``host:port``) was sent, headers and bodies, and what bodies it gave back."""
+    """What one destination (``host:port``) was sent, headers and bodies, and what it gave back."""
 
     requests: int = 0
     bytes_sent: int = 0
@@ -18,7 +18,7 @@ class Ledger:
         self.destinations: dict[str, Destination] = {}
 
     def add(self, destination: str, *, requests: int = 0, bytes_sent: int = 0, bytes_received: int = 0) -> None:
-        """Count against a destination."""
+        """Count against a destination; a negative number takes back what was counted too early."""
         before = self.destinations.get(destination, Destination())
         self.destinations[destination] = Destination(
             before.requests + requests, before.bytes_sent + bytes_sent, before.bytes_received + bytes_received

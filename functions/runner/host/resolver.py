@@ -1,4 +1,4 @@
-"""Resolving names and doing other blocking work within a deadline."""
+"""Resolving names, and waiting for names, servers and keys no longer than a call lasts."""
 
 import socket
 import threading
@@ -21,8 +21,8 @@ def addresses_of(host: str, port: int) -> list[str]:
 def within(timeout_s: float, work: Callable[[], Answer]) -> Answer:
     """Return what ``work`` returns, or raise what it raises, unless it takes longer.
 
-    The work runs in a thread of its own, because the system's resolver and slow servers know no deadline. One that
-    is given up goes on by itself until its own socket's timeout ends it.
+    The work runs in a thread of its own, because the system's resolver, slow servers and key services know no
+    deadline. One that is given up goes on by itself until its own socket's timeout ends it.
 
     Raises:
         TimeoutError: it took longer.
@@ -36,7 +36,7 @@ def within(timeout_s: float, work: Callable[[], Answer]) -> Answer:
         except BaseException as error:  # noqa: BLE001 - handed to the caller
             failure.append(error)
 
-    thread = threading.Thread(target=run, name="egress", daemon=True)
+    thread = threading.Thread(target=run, name="within", daemon=True)
     thread.start()
     thread.join(timeout_s)
     if outcome:

@@ -16,6 +16,11 @@ PAYLOAD_BYTES: Final = 64 * 1024
 CRON_CHARACTERS: Final = 128
 DEFAULT_TIMEZONE: Final = "UTC"
 
+_NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
+"""Files beside the zones that load like one: what the machine happens to be set to, and fillers."""
+_OTHER_CLOCKS: Final = ("posix/", "right/")
+"""The same zones again, without and with leap seconds."""
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -94,7 +99,13 @@ def cron_fault(cron: str) -> str | None:
 
 
 def is_timezone(name: str) -> bool:
-    """Tell whether a name is an IANA time zone of this system's database."""
+    """Tell whether a name is an IANA time zone of this system's database.
+
+    These are ``zoneinfo.available_timezones()`` without the machine's own; listing them reads hundreds of files, so
+    only the one that is asked for is read.
+    """
+    if name in _NO_ZONES or name.startswith(_OTHER_CLOCKS):
+        return False
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):

@@ -3,12 +3,14 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from alga_ext.errors import PlatformError
 from alga_ext.execute import ExecuteRequest, SealedSecret
 from alga_ext.sealing import secret_context
+from functions.runner.host.resolver import within
 
 _SCRUB_LEAST_CHARACTERS: Final = 4
 """Shorter values occur in ordinary text; hiding them would hide everything."""
@@ -38,9 +40,16 @@ class SecretBox:
         request: the envelope that carries them.
         unsealer: opens them; None when this platform has no unsealing key.
         now_s: epoch seconds.
+        left_s: seconds that the call has left.
     """
 
-    def __init__(self, request: ExecuteRequest, unsealer: Unsealer | None, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        request: ExecuteRequest,
+        unsealer: Unsealer | None,
+        now_s: Callable[[], float],
+        left_s: Callable[[], float],
+    ) -> None:
         granted = request.grants.secrets
         envelope = request.secret_envelope or []
         self._held = {s.name: Held(s, tuple(granted[s.name])) for s in envelope if s.name in granted}
@@ -48,6 +57,7 @@ class SecretBox:
         self._context = request.context
         self._unsealer = unsealer
         self._now_s = now_s
+        self._left_s = left_s
         self._values: dict[str, str] = {}
         self._spellings: list[tuple[str, str]] = []
 
@@ -73,6 +83,7 @@ class SecretBox:
 
         Raises:
             PlatformError: ``secret_unavailable``.
+            TimeoutError: the key service took longer than the call has left.
         """
         name = held.sealed.name
         if name not in self._values:
@@ -87,17 +98,25 @@ class SecretBox:
                 text = text.replace(spelling, mark)
         return text
 
+    def scrub_any_case(self, text: str) -> str:
+        """Return ``text`` scrubbed, whatever became of the letters' case: host and header names are lower-cased."""
+        for spelling, mark in self._spellings:
+            text = mark.join(re.split(re.escape(spelling), text, flags=re.IGNORECASE))
+        return text
+
     def clear(self) -> None:
         """Forget all values."""
         self._values.clear()
         self._spellings.clear()
 
     def _unseal(self, sealed: SealedSecret) -> str:
-        if self._unsealer is None:
+        unsealer = self._unsealer
+        if unsealer is None:
             raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="no unsealing key")
         context = secret_context(self._context.tenant_id, self._context.install_id, sealed.name)
         try:
-            return self._unsealer.unseal(base64.b64decode(sealed.sealed_b64, validate=True), context).decode()
+            data = base64.b64decode(sealed.sealed_b64, validate=True)
+            return within(self._left_s(), lambda: unsealer.unseal(data, context)).decode()
         except (binascii.Error, ValueError):
             raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="not text") from None
 

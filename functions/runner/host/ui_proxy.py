@@ -7,7 +7,7 @@ this one request (``x-runner-auth``) and hears whose call it is by the headers i
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import jwt
@@ -16,6 +16,8 @@ import urllib3
 from alga_ext.signing import LocalSigner
 from functions.runner.host.broker import Handler, Opened, Provider
 from functions.runner.host.call import Call
+from functions.runner.host.connections import Connections
+from functions.runner.host.egress import DEFAULT_PORTS
 from functions.runner.host.resolver import within
 
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
@@ -35,25 +37,45 @@ _BAD_REQUEST: Final[Outcome] = (False, "bad-request")
 _INTERNAL: Final[Outcome] = (False, "internal")
 
 
+class Application(NamedTuple):
+    """The host application: scheme, host (IPv6 without brackets), port, and the path below which its routes lie."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+
+def application_at(base_url: str) -> Application:
+    """Return what a base URL names.
+
+    Raises:
+        ValueError: it is no http or https URL.
+    """
+    parts = urlsplit(base_url.rstrip("/"))
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
+        message = "UI_PROXY_BASE_URL must be an http or https URL"
+        raise ValueError(message)
+    return Application(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme], parts.path)
+
+
 class UiProxy:
     """The import of one call.
 
     Args:
         call: whose call it is.
-        base_url: of the host application, without a trailing slash; empty when none is configured.
+        application: where the host application is.
         signer: signs the request's token.
-        pool: connections to the host application.
         now_s: epoch seconds.
     """
 
-    def __init__(
-        self, call: Call, base_url: str, signer: LocalSigner, pool: urllib3.PoolManager, now_s: Callable[[], float]
-    ) -> None:
+    def __init__(self, call: Call, application: Application, signer: LocalSigner, now_s: Callable[[], float]) -> None:
         self._call = call
-        self._base_url = base_url
+        self._application = application
         self._signer = signer
-        self._pool = pool
         self._now_s = now_s
+        self._connections = Connections()
+        self._pool = self._connected()
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by ``interface.function``."""
@@ -70,11 +92,21 @@ class UiProxy:
         except (urllib3.exceptions.HTTPError, TimeoutError, OSError):
             return _INTERNAL
 
+    def close(self) -> None:
+        """Close the connection, one in use too."""
+        self._connections.cut()
+        self._pool.close()
+
+    def _connected(self) -> urllib3.HTTPConnectionPool:
+        application = self._application
+        made = self._connections.secure if application.scheme == "https" else self._connections.plain
+        return made(application.host, application.port, lambda _size_bytes: None)
+
     def _send(self, method: str, target: str, payload: bytes | None) -> Outcome:
         left_s = self._call.left_s()
-        response = self._pool.request(
+        response = self._pool.urlopen(
             method,
-            self._base_url + target,
+            self._application.path + target,
             body=payload,
             headers=self._headers(method, target, payload),
             redirect=False,
@@ -179,12 +211,10 @@ def provider(base_url: str, signer: LocalSigner | None, now_s: Callable[[], floa
     """
     if not base_url or signer is None:
         return lambda _call: Opened(_Unconfigured().handlers(), lambda: None)
-    if urlsplit(base_url).scheme not in ("http", "https"):
-        message = "UI_PROXY_BASE_URL must be an http or https URL"
-        raise ValueError(message)
+    application = application_at(base_url)
 
     def open_for(call: Call) -> Opened:
-        pool = urllib3.PoolManager(num_pools=1, maxsize=1)
-        return Opened(UiProxy(call, base_url.rstrip("/"), signer, pool, now_s).handlers(), pool.clear)
+        proxy = UiProxy(call, application, signer, now_s)
+        return Opened(proxy.handlers(), proxy.close)
 
     return open_for

@@ -37,7 +37,7 @@ _SETTINGS: Final[dict[str, bool | int | str]] = {
     "native_unwind_info": True,
 }
 
-_ADAPTER_VERSION: Final = 1
+_ADAPTER_VERSION: Final = 2
 """Grows whenever ``packing`` changes what it puts around a component, so that artifacts are made again."""
 
 EPOCH_TICK_MS: Final = 10

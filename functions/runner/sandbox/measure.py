@@ -1,4 +1,4 @@
-"""What a call used, read from /proc through descriptors opened before the child confined itself.
+"""What a call used of memory, read from /proc: by the child itself, and by its parent when the child cannot.
 
 Resident peak: writing ``5`` to ``clear_refs`` resets the high-water mark ``VmHWM``. (``ru_maxrss`` would be cheaper,
 but it never falls below the parent's size at the time of the exec.) Linear memory in use: private writable mappings
@@ -13,7 +13,10 @@ _PAGE_BYTES: Final = resource.getpagesize()
 
 
 class Meter:
-    """Memory figures of this process; ``None`` descriptors mean that /proc could not be read that way."""
+    """Memory figures of this process, through descriptors opened before it confined itself.
+
+    ``None`` descriptors mean that /proc could not be read that way.
+    """
 
     def __init__(self) -> None:
         self._statm = _open("/proc/self/statm", os.O_RDONLY)
@@ -25,7 +28,7 @@ class Meter:
         """Return the size of all private writable mappings; 0 when it cannot be read."""
         if self._statm is None:
             return 0
-        return int(os.pread(self._statm, 128, 0).split()[5]) * _PAGE_BYTES
+        return _pages(self._statm, 5)
 
     def reset_peak(self) -> int:
         """Start a new peak and return the resident bytes it starts from."""
@@ -33,15 +36,43 @@ class Meter:
             os.write(self._clear_refs, b"5")
         if self._statm is None:
             return 0
-        return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE_BYTES
+        return _pages(self._statm, 1)
 
     def peak_bytes(self) -> int:
         """Return the peak of resident bytes since the last reset; 0 when it cannot be read."""
-        if self._status is None:
-            return 0
-        text = os.pread(self._status, 2_048, 0)
-        at = text.find(b"VmHWM:")
-        return int(text[at + 6 : text.index(b"kB", at)]) * 1024 if at >= 0 else 0
+        return 0 if self._status is None else _peak(self._status)
+
+
+def resident_bytes_of(process_id: int) -> int:
+    """Return what is resident now of a child; 0 when it cannot be read."""
+    descriptor = _open(f"/proc/{process_id}/statm", os.O_RDONLY)
+    if descriptor is None:
+        return 0
+    try:
+        return _pages(descriptor, 1)
+    finally:
+        os.close(descriptor)
+
+
+def peak_bytes_of(process_id: int) -> int:
+    """Return the peak of resident bytes of a child since it last reset it; 0 when it has ended."""
+    descriptor = _open(f"/proc/{process_id}/status", os.O_RDONLY)
+    if descriptor is None:
+        return 0
+    try:
+        return _peak(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _pages(statm: int, field: int) -> int:
+    return int(os.pread(statm, 128, 0).split()[field]) * _PAGE_BYTES
+
+
+def _peak(status: int) -> int:
+    text = os.pread(status, 2_048, 0)
+    at = text.find(b"VmHWM:")
+    return int(text[at + 6 : text.index(b"kB", at)]) * 1024 if at >= 0 else 0
 
 
 def _open(path: str, flags: int) -> int | None:

@@ -5,8 +5,10 @@ The engine's C interface hands over a list as one 32-byte value for each element
 bodies are ``list<u64>`` with their length in bytes, which is the same memory, and an eighth of the values. The adapter
 is a few instructions over the canonical ABI's layout; the guest inside is untouched and sees ``handler`` called.
 
-The outer component imports what the guest imports: the guest's own leading type, alias and import sections are copied
-as they are. A component whose imports come after other sections is left alone; it runs through ``handler``.
+The outer component imports what the guest imports: the guest's own types, aliases and imports are copied as they are,
+up to its last import. What is of core WebAssembly may stand between them and is left out, since no import can refer to
+it. A component that makes instances or exports of its own before its last import is left alone, because the numbers of
+types and instances would be others; it runs through ``handler``.
 
 Binary format: component-model/design/mvp/Binary.md.
 """
@@ -20,10 +22,13 @@ from wasmtime import wat2wasm
 from functions.runner.sandbox.world import EXPORT_NAME, PACKED_EXPORT_NAME
 
 COMPONENT_PREAMBLE: Final = b"\0asm\x0d\0\x01\0"
-_CUSTOM, _MODULE, _CORE_INSTANCE, _COMPONENT, _INSTANCE, _ALIAS, _TYPE, _CANON, _IMPORT, _EXPORT = (
-    0, 1, 2, 4, 5, 6, 7, 8, 10, 11,
+_CUSTOM, _MODULE, _CORE_INSTANCE, _CORE_TYPE, _COMPONENT, _INSTANCE, _ALIAS, _TYPE, _CANON, _IMPORT, _EXPORT = (
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11,
 )  # fmt: skip
-_FUNC_SORT, _TYPE_SORT, _COMPONENT_SORT, _INSTANCE_SORT = 1, 3, 4, 5
+_WITHOUT_NUMBERS: Final = (_CUSTOM, _MODULE, _CORE_INSTANCE, _CORE_TYPE, _COMPONENT, _CANON)
+"""Sections that define no types or instances, whose numbers the copied sections use."""
+_CORE_SORT, _FUNC_SORT, _TYPE_SORT, _COMPONENT_SORT, _INSTANCE_SORT = 0, 1, 3, 4, 5
+_INSTANCE_EXPORT, _CORE_EXPORT = 0x00, 0x01
 _BOOL, _U16, _U32, _U64, _STRING = 0x7F, 0x7B, 0x79, 0x77, 0x73
 
 _LIBC: Final = """
@@ -82,7 +87,7 @@ class _Unpackable(Exception):
 def pack(component: bytes) -> bytes | None:
     """Return the component nested in its adapter, or None when it cannot be; never raises."""
     try:
-        prefix, imports, counts = _leading(component)
+        prefix, imports, counts = _imported(component)
         return _outer(component, prefix, imports, counts)
     except (_Unpackable, IndexError, ValueError):
         return None
@@ -212,43 +217,49 @@ def _sections(component: bytes) -> Iterator[tuple[int, int, int, int]]:
         yield kind, start, content, reader.at
 
 
-def _leading(component: bytes) -> tuple[bytes, list[_Imported], Counter[int]]:
-    """Return the leading type, alias and import sections, the imports, and how many of each sort they define."""
+def _imported(component: bytes) -> tuple[bytes, list[_Imported], Counter[int]]:
+    """Return the sections that imports rest on, the imports, and how many of each sort these sections define."""
     if not component.startswith(COMPONENT_PREAMBLE):
         raise _Unpackable
+    sections = list(_sections(component))
+    last = max((place for place, (kind, *_) in enumerate(sections) if kind == _IMPORT), default=-1)
     kept: list[bytes] = []
     imports: list[_Imported] = []
     counts: Counter[int] = Counter()
-    leading = True
-    for kind, start, content, end in _sections(component):
-        if kind == _CUSTOM:
-            continue
-        if kind not in (_TYPE, _ALIAS, _IMPORT):
-            leading = False
-        elif leading:
-            kept.append(component[start:end])
-            reader = _Reader(component[:end], content)
-            if kind == _TYPE:
+    for kind, start, content, end in sections[: last + 1]:
+        reader = _Reader(component[:end], content)
+        match kind:
+            case _ if kind == _TYPE:
+                kept.append(component[start:end])
                 counts[_TYPE_SORT] += reader.number()
-            elif kind == _ALIAS:
-                _count_aliases(reader, counts)
-            else:
+            case _ if kind == _IMPORT:
+                kept.append(component[start:end])
                 imports += _read_imports(reader, counts)
-        elif kind == _IMPORT:
-            raise _Unpackable
+            case _ if kind == _ALIAS:
+                kept.append(_section(_ALIAS, _vector(list(_aliases(reader, counts)))))
+            case _ if kind not in _WITHOUT_NUMBERS:
+                raise _Unpackable
     return b"".join(kept), imports, counts
 
 
-def _count_aliases(reader: _Reader, counts: Counter[int]) -> None:
+def _aliases(reader: _Reader, counts: Counter[int]) -> Iterator[bytes]:
+    """Yield each alias of an instance's export as it is written; those of core exports are left out."""
     for _ in range(reader.number()):
+        start = reader.at
         sort = reader.byte()
-        if sort not in (_FUNC_SORT, _TYPE_SORT, _COMPONENT_SORT, _INSTANCE_SORT):
+        is_core = sort == _CORE_SORT
+        if is_core:
+            reader.byte()
+        elif sort not in (_FUNC_SORT, _TYPE_SORT, _COMPONENT_SORT, _INSTANCE_SORT):
             raise _Unpackable
-        if reader.byte() != 0x00:  # only exports of instances; there is nothing outside a top-level component
+        # Only exports of instances; there is nothing outside a top-level component.
+        if reader.byte() != (_CORE_EXPORT if is_core else _INSTANCE_EXPORT):
             raise _Unpackable
         reader.number()
         reader.name()
-        counts[sort] += 1
+        if not is_core:
+            counts[sort] += 1
+            yield reader.data[start : reader.at]
 
 
 def _read_imports(reader: _Reader, counts: Counter[int]) -> Iterator[_Imported]:

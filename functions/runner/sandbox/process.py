@@ -5,6 +5,7 @@ empty environment, one descriptor, no site packages beyond the folders it needs.
 """
 
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -17,8 +18,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from functions.runner.sandbox.measure import peak_bytes_of, resident_bytes_of
 from functions.runner.sandbox.wire import (
     FROM_CHILD,
+    OVERDUE_EXIT_STATUS,
     Channel,
     Closed,
     Configure,
@@ -44,14 +47,23 @@ _BOOTSTRAP: Final = (
 
 
 class Ended(Exception):
-    """The child ended or was ended during a call: why, and what it had used of the CPU by then."""
+    """The child ended or was ended during a call: why, and what it had used of CPU and memory by then."""
 
-    def __init__(self, reason: str, *, signal_number: int = 0, timed_out: bool = False, cpu_ns: int = 0) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        signal_number: int = 0,
+        timed_out: bool = False,
+        cpu_ns: int = 0,
+        memory_peak_bytes: int = 0,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.signal_number = signal_number
         self.timed_out = timed_out
         self.cpu_ns = cpu_ns
+        self.memory_peak_bytes = memory_peak_bytes
 
 
 class Host(NamedTuple):
@@ -100,6 +112,10 @@ class Child:
             theirs.close()
         self._channel = Channel(ours.detach())
         self._cpu_ns = 0
+        self._resident_bytes = 0
+        # The kernel counts this process's peak as the child's own, from before it became another program.
+        self._least_peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        self._peak_bytes = 0
         self.loaded: set[str] = set()
         """Keys of the artifacts it holds, by its own word."""
         self.loads = 0
@@ -145,6 +161,7 @@ class Child:
             Exception: what ``host`` raised; the child was in the midst of a call and is ended too.
         """
         self._channel.until_ns = message.limits.deadline_ns + KILL_AFTER_NS
+        self._resident_bytes = resident_bytes_of(self._process.pid)
         self._send(message)
         try:
             return self._hear_out(message, host)
@@ -205,17 +222,22 @@ class Child:
 
     def _end(self, reason: str, cause: Exception | None = None) -> None:
         """End the child and raise ``Ended``."""
-        timed_out = isinstance(cause, TimeoutError)
         gone = isinstance(cause, Closed)
+        before_ns = self._cpu_ns
+        peak_bytes = 0 if gone else peak_bytes_of(self._process.pid)
         if gone:
             self._await_exit()
-        before_ns = self._cpu_ns
         status = self.kill()
+        if gone and self._peak_bytes > self._least_peak_bytes:
+            peak_bytes = self._peak_bytes
+        # The status is the child's own word, and is believed only of a call that is overdue.
+        gave_up = gone and status == OVERDUE_EXIT_STATUS and time.monotonic_ns() > self._channel.until_ns
         raise Ended(
             reason,
             signal_number=-status if gone and status < 0 else 0,
-            timed_out=timed_out,
+            timed_out=gave_up or isinstance(cause, TimeoutError),
             cpu_ns=max(0, self._cpu_ns - before_ns),
+            memory_peak_bytes=max(0, peak_bytes - self._resident_bytes),
         ) from cause
 
     def _await_exit(self) -> None:
@@ -230,6 +252,7 @@ class Child:
         if process_id:
             self._process.returncode = os.waitstatus_to_exitcode(status)
             self._cpu_ns = int((used.ru_utime + used.ru_stime) * 1e9)
+            self._peak_bytes = used.ru_maxrss * 1024
 
 
 def signal_name(number: int) -> str:

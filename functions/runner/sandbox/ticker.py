@@ -13,11 +13,11 @@ from wasmtime import Engine
 
 from functions.runner.sandbox import abi
 from functions.runner.sandbox.engine import EPOCH_TICK_MS
+from functions.runner.sandbox.wire import OVERDUE_EXIT_STATUS
 
 _TICK_NS: Final = EPOCH_TICK_MS * 1_000_000
 _IDLE_NS: Final = 1_000_000_000
 _OWN_END_NS: Final = 2_000_000_000
-_EXIT_STATUS: Final = 70
 
 
 class Ticker:
@@ -54,7 +54,7 @@ class Ticker:
             abi.increment_epoch(self._pointer)
             deadline_ns, now_ns = self._deadline_ns, time.monotonic_ns()
             if deadline_ns and now_ns > deadline_ns + _OWN_END_NS:
-                os._exit(_EXIT_STATUS)
+                os._exit(OVERDUE_EXIT_STATUS)
             if not deadline_ns and now_ns > self._idle_since_ns + _IDLE_NS:
                 self._awake.clear()
                 if self._deadline_ns:  # a call began in between

@@ -9,7 +9,7 @@ OUT_OF_MEMORY_SHARE: Final = 0.9
 _MESSAGE_LIMIT: Final = 300
 
 _TRAP = re.compile(r"wasm trap: (.+)")
-_MEMORY_LIMIT = re.compile(r"exceeds memory limits|resource limit exceeded: memory|memory minimum size")
+_MEMORY_LIMIT = re.compile(r"exceeds memory limits|resource limit exceeded: memory(?! count)|memory minimum size")
 _PATH = re.compile(r"(?:/[\w.@+-]+){2,}")
 
 

@@ -15,6 +15,9 @@ import msgspec
 FRAME_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """Larger than any allowed body or batch; a longer frame is a fault of the sender."""
 
+OVERDUE_EXIT_STATUS: Final = 70
+"""How a child exits that ended itself because its call went on long past its deadline (``ticker``)."""
+
 _HEADER_BYTES: Final = 4
 _BUFFER_BYTES: Final = 64 * 1024
 
@@ -128,13 +131,13 @@ class Metric(msgspec.Struct, array_like=True, tag=7):
 class Figures(msgspec.Struct, array_like=True):
     """What a call used, as the child measured it.
 
-    ``host_calls`` counts the imports as the child saw them; ``loads`` counts components loaded since the child began;
-    ``evicted`` names those it has dropped since its last message.
+    ``fuel`` is None when it was not read. ``host_calls`` counts the imports as the child saw them; ``loads`` counts
+    components loaded since the child began; ``evicted`` names those it has dropped since its last message.
     """
 
     cpu_ns: int = 0
     memory_peak_bytes: int = 0
-    fuel: int = 0
+    fuel: int | None = None
     process_cpu_ns: int = 0
     loads: int = 0
     host_calls: dict[str, int] = {}

@@ -12,7 +12,7 @@ from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack
 from tests.security.guests import spells
 from tests.security.guests.spells import SPIN, altered, at_start, data
-from tests.security.world import World
+from tests.security.world import SLOW_SECRET, World
 
 _LIMITED: Final = {"timeout_ms": 300}
 _ARMED: Final = {**_LIMITED, "config": {"armed": "yes"}}
@@ -47,6 +47,18 @@ def _endless(path: str, host: str = "api.example.com") -> Attack:
     return Attack(_endless_fetches, "guest_timeout", call={"timeout_ms": 400}, meet=meet)
 
 
+def _unsealing(world: World, request: ExecuteRequest) -> None:
+    request.secret_envelope = [world.secret(SLOW_SECRET, "value")]
+    request.grants.secrets = {SLOW_SECRET: []}
+
+
+def _injecting(world: World, request: ExecuteRequest) -> None:
+    request.secret_envelope = [world.secret(SLOW_SECRET, "value")]
+    request.grants.secrets = {SLOW_SECRET: [world.granted()]}
+    request.grants.egress = [world.granted()]
+    spells.give_body(request, f"{world.granted()}/x")
+
+
 @contextlib.contextmanager
 def _locked_row(world: World) -> Iterator[None]:
     """Hold a row's lock in another session as long as the block lasts."""
@@ -79,8 +91,14 @@ _PUT_FOR_EVER: Final = """
 """
 _ROUTE_FOR_EVER: Final = """
       (loop $on
-        (call $ui-proxy.call-route (i32.const 2100) (i32.const 4) (i32.const 0) (i32.const 0) (i32.const 0)
+        (call $ui-proxy.call-route (i32.const 2100) (i32.const 11) (i32.const 0) (i32.const 0) (i32.const 0)
           (i32.const 2048))
+        (br $on))
+      (unreachable)
+"""
+_READ_FOR_EVER: Final = """
+      (loop $on
+        (call $secrets.get (i32.const 2100) (i32.const 4) (i32.const 2048))
         (br $on))
       (unreachable)
 """
@@ -150,7 +168,7 @@ ATTACKS: Final[dict[str, Attack]] = {
         during=_locked_row,
     ),
     "waiting for a host application that never answers": Attack(
-        lambda: guest(_ROUTE_FOR_EVER, imports=["ui-proxy.call-route"], data=data(2100, "/api")),
+        lambda: guest(_ROUTE_FOR_EVER, imports=["ui-proxy.call-route"], data=data(2100, "/api/silent")),
         "guest_timeout",
         call={"timeout_ms": 400},
     ),
@@ -162,6 +180,18 @@ ATTACKS: Final[dict[str, Attack]] = {
     "waiting for a server that drips trailers": _endless("drip-trailers"),
     "waiting for a server that says continue without end": _endless("drip-continue"),
     "waiting for a name server that never answers": _endless("", "slow.example.com"),
+    "waiting for a key service that never answers": Attack(
+        lambda: guest(_READ_FOR_EVER, imports=["secrets.get"], data=data(2100, SLOW_SECRET)),
+        "guest_timeout",
+        call=_LIMITED,
+        meet=_unsealing,
+    ),
+    "waiting for the key of a header's secret": Attack(
+        spells.fetcher,
+        "guest_timeout",
+        call={**_LIMITED, "headers": {"authorization": f"Bearer {{{{secret:{SLOW_SECRET}}}}}"}},
+        meet=_injecting,
+    ),
     "more work than its fuel": Attack(
         lambda: guest(SPIN), "guest_out_of_fuel", call={"timeout_ms": 5_000, "fuel": 1_000_000}
     ),

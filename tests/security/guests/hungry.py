@@ -6,6 +6,7 @@ from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack
 from tests.security.guests import spells
 from tests.security.guests.spells import at_start, data
+from tests.security.world import kept_entry
 
 _ARMED: Final = {"config": {"armed": "yes"}}
 _SMALL: Final = {"memory_mb": 32}
@@ -23,6 +24,24 @@ _DEEP: Final = (
     "(func $deep (param i64 i64 i64 i64) (call $deep (local.get 3) (local.get 2) (local.get 1) (local.get 0)))"
 )
 _GO_DEEP: Final = "(call $deep (i64.const 1) (i64.const 2) (i64.const 3) (i64.const 4))"
+
+
+_ASKING_DEEPER: Final = """
+    (func $deeper (param i64 i64) (call $config.list-keys (i32.const 2048)) (call $deeper (local.get 1) (local.get 0)))
+"""
+_CALLING_DEEPER: Final = """
+    (global $left (mut i32) (i32.const 900))
+    (func $deeper (param i64 i64)
+      (if (global.get $left) (then
+        (global.set $left (i32.sub (global.get $left) (i32.const 1)))
+        (call $secrets.list-keys (i32.const 2048))))
+      (call $deeper (local.get 1) (local.get 0)))
+"""
+_ALLOCATING_DEEPER: Final = """(func $realloc (export "realloc") (param i32 i32 i32) (param $size i32) (result i32)
+      (local $at i32)
+      (if (i32.eq (local.get $size) (i32.const 7777)) (then
+        (local.set $at (call $realloc (local.get 0) (local.get 1) (local.get 2) (local.get $size)))
+        (return (i32.add (i32.const 1) (local.get $at)))))"""
 
 
 _RANDOM: Final = """
@@ -105,6 +124,45 @@ ATTACKS: Final[dict[str, Attack]] = {
         lambda: guest(spells.OK, imports=["config.list-keys"], extra=f"{_DEEP} {at_start(_GO_DEEP)}"),
         "guest_trapped",
         call=_ARMED,
+    ),
+    "deep recursion with a host call at every step": Attack(
+        lambda: guest(
+            "(call $deeper (i64.const 1) (i64.const 2)) (unreachable)",
+            imports=["config.list-keys"],
+            extra=_ASKING_DEEPER,
+        ),
+        "guest_trapped",
+    ),
+    "deep recursion with calls that leave the sandbox": Attack(
+        lambda: guest(
+            "(call $deeper (i64.const 1) (i64.const 2)) (unreachable)",
+            imports=["secrets.list-keys"],
+            extra=_CALLING_DEEPER,
+        ),
+        "guest_trapped",
+    ),
+    "deep recursion where a host call's answer is put": Attack(
+        lambda: spells.altered(
+            spells.REALLOC,
+            _ALLOCATING_DEEPER,
+            "(call $config.get (i32.const 2100) (i32.const 1) (i32.const 2048)) (unreachable)",
+            imports=["config.get"],
+            content=data(2100, "a"),
+        ),
+        "guest_trapped",
+        call={"config": {"a": "b" * 7_777}},
+    ),
+    "deep recursion where an answer from outside the sandbox is put": Attack(
+        lambda: spells.altered(
+            spells.REALLOC,
+            _ALLOCATING_DEEPER,
+            "(call $storage.get (i32.const 2100) (i32.const 5) (i32.const 2110) (i32.const 6) (i32.const 2048)) "
+            "(unreachable)",
+            imports=["storage.get"],
+            content=data(2100, "notes") + data(2110, "answer"),
+        ),
+        "guest_trapped",
+        during=lambda world: kept_entry(world, "answer", "b" * 7_777),
     ),
     "reading memory that is not there": Attack(lambda: guest("(i32.load (i32.const 0x7fffffff))"), "guest_trapped"),
     "jumping to a function that is not there": Attack(

@@ -44,9 +44,11 @@ def repeated(count: int, code: str) -> str:
     """
 
 
-def altered(old: str, new: str, code: str = OK, *, extra: str = "", imports: Sequence[str] = ()) -> bytes:
+def altered(
+    old: str, new: str, code: str = OK, *, extra: str = "", imports: Sequence[str] = (), content: str = ""
+) -> bytes:
     """Return a guest in whose text ``old`` was replaced, to reach what ``wat.guest`` has no argument for."""
-    source = wat.text(code, imports, (), 2, None, extra, "")
+    source = wat.text(code, imports, (), 2, None, extra, content)
     if old not in source:
         message = f"nothing to replace: {old}"
         raise ValueError(message)
@@ -137,6 +139,32 @@ READER: Final = """
         (else (call $respond (i32.const 200) (i32.load (i32.const 2052)) (i32.load (i32.const 2056)))))
 """
 """Reads the secret its body names and answers the value."""
+
+
+CALLER: Final = """
+      (local $at i32) (local $size i32)
+      (call $body (local.get $request)) (local.set $size) (local.set $at)
+      (call $ui-proxy.call-route (local.get $at) (local.get $size) (i32.const 0) (i32.const 0) (i32.const 0)
+        (i32.const 2048))
+      (if (result i32) (i32.load8_u (i32.const 2048))
+        (then (call $respond (i32.add (i32.const 480) (i32.load8_u (i32.const 2052))) (i32.const 0) (i32.const 0)))
+        (else (call $respond (i32.const 200) (i32.load (i32.const 2052)) (i32.load (i32.const 2056)))))
+"""
+"""Calls the route its body names and answers what it hears."""
+
+
+def caller() -> bytes:
+    """Return the guest of ``CALLER``."""
+    return wat.guest(CALLER, imports=["ui-proxy.call-route"])
+
+
+def fetching_twice() -> bytes:
+    """Return a guest that fetches the same URL twice and answers what it hears the second time."""
+    return wat.guest(
+        "(drop (call $fetched (local.get $request))) (call $fetched (local.get $request))",
+        imports=["http.fetch"],
+        extra=f"(func $fetched (param $request i32) (result i32) {FETCHER})",
+    )
 
 
 def fetcher() -> bytes:

@@ -167,7 +167,23 @@ _HEADERS: Final = {
     "a hundred and one headers": {f"x-{number}": "y" for number in range(101)},
     "a value that is not Latin": {"x": "\u20ac"},
 }
+_LIBRARYS: Final = {
+    "a value that the HTTP library takes for an order": {"x": "@@@SKIP_HEADER@@@"},
+    "such a value in a header that it has orders for": {"accept-encoding": "@@@SKIP_HEADER@@@"},
+}
 _METHODS: Final = ("CONNECT", "TRACE", "EVIL")
+
+
+def _changing(status: int, lookups: int, build: Callable[[], bytes] = spells.fetching_twice) -> Attack:
+    """A guest that fetches from a name whose addresses take turns: after an odd number of lookups it is loopback's."""
+
+    def meet(world: World, request: ExecuteRequest) -> None:
+        url = f"http://rebinding.example.com:{world.accomplice.port}"
+        spells.give_body(request, f"{url}/")
+        request.grants.egress = [url]
+        world.resolver.lookups = lookups
+
+    return Attack(build, None, status=status, call={"timeout_ms": 3_000}, meet=meet)
 
 
 def _carrying(
@@ -214,10 +230,13 @@ ATTACKS: Final[dict[str, Attack]] = {
     **{f"a server that answers {what}": _going(f"{_API}/{what}", status, _API) for what, status in _ANSWERS.items()},
     **{
         f"a request with {what}": _going(f"{_API}/", NOT_ALLOWED, _API, headers=headers)
-        for what, headers in _HEADERS.items()
+        for what, headers in {**_HEADERS, **_LIBRARYS}.items()
     },
     **{f"the method {method}": _going(f"{_API}/", NOT_ALLOWED, _API, method=method) for method in _METHODS},
     "a redirect to a stranger": _going(f"{_API}/redirect", 302, _API, "http://127.0.0.1:PORT"),
+    "a name that becomes loopback's between two requests": _changing(200, 0),
+    "a name that has become loopback's since it was granted": _changing(NOT_ALLOWED, 1, spells.fetcher),
+    "a name that is loopback's for one request of two": _changing(200, 1),
     "nothing granted at all": _going(f"{_API}/", NOT_ALLOWED),
     "the accomplice's address, which is opened but not granted": _going(
         f"http://{ACCOMPLICE_ADDRESS}:PORT/", NOT_ALLOWED, _API

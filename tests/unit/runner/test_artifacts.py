@@ -172,6 +172,39 @@ def test_the_least_recently_used_file_makes_room(tmp_path: Path) -> None:
     assert shop.cache.size_bytes() == 2_000
 
 
+def test_a_file_that_a_call_still_needs_stays_when_room_is_made(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "artifacts", budget_bytes=1_500)
+    first, second = (shop.release(bytes([n]) * 1_000) for n in range(2))
+    with shop.cache.lend(first) as lent:
+        shop.cache.obtain(second)
+        assert Path(lent.artifact.path).exists()
+
+
+def test_a_file_that_no_call_needs_any_more_makes_room(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "artifacts", budget_bytes=1_500)
+    first, second = (shop.release(bytes([n]) * 1_000) for n in range(2))
+    with shop.cache.lend(first) as lent:
+        shop.cache.obtain(second)
+    assert (Path(lent.artifact.path).exists(), shop.cache.size_bytes()) == (False, 1_000)
+
+
+def test_a_program_that_cannot_be_had_is_not_counted_as_lent(tmp_path: Path) -> None:
+    shop = Shop(tmp_path / "artifacts", budget_bytes=1_500)
+    first, second = (shop.release(bytes([n]) * 1_000) for n in range(2))
+    key = next(key for key in shop.store.objects if key.endswith(".cwasm"))
+    code = shop.store.objects.pop(key)
+    refusal(lambda: shop.cache.obtain(first))
+    shop.store.objects[key] = code
+    shop.cache.obtain(first)
+    shop.cache.obtain(second)
+    assert shop.cache.size_bytes() == 1_000
+
+
+def test_a_disk_that_takes_no_file_is_our_fault_and_passes(shop: Shop) -> None:
+    shop.folder.write_bytes(b"in the way")
+    assert refusal(lambda: shop.cache.obtain(shop.release(b"code"))) == "runner_unavailable"
+
+
 def test_concurrent_first_loads_fetch_once(shop: Shop) -> None:
     bundle = shop.release(b"code" * 1_000)
     found = []

@@ -9,7 +9,6 @@ import pytest
 from alga_ext.errors import PlatformError
 from functions.runner.host.broker import CALLS_LIMIT, Broker, Handler, Opened
 from functions.runner.host.call import Call
-from functions.runner.host.secret_box import SecretBox
 from functions.runner.sandbox.wire import HostCall
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 
@@ -43,7 +42,7 @@ def heard(name: str, *arguments: Any) -> HostCall:
 def broker(shelf: Shelf, providers: tuple[str, ...] = EVERY_CAPABILITY, *, left_s: float = 5) -> Broker:
     request = call("sha256:" + "0" * 64)
     deadline_ns = time.monotonic_ns() + int(left_s * 1e9)
-    made = Call(request, frozenset(providers), deadline_ns, SecretBox(request, None, time.time))
+    made = Call(request, frozenset(providers), deadline_ns, None, time.time)
     return Broker(made, {"storage": shelf.open_for})
 
 

@@ -183,9 +183,34 @@ def test_an_operator_may_open_a_private_network() -> None:
     assert refused_addresses(["10.1.2.3", "10.2.0.1"], parse_networks("10.1.0.0/16")) == ["10.2.0.1"]
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "224.0.0.1", "0.0.0.0"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "169.254.169.254", "fe80::1", "224.0.0.1", "ff02::1", "0.0.0.0", "::", "fd00:ec2::254", "fd20:ce::254",
+        "100.100.100.200", "192.0.0.192", "64:ff9b::a9fe:a9fe", "64:ff9b:1::a9fe:a9fe", "::ffff:169.254.169.254",
+        "::ffff:127.0.0.1", "::7f00:1", "2002:7f00:1::", "2001::1", "240.0.0.1", "255.255.255.255", "198.18.0.1",
+        "203.0.113.1", "2001:db8::1", "::1%eth0",
+    ],
+)  # fmt: skip
 def test_nobody_can_open_link_local_or_multicast(address: str) -> None:
     assert refused_addresses([address], parse_networks("0.0.0.0/0, ::/0")) == [address]
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("10.1.2.3", "10.0.0.0/8"),
+        ("172.16.0.1", "172.16.0.0/12"),
+        ("192.168.1.1", "192.168.1.0/24"),
+        ("100.64.0.1", "100.64.0.0/10"),
+        ("127.0.0.1", "127.0.0.0/8"),
+        ("fd12::1", "fd12::/16"),
+        ("::1", "::1/128"),
+        ("10.1.2.3", "0.0.0.0/0"),
+    ],
+)
+def test_private_networks_and_loopback_can_be_opened(address: str, network: str) -> None:
+    assert refused_addresses([address], parse_networks(network)) == []
 
 
 def test_an_opened_ipv4_network_does_not_open_its_mapped_form() -> None:

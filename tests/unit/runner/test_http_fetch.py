@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from alga_ext.execute import ExecuteGrants, SealedSecret
-from functions.runner.host import http_fetch
+from functions.runner.host import connections, http_fetch
 from functions.runner.host.call import Call
 from functions.runner.host.egress import parse_networks
 from functions.runner.host.http_fetch import Fetcher
-from functions.runner.host.secret_box import SecretBox
+from functions.runner.host.ledger import Destination
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 from tests.runnerkit.tls import Authority
+from tests.security.logbook import Logbook
+from tests.security.servers import Server as RawServer
 
 LOOPBACK = parse_networks("127.0.0.0/8")
 
@@ -108,6 +110,14 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
+def raw_server() -> Iterator[RawServer]:
+    """A server that answers what no library would."""
+    made = RawServer("127.0.0.1")
+    yield made
+    made.close()
+
+
+@pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     return Authority(tmp_path)
 
@@ -139,8 +149,7 @@ class Bench:
         ]
         providers = frozenset(options.pop("providers", EVERY_CAPABILITY))
         deadline_ns = time.monotonic_ns() + int(options.pop("timeout_s", 5) * 1e9)
-        box = SecretBox(request, self.unsealer, time.time)
-        self.call = Call(request, providers, deadline_ns, box)
+        self.call = Call(request, providers, deadline_ns, self.unsealer, time.time)
         self.fetcher = Fetcher(
             self.call,
             resolve or (lambda _host, _port: ["127.0.0.1"]),
@@ -302,11 +311,107 @@ def test_the_ledger_counts_requests_and_bytes_by_destination(server: Server) -> 
     bench = Bench([f"http://api.test:{server.port}"])
     bench.fetch(f"http://api.test:{server.port}/", "POST", (), b"x" * 1_000)
     entry = bench.call.ledger.destinations[f"api.test:{server.port}"]
-    assert (entry.requests, entry.bytes_received) == (1, 1_000)
+    assert entry.requests == 1
+    assert 1_000 < entry.bytes_received < 1_300
     assert 1_000 < entry.bytes_sent < 1_300
 
 
+def test_the_ledger_keeps_destinations_apart(server: Server) -> None:
+    other = Server()
+    bench = Bench([f"http://api.test:{server.port}", f"http://other.test:{other.port}"])
+    try:
+        for url in [f"http://api.test:{server.port}/", f"http://other.test:{other.port}/"] * 2:
+            bench.fetcher.fetch(("GET", url, [], None))
+    finally:
+        bench.fetcher.close()
+        other.close()
+    counted = {name: entry.requests for name, entry in bench.call.ledger.destinations.items()}
+    assert counted == {f"api.test:{server.port}": 2, f"other.test:{other.port}": 2}
+
+
+def test_the_ledger_counts_a_request_once_however_many_addresses_were_tried(server: Server) -> None:
+    url = f"http://api.test:{server.port}"
+    reached = Bench([url])
+    reached.fetch(url, "POST", (), b"x" * 1_000)
+    unlucky = Bench([url], resolve=lambda _h, _p: ["127.0.0.97", "127.0.0.98", "127.0.0.99", "127.0.0.1"])
+    unlucky.fetch(url, "POST", (), b"x" * 1_000)
+    assert unlucky.call.ledger.destinations == reached.call.ledger.destinations
+
+
+def test_a_request_that_reaches_nobody_is_counted_without_bytes() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    bench = Bench([f"http://api.test:{port}"])
+    bench.fetch(f"http://api.test:{port}/", "POST", (), b"x" * 1_000)
+    assert bench.call.ledger.destinations == {f"api.test:{port}": Destination(requests=1)}
+
+
+def test_what_a_silent_server_was_sent_is_counted(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"], timeout_s=0.3)
+    bench.fetch(f"http://api.test:{raw_server.port}/silent", "POST", (), b"x" * 1_000)
+    assert bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_sent > 1_000
+
+
+# --- headers ---
+
+
+def test_a_request_may_have_a_hundred_headers(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    headers = [(f"x-{n}", "y") for n in range(100)]
+    _, (_, _, heard) = bench.fetch(f"http://api.test:{raw_server.port}/echo", headers=headers)
+    assert heard.count(b": y\r\n") == 100
+
+
+def test_a_request_with_more_headers_is_refused(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    headers = [(f"x-{n}", "y") for n in range(101)]
+    assert bench.fetch(f"http://api.test:{raw_server.port}/echo", headers=headers) == (False, "not-allowed")
+
+
+def test_an_answer_may_have_a_hundred_headers(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    _, (status, headers, _) = bench.fetch(f"http://api.test:{raw_server.port}/hundred-headers")
+    assert (status, len([name for name, _ in headers if name.startswith("x-")])) == (200, 99)
+
+
+def test_an_answer_with_more_headers_is_not_taken(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    answer = bench.fetch(f"http://api.test:{raw_server.port}/hundred-and-one-headers")
+    assert answer == (False, "transport")
+
+
+def test_headers_of_an_answer_may_fill_their_limit(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    assert bench.fetch(f"http://api.test:{raw_server.port}/full-head")[0]
+    received = bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_received
+    assert received == connections.HEAD_LIMIT_BYTES + len("hello")
+
+
+def test_headers_of_an_answer_over_their_limit_are_not_taken(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    with Logbook() as log:
+        answer = bench.fetch(f"http://api.test:{raw_server.port}/overfull-head")
+    reasons = [line.get("reason") for line in log.documents()]
+    assert (answer, reasons) == ((False, "transport"), ["the response has more than 32768 bytes of headers"])
+
+
+def test_a_server_that_says_continue_for_ever_is_not_heard_for_ever(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    assert bench.fetch(f"http://api.test:{raw_server.port}/continue") == (False, "transport")
+    received = bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_received
+    assert connections.HEAD_LIMIT_BYTES < received < connections.HEAD_LIMIT_BYTES + 100
+
+
 # --- TLS ---
+
+
+def test_only_headers_that_are_sent_count_as_egress(server: Server) -> None:
+    bench = Bench([f"http://api.test:{server.port}"])
+    bench.fetch(f"http://api.test:{server.port}/", headers=[("x-one", "1")])
+    (_, _, heard, _) = server.seen[-1]
+    sent = bench.call.ledger.destinations[f"api.test:{server.port}"].bytes_sent
+    assert sent == sum(len(name) + len(value) + len(": \r\n") for name, value in heard.items())
 
 
 def test_a_certificate_for_the_name_is_accepted_on_the_checked_address(

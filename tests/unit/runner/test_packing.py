@@ -12,7 +12,9 @@ from tests.runnerkit import wat
 
 ENGINE = abi.make_engine()
 ECHO = "(call $respond (i32.const 200) (call $body (local.get $request)))"
-GUEST = wat.guest(ECHO, imports=["storage.get", "http.fetch"], wasi=["sleep"])
+IMPORTS = ("storage.get", "http.fetch")
+GUEST = wat.guest(ECHO, imports=IMPORTS, wasi=["sleep"])
+LATE = wat.guest(ECHO, imports=IMPORTS, wasi=["sleep"], layout="imports late")
 
 
 def test_a_packed_component_fits_the_world_as_before() -> None:
@@ -37,8 +39,16 @@ def test_the_packed_handler_has_the_type_the_codec_expects() -> None:
     assert EXPORT_NAME in exports
 
 
-def test_a_component_whose_imports_do_not_come_first_is_left_alone() -> None:
-    assert pack(wat.guest(ECHO, imports=["storage.get"], imports_first=False)) is None
+def test_a_component_whose_imports_come_after_its_core_modules_is_packed() -> None:
+    packed = pack(LATE)
+    assert packed is not None
+    after = component.Component(ENGINE, packed)
+    assert typecheck.misfits(ENGINE, after) == []
+    assert typecheck.import_names(ENGINE, after) == typecheck.import_names(ENGINE, component.Component(ENGINE, GUEST))
+
+
+def test_a_component_that_makes_an_instance_before_its_imports_is_left_alone() -> None:
+    assert pack(wat.guest(ECHO, imports=["storage.get"], layout="own instance first")) is None
 
 
 @pytest.mark.parametrize("binary", [b"", b"\0asm", b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0\x0a", b"text"])
@@ -47,9 +57,9 @@ def test_what_is_no_component_is_left_alone(binary: bytes) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.data())
-def test_no_bytes_make_it_fail(data: st.DataObject) -> None:
-    binary = bytearray(GUEST)
+@given(st.data(), st.sampled_from([GUEST, LATE]))
+def test_no_bytes_make_it_fail(data: st.DataObject, source: bytes) -> None:
+    binary = bytearray(source)
     for _ in range(data.draw(st.integers(1, 5))):
         binary[data.draw(st.integers(0, len(binary) - 1))] = data.draw(st.integers(0, 255))
     pack(bytes(binary[: data.draw(st.integers(0, len(binary)))]))

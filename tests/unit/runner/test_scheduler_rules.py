@@ -1,6 +1,10 @@
 """What may be scheduled."""
 
+import subprocess
+import sys
+import zoneinfo
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -69,10 +73,31 @@ def test_iana_time_zones_are_taken(zone: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "zone", ["", "Berlin", "../etc/passwd", "/etc/localtime", "UTC+2", "Europe", "Europe/Berlin\0"]
-)
+    "zone",
+    [
+        "", "Berlin", "../etc/passwd", "/etc/localtime", "UTC+2", "Europe", "Europe/Berlin\0", "localtime",
+        "posixrules", "Factory", "posix/UTC", "posix/Europe/Berlin", "right/UTC", "right/Europe/Berlin", "tzdata.zi",
+        "./UTC", "Europe//Berlin", "posix", "right",
+    ],
+)  # fmt: skip
 def test_other_time_zones_are_refused(zone: str) -> None:
     assert not rules.is_timezone(zone)
+
+
+def test_every_zone_that_this_machine_lists_is_taken_but_its_own() -> None:
+    listed = zoneinfo.available_timezones()
+    assert {zone for zone in listed if not rules.is_timezone(zone)} == listed & {"localtime", "posixrules", "Factory"}
+
+
+def test_every_file_of_the_database_that_is_not_listed_is_refused() -> None:
+    listed = zoneinfo.available_timezones()
+    files = {
+        str(file.relative_to(folder))
+        for folder in zoneinfo.TZPATH
+        for file in Path(folder).rglob("*")
+        if file.is_file()
+    }
+    assert [name for name in files - listed if rules.is_timezone(name)] == []
 
 
 @pytest.mark.parametrize("name", ["", "x" * 129, "a\nb"])
@@ -94,3 +119,9 @@ def test_the_next_run_follows_the_zones_wall_clock() -> None:
 def test_a_time_that_the_clock_jumps_over_runs_on_that_day() -> None:
     found = rules.next_run("30 2 * * *", "Europe/Berlin", datetime(2026, 3, 28, 12, 0, tzinfo=UTC))
     assert found.date().isoformat() == "2026-03-29"
+
+
+def test_a_cold_start_imports_nothing_of_schedules() -> None:
+    program = "import sys, functions.runner.compose; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {"cronsim", "functions.runner.host.scheduler_rules"} & set(found.stdout.split()) == set()

@@ -1,6 +1,7 @@
 """The secrets import."""
 
 import base64
+import threading
 import time
 from typing import Any
 
@@ -26,7 +27,7 @@ class Unsealer:
         return sealed
 
 
-def box(granted: dict[str, list[str]], unsealer: Unsealer | None = None, **values: str) -> SecretBox:
+def box(granted: dict[str, list[str]], unsealer: Any = None, *, left_s: float = 5.0, **values: str) -> SecretBox:
     request = call("sha256:" + "0" * 64, grants=ExecuteGrants(secrets=granted))
     request.secret_envelope = [
         SealedSecret(
@@ -37,7 +38,7 @@ def box(granted: dict[str, list[str]], unsealer: Unsealer | None = None, **value
         )
         for name, value in values.items()
     ]
-    return SecretBox(request, unsealer or Unsealer(), time.time)
+    return SecretBox(request, unsealer or Unsealer(), time.time, lambda: left_s)
 
 
 def test_a_granted_secret_is_read() -> None:
@@ -93,7 +94,23 @@ def test_without_an_unsealing_key_nothing_is_opened() -> None:
     request = call("sha256:" + "0" * 64, grants=ExecuteGrants(secrets={"a": []}))
     request.secret_envelope = [SealedSecret(name="a", sealed_b64="eA==", version=1)]
     with pytest.raises(PlatformError, match="secret_unavailable"):
-        Secrets(SecretBox(request, None, time.time)).get("a")
+        Secrets(SecretBox(request, None, time.time, lambda: 5.0)).get("a")
+
+
+def test_a_key_service_that_hangs_ends_with_the_call() -> None:
+    hanging = threading.Event()
+
+    class Hanging:
+        def unseal(self, _sealed: bytes, _context: Any) -> bytes:
+            hanging.wait(5)
+            return b"too late"
+
+    made = Secrets(box({"a": []}, Hanging(), left_s=0.1, a="value"))
+    started = time.monotonic()
+    with pytest.raises(TimeoutError):
+        made.get("a")
+    hanging.set()
+    assert time.monotonic() - started < 1
 
 
 def test_values_are_forgotten_when_the_call_ends() -> None:

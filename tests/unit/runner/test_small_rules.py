@@ -73,12 +73,27 @@ def test_the_cpu_of_a_killed_sandbox_is_counted() -> None:
 
 def test_the_parents_count_of_host_calls_stands_before_the_childs() -> None:
     figures = Figures(host_calls={"storage.get": 1, "context.get-context": 2})
-    usage = outcome.usage_of(figures, 1.0, {"storage.get": 7}, 0)
+    usage = outcome.usage_of(figures, 1.0, {"storage.get": 7}, {}, 0)
     assert usage.host_calls == {"context.get-context": 2, "storage.get": 7}
 
 
+def test_lines_that_the_parent_heard_are_counted_although_the_child_said_nothing() -> None:
+    usage = outcome.usage_of(Figures(), 1.0, {}, {"logging.log-info": 3}, 0)
+    assert usage.host_calls == {"logging.log-info": 3}
+
+
+def test_lines_that_the_child_dropped_are_counted_too() -> None:
+    figures = Figures(host_calls={"logging.log-info": 5_000})
+    usage = outcome.usage_of(figures, 1.0, {}, {"logging.log-info": 1_000}, 0)
+    assert usage.host_calls == {"logging.log-info": 5_000}
+
+
+def test_fuel_that_nobody_read_is_unknown() -> None:
+    assert outcome.usage_of(outcome.of_ended(Ended("late"), 1).figures, 1.0, {}, {}, 0).fuel is None
+
+
 def test_a_code_that_does_not_exist_counts_as_a_trap() -> None:
-    response = outcome.answer(Failed("made_up", "x", Figures()), Usage(), "t")
+    response = outcome.answer(Failed("made_up", "x", Figures()), Usage(), "t", str)
     assert response.error is not None
     assert (response.status, response.error.code) == (502, "guest_trapped")
 
@@ -102,18 +117,18 @@ def test_each_failure_has_the_contracts_status(code: str, status: int) -> None:
 
 def test_counts_that_a_child_makes_up_are_dropped() -> None:
     figures = Figures(cpu_ns=-5, memory_peak_bytes=-1, fuel=-1, host_calls={"made.up": 5, "context.get-context": -3})
-    usage = outcome.usage_of(figures, 1.0, {}, 0)
+    usage = outcome.usage_of(figures, 1.0, {}, {}, 0)
     assert (usage.cpu_ms, usage.memory_peak_bytes, usage.fuel, usage.host_calls) == (0, 0, 0, {})
 
 
 def test_a_child_cannot_claim_what_only_the_parent_decides() -> None:
-    response = outcome.answer(Failed("secret_unavailable", "x" * 10_000, Figures()), Usage(), "t")
+    response = outcome.answer(Failed("secret_unavailable", "x" * 10_000, Figures()), Usage(), "t", str)
     assert response.error is not None
     assert (response.error.code, len(response.error.message)) == ("guest_trapped", 1_000)
 
 
 def test_a_bad_response_does_not_go_out() -> None:
-    response = outcome.answer(Done(200, [("a", "b\r\nc")], b"secret", Figures()), Usage(), "t")
+    response = outcome.answer(Done(200, [("a", "b\r\nc")], b"secret", Figures()), Usage(), "t", str)
     assert (response.body_b64, response.headers) == (None, {})
 
 

@@ -11,7 +11,6 @@ import pytest
 from alga_ext.database import Database
 from functions.runner.host import storage_rules
 from functions.runner.host.call import Call
-from functions.runner.host.secret_box import SecretBox
 from functions.runner.host.storage import Storage
 from tests.conftest import Databases
 from tests.runnerkit.house import EVERY_CAPABILITY, call
@@ -34,9 +33,7 @@ def storage(databases: Databases) -> Iterator[Storage]:
 def made(database: Database, install_id: str = INSTALL, tenant_id: str = TENANT) -> Storage:
     request = call("sha256:" + "0" * 64, tenant_id=tenant_id, install_id=install_id)
     deadline_ns = time.monotonic_ns() + 600_000_000_000
-    return Storage(
-        database, Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, SecretBox(request, None, time.time))
-    )
+    return Storage(database, Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time))
 
 
 class Model:

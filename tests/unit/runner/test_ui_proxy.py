@@ -14,9 +14,9 @@ from alga_ext.execute import ExecuteUser
 from alga_ext.signing import LocalSigner
 from functions.runner.host import ui_proxy
 from functions.runner.host.call import Call
-from functions.runner.host.secret_box import SecretBox
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 
+trickling = pytest.mark.parametrize("route", ["/api/trickle-head", "/api/trickle-body"])
 EXTENSION = "22222222-2222-4222-8222-222222222222"
 
 
@@ -84,11 +84,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         self.server.seen.append((self.command, self.path, dict(self.headers.items()), body))  # type: ignore[attr-defined]
         status = int(self.path.rpartition("/")[2]) if self.path.startswith("/api/status/") else 200
+        if self.path.startswith("/api/trickle"):
+            self._trickle()
+            return
         answer = b"y" * (ui_proxy.BODY_LIMIT_BYTES + 1) if self.path == "/api/large" else b'{"ok":true}'
         self.send_response(status)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
+
+    def _trickle(self) -> None:
+        """Answer a byte at a time until the other side has gone, which is noted."""
+        self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n")
+        if self.path == "/api/trickle-body":
+            self.wfile.write(b"\r\n")
+        try:
+            for _ in range(500):
+                self.wfile.write(b"x")
+                self.wfile.flush()
+                time.sleep(0.02)
+        except OSError:
+            self.server.left.set()  # type: ignore[attr-defined]
 
     do_GET = do_POST = _answer  # noqa: N815 - the library's names
 
@@ -105,14 +121,18 @@ class Application:
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.seen: list[Any] = []
         self._server.seen = self.seen  # type: ignore[attr-defined]
+        self.left = threading.Event()
+        self._server.left = self.left  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.signer = LocalSigner.generate()
 
-    def call_route(self, route: str, payload: bytes | None = None, user: ExecuteUser | None = None) -> Any:
+    def call_route(
+        self, route: str, payload: bytes | None = None, user: ExecuteUser | None = None, *, timeout_s: float = 5
+    ) -> Any:
         request = call("sha256:" + "0" * 64, user=user)
-        deadline_ns = time.monotonic_ns() + 5_000_000_000
-        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, SecretBox(request, None, time.time))
+        deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
+        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
         opened = ui_proxy.provider(self.base_url, self.signer, time.time)(made)
         try:
             return opened.handlers["ui-proxy.call-route"].answer(route, payload)
@@ -186,9 +206,45 @@ def test_an_application_that_is_not_there_is_internal(application: Application) 
     assert application.call_route("/api/x") == (False, "internal")
 
 
+@trickling
+def test_an_application_that_trickles_ends_with_the_call(application: Application, route: str) -> None:
+    started = time.monotonic()
+    assert application.call_route(route, timeout_s=0.3) == (False, "internal")
+    assert time.monotonic() - started < 1
+
+
+@trickling
+def test_the_connection_to_an_application_that_trickles_is_cut_with_the_call(
+    application: Application, route: str
+) -> None:
+    application.call_route(route, timeout_s=0.3)
+    assert application.left.wait(2)
+
+
+@trickling
+def test_no_thread_reads_on_from_an_application_that_trickles(application: Application, route: str) -> None:
+    application.call_route(route, timeout_s=0.3)
+    until = time.monotonic() + 2
+    while [thread for thread in threading.enumerate() if thread.name == "within"] and time.monotonic() < until:
+        time.sleep(0.01)
+    assert [thread.name for thread in threading.enumerate() if thread.name == "within"] == []
+
+
+@pytest.mark.parametrize(
+    ("base_url", "expected"),
+    [
+        ("https://host.test", ui_proxy.Application("https", "host.test", 443, "")),
+        ("http://host.test:8080/", ui_proxy.Application("http", "host.test", 8080, "")),
+        ("http://[::1]:8080/base/", ui_proxy.Application("http", "::1", 8080, "/base")),
+    ],
+)
+def test_a_base_url_is_taken_apart(base_url: str, expected: ui_proxy.Application) -> None:
+    assert ui_proxy.application_at(base_url) == expected
+
+
 def test_without_a_base_url_no_route_is_known() -> None:
     request = call("sha256:" + "0" * 64)
-    made = Call(request, frozenset(), time.monotonic_ns(), SecretBox(request, None, time.time))
+    made = Call(request, frozenset(), time.monotonic_ns(), None, time.time)
     opened = ui_proxy.provider("", None, time.time)(made)
     assert opened.handlers["ui-proxy.call-route"].answer("/api/x", None) == (False, "route-not-found")
 

@@ -35,6 +35,10 @@ def test_a_component_that_starts_with_more_than_its_limit_is_out_of_memory() -> 
     assert code("memory minimum size of 4000 pages exceeds memory limits") == "guest_out_of_memory"
 
 
+def test_too_many_memories_are_not_out_of_memory() -> None:
+    assert code("Caused by:\n    resource limit exceeded: memory count too high at 11") == "guest_trapped"
+
+
 def test_an_error_after_the_deadline_is_a_timeout() -> None:
     assert code("python exception", past=True) == "guest_timeout"
 

@@ -5,12 +5,11 @@ an unreachable service becomes a 503 in time and not a hanging request.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import threading
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import IO, Any, Final
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -22,6 +21,8 @@ from alga_ext.sealing import DataKey
 from alga_ext.signing import PublicKey
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096
+_MAKING_CLIENTS: Final = threading.Lock()
+"""A session makes clients for one thread at a time only."""
 
 
 @cache
@@ -39,7 +40,24 @@ def _client(service: str, connect_timeout_s: float = 1.0, read_timeout_s: float 
         signature_version="s3v4" if service == "s3" else None,
         s3={"addressing_style": "path"},
     )
-    return _session().client(service, config=config)
+    with _MAKING_CLIENTS:
+        return _session().client(service, config=config)
+
+
+def found_credentials() -> tuple[str, str, str]:
+    """Return key id, secret and session token (or the empty string) that the SDK finds, current ones each time.
+
+    Raises:
+        PlatformError: ``object_store_unavailable`` when it finds none.
+    """
+    try:
+        found = _session().get_credentials()
+        frozen = found.get_frozen_credentials() if found is not None else None
+    except BotoCoreError as error:
+        raise objects.unavailable("", error) from error
+    if frozen is None:
+        raise objects.unavailable("", "no credentials were found")
+    return frozen.access_key, frozen.secret_key, frozen.token or ""
 
 
 class S3ObjectStore:
@@ -50,12 +68,7 @@ class S3ObjectStore:
     """
 
     def __init__(self, base: str) -> None:
-        parts = urlsplit(base)
-        if parts.scheme != "s3" or not parts.netloc:
-            message = f"an object store base is s3://bucket[/prefix], not {base!r}"
-            raise ValueError(message)
-        self._bucket = parts.netloc
-        self._prefix = f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
+        self._bucket, self._prefix = objects.bucket_and_prefix(base)
         self._s3 = _client("s3", read_timeout_s=5.0)
 
     def get(self, key: str) -> bytes:
@@ -73,9 +86,9 @@ class S3ObjectStore:
         except ClientError as error:
             if _code(error) in ("NoSuchKey", "404"):
                 return None
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
         except BotoCoreError as error:
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
         return data
 
     def size(self, key: str) -> int | None:
@@ -85,9 +98,9 @@ class S3ObjectStore:
         except ClientError as error:
             if _code(error) in ("NoSuchKey", "404"):
                 return None
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
         except BotoCoreError as error:
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
 
     def put_new(self, key: str, data: bytes, content_type: str) -> bool:
         """See ``ObjectStore.put_new``."""
@@ -109,9 +122,9 @@ class S3ObjectStore:
         except ClientError as error:
             if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
                 return False
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
         except BotoCoreError as error:
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
         return True
 
     def _same(self, key: str, sha256: bytes) -> bool:
@@ -121,33 +134,29 @@ class S3ObjectStore:
             for chunk in self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].iter_chunks(1 << 20):
                 digest.update(chunk)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
         if digest.digest() != sha256:
             raise objects.conflict(key)
         return False
 
-    def download(self, key: str, path: Path) -> int:
+    def download(self, key: str, path: Path) -> objects.Downloaded:
         """See ``ObjectStore.download``."""
-        size = 0
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            with path.open("xb") as file, _removed_on_failure(path):
-                for chunk in answer["Body"].iter_chunks(1 << 20):
-                    size += file.write(chunk)
+            return objects.write_hashed(answer["Body"].iter_chunks(1 << 20), path)
         except ClientError as error:
             if _code(error) in ("NoSuchKey", "404"):
                 raise objects.not_found(key) from error
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
         except BotoCoreError as error:
-            raise _unavailable(error, key) from error
-        return size
+            raise objects.unavailable(key, error) from error
 
     def delete(self, key: str) -> None:
         """See ``ObjectStore.delete``."""
         try:
             self._s3.delete_object(Bucket=self._bucket, Key=self._prefix + key)
         except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error, key) from error
+            raise objects.unavailable(key, error) from error
 
     def presign_put(
         self, key: str, *, sha256_b64: str, size_bytes: int, expires_in_s: int
@@ -293,20 +302,5 @@ class LambdaFunction:
         return body
 
 
-@contextmanager
-def _removed_on_failure(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
-
-
 def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
-
-
-def _unavailable(error: Exception, key: str) -> PlatformError:
-    return PlatformError(
-        "object_store_unavailable", "The object store cannot be reached; try again.", key=key, cause=error
-    )

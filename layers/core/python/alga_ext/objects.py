@@ -1,17 +1,28 @@
 """The object store as the platform sees it: immutable things under keys, written once.
 
-``alga_ext.aws.S3ObjectStore`` is the implementation; ``MemoryObjectStore`` is a fake that passes the same
-contract tests (tests/contract/test_object_store.py).
+``alga_ext.aws.S3ObjectStore`` is the implementation, ``alga_ext.s3_reader.S3ObjectReader`` one that only reads and
+starts fast; ``MemoryObjectStore`` is a fake. All pass the same contract tests (tests/contract/test_object_store.py).
 """
 
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from alga_ext.errors import PlatformError
 
 
-class ObjectStore(Protocol):
-    """Keys are relative, ``/``-separated and never start with ``/``.
+class Downloaded(NamedTuple):
+    """What was written to a file: its size, and the sha256 (hex) of the bytes as they came."""
+
+    size_bytes: int
+    sha256: str
+
+
+class ObjectReader(Protocol):
+    """Reads objects. Keys are relative, ``/``-separated and never start with ``/``.
 
     Every method may raise ``object_store_unavailable`` (retryable) and nothing else than what it names.
     """
@@ -28,6 +39,17 @@ class ObjectStore(Protocol):
         """Return the size in bytes, or None when there is no such object."""
         ...
 
+    def download(self, key: str, path: Path) -> Downloaded:
+        """Stream the object into a new file at ``path``, or raise ``object_not_found``.
+
+        A failure leaves no file; one that is there already is a ``FileExistsError``.
+        """
+        ...
+
+
+class ObjectStore(ObjectReader, Protocol):
+    """Reads and writes objects; errors as ``ObjectReader``'s."""
+
     def put_new(self, key: str, data: bytes, content_type: str) -> bool:
         """Write unless the key exists (``If-None-Match: *``); return whether this call wrote it.
 
@@ -38,13 +60,6 @@ class ObjectStore(Protocol):
 
     def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
         """Like ``put_new``, streaming from a file."""
-        ...
-
-    def download(self, key: str, path: Path) -> int:
-        """Stream the object into a new file at ``path``; return its size, or raise ``object_not_found``.
-
-        A failure leaves no file; one that is there already is a ``FileExistsError``.
-        """
         ...
 
     def delete(self, key: str) -> None:
@@ -59,18 +74,18 @@ class MemoryObjectStore:
         self.objects: dict[str, bytes] = {}
 
     def get(self, key: str) -> bytes:
-        """See ``ObjectStore.get``."""
+        """See ``ObjectReader.get``."""
         data = self.objects.get(key)
         if data is None:
             raise not_found(key)
         return data
 
     def get_optional(self, key: str) -> bytes | None:
-        """See ``ObjectStore.get_optional``."""
+        """See ``ObjectReader.get_optional``."""
         return self.objects.get(key)
 
     def size(self, key: str) -> int | None:
-        """See ``ObjectStore.size``."""
+        """See ``ObjectReader.size``."""
         data = self.objects.get(key)
         return None if data is None else len(data)
 
@@ -87,20 +102,59 @@ class MemoryObjectStore:
         """See ``ObjectStore.put_new_file``."""
         return self.put_new(key, path.read_bytes(), content_type)
 
-    def download(self, key: str, path: Path) -> int:
-        """See ``ObjectStore.download``."""
-        data = self.get(key)
-        with path.open("xb") as file:
-            return file.write(data)
+    def download(self, key: str, path: Path) -> Downloaded:
+        """See ``ObjectReader.download``."""
+        return write_hashed([self.get(key)], path)
 
     def delete(self, key: str) -> None:
         """See ``ObjectStore.delete``."""
         self.objects.pop(key, None)
 
 
+def bucket_and_prefix(base: str) -> tuple[str, str]:
+    """Return the bucket of ``s3://bucket[/prefix]``, and the prefix with its ``/`` or the empty string.
+
+    Raises:
+        ValueError: it is written otherwise.
+    """
+    parts = urlsplit(base)
+    if parts.scheme != "s3" or not parts.netloc:
+        message = f"an object store base is s3://bucket[/prefix], not {base!r}"
+        raise ValueError(message)
+    return parts.netloc, f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
+
+
+def write_hashed(chunks: Iterable[bytes], path: Path) -> Downloaded:
+    """Write chunks into a new file at ``path``, hashing one in a thread while the next one comes.
+
+    What ``chunks`` raises is raised, and leaves no file; one that is there already is a ``FileExistsError``.
+    """
+    digest, size = hashlib.sha256(), 0
+    with path.open("xb") as file:
+        try:
+            with ThreadPoolExecutor(1, "sha256") as thread:
+                hashed: Future[None] | None = None
+                for chunk in chunks:
+                    if hashed is not None:
+                        hashed.result()  # no more than two chunks are held at once
+                    hashed = thread.submit(digest.update, chunk)
+                    size += file.write(chunk)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    return Downloaded(size, digest.hexdigest())
+
+
 def not_found(key: str) -> PlatformError:
     """Make the error for an absent object."""
     return PlatformError("object_not_found", "The object does not exist.", key=key)
+
+
+def unavailable(key: str, cause: object) -> PlatformError:
+    """Make the error for a store that does not answer as it should."""
+    return PlatformError(
+        "object_store_unavailable", "The object store cannot be reached; try again.", key=key, cause=cause
+    )
 
 
 def conflict(key: str) -> PlatformError:

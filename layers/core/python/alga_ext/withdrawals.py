@@ -8,7 +8,7 @@ from typing import Final
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.objects import ObjectStore
+from alga_ext.objects import ObjectReader
 
 LIFETIME_S: Final = 30.0
 
@@ -21,7 +21,7 @@ def marker_key(content_hash: ContentHash) -> str:
 class Withdrawals:
     """Remembers for ``lifetime_s`` whether a bundle was withdrawn; a withdrawal is for ever."""
 
-    def __init__(self, objects: ObjectStore, lifetime_s: float = LIFETIME_S, capacity: int = 4_096) -> None:
+    def __init__(self, objects: ObjectReader, lifetime_s: float = LIFETIME_S, capacity: int = 4_096) -> None:
         self._objects = objects
         self._lifetime_s = lifetime_s
         self._capacity = capacity

@@ -1,0 +1,16 @@
+"""What the figures are to be: the bounds the runner is held to, and whether a figure keeps one."""
+
+from typing import Final
+
+WARM_RATIO: Final = {"StarlingMonkey 12 MB": 1.2}
+"""A small call at the handler, p50, as a multiple of the same call through wasmtime-py's own ``Func.__call__``."""
+
+COLD_MS: Final = {"StarlingMonkey 12 MB": 700.0}
+"""Process start to first answer, p50, the artifact in an object store."""
+
+
+def verdict(figure: float, most: float | None) -> str | None:
+    """Return the bound and whether the figure keeps it, or None when it has none."""
+    if most is None:
+        return None
+    return f"≤ {most:g} {'met' if figure <= most else 'not met'}"

@@ -1,0 +1,96 @@
+"""``GET /healthz`` of the runner, through its door: 200 when everything works, 503 for each part that does not."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from alga_ext.aws import S3ObjectStore
+from alga_ext.database import Database
+from functions.runner.pool import Pool
+from functions.runner.sandbox.process import Child
+from functions.runner.sandbox.wire import Configure
+from tests.conftest import Databases
+from tests.runnerkit.house import MIB, NO_DATABASE, House, call
+from tests.runnerkit.wat import guest
+
+GREETING = guest("(call $respond (i32.const 204) (i32.const 0) (i32.const 0))")
+BUCKET = "health"
+
+
+@pytest.fixture
+def house(aws: str, databases: Databases, tmp_path: Path) -> Iterator[House]:
+    """A runner whose store and database are there."""
+    boto3.client("s3", endpoint_url=aws).create_bucket(Bucket=BUCKET)
+    made = House(tmp_path / "house", database=Database(databases.runner), artifact_budget_bytes=64 * MIB)
+    yield made
+    made.close()
+    made.database.close()
+
+
+def health(house: House) -> tuple[int, dict[str, Any]]:
+    answer = house.send("GET", "/healthz")
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def failing(house: House) -> tuple[int, str, list[str]]:
+    """Return status, word, and the checks that failed."""
+    status, document = health(house)
+    return status, document["status"], [name for name, check in document["checks"].items() if not check["ok"]]
+
+
+def test_all_is_well_with_everything_there(house: House) -> None:
+    house.store = S3ObjectStore(f"s3://{BUCKET}")
+    assert failing(house) == (200, "ok", [])
+
+
+def test_the_checks_are_those_that_are_documented(house: House) -> None:
+    assert list(health(house)[1]["checks"]) == ["sandbox", "artifact_cache", "object_store", "database"]
+
+
+def test_the_cache_reports_its_size_and_budget(house: House) -> None:
+    house.execute(call(house.publish(GREETING)))
+    check = health(house)[1]["checks"]["artifact_cache"]
+    size = sum(file.stat().st_size for file in house.folder.glob("*.cwasm"))
+    assert check == {"ok": True, "size_bytes": size, "budget_bytes": 64 * MIB}
+
+
+def test_the_check_of_the_cache_leaves_no_file(house: House) -> None:
+    health(house)
+    assert list(house.folder.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_unhealthy(house: House) -> None:
+    shutil.rmtree(house.folder)
+    house.folder.write_bytes(b"in the way")
+    assert failing(house) == (503, "unavailable", ["artifact_cache"])
+
+
+def test_a_sandbox_that_cannot_be_started_is_unhealthy(house: House) -> None:
+    def no_process() -> Child:
+        raise OSError("no more processes")
+
+    house.pool = Pool(Configure(1_664 * MIB, 320 * MIB, []), start=no_process)
+    assert failing(house) == (503, "unavailable", ["sandbox"])
+
+
+def test_a_store_that_cannot_be_reached_is_unhealthy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    house.store = S3ObjectStore(f"s3://{BUCKET}")
+    assert failing(house) == (503, "unavailable", ["object_store"])
+
+
+def test_a_database_that_cannot_be_reached_is_unhealthy(house: House) -> None:
+    house.database = Database(NO_DATABASE)
+    assert failing(house) == (503, "unavailable", ["database"])
+
+
+def test_what_failed_is_said_without_details_of_the_machine(house: House) -> None:
+    shutil.rmtree(house.folder)
+    house.folder.write_bytes(b"in the way")
+    detail = health(house)[1]["checks"]["artifact_cache"]["detail"]
+    assert detail == "Programs cannot be written to the artifact folder."

@@ -1,0 +1,202 @@
+"""A whole runner through its door: what a second call spares, and how a program is warmed."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alga_ext.objects import Downloaded, MemoryObjectStore, write_hashed
+from tests.runnerkit.house import House, body_of, call, code_of
+from tests.runnerkit.wat import guest
+
+HELLO = guest("(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "hello")')
+OTHER = guest("(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "other")')
+# Prepare lets a component have a gigabyte when it tries it; the runner of these tests has 256 MiB for it.
+GREEDY = guest(
+    "(call $respond (i32.const 200) (i32.const 0) (i32.const 0))",
+    extra="""(func $begin (if (i32.eq (memory.grow (i32.const 5000)) (i32.const -1)) (then (unreachable))))
+             (start $begin)""",
+)
+
+
+class CountingStore(MemoryObjectStore):
+    """Notes every access."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def get(self, key: str) -> bytes:
+        self.asked.append(f"get {key}")
+        return super().get(key)
+
+    def get_optional(self, key: str) -> bytes | None:
+        self.asked.append(f"get {key}")
+        return super().get_optional(key)
+
+    def size(self, key: str) -> int | None:
+        self.asked.append(f"size {key}")
+        return super().size(key)
+
+    def download(self, key: str, path: Path) -> Downloaded:
+        self.asked.append(f"download {key}")
+        return write_hashed([super().get(key)], path)
+
+    def put_new(self, key: str, data: bytes, content_type: str) -> bool:
+        self.asked.append(f"put {key}")
+        return super().put_new(key, data, content_type)
+
+    def delete(self, key: str) -> None:
+        self.asked.append(f"delete {key}")
+        super().delete(key)
+
+
+@pytest.fixture
+def store() -> CountingStore:
+    return CountingStore()
+
+
+@pytest.fixture
+def house(tmp_path: Path, store: CountingStore) -> Iterator[House]:
+    made = House(tmp_path / "house", store=store)
+    yield made
+    made.close()
+
+
+def called(house: House, content_hash: str) -> bytes:
+    """Return what the guest answers."""
+    response = house.execute(call(content_hash))
+    assert code_of(response) is None, response
+    return body_of(response)
+
+
+def warmed(house: House, body: object) -> tuple[int, Any]:
+    """Return status and document of ``POST /warmup``."""
+    answer = house.post("/warmup", body if isinstance(body, bytes) else json.dumps(body).encode())
+    return answer["statusCode"], json.loads(answer["body"])
+
+
+def loads(house: House) -> int:
+    """Return how many components the sandbox at work has loaded since it began."""
+    with house.pool.child() as child:
+        return child.loads
+
+
+# --- a second call ---
+
+
+def test_a_second_call_of_a_component_asks_the_store_for_nothing(house: House, store: CountingStore) -> None:
+    content_hash = house.publish(HELLO)
+    called(house, content_hash)
+    store.asked.clear()
+
+    assert [called(house, content_hash) for _ in range(20)] == [b"hello"] * 20
+    assert store.asked == []
+
+
+def test_a_first_call_asks_for_marker_records_and_code_once_each(house: House, store: CountingStore) -> None:
+    content_hash = house.publish(HELLO)
+    store.asked.clear()
+    called(house, content_hash)
+
+    asked = [(entry.split()[0], entry.split()[1].partition("/")[0]) for entry in store.asked]
+    assert asked == [("size", "withdrawals"), ("get", "releases"), ("get", "cwasm"), ("download", "cwasm")]
+
+
+def test_a_second_call_of_a_component_loads_nothing(house: House) -> None:
+    hashes = [house.publish(HELLO), house.publish(OTHER)]
+    first = [called(house, content_hash) for content_hash in hashes]
+    before = loads(house)
+
+    assert [called(house, content_hash) for content_hash in hashes * 10] == first * 10
+    assert (before, loads(house)) == (2, 2)
+
+
+def test_a_second_call_starts_no_process(house: House) -> None:
+    content_hash = house.publish(HELLO)
+    called(house, content_hash)
+    before = (house.pool.starts, house.pool.process_ids())
+
+    called(house, content_hash)
+    assert (house.pool.starts, house.pool.process_ids()) == before
+
+
+def test_a_new_sandbox_loads_again_and_fetches_nothing(house: House, store: CountingStore) -> None:
+    content_hash = house.publish(HELLO)
+    called(house, content_hash)
+    store.asked.clear()
+    os.kill(house.pool.process_ids()[0], signal.SIGKILL)
+    assert code_of(house.execute(call(content_hash))) == "guest_trapped"
+
+    assert called(house, content_hash) == b"hello"
+    assert (loads(house), store.asked) == (1, [])
+
+
+# --- warming ---
+
+
+def test_warming_a_program_says_it_is_ready(house: House) -> None:
+    status, document = warmed(house, {"content_hash": house.publish(HELLO)})
+
+    assert (status, document["ready"], "error" in document) == (200, True, False)
+    assert document["artifact_bytes"] > 1_000
+    assert document["duration_ms"] > 0
+
+
+def test_the_first_call_after_warming_fetches_and_loads_nothing(house: House, store: CountingStore) -> None:
+    content_hash = house.publish(HELLO)
+    warmed(house, {"content_hash": content_hash})
+    store.asked.clear()
+
+    assert called(house, content_hash) == b"hello"
+    assert (store.asked, loads(house)) == ([], 1)
+
+
+def test_warming_a_program_that_traps_when_it_starts_says_why_it_is_not_ready(house: House) -> None:
+    status, document = warmed(house, {"content_hash": house.publish(GREEDY)})
+
+    assert (status, document["ready"], document["error"]["code"]) == (200, False, "guest_trapped")
+
+
+def test_the_runner_serves_calls_after_a_program_trapped_while_warming(house: House) -> None:
+    warmed(house, {"content_hash": house.publish(GREEDY)})
+
+    assert called(house, house.publish(HELLO)) == b"hello"
+
+
+def test_warming_a_program_that_does_not_exist_is_refused(house: House) -> None:
+    status, document = warmed(house, {"content_hash": "sha256:" + "0" * 64})
+
+    assert (status, document["code"]) == (502, "artifact_not_found")
+
+
+def test_warming_a_program_that_was_changed_is_refused(house: House, store: CountingStore) -> None:
+    content_hash = house.publish(HELLO)
+    (code,) = [key for key in store.objects if key.endswith(".cwasm")]
+    store.objects[code] = bytes([store.objects[code][0] ^ 1]) + store.objects[code][1:]
+    status, document = warmed(house, {"content_hash": content_hash})
+
+    assert (status, document["code"]) == (502, "artifact_integrity")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"{", b"\xff", b"[]", b"null", b'"sha256:"', {}, {"content_hash": None}, {"content_hash": 5},
+        {"content_hash": ["sha256:" + "0" * 64]}, {"content_hash": ""}, {"content_hash": "sha256:xyz"},
+        {"content_hash": "../" * 20}, {"content_hash": "sha256:" + "0" * 63}, {"content_hash": "sha1:" + "0" * 64},
+    ],
+)  # fmt: skip
+def test_a_body_without_a_content_hash_is_an_invalid_request(house: House, body: object) -> None:
+    status, document = warmed(house, body)
+
+    assert (status, document["code"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_warming_by_another_method_is_refused(house: House, method: str) -> None:
+    assert house.send(method, "/warmup")["statusCode"] == 405

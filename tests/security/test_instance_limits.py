@@ -1,0 +1,92 @@
+"""How many tables, memories and instances a guest may have: to the limit it runs, beyond it is refused twice.
+
+Prepare refuses such a component when it tries it. The sandbox refuses it by itself, should one ever get past prepare;
+here it is compiled and signed without being tried.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+import wasmtime
+
+from functions.runner.sandbox import guest as sandbox
+from tests.runnerkit import wat
+from tests.runnerkit.house import House, body_of, call, code_of
+from tests.security.attacks import GREETING
+
+_HELLO: Final = "(call $respond (i32.const 200) (i32.const 256) (i32.const 5))"
+_DATA: Final = '(data (i32.const 256) "hello")'
+MEMORIES_OF_OURS: Final = 2
+"""The guest's first, and that of the adapter around it."""
+INSTANCES_OF_OURS: Final = 5
+"""``libc`` and ``main`` of the guest, the same two of the adapter, and the engine's own between the two."""
+
+
+def with_tables(count: int) -> bytes:
+    return wat.guest(_HELLO, data=_DATA, extra="(table 1 funcref)" * count)
+
+
+def with_memories(count: int) -> bytes:
+    return wat.guest(_HELLO, data=_DATA, extra="(memory 1)" * (count - MEMORIES_OF_OURS))
+
+
+def with_instances(count: int) -> bytes:
+    source = wat.text(_HELLO, (), (), 2, None, "", _DATA)
+    more = "".join("(core instance (instantiate $more))" for _ in range(count - INSTANCES_OF_OURS))
+    changed = source.replace("(core module $libc", f"(core module $more) {more} (core module $libc", 1)
+    return bytes(wasmtime.wat2wasm(changed))
+
+
+KINDS: Final = {
+    "tables": (with_tables, sandbox.TABLES_LIMIT),
+    "memories": (with_memories, sandbox.MEMORIES_LIMIT),
+    "instances": (with_instances, sandbox.INSTANCES_LIMIT),
+}
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    made = House(tmp_path_factory.mktemp("house"))
+    yield made
+    made.close()
+
+
+def test_the_limits_are_the_documented_ones() -> None:
+    assert {kind: limit for kind, (_, limit) in KINDS.items()} == {"tables": 20, "memories": 10, "instances": 100}
+
+
+@every_kind
+def test_a_guest_at_the_limit_runs(house: House, kind: str) -> None:
+    build, limit = KINDS[kind]
+    assert body_of(house.execute(call(house.publish(build(limit))))) == b"hello"
+
+
+@every_kind
+def test_a_guest_beyond_the_limit_is_not_published(house: House, kind: str) -> None:
+    build, limit = KINDS[kind]
+    assert [reason.code for reason in house.prepared(build(limit + 1)).reasons] == ["component_invalid"]
+
+
+@every_kind
+def test_a_guest_beyond_the_limit_that_got_past_prepare_traps(house: House, kind: str) -> None:
+    build, limit = KINDS[kind]
+    assert code_of(house.execute(call(house.publish_untried(build(limit + 1))))) == "guest_trapped"
+
+
+@every_kind
+def test_a_guest_at_the_limit_runs_without_being_tried_before(house: House, kind: str) -> None:
+    build, limit = KINDS[kind]
+    assert body_of(house.execute(call(house.publish_untried(build(limit))))) == b"hello"
+
+
+@every_kind
+def test_the_sandbox_serves_the_next_call_after_it(house: House, kind: str) -> None:
+    build, limit = KINDS[kind]
+    house.execute(call(house.publish(GREETING)))
+    sandboxes = house.pool.process_ids()
+    house.execute(call(house.publish_untried(build(limit + 1))))
+
+    assert body_of(house.execute(call(house.publish(GREETING)))) == b"hello"
+    assert house.pool.process_ids() == sandboxes

@@ -18,6 +18,7 @@ PASSWORD: Final = "for-benchmarks"
 ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
 LARGE_TENANT: Final = "tenant-large"
 _FILL_TIMEOUT_MS: Final = 1_800_000
+_MEASURE_TIMEOUT_MS: Final = 60_000
 
 # A tenant's installs are of extensions 997 apart, which are all different: none is dropped.
 _FILL: Final = """
@@ -104,7 +105,8 @@ class Filled:
             message = f"{found} installs were made of {size}"
             raise AssertionError(message)
         self.gateway, self.registry = (
-            Database(database_url(self.owner_url, role=role, password=PASSWORD))
+            # Longer than the functions wait: what is too slow for them is measured and not cut off.
+            Database(database_url(self.owner_url, role=role, password=PASSWORD), _MEASURE_TIMEOUT_MS)
             for role in ("fn_gateway", "fn_registry")
         )
 

@@ -11,7 +11,6 @@ import pytest
 from alga_ext.database import Database
 from functions.registry.sweeper import sweep_tenants
 from functions.runner.host.call import Call
-from functions.runner.host.secret_box import SecretBox
 from functions.runner.host.storage import Storage
 from tests.conftest import Databases
 from tests.runnerkit.house import EVERY_CAPABILITY, call
@@ -56,7 +55,7 @@ class Bench:
     def storage(self, tenant: str = "acme", database: Database | None = None) -> Storage:
         request = call("sha256:" + "0" * 64, tenant_id=tenant, install_id=INSTALL)
         deadline_ns = time.monotonic_ns() + 600_000_000_000
-        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, SecretBox(request, None, time.time))
+        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, unsealer=None, now_s=time.time)
         return Storage(database or self.runner, made)
 
     def put(self, key: str, ttl_s: int | None, tenant: str = "acme", value: bytes = b"value") -> None:

@@ -10,6 +10,7 @@ What is compared is measured in turns, so that what else the machine does hits a
 
 import argparse
 import json
+import os
 import random
 import statistics
 import sys
@@ -69,10 +70,15 @@ Pages = dict[str, tuple[Statement, Statement, Statement]]
 
 
 def resolving(filled: Filled, pick: random.Random) -> dict[str, Statement]:
-    """Return statements that resolve installs picked at random, by what the caller names them by."""
-    install = pick.randrange(filled.size.installs)
-    of_large = pick.randrange(filled.size.large_tenants_installs)
-    tenant_id = filled.tenant_of(install)
+    """Return statements that resolve installs, each picked at random, by what the caller names them by."""
+
+    def ordinary() -> tuple[int, str, int]:
+        """An install, its tenant and its extension: another each time, so that none finds what the last one read."""
+        install = pick.randrange(filled.size.installs)
+        return install, filled.tenant_of(install), filled.extension_of(install)
+
+    def large() -> int:
+        return pick.randrange(filled.size.large_tenants_installs)
 
     def by_id(tenant: str, named: str) -> Statement:
         return Statement(filled.gateway, tenant, resolution._BY_ID, {"tenant_id": tenant, "id": named})
@@ -81,12 +87,13 @@ def resolving(filled: Filled, pick: random.Random) -> dict[str, Statement]:
         params = {"tenant_id": tenant, "publisher": "acme", "name": f"com.acme.n{extension}"}
         return Statement(filled.gateway, tenant, resolution._BY_NAME, params)
 
+    (install, owner, _), (_, second, extension), (_, third, named) = ordinary(), ordinary(), ordinary()
     return {
-        "by install id": by_id(tenant_id, id_of("i", install)),
-        "by extension id": by_id(tenant_id, id_of("e", filled.extension_of(install))),
-        "by name": by_name(tenant_id, filled.extension_of(install)),
-        "by install id, large tenant": by_id(LARGE_TENANT, id_of("l", of_large)),
-        "by name, large tenant": by_name(LARGE_TENANT, of_large),
+        "by install id": by_id(owner, id_of("i", install)),
+        "by extension id": by_id(second, id_of("e", extension)),
+        "by name": by_name(third, named),
+        "by install id, large tenant": by_id(LARGE_TENANT, id_of("l", large())),
+        "by name, large tenant": by_name(LARGE_TENANT, large()),
     }
 
 
@@ -262,6 +269,7 @@ def _show(
     size: Size, fill_s: float, resolutions: list[Resolution], pagings: list[Paging], whole: dict[str, float]
 ) -> None:
     print(f"{size}, filled in {fill_s:.0f} s")
+    print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
     print(f"\n{'resolve, p50 ms at the database':36}{SMALL_INSTALLS:>12,}{size.installs:>12,}{'ratio':>8}")
     for resolution_ in resolutions:
         few, many = resolution_.small_p50_ms, resolution_.large_p50_ms

@@ -370,6 +370,7 @@ CREATE TABLE app.extension_version (
     published_at timestamp with time zone DEFAULT now() NOT NULL,
     published_by text NOT NULL,
     prepared_at timestamp with time zone,
+    prepare_sent_at timestamp with time zone,
     CONSTRAINT extension_version_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'ready'::text, 'rejected'::text, 'yanked'::text, 'withdrawn'::text]))),
     CONSTRAINT extension_version_version_check CHECK ((length(version) <= 128))
 );
@@ -488,8 +489,10 @@ CREATE TABLE app.tenant_extension_install (
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
     uninstalled_at timestamp with time zone,
     purged_at timestamp with time zone,
+    purged_rows jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT tenant_extension_install_check CHECK (((state = 'uninstalled'::text) = (uninstalled_at IS NOT NULL))),
     CONSTRAINT tenant_extension_install_check1 CHECK (((purged_at IS NULL) OR (state = 'uninstalled'::text))),
+    CONSTRAINT tenant_extension_install_check2 CHECK (((purged_rows = '{}'::jsonb) OR (state = 'uninstalled'::text))),
     CONSTRAINT tenant_extension_install_state_check CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text, 'uninstalled'::text]))),
     CONSTRAINT tenant_extension_install_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
 );
@@ -642,7 +645,7 @@ CREATE INDEX extension_storage_entry_expired ON app.extension_storage_entry USIN
 
 CREATE INDEX extension_version_newest ON app.extension_version USING btree (extension_id, published_at DESC, version_id);
 
-CREATE INDEX extension_version_unprepared ON app.extension_version USING btree (published_at) WHERE (state = 'pending'::text);
+CREATE INDEX extension_version_unprepared ON app.extension_version USING btree (COALESCE(prepare_sent_at, published_at)) WHERE (state = 'pending'::text);
 
 CREATE INDEX idempotency_record_old ON app.idempotency_record USING btree (tenant_id, created_at);
 
@@ -660,7 +663,7 @@ CREATE INDEX tenant_extension_install_to_purge ON app.tenant_extension_install U
 
 CREATE INDEX transparency_leaf_by_extension ON app.transparency_leaf USING btree (extension_id, leaf_index) WHERE (extension_id IS NOT NULL);
 
-CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree (publisher, leaf_index);
+CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree (publisher, leaf_index) WHERE (extension_id IS NULL);
 
 CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.extension_storage_entry FOR EACH ROW EXECUTE FUNCTION app.count_storage();
 
@@ -969,6 +972,8 @@ GRANT UPDATE(undeclared_capabilities) ON TABLE app.extension_version TO fn_regis
 
 GRANT UPDATE(prepared_at) ON TABLE app.extension_version TO fn_registry;
 
+GRANT UPDATE(prepare_sent_at) ON TABLE app.extension_version TO fn_registry;
+
 GRANT SELECT,INSERT,DELETE ON TABLE app.idempotency_record TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.platform_idempotency_record TO fn_registry;
@@ -1025,6 +1030,8 @@ GRANT UPDATE(changed_at) ON TABLE app.tenant_extension_install TO fn_registry;
 GRANT UPDATE(uninstalled_at) ON TABLE app.tenant_extension_install TO fn_registry;
 
 GRANT UPDATE(purged_at) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(purged_rows) ON TABLE app.tenant_extension_install TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.transparency_leaf TO fn_registry;
 

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,13 @@ class Databases:
 
 @pytest.fixture
 def databases(postgres_server: str, template_database: str) -> Iterator[Databases]:
+    with fresh_databases(postgres_server, template_database) as made:
+        yield made
+
+
+@contextmanager
+def fresh_databases(postgres_server: str, template_database: str) -> Iterator[Databases]:
+    """A database of its own for as long as the block lasts."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     yield Databases(make_database(postgres_server, name, template_database))
     drop_database(postgres_server, name)

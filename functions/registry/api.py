@@ -60,6 +60,12 @@ class KeyOut(_Out):
     revoked_reason: str | None
 
 
+class RetirementIn(_In):
+    """When a key ends (default: now)."""
+
+    valid_until: AwareDatetime | None = None
+
+
 class RevocationIn(_In):
     """Why, and from when on, a key is not to be believed (default: now)."""
 
@@ -142,6 +148,17 @@ class ReprepareOut(_Out):
 
     queued: int
     next_cursor: str | None
+
+
+class EngineOut(_Out):
+    """An engine, and how many components of active versions are compiled for it."""
+
+    wasmtime_version: str
+    engine_config_hash: str
+    target: str
+    compiled: int
+    missing: int
+    latest_at: datetime
 
 
 class ExtensionOut(_Out):

@@ -5,8 +5,9 @@ Writes the UI files and their index, then the signed release record, and moves t
 """
 
 import hashlib
-import io
+import tempfile
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -23,8 +24,10 @@ from alga_ext.messages import PreparedMessage, Reason, decode_message
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.telemetry import log_failure, logger
-from functions.registry import compose, ui_index, versions
+from alga_ext.trust import TrustBundle
+from functions.registry import compose, publishers, ui_index, versions, withdrawal
 from functions.registry.bundle_contents import ui_paths
+from functions.registry.verification import verify_publication
 
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
@@ -39,19 +42,36 @@ def _on_record(record: SQSRecord) -> None:
         message = decode_message(record.body)
         if not isinstance(message, PreparedMessage):
             raise PlatformError("invalid_request", "The queue 'prepared' carries prepared messages only.")
-        finish(message, compose.database(), compose.objects(), compose.release_signer(), compose.now())
+        finish(
+            message,
+            database=compose.database(),
+            objects=compose.objects(),
+            signer=compose.release_signer(),
+            trust=compose.trust(),
+            now=compose.now(),
+        )
     except Exception as error:
         log_failure("registry-assets", error, record.message_id)
         raise
 
 
-def finish(message: PreparedMessage, database: Database, objects: ObjectStore, signer: Signer, now: datetime) -> str:
+def finish(
+    message: PreparedMessage,
+    *,
+    database: Database,
+    objects: ObjectStore,
+    signer: Signer,
+    trust: TrustBundle,
+    now: datetime,
+) -> str:
     """Finish one version and return the state it has afterwards.
 
-    1. Reasons against the component, and declared capabilities it does not import, reject the version.
+    1. Reasons against the component, declared capabilities it does not import, and a publisher's key that was revoked
+       meanwhile from before the publication on reject the version.
     2. UI files with their variants, then the index, are written.
     3. The release record is signed and written; from here on the runner and the UI host believe the bundle.
-    4. One transaction records index and artifact and makes the version ready.
+    4. One transaction records index and artifact and makes the version ready. It asks again for the key: either a
+       revocation sees the version as ready and withdraws it, or this sees the key as revoked.
     """
     with database.system() as tx:
         version = versions.load_version(tx, message.version_id)
@@ -59,13 +79,19 @@ def finish(message: PreparedMessage, database: Database, objects: ObjectStore, s
         if version["state"] != "pending":  # made again for a new engine, or delivered twice
             _record_artifact(tx, message)
             return str(version["state"])
+        distrust = _distrust(tx, version, objects, trust)
     manifest = Manifest.model_validate(version["manifest"])
     reasons, undeclared = _judge(message, manifest)  # (1)
+    reasons.extend(distrust)
     index_sha256: str | None = None
     if not reasons:
         index_sha256 = write_ui(version, manifest, objects)  # (2)
         _write_release(version, index_sha256, objects, signer)  # (3)
     with database.system() as tx:  # (4)
+        publishers.hold_key(tx, version["signing_key_id"])
+        if not reasons and (distrust := _distrust(tx, version, objects, trust)):
+            withdrawal.mark_withdrawn(version, objects, signer, now)  # its release record is written already
+            reasons.extend(distrust)
         if index_sha256 is not None:
             versions.record_ui_index(tx, version["content_hash"], index_sha256)
         _record_artifact(tx, message)
@@ -86,19 +112,24 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | No
     if manifest.ui is None:
         return None
     folder = sha256_hex(ContentHash(version["content_hash"]))
-    data = objects.get(f"bundles/{folder}/bundle.tar.zst")
-    if hashlib.sha256(data).hexdigest() != folder:
-        raise PlatformError("bundle_hash_mismatch", "The stored archive is not the one that was published.")
-    archive = io.BytesIO(data)
-    published = frozenset(ui_paths(tuple(read_index(archive)), manifest))
-    archive.seek(0)
-    files = []
-    for entry in read_entries(archive, keep=published.__contains__):
-        file = ui_index.make_file(entry.path, entry.data, published)
-        for variant in file.variants:
-            objects.put_new(f"ui/{folder}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")
-        files.append(file)
-    document = ui_index.index_document(manifest.ui.entry, files)
+    entries: dict[str, Any] = {}
+    # A file at a time: the archive may have 200 MiB, and what it unfolds to is more.
+    with tempfile.TemporaryDirectory(prefix="assets-") as work:
+        path = Path(work, "bundle.tar.zst")
+        objects.download(f"bundles/{folder}/bundle.tar.zst", path)
+        with path.open("rb") as archive:
+            if hashlib.file_digest(archive, "sha256").hexdigest() != folder:
+                raise PlatformError("bundle_hash_mismatch", "The stored archive is not the one that was published.")
+            archive.seek(0)
+            published = frozenset(ui_paths(tuple(read_index(archive)), manifest))
+            archive.seek(0)
+            for entry in read_entries(archive, keep=published.__contains__):
+                file = ui_index.make_file(entry.path, entry.data, published)
+                for variant in file.variants:
+                    key = f"ui/{folder}/files/{file.path}{variant.suffix}"
+                    objects.put_new(key, variant.data, "application/octet-stream")
+                entries[file.path] = ui_index.index_entry(file)
+    document = ui_index.index_document(manifest.ui.entry, entries)
     objects.put_new(f"ui/{folder}/index.json", document, "application/json")
     return hashlib.sha256(document).hexdigest()
 
@@ -124,6 +155,17 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
     if stored is not None and parse_envelope(stored).payload == payload:
         return  # a P-256 signature is another one each time, so writing it again would be a conflict
     objects.put_new(key, sign_envelope(signer, payload), "application/json")
+
+
+def _distrust(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> list[Reason]:
+    """Return why the publisher's key is not believed (any more) for this version; other faults are raised."""
+    try:
+        verify_publication(tx, version, objects, trust)
+    except PlatformError as error:
+        if not error.code.startswith("key_"):
+            raise
+        return [Reason(code=error.code, detail=error.detail)]
+    return []
 
 
 def _judge(message: PreparedMessage, manifest: Manifest) -> tuple[list[Reason], list[str]]:

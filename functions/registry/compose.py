@@ -11,7 +11,8 @@ from alga_ext.sealing import Sealer
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, Signer
 from alga_ext.tokens import TokenVerifier
-from alga_ext.trust import TrustBundle, parse_trust_bundle
+from alga_ext.trust import TrustBundle
+from alga_ext.trust_source import TrustSource
 from functions.registry.settings import AssetsSettings, DatabaseSettings, RegistrySettings, SweeperSettings
 
 
@@ -48,13 +49,18 @@ def prepare_queue() -> SqsQueue:
 @cache
 def uninstall_grace() -> timedelta:
     """How long an uninstalled extension's storage is kept."""
-    return timedelta(seconds=SweeperSettings.read(os.environ).uninstall_grace_s)
+    return timedelta(seconds=_sweeper_settings().uninstall_grace_s)
 
 
 @cache
+def trust_source() -> TrustSource:
+    """Where the trust bundle is read from."""
+    return TrustSource(os.environ["SIGNING_TRUST_BUNDLE"])
+
+
 def trust() -> TrustBundle:
-    """The trust bundle: platform keys, and publishers' keys that the operator pins."""
-    return parse_trust_bundle(read_material(os.environ["SIGNING_TRUST_BUNDLE"]))
+    """The trust bundle as it is now: platform keys, and publishers' keys that the operator pins."""
+    return trust_source().current()
 
 
 @cache
@@ -66,7 +72,7 @@ def release_signer() -> Signer:
 @cache
 def log_signer() -> Signer:
     """The key that signs heads of the transparency log."""
-    return _signer(settings().log_signing_key.get_secret_value())
+    return _signer(_sweeper_settings().log_signing_key.get_secret_value())
 
 
 @cache
@@ -97,6 +103,11 @@ def token_verifier() -> TokenVerifier:
 def now() -> datetime:
     """The present instant, UTC."""
     return datetime.now(UTC)
+
+
+def _sweeper_settings() -> SweeperSettings:
+    """The sweeper's settings, all of which the HTTP API has too."""
+    return SweeperSettings.read(os.environ)
 
 
 def _signer(setting: str) -> Signer:

@@ -31,16 +31,19 @@ class GrantSet(NamedTuple):
         """Return secrets as name → hosts."""
         return {name: list(hosts) for name, hosts in self.secrets}
 
-    @property
-    def hash(self) -> str:
-        """The grant hash: hex SHA-256 of the set as compact JSON with sorted members."""
-        document = {
-            "capabilities": self.capabilities,
-            "egress": self.egress,
+    def document(self) -> dict[str, Any]:
+        """Return the whole set as JSON values."""
+        return {
+            "capabilities": list(self.capabilities),
+            "egress": list(self.egress),
             "secrets": self.secrets_document(),
             "limits": dict(self.limits),
         }
-        return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def hash(self) -> str:
+        """The grant hash: hex SHA-256 of the set as compact JSON with sorted members."""
+        return hashlib.sha256(json.dumps(self.document(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def canonical(

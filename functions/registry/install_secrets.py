@@ -15,6 +15,11 @@ select distinct on (name) name, secret_version, created_at, created_by, expires_
 from app.extension_install_secret
 where tenant_id = :tenant_id and install_id = :install_id order by name, secret_version desc
 """
+_STANDS: Final = """
+select secret_version, expires_at from app.extension_install_secret
+where tenant_id = :tenant_id and install_id = :install_id and name = :name
+order by secret_version desc limit 1
+"""
 _INSERT: Final = """
 insert into app.extension_install_secret (tenant_id, install_id, name, secret_version, sealed, created_by, expires_at)
 select :tenant_id, :install_id, :name, coalesce(max(s.secret_version), 0) + 1, :sealed, :actor,
@@ -53,6 +58,7 @@ def put(
     if name not in declared:
         known = ", ".join(sorted(declared)) or "none"
         raise PlatformError("secret_not_declared", f"The extension declares no secret {name!r}; it declares {known}.")
+    before = _stands(tx, tenant_id, install_id, name)
     sealed = sealer.seal(value, secret_context(tenant_id, install_id, name))
     row = tx.row(
         _INSERT,
@@ -68,8 +74,9 @@ def put(
         raise RuntimeError(message)
     keep_after = row["secret_version"] - KEPT_VERSIONS
     tx.execute(_DELETE_OLD, tenant_id=tenant_id, install_id=install_id, name=name, keep_after=keep_after)
-    after = {"name": name, "version": row["secret_version"], "expires_at": row["expires_at"]}
-    audit.record(tx, tenant_id, actor, "secret.put", install_id, after=after)
+    after = {"name": name, "state": "set", "version": row["secret_version"], "expires_at": row["expires_at"]}
+    installs.touch(tx, tenant_id, install_id)
+    audit.record(tx, tenant_id, actor, "secret.put", install_id, before, after)
     return row
 
 
@@ -99,9 +106,19 @@ def listing(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> list[dict
 def delete(tx: Tx, tenant_id: str, install_id: str, name: str, actor: Actor) -> None:
     """Delete every version of a secret, or raise ``secret_not_found``."""
     installs.load_install(tx, tenant_id, install_id, lock=True)
+    before = _stands(tx, tenant_id, install_id, name)
     if tx.execute(_DELETE, tenant_id=tenant_id, install_id=install_id, name=name) == 0:
         raise PlatformError("secret_not_found", f"The secret {name!r} has no value.")
-    audit.record(tx, tenant_id, actor, "secret.delete", install_id, before={"name": name})
+    installs.touch(tx, tenant_id, install_id)
+    audit.record(tx, tenant_id, actor, "secret.delete", install_id, before, {"name": name, "state": "missing"})
+
+
+def _stands(tx: Tx, tenant_id: str, install_id: str, name: str) -> dict[str, Any]:
+    """Return a secret as the audit trail tells of it; never its value."""
+    row = tx.row(_STANDS, tenant_id=tenant_id, install_id=install_id, name=name)
+    if row is None:
+        return {"name": name, "state": "missing"}
+    return {"name": name, "state": "set", "version": row["secret_version"], "expires_at": row["expires_at"]}
 
 
 def _declared(tx: Tx, tenant_id: str, install_id: str) -> dict[str, Any]:

@@ -68,6 +68,10 @@ set state = :state, revision = revision + 1, changed_at = now(),
     uninstalled_at = case when :state = 'uninstalled' then now() end
 where tenant_id = :tenant_id and install_id = :install_id
 """
+_TOUCH: Final = """
+update app.tenant_extension_install set revision = revision + 1, changed_at = now()
+where tenant_id = :tenant_id and install_id = :install_id
+"""
 _SET_CONFIG: Final = """
 update app.tenant_extension_install set config = cast(:config as jsonb), revision = revision + 1, changed_at = now()
 where tenant_id = :tenant_id and install_id = :install_id
@@ -139,16 +143,13 @@ def install(
         install_id = str(revived["install_id"])
         tx.execute(_REVIVE, install_id=install_id, **fields)
     else:
-        made = tx.row(_INSERT, extension_id=extension_id, **fields)
-        install_id = str(made["install_id"]) if made is not None else ""
+        inserted = tx.row(_INSERT, extension_id=extension_id, **fields)
+        install_id = str(inserted["install_id"]) if inserted is not None else ""
     replace_subscriptions(tx, tenant_id, install_id, manifest)
-    after = {
-        "version": version["version"],
-        "grant_hash": granted.hash,
-        "config": config,
-        "revived": revived is not None,
-    }
-    audit.record(tx, tenant_id, actor, "install.create", install_id, after=after)
+    made = load_install(tx, tenant_id, install_id)
+    after = {**shown_in_audit(made), "config": config, "revived": revived is not None}
+    before = {"state": "uninstalled"} if revived is not None else None
+    audit.record(tx, tenant_id, actor, "install.create", install_id, before, after)
     return install_id
 
 
@@ -165,14 +166,22 @@ def replace_subscriptions(tx: Tx, tenant_id: str, install_id: str, manifest: Man
         )
 
 
-def check_revision(install: Row, if_match: str | None) -> None:
-    """Pass when ``If-Match`` is absent, ``*`` or names the install's revision; else raise ``precondition_failed``."""
-    if if_match is None or if_match.strip() == "*":
-        return
-    if f'"{install["revision"]}"' not in [tag.strip() for tag in if_match.split(",")]:
-        raise PlatformError(
-            "precondition_failed", f"The install is at revision {install['revision']}, not {if_match}; read it again."
-        )
+def touch(tx: Tx, tenant_id: str, install_id: str) -> None:
+    """Count a change of an install's secrets or of what it is asked to approve: ``If-Match`` guards those too."""
+    tx.execute(_TOUCH, tenant_id=tenant_id, install_id=install_id)
+
+
+def shown_in_audit(install: Row) -> dict[str, Any]:
+    """Return what the audit trail tells of an install's code and permissions: the whole canonical grant set."""
+    granted = grants.stored(install)
+    return {
+        "state": install["state"],
+        "version": install["version"],
+        "content_hash": install["content_hash"],
+        "publisher": install["publisher"],
+        "publisher_key_id": install["publisher_key_id"],
+        "grants": {**granted.document(), "hash": granted.hash},
+    }
 
 
 def set_state(tx: Tx, tenant_id: str, install_id: str, state: str, actor: Actor) -> Row:
@@ -198,9 +207,8 @@ def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     supersede_request(tx, tenant_id, install_id, actor)
     tx.execute(_SET_STATE, tenant_id=tenant_id, install_id=install_id, state="uninstalled")
     tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
-    audit.record(
-        tx, tenant_id, actor, "install.delete", install_id, {"state": before["state"], "version": before["version"]}
-    )
+    after = {"state": "uninstalled"}
+    audit.record(tx, tenant_id, actor, "install.delete", install_id, shown_in_audit(before), after)
 
 
 def set_config(tx: Tx, tenant_id: str, install_id: str, config: dict[str, Any], actor: Actor) -> None:

@@ -19,6 +19,7 @@ from alga_ext.signing import parse_envelope
 from alga_ext.strict_json import JsonError
 from alga_ext.trust import TrustBundle
 from functions.registry import publishers, transparency
+from functions.registry.audit import Actor
 from functions.registry.bundle_contents import BundleContents, read_contents
 from functions.registry.transparency import Entry
 
@@ -71,6 +72,14 @@ class Accepted(NamedTuple):
     key_id: str
     component_sha256: str | None
     signature: bytes
+
+
+def signature_key(content_hash: ContentHash, key_id: str) -> str:
+    """Return where a publisher's envelope about a bundle lies.
+
+    Each key has its own place: a publication that was cut off can be made again after a rotation, with the new key.
+    """
+    return f"bundles/{sha256_hex(content_hash)}/{key_id.removeprefix('sha256:')}.dsse.json"
 
 
 def staging_key(upload_id: str) -> str:
@@ -147,13 +156,13 @@ def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
     """Write archive, envelope and component under their hashes; each once, so a retry writes nothing new."""
     folder = f"bundles/{sha256_hex(accepted.content_hash)}"
     objects.put_new_file(f"{folder}/bundle.tar.zst", archive, "application/zstd")
-    _store_signature(f"{folder}/bundle.dsse.json", accepted.signature, objects)
+    _store_signature(signature_key(accepted.content_hash, accepted.key_id), accepted.signature, objects)
     if accepted.contents.component is not None:
         objects.put_new(f"components/{accepted.component_sha256}.wasm", accepted.contents.component, "application/wasm")
 
 
 def _store_signature(key: str, signature: bytes, objects: ObjectStore) -> None:
-    """Write the envelope, unless one that says the same by the same key is there: P-256 never signs alike twice."""
+    """Write the envelope, unless one that says the same is there: P-256 never signs alike twice."""
     stored = objects.get_optional(key)
     if stored is not None and _says(stored) == _says(signature):
         return
@@ -165,7 +174,9 @@ def _says(envelope: bytes) -> tuple[bytes, list[str]]:
     return given.payload, [key_id for key_id, _ in given.signatures]
 
 
-def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str, now: datetime) -> tuple[str, PrepareMessage]:
+def record(
+    tx: Tx, accepted: Accepted, upload_id: str | None, actor: Actor, now: datetime
+) -> tuple[str, PrepareMessage]:
     """Record the version as ``pending``; return its id and the message that wakes the prepare function.
 
     The extension's row is locked, so of two publishes of one name or version one wins whole.
@@ -175,7 +186,13 @@ def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str, now: d
     """
     manifest = accepted.contents.manifest
     publishers.check_name(tx, manifest.publisher, manifest.name)
-    tx.execute(_INSERT_EXTENSION, name=manifest.name, publisher=manifest.publisher, title=manifest.title, actor=actor)
+    tx.execute(
+        _INSERT_EXTENSION,
+        name=manifest.name,
+        publisher=manifest.publisher,
+        title=manifest.title,
+        actor=actor.subject,
+    )
     extension = tx.row(_LOCK_EXTENSION, name=manifest.name)
     if extension is None or extension["publisher"] != manifest.publisher:
         raise PlatformError(
@@ -195,7 +212,7 @@ def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str, now: d
         content_hash=accepted.content_hash,
         manifest=msgspec.json.encode(manifest.model_dump(mode="json")).decode(),
         capabilities=sorted(capability.name for capability in manifest.capabilities),
-        actor=actor,
+        actor=actor.subject,
     )
     if version is None:
         raise PlatformError(
@@ -208,10 +225,9 @@ def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str, now: d
         "version": manifest.version,
         "content_hash": accepted.content_hash,
         "key_id": accepted.key_id,
-        "actor": actor,
     }
     extension_id = str(extension["extension_id"])
-    transparency.append(tx, Entry("version.published", manifest.publisher, details, extension_id), now)
+    transparency.append(tx, Entry("version.published", manifest.publisher, details, extension_id), actor, now)
     if upload_id is not None:
         tx.execute(_CONSUME_UPLOAD, upload_id=upload_id, version_id=version_id)
     message = PrepareMessage(
@@ -220,7 +236,7 @@ def record(tx: Tx, accepted: Accepted, upload_id: str | None, actor: str, now: d
     return version_id, message
 
 
-def transfer(tx: Tx, extension: Row, publisher: str, actor: str, now: datetime) -> None:
+def transfer(tx: Tx, extension: Row, publisher: str, actor: Actor, now: datetime) -> None:
     """Hand an extension to another publisher; installs keep running what they have, updates wait for approval.
 
     Raises:
@@ -231,8 +247,8 @@ def transfer(tx: Tx, extension: Row, publisher: str, actor: str, now: datetime) 
     publishers.check_name(tx, publisher, extension["name"])
     extension_id = str(extension["extension_id"])
     tx.execute(_TRANSFER, publisher=publisher, extension_id=extension_id)
-    details = {"name": extension["name"], "from": extension["publisher"], "to": publisher, "actor": actor}
-    transparency.append(tx, Entry("extension.transferred", publisher, details, extension_id), now)
+    details = {"name": extension["name"], "from": extension["publisher"], "to": publisher}
+    transparency.append(tx, Entry("extension.transferred", publisher, details, extension_id), actor, now)
 
 
 def _claimed_publisher(submission: Submission) -> str:

@@ -9,6 +9,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.signing import PublicKey
 from alga_ext.trust import Revocation, TrustedKey
 from functions.registry import transparency
+from functions.registry.audit import Actor
 from functions.registry.transparency import Entry
 
 _INSERT_PUBLISHER: Final = """
@@ -37,6 +38,30 @@ values (:key_id, :publisher, :public_key, :algorithm, coalesce(cast(:valid_from 
 on conflict (key_id) do nothing
 returning key_id, publisher, public_key, algorithm, valid_from, valid_until, revoked_from, revoked_reason, created_at
 """
+_LIST_PUBLISHERS: Final = """
+select p.publisher, p.display_name, p.created_at,
+       array(select x.prefix from app.publisher_prefix x where x.publisher = p.publisher order by 1) as name_prefixes
+from app.publisher p where p.publisher > :after order by p.publisher limit :page_size
+"""
+_LIST_KEYS: Final = """
+select key_id, publisher, public_key, algorithm, valid_from, valid_until, revoked_from, revoked_reason, created_at
+from app.publisher_key
+where publisher = :publisher and (created_at, key_id) > (cast(:after_at as timestamptz), :after_id)
+order by created_at, key_id limit :page_size
+"""
+_SELECT_KEY: Final = """
+select key_id, publisher, public_key, algorithm, valid_from, valid_until, revoked_from, revoked_reason, created_at
+from app.publisher_key where publisher = :publisher and key_id = :key_id
+"""
+_LOCK_KEY: Final = """
+select key_id, publisher, public_key, algorithm, valid_from, valid_until, revoked_from, revoked_reason, created_at
+from app.publisher_key where key_id = :key_id for update
+"""
+_RETIRE_KEY: Final = """
+update app.publisher_key set valid_until = :valid_until
+where key_id = :key_id
+returning key_id, publisher, public_key, algorithm, valid_from, valid_until, revoked_from, revoked_reason, created_at
+"""
 _SELECT_KEYS: Final = """
 select key_id, publisher, public_key, algorithm, valid_from, valid_until, revoked_from, revoked_reason, created_at
 from app.publisher_key where publisher = :publisher order by created_at, key_id
@@ -50,17 +75,17 @@ returning key_id, publisher, public_key, algorithm, valid_from, valid_until, rev
 
 
 def create_publisher(
-    tx: Tx, publisher: str, display_name: str, prefixes: Iterable[str], actor: str, now: datetime
+    tx: Tx, publisher: str, display_name: str, prefixes: Iterable[str], actor: Actor, now: datetime
 ) -> Row:
     """Register a publisher with the name prefixes that belong to it.
 
     Raises:
         PlatformError: ``publisher_exists``; ``prefix_taken`` when a prefix overlaps another publisher's.
     """
-    row = tx.row(_INSERT_PUBLISHER, publisher=publisher, display_name=display_name, actor=actor)
+    row = tx.row(_INSERT_PUBLISHER, publisher=publisher, display_name=display_name, actor=actor.subject)
     if row is None:
         raise PlatformError("publisher_exists", f"The publisher {publisher!r} exists already.")
-    transparency.append(tx, Entry("publisher.created", publisher, {"actor": actor}), now)
+    transparency.append(tx, Entry("publisher.created", publisher, {"display_name": display_name}), actor, now)
     for prefix in prefixes:
         _add_prefix(tx, publisher, prefix, actor, now)
     return load_publisher(tx, publisher)
@@ -86,11 +111,11 @@ def check_name(tx: Tx, publisher: str, name: str) -> None:
         )
 
 
-def _add_prefix(tx: Tx, publisher: str, prefix: str, actor: str, now: datetime) -> None:
+def _add_prefix(tx: Tx, publisher: str, prefix: str, actor: Actor, now: datetime) -> None:
     other = tx.row(_OTHERS_PREFIX, publisher=publisher, name=prefix)
-    if other is not None or tx.execute(_INSERT_PREFIX, prefix=prefix, publisher=publisher, actor=actor) == 0:
+    if other is not None or tx.execute(_INSERT_PREFIX, prefix=prefix, publisher=publisher, actor=actor.subject) == 0:
         raise PlatformError("prefix_taken", f"The prefix {prefix!r} overlaps one that is taken.")
-    transparency.append(tx, Entry("publisher.prefix_added", publisher, {"prefix": prefix, "actor": actor}), now)
+    transparency.append(tx, Entry("publisher.prefix_added", publisher, {"prefix": prefix}), actor, now)
 
 
 def load_publisher(tx: Tx, publisher: str) -> Row:
@@ -107,15 +132,21 @@ def add_key(
     public_key: str,
     valid_from: datetime | None,
     valid_until: datetime | None,
-    actor: str,
+    actor: Actor,
     now: datetime,
 ) -> Row:
     """Add a signing key; older keys stay valid, so a rotation can overlap.
 
     Raises:
-        PlatformError: ``publisher_not_found``; ``key_invalid``; ``key_exists`` when anybody registered it before.
+        PlatformError: ``publisher_not_found``; ``invalid_request`` when it would end before it begins;
+            ``key_invalid``; ``key_exists`` when anybody registered it before.
     """
     load_publisher(tx, publisher)
+    start = valid_from or now
+    if valid_until is not None and valid_until <= start:
+        raise PlatformError(
+            "invalid_request", f"valid_until {valid_until.isoformat()} is not after valid_from {start.isoformat()}."
+        )
     key = PublicKey.from_pem(public_key)
     row = tx.row(
         _INSERT_KEY,
@@ -125,40 +156,94 @@ def add_key(
         algorithm=key.algorithm,
         valid_from=valid_from,
         valid_until=valid_until,
-        actor=actor,
+        actor=actor.subject,
     )
     if row is None:
         raise PlatformError(
             "key_exists", f"Key {key.key_id} is registered already; every key belongs to one publisher."
         )
-    details = {"key_id": key.key_id, "actor": actor}
-    transparency.append(tx, Entry("publisher.key_added", publisher, details), now)
+    details = {
+        "key_id": key.key_id,
+        "valid_from": row["valid_from"].isoformat(),
+        "valid_until": _text(row["valid_until"]),
+    }
+    transparency.append(tx, Entry("publisher.key_added", publisher, details), actor, now)
     return row
 
 
-def list_keys(tx: Tx, publisher: str) -> list[Row]:
-    """Return a publisher's keys, oldest first, or raise ``publisher_not_found``."""
+def list_publishers(tx: Tx, after: str, page_size: int) -> list[Row]:
+    """Return publishers by slug, those after ``after``."""
+    return tx.rows(_LIST_PUBLISHERS, after=after, page_size=page_size)
+
+
+def list_keys(tx: Tx, publisher: str, after: tuple[str, str], page_size: int) -> list[Row]:
+    """Return a publisher's keys, oldest first, those after (``created_at``, ``key_id``).
+
+    Raises:
+        PlatformError: ``publisher_not_found``; ``invalid_request`` for an instant that is none.
+    """
     load_publisher(tx, publisher)
-    return tx.rows(_SELECT_KEYS, publisher=publisher)
+    return tx.rows(_LIST_KEYS, publisher=publisher, after_at=after[0], after_id=after[1], page_size=page_size)
 
 
 def load_key(tx: Tx, publisher: str, key_id: str) -> Row:
-    """Return a key of a publisher, or raise ``key_unknown``."""
-    for row in list_keys(tx, publisher):
-        if row["key_id"] == key_id:
-            return row
-    raise PlatformError("key_unknown", f"The publisher {publisher!r} has no key {key_id}.")
+    """Return a publisher's key, or raise ``key_unknown``."""
+    row = tx.row(_SELECT_KEY, publisher=publisher, key_id=key_id)
+    if row is None:
+        raise _unknown(publisher, key_id)
+    return row
+
+
+def lock_key(tx: Tx, publisher: str, key_id: str) -> Row:
+    """Return a publisher's key and keep it from changing until the transaction ends; ``key_unknown`` without one."""
+    row = tx.row(_LOCK_KEY, key_id=key_id)
+    if row is None or row["publisher"] != publisher:
+        raise _unknown(publisher, key_id)
+    return row
+
+
+def hold_key(tx: Tx, key_id: str) -> None:
+    """Keep a key from being revoked until the transaction ends; a key nobody registered is left alone."""
+    tx.row(_LOCK_KEY, key_id=key_id)
+
+
+def retire_key(tx: Tx, key: Row, valid_until: datetime, actor: Actor, now: datetime) -> Row:
+    """End the validity of a locked key at an instant: what it signs until then stays valid.
+
+    Raises:
+        PlatformError: ``invalid_request`` when the instant is past (that would be a revocation), before the key begins,
+            or after the end it has already.
+    """
+    earliest = max(now, key["valid_from"])
+    if valid_until < earliest or valid_until <= key["valid_from"]:
+        raise PlatformError(
+            "invalid_request",
+            f"valid_until {valid_until.isoformat()} is before {earliest.isoformat()}; "
+            "to end a key in the past, revoke it.",
+        )
+    if key["valid_until"] is not None and key["valid_until"] < valid_until:
+        raise PlatformError(
+            "invalid_request",
+            f"The key ends at {key['valid_until'].isoformat()} already; an end is only moved earlier.",
+        )
+    row = tx.row(_RETIRE_KEY, key_id=key["key_id"], valid_until=valid_until)
+    if row is None:
+        message = "an update that returns its row returned none"
+        raise RuntimeError(message)
+    details = {"key_id": key["key_id"], "from": _text(key["valid_until"]), "valid_until": _text(valid_until)}
+    transparency.append(tx, Entry("publisher.key_retired", key["publisher"], details, None), actor, now)
+    return row
 
 
 def revoke_key(
-    tx: Tx, publisher: str, key_id: str, revoked_from: datetime, reason: str, actor: str, now: datetime
+    tx: Tx, publisher: str, key_id: str, revoked_from: datetime, reason: str, actor: Actor, now: datetime
 ) -> Row:
     """Revoke a key from an instant on; an earlier revocation is never moved later."""
     row = tx.row(_REVOKE_KEY, publisher=publisher, key_id=key_id, revoked_from=revoked_from, reason=reason)
     if row is None:
-        raise PlatformError("key_unknown", f"The publisher {publisher!r} has no key {key_id}.")
-    details = {"key_id": key_id, "revoked_from": row["revoked_from"].isoformat(), "reason": reason, "actor": actor}
-    transparency.append(tx, Entry("publisher.key_revoked", publisher, details), now)
+        raise _unknown(publisher, key_id)
+    details = {"key_id": key_id, "revoked_from": row["revoked_from"].isoformat(), "reason": reason}
+    transparency.append(tx, Entry("publisher.key_revoked", publisher, details), actor, now)
     return row
 
 
@@ -174,6 +259,14 @@ def trusted_keys(tx: Tx, publisher: str) -> tuple[list[TrustedKey], list[Revocat
         if row["revoked_from"] is not None
     ]
     return keys, revocations
+
+
+def _unknown(publisher: str, key_id: str) -> PlatformError:
+    return PlatformError("key_unknown", f"The publisher {publisher!r} has no key {key_id}.")
+
+
+def _text(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat()
 
 
 def _trusted(row: dict[str, Any]) -> TrustedKey:

@@ -61,6 +61,7 @@ class SweeperSettings(DatabaseSettings):
 
     bundle_store_base: str
     prepare_queue_url: str
+    log_signing_key: SecretStr
     uninstall_grace_s: Annotated[int, Field(ge=0)] = 7 * 86_400
 
 

@@ -4,23 +4,28 @@ Each piece of work is small, bounded and idempotent; what one run does not reach
 lists tenant ids and goes tenant by tenant, so row-level security holds here too.
 """
 
+import json
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from alga_ext.database import Database, Tx
+from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.messages import PrepareMessage, encode_message
 from alga_ext.objects import ObjectStore
+from alga_ext.signing import Signer
 from alga_ext.telemetry import log_failure, logger
-from functions.registry import audit, compose, publish, versions
+from functions.registry import audit, compose, publish, transparency, versions
 from functions.registry.audit import Actor
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
+_UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
+"""A PUT that began just before its URL ended may write its object later than that."""
 _TENANT_PAGE: Final = 500
-_ROWS_PER_TENANT: Final = 1_000
+_ROWS_PER_BATCH: Final = 1_000
+"""Deleted in one transaction: far below what the statement timeout allows, counters and all."""
 
 _EXPIRED_UPLOADS: Final = """
-select upload_id from app.extension_upload where expires_at < :now order by expires_at limit 100
+select upload_id from app.extension_upload where expires_at <= :before order by expires_at limit 100
 """
 _DELETE_UPLOAD: Final = "delete from app.extension_upload where upload_id = :upload_id"
 _LIST_TENANTS: Final = "select tenant_id from app.list_tenants(:after, :page_size) as t(tenant_id)"
@@ -34,21 +39,34 @@ _SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_recor
 _TO_PURGE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and state = 'uninstalled' and purged_at is null and uninstalled_at <= :before
-order by uninstalled_at limit 10 for update skip locked
+order by uninstalled_at limit 10
+"""
+_LOCK_TO_PURGE: Final = """
+select purged_rows from app.tenant_extension_install
+where tenant_id = :tenant_id and install_id = :install_id and state = 'uninstalled' and purged_at is null
+  and uninstalled_at <= :before
+for update skip locked
 """
 _PURGES: Final = {
     "storage_entries": """
-delete from app.extension_storage_entry where tenant_id = :tenant_id and install_id = :install_id
+delete from app.extension_storage_entry
+where ctid in (select ctid from app.extension_storage_entry
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
 """,
     "secrets": """
-delete from app.extension_install_secret where tenant_id = :tenant_id and install_id = :install_id
+delete from app.extension_install_secret
+where ctid in (select ctid from app.extension_install_secret
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
 """,
     "schedules": """
-delete from app.extension_schedule where tenant_id = :tenant_id and install_id = :install_id
+delete from app.extension_schedule
+where ctid in (select ctid from app.extension_schedule
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
 """,
 }
-_MARK_PURGED: Final = """
-update app.tenant_extension_install set purged_at = :now where tenant_id = :tenant_id and install_id = :install_id
+_NOTE_PURGED: Final = """
+update app.tenant_extension_install set purged_rows = cast(:counts as jsonb), purged_at = :purged_at
+where tenant_id = :tenant_id and install_id = :install_id
 """
 
 
@@ -58,6 +76,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     done = {
         "uploads": sweep_uploads(compose.database(), compose.objects(), now),
         "prepared_again": prepare_again(compose.database(), now),
+        "heads_signed": sign_head(compose.database(), compose.objects(), compose.log_signer(), now),
         **sweep_tenants(compose.database(), now, compose.uninstall_grace()),
     }
     if any(done.values()):
@@ -66,9 +85,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
 
 
 def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> int:
-    """Delete uploads that have expired, staged bytes first; return how many."""
+    """Delete uploads that expired an hour ago, staged bytes first; return how many."""
     with database.system() as tx:
-        expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, now=now)]
+        ended = now - _UPLOAD_MAY_STILL_RUN
+        expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, before=ended)]
         tx.execute(_SWEEP_PLATFORM_IDEMPOTENCY, before=now - timedelta(days=1))
     for upload_id in expired:
         objects.delete(publish.staging_key(upload_id))
@@ -78,9 +98,9 @@ def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> in
 
 
 def prepare_again(database: Database, now: datetime) -> int:
-    """Send again the message of versions that have been pending for long; return how many."""
+    """Send again the message of versions that are pending, to each every five minutes; return how many."""
     with database.system() as tx:
-        waiting = versions.list_unprepared(tx, now - _PREPARE_AGAIN_AFTER, 50)
+        waiting = versions.claim_unprepared(tx, now - _PREPARE_AGAIN_AFTER, now, 50)
     for row in waiting:
         message = PrepareMessage(
             version_id=str(row["version_id"]),
@@ -89,6 +109,19 @@ def prepare_again(database: Database, now: datetime) -> int:
         )
         compose.prepare_queue().send(encode_message(message), group=row["publisher"])
     return len(waiting)
+
+
+def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: datetime) -> int:
+    """Sign and store the head of the transparency log if it has grown since one was stored; return 1 then, else 0.
+
+    So there is a signed head for every minute in which something changed, whether or not anybody asks for one.
+    """
+    with database.system() as tx:
+        size = transparency.tree_size(tx)
+        if size == 0 or objects.size(transparency.head_key(size)) is not None:
+            return 0
+        transparency.publish_head(tx, signer, objects, now, size)
+    return 1
 
 
 def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[str, int]:
@@ -109,19 +142,47 @@ def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[s
 
 
 def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: timedelta, done: dict[str, int]) -> None:
+    """Delete in batches, each a transaction: one that took too long would be rolled back and tried again for ever."""
+    deleted = _ROWS_PER_BATCH
+    while deleted == _ROWS_PER_BATCH:
+        with database.tenant(tenant_id) as tx:
+            deleted = tx.execute(_SWEEP_STORAGE, tenant_id=tenant_id, now=now, rows=_ROWS_PER_BATCH)
+        done["storage_entries_expired"] += deleted
     with database.tenant(tenant_id) as tx:
-        done["storage_entries_expired"] += tx.execute(
-            _SWEEP_STORAGE, tenant_id=tenant_id, now=now, rows=_ROWS_PER_TENANT
-        )
         tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
-        for row in tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace):
-            purge(tx, tenant_id, str(row["install_id"]), now)
+        waiting = tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace)
+    for row in waiting:
+        if purge(database, tenant_id, str(row["install_id"]), now, grace):
             done["installs_purged"] += 1
 
 
-def purge(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> dict[str, int]:
-    """Delete for good what an uninstalled install had kept; record and return the row counts."""
-    counts = {name: tx.execute(sql, tenant_id=tenant_id, install_id=install_id) for name, sql in _PURGES.items()}
-    tx.execute(_MARK_PURGED, tenant_id=tenant_id, install_id=install_id, now=now)
-    audit.record(tx, tenant_id, Actor("platform", "sweeper"), "install.purge", install_id, after=counts)
-    return counts
+def purge(database: Database, tenant_id: str, install_id: str, now: datetime, grace: timedelta) -> bool:
+    """Delete for good what an install that was uninstalled longer than ``grace`` ago had kept.
+
+    Goes on where an earlier run ended. The row counts are recorded in the audit trail, and the install marked as
+    purged, by the transaction that finds nothing more.
+
+    Returns:
+        Whether this call finished it; False when it is purged already or another sweep has it in hand.
+    """
+    while True:
+        with database.tenant(tenant_id) as tx:
+            install = tx.row(_LOCK_TO_PURGE, tenant_id=tenant_id, install_id=install_id, before=now - grace)
+            if install is None:
+                return False
+            deleted = {
+                name: tx.execute(sql, tenant_id=tenant_id, install_id=install_id, rows=_ROWS_PER_BATCH)
+                for name, sql in _PURGES.items()
+            }
+            counts = {name: install["purged_rows"].get(name, 0) + deleted[name] for name in _PURGES}
+            finished = not any(deleted.values())
+            tx.execute(
+                _NOTE_PURGED,
+                tenant_id=tenant_id,
+                install_id=install_id,
+                counts=json.dumps(counts),
+                purged_at=now if finished else None,
+            )
+            if finished:
+                audit.record(tx, tenant_id, Actor("platform", "sweeper"), "install.purge", install_id, after=counts)
+                return True

@@ -1,7 +1,7 @@
 """The transparency log: every change to what may run, as leaves of a Merkle tree that anybody can check.
 
 A leaf is written in the transaction of the change it tells of. Appends take the lock of one row, so there is one order.
-A head is signed and stored when it is first asked for (head, proof, consistency), not at each append.
+A head is signed and stored when it is first asked for (head, proof, consistency) and by the sweeper each minute.
 """
 
 import json
@@ -11,10 +11,11 @@ from typing import Any, Final, NamedTuple
 
 from alga_ext import merkle
 from alga_ext.database import Row, Tx
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.log_proof import ORIGIN
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
+from functions.registry.audit import Actor
 
 _LOCK_SIZE: Final = "select tree_size from app.transparency_size for update"
 _SIZE: Final = "select tree_size from app.transparency_size"
@@ -37,17 +38,31 @@ where extension_id = :extension_id and kind = 'version.published'
 order by leaf_index limit 1
 """
 _OF_TENANT: Final = """
+with mine as materialized (
+  select i.extension_id, i.publisher, e.publisher as owner, i.installed_at
+  from app.tenant_extension_install i
+  join app.extension_registry e on e.extension_id = i.extension_id
+  where i.tenant_id = :tenant_id and i.state <> 'uninstalled'),
+publishers as (
+  select p.publisher, min(p.installed_at) as installed_at
+  from (select publisher, installed_at from mine union all select owner, installed_at from mine) p
+  group by p.publisher),
+found as (
+  select l.leaf_index from mine m cross join lateral (
+    select l.leaf_index from app.transparency_leaf l
+    where l.extension_id = m.extension_id and l.leaf_index < :before and l.at >= m.installed_at
+    order by l.leaf_index desc limit :page_size) l
+  union
+  select l.leaf_index from publishers p cross join lateral (
+    select l.leaf_index from app.transparency_leaf l
+    where l.publisher = p.publisher and l.extension_id is null and l.leaf_index < :before and l.at >= p.installed_at
+    order by l.leaf_index desc limit :page_size) l)
 select l.leaf_index, l.entry, l.kind, l.publisher, l.at
-from app.transparency_leaf l
-where l.leaf_index < :before
-  and exists (
-    select from app.tenant_extension_install i
-    join app.extension_registry e on e.extension_id = i.extension_id
-    where i.tenant_id = :tenant_id and i.state <> 'uninstalled' and l.at >= i.installed_at
-      and (l.extension_id = i.extension_id
-           or (l.extension_id is null and l.publisher in (e.publisher, i.publisher))))
-order by l.leaf_index desc limit :page_size
+from (select leaf_index from found order by leaf_index desc limit :page_size) f
+join app.transparency_leaf l on l.leaf_index = f.leaf_index
+order by l.leaf_index desc
 """
+"""A page from the end of each extension's and publisher's own part of the log, and of these the newest."""
 
 
 class Entry(NamedTuple):
@@ -59,11 +74,18 @@ class Entry(NamedTuple):
     extension_id: str | None = None
 
 
-def append(tx: Tx, entry: Entry, now: datetime) -> int:
-    """Append a leaf in the running transaction and return its index."""
+def append(tx: Tx, entry: Entry, actor: Actor, now: datetime) -> int:
+    """Append a leaf in the running transaction and return its index; it names who acted, in which request."""
     locked = tx.row(_LOCK_SIZE)
     index = int(locked["tree_size"]) if locked is not None else 0
-    document = {"at": now.isoformat(), "kind": entry.kind, "publisher": entry.publisher, **entry.details}
+    document = {
+        "at": now.isoformat(),
+        "kind": entry.kind,
+        "publisher": entry.publisher,
+        "actor": actor.subject,
+        "request_id": actor.request_id,
+        **entry.details,
+    }
     if entry.extension_id is not None:
         document["extension_id"] = entry.extension_id
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -93,7 +115,7 @@ def publish_head(
 
     The first head stored for a size stays: heads of one size differ in nothing but their time.
     """
-    size = _size(tx) if size is None else size
+    size = tree_size(tx) if size is None else size
     stored = objects.get_optional(head_key(size))
     if stored is None:
         payload = json.dumps(
@@ -120,6 +142,12 @@ def publish_head(
 def head_key(size: int) -> str:
     """Return where the signed head of a tree of this size is stored."""
     return f"log/heads/{size:012}.dsse.json"
+
+
+def tree_size(tx: Tx) -> int:
+    """Return how many leaves the log has."""
+    row = tx.row(_SIZE)
+    return int(row["tree_size"]) if row is not None else 0
 
 
 def load_entry(tx: Tx, leaf_index: int) -> Row:
@@ -154,7 +182,7 @@ def inclusion(tx: Tx, leaf_index: int) -> tuple[int, list[str]]:
     Raises:
         PlatformError: ``log_entry_not_found``.
     """
-    size = _size(tx)
+    size = tree_size(tx)
     if not 0 <= leaf_index < size:
         raise PlatformError("log_entry_not_found", f"The log has no entry {leaf_index}; it has {size}.")
     return size, [node.hex() for node in merkle.inclusion_proof(leaf_index, size, _nodes(tx))]
@@ -162,22 +190,19 @@ def inclusion(tx: Tx, leaf_index: int) -> tuple[int, list[str]]:
 
 def consistency(tx: Tx, old_size: int) -> tuple[int, list[str]]:
     """Return the present tree size and the proof that it grew out of the tree of ``old_size``, as hex."""
-    size = _size(tx)
+    size = tree_size(tx)
     if not 1 <= old_size <= size:
         raise PlatformError("log_entry_not_found", f"There was no tree of {old_size}; the log has {size} entries.")
     return size, [node.hex() for node in merkle.consistency_proof(old_size, size, _nodes(tx))]
-
-
-def _size(tx: Tx) -> int:
-    row = tx.row(_SIZE)
-    return int(row["tree_size"]) if row is not None else 0
 
 
 def _nodes(tx: Tx) -> Callable[[int, int], bytes]:
     def node_at(level: int, index: int) -> bytes:
         row = tx.row(_NODE, level=level, node_index=index)
         if row is None:
-            raise PlatformError("log_integrity", "The transparency log lacks a node.", level=level, index=index)
+            raise PlatformError(
+                "log_integrity", "The transparency log lacks a node.", fault=Fault.LOG_NODE, level=level, index=index
+            )
         return bytes(row["hash"])
 
     return node_at

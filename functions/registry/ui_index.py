@@ -100,24 +100,22 @@ def make_file(bundle_path: str, data: bytes, published: Collection[str] = ()) ->
     return UiFile(path, content_type, hashlib.sha256(data).hexdigest(), tuple(variants))
 
 
-def index_document(entry: str, files: list[UiFile]) -> bytes:
-    """Return the index's bytes; the same files give the same bytes."""
-    document: Mapping[str, Any] = {
-        "version": 1,
-        "entry": entry.removeprefix(UI_PREFIX),
-        "files": {
-            file.path: {
-                "sha256": file.sha256,
-                "content_type": file.content_type,
-                "variants": {
-                    variant.suffix or "identity": {
-                        "size_bytes": len(variant.data),
-                        "sha256": hashlib.sha256(variant.data).hexdigest(),
-                    }
-                    for variant in file.variants
-                },
+def index_entry(file: UiFile) -> dict[str, Any]:
+    """Return what the index says of a file: type, hash, and size and hash of each variant; none of its bytes."""
+    return {
+        "sha256": file.sha256,
+        "content_type": file.content_type,
+        "variants": {
+            variant.suffix or "identity": {
+                "size_bytes": len(variant.data),
+                "sha256": hashlib.sha256(variant.data).hexdigest(),
             }
-            for file in sorted(files, key=lambda file: file.path)
+            for variant in file.variants
         },
     }
+
+
+def index_document(entry: str, files: Mapping[str, dict[str, Any]]) -> bytes:
+    """Return the index's bytes, given the bundle's UI entry and path → ``index_entry``; equal files, equal bytes."""
+    document = {"version": 1, "entry": entry.removeprefix(UI_PREFIX), "files": files}
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

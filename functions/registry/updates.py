@@ -26,10 +26,6 @@ _PIN: Final = """
 update app.tenant_extension_install set pinned = :pinned, revision = revision + 1, changed_at = now()
 where tenant_id = :tenant_id and install_id = :install_id
 """
-_TOUCH: Final = """
-update app.tenant_extension_install set revision = revision + 1, changed_at = now()
-where tenant_id = :tenant_id and install_id = :install_id
-"""
 _INSERT_REQUEST: Final = """
 insert into app.extension_install_request
   (tenant_id, install_id, from_version_id, to_version_id, difference, holds_code, created_by)
@@ -83,8 +79,10 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
             actor=actor.subject,
         )
         # What waits is part of what If-Match guards: nobody approves another request than the one they read.
-        tx.execute(_TOUCH, tenant_id=tenant_id, install_id=install_id)
-        audit.record(tx, tenant_id, actor, "install.request", install_id, after=difference)
+        installs.touch(tx, tenant_id, install_id)
+        asked = {"from": current["version"], "to": target["version"], "holds_code": holds_code, "asks_for": difference}
+        earlier = None if undecided is None else _asked(undecided)
+        audit.record(tx, tenant_id, actor, "install.request", install_id, earlier, asked)
 
 
 def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str, actor: Actor) -> None:
@@ -165,7 +163,20 @@ def decline(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     installs.load_install(tx, tenant_id, install_id, lock=True)
     request = _load_waiting(tx, tenant_id, install_id)
     _decide(tx, tenant_id, request, "declined", actor)
-    audit.record(tx, tenant_id, actor, "install.decline", install_id, before=request["difference"])
+    installs.touch(tx, tenant_id, install_id)
+    audit.record(
+        tx, tenant_id, actor, "install.decline", install_id, _asked(request), {"declined": _asked(request)["to"]}
+    )
+
+
+def _asked(request: Row) -> dict[str, Any]:
+    """Return a request as the audit trail tells of it."""
+    return {
+        "from": request["from_version"],
+        "to": request["to_version"],
+        "holds_code": request["holds_code"],
+        "asks_for": request["difference"],
+    }
 
 
 def _load_waiting(tx: Tx, tenant_id: str, install_id: str) -> Row:
@@ -225,13 +236,6 @@ def _move(
         grant_hash=granted.hash,
     )
     installs.replace_subscriptions(tx, tenant_id, install_id, Manifest.model_validate(target["manifest"]))
-    after = {"version": target["version"], "grant_hash": granted.hash} | ({"reason": reason} if reason else {})
-    audit.record(
-        tx,
-        tenant_id,
-        actor,
-        action,
-        install_id,
-        {"version": before["version"], "grant_hash": before["grant_hash"]},
-        after,
-    )
+    now = installs.load_install(tx, tenant_id, install_id)
+    after = installs.shown_in_audit(now) | ({"reason": reason} if reason else {})
+    audit.record(tx, tenant_id, actor, action, install_id, installs.shown_in_audit(before), after)

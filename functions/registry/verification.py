@@ -1,31 +1,48 @@
 """Verifying a published version again, from the stored bytes, before a tenant installs it."""
 
-from alga_ext.attestation import Release, ReleaseRecord, read_statement
+from datetime import datetime
+
+from alga_ext.attestation import Release, read_statement
 from alga_ext.database import Row, Tx
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.objects import ObjectStore
+from alga_ext.releases import accepted_release, release_key
 from alga_ext.trust import TrustBundle
 from functions.registry import publishers
+from functions.registry.publish import signature_key
 
 
-def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> None:
+def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:
     """Verify what was signed about a version.
+
+    1. The publisher signed it: see ``verify_publication``.
+    2. The registry's release record is there, may be believed now, and is about this bundle and key.
+
+    A publisher's key revoked from an instant before the publication is refused here; a later revocation leaves what
+    was published before it alone (withdraw the version to stop it). A release key that has ended or is revoked now
+    vouches for nothing any more, as at the runner.
+
+    Raises:
+        PlatformError: ``key_…``, ``signature_…``, ``bundle_hash_mismatch`` or ``manifest_mismatch`` (1);
+            ``release_integrity`` (2).
+    """
+    key_id = verify_publication(tx, version, objects, trust)  # (1)
+    _verify_record(version, sha256_hex(ContentHash(version["content_hash"])), key_id, objects, trust, now)  # (2)
+
+
+def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> str:
+    """Verify what the publisher signed about a version; return the id of the key.
 
     1. The publisher's envelope is there, and one of its keys may sign for it as of the publication.
     2. It is about this bundle, name and version.
-    3. The registry's release record is there, signed by a release key, and about this bundle and key.
-
-    A key revoked from an instant before the publication is refused here; a later revocation leaves what was
-    published before it alone (withdraw the version to stop it).
 
     Raises:
-        PlatformError: ``key_…`` or ``signature_…`` (1), ``bundle_hash_mismatch`` or ``manifest_mismatch`` (2),
-            ``release_integrity`` (3).
+        PlatformError: ``key_…`` or ``signature_…`` (1), ``bundle_hash_mismatch`` or ``manifest_mismatch`` (2).
     """
     hex_digits = sha256_hex(ContentHash(version["content_hash"]))
     keys, revocations = publishers.trusted_keys(tx, version["publisher"])
-    envelope = objects.get_optional(f"bundles/{hex_digits}/bundle.dsse.json")
+    envelope = objects.get_optional(signature_key(ContentHash(version["content_hash"]), version["signing_key_id"]))
     if envelope is None:
         raise PlatformError("signature_invalid", "The version's signature is missing from the store.")
     verified = trust.extended(keys, revocations).verify(  # (1)
@@ -38,19 +55,19 @@ def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundl
         version["version"],
     ):
         raise PlatformError("manifest_mismatch", "The stored signature is about another version.")
-    _verify_record(version, hex_digits, verified.key.key_id, objects, trust)  # (3)
+    return verified.key.key_id
 
 
-def _verify_record(version: Row, hex_digits: str, key_id: str, objects: ObjectStore, trust: TrustBundle) -> None:
-    data = objects.get_optional(f"releases/{hex_digits}.dsse.json")
+def _verify_record(
+    version: Row, hex_digits: str, key_id: str, objects: ObjectStore, trust: TrustBundle, now: datetime
+) -> None:
+    data = objects.get_optional(release_key(hex_digits))
     if data is None:
-        raise PlatformError("release_integrity", "The version's release record is missing from the store.")
-    try:
-        verified = trust.verify(data, use="release", publisher=version["publisher"], at=version["published_at"])
-        record = read_statement(verified.payload, ReleaseRecord, hex_digits)
-    except PlatformError as error:
         raise PlatformError(
-            "release_integrity", "The version's release record does not verify.", cause=error
-        ) from error
+            "release_integrity", "The version's release record is missing from the store.", fault=Fault.RELEASE_RECORD
+        )
+    record = accepted_release(data, hex_digits, trust, now)
     if (record.key_id, record.component_sha256) != (key_id, version["component_sha256"]):
-        raise PlatformError("release_integrity", "The version's release record does not fit the version.")
+        raise PlatformError(
+            "release_integrity", "The version's release record does not fit the version.", fault=Fault.RELEASE_RECORD
+        )

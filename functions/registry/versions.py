@@ -22,6 +22,7 @@ join app.extension_registry e on e.extension_id = v.extension_id
 join app.extension_bundle b on b.content_hash = v.content_hash
 """
 _SELECT_VERSION: Final = f"select {_VERSION_COLUMNS} {_FROM_VERSIONS} where v.version_id = :version_id"
+_LOCK_VERSION: Final = f"{_SELECT_VERSION} for update of v"
 _SELECT_NAMED: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and v.version = :version
@@ -37,14 +38,16 @@ where v.extension_id = :extension_id and v.state = 'ready' order by v.published_
 """
 _SELECT_VERSIONS: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
-where v.extension_id = :extension_id
+where v.extension_id = :extension_id and (:unpublished or v.state not in ('pending', 'rejected'))
   and (v.published_at, v.version_id) < (cast(:before_at as timestamptz), cast(:before_id as uuid))
 order by v.published_at desc, v.version_id desc limit :page_size
 """
 _EXTENSION_COLUMNS: Final = "extension_id, name, publisher, title, deprecated_at, deprecated_reason, created_at"
 _FROM_EXTENSIONS: Final = f"{_EXTENSION_COLUMNS} from app.extension_registry"
 _SELECT_EXTENSION: Final = f"select {_FROM_EXTENSIONS} where extension_id = :extension_id"
+_LOCK_EXTENSION: Final = f"{_SELECT_EXTENSION} for update"
 _SELECT_EXTENSION_NAMED: Final = f"select {_FROM_EXTENSIONS} where name = :name"
+_LOCK_EXTENSION_NAMED: Final = f"{_SELECT_EXTENSION_NAMED} for update"
 _LIST_EXTENSIONS: Final = f"""
 select {_FROM_EXTENSIONS} where name > :after order by name limit :page_size
 """
@@ -57,16 +60,31 @@ where version_id = :version_id and state = 'pending'
 _SET_PREPARED: Final = """
 update app.extension_version set prepared_at = :at where version_id = :version_id and prepared_at is null
 """
-_SELECT_UNPREPARED: Final = """
-select v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
-from app.extension_version v join app.extension_bundle b on b.content_hash = v.content_hash
-where v.state = 'pending' and v.published_at < :before order by v.published_at limit :page_size
+_CLAIM_UNPREPARED: Final = """
+update app.extension_version v set prepare_sent_at = :now
+from app.extension_bundle b
+where b.content_hash = v.content_hash and v.version_id in (
+  select p.version_id from app.extension_version p
+  where p.state = 'pending' and coalesce(p.prepare_sent_at, p.published_at) <= :before
+  order by coalesce(p.prepare_sent_at, p.published_at) limit :page_size for update skip locked)
+returning v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
 """
 _SELECT_ACTIVE: Final = """
 select v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
 from app.extension_version v join app.extension_bundle b on b.content_hash = v.content_hash
 where v.state in ('ready', 'yanked') and b.component_sha256 is not null and v.version_id > cast(:after as uuid)
 order by v.version_id limit :page_size
+"""
+_COMPILED: Final = """
+with active as (
+  select distinct b.component_sha256
+  from app.extension_version v join app.extension_bundle b on b.content_hash = v.content_hash
+  where v.state in ('ready', 'yanked') and b.component_sha256 is not null)
+select a.wasmtime_version, a.engine_config_hash, a.target, count(*) as compiled,
+       (select count(*) from active) - count(*) as missing, max(a.created_at) as latest_at
+from app.extension_artifact a join active on active.component_sha256 = a.component_sha256
+group by a.wasmtime_version, a.engine_config_hash, a.target
+order by latest_at desc
 """
 _SET_UI_INDEX: Final = """
 update app.extension_bundle set ui_index_sha256 = :ui_index_sha256
@@ -80,20 +98,21 @@ on conflict (component_sha256, wasmtime_version, engine_config_hash, target) do 
 """
 
 
-def load_version(tx: Tx, version_id: str) -> Row:
+def load_version(tx: Tx, version_id: str, *, lock: bool = False) -> Row:
     """Return a version with its bundle, or raise ``version_not_found``."""
-    row = tx.row(_SELECT_VERSION, version_id=version_id) if is_uuid(version_id) else None
+    sql = _LOCK_VERSION if lock else _SELECT_VERSION
+    row = tx.row(sql, version_id=version_id) if is_uuid(version_id) else None
     if row is None:
         raise PlatformError("version_not_found", f"There is no version {version_id}.")
     return row
 
 
-def load_extension(tx: Tx, reference: str) -> Row:
+def load_extension(tx: Tx, reference: str, *, lock: bool = False) -> Row:
     """Return an extension by id or by name, or raise ``extension_not_found``."""
     if is_uuid(reference):
-        row = tx.row(_SELECT_EXTENSION, extension_id=reference)
+        row = tx.row(_LOCK_EXTENSION if lock else _SELECT_EXTENSION, extension_id=reference)
     else:
-        row = tx.row(_SELECT_EXTENSION_NAMED, name=reference)
+        row = tx.row(_LOCK_EXTENSION_NAMED if lock else _SELECT_EXTENSION_NAMED, name=reference)
     if row is None:
         raise PlatformError("extension_not_found", f"There is no extension {reference!r}.")
     return row
@@ -144,21 +163,42 @@ def list_extensions(tx: Tx, after: str, page_size: int) -> list[Row]:
     return tx.rows(_LIST_EXTENSIONS, after=after, page_size=page_size)
 
 
-def list_versions(tx: Tx, extension_id: str, before: tuple[str, str], page_size: int) -> list[Row]:
-    """Return an extension's versions, newest first, those before ``(published_at, version_id)``."""
+def list_versions(
+    tx: Tx, extension_id: str, before: tuple[str, str], page_size: int, *, unpublished: bool
+) -> list[Row]:
+    """Return an extension's versions, newest first, those before ``(published_at, version_id)``.
+
+    ``unpublished`` shows those that are pending or rejected, too.
+    """
     return tx.rows(
-        _SELECT_VERSIONS, extension_id=extension_id, before_at=before[0], before_id=before[1], page_size=page_size
+        _SELECT_VERSIONS,
+        extension_id=extension_id,
+        before_at=before[0],
+        before_id=before[1],
+        page_size=page_size,
+        unpublished=unpublished,
     )
 
 
-def list_unprepared(tx: Tx, before: datetime, page_size: int) -> list[Row]:
-    """Return versions that are pending since before an instant, oldest first: their message may have been lost."""
-    return tx.rows(_SELECT_UNPREPARED, before=before, page_size=page_size)
+def claim_unprepared(tx: Tx, before: datetime, now: datetime, page_size: int) -> list[Row]:
+    """Return versions that are pending and were last asked for before an instant, noting that they are asked for now.
+
+    Their message may have been lost, or have ended as a dead letter. Two sweeps at once never get the same version.
+    """
+    return tx.rows(_CLAIM_UNPREPARED, before=before, now=now, page_size=page_size)
 
 
 def list_active(tx: Tx, after: str, page_size: int) -> list[Row]:
     """Return versions with a component that may run, by id, those after ``after``."""
     return tx.rows(_SELECT_ACTIVE, after=after, page_size=page_size)
+
+
+def list_compiled(tx: Tx) -> list[Row]:
+    """Return, for each engine that anything active was compiled for, how many components are and how many are not.
+
+    The engine that was compiled for last comes first.
+    """
+    return tx.rows(_COMPILED)
 
 
 def note_prepared(tx: Tx, version_id: str, at: datetime) -> None:

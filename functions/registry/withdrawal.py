@@ -12,6 +12,7 @@ from alga_ext.objects import ObjectStore
 from alga_ext.signing import Signer, sign_envelope
 from alga_ext.withdrawals import marker_key
 from functions.registry import transparency, versions
+from functions.registry.audit import Actor
 from functions.registry.transparency import Entry
 
 _MOVE: Final = """
@@ -30,7 +31,7 @@ _MOVES: Final[dict[str, tuple[list[str], str]]] = {
 }
 
 
-def move(tx: Tx, version: Row, state: str, reason: str, actor: str, now: datetime) -> Row:
+def move(tx: Tx, version: Row, state: str, reason: str, actor: Actor, now: datetime) -> Row:
     """Yank, unyank (``ready``) or withdraw a version, and tell of it in the log.
 
     Raises:
@@ -49,10 +50,11 @@ def move(tx: Tx, version: Row, state: str, reason: str, actor: str, now: datetim
         "name": version["name"],
         "version": version["version"],
         "content_hash": version["content_hash"],
+        "from": version["state"],
+        "to": state,
         "reason": reason,
-        "actor": actor,
     }
-    transparency.append(tx, Entry(kind, version["publisher"], details, str(version["extension_id"])), now)
+    transparency.append(tx, Entry(kind, version["publisher"], details, str(version["extension_id"])), actor, now)
     return versions.load_version(tx, version_id)
 
 
@@ -73,11 +75,11 @@ def mark_withdrawn(version: Row, objects: ObjectStore, signer: Signer, now: date
             raise  # a conflict says that another withdrawal wrote its marker just now, which serves as well
 
 
-def deprecate(tx: Tx, extension: Row, reason: str | None, actor: str, now: datetime) -> Row:
+def deprecate(tx: Tx, extension: Row, reason: str | None, actor: Actor, now: datetime) -> Row:
     """Deprecate an extension, or take that back with ``reason`` None; installs go on working."""
     extension_id = str(extension["extension_id"])
     tx.execute(_DEPRECATE, extension_id=extension_id, at=now if reason is not None else None, reason=reason)
     kind = "extension.deprecated" if reason is not None else "extension.undeprecated"
-    details = {"name": extension["name"], "reason": reason, "actor": actor}
-    transparency.append(tx, Entry(kind, extension["publisher"], details, extension_id), now)
+    details = {"name": extension["name"], "reason": reason}
+    transparency.append(tx, Entry(kind, extension["publisher"], details, extension_id), actor, now)
     return versions.load_extension(tx, extension_id)

@@ -14,21 +14,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, new_id
 from alga_ext.objects import ObjectStore
+from alga_ext.releases import BELIEVED_FOR_S, release_key
 from alga_ext.trust import TrustBundle
 from alga_ext.withdrawals import Withdrawals
 from functions.runner.provenance import (
     Engine,
     accepted_code,
     accepted_component,
-    artifact_places,
-    release_key,
+    artifact_record_key,
+    code_key,
 )
 from functions.runner.sandbox.wire import Artifact
 
-_VERIFIED_FOR_S: Final = 60.0
 _CHUNK_BYTES: Final = 1 << 20
 _RECORDS_LIMIT: Final = 4_096
 
@@ -107,7 +107,7 @@ class ArtifactCache:
         """Lend the verified artifact of a bundle, fetching what is not here; its file stays until the block ends.
 
         1. The bundle is not withdrawn; believed for ``withdrawals.LIFETIME_S``.
-        2. The signed records are verified: at first use, after ``_VERIFIED_FOR_S``, and when the trust bundle changes.
+        2. The signed records are verified: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
         3. The file is here, or is fetched into a new file.
         4. Its bytes have the hash the artifact record names; only then it gets its name.
 
@@ -149,7 +149,11 @@ class ArtifactCache:
             found = ""
         if found != artifact.key:
             self._forget(artifact.key)
-            raise PlatformError("artifact_integrity", "The program on disk is not the one that was published.")
+            raise PlatformError(
+                "artifact_integrity",
+                "The program on disk is not the one that was published.",
+                fault=Fault.ARTIFACT_FILE,
+            )
 
     @property
     def budget_bytes(self) -> int:
@@ -192,14 +196,16 @@ class ArtifactCache:
         accepted = self._accepted.get(bundle_sha256)
         if accepted is not None and accepted.trust is trust and now_s < accepted.until_s:
             return accepted.code_sha256
-        records = self._records.get(bundle_sha256) or self._read_records(bundle_sha256, trust)
-        now = self._now()
-        component = accepted_component(records.release, bundle_sha256, trust, now)
-        sha256 = accepted_code(records.artifact, component, self._engine, trust, now)
+        records = self._records.get(bundle_sha256)
+        sha256 = self._accepted_code(records, bundle_sha256, trust) if records is not None else None
+        if records is None or sha256 is None:
+            records = self._read_records(bundle_sha256, trust)
+            component = accepted_component(records.release, bundle_sha256, trust, self._now())
+            sha256 = accepted_code(records.artifact, component, self._engine, trust, self._now())
         with self._lock:
             self._records[bundle_sha256] = records
             self._records.move_to_end(bundle_sha256)
-            self._accepted[bundle_sha256] = _Accepted(sha256, trust, now_s + _VERIFIED_FOR_S)
+            self._accepted[bundle_sha256] = _Accepted(sha256, trust, now_s + BELIEVED_FOR_S)
             while len(self._records) > _RECORDS_LIMIT:
                 oldest, _ = self._records.popitem(last=False)
                 self._accepted.pop(oldest, None)
@@ -209,14 +215,26 @@ class ArtifactCache:
     def _read_records(self, bundle_sha256: str, trust: TrustBundle) -> _Records:
         release = self._get(release_key(bundle_sha256))
         component = accepted_component(release, bundle_sha256, trust, self._now())
-        return _Records(release, self._get(artifact_places(component, self._engine).record), component)
+        keys = trust.key_ids("artifact", self._now())
+        return _Records(release, self._get(*(artifact_record_key(component, self._engine, k) for k in keys)), component)
 
-    def _get(self, key: str) -> bytes:
-        self.fetches += 1
-        data = self._store.get_optional(key)
-        if data is None:
-            raise PlatformError("artifact_not_found", "The extension's program is not in the store.", key=key)
-        return data
+    def _accepted_code(self, records: _Records, bundle_sha256: str, trust: TrustBundle) -> str | None:
+        """Verify records read earlier; None when they do not hold any more and others may have taken their place."""
+        now = self._now()
+        try:
+            component = accepted_component(records.release, bundle_sha256, trust, now)
+            return accepted_code(records.artifact, component, self._engine, trust, now)
+        except PlatformError:
+            return None
+
+    def _get(self, *keys: str) -> bytes:
+        """Return the first of the objects that is there."""
+        for key in keys:
+            self.fetches += 1
+            data = self._store.get_optional(key)
+            if data is not None:
+                return data
+        raise PlatformError("artifact_not_found", "The extension's program is not in the store.", keys=keys)
 
     def _present(self, bundle_sha256: str, sha256: str) -> Obtained:
         name = self._name(sha256)
@@ -243,14 +261,19 @@ class ArtifactCache:
 
     def _fetch(self, bundle_sha256: str, sha256: str) -> int:
         component = self._records[bundle_sha256].component_sha256
-        key = artifact_places(component, self._engine).code
+        key = code_key(component, self._engine, sha256)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial = self._folder / f"{new_id()}.partial"
         self.fetches += 1
         try:
             size = self._store.download(key, partial)
             if _sha256_of(partial) != sha256:
-                raise PlatformError("artifact_integrity", "The program in the store is not the one that was published.")
+                raise PlatformError(
+                    "artifact_integrity",
+                    "The program in the store is not the one that was published.",
+                    fault=Fault.ARTIFACT_BYTES,
+                    key=key,
+                )
             partial.replace(self._path(sha256))
         except PlatformError as error:
             if error.code == "object_not_found":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from alga_ext.aws import S3ObjectStore
 from alga_ext.settings import read_material
 from alga_ext.signing import LocalSigner, PublicKey, Signer
+from alga_ext.trust_source import TrustSource
 from functions.runner.artifact_folder import claim_folder
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
@@ -31,7 +32,6 @@ from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime
 from functions.runner.sandbox.process import Child
 from functions.runner.sandbox.wire import Configure
 from functions.runner.settings import PrepareSettings, RunnerSettings
-from functions.runner.trust_source import TrustSource
 
 if TYPE_CHECKING:
     from alga_ext.database import Database

@@ -1,7 +1,7 @@
 """From a published component to signed native code: what prepare does for one message.
 
-Every step can be repeated: the store writes once, and the artifact's signed record is written last, so its presence
-means that all before it is done.
+Every step can be repeated, by several workers at once: code lies under its own hash, and the first record that a key
+signed about a component counts. The record is written last, so its presence means that all before it is done.
 """
 
 import hashlib
@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from alga_ext.attestation import ArtifactRecord, statement
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import Signer, sign_envelope
 from alga_ext.trust import TrustBundle
 from functions.runner.precompile import Compiler, Description, reasons_of
-from functions.runner.provenance import Engine, accepted_code, artifact_places, component_key
+from functions.runner.provenance import Engine, accepted_code, artifact_record_key, code_key, component_key
 
 _GROUP = "prepared"
 
@@ -79,7 +79,7 @@ class Prepare:
     def _prepared(self, message: PrepareMessage) -> tuple[Description, Artifact | None]:
         """Return what the component is, and the artifact unless there are reasons against it.
 
-        1. An artifact that is here already and carries a valid record is described, not made again.
+        1. An artifact that is here already and that our key vouches for is described, not made again.
         2. The component is fetched and has the hash it is named by.
         3. It is compiled and checked against the world, in a worker without credentials.
         4. The code is stored, then the record that vouches for it.
@@ -99,18 +99,33 @@ class Prepare:
             description = self._compiler.compile(component, code)  # (3)
             if description.reasons:
                 return description, None
-            return description, self._stored(sha256, code.read_bytes())  # (4)
+            return description, self._stored(sha256, code)  # (4)
 
     def _existing(self, component_sha256: str, code: Path) -> Artifact | None:
-        places = artifact_places(component_sha256, self._engine)
-        record = self._store.get_optional(places.record)
+        """Fetch the code that a record of our key vouches for; None when record or code is not there.
+
+        Raises:
+            PlatformError: ``artifact_integrity`` when the record does not verify, or the code is another.
+        """
+        record = self._store.get_optional(artifact_record_key(component_sha256, self._engine, self._signer.key_id))
         if record is None:
             return None
         sha256 = accepted_code(record, component_sha256, self._engine, self._trust(), self._now())
-        size = self._store.download(places.code, code)
+        key = code_key(component_sha256, self._engine, sha256)
+        try:
+            size = self._store.download(key, code)
+        except PlatformError as error:
+            if error.code == "object_not_found":
+                return None
+            raise
         if _sha256_of(code) != sha256:
-            raise PlatformError("artifact_integrity", "The stored program is not the one its record names.")
-        return self._artifact(places.code, sha256, size)
+            raise PlatformError(
+                "artifact_integrity",
+                "The stored program is not the one its record names.",
+                fault=Fault.ARTIFACT_BYTES,
+                key=key,
+            )
+        return self._artifact(key, sha256, size)
 
     def _fetched(self, sha256: str, component: Path) -> Description | None:
         key = component_key(sha256)
@@ -120,29 +135,38 @@ class Prepare:
             return Description([("component_invalid", text)], [], [])
         self._store.download(key, component)
         if _sha256_of(component) != sha256:
-            raise PlatformError("artifact_integrity", "The stored component is not the one it is named by.", key=key)
+            raise PlatformError(
+                "artifact_integrity",
+                "The stored component is not the one it is named by.",
+                fault=Fault.COMPONENT_BYTES,
+                key=key,
+            )
         return None
 
-    def _stored(self, component_sha256: str, code: bytes) -> Artifact:
-        places = artifact_places(component_sha256, self._engine)
-        sha256 = hashlib.sha256(code).hexdigest()
-        try:
-            self._store.put_new(places.code, code, "application/octet-stream")
-        except PlatformError as error:
-            if error.code != "object_conflict":
-                raise
-            # Code without a record: an earlier attempt stopped between the two, and its bytes differ.
-            self._store.delete(places.code)
-            self._store.put_new(places.code, code, "application/octet-stream")
+    def _stored(self, component_sha256: str, code: Path) -> Artifact:
+        """Store the code, then its record; when another worker's record was first, its artifact is the answer."""
+        data = code.read_bytes()
+        sha256 = hashlib.sha256(data).hexdigest()
+        key = code_key(component_sha256, self._engine, sha256)
+        self._store.put_new(key, data, "application/octet-stream")
         record = ArtifactRecord(
             component_sha256=component_sha256,
             wasmtime_version=self._engine.wasmtime_version,
             engine_config_hash=self._engine.config_hash,
             target=self._engine.target,
         )
-        signed = sign_envelope(self._signer, statement(record, places.code, sha256))
-        self._store.put_new(places.record, signed, "application/json")
-        return self._artifact(places.code, sha256, len(code))
+        signed = sign_envelope(self._signer, statement(record, key, sha256))
+        place = artifact_record_key(component_sha256, self._engine, self._signer.key_id)
+        try:
+            self._store.put_new(place, signed, "application/json")
+        except PlatformError as error:
+            if error.code != "object_conflict":
+                raise
+            existing = self._existing(component_sha256, code.with_name("first.cwasm"))
+            if existing is None:
+                raise
+            return existing
+        return self._artifact(key, sha256, len(data))
 
     def _artifact(self, key: str, sha256: str, size_bytes: int) -> Artifact:
         return Artifact(

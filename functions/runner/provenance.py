@@ -5,14 +5,12 @@ Native code is a takeover when it is not ours, so nothing is loaded that this mo
 
 import json
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from alga_ext.attestation import ArtifactRecord, ReleaseRecord, read_statement
-from alga_ext.errors import PlatformError
+from alga_ext.attestation import ArtifactRecord, read_statement
+from alga_ext.errors import Fault, PlatformError
+from alga_ext.releases import REGISTRY, accepted_release
 from alga_ext.trust import TrustBundle
-
-REGISTRY: Final = "alga"
-"""Whom platform keys sign for; they are trusted for every publisher."""
 
 
 class Engine(NamedTuple):
@@ -23,50 +21,42 @@ class Engine(NamedTuple):
     target: str
 
 
-class Places(NamedTuple):
-    """Keys of an artifact in the object store."""
-
-    code: str
-    record: str
-
-
-def release_key(bundle_sha256: str) -> str:
-    """Return the object store key of a bundle's release record."""
-    return f"releases/{bundle_sha256}.dsse.json"
-
-
 def component_key(component_sha256: str) -> str:
     """Return the object store key of a component."""
     return f"components/{component_sha256}.wasm"
 
 
-def artifact_places(component_sha256: str, engine: Engine) -> Places:
-    """Return the object store keys of a component compiled for an engine."""
-    base = f"cwasm/{component_sha256}/{engine.wasmtime_version}/{engine.config_hash}/{engine.target}.cwasm"
-    return Places(base, f"{base}.dsse.json")
+def code_key(component_sha256: str, engine: Engine, code_sha256: str) -> str:
+    """Return the object store key of what a component was compiled to; another compilation may give other code."""
+    return f"{_artifact_folder(component_sha256, engine)}/{code_sha256}.cwasm"
+
+
+def artifact_record_key(component_sha256: str, engine: Engine, key_id: str) -> str:
+    """Return the object store key of the record that a platform key signed about a component compiled for an engine.
+
+    One for each key, so that another key can vouch for an artifact when the first is rotated or revoked.
+    """
+    return f"{_artifact_folder(component_sha256, engine)}/{key_id.removeprefix('sha256:')}.dsse.json"
+
+
+def _artifact_folder(component_sha256: str, engine: Engine) -> str:
+    return f"cwasm/{component_sha256}/{engine.wasmtime_version}/{engine.config_hash}/{engine.target}"
 
 
 def accepted_component(record: bytes, bundle_sha256: str, trust: TrustBundle, now: datetime) -> str:
     """Return the sha256 of the component that the registry accepted as part of a bundle.
 
-    1. The release record is signed by a key the platform uses for releases, valid and not revoked now.
-    2. It is about this bundle.
-    3. The publisher's key was not revoked when the bundle was published.
-    4. The bundle has a component.
+    1. The release record may be believed (``alga_ext.releases``).
+    2. The bundle has a component.
 
     Raises:
-        PlatformError: ``artifact_integrity`` (1, 2, 3); ``artifact_not_found`` (4).
+        PlatformError: ``artifact_integrity`` (1); ``artifact_not_found`` (2).
     """
     try:
-        verified = trust.verify(record, use="release", publisher=REGISTRY, at=now)  # (1)
-        release = read_statement(verified.payload, ReleaseRecord, bundle_sha256)  # (2)
+        release = accepted_release(record, bundle_sha256, trust, now)  # (1)
     except PlatformError as error:
-        raise _refused("release record", error) from error
-    published_at = _instant(release.published_at)
-    for revocation in trust.revocations:  # (3)
-        if revocation.key_id == release.key_id and revocation.revoked_from <= published_at:
-            raise PlatformError("artifact_integrity", "The publisher's key was revoked before this was published.")
-    if release.component_sha256 is None:  # (4)
+        raise PlatformError("artifact_integrity", error.detail, **error.context) from error
+    if release.component_sha256 is None:  # (2)
         raise PlatformError("artifact_not_found", "This version of the extension has no server part.")
     return release.component_sha256
 
@@ -85,10 +75,20 @@ def accepted_code(record: bytes, component_sha256: str, engine: Engine, trust: T
         sha256 = _subject(verified.payload)
         made = read_statement(verified.payload, ArtifactRecord, sha256)
     except PlatformError as error:
-        raise _refused("artifact record", error) from error
+        raise PlatformError(
+            "artifact_integrity",
+            "The artifact record cannot be verified.",
+            fault=Fault.ARTIFACT_RECORD,
+            cause=error.code,
+            why=error.detail,
+        ) from error
     found = (made.component_sha256, made.wasmtime_version, made.engine_config_hash, made.target)
     if found != (component_sha256, *engine):  # (2)
-        raise PlatformError("artifact_integrity", "The compiled program is for another component or engine.")
+        raise PlatformError(
+            "artifact_integrity",
+            "The compiled program is for another component or engine.",
+            fault=Fault.ARTIFACT_ENGINE,
+        )
     return sha256
 
 
@@ -101,19 +101,3 @@ def _subject(payload: bytes) -> str:
     if not isinstance(digest, str):
         raise PlatformError("signature_malformed", "The artifact record names no digest.")
     return digest
-
-
-def _instant(text: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = None
-    if at is None or at.tzinfo is None:
-        raise PlatformError("artifact_integrity", "The release record names no instant of publication.")
-    return at
-
-
-def _refused(what: str, error: PlatformError) -> PlatformError:
-    return PlatformError(
-        "artifact_integrity", f"The program's {what} cannot be verified.", cause=error.code, why=error.detail
-    )

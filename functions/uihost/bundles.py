@@ -1,7 +1,8 @@
 """The UI of published bundles: believed only through the registry's signature.
 
-A bundle is served when its release record verifies (a key with use ``release``) and names the hash of the index; a
-file is served when its bytes have the hash the index gives. Both come from the object store, which is not believed.
+A bundle is served as long as its release record may be believed (``alga_ext.releases``) and names the hash of the
+index; a file is served when its bytes have the hash the index gives. All three come from the object store, which is not
+believed.
 """
 
 import hashlib
@@ -11,10 +12,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from alga_ext.attestation import ReleaseRecord, read_statement
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.objects import ObjectStore
+from alga_ext.releases import BELIEVED_FOR_S, accepted_release, release_key
 from alga_ext.trust import TrustBundle
 from alga_ext.withdrawals import Withdrawals
 
@@ -41,13 +42,31 @@ class Index(NamedTuple):
     files: dict[str, File]
 
 
+class _Believed(NamedTuple):
+    """An index, the record that vouches for it, and under which trust bundle and until when that was found true."""
+
+    ui: Index
+    record: bytes
+    trust: TrustBundle
+    until_s: float
+
+
 class UiBundles:
-    """Verified indexes (a few hundred) and small files (bounded by bytes), for the life of the process."""
+    """Verified indexes (a few hundred) and small files (bounded by bytes), for the life of the process.
+
+    Args:
+        objects: where releases and UI files lie.
+        trust: returns the current trust bundle.
+        cache_bytes: of small files together.
+        now: the present instant.
+        monotonic_s: a clock that only goes forward.
+        indexes: how many are kept.
+    """
 
     def __init__(
         self,
         objects: ObjectStore,
-        trust: TrustBundle,
+        trust: Callable[[], TrustBundle],
         cache_bytes: int,
         now: Callable[[], datetime],
         monotonic_s: Callable[[], float],
@@ -59,33 +78,44 @@ class UiBundles:
         self._trust = trust
         self._now = now
         self._index_capacity = indexes
-        self._indexes: OrderedDict[ContentHash, Index] = OrderedDict()
+        self._indexes: OrderedDict[ContentHash, _Believed] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
-        self._files: OrderedDict[tuple[ContentHash, str], bytes] = OrderedDict()
+        self._files: OrderedDict[str, bytes] = OrderedDict()
 
     def index(self, content_hash: ContentHash) -> Index:
         """Return a bundle's index.
 
+        1. The bundle is not withdrawn; believed for ``withdrawals.LIFETIME_S``.
+        2. The release record is verified: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
+        3. The index has the hash the record names.
+
         Raises:
             PlatformError: ``ui_not_found`` for a bundle that is not published, was withdrawn or has no UI;
-                ``release_integrity`` and ``ui_integrity`` when record or index are not what was signed.
+                ``release_integrity`` and ``ui_integrity`` when record or index are not what was signed;
+                ``policy_unavailable`` and ``object_store_unavailable`` when it cannot be known.
         """
+        self._check_withdrawal(content_hash)  # (1)
+        trust, now_s = self._trust(), self._monotonic_s()
+        known = self._indexes.pop(content_hash, None)
+        if known is None:
+            index, record = self._load(content_hash, trust)  # (2), (3)
+            known = _Believed(index, record, trust, now_s + BELIEVED_FOR_S)
+        elif known.trust is not trust or now_s >= known.until_s:
+            accepted_release(known.record, sha256_hex(content_hash), trust, self._now())  # (2)
+            known = known._replace(trust=trust, until_s=now_s + BELIEVED_FOR_S)
+        self._indexes[content_hash] = known
+        if len(self._indexes) > self._index_capacity:
+            self._indexes.popitem(last=False)
+        return known.ui
+
+    def _check_withdrawal(self, content_hash: ContentHash) -> None:
         try:
             self._withdrawals.check(content_hash, self._monotonic_s())
         except PlatformError as error:
             if error.code != "version_withdrawn":
                 raise
             raise PlatformError("ui_not_found", "No published bundle has this hash.", cause=error) from error
-        known = self._indexes.get(content_hash)
-        if known is not None:
-            self._indexes.move_to_end(content_hash)
-            return known
-        index = self._load(content_hash)
-        self._indexes[content_hash] = index
-        if len(self._indexes) > self._index_capacity:
-            self._indexes.popitem(last=False)
-        return index
 
     def read(self, content_hash: ContentHash, path: str, encoding: str, variant: Variant) -> bytes:
         """Return the bytes of one stored form of a file, checked against the index.
@@ -93,45 +123,43 @@ class UiBundles:
         Raises:
             PlatformError: ``ui_integrity`` when the bytes are absent or not the published ones.
         """
-        suffix = "" if encoding == "identity" else encoding
-        key = (content_hash, path + suffix)
-        known = self._files.get(key)
+        known = self._files.get(variant.sha256)
         if known is not None:
-            self._files.move_to_end(key)
+            self._files.move_to_end(variant.sha256)
             return known
+        suffix = "" if encoding == "identity" else encoding
         data = self._objects.get_optional(f"ui/{sha256_hex(content_hash)}/files/{path}{suffix}")
         if data is None or hashlib.sha256(data).hexdigest() != variant.sha256:
-            raise PlatformError("ui_integrity", "The file is not the one that was published.", path=path)
-        self._keep(key, data)
+            raise PlatformError(
+                "ui_integrity", "The file is not the one that was published.", fault=Fault.UI_FILE, path=path
+            )
+        self._keep(variant.sha256, data)
         return data
 
-    def _keep(self, key: tuple[ContentHash, str], data: bytes) -> None:
+    def _keep(self, sha256: str, data: bytes) -> None:
+        """Keep a small file under its hash, so that no index but one that names these bytes finds them."""
         if len(data) > self._cache_bytes // 8:
             return
-        self._files[key] = data
+        self._files[sha256] = data
         self._cached_bytes += len(data)
         while self._cached_bytes > self._cache_bytes:
             _, dropped = self._files.popitem(last=False)
             self._cached_bytes -= len(dropped)
 
-    def _load(self, content_hash: ContentHash) -> Index:
+    def _load(self, content_hash: ContentHash, trust: TrustBundle) -> tuple[Index, bytes]:
         hex_digits = sha256_hex(content_hash)
-        envelope = self._objects.get_optional(f"releases/{hex_digits}.dsse.json")
-        if envelope is None:
+        record = self._objects.get_optional(release_key(hex_digits))
+        if record is None:
             raise PlatformError("ui_not_found", "No published bundle has this hash.")
-        try:
-            verified = self._trust.verify(envelope, use="release", publisher="", at=self._now())
-            release = read_statement(verified.payload, ReleaseRecord, hex_digits)
-        except PlatformError as error:
-            raise PlatformError(
-                "release_integrity", "The bundle's release record does not verify.", cause=error
-            ) from error
+        release = accepted_release(record, hex_digits, trust, self._now())
         if release.ui_index_sha256 is None:
             raise PlatformError("ui_not_found", "The extension has no UI.")
         document = self._objects.get_optional(f"ui/{hex_digits}/index.json")
         if document is None or hashlib.sha256(document).hexdigest() != release.ui_index_sha256:
-            raise PlatformError("ui_integrity", "The UI's index is not the one that was published.")
-        return _index(json.loads(document))
+            raise PlatformError(
+                "ui_integrity", "The UI's index is not the one that was published.", fault=Fault.UI_INDEX
+            )
+        return _index(json.loads(document)), record
 
 
 def _index(document: dict[str, Any]) -> Index:

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 
 from alga_ext.aws import S3ObjectStore
-from alga_ext.settings import read_material
-from alga_ext.trust import parse_trust_bundle
+from alga_ext.trust_source import TrustSource
 from functions.uihost.bundles import UiBundles
 from functions.uihost.settings import UiHostSettings
 
@@ -22,6 +21,6 @@ def settings() -> UiHostSettings:
 def bundles() -> UiBundles:
     """Published UIs, for the life of the process."""
     given = settings()
-    trust = parse_trust_bundle(read_material(given.signing_trust_bundle))
+    trust = TrustSource(given.signing_trust_bundle).current
     objects = S3ObjectStore(given.bundle_store_base)
     return UiBundles(objects, trust, given.ui_cache_bytes, lambda: datetime.now(UTC), time.monotonic)

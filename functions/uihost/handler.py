@@ -112,6 +112,6 @@ def _file_response(request: Request, wanted: UiPath, path: str, file: File) -> d
 
 
 def _outward(error: PlatformError) -> PlatformError:
-    if error.code == "object_store_unavailable":
+    if error.code in ("object_store_unavailable", "policy_unavailable", "trust_bundle_invalid", "key_invalid"):
         return PlatformError("policy_unavailable", "The file cannot be read just now; try again.")
     return error

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from alga_ext.database import Database, Tx
 from functions.gateway import resolution
 from functions.registry import installs, transparency, versions
+from functions.registry.audit import Actor
 from functions.registry.migrate import migrate
 from tests.support.servers import Loop, start_postgres
 from tools.local.postgres import database_url, make_database
@@ -169,7 +170,9 @@ def log_append(server_url: str) -> float:
             _append(tx)
 
     def _append(tx: Tx) -> None:
-        transparency.append(tx, transparency.Entry("bench", "acme", {"n": 1}), datetime.now(UTC))
+        transparency.append(
+            tx, transparency.Entry("bench", "acme", {"n": 1}), Actor("bench", "bench"), datetime.now(UTC)
+        )
 
     median = _timed(append)
     registry.close()

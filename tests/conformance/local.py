@@ -19,7 +19,7 @@ from alga_ext.telemetry import logger
 from functions.runner import compose
 from functions.runner.host.broker import Provider
 from functions.runner.limits import Maxima
-from functions.runner.provenance import artifact_places
+from functions.runner.provenance import artifact_record_key, code_key
 from tests.conformance.port import Answer, Line, Runner, Said
 from tests.runnerkit.house import House
 from tools.guests.cache import built
@@ -116,13 +116,12 @@ class LocalRunner(Runner):
     def _restore(self, component: bytes) -> None:
         """Put native code compiled in an earlier session into the store, signed with this session's key."""
         engine, sha256 = self.house.engine, hashlib.sha256(component).hexdigest()
-        places = artifact_places(sha256, engine)
         key = hash_of([sha256, *engine], [(_SANDBOX, [_SANDBOX / f"{name}.py" for name in _COMPILER_MODULES])])
 
         def compile_into(work: Path) -> None:
             prepared = self.house.prepared(component)
             assert isinstance(prepared.artifact, Artifact), prepared.reasons
-            (work / "code.cwasm").write_bytes(self.house.store.get(places.code))
+            (work / "code.cwasm").write_bytes(self.house.store.get(prepared.artifact.key))
 
         code = (built("compiled", key, compile_into) / "code.cwasm").read_bytes()
         record = ArtifactRecord(
@@ -131,9 +130,11 @@ class LocalRunner(Runner):
             engine_config_hash=engine.config_hash,
             target=engine.target,
         )
-        said = statement(record, places.code, hashlib.sha256(code).hexdigest())
-        self.house.store.objects[places.code] = code
-        self.house.store.objects[places.record] = sign_envelope(self.house.artifact_key, said)
+        code_sha256 = hashlib.sha256(code).hexdigest()
+        place = code_key(sha256, engine, code_sha256)
+        signed = sign_envelope(self.house.artifact_key, statement(record, place, code_sha256))
+        self.house.store.objects[place] = code
+        self.house.store.objects[artifact_record_key(sha256, engine, self.house.artifact_key.key_id)] = signed
 
 
 class _Lines(logging.Handler):

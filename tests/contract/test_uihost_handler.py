@@ -6,6 +6,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import boto3
@@ -16,7 +17,7 @@ from alga_ext.aws import S3ObjectStore
 from alga_ext.withdrawals import marker_key
 from functions.uihost import compose
 from functions.uihost.handler import handler
-from tests.support.published_ui import FILES, HASH, HEX, RELEASE, publish_into
+from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, publish_into
 
 PAGE, SCRIPT, LOGO = FILES["ui/index.html"], FILES["ui/js/app.js"], FILES["ui/logo.png"]
 DRAWING = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
@@ -197,6 +198,48 @@ def test_a_withdrawn_bundle_is_not_found(host: Host) -> None:
     host.objects.put_new(marker_key(HASH), b"{}", "application/json")
 
     assert host.code("/index.html") == (404, "ui_not_found")
+
+
+@pytest.fixture
+def trust_file(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The host's trust bundle as a file."""
+    path = tmp_path / "trust.json"
+    path.write_text(json.dumps(TRUST))
+    monkeypatch.setenv("SIGNING_TRUST_BUNDLE", str(path))
+    compose.settings.cache_clear()
+    compose.bundles.cache_clear()
+    return path
+
+
+def revoking(key_id: str) -> str:
+    return json.dumps({**TRUST, "revocations": [{"key_id": key_id, "from": "2026-01-01T00:00:00Z"}]})
+
+
+def test_a_page_shown_before_is_gone_once_its_release_key_is_revoked(host: Host, trust_file: Path) -> None:
+    assert host.get("/index.html").status == 200
+    trust_file.write_text(revoking(RELEASE.key_id))
+
+    assert host.code("/index.html") == (502, "release_integrity")
+
+
+def test_a_page_shown_before_is_gone_once_its_publishers_key_is_revoked(host: Host, trust_file: Path) -> None:
+    assert host.get("/index.html").status == 200
+    trust_file.write_text(revoking(PUBLISHER_KEY))
+
+    assert host.code("/index.html") == (502, "release_integrity")
+
+
+@pytest.mark.parametrize("started", [True, False], ids=["after the start", "at the start"])
+def test_a_trust_bundle_that_cannot_be_read_shows_nothing_and_says_nothing(
+    host: Host, trust_file: Path, started: bool
+) -> None:
+    if started:
+        host.get("/index.html")
+    trust_file.write_text("{")
+    answer = host.get("/index.html")
+
+    assert (answer.status, json.loads(answer.body)["code"]) == (503, "policy_unavailable")
+    assert b"trust" not in answer.body
 
 
 def test_a_store_that_cannot_be_reached_is_a_503(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:

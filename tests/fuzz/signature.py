@@ -8,7 +8,7 @@ import atheris
 with atheris.instrument_imports(include=["alga_ext"]):
     from alga_ext.attestation import Release, ReleaseRecord, read_statement, statement
     from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
-    from alga_ext.trust import parse_trust_bundle
+    from alga_ext.trust_document import parse_trust_bundle
 
 from tests.fuzz.harness import fuzz, refused_or_read
 from tests.support.keys import NOW, SHA, trust_in, trusted

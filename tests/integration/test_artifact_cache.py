@@ -13,7 +13,7 @@ from tools.local.cloud import BUCKET, Cloud, aws_client, make_cloud
 from tools.local.moto_server import MotoServer
 from tools.local.state import ROOT
 
-CODE, RECORD = "cwasm/aa/50/e/t.cwasm", "cwasm/aa/50/e/t.cwasm.dsse.json"
+CODE, RECORD = "cwasm/aa/50/e/t/c0de.cwasm", "cwasm/aa/50/e/t/4e7.dsse.json"
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def keys(s3: Any) -> list[str]:
 
 
 def test_what_is_kept_comes_back(cloud: Cloud, s3: Any, tmp_path: Path) -> None:
-    for key in (CODE, RECORD, "cwasm/bb/50/e/t.cwasm"):
+    for key in (CODE, RECORD, "cwasm/bb/50/e/t/c0de.cwasm"):
         s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
     folder = cache_folder(tmp_path, "sha256:" + "1" * 64)
     stale = cache_folder(tmp_path, "sha256:" + "2" * 64)
@@ -48,7 +48,7 @@ def test_what_is_kept_comes_back(cloud: Cloud, s3: Any, tmp_path: Path) -> None:
 
     assert restore_artifacts(cloud, folder) == 1
 
-    assert keys(s3) == [CODE, RECORD]
+    assert sorted(keys(s3)) == sorted([CODE, RECORD])
     assert s3.get_object(Bucket=BUCKET, Key=CODE)["Body"].read() == CODE.encode()
     assert not stale.exists()
 

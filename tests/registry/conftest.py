@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -17,7 +18,7 @@ CACHED = (
     compose.objects,
     compose.prepare_queue,
     compose.uninstall_grace,
-    compose.trust,
+    compose.trust_source,
     compose.release_signer,
     compose.log_signer,
     compose.sealer,
@@ -25,15 +26,22 @@ CACHED = (
 )
 
 
-@pytest.fixture
-def world(databases: Databases, moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[RegistryWorld]:
+@contextmanager
+def registry(databases: Databases, moto_url: str) -> Iterator[RegistryWorld]:
     """A fresh registry: empty database, own bucket and queue, handlers wired by their own composition root."""
     made = RegistryWorld(moto_url, f"bucket-{uuid.uuid4().hex[:12]}", databases)
-    for name, value in made.environment().items():
-        monkeypatch.setitem(os.environ, name, value)
-    for factory in CACHED:
-        factory.cache_clear()
-    yield made
-    compose.database().close()
-    for factory in CACHED:
-        factory.cache_clear()
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in made.environment().items():
+            environment.setitem(os.environ, name, value)
+        for factory in CACHED:
+            factory.cache_clear()
+        yield made
+        compose.database().close()
+        for factory in CACHED:
+            factory.cache_clear()
+
+
+@pytest.fixture
+def world(databases: Databases, moto_url: str) -> Iterator[RegistryWorld]:
+    with registry(databases, moto_url) as made:
+        yield made

@@ -14,12 +14,7 @@ from tests.support.registry import REGION, RegistryWorld
 def signer(request: pytest.FixtureRequest, world: RegistryWorld) -> Signer:
     if request.param == "local Ed25519":
         return LocalSigner.generate()
-    return KmsSigner(make_signing_key(world))
-
-
-def make_signing_key(world: RegistryWorld) -> str:
-    key = world.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
-    return str(key["KeyMetadata"]["KeyId"])
+    return world.kms_signer()
 
 
 def test_a_signature_verifies_with_the_signers_public_key(signer: Signer) -> None:
@@ -39,11 +34,10 @@ def test_the_key_id_is_that_of_the_public_key(signer: Signer) -> None:
 
 
 def test_a_version_attested_by_kms_installs(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    key_id = make_signing_key(world)
-    world.trust(KmsSigner(key_id), "release")
-    monkeypatch.setenv("SIGNING_TRUST_BUNDLE", world.environment()["SIGNING_TRUST_BUNDLE"])
-    monkeypatch.setenv("RELEASE_SIGNING_KEY", f"kms:{key_id}")
-    for factory in (compose.trust, compose.release_signer):
+    world.release = world.kms_signer()
+    for name in ("SIGNING_TRUST_BUNDLE", "RELEASE_SIGNING_KEY"):
+        monkeypatch.setenv(name, world.environment()[name])
+    for factory in (compose.trust_source, compose.release_signer):
         factory.cache_clear()
     world.register()
     world.publish()

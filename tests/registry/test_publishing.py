@@ -1,16 +1,19 @@
 """Publishing through the registry's handler: what is accepted, what is refused, and with which code."""
 
 import base64
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import urllib3
 
-from alga_ext.messages import Reason
+from alga_ext.aws import S3ObjectStore
+from alga_ext.messages import Artifact, Reason
 from alga_ext.signing import LocalSigner
-from functions.registry import withdrawal
+from functions.registry import compose, withdrawal
 from functions.registry.paging import encode_cursor
 from tests.support.registry import RegistryWorld, manifest_of
 
@@ -145,6 +148,60 @@ def test_revoking_a_key_from_now_on_leaves_what_it_signed_before(world: Registry
     world.call("POST", path, world.publisher, {"reason": "rotation"})
 
     assert world.call("GET", f"/versions/{version['version_id']}", world.publisher).body["state"] == "ready"
+
+
+def test_a_pending_version_whose_key_is_revoked_from_the_past_is_rejected(world: RegistryWorld) -> None:
+    world.register()
+    sent = world.send(world.signed(manifest_of()))
+    _revoke_from_the_past(world)
+
+    assert world.prepare() == ["rejected"]
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert [reason["code"] for reason in shown["state_reasons"]] == ["key_revoked"]
+    assert world.objects.size(_release_of(shown)) is None
+
+
+def test_a_version_whose_key_is_revoked_while_it_is_made_ready_is_rejected_and_withdrawn(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register()
+    sent = world.send(world.signed(manifest_of()))
+    monkeypatch.setattr(
+        compose, "objects", lambda: _RevokingStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"]), world)
+    )
+
+    assert world.prepare() == ["rejected"]
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert [reason["code"] for reason in shown["state_reasons"]] == ["key_revoked"]
+    assert world.objects.size(_release_of(shown)) is not None
+    assert world.objects.size(_release_of(shown).replace("releases/", "withdrawals/")) is not None
+
+
+def _revoke_from_the_past(world: RegistryWorld) -> None:
+    path = f"/publishers/acme/keys/{world.publisher_key.key_id}/revoke"
+    since = {"reason": "stolen", "revoked_from": "2020-01-01T00:00:00Z"}
+    assert world.call("POST", path, world.publisher, since).status == 200
+
+
+def _release_of(version: dict[str, Any]) -> str:
+    return f"releases/{version['content_hash'].removeprefix('sha256:')}.dsse.json"
+
+
+class _RevokingStore:
+    """A store during whose write of a release record the publisher's key is revoked."""
+
+    def __init__(self, inner: S3ObjectStore, world: RegistryWorld) -> None:
+        self._inner, self._world = inner, world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def put_new(self, key: str, data: bytes, content_type: str) -> bool:
+        if key.startswith("releases/"):
+            _revoke_from_the_past(self._world)
+        return self._inner.put_new(key, data, content_type)
 
 
 def test_during_a_rotation_both_keys_sign(world: RegistryWorld) -> None:
@@ -450,3 +507,192 @@ def test_the_catalogue_needs_a_token(world: RegistryWorld) -> None:
     refused = world.call("GET", "/extensions", "not-a-token")
 
     assert (refused.status, refused.code) == (401, "unauthenticated")
+
+
+# Who sees what is not published
+
+
+@pytest.mark.parametrize("ok", [None, False], ids=["pending", "rejected"])
+def test_what_is_not_published_is_shown_to_its_publisher_only(world: RegistryWorld, ok: bool | None) -> None:
+    world.register()
+    path = f"/versions/{world.send(world.signed(manifest_of())).body['version_id']}"
+    if ok is not None:
+        world.prepare(ok=ok)
+
+    seen = [world.call("GET", path, token).status for token in (world.admin, world.publisher, *_others(world))]
+
+    assert seen == [200, 200, 404, 404, 404]
+
+
+def test_a_list_of_versions_leaves_out_what_is_not_published(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+    world.send(world.signed(manifest_of(version="1.1.0")))
+
+    seen = [
+        [
+            version["version"]
+            for version in world.call("GET", "/extensions/com.acme.notes/versions", token).body["items"]
+        ]
+        for token in (world.publisher, *_others(world))
+    ]
+
+    assert seen == [["1.1.0", "1.0.0"], ["1.0.0"], ["1.0.0"], ["1.0.0"]]
+
+
+def _others(world: RegistryWorld) -> list[str]:
+    stranger = world.token(sub="dev", roles=["publisher"], publishers=["globex"])
+    return [stranger, world.tenant_admin(), world.tenant_viewer()]
+
+
+# Keys: lists, ends
+
+
+def test_keys_are_listed_in_pages(world: RegistryWorld) -> None:
+    world.register()
+    keys = [
+        world.publisher_key.key_id,
+        *(world.add_key("acme", LocalSigner.generate()).body["key_id"] for _ in range(4)),
+    ]
+
+    found, cursor = [], ""
+    while cursor is not None:
+        query = "page_size=2" + (f"&cursor={cursor}" if cursor else "")
+        page = world.call("GET", "/publishers/acme/keys", world.tenant_viewer(), query=query).body
+        found += [key["key_id"] for key in page["items"]]
+        cursor = page["next_cursor"]
+
+    assert found == keys
+
+
+def test_publishers_are_listed_in_pages(world: RegistryWorld) -> None:
+    for name in ("acme", "globex", "initech"):
+        world.call("POST", "/publishers", world.admin, {"publisher": name, "display_name": name})
+
+    first = world.call("GET", "/publishers", world.tenant_viewer(), query="page_size=2").body
+    rest = world.call(
+        "GET", "/publishers", world.tenant_viewer(), query=f"page_size=2&cursor={first['next_cursor']}"
+    ).body
+
+    assert [[row["publisher"] for row in page["items"]] for page in (first, rest)] == [["acme", "globex"], ["initech"]]
+
+
+@pytest.mark.parametrize("valid_from", [None, "2031-01-01T00:00:00Z"])
+def test_a_key_that_ends_before_it_begins_is_refused(world: RegistryWorld, valid_from: str | None) -> None:
+    world.register()
+    body = {
+        "public_key": LocalSigner.generate().public_pem,
+        "valid_from": valid_from,
+        "valid_until": "2020-01-01T00:00:00Z",
+    }
+
+    refused = world.call("POST", "/publishers/acme/keys", world.publisher, body)
+
+    assert (refused.status, refused.code) == (400, "invalid_request")
+
+
+def _retire(world: RegistryWorld, valid_until: datetime | None) -> Any:
+    path = f"/publishers/acme/keys/{world.publisher_key.key_id}/retire"
+    body = {} if valid_until is None else {"valid_until": valid_until.isoformat()}
+    return world.call("POST", path, world.publisher, body)
+
+
+def test_a_retired_key_signs_nothing_new_and_what_it_signed_can_be_installed(world: RegistryWorld) -> None:
+    world.register()
+    world.publish()
+
+    assert _retire(world, None).status == 200
+
+    assert world.send(world.signed(manifest_of(version="1.1.0"))).code == "key_expired"
+    assert world.install()["version"] == "1.0.0"
+
+
+def test_a_key_is_not_retired_in_the_past(world: RegistryWorld) -> None:
+    world.register()
+
+    assert _retire(world, compose.now() - timedelta(minutes=1)).code == "invalid_request"
+
+
+def test_the_end_of_a_key_is_only_moved_earlier(world: RegistryWorld) -> None:
+    world.register()
+    _retire(world, compose.now() + timedelta(days=2))
+
+    assert _retire(world, compose.now() + timedelta(days=1)).status == 200
+    assert _retire(world, compose.now() + timedelta(days=3)).code == "invalid_request"
+
+
+# Uploads
+
+
+def _announce(world: RegistryWorld, size_bytes: int = 10, key: str = "k") -> Any:
+    declared = {"publisher": "acme", "content_hash": f"sha256:{'a' * 64}", "size_bytes": size_bytes}
+    return world.call("POST", "/uploads", world.publisher, declared, headers={"idempotency-key": key})
+
+
+def test_an_upload_announced_again_under_its_key_is_the_same_upload(world: RegistryWorld) -> None:
+    world.register()
+
+    first, second = _announce(world), _announce(world)
+
+    assert (second.status, second.body["upload_id"]) == (201, first.body["upload_id"])
+    assert second.headers["idempotency-replayed"] == "true"
+
+
+def test_the_key_of_an_upload_serves_no_other(world: RegistryWorld) -> None:
+    world.register()
+    _announce(world)
+
+    assert _announce(world, size_bytes=11).code == "idempotency_conflict"
+
+
+def test_leave_to_write_an_upload_is_not_stored(world: RegistryWorld) -> None:
+    world.register()
+    _announce(world)
+
+    (row,) = world.rows("select response from app.platform_idempotency_record where operation = 'uploads.create'")
+    assert set(row["response"]) == {"upload_id"}
+
+
+@pytest.mark.parametrize(("size_bytes", "status"), [(200 * 1024 * 1024, 201), (200 * 1024 * 1024 + 1, 400)])
+def test_an_upload_has_at_most_two_hundred_mebibytes(world: RegistryWorld, size_bytes: int, status: int) -> None:
+    world.register()
+
+    assert _announce(world, size_bytes).status == status
+
+
+def test_an_upload_that_expired_is_not_found(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.register()
+    upload_id = _announce(world).body["upload_id"]
+    expired = compose.now() + timedelta(seconds=compose.settings().upload_expires_s)
+    monkeypatch.setattr(compose, "now", lambda: expired)
+    signature = world.signed(manifest_of()).signature
+
+    refused = world.call("POST", "/versions", world.publisher, {"upload_id": upload_id, "signature": signature})
+
+    assert (refused.status, refused.code) == (404, "upload_not_found")
+
+
+# Compiling again
+
+
+def test_how_far_compiling_is_is_shown_for_each_engine(world: RegistryWorld) -> None:
+    world.register()
+    old, new = _artifact("1" * 64, "49.0.0"), _artifact("1" * 64, "50.0.0")
+    for version, wasm, artifacts in (("1.0.0", b"one", [old, new]), ("1.1.0", b"two", [_artifact("2" * 64, "49.0.0")])):
+        document = manifest_of(version=version, runtime="wasm-component@1")
+        world.send(world.signed(document, {"ui/index.html": b"x", "dist/main.wasm": b"\0asm" + wasm}))
+        (message,) = world.queued()
+        for artifact in artifacts:
+            assert world.prepare(message, artifact=artifact) == ["ready"]
+
+    shown = world.call("GET", "/maintenance/prepare", world.admin).body
+
+    counts = {engine["wasmtime_version"]: (engine["compiled"], engine["missing"]) for engine in shown}
+    assert counts == {"49.0.0": (2, 0), "50.0.0": (1, 1)}
+
+
+def _artifact(sha256: str, wasmtime_version: str) -> Artifact:
+    return Artifact(
+        key=f"cwasm/{sha256}", sha256=sha256, size_bytes=1, target="t", wasmtime_version=wasmtime_version,
+        engine_config_hash="c" * 64,
+    )  # fmt: skip

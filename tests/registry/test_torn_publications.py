@@ -1,5 +1,6 @@
 """Nothing is torn: concurrent publications, and a process killed between any two steps of finalize."""
 
+import base64
 import json
 import os
 import subprocess
@@ -9,15 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import urllib3
 
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
+from alga_ext.messages import PreparedMessage, PrepareMessage
 from alga_ext.signing import LocalSigner
 from functions.registry import compose, installs, publish, versions, withdrawal
 from functions.registry.audit import Actor
-from tests.support.registry import Published, RegistryWorld, manifest_of
+from tests.support.registry import Published, RegistryWorld, manifest_of, sqs_event
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -59,7 +62,7 @@ def publication(world: RegistryWorld, published: Published, tmp_path: Path, name
         accepted = publish.accept(submission, database, compose.trust(), compose.now())
         publish.store(accepted, archive, world.objects)
         with database.system() as tx:
-            publish.record(tx, accepted, None, "someone", compose.now())
+            publish.record(tx, accepted, None, Actor("someone", "r"), compose.now())
 
     return finalize
 
@@ -109,7 +112,7 @@ def test_publishing_during_a_withdrawal_tears_nothing(world: RegistryWorld, tmp_
 
     def withdraw(database: Database) -> None:
         with database.system() as tx:
-            withdrawal.move(tx, row, "withdrawn", "malware", "someone", compose.now())
+            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), compose.now())
 
     newer = publication(world, world.signed(manifest_of(version="2.0.0")), tmp_path, "new")
 
@@ -126,7 +129,7 @@ def test_of_two_withdrawals_one_wins(world: RegistryWorld) -> None:
 
     def withdraw(database: Database) -> None:
         with database.system() as tx:
-            withdrawal.move(tx, row, "withdrawn", "malware", "someone", compose.now())
+            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), compose.now())
 
     assert sorted(race(withdraw, withdraw, url=world.databases.registry)) == ["version_state", "won"]
 
@@ -168,12 +171,29 @@ def _installation(world: RegistryWorld) -> Callable[[Database], None]:
     return install
 
 
-def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(world: RegistryWorld) -> None:
+@pytest.mark.parametrize("in_one_call", [False, True], ids=["an upload", "one call under an Idempotency-Key"])
+def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(
+    world: RegistryWorld, in_one_call: bool
+) -> None:
     world.register()
+    bodies: dict[int, dict[str, Any]] = {}
+
+    def keys(step: int) -> dict[str, str]:
+        return {"idempotency-key": f"key {step}"} if in_one_call else {}
+
+    def event(step: int) -> dict[str, Any]:
+        """The finalize of a version of its own for each step."""
+        published = world.signed(manifest_of(version=f"1.{step}.0"))
+        archive = base64.b64encode(published.archive).decode()
+        sent = {"bundle_b64": archive} if in_one_call else {"upload_id": _upload(world, published)}
+        bodies[step] = {**sent, "signature": published.signature}
+        return _request("/versions", world.publisher, bodies[step], keys(step))
+
     killed = 0
-    for step, finished in _finalizes_that_die(world):
-        killed += not finished
-        again = world.call("POST", "/versions", world.publisher, _body(world, step))
+    for step, answer in _dying(world, "http", event):
+        assert answer is None or answer["statusCode"] == 202, answer
+        killed += answer is None
+        again = world.call("POST", "/versions", world.publisher, bodies[step], headers=keys(step))
 
         assert again.status == 202, (step, again)
         found = world.rows(
@@ -183,19 +203,44 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(world: R
 
     assert killed > 15
     with compose.database().system() as tx:
-        pending = versions.list_unprepared(tx, compose.now(), 300)
+        pending = versions.claim_unprepared(tx, compose.now(), compose.now(), 300)
     assert len(pending) == killed + 1  # each can be sent to prepare again, whether or not its message was
 
 
-_uploads: dict[int, dict[str, Any]] = {}
+def test_making_ready_killed_between_any_two_steps_succeeds_when_repeated(world: RegistryWorld) -> None:
+    world.register()
+    messages: dict[int, PrepareMessage] = {}
+
+    def event(step: int) -> dict[str, Any]:
+        """The prepared message of a version of its own for each step."""
+        world.send(world.signed(manifest_of(version=f"1.{step}.0")))
+        (messages[step],) = world.queued()
+        prepared = PreparedMessage(
+            version_id=messages[step].version_id, content_hash=messages[step].content_hash, ok=True
+        )
+        return sqs_event(prepared)
+
+    killed = 0
+    for step, answer in _dying(world, "assets", event):
+        assert answer is None or answer == {"batchItemFailures": []}, answer
+        killed += answer is None
+        assert world.prepare(messages[step]) == ["ready"], step
+        assert world.install(tenant_id=f"tenant-{step}", version=f"1.{step}.0")["version"] == f"1.{step}.0"
+
+    assert killed > 15
 
 
-def _body(world: RegistryWorld, step: int) -> dict[str, Any]:
-    """The finalize of a version of its own for each step; asked for again, the same one."""
-    if step not in _uploads:
-        published = world.signed(manifest_of(version=f"1.{step}.0"))
-        _uploads[step] = {"upload_id": _upload(world, published), "signature": published.signature}
-    return _uploads[step]
+def _request(path: str, token: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+    raw = f"/api/registry/v1{path}"
+    return {
+        "version": "2.0",
+        "rawPath": raw,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "authorization": f"Bearer {token}", **headers},
+        "requestContext": {"http": {"method": "POST", "path": raw}, "stage": "$default", "requestId": "r"},
+        "body": json.dumps(body),
+        "isBase64Encoded": False,
+    }
 
 
 def _upload(world: RegistryWorld, published: Published) -> str:
@@ -206,10 +251,10 @@ def _upload(world: RegistryWorld, published: Published) -> str:
     return str(upload["upload_id"])
 
 
-def _finalizes_that_die(world: RegistryWorld) -> Iterator[tuple[int, bool]]:
-    """Finalize in processes that die at step 1, 2, … until one lives to the end; yield the step and whether it did."""
-    _uploads.clear()
-    path = "/api/registry/v1/versions"
+def _dying(
+    world: RegistryWorld, handler: str, event: Callable[[int], dict[str, Any]]
+) -> Iterator[tuple[int, dict[str, Any] | None]]:
+    """Handle events in processes that die at step 1, 2, … until one lives to the end; yield the step and its answer."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.support.die_at"],
         cwd=ROOT,
@@ -221,19 +266,10 @@ def _finalizes_that_die(world: RegistryWorld) -> Iterator[tuple[int, bool]]:
         assert server.stdin is not None
         assert server.stdout is not None
         for step in range(1, 200):
-            event = {
-                "version": "2.0",
-                "rawPath": path,
-                "rawQueryString": "",
-                "headers": {"content-type": "application/json", "authorization": f"Bearer {world.publisher}"},
-                "requestContext": {"http": {"method": "POST", "path": path}, "stage": "$default", "requestId": "r"},
-                "body": json.dumps(_body(world, step)),
-                "isBase64Encoded": False,
-            }
-            print(json.dumps({"step": step, "event": event}), file=server.stdin, flush=True)
+            request = {"step": step, "handler": handler, "event": event(step)}
+            print(json.dumps(request), file=server.stdin, flush=True)
             answer = json.loads(server.stdout.readline())
-            assert answer is None or answer["statusCode"] == 202, answer
-            yield step, answer is not None
+            yield step, answer
             if answer is not None:
                 break
         server.stdin.close()

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from alga_ext.attestation import ReleaseRecord, statement
 from alga_ext.database import Database
@@ -27,6 +27,7 @@ from alga_ext.execute import (
 from alga_ext.execution_token import sign_execution_token
 from alga_ext.messages import PreparedMessage, PrepareMessage
 from alga_ext.objects import MemoryObjectStore
+from alga_ext.releases import release_key
 from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
 from alga_ext.trust import TrustBundle, TrustedKey
 from functions.runner import health
@@ -39,7 +40,7 @@ from functions.runner.limits import Maxima
 from functions.runner.pool import Pool
 from functions.runner.precompile import Compiler
 from functions.runner.prepare_flow import Prepare
-from functions.runner.provenance import Engine, component_key, release_key
+from functions.runner.provenance import Engine, artifact_record_key, component_key
 from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
 from functions.runner.sandbox.wire import Configure
 
@@ -72,6 +73,13 @@ class Outbox:
 
     def send(self, body: bytes, group: str) -> None:  # noqa: ARG002 - part of the port
         self.sent.append(body)
+
+
+class Places(NamedTuple):
+    """Keys of an artifact in the object store."""
+
+    code: str
+    record: str
 
 
 class House:
@@ -153,6 +161,13 @@ class House:
             version_id=str(uuid.uuid4()), content_hash=content_hash, component_sha256=component_sha256
         )
         return self.prepare.handle(message)
+
+    def places(self, component_sha256: str) -> Places:
+        """Return where the artifact of a prepared component lies."""
+        record = artifact_record_key(component_sha256, self.engine, self.artifact_key.key_id)
+        folder = record.rpartition("/")[0]
+        (code,) = (key for key in self.store.objects if key.startswith(folder) and key.endswith(".cwasm"))
+        return Places(code, record)
 
     def publish(self, component: bytes) -> str:
         """Prepare a component and release it; return its content hash."""

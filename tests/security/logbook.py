@@ -1,4 +1,4 @@
-"""The runner's log as it is written: JSON lines, kept while an attack goes on."""
+"""A function's log as it is written: JSON lines, kept while an attack goes on."""
 
 import json
 import logging
@@ -8,12 +8,12 @@ from alga_ext.telemetry import logger
 
 
 class Logbook(logging.Handler):
-    """Keeps every line the runner logs; ``with`` it."""
+    """Keeps every line a function logs; ``with`` it."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: str = "runner") -> None:
         super().__init__()
         self.lines: list[str] = []
-        self._logger = logger("runner")
+        self._logger = logger(service)
         self.setFormatter(self._logger.registered_formatter)
 
     def emit(self, record: logging.LogRecord) -> None:

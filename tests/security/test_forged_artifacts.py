@@ -13,10 +13,10 @@ from typing import Final
 import pytest
 
 from alga_ext.attestation import ArtifactRecord, ReleaseRecord, statement
+from alga_ext.releases import release_key
 from alga_ext.signing import LocalSigner, sign_envelope
 from alga_ext.trust import Revocation, TrustBundle, TrustedKey
 from functions.runner.artifacts import ArtifactCache
-from functions.runner.provenance import artifact_places, release_key
 from tests.runnerkit.house import House, call, code_of
 from tests.runnerkit.wat import guest
 from tests.security.attacks import GREETING
@@ -33,8 +33,8 @@ class Vault:
         self.house = House(folder)
         self.content_hash = self.house.publish(GREETING)
         self.other_hash = self.house.publish(guest("(unreachable)"))
-        self.places = artifact_places(self._component(self.content_hash), self.house.engine)
-        self.other_places = artifact_places(self._component(self.other_hash), self.house.engine)
+        self.places = self.house.places(self._component(self.content_hash))
+        self.other_places = self.house.places(self._component(self.other_hash))
         self.release = release_key(self.content_hash.removeprefix("sha256:"))
         self.other_release = release_key(self.other_hash.removeprefix("sha256:"))
         self._objects, self._trust = dict(self.house.store.objects), self.house.trust

@@ -1,18 +1,21 @@
-"""Serve registry requests, each in a fresh process that dies, as by SIGKILL, when the n-th of the watched calls begins.
+"""Serve events of the registry's handlers, each in a fresh process that dies when the n-th of the watched calls begins.
 
-``python -m tests.support.die_at`` reads lines ``{"step": n, "event": {…}}`` and answers each with a line: the handler's
-answer, or ``null`` when the process died. Modules are imported once and every request is a fork, before any client or
-connection is made. Watched is what touches the world: object store, queue, and every statement of a transaction.
+``python -m tests.support.die_at`` reads lines ``{"step": n, "handler": name, "event": {…}}`` and answers each with a
+line: the handler's answer, or ``null`` when the process died, as by SIGKILL. Modules are imported once and every
+request is a fork, before any client or connection is made.
+Watched is what touches the world: object store, queue, and every statement of a transaction.
 """
 
 import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from functions.registry.handler import handler
+from functions.registry import assets
+from functions.registry import handler as http
 from tests.support.registry import Context
 
 WATCHED = {
@@ -25,6 +28,9 @@ WATCHED = {
 }
 
 
+HANDLERS = {"http": http.handler, "assets": assets.handler}
+
+
 def main() -> None:
     """Answer line by line until the input ends."""
     for line in sys.stdin:
@@ -34,7 +40,7 @@ def main() -> None:
         if child == 0:
             os.close(read)
             with os.fdopen(write, "w") as answers:
-                json.dump(serve(request["event"], request["step"]), answers)
+                json.dump(serve(HANDLERS[request["handler"]], request["event"], request["step"]), answers)
             os._exit(0)
         os.close(write)
         with os.fdopen(read) as answers:
@@ -43,7 +49,7 @@ def main() -> None:
         print(text or "null", flush=True)
 
 
-def serve(event: dict[str, Any], limit: int) -> dict[str, Any]:
+def serve(handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any], limit: int) -> Any:
     """Answer one event, unless a watched call with this number comes first."""
     seen = 0
 

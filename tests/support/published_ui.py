@@ -12,6 +12,7 @@ from tests.support.keys import NOW
 
 RELEASE = LocalSigner.generate()
 HEX = "ab" * 32
+PUBLISHER_KEY = "sha256:" + "9" * 64
 HASH = ContentHash(f"sha256:{HEX}")
 FILES = {"ui/index.html": b"<p>hello</p>" * 100, "ui/js/app.js": b"export {}\n" * 100, "ui/logo.png": b"\x89PNG"}
 
@@ -22,13 +23,13 @@ def publish_into(objects: ObjectStore, files: dict[str, bytes], entry: str = "ui
     for file in made:
         for variant in file.variants:
             objects.put_new(f"ui/{HEX}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")
-    document = ui_index.index_document(entry, made)
+    document = ui_index.index_document(entry, {file.path: ui_index.index_entry(file) for file in made})
     objects.put_new(f"ui/{HEX}/index.json", document, "application/json")
     given: dict[str, Any] = {
         "publisher": "acme",
         "name": "com.acme.notes",
         "version": "1.0.0",
-        "key_id": "sha256:1",
+        "key_id": PUBLISHER_KEY,
         "published_at": NOW.isoformat(),
         "ui_index_sha256": hashlib.sha256(document).hexdigest(),
     }

@@ -12,12 +12,13 @@ from botocore.config import Config
 
 from alga_ext import bundle
 from alga_ext.attestation import Release, statement
-from alga_ext.aws import S3ObjectStore
+from alga_ext.aws import KmsSigner, S3ObjectStore
 from alga_ext.database import Database
 from alga_ext.messages import Message, PreparedMessage, PrepareMessage, decode_message, encode_message
 from alga_ext.signing import LocalSigner, PublicKey, Signer, sign_envelope
 from alga_ext.tokens import key_set, mint_token
 from tests.conftest import Databases
+from tests.support.keys import P256Signer
 
 ISSUER, AUDIENCE = "https://host.test", "alga-extensions"
 REGION = "us-east-1"
@@ -83,15 +84,21 @@ def make_archive(manifest: dict[str, Any], files: dict[str, bytes]) -> bytes:
         return Path(folder, "bundle.tar.zst").read_bytes()
 
 
+def _setting(signer: Signer) -> str:
+    """Return how a function's environment names a signing key."""
+    return f"kms:{signer._key_id}" if isinstance(signer, KmsSigner) else signer.private_pem
+
+
 class RegistryWorld:
     """One registry with its keys, callers and stores."""
 
     def __init__(self, endpoint: str, bucket: str, databases: Databases) -> None:
         self.endpoint = endpoint
         self.databases = databases
-        self.issuer, self.release, self.log = LocalSigner.generate(), LocalSigner.generate(), LocalSigner.generate()
-        self.publisher_key = LocalSigner.generate()
-        self._also_trusted: list[dict[str, str]] = []
+        self.issuer = LocalSigner.generate()
+        self.release: Signer = LocalSigner.generate()
+        self.log: Signer = LocalSigner.generate()
+        self.publisher_key: Signer = LocalSigner.generate()
         self._bucket = bucket
         self.client("s3").create_bucket(Bucket=bucket)
         self.sqs = self.client("sqs")
@@ -112,7 +119,6 @@ class RegistryWorld:
         """Environment of the registry's handlers."""
         keys = {"release": self.release, "log": self.log}
         trust = [{"key_id": k.key_id, "public_key": k.public_pem, "use": use} for use, k in keys.items()]
-        trust += self._also_trusted
         public = PublicKey.from_pem(self.issuer.public_pem).raw
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
@@ -124,8 +130,8 @@ class RegistryWorld:
             "BUNDLE_STORE_BASE": f"s3://{self._bucket}",
             "PREPARE_QUEUE_URL": self.prepare_url,
             "SIGNING_TRUST_BUNDLE": json.dumps({"version": 1, "keys": trust}),
-            "RELEASE_SIGNING_KEY": self.release.private_pem,
-            "LOG_SIGNING_KEY": self.log.private_pem,
+            "RELEASE_SIGNING_KEY": _setting(self.release),
+            "LOG_SIGNING_KEY": _setting(self.log),
             "SECRETS_KEY_ID": self.secrets_key_id,
             "AUTH_JWKS": key_set({self.issuer.key_id: public}),
             "AUTH_ISSUER": ISSUER,
@@ -133,9 +139,14 @@ class RegistryWorld:
             "RUNNER_PUBLIC_BASE": "https://ui.test",
         }
 
-    def trust(self, signer: Signer, use: str) -> None:
-        """Believe another platform key from now on (read the environment again)."""
-        self._also_trusted.append({"key_id": signer.key_id, "public_key": signer.public_pem, "use": use})
+    def kms_signer(self) -> KmsSigner:
+        """Make an ECDSA P-256 key in the key management service."""
+        key = self.client("kms").create_key(KeySpec="ECC_NIST_P256", KeyUsage="SIGN_VERIFY")
+        return KmsSigner(str(key["KeyMetadata"]["KeyId"]))
+
+    def use_p256_keys(self) -> None:
+        """Sign releases, the log and bundles with ECDSA P-256 from now on (read the environment again)."""
+        self.release, self.log, self.publisher_key = self.kms_signer(), self.kms_signer(), P256Signer()
 
     # Callers
 
@@ -188,7 +199,7 @@ class RegistryWorld:
 
     # Publishing
 
-    def register(self, publisher: str = "acme", key: LocalSigner | None = None, **members: Any) -> None:
+    def register(self, publisher: str = "acme", key: Signer | None = None, **members: Any) -> None:
         """Register a publisher and a key of its."""
         made = self.call(
             "POST", "/publishers", self.admin, {"publisher": publisher, "display_name": publisher, **members}
@@ -196,11 +207,11 @@ class RegistryWorld:
         assert made.status == 201, made
         self.add_key(publisher, key or self.publisher_key)
 
-    def add_key(self, publisher: str, key: LocalSigner) -> Answer:
+    def add_key(self, publisher: str, key: Signer) -> Answer:
         return self.call("POST", f"/publishers/{publisher}/keys", self.admin, {"public_key": key.public_pem})
 
     def signed(
-        self, manifest: dict[str, Any], files: dict[str, bytes] | None = None, key: LocalSigner | None = None
+        self, manifest: dict[str, Any], files: dict[str, bytes] | None = None, key: Signer | None = None
     ) -> Published:
         """Pack and sign a bundle."""
         archive = make_archive(manifest, UI_FILES if files is None else files)
@@ -226,9 +237,15 @@ class RegistryWorld:
                 component_sha256=queued.component_sha256,
                 **{"ok": True, **members},
             )
-            states.append(
-                assets.finish(prepared, compose.database(), compose.objects(), compose.release_signer(), compose.now())
+            state = assets.finish(
+                prepared,
+                database=compose.database(),
+                objects=compose.objects(),
+                signer=compose.release_signer(),
+                trust=compose.trust(),
+                now=compose.now(),
             )
+            states.append(state)
         return states
 
     def queued(self) -> list[PrepareMessage]:
@@ -243,7 +260,7 @@ class RegistryWorld:
         return found
 
     def publish(
-        self, manifest: dict[str, Any] | None = None, key: LocalSigner | None = None, **members: Any
+        self, manifest: dict[str, Any] | None = None, key: Signer | None = None, **members: Any
     ) -> dict[str, Any]:
         """Publish a version and bring it to ``ready``; return it as the registry shows it."""
         document = manifest or manifest_of(**members)

@@ -1,10 +1,12 @@
 """The error tree: one table of codes, and the statuses that are fixed outside."""
 
+import ast
 import re
+from pathlib import Path
 
 import pytest
 
-from alga_ext.errors import CODES, KINDS, Kind, PlatformError
+from alga_ext.errors import CODES, KINDS, Fault, Kind, PlatformError
 
 FIXED = {
     # The runner's and the gateway's tables, as other programs rely on them.
@@ -58,3 +60,36 @@ def test_context_is_kept_apart_from_the_detail() -> None:
 )
 def test_what_may_succeed_later_is_retryable(code: str, retryable: bool) -> None:
     assert PlatformError(code, "detail").retryable is retryable
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def silent_refusals(path: Path) -> list[str]:
+    """Where a module raises ``PlatformError("…_integrity", …)`` without a fault."""
+    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call) and node.args]
+    codes = {call: call.args[0] for call in calls if getattr(call.func, "id", "") == "PlatformError"}
+    return [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for call, code in codes.items()
+        if isinstance(code, ast.Constant) and str(code.value).endswith("_integrity")
+        # A bare ** hands on the context of the error it comes from.
+        if not any(keyword.arg in ("fault", None) for keyword in call.keywords)
+    ]
+
+
+def test_every_integrity_error_says_what_did_not_verify() -> None:
+    modules = [*ROOT.glob("functions/**/*.py"), *ROOT.glob("layers/core/**/*.py")]
+
+    assert [place for path in modules for place in silent_refusals(path)] == []
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_every_fault_is_explained(fault: Fault) -> None:
+    assert f"| `{fault}` |" in (ROOT / "docs/reference/errors.md").read_text()
+
+
+def test_every_fault_can_be_found() -> None:
+    sources = "".join(path.read_text() for path in (*ROOT.glob("functions/**/*.py"), *ROOT.glob("layers/**/*.py")))
+
+    assert [fault.name for fault in Fault if f"Fault.{fault.name}" not in sources] == []

@@ -63,6 +63,12 @@ def test_material_may_be_given_in_place(text: str) -> None:
     assert read_material(text) == text
 
 
+def test_text_above_a_pem_block_is_content_too() -> None:
+    text = "# a comment\nUse: release\n-----BEGIN PUBLIC KEY-----\n"
+
+    assert read_material(text) == text
+
+
 def test_material_may_be_given_as_a_path(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     path.write_text("content")

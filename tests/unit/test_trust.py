@@ -1,15 +1,14 @@
 """Which key may sign what, for whom and when."""
 
 import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, sign_envelope
-from alga_ext.trust import TrustBundle, Use, parse_trust_bundle
+from alga_ext.trust import TrustBundle, Use
 from tests.support.keys import ACME, NOW, P256Signer, revoked, trust_in, trusted
 from tests.support.refusals import code_of
 
@@ -153,66 +152,3 @@ def test_one_changed_byte_of_an_envelope_is_never_believed(data: st.DataObject) 
         "signature_invalid",
         "key_unknown",
     )
-
-
-# The trust bundle's own form
-
-
-def document(**members: Any) -> dict[str, Any]:
-    key = {"key_id": ACME.key_id, "public_key": ACME.public_pem, "use": "publisher", "publishers": ["acme"]}
-    return {"version": 1, "keys": [key], "revocations": [], **members}
-
-
-def test_a_trust_bundle_is_read_from_json() -> None:
-    revocation = {"key_id": ACME.key_id, "from": "2026-07-01T00:00:00Z", "reason": "lost laptop"}
-    trust = parse_trust_bundle(json.dumps(document(revocations=[revocation])))
-
-    assert verdict(trust) is None
-    assert verdict(trust, at=datetime(2026, 7, 1, tzinfo=UTC)) == "key_revoked"
-
-
-def test_pem_keys_one_after_the_other_are_trusted_for_every_publisher() -> None:
-    trust = parse_trust_bundle(f"\n{ACME.public_pem}\n\n{OTHER.public_pem}")
-
-    assert [verdict(trust, sign_envelope(signer, b"{}"), publisher="any") for signer in (ACME, OTHER)] == [None, None]
-    assert verdict(trust, use="release") == "key_not_allowed"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "null", "[]", "{}", "x", '{"version":2,"keys":[]}', '{"version":1}', '{"version":1,"keys":[],"keys":[]}',
-        json.dumps(document(extra=1)), json.dumps(document(keys=[{}])),
-        json.dumps(document(revocations=[{"key_id": "x"}])),
-        json.dumps({**document(), "keys": [{**document()["keys"][0], "use": "root"}]}),
-        json.dumps({**document(), "keys": [{**document()["keys"][0], "valid_from": "2026-01-01T00:00:00"}]}),
-        json.dumps({**document(), "keys": [{**document()["keys"][0], "key_id": OTHER.key_id}]}),
-        "-----BEGIN PUBLIC KEY-----", ACME.public_pem[:80], ACME.public_pem + ACME.public_pem[:80],
-        ACME.public_pem + "and more", ACME.public_pem + OTHER.private_pem, "[" * 100_000, "\ud800",
-    ],
-    ids=map(str, range(20)),  # the keys are new in every process, and no part of a name
-)  # fmt: skip
-def test_a_trust_bundle_in_any_other_form_is_refused(text: str) -> None:
-    assert code_of(lambda: parse_trust_bundle(text)) == "trust_bundle_invalid"
-
-
-def test_a_key_that_is_none_is_refused() -> None:
-    broken = json.dumps({**document(), "keys": [{**document()["keys"][0], "public_key": "x"}]})
-
-    assert code_of(lambda: parse_trust_bundle(broken)) == "key_invalid"
-
-
-@given(st.data())
-def test_one_changed_byte_of_a_trust_bundle_adds_no_key(data: st.DataObject) -> None:
-    text = bytearray(json.dumps(document()).encode())
-    text[data.draw(st.integers(0, len(text) - 1))] ^= data.draw(st.integers(1, 127))
-    trusts: list[TrustBundle] = []
-
-    code = code_of(lambda: trusts.append(parse_trust_bundle(text.decode("latin-1"))))
-
-    assert code in ("trust_bundle_invalid", "key_invalid") or {key.key_id for key in trusts[0].keys} == {ACME.key_id}
-
-
-@given(st.text(max_size=200))
-def test_any_text_is_refused_in_our_words(text: str) -> None:
-    assert code_of(lambda: parse_trust_bundle(text)) == "trust_bundle_invalid"

@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 
 from alga_ext.ids import ContentHash
 from alga_ext.objects import MemoryObjectStore
+from alga_ext.releases import BELIEVED_FOR_S
 from alga_ext.signing import LocalSigner
-from alga_ext.trust import TrustBundle
+from alga_ext.trust import Revocation, TrustBundle
 from alga_ext.withdrawals import LIFETIME_S, marker_key
 from functions.uihost.bundles import UiBundles
 from functions.uihost.handler import find_file
 from tests.support.keys import NOW, revoked, trust_in, trusted
-from tests.support.published_ui import FILES, HASH, HEX, RELEASE, published
+from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, published
 from tests.support.refusals import code_of
+
+TRUST = trust_in(trusted(RELEASE, use="release"))
 
 
 class Clock:
@@ -32,8 +35,8 @@ class Clock:
 def bundles(
     objects: MemoryObjectStore, trust: TrustBundle | None = None, cache_bytes: int = 1 << 20, clock: Clock | None = None
 ) -> UiBundles:
-    believed = trust or trust_in(trusted(RELEASE, use="release"))
-    return UiBundles(objects, believed, cache_bytes, lambda: NOW, clock or Clock())
+    believed = trust or TRUST
+    return UiBundles(objects, lambda: believed, cache_bytes, lambda: NOW, clock or Clock())
 
 
 def read(given: UiBundles, path: str, encoding: str = "identity") -> bytes:
@@ -120,6 +123,72 @@ def test_a_withdrawn_bundle_is_gone_within_the_markers_lifetime() -> None:
     assert code_of(lambda: given.index(HASH)) == "ui_not_found"
 
 
+class Believer:
+    """A UI host whose trust bundle and clocks a test changes."""
+
+    def __init__(self, objects: MemoryObjectStore) -> None:
+        self.trust, self.now, self.clock = TRUST, NOW, Clock()
+        self.bundles = UiBundles(objects, lambda: self.trust, 1 << 20, lambda: self.now, self.clock)
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.s += seconds
+        self.now += timedelta(seconds=seconds)
+
+
+def test_a_revoked_release_key_ends_what_was_verified_before() -> None:
+    host = Believer(published())
+    host.bundles.index(HASH)
+    host.trust = trust_in(trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)])
+
+    assert code_of(lambda: host.bundles.index(HASH)) == "release_integrity"
+
+
+def test_a_release_key_that_ends_is_believed_for_a_minute_at_most() -> None:
+    host = Believer(published())
+    host.trust = trust_in(trusted(RELEASE, use="release", valid_until=NOW + timedelta(seconds=1)))
+    host.bundles.index(HASH)
+
+    host.pass_time(BELIEVED_FOR_S - 1)
+    assert code_of(lambda: host.bundles.index(HASH)) is None
+    host.pass_time(1)
+    assert code_of(lambda: host.bundles.index(HASH)) == "release_integrity"
+
+
+def test_verifying_again_fetches_nothing_but_the_withdrawal() -> None:
+    objects = published()
+    host = Believer(objects)
+    host.bundles.index(HASH)
+    objects.objects.clear()
+
+    host.pass_time(BELIEVED_FOR_S)
+
+    assert code_of(lambda: host.bundles.index(HASH)) is None
+
+
+def test_a_publishers_key_revoked_before_the_publication_shows_no_ui() -> None:
+    revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": NOW})
+    trust = trust_in(trusted(RELEASE, use="release"), revocations=[revocation])
+
+    assert code_of(lambda: bundles(published(), trust).index(HASH)) == "release_integrity"
+
+
+def test_a_publishers_key_revoked_after_the_publication_leaves_the_ui() -> None:
+    revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": NOW + timedelta(seconds=1)})
+    trust = trust_in(trusted(RELEASE, use="release"), revocations=[revocation])
+
+    assert code_of(lambda: bundles(published(), trust).index(HASH)) is None
+
+
+def test_a_file_that_another_index_named_is_not_found_under_its_path() -> None:
+    host = Believer(published({**FILES, "ui/index.html": b"<p>forged</p>"}))
+    read(host.bundles, "index.html")
+    host.trust = trust_in(trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)])
+    code_of(lambda: host.bundles.index(HASH))
+    host.trust, host.bundles._objects = TRUST, published()
+
+    assert read(host.bundles, "index.html") == FILES["ui/index.html"]
+
+
 def test_a_file_with_a_name_like_a_variant_keeps_its_own_bytes() -> None:
     given = bundles(published({**FILES, "ui/logo.png.br": b"another file"}))
 
@@ -144,11 +213,11 @@ def test_a_large_file_does_not_push_out_the_small_ones() -> None:
     read(given, "small.bin")
     read(given, "large.bin")
 
-    assert [path for _, path in given._files] == ["small.bin"]
+    assert list(given._files.values()) == [b"x" * 100]
 
 
 def test_only_so_many_indexes_are_kept() -> None:
-    given = UiBundles(published(), trust_in(trusted(RELEASE, use="release")), 0, lambda: NOW, Clock(), indexes=0)
+    given = UiBundles(published(), lambda: TRUST, 0, lambda: NOW, Clock(), indexes=0)
     given.index(HASH)
 
     assert len(given._indexes) == 0

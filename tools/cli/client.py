@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +21,9 @@ TIMEOUT = urllib3.Timeout(connect=3, read=40)
 # Larger archives are uploaded straight to the object store: an API request is at most 6 MB, base64 included.
 INLINE_BYTES_MAX = 3 * 1024 * 1024
 POLL_EVERY_S = 0.2
+_PAUSES_S = (0.5, 1.0)
+"""Before a creation is asked for again."""
+_RETRYABLE = (502, 503, 504)  # no answer of the registry's, or one that says to try again
 
 
 class ApiError(Exception):
@@ -67,17 +71,38 @@ class Client:
             raise problem_of(reply)
         return json.loads(reply.body) if reply.body else None
 
+    def create(self, path: str, document: Any) -> Any:
+        """Create something, once however often it is asked for: an answer that was lost is asked for again.
+
+        Raises ApiError; CommandError when the platform cannot be reached.
+        """
+        headers = {"content-type": "application/json", "idempotency-key": str(uuid.uuid4())}
+        body = json.dumps(document).encode()
+        for pause_s in (*_PAUSES_S, None):
+            try:
+                reply = self.request("POST", f"/api/registry/v1{path}", body, headers)
+            except CommandError:
+                if pause_s is None:
+                    raise
+            else:
+                if reply.status not in _RETRYABLE or pause_s is None:
+                    break
+            time.sleep(pause_s)
+        if reply.status >= 400:
+            raise problem_of(reply)
+        return json.loads(reply.body)
+
     def close(self) -> None:
         """Close the connections."""
         self._pool.clear()
 
     def create_publisher(self, publisher: str, display_name: str) -> Any:
         """Register a publisher (platform admins)."""
-        return self.json("POST", "/publishers", {"publisher": publisher, "display_name": display_name})
+        return self.create("/publishers", {"publisher": publisher, "display_name": display_name})
 
     def add_key(self, publisher: str, public_pem: str) -> Any:
         """Add a signing key to a publisher."""
-        return self.json("POST", f"/publishers/{quote(publisher, safe='')}/keys", {"public_key": public_pem})
+        return self.create(f"/publishers/{quote(publisher, safe='')}/keys", {"public_key": public_pem})
 
     def publish(self, archive: Path, signature: bytes, publisher: str) -> Any:
         """Publish an archive with its DSSE envelope: in one request when small, through an upload otherwise."""
@@ -87,7 +112,7 @@ class Client:
             document |= {"bundle_b64": base64.b64encode(archive.read_bytes()).decode(), "content_hash": content_hash}
         else:
             document["upload_id"] = self._upload(archive, content_hash, publisher)
-        return self.json("POST", "/versions", document)
+        return self.create("/versions", document)
 
     def wait_until_decided(self, version_id: str, timeout_s: float) -> Any:
         """Wait until a version is no longer pending and return it. Raises CommandError after `timeout_s`."""
@@ -104,12 +129,12 @@ class Client:
     def install(self, extension: str, version: str | None, grants: Mapping[str, Any], config: Mapping[str, Any]) -> Any:
         """Install an extension for the token's tenant with exactly these grants."""
         body = {"extension": extension, "version": version, "grants": grants, "config": config}
-        return self.json("POST", "/installs", body)
+        return self.create("/installs", body)
 
     def _upload(self, archive: Path, content_hash: ContentHash, publisher: str) -> str:
         size_bytes = archive.stat().st_size
         wanted = {"publisher": publisher, "content_hash": content_hash, "size_bytes": size_bytes}
-        upload = self.json("POST", "/uploads", wanted)
+        upload = self.create("/uploads", wanted)
         reply = self._send("PUT", upload["url"], archive.read_bytes(), upload["headers"])
         if reply.status >= 300:
             raise CommandError(f"the object store refused the upload with status {reply.status}", "publish again")

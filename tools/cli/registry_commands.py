@@ -136,12 +136,24 @@ def proof(
     answer(f"{out}: entry {document['leaf_index']} of {document['tree_size']}")
 
 
-def recompile(url: Url = None, token_file: TokenFile = None) -> None:
+def recompile(
+    status: Annotated[bool, typer.Option("--status", help="Only show how far it is.")] = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+) -> None:
     """Have every active version compiled for the engine that now runs (platform admins); the queue does the work.
 
     Run it after a new Wasmtime was deployed. What is compiled already is found and left as it is.
     """
     registry = client(url, token_file)
+    if status:
+        for engine in registry.json("GET", "/maintenance/prepare"):
+            total = engine["compiled"] + engine["missing"]
+            answer(
+                f"wasmtime {engine['wasmtime_version']} for {engine['target']} ({engine['engine_config_hash'][:8]}): "
+                f"{engine['compiled']} of {total} components compiled"
+            )
+        return
     queued, cursor = 0, None
     with step("Queueing active versions"):
         while True:
@@ -149,7 +161,7 @@ def recompile(url: Url = None, token_file: TokenFile = None) -> None:
             queued, cursor = queued + page["queued"], page["next_cursor"]
             if cursor is None:
                 break
-    answer(f"{queued} versions queued")
+    answer(f"{queued} versions queued; `alga-ext recompile --status` shows how far it is")
 
 
 def token(

@@ -14,7 +14,7 @@ from typing import Any
 from tools.local.cloud import BUCKET, Cloud, aws_client
 
 PREFIX = "cwasm/"
-RECORD_SUFFIX = ".dsse.json"
+CODE_SUFFIX, RECORD_SUFFIX = ".cwasm", ".dsse.json"
 
 
 def cache_folder(state: Path, artifact_key_id: str) -> Path:
@@ -24,10 +24,11 @@ def cache_folder(state: Path, artifact_key_id: str) -> Path:
 
 def restore_artifacts(cloud: Cloud, folder: Path) -> int:
     """Put kept artifacts into the object store, each with its record; how many."""
-    records = [path for path in folder.rglob(f"*{RECORD_SUFFIX}") if _code_of(path).is_file()]
+    records = {path: list(path.parent.glob(f"*{CODE_SUFFIX}")) for path in folder.rglob(f"*{RECORD_SUFFIX}")}
+    records = {record: codes for record, codes in records.items() if codes}
     with closing(aws_client("s3", cloud.endpoint_url)) as s3:
-        for record in records:
-            for path in (_code_of(record), record):  # a record says that the code is there
+        for record, codes in records.items():
+            for path in (*codes, record):  # a record says that the code is there
                 s3.put_object(Bucket=BUCKET, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
     return len(records)
 
@@ -43,13 +44,9 @@ def keep_artifacts(cloud: Cloud, folder: Path, component_sha256s: Iterable[str])
         for path in [path for path in folder.rglob("*") if path.is_file()]:
             if path.relative_to(folder).as_posix() not in wanted:
                 path.unlink()
-        for key in sorted(wanted):  # code before its record, whose name is longer
+        for key in sorted(wanted, key=lambda key: key.endswith(RECORD_SUFFIX)):  # code before its record
             if not (folder / key).exists():
                 _fetch(s3, key, folder / key)
-
-
-def _code_of(record: Path) -> Path:
-    return record.with_name(record.name.removesuffix(RECORD_SUFFIX))
 
 
 def _fetch(s3: Any, key: str, path: Path) -> None:

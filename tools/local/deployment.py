@@ -154,7 +154,11 @@ def function_specs(
             "sweeper",
             "functions.registry.sweeper.handler",
             60,
-            {**registry, "PREPARE_QUEUE_URL": cloud.queue_urls["prepare"]},
+            {
+                **registry,
+                "PREPARE_QUEUE_URL": cloud.queue_urls["prepare"],
+                "LOG_SIGNING_KEY": keys.log.private_pem,
+            },
         ),
         FunctionSpec(
             "migrate",

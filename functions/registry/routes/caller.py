@@ -7,9 +7,10 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
 from alga_ext.principal import Principal
-from functions.registry import compose
+from functions.registry import compose, preconditions
 from functions.registry.audit import Actor
 from functions.registry.idempotency import Answer, Attempt
+from functions.registry.preconditions import etag_of
 
 
 def principal(router: APIGatewayHttpRouter) -> Principal:
@@ -32,6 +33,16 @@ def attempt(router: APIGatewayHttpRouter, caller: Principal, operation: str, ten
     """Return the creation this request attempts, under its Idempotency-Key if it has one."""
     body = (router.current_event.decoded_body or "").encode()
     return Attempt(tenant_id, caller.subject, operation, header(router, "idempotency-key"), body)
+
+
+def check_match(router: APIGatewayHttpRouter, current: BaseModel) -> None:
+    """Refuse with ``precondition_failed`` unless the request is about the thing as it is now, locked."""
+    preconditions.check_match(header(router, "if-match"), etag_of(current))
+
+
+def shown(out: BaseModel) -> Response[Any]:
+    """Answer with a thing that has no revision, and its entity tag."""
+    return reply(created(out, 200), {"etag": etag_of(out)})
 
 
 def created(out: BaseModel, status: int = 201) -> Answer:

@@ -2,12 +2,14 @@
 
 from typing import Annotated
 
+from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext import capabilities
+from alga_ext.errors import PlatformError
 from alga_ext.manifest import Manifest
-from functions.registry import compose, grants, versions
+from functions.registry import callers, compose, grants, versions
 from functions.registry.api import (
     ExtensionOut,
     Page,
@@ -19,7 +21,7 @@ from functions.registry.api import (
     version_out,
 )
 from functions.registry.paging import decode_cursor, encode_cursor
-from functions.registry.routes.caller import principal
+from functions.registry.routes.caller import principal, shown
 
 router = APIGatewayHttpRouter()
 
@@ -30,7 +32,7 @@ _NEWEST = ("infinity", "ffffffff-ffff-ffff-ffff-ffffffffffff")
 @router.get("/extensions")
 def list_extensions(cursor: str | None = None, page_size: PageSize = 25) -> Page[ExtensionOut]:
     """List extensions by name."""
-    principal(router)
+    callers.require_reader(principal(router))
     (after,) = decode_cursor(cursor, ("",))
     with compose.database().system() as tx:
         rows = versions.list_extensions(tx, after, page_size)
@@ -39,21 +41,23 @@ def list_extensions(cursor: str | None = None, page_size: PageSize = 25) -> Page
 
 
 @router.get("/extensions/<reference>")
-def get_extension(reference: str) -> ExtensionOut:
-    """Get an extension by id or name."""
-    principal(router)
+def get_extension(reference: str) -> Response[ExtensionOut]:
+    """Get an extension by id or name; its ETag goes into If-Match of a change."""
+    callers.require_reader(principal(router))
     with compose.database().system() as tx:
-        return ExtensionOut.model_validate(texts(versions.load_extension(tx, reference)))
+        return shown(ExtensionOut.model_validate(texts(versions.load_extension(tx, reference))))
 
 
 @router.get("/extensions/<reference>/versions")
 def list_versions(reference: str, cursor: str | None = None, page_size: PageSize = 25) -> Page[VersionOut]:
-    """List an extension's versions, newest first."""
-    principal(router)
+    """List an extension's versions, newest first; pending and rejected ones to its owner only."""
+    caller = callers.require_reader(principal(router))
     before_at, before_id = decode_cursor(cursor, _NEWEST)
     with compose.database().system() as tx:
         extension = versions.load_extension(tx, reference)
-        rows = versions.list_versions(tx, str(extension["extension_id"]), (before_at, before_id), page_size)
+        owns = callers.acts_for(caller, extension["publisher"])
+        before = (before_at, before_id)
+        rows = versions.list_versions(tx, str(extension["extension_id"]), before, page_size, unpublished=owns)
     last = rows[-1] if len(rows) == page_size else None
     next_cursor = encode_cursor(last["published_at"].isoformat(), last["version_id"]) if last else None
     return Page(items=[version_out(row) for row in rows], next_cursor=next_cursor)
@@ -62,7 +66,7 @@ def list_versions(reference: str, cursor: str | None = None, page_size: PageSize
 @router.get("/extensions/<reference>/permissions")
 def get_permissions(reference: str, version: str | None = None) -> PermissionsOut:
     """Show what a version asks for, each capability with its purpose, before it is installed."""
-    principal(router)
+    callers.require_reader(principal(router))
     with compose.database().system() as tx:
         extension = versions.load_extension(tx, reference)
         row = versions.load_installable(tx, str(extension["extension_id"]), version)
@@ -84,8 +88,14 @@ def get_permissions(reference: str, version: str | None = None) -> PermissionsOu
 
 
 @router.get("/versions/<version_id>")
-def get_version(version_id: str) -> VersionOut:
-    """Get a version: its state and progress tell how far its publication is, and why it was rejected."""
-    principal(router)
+def get_version(version_id: str) -> Response[VersionOut]:
+    """Get a version: its state and progress tell how far its publication is, and why it was rejected.
+
+    Pending and rejected ones are shown to the publisher and the owner only. The ETag goes into If-Match of a change.
+    """
+    caller = callers.require_reader(principal(router))
     with compose.database().system() as tx:
-        return version_out(versions.load_version(tx, version_id))
+        version = versions.load_version(tx, version_id)
+    if not callers.may_see(caller, version):
+        raise PlatformError("version_not_found", f"There is no version {version_id}.")
+    return shown(version_out(version))

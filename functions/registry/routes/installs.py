@@ -24,6 +24,7 @@ from functions.registry.api import (
 from functions.registry.audit import Actor
 from functions.registry.bundle_contents import UI_PREFIX
 from functions.registry.paging import decode_cursor, encode_cursor
+from functions.registry.preconditions import check_match, revision_tag
 from functions.registry.routes.caller import actor, attempt, created, header, principal, replay, reply
 
 router = APIGatewayHttpRouter()
@@ -50,7 +51,7 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
         )
         answer = created(_out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id)))
         trial.keep(tx, answer)
-    return reply(answer, {"etag": f'"{answer.document["revision"]}"'})
+    return reply(answer, {"etag": revision_tag(answer.document["revision"])})
 
 
 @router.get("/installs")
@@ -70,7 +71,7 @@ def get_install(install_id: str) -> Response[InstallOut]:
     tenant_id = callers.require_tenant_viewer(principal(router))
     with compose.database().tenant(tenant_id) as tx:
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
-    return reply(created(out, 200), {"etag": f'"{out.revision}"'})
+    return reply(created(out, 200), {"etag": revision_tag(out.revision)})
 
 
 @router.delete("/installs/<install_id>")
@@ -115,7 +116,7 @@ def roll_back_install(install_id: str, body: Annotated[RollbackIn, Body()]) -> R
     def change(tx: Tx, tenant_id: str, who: Actor) -> None:
         install = installs.load_install(tx, tenant_id, install_id)
         target = versions.load_runnable(tx, str(install["extension_id"]), body.version)
-        verification.verify_version(tx, target, compose.objects(), compose.trust())
+        verification.verify_version(tx, target, compose.objects(), compose.trust(), compose.now())
         updates.roll_back(tx, tenant_id, install_id, target, body.reason, who)
 
     return _change(install_id, change)
@@ -142,7 +143,7 @@ def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Res
         request = updates.waiting_request(tx, tenant_id, install_id)
         if request is not None:
             target = versions.load_version(tx, str(request["to_version_id"]))
-            verification.verify_version(tx, target, compose.objects(), compose.trust())
+            verification.verify_version(tx, target, compose.objects(), compose.trust(), compose.now())
         updates.approve(tx, tenant_id, install_id, named, who)
 
     return _change(install_id, change)
@@ -175,17 +176,18 @@ def _change(install_id: str, change: Callable[[Tx, str, Actor], Any]) -> Respons
         _check_revision(tx, tenant_id, install_id)
         change(tx, tenant_id, actor(router, caller))
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
-    return reply(created(out, 200), {"etag": f'"{out.revision}"'})
+    return reply(created(out, 200), {"etag": revision_tag(out.revision)})
 
 
 def _check_revision(tx: Tx, tenant_id: str, install_id: str) -> None:
-    installs.check_revision(installs.load_install(tx, tenant_id, install_id, lock=True), header(router, "if-match"))
+    install = installs.load_install(tx, tenant_id, install_id, lock=True)
+    check_match(header(router, "if-match"), revision_tag(install["revision"]))
 
 
 def _target(tx: Tx, extension: Row, version: str | None) -> Row:
     """Return the version to install or to update to, its signatures verified again."""
     row = versions.load_installable(tx, str(extension["extension_id"]), version)
-    verification.verify_version(tx, row, compose.objects(), compose.trust())
+    verification.verify_version(tx, row, compose.objects(), compose.trust(), compose.now())
     return row
 
 

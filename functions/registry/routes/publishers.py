@@ -3,14 +3,17 @@
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body
+from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.registry import callers, compose, publishers, versions, withdrawal
-from functions.registry.api import KeyIn, KeyOut, PublisherIn, PublisherOut, RevocationIn
-from functions.registry.routes.caller import attempt, created, principal, replay, reply
+from functions.registry.api import KeyIn, KeyOut, Page, PublisherIn, PublisherOut, RetirementIn, RevocationIn
+from functions.registry.paging import decode_cursor, encode_cursor
+from functions.registry.routes.caller import actor, attempt, check_match, created, principal, replay, reply, shown
 
 router = APIGatewayHttpRouter()
+
+PageSize = Annotated[int, Query(ge=1, le=100)]
 
 
 @router.post("/publishers")
@@ -23,27 +26,50 @@ def create_publisher(body: Annotated[PublisherIn, Body()]) -> Response[Publisher
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
         row = publishers.create_publisher(
-            tx, body.publisher, body.display_name, body.name_prefixes, caller.subject, compose.now()
+            tx, body.publisher, body.display_name, body.name_prefixes, actor(router, caller), compose.now()
         )
         answer = created(PublisherOut.model_validate(row))
         trial.keep(tx, answer)
     return reply(answer)
 
 
+@router.get("/publishers")
+def list_publishers(cursor: str | None = None, page_size: PageSize = 25) -> Page[PublisherOut]:
+    """List publishers by slug."""
+    callers.require_reader(principal(router))
+    (after,) = decode_cursor(cursor, ("",))
+    with compose.database().system() as tx:
+        rows = publishers.list_publishers(tx, after, page_size)
+    next_cursor = encode_cursor(rows[-1]["publisher"]) if len(rows) == page_size else None
+    return Page(items=[PublisherOut.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
 @router.get("/publishers/<publisher>")
 def get_publisher(publisher: str) -> PublisherOut:
     """Get a publisher."""
-    principal(router)
+    callers.require_reader(principal(router))
     with compose.database().system() as tx:
         return PublisherOut.model_validate(publishers.load_publisher(tx, publisher))
 
 
 @router.get("/publishers/<publisher>/keys")
-def list_keys(publisher: str) -> list[KeyOut]:
+def list_keys(publisher: str, cursor: str | None = None, page_size: PageSize = 25) -> Page[KeyOut]:
     """List a publisher's keys, oldest first, the revoked ones too."""
-    principal(router)
+    callers.require_reader(principal(router))
+    after_at, after_id = decode_cursor(cursor, ("-infinity", ""))
     with compose.database().system() as tx:
-        return [KeyOut.model_validate(row) for row in publishers.list_keys(tx, publisher)]
+        rows = publishers.list_keys(tx, publisher, (after_at, after_id), page_size)
+    last = rows[-1] if len(rows) == page_size else None
+    next_cursor = encode_cursor(last["created_at"].isoformat(), last["key_id"]) if last else None
+    return Page(items=[KeyOut.model_validate(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/publishers/<publisher>/keys/<key_id>")
+def get_key(publisher: str, key_id: str) -> Response[KeyOut]:
+    """Get a key; its ETag goes into If-Match of a change."""
+    callers.require_reader(principal(router))
+    with compose.database().system() as tx:
+        return shown(KeyOut.model_validate(publishers.load_key(tx, publisher, key_id)))
 
 
 @router.post("/publishers/<publisher>/keys")
@@ -56,30 +82,46 @@ def add_key(publisher: str, body: Annotated[KeyIn, Body()]) -> Response[KeyOut]:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
         row = publishers.add_key(
-            tx, publisher, body.public_key, body.valid_from, body.valid_until, caller.subject, compose.now()
+            tx, publisher, body.public_key, body.valid_from, body.valid_until, actor(router, caller), compose.now()
         )
         answer = created(KeyOut.model_validate(row))
         trial.keep(tx, answer)
     return reply(answer)
 
 
+@router.post("/publishers/<publisher>/keys/<key_id>/retire")
+def retire_key(publisher: str, key_id: str, body: Annotated[RetirementIn, Body()]) -> Response[KeyOut]:
+    """End a key's validity at an instant to come (default: now): the overlap of a rotation.
+
+    What it signed until then stays as it is.
+    """
+    caller = principal(router)
+    callers.require_publisher(caller, publisher)
+    now = compose.now()
+    with compose.database().system() as tx:
+        key = publishers.lock_key(tx, publisher, key_id)
+        check_match(router, KeyOut.model_validate(key))
+        row = publishers.retire_key(tx, key, body.valid_until or now, actor(router, caller), now)
+    return shown(KeyOut.model_validate(row))
+
+
 @router.post("/publishers/<publisher>/keys/<key_id>/revoke")
-def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()]) -> KeyOut:
+def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()]) -> Response[KeyOut]:
     """Revoke a key from an instant on.
 
     Versions published with it before that stay as they are; those published since are withdrawn.
     """
     caller = principal(router)
     callers.require_publisher(caller, publisher)
-    database, now = compose.database(), compose.now()
+    now, who = compose.now(), actor(router, caller)
     revoked_from = body.revoked_from or now
-    with database.system() as tx:
-        publishers.load_key(tx, publisher, key_id)
+    with compose.database().system() as tx:
+        # The lock: a version that is made ready just now is so before, or finds the key revoked.
+        check_match(router, KeyOut.model_validate(publishers.lock_key(tx, publisher, key_id)))
         signed = versions.list_signed_since(tx, key_id, revoked_from)
-    for version in signed:
-        withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
-    with database.system() as tx:
-        row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, caller.subject, now)
         for version in signed:
-            withdrawal.move(tx, version, "withdrawn", f"signed by a revoked key: {body.reason}", caller.subject, now)
-    return KeyOut.model_validate(row)
+            withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
+        row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, who, now)
+        for version in signed:
+            withdrawal.move(tx, version, "withdrawn", f"signed by a revoked key: {body.reason}", who, now)
+    return shown(KeyOut.model_validate(row))

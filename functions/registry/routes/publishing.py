@@ -12,11 +12,13 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from alga_ext.database import Row
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, is_uuid
 from alga_ext.messages import PrepareMessage, encode_message
 from functions.registry import callers, compose, publish, versions, withdrawal
 from functions.registry.api import (
+    EngineOut,
     ExtensionOut,
     ReasonIn,
     ReprepareOut,
@@ -28,8 +30,9 @@ from functions.registry.api import (
     texts,
     version_out,
 )
+from functions.registry.idempotency import Answer
 from functions.registry.paging import decode_cursor, encode_cursor
-from functions.registry.routes.caller import attempt, created, principal, replay, reply
+from functions.registry.routes.caller import actor, attempt, check_match, created, principal, replay, reply, shown
 
 router = APIGatewayHttpRouter()
 
@@ -38,21 +41,34 @@ _FIRST = ("00000000-0000-0000-0000-000000000000",)
 
 @router.post("/uploads")
 def start_upload(body: Annotated[UploadIn, Body()]) -> Response[UploadOut]:
-    """Announce an archive; it is then PUT to the answered URL with the answered headers."""
+    """Announce an archive; it is then PUT to the answered URL with the answered headers.
+
+    Repeated under the same Idempotency-Key it answers with the same upload, and a URL that is signed anew: a URL is
+    leave to write, and none is stored.
+    """
     caller = principal(router)
     callers.require_publisher(caller, body.publisher)
-    lifetime_s = compose.settings().upload_expires_s
-    content_hash = ContentHash(body.content_hash)
+    trial = attempt(router, caller, "uploads.create")
+    lifetime_s, now = compose.settings().upload_expires_s, compose.now()
     with compose.database().system() as tx:
-        row = publish.start_upload(
-            tx, body.publisher, content_hash, body.size_bytes, caller.subject, compose.now(), lifetime_s
-        )
+        earlier = trial.earlier(tx)
+        if earlier is not None:
+            row = publish.load_upload(tx, earlier.document["upload_id"], now)
+        else:
+            row = publish.start_upload(
+                tx, body.publisher, ContentHash(body.content_hash), body.size_bytes, caller.subject, now, lifetime_s
+            )
+            trial.keep(tx, Answer(201, {"upload_id": str(row["upload_id"])}))
     checksum = base64.b64encode(bytes.fromhex(body.content_hash.removeprefix("sha256:"))).decode()
     upload_id = str(row["upload_id"])
     url, headers = compose.objects().presign_put(
-        publish.staging_key(upload_id), sha256_b64=checksum, size_bytes=body.size_bytes, expires_in_s=lifetime_s
+        publish.staging_key(upload_id),
+        sha256_b64=checksum,
+        size_bytes=body.size_bytes,
+        expires_in_s=max(1, int((row["expires_at"] - now).total_seconds())),
     )
-    return reply(created(UploadOut(upload_id=upload_id, url=url, headers=headers, expires_at=row["expires_at"])))
+    answer = created(UploadOut(upload_id=upload_id, url=url, headers=headers, expires_at=row["expires_at"]))
+    return reply(answer) if earlier is None else replay(answer)
 
 
 @router.post("/versions")
@@ -79,7 +95,7 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
         callers.require_publisher(caller, accepted.contents.manifest.publisher)
         publish.store(accepted, archive, compose.objects())
     with database.system() as tx:
-        version_id, message = publish.record(tx, accepted, body.upload_id, caller.subject, compose.now())
+        version_id, message = publish.record(tx, accepted, body.upload_id, actor(router, caller), compose.now())
         answer = created(version_out(versions.load_version(tx, version_id)), 202)
         trial.keep(tx, answer)
     # Should this be lost, the sweeper sends it again: the version is recorded as pending.
@@ -90,55 +106,54 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
 
 
 @router.post("/versions/<version_id>/yank")
-def yank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+def yank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
     """Stop new installs of a version; those that have it keep it."""
     return _move(version_id, "yanked", body.reason)
 
 
 @router.post("/versions/<version_id>/unyank")
-def unyank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+def unyank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
     """Take a yank back."""
     return _move(version_id, "ready", body.reason)
 
 
 @router.post("/versions/<version_id>/withdraw")
-def withdraw_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> VersionOut:
+def withdraw_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
     """Stop a version from running and showing, everywhere, for ever."""
     return _move(version_id, "withdrawn", body.reason)
 
 
 @router.post("/extensions/<reference>/deprecate")
-def deprecate_extension(reference: str, body: Annotated[ReasonIn, Body()]) -> ExtensionOut:
+def deprecate_extension(reference: str, body: Annotated[ReasonIn, Body()]) -> Response[ExtensionOut]:
     """Mark an extension as deprecated; installs go on working."""
-    caller = principal(router)
-    with compose.database().system() as tx:
-        extension = versions.load_extension(tx, reference)
-        callers.require_publisher(caller, extension["publisher"])
-        row = withdrawal.deprecate(tx, extension, body.reason, caller.subject, compose.now())
-    return ExtensionOut.model_validate(texts(row))
+    return _deprecate(reference, body.reason)
 
 
 @router.delete("/extensions/<reference>/deprecate")
-def undeprecate_extension(reference: str) -> ExtensionOut:
+def undeprecate_extension(reference: str) -> Response[ExtensionOut]:
     """Take a deprecation back."""
-    caller = principal(router)
-    with compose.database().system() as tx:
-        extension = versions.load_extension(tx, reference)
-        callers.require_publisher(caller, extension["publisher"])
-        row = withdrawal.deprecate(tx, extension, None, caller.subject, compose.now())
-    return ExtensionOut.model_validate(texts(row))
+    return _deprecate(reference, None)
 
 
 @router.post("/extensions/<reference>/transfer")
-def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> ExtensionOut:
+def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> Response[ExtensionOut]:
     """Hand an extension to another publisher (platform admins); tenants see it and approve the next version."""
     caller = principal(router)
     callers.require_platform_admin(caller)
     with compose.database().system() as tx:
-        extension = versions.load_extension(tx, reference)
-        publish.transfer(tx, extension, body.publisher, caller.subject, compose.now())
+        extension = versions.load_extension(tx, reference, lock=True)
+        check_match(router, _extension_out(extension))
+        publish.transfer(tx, extension, body.publisher, actor(router, caller), compose.now())
         row = versions.load_extension(tx, reference)
-    return ExtensionOut.model_validate(texts(row))
+    return shown(_extension_out(row))
+
+
+@router.get("/maintenance/prepare")
+def list_engines() -> list[EngineOut]:
+    """Show how far recompiling is: for each engine, the one compiled for last first (platform admins)."""
+    callers.require_platform_admin(principal(router))
+    with compose.database().system() as tx:
+        return [EngineOut.model_validate(row) for row in versions.list_compiled(tx)]
 
 
 @router.post("/maintenance/prepare")
@@ -162,16 +177,30 @@ def prepare_versions(cursor: str | None = None, page_size: Annotated[int, Query(
     return ReprepareOut(queued=len(rows), next_cursor=next_cursor)
 
 
-def _move(version_id: str, state: str, reason: str) -> VersionOut:
+def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
+    """Move a version to another state; a withdrawal writes its marker first, see ``withdrawal.mark_withdrawn``."""
+    caller, now = principal(router), compose.now()
+    with compose.database().system() as tx:
+        version = versions.load_version(tx, version_id, lock=True)
+        callers.require_publisher(caller, version["owner"])
+        check_match(router, version_out(version))
+        if state == "withdrawn" and version["state"] in ("ready", "yanked"):
+            withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
+        return shown(version_out(withdrawal.move(tx, version, state, reason, actor(router, caller), now)))
+
+
+def _deprecate(reference: str, reason: str | None) -> Response[ExtensionOut]:
     caller = principal(router)
-    database, now = compose.database(), compose.now()
-    with database.system() as tx:
-        version = versions.load_version(tx, version_id)
-    callers.require_publisher(caller, version["owner"])
-    if state == "withdrawn" and version["state"] in ("ready", "yanked"):
-        withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
-    with database.system() as tx:
-        return version_out(withdrawal.move(tx, version, state, reason, caller.subject, now))
+    with compose.database().system() as tx:
+        extension = versions.load_extension(tx, reference, lock=True)
+        callers.require_publisher(caller, extension["publisher"])
+        check_match(router, _extension_out(extension))
+        row = withdrawal.deprecate(tx, extension, reason, actor(router, caller), compose.now())
+    return shown(_extension_out(row))
+
+
+def _extension_out(row: Row) -> ExtensionOut:
+    return ExtensionOut.model_validate(texts(row))
 
 
 def _submission(body: VersionIn, archive: Path) -> publish.Submission | VersionOut:

@@ -46,7 +46,7 @@ def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[Log
 @router.get("/log/entries")
 def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEntryOut]:
     """List the transparency log from its first entry on."""
-    principal(router)
+    callers.require_reader(principal(router))
     first = _number(cursor, ("0",))
     with compose.database().system() as tx:
         rows = transparency.list_entries(tx, first, page_size)
@@ -57,7 +57,7 @@ def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEnt
 @router.get("/log/entries/<leaf_index>/proof")
 def get_inclusion(leaf_index: int) -> InclusionOut:
     """Get the proof that an entry is in the log."""
-    principal(router)
+    callers.require_reader(principal(router))
     with compose.database().system() as tx:
         return _inclusion(tx, leaf_index)
 
@@ -65,7 +65,7 @@ def get_inclusion(leaf_index: int) -> InclusionOut:
 @router.get("/versions/<version_id>/proof")
 def get_publication_proof(version_id: str) -> InclusionOut:
     """Get the proof that a version's publication is in the log; ``alga-ext verify --log`` checks it offline."""
-    principal(router)
+    callers.require_reader(principal(router))
     with compose.database().system() as tx:
         version = versions.load_version(tx, version_id)
         index = transparency.publication_index(tx, str(version["extension_id"]), version["content_hash"])
@@ -75,7 +75,7 @@ def get_publication_proof(version_id: str) -> InclusionOut:
 @router.get("/log/consistency")
 def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
     """Get the proof that the log has only grown since it had ``old_size`` entries."""
-    principal(router)
+    callers.require_reader(principal(router))
     with compose.database().system() as tx:
         size, proof = transparency.consistency(tx, old_size)
         head = _head(tx, size)
@@ -85,7 +85,7 @@ def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
 @router.get("/log/head")
 def get_head() -> dict[str, object]:
     """Get the signed head of the log as it is now (a DSSE envelope)."""
-    principal(router)
+    callers.require_reader(principal(router))
     with compose.database().system() as tx:
         return _head(tx)
 

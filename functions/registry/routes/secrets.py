@@ -1,31 +1,35 @@
 """Routes of an install's secrets: set, list how they stand, delete; values are never read back."""
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from alga_ext.database import Tx
 from alga_ext.errors import PlatformError
-from functions.registry import callers, compose, install_secrets
+from functions.registry import callers, compose, install_secrets, installs
 from functions.registry.api import SecretIn, SecretOut
-from functions.registry.routes.caller import actor, principal
+from functions.registry.idempotency import Answer
+from functions.registry.preconditions import check_match, revision_tag
+from functions.registry.routes.caller import actor, header, principal, reply
 
 router = APIGatewayHttpRouter()
 
 
 @router.get("/installs/<install_id>/secrets")
-def list_secrets(install_id: str) -> list[SecretOut]:
-    """List the declared secrets and how each stands: missing, set or expired."""
+def list_secrets(install_id: str) -> Response[list[SecretOut]]:
+    """List the declared secrets and how each stands: missing, set or expired; the ETag is the install's."""
     tenant_id = callers.require_tenant_viewer(principal(router))
     with compose.database().tenant(tenant_id) as tx:
         found = install_secrets.listing(tx, tenant_id, install_id, compose.now())
-    return [SecretOut.model_validate(secret) for secret in found]
+        etag = _etag(tx, tenant_id, install_id)
+    return reply(Answer(200, [_out(secret) for secret in found]), {"etag": etag})
 
 
 @router.put("/installs/<install_id>/secrets/<name>")
-def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) -> SecretOut:
+def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) -> Response[SecretOut]:
     """Set a secret's next value, which is sealed at once."""
     caller = principal(router)
     tenant_id = callers.require_tenant_admin(caller)
@@ -40,9 +44,11 @@ def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) ->
     sealer = compose.sealer()
     with compose.database().tenant(tenant_id) as tx:
         who = actor(router, caller)
+        check_match(header(router, "if-match"), _etag(tx, tenant_id, install_id))
         install_secrets.put(tx, tenant_id, install_id, name, body.value.encode(), expires_at, sealer, who)
         found = install_secrets.listing(tx, tenant_id, install_id, now)
-    return next(SecretOut.model_validate(secret) for secret in found if secret["name"] == name)
+        etag = _etag(tx, tenant_id, install_id)
+    return reply(Answer(200, next(_out(secret) for secret in found if secret["name"] == name)), {"etag": etag})
 
 
 @router.delete("/installs/<install_id>/secrets/<name>")
@@ -51,5 +57,14 @@ def delete_secret(install_id: str, name: str) -> Response[None]:
     caller = principal(router)
     tenant_id = callers.require_tenant_admin(caller)
     with compose.database().tenant(tenant_id) as tx:
+        check_match(header(router, "if-match"), _etag(tx, tenant_id, install_id))
         install_secrets.delete(tx, tenant_id, install_id, name, actor(router, caller))
     return Response(204)
+
+
+def _etag(tx: Tx, tenant_id: str, install_id: str) -> str:
+    return revision_tag(installs.load_install(tx, tenant_id, install_id, lock=True)["revision"])
+
+
+def _out(secret: dict[str, Any]) -> Any:
+    return SecretOut.model_validate(secret).model_dump(mode="json")

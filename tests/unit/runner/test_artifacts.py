@@ -3,81 +3,18 @@
 import hashlib
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from alga_ext.attestation import ArtifactRecord, ReleaseRecord, statement
 from alga_ext.errors import PlatformError
-from alga_ext.objects import MemoryObjectStore
-from alga_ext.signing import LocalSigner, sign_envelope
-from alga_ext.trust import Revocation, TrustBundle, TrustedKey
+from alga_ext.releases import release_key
+from alga_ext.signing import LocalSigner, parse_envelope
+from alga_ext.trust import Revocation
 from alga_ext.withdrawals import marker_key
-from functions.runner.artifacts import ArtifactCache
-from functions.runner.provenance import Engine, artifact_places, release_key
-
-ENGINE = Engine("50.0.1", "c" * 64, "x86_64-unknown-linux-gnu")
-PUBLISHED = datetime(2026, 1, 1, tzinfo=UTC)
-PUBLISHER_KEY = "sha256:" + "9" * 64
-
-
-class Shop:
-    """A store with signed releases, and a cache over it."""
-
-    def __init__(self, folder: Path, budget_bytes: int = 1 << 20) -> None:
-        self.store = MemoryObjectStore()
-        self.release_signer, self.artifact_signer = LocalSigner.generate(), LocalSigner.generate()
-        self.trust = self.bundle()
-        self.clock_s = 1_000.0
-        self.folder = folder
-        self.cache = self.new_cache(budget_bytes)
-
-    def new_cache(self, budget_bytes: int = 1 << 20) -> ArtifactCache:
-        return ArtifactCache(
-            store=self.store,
-            trust=lambda: self.trust,
-            engine=ENGINE,
-            folder=self.folder,
-            budget_bytes=budget_bytes,
-            now=lambda: PUBLISHED + timedelta(days=30),
-            monotonic_s=lambda: self.clock_s,
-        )
-
-    def bundle(self, revocations: tuple[Revocation, ...] = ()) -> TrustBundle:
-        keys = [
-            TrustedKey(key_id=key.key_id, public_key=key.public_pem, use=use)
-            for key, use in ((self.release_signer, "release"), (self.artifact_signer, "artifact"))
-        ]
-        return TrustBundle(keys, revocations)
-
-    def release(
-        self,
-        code: bytes,
-        *,
-        signer: LocalSigner | None = None,
-        engine: Engine = ENGINE,
-        has_component: bool = True,
-    ) -> str:
-        """Put a release with its program into the store; return the bundle's hash."""
-        component = hashlib.sha256(b"component " + code).hexdigest()
-        bundle = hashlib.sha256(b"bundle " + code).hexdigest()
-        record = ReleaseRecord(
-            publisher="acme", name="com.acme.x", version="1.0.0", key_id=PUBLISHER_KEY,
-            published_at=PUBLISHED.isoformat(), component_sha256=component if has_component else None,
-        )  # fmt: skip
-        self.store.objects[release_key(bundle)] = sign_envelope(
-            signer or self.release_signer, statement(record, "x", bundle)
-        )
-        places = artifact_places(component, ENGINE)
-        made = ArtifactRecord(
-            component_sha256=component, wasmtime_version=engine.wasmtime_version,
-            engine_config_hash=engine.config_hash, target=engine.target,
-        )  # fmt: skip
-        sha256 = hashlib.sha256(code).hexdigest()
-        self.store.objects[places.code] = code
-        self.store.objects[places.record] = sign_envelope(self.artifact_signer, statement(made, places.code, sha256))
-        return bundle
+from functions.runner.provenance import Engine
+from tests.support.shop import ENGINE, PARTS, PUBLISHED, PUBLISHER_KEY, Shop
 
 
 @pytest.fixture
@@ -108,18 +45,17 @@ def test_a_release_that_is_not_in_the_store_is_not_found(shop: Shop) -> None:
     assert refusal(lambda: shop.cache.obtain("0" * 64)) == "artifact_not_found"
 
 
-@pytest.mark.parametrize("part", ["releases/", ".cwasm.dsse.json", ".cwasm"])
+@pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_missing_is_not_found(shop: Shop, part: str) -> None:
     bundle = shop.release(b"code")
-    for key in [key for key in shop.store.objects if key.startswith(part) or key.endswith(part)]:
-        del shop.store.objects[key]
+    del shop.store.objects[shop.key_of(part)]
     assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_not_found"
 
 
-@pytest.mark.parametrize("part", ["releases/", ".cwasm.dsse.json", ".cwasm"])
+@pytest.mark.parametrize("part", PARTS)
 def test_one_flipped_byte_anywhere_is_refused(shop: Shop, part: str) -> None:
     bundle = shop.release(b"code " * 100)
-    key = next(key for key in shop.store.objects if key.startswith(part) or key.endswith(part))
+    key = shop.key_of(part)
     data = shop.store.objects[key]
     for place in range(0, len(data), max(1, len(data) // 50)):
         shop.store.objects[key] = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
@@ -128,7 +64,7 @@ def test_one_flipped_byte_anywhere_is_refused(shop: Shop, part: str) -> None:
 
 def test_nothing_that_was_refused_stays_on_disk(shop: Shop) -> None:
     bundle = shop.release(b"code")
-    key = next(key for key in shop.store.objects if key.endswith(".cwasm"))
+    key = shop.key_of("code")
     shop.store.objects[key] = b"forged"
     refusal(lambda: shop.cache.obtain(bundle))
     assert list(shop.folder.iterdir()) == []
@@ -169,6 +105,16 @@ def test_a_revoked_platform_key_stops_what_was_verified_before(shop: Shop) -> No
     shop.cache.obtain(bundle)
     shop.trust = shop.bundle((Revocation.model_validate({"key_id": shop.artifact_signer.key_id, "from": PUBLISHED}),))
     assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_integrity"
+
+
+def test_a_program_that_another_key_vouches_for_runs_when_the_first_is_revoked(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    shop.cache.obtain(bundle)
+    payload = parse_envelope(shop.store.objects[shop.key_of("record")]).payload
+    revoked, shop.artifact_signer = shop.artifact_signer, LocalSigner.generate()
+    shop.vouch(shop.artifact_signer, hashlib.sha256(b"component code").hexdigest(), payload)
+    shop.trust = shop.bundle((Revocation.model_validate({"key_id": revoked.key_id, "from": PUBLISHED}),))
+    assert shop.cache.obtain(bundle).artifact.key == hashlib.sha256(b"code").hexdigest()
 
 
 def test_a_publishers_key_revoked_before_publication_stops_its_release(shop: Shop) -> None:

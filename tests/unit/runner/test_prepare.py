@@ -2,17 +2,34 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from alga_ext.attestation import ArtifactRecord, statement
 from alga_ext.errors import PlatformError
 from alga_ext.messages import PreparedMessage, PrepareMessage, decode_message
-from functions.runner.provenance import accepted_code, artifact_places, component_key
+from alga_ext.objects import MemoryObjectStore
+from alga_ext.signing import LocalSigner, sign_envelope
+from alga_ext.trust import Revocation, TrustedKey
+from functions.runner.provenance import accepted_code, artifact_record_key, code_key, component_key
 from tests.runnerkit import wat
 from tests.runnerkit.house import House
 
 GOOD = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))", imports=["storage.get"])
+COMPONENT = hashlib.sha256(GOOD).hexdigest()
+
+
+class Raced(MemoryObjectStore):
+    """A store where another worker finishes just before our first write."""
+
+    def __init__(self, inner: MemoryObjectStore, others: dict[str, bytes]) -> None:
+        self.objects, self._others = inner.objects, others
+
+    def put_new(self, key: str, data: bytes, content_type: str) -> bool:
+        self.objects.update(self._others)
+        return super().put_new(key, data, content_type)
 
 
 @pytest.fixture
@@ -25,8 +42,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 def test_a_good_component_becomes_a_signed_artifact(house: House) -> None:
     result = house.prepared(GOOD)
     assert result.artifact is not None
-    component = hashlib.sha256(GOOD).hexdigest()
-    places = artifact_places(component, house.engine)
+    component, places = COMPONENT, house.places(COMPONENT)
     record, code = house.store.objects[places.record], house.store.objects[places.code]
     at = house.prepare._now()
     assert accepted_code(record, component, house.engine, house.trust, at) == hashlib.sha256(code).hexdigest()
@@ -59,17 +75,65 @@ def test_the_same_component_again_is_described_and_not_made_again(house: House) 
 
 
 def test_an_attempt_that_stopped_before_its_record_is_finished(house: House) -> None:
-    house.prepared(GOOD)
-    places = artifact_places(hashlib.sha256(GOOD).hexdigest(), house.engine)
+    first = house.prepared(GOOD)
+    places = house.places(COMPONENT)
     del house.store.objects[places.record]
-    house.store.objects[places.code] = b"other bytes of an earlier attempt"
-    assert house.prepared(GOOD).ok
-    assert house.store.objects[places.code] != b"other bytes of an earlier attempt"
+    assert (house.prepared(GOOD).artifact, places.record in house.store.objects) == (first.artifact, True)
+
+
+def test_code_that_is_gone_is_made_again(house: House) -> None:
+    first = house.prepared(GOOD)
+    places = house.places(COMPONENT)
+    del house.store.objects[places.code]
+    assert (house.prepared(GOOD).artifact, places.code in house.store.objects) == (first.artifact, True)
+
+
+def test_another_key_vouches_for_an_artifact_whose_key_was_revoked(house: House) -> None:
+    first = house.prepared(GOOD)
+    revoked, new = house.artifact_key, LocalSigner.generate()
+    house.trust = house.trust.extended(
+        [TrustedKey(key_id=new.key_id, public_key=new.public_pem, use="artifact")],
+        [Revocation.model_validate({"key_id": revoked.key_id, "from": datetime(2020, 1, 1, tzinfo=UTC)})],
+    )
+    house.prepare._signer = new
+
+    assert house.prepared(GOOD).artifact == first.artifact
+
+    record = house.store.objects[artifact_record_key(COMPONENT, house.engine, new.key_id)]
+    at = house.prepare._now()
+    assert first.artifact is not None
+    assert accepted_code(record, COMPONENT, house.engine, house.trust, at) == first.artifact.sha256
+
+
+def test_a_key_that_is_revoked_does_not_sign_on_in_silence(house: House) -> None:
+    house.prepared(GOOD)
+    revocation = {"key_id": house.artifact_key.key_id, "from": datetime(2020, 1, 1, tzinfo=UTC)}
+    house.trust = house.trust.extended([], [Revocation.model_validate(revocation)])
+    with pytest.raises(PlatformError, match="artifact_integrity"):
+        house.prepared(GOOD)
+
+
+def test_of_two_workers_that_compile_differently_the_first_record_counts(house: House) -> None:
+    rival = b"code of another worker"
+    sha256 = hashlib.sha256(rival).hexdigest()
+    place = code_key(COMPONENT, house.engine, sha256)
+    made = ArtifactRecord(
+        component_sha256=COMPONENT, wasmtime_version=house.engine.wasmtime_version,
+        engine_config_hash=house.engine.config_hash, target=house.engine.target,
+    )  # fmt: skip
+    record = sign_envelope(house.artifact_key, statement(made, place, sha256))
+    record_key = artifact_record_key(COMPONENT, house.engine, house.artifact_key.key_id)
+    house.prepare._store = Raced(house.store, {place: rival, record_key: record})
+
+    artifact = house.prepared(GOOD).artifact
+
+    assert artifact is not None
+    assert (artifact.sha256, artifact.key) == (sha256, place)
 
 
 def test_an_artifact_whose_bytes_changed_is_not_vouched_for(house: House) -> None:
     house.prepared(GOOD)
-    places = artifact_places(hashlib.sha256(GOOD).hexdigest(), house.engine)
+    places = house.places(COMPONENT)
     house.store.objects[places.code] += b"x"
     with pytest.raises(PlatformError, match="artifact_integrity"):
         house.prepared(GOOD)

@@ -156,6 +156,27 @@ CODES: Final[dict[str, Code]] = {
 }
 
 
+class Fault(StrEnum):
+    """Which signed or hashed thing did not verify: the ``fault`` in the context of every ``…_integrity`` error.
+
+    A code says who is affected and is the same for everybody; the fault tells the operator where to look.
+    """
+
+    RELEASE_RECORD = "release_record"
+    PUBLISHER_KEY = "publisher_key"
+    ARTIFACT_RECORD = "artifact_record"
+    ARTIFACT_ENGINE = "artifact_engine"
+    ARTIFACT_BYTES = "artifact_bytes"
+    ARTIFACT_FILE = "artifact_file"
+    COMPONENT_BYTES = "component_bytes"
+    UI_INDEX = "ui_index"
+    UI_FILE = "ui_file"
+    LOG_NODE = "log_node"
+    LOG_PROOF = "log_proof"
+    LOG_HEAD = "log_head"
+    LOG_ENTRY = "log_entry"
+
+
 class PlatformError(Exception):
     """An expected failure, with a stable code.
 

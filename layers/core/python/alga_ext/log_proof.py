@@ -5,34 +5,39 @@ A proof document is what the registry answers at ``…/proof``: ``{leaf_index, e
 """
 
 import json
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from alga_ext import merkle
-from alga_ext.errors import PlatformError
+from alga_ext import merkle, strict_json
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, PublicKey, parse_envelope, verify_envelope
+from alga_ext.strict_json import JsonError
 
-ORIGIN = "alga.dev/extension-log"
+ORIGIN: Final = "alga.dev/extension-log"
+PROOF_LIMIT_BYTES: Final = 1 << 20
+
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""A node of the tree: one spelling, so that no character of a proof can be changed without being noticed."""
 
 
 class _Proof(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     leaf_index: int
     entry: str
     tree_size: int
-    proof: list[str]
+    proof: list[Hash]
     head: dict[str, Any]
 
 
 class _Head(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     origin: str
     tree_size: int
-    root_hash: str
+    root_hash: Hash
     timestamp: str
 
 
@@ -48,45 +53,64 @@ class Proven(NamedTuple):
 def verify_proof(document: bytes, log_key: PublicKey) -> Proven:
     """Check a proof document against the log's key.
 
-    1. It has the form of one, and its head is a well-formed envelope.
-    2. The head is signed by the log's key.
+    1. It has the form of one, of at most ``PROOF_LIMIT_BYTES``.
+    2. Its head is a well-formed envelope, signed by the log's key.
     3. Head and proof are about a tree of the same size of this log.
     4. The entry, hashed as it stands, leads by the audit path to the root that the head names.
 
     Raises:
-        PlatformError: ``log_integrity``, saying which step failed.
+        PlatformError: ``log_integrity``, saying which step failed; its ``fault`` is ``log_proof`` (1), ``log_head``
+            (2, 3) or ``log_entry`` (4).
     """
-    try:
-        proof = _Proof.model_validate_json(document)  # (1)
-        envelope = parse_envelope(json.dumps(proof.head, separators=(",", ":")).encode())
-        head = _Head.model_validate_json(envelope.payload)
-        path = [bytes.fromhex(node) for node in proof.proof]
-        root = bytes.fromhex(head.root_hash)
-    except (ValidationError, ValueError, RecursionError):
-        raise PlatformError("log_integrity", "The proof is not a document that the log answers with.") from None
-    except PlatformError as error:
-        raise PlatformError("log_integrity", f"The log's head cannot be read: {error.detail}") from None
-    if envelope.payload_type != LOG_HEAD_PAYLOAD_TYPE or not verify_envelope(envelope, log_key):  # (2)
-        raise PlatformError("log_integrity", "The log's head is not signed by the given key.")
+    proof = _read_proof(document)  # (1)
+    head = _read_head(proof.head, log_key)  # (2)
     if head.origin != ORIGIN or head.tree_size != proof.tree_size:  # (3)
-        raise PlatformError("log_integrity", "The log's head is about another log, or a tree of another size.")
+        raise _refused(Fault.LOG_HEAD, "The log's head is about another log, or a tree of another size.")
+    path, root = [bytes.fromhex(node) for node in proof.proof], bytes.fromhex(head.root_hash)
     if not merkle.verify_inclusion(proof.entry.encode(), proof.leaf_index, proof.tree_size, path, root):  # (4)
-        raise PlatformError(
-            "log_integrity", "The entry is not in the log: its audit path does not lead to the signed root."
-        )
-    entry = json.loads(proof.entry)
+        raise _refused(Fault.LOG_ENTRY, "The entry is not in the log: its audit path does not lead to the signed root.")
+    try:
+        entry = strict_json.parse(proof.entry.encode())
+    except JsonError:
+        entry = None
+    if not isinstance(entry, dict):
+        raise _refused(Fault.LOG_ENTRY, "The entry is in the log and is not one that the registry writes.")
     return Proven(proof.leaf_index, entry, proof.tree_size, head.timestamp)
+
+
+def _read_proof(document: bytes) -> _Proof:
+    if len(document) > PROOF_LIMIT_BYTES:
+        raise _refused(Fault.LOG_PROOF, f"The proof is {len(document)} bytes; at most {PROOF_LIMIT_BYTES} are allowed.")
+    try:
+        return _Proof.model_validate(strict_json.parse(document))
+    except (JsonError, ValidationError):
+        raise _refused(Fault.LOG_PROOF, "The proof is not a document that the log answers with.") from None
+
+
+def _read_head(document: dict[str, Any], log_key: PublicKey) -> _Head:
+    try:
+        envelope = parse_envelope(json.dumps(document, separators=(",", ":")).encode())
+    except PlatformError as error:
+        raise _refused(Fault.LOG_HEAD, f"The log's head cannot be read: {error.detail}") from None
+    if envelope.payload_type != LOG_HEAD_PAYLOAD_TYPE or not verify_envelope(envelope, log_key):
+        raise _refused(Fault.LOG_HEAD, "The log's head is not signed by the given key.")
+    try:
+        return _Head.model_validate(strict_json.parse(envelope.payload))
+    except (JsonError, ValidationError):
+        raise _refused(Fault.LOG_HEAD, "The log's head is signed and is not one that the registry writes.") from None
+
+
+def _refused(fault: Fault, why: str) -> PlatformError:
+    return PlatformError("log_integrity", why, fault=fault)
 
 
 def verify_publication(document: bytes, log_key: PublicKey, content_hash: ContentHash) -> Proven:
     """Check that a proof shows the publication of the bundle with this hash.
 
     Raises:
-        PlatformError: ``log_integrity``.
+        PlatformError: ``log_integrity``; see ``verify_proof``.
     """
     proven = verify_proof(document, log_key)
     if proven.entry.get("kind") != "version.published" or proven.entry.get("content_hash") != content_hash:
-        raise PlatformError(
-            "log_integrity", f"The proof is about another entry than the publication of {content_hash}."
-        )
+        raise _refused(Fault.LOG_ENTRY, f"The proof is about another entry than the publication of {content_hash}.")
     return proven

@@ -36,11 +36,14 @@ class Settings(BaseModel):
             raise SettingsError(message) from None
 
 
+def is_path(setting: str) -> bool:
+    """Tell whether key material or a document is given as the path of a file, and not in place."""
+    return not (setting.lstrip().startswith(("{", "[")) or "-----BEGIN" in setting)
+
+
 def read_material(setting: str) -> str:
     """Return key material or a document given either in place or as the path of a file.
 
-    Text that starts with ``{``, ``[`` or ``-----BEGIN`` is the content itself; all else is a path.
+    Text that starts with ``{`` or ``[``, or holds ``-----BEGIN``, is the content itself; all else is a path.
     """
-    if setting.lstrip().startswith(("{", "[", "-----BEGIN")):
-        return setting
-    return Path(setting).read_text(encoding="utf-8")
+    return Path(setting).read_text(encoding="utf-8") if is_path(setting) else setting

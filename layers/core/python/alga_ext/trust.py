@@ -1,12 +1,5 @@
 """Which key may sign what, for whom and when: pure rules over values.
 
-A trust bundle is JSON (below) or a list of PEM public keys, each trusted for every publisher::
-
-    {"version": 1,
-     "keys": [{"key_id": "sha256:…", "public_key": "-----BEGIN PUBLIC KEY-----…", "use": "publisher",
-               "publishers": ["acme"], "valid_from": "2026-01-01T00:00:00Z", "valid_until": null}],
-     "revocations": [{"key_id": "sha256:…", "from": "2026-06-01T00:00:00Z", "reason": "lost laptop"}]}
-
 A revocation counts from its instant on: what was signed and published before stays valid when it is verified
 as of its publication, and nothing new is accepted.
 """
@@ -14,11 +7,10 @@ as of its publication, and nothing new is accepted.
 import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from alga_ext import strict_json
 from alga_ext.errors import PlatformError
 from alga_ext.signing import (
     LOG_HEAD_PAYLOAD_TYPE,
@@ -28,12 +20,25 @@ from alga_ext.signing import (
     parse_envelope,
     verify_envelope,
 )
-from alga_ext.strict_json import JsonError
 
 Use = Literal["publisher", "release", "artifact", "log"]
 
-_PEM_BLOCK: Final = re.compile(r"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 _ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
+
+
+def _instant(value: object) -> object:
+    """Let through an instant with its time zone; a bare number or date could be read in more than one way."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    message = "must be an instant with time zone, such as 2026-06-01T00:00:00Z"
+    raise ValueError(message)
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
+PublisherName = Annotated[str, Field(pattern=r"^(\*|[a-z0-9-]{1,63})$")]
+KeyId = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
 class TrustedKey(BaseModel):
@@ -41,12 +46,12 @@ class TrustedKey(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key_id: str
+    key_id: KeyId
     public_key: str
     use: Use = "publisher"
-    publishers: tuple[str, ...] = ("*",)
-    valid_from: AwareDatetime = _ALWAYS
-    valid_until: AwareDatetime | None = None
+    publishers: tuple[PublisherName, ...] = ("*",)
+    valid_from: Instant = _ALWAYS
+    valid_until: Instant | None = None
 
 
 class Revocation(BaseModel):
@@ -54,17 +59,9 @@ class Revocation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    key_id: str
-    revoked_from: AwareDatetime = Field(alias="from")
+    key_id: KeyId
+    revoked_from: Instant = Field(alias="from")
     reason: str = ""
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: Literal[1]
-    keys: tuple[TrustedKey, ...]
-    revocations: tuple[Revocation, ...] = ()
 
 
 class Verified(NamedTuple):
@@ -119,17 +116,32 @@ class TrustBundle:
             return self._verified(envelope, key_id)  # (5)
         raise refusal
 
+    def key_ids(self, use: Use, at: datetime) -> list[str]:
+        """Return the ids of the platform's keys for a use: those that may sign at an instant first, newest first."""
+        keys = sorted((key for key in self.keys if key.use == use), key=lambda key: key.valid_from, reverse=True)
+        ids = list(dict.fromkeys(key.key_id for key in keys))
+        return sorted(ids, key=lambda key_id: self._refusal(key_id, use, "", at) is not None)
+
     def _verified(self, envelope: Envelope, key_id: str) -> Verified:
         key = self._public_keys[key_id]
         if not verify_envelope(envelope, key):
             raise PlatformError("signature_invalid", f"The signature by key {key_id} does not match the signed bytes.")
         return Verified(envelope.payload, key)
 
+    def is_revoked(self, key_id: str, at: datetime) -> bool:
+        """Tell whether a key is revoked at an instant; it need not be one of the bundle's keys."""
+        revoked_from = self._revoked_from(key_id)
+        return revoked_from is not None and at >= revoked_from
+
+    def _revoked_from(self, key_id: str) -> datetime | None:
+        """Return the earliest instant a key is revoked from."""
+        return min((entry.revoked_from for entry in self.revocations if entry.key_id == key_id), default=None)
+
     def _refusal(self, key_id: str, use: Use, publisher: str, at: datetime) -> PlatformError | None:
         """Return why the key may not sign, or None when one of its entries allows it."""
-        revoked = [entry.revoked_from for entry in self.revocations if entry.key_id == key_id]
-        if revoked and at >= min(revoked):
-            return PlatformError("key_revoked", f"Key {key_id} is revoked since {min(revoked).isoformat()}.")
+        revoked_from = self._revoked_from(key_id)
+        if revoked_from is not None and at >= revoked_from:
+            return PlatformError("key_revoked", f"Key {key_id} is revoked since {revoked_from.isoformat()}.")
         entries = [key for key in self.keys if key.key_id == key_id]
         fitting = [e for e in entries if e.use == use and ("*" in e.publishers or publisher in e.publishers)]
         if not fitting:
@@ -137,29 +149,3 @@ class TrustBundle:
         if not any(e.valid_from <= at and (e.valid_until is None or at < e.valid_until) for e in fitting):
             return PlatformError("key_expired", f"Key {key_id} is not valid at {at.isoformat()}.")
         return None
-
-
-def parse_trust_bundle(text: str) -> TrustBundle:
-    """Read a trust bundle from JSON, or from PEM public keys one after the other.
-
-    Raises:
-        PlatformError: ``trust_bundle_invalid`` or ``key_invalid``.
-    """
-    blocks = _PEM_BLOCK.findall(text)
-    if text.lstrip().startswith("-----BEGIN"):
-        if _PEM_BLOCK.sub("", text).strip():
-            raise PlatformError(
-                "trust_bundle_invalid", "The trust bundle must hold whole PEM public keys and nothing else."
-            )
-        return TrustBundle([TrustedKey(key_id=PublicKey.from_pem(pem).key_id, public_key=pem) for pem in blocks])
-    try:
-        document = _Document.model_validate(strict_json.parse(text.encode(errors="surrogatepass")))
-    except JsonError as error:
-        raise PlatformError("trust_bundle_invalid", f"The trust bundle is not JSON: {error}.") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise PlatformError(
-            "trust_bundle_invalid", f"The trust bundle is not valid at {where}: {first['msg']}."
-        ) from None
-    return TrustBundle(document.keys, document.revocations)

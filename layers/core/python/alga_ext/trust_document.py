@@ -1,0 +1,184 @@
+"""Reading a trust bundle as its operator wrote it, JSON or PEM (docs/reference/trust-bundle.md): text in, rules out.
+
+JSON::
+
+    {"version": 1,
+     "keys": [{"key_id": "sha256:…", "public_key": "-----BEGIN PUBLIC KEY-----…", "use": "publisher",
+               "publishers": ["acme"], "valid_from": "2026-01-01T00:00:00Z", "valid_until": null}],
+     "revocations": [{"key_id": "sha256:…", "from": "2026-06-01T00:00:00Z", "reason": "lost laptop"}]}
+
+PEM: the same said in attribute lines above each key, where RFC 7468 has explanatory text, so that every other reader
+of PEM reads the keys too::
+
+    # Acme's laptop
+    Key-Id: sha256:…
+    Use: publisher
+    Publishers: acme
+    Revoked-From: 2026-06-01T00:00:00Z
+    -----BEGIN PUBLIC KEY-----
+    …
+    -----END PUBLIC KEY-----
+
+A word that is not understood refuses the whole document: a revocation with a misspelt name must not be passed over.
+Messages name the line and never quote what stands in it, which may be a key that was put there by mistake.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from alga_ext import strict_json
+from alga_ext.errors import PlatformError
+from alga_ext.signing import PublicKey
+from alga_ext.strict_json import JsonError
+from alga_ext.trust import Revocation, TrustBundle, TrustedKey
+
+TRUST_BUNDLE_LIMIT_BYTES: Final = 1 << 20
+
+_BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
+_BASE64_LINE: Final = re.compile(r"[A-Za-z0-9+/]{1,76}={0,2}")
+_ATTRIBUTE: Final = re.compile(r"([A-Za-z][A-Za-z-]*):(.*)")
+_ATTRIBUTES: Final = {
+    "Key-Id": "key_id",
+    "Use": "use",
+    "Publishers": "publishers",
+    "Valid-From": "valid_from",
+    "Valid-Until": "valid_until",
+    "Revoked-From": "from",
+    "Revoked-Reason": "reason",
+}
+"""Attribute lines, and the member of the JSON form that each one is."""
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1]
+    keys: tuple[TrustedKey, ...]
+    revocations: tuple[Revocation, ...] = ()
+
+
+class _Block(NamedTuple):
+    """One PEM key, the line it begins at (from 1), and the attributes above it."""
+
+    line: int
+    pem: str
+    attributes: dict[str, str]
+
+
+def parse_trust_bundle(text: str) -> TrustBundle:
+    """Read a trust bundle of at most ``TRUST_BUNDLE_LIMIT_BYTES``.
+
+    Raises:
+        PlatformError: ``trust_bundle_invalid``, saying where and how to mend it; ``key_invalid`` for a key in JSON
+            that is none.
+    """
+    data = text.encode(errors="surrogatepass")
+    if len(data) > TRUST_BUNDLE_LIMIT_BYTES:
+        raise _invalid(f"it is {len(data)} bytes; at most {TRUST_BUNDLE_LIMIT_BYTES} are allowed")
+    is_json = text.lstrip().startswith(("{", "["))
+    if not is_json and _BEGIN not in text:
+        raise _invalid(f"it is neither a JSON object nor PEM keys; a PEM key begins with {_BEGIN!r}")
+    keys, revocations = _parse_json(data) if is_json else _parse_pem(text)
+    for key in keys:
+        if key.valid_until is not None and key.valid_until <= key.valid_from:
+            raise _invalid(f"key {key.key_id} ends before it begins: its valid_until must be after its valid_from")
+        if key.use != "publisher" and key.publishers != ("*",):
+            raise _invalid(
+                f"key {key.key_id} signs as {key.use}, which is for every publisher: its publishers must be '*'"
+            )
+    return TrustBundle(keys, revocations)
+
+
+def _parse_json(data: bytes) -> tuple[tuple[TrustedKey, ...], tuple[Revocation, ...]]:
+    try:
+        document = _Document.model_validate(strict_json.parse(data))
+    except JsonError as error:
+        raise _invalid(f"it is not JSON: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "document"
+        raise _invalid(f"at {where}: {first['msg']}") from None
+    return document.keys, document.revocations
+
+
+def _parse_pem(text: str) -> tuple[list[TrustedKey], list[Revocation]]:
+    keys, revocations = [], []
+    for block in _blocks(text):
+        key, revocation = _key_of(block)
+        keys.append(key)
+        revocations += [revocation] if revocation is not None else []
+    return keys, revocations
+
+
+def _blocks(text: str) -> Iterator[_Block]:
+    """Take PEM apart into keys with their attributes; every line is accounted for."""
+    attributes: dict[str, str] = {}
+    begun, body = 0, list[str]()
+    for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if begun:
+            if line == _END:
+                yield _Block(begun, "\n".join((_BEGIN, *body, _END, "")), attributes)
+                attributes, begun, body = {}, 0, []
+            elif _BASE64_LINE.fullmatch(line):
+                body.append(line)
+            else:
+                raise _invalid(f"line {number} is neither base64 nor {_END!r}, for the key that begins at line {begun}")
+        elif line == _BEGIN:
+            begun = number
+        elif line.strip() and not line.startswith("#"):
+            name, value = _attribute(line, number)
+            if name in attributes:
+                raise _invalid(f"line {number} gives {name} a second time for one key")
+            attributes[name] = value
+    if begun:
+        raise _invalid(f"the key that begins at line {begun} has no {_END!r}")
+    if attributes:
+        raise _invalid(f"{', '.join(attributes)} at its end stand above no key")
+
+
+def _attribute(line: str, number: int) -> tuple[str, str]:
+    match = _ATTRIBUTE.fullmatch(line)
+    if match is None:
+        raise _invalid(f"line {number} is none of: an attribute 'Name: value', a comment '# …', {_BEGIN!r}")
+    name, value = match[1], match[2].strip()
+    if name not in _ATTRIBUTES:
+        raise _invalid(f"line {number} is no attribute that exists; there are {', '.join(_ATTRIBUTES)}")
+    if not value:
+        raise _invalid(f"line {number} gives {name} no value")
+    return name, value
+
+
+def _key_of(block: _Block) -> tuple[TrustedKey, Revocation | None]:
+    given, where = block.attributes, f"the key that begins at line {block.line}"
+    try:
+        public_key = PublicKey.from_pem(block.pem)
+    except PlatformError as error:
+        raise _invalid(f"{where} cannot be read: {error.detail.removesuffix('.')}") from None
+    if "Key-Id" not in given:
+        raise _invalid(f"{where} lacks 'Key-Id: {public_key.key_id}' above it, if that is the key you mean")
+    if "Use" not in given:
+        raise _invalid(f"{where} lacks 'Use: publisher', 'release', 'artifact' or 'log' above it")
+    if given["Use"] == "publisher" and "Publishers" not in given:
+        raise _invalid(f"{where} lacks 'Publishers:' above it: whose it is, or '*' for everybody's")
+    if "Revoked-Reason" in given and "Revoked-From" not in given:
+        raise _invalid(f"{where} has a Revoked-Reason and lacks 'Revoked-From:', the instant it counts from")
+    members: dict[str, object] = {_ATTRIBUTES[name]: value for name, value in given.items()}
+    if "Publishers" in given:
+        members["publishers"] = [name.strip() for name in given["Publishers"].split(",")]
+    of_revocation = {name: members.pop(name) for name in ("from", "reason") if name in members}
+    try:
+        key = TrustedKey.model_validate({**members, "public_key": public_key.pem})
+        if not of_revocation:
+            return key, None
+        return key, Revocation.model_validate({"key_id": members["key_id"], **of_revocation})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = next(name for name, member in _ATTRIBUTES.items() if member == first["loc"][0])
+        raise _invalid(f"{name} of {where}: {first['msg']}") from None
+
+
+def _invalid(why: str) -> PlatformError:
+    return PlatformError("trust_bundle_invalid", f"The trust bundle cannot be used: {why}.")

@@ -1,0 +1,176 @@
+"""What time has ended: kept data after the grace time, expired entries, and versions nobody prepared."""
+
+import json
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+
+import pytest
+
+from alga_ext.database import Database, Tx
+from functions.registry import compose, publish, sweeper, transparency
+from tests.support.registry import RegistryWorld, manifest_of
+
+_GRACE = timedelta(days=7)
+_INSERT = """
+insert into app.extension_storage_entry (tenant_id, install_id, namespace, key, value, expires_at)
+select 'tenant-a', :install_id, 'n' || (i % 20), 'k' || i, 'v', cast(:expires_at as timestamptz)
+from generate_series(cast(:first as int), cast(:last as int)) i
+"""
+
+
+@pytest.fixture
+def published(world: RegistryWorld) -> RegistryWorld:
+    world.register()
+    world.publish()
+    return world
+
+
+def _store(world: RegistryWorld, install_id: str, count: int, expires_in: timedelta | None = None) -> None:
+    """Store entries as the runner does, a namespace with at most 5,120 keys; few a transaction, as counting is slow."""
+    runner = Database(world.databases.runner, statement_timeout_ms=60_000)
+    expires_at = None if expires_in is None else compose.now() + expires_in
+    for first in range(1, count + 1, 500):
+        with runner.tenant("tenant-a") as tx:
+            last = min(first + 499, count)
+            tx.execute(_INSERT, install_id=install_id, first=first, last=last, expires_at=expires_at)
+    runner.close()
+
+
+def _uninstalled(world: RegistryWorld, entries: int) -> str:
+    install_id = str(world.install()["install_id"])
+    _store(world, install_id, entries)
+    assert world.call("DELETE", f"/installs/{install_id}", world.tenant_admin()).status == 204
+    return install_id
+
+
+def _kept(world: RegistryWorld) -> int:
+    return int(world.rows("select count(*) as n from app.extension_storage_entry where tenant_id = 'tenant-a'")[0]["n"])
+
+
+def test_after_the_grace_time_storage_is_deleted_and_counted(published: RegistryWorld) -> None:
+    install_id = _uninstalled(published, 1)
+
+    sweeper.sweep_tenants(compose.database(), compose.now() + timedelta(days=8), _GRACE)
+
+    trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
+    assert trail[0]["action"] == "install.purge"
+    assert trail[0]["after"] == {"storage_entries": 1, "secrets": 0, "schedules": 0}
+    assert published.install()["install_id"] != install_id
+
+
+def test_within_the_grace_time_a_reinstall_finds_what_was_stored(published: RegistryWorld) -> None:
+    install_id = _uninstalled(published, 3)
+
+    sweeper.sweep_tenants(compose.database(), compose.now() + timedelta(days=6), _GRACE)
+
+    assert published.install()["install_id"] == install_id
+    assert _kept(published) == 3
+
+
+def test_an_install_that_kept_sixty_thousand_entries_is_purged(published: RegistryWorld) -> None:
+    """More than one statement can delete within its time."""
+    _uninstalled(published, 60_000)
+
+    done = sweeper.sweep_tenants(compose.database(), compose.now() + timedelta(days=8), _GRACE)
+
+    assert done["installs_purged"] == 1
+    assert _kept(published) == 0
+    trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
+    assert trail[0]["after"]["storage_entries"] == 60_000
+
+
+def test_a_purge_that_was_cut_off_counts_on_where_it_ended(
+    published: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_id = _uninstalled(published, 25)
+    monkeypatch.setattr(sweeper, "_ROWS_PER_BATCH", 10)
+    database, later = _Dying(compose.database(), transactions=2), compose.now() + timedelta(days=8)
+
+    with pytest.raises(ConnectionError):
+        sweeper.purge(database, "tenant-a", install_id, later, _GRACE)
+    assert _kept(published) == 5
+    assert sweeper.purge(compose.database(), "tenant-a", install_id, later, _GRACE)
+
+    trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
+    assert trail[0]["after"]["storage_entries"] == 25
+
+
+def test_a_purge_within_the_grace_time_deletes_nothing(published: RegistryWorld) -> None:
+    install_id = _uninstalled(published, 2)
+
+    assert not sweeper.purge(compose.database(), "tenant-a", install_id, compose.now(), _GRACE)
+
+    assert _kept(published) == 2
+
+
+def test_expired_entries_go_in_batches_and_the_others_stay(
+    published: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_id = str(published.install()["install_id"])
+    _store(published, install_id, 25, timedelta(seconds=30))
+    runner = Database(published.databases.runner)
+    with runner.tenant("tenant-a") as tx:
+        tx.execute("update app.extension_storage_entry set expires_at = null where key = 'k7'")
+    runner.close()
+    monkeypatch.setattr(sweeper, "_ROWS_PER_BATCH", 10)
+
+    done = sweeper.sweep_tenants(compose.database(), compose.now() + timedelta(minutes=1), _GRACE)
+
+    assert done["storage_entries_expired"] == 24
+    usage = published.rows("select sum(key_count) as keys from app.extension_storage_usage")
+    assert (_kept(published), int(usage[0]["keys"])) == (1, 1)
+
+
+def test_a_version_nobody_prepared_is_sent_again_every_five_minutes(world: RegistryWorld) -> None:
+    world.register()
+    version_id = world.send(world.signed(manifest_of())).body["version_id"]
+    world.queued()
+    database, start = compose.database(), compose.now()
+
+    sent = [sweeper.prepare_again(database, start + timedelta(minutes=minute)) for minute in range(13)]
+
+    assert [minute for minute, count in enumerate(sent) if count] == [5, 10]
+    assert [message.version_id for message in world.queued()] == [version_id] * 2
+
+
+@pytest.mark.parametrize(("minutes", "left"), [(59, 1), (61, 0)])
+def test_a_staged_upload_is_deleted_an_hour_after_it_expired(world: RegistryWorld, minutes: int, left: int) -> None:
+    world.register()
+    declared = {"publisher": "acme", "content_hash": f"sha256:{'a' * 64}", "size_bytes": 10}
+    upload = world.call("POST", "/uploads", world.publisher, declared).body
+    key = publish.staging_key(upload["upload_id"])
+    world.overwrite(key, b"0123456789")
+    expires_at = datetime.fromisoformat(upload["expires_at"])
+
+    sweeper.sweep_uploads(compose.database(), world.objects, expires_at + timedelta(minutes=minutes))
+
+    assert len(world.rows("select from app.extension_upload")) == left
+    assert (world.objects.size(key) is not None) == bool(left)
+
+
+def test_the_head_of_a_log_that_has_grown_is_signed_once(world: RegistryWorld) -> None:
+    world.register()
+    key = transparency.head_key(2)
+
+    signed = [sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) for _ in range(2)]
+
+    assert signed == [1, 0]
+    head = compose.trust().verify(world.objects.get(key), use="log", publisher="", at=compose.now())
+    assert json.loads(head.payload)["tree_size"] == 2
+
+
+def test_an_empty_log_has_no_head_to_sign(world: RegistryWorld) -> None:
+    assert sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) == 0
+
+
+class _Dying(Database):
+    """The database of a process that ends after some transactions."""
+
+    def __init__(self, inner: Database, transactions: int) -> None:
+        self._inner, self._left = inner, transactions
+
+    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> AbstractContextManager[Tx]:
+        if self._left == 0:
+            raise ConnectionError
+        self._left -= 1
+        return self._inner.tenant(tenant_id, timeout_ms)

@@ -1,0 +1,106 @@
+"""The CLI's client: a creation whose answer was lost is asked for again, under the same Idempotency-Key."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from tools.cli import client as cli
+from tools.cli.client import ApiError, Client
+from tools.cli.output import CommandError
+
+
+class Platform(HTTPServer):
+    """Answers with the statuses it was told, one a request; 0 hangs up without an answer."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.statuses: list[int] = []
+        self.requests: list[tuple[str | None, bytes]] = []
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Platform
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.requests.append((self.headers["idempotency-key"], body))
+        status = self.server.statuses.pop(0)
+        if status == 0:
+            self.close_connection = True
+            return
+        self.send_response(status)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
+    monkeypatch.setattr(cli, "_PAUSES_S", (0.0, 0.0))
+    server = Platform()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def create(platform: Platform) -> object:
+    client = Client(f"http://127.0.0.1:{platform.server_port}", "token")
+    try:
+        return client.create("/publishers", {"publisher": "acme"})
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("first", [0, 502, 503, 504])
+def test_a_creation_without_an_answer_is_asked_for_again_with_the_same_key(platform: Platform, first: int) -> None:
+    platform.statuses = [first, 201]
+
+    assert create(platform) == {}
+
+    assert len(platform.requests) == 2
+    assert platform.requests[0][0] is not None
+    assert platform.requests[0] == platform.requests[1]
+
+
+def test_two_creations_have_two_keys(platform: Platform) -> None:
+    platform.statuses = [201, 201]
+    create(platform)
+    create(platform)
+
+    assert platform.requests[0][0] != platform.requests[1][0]
+
+
+@pytest.mark.parametrize("status", [400, 403, 409, 500])
+def test_a_refusal_is_not_asked_for_again(platform: Platform, status: int) -> None:
+    platform.statuses = [status]
+
+    with pytest.raises(ApiError):
+        create(platform)
+
+    assert len(platform.requests) == 1
+
+
+def test_after_three_times_without_an_answer_the_command_fails(platform: Platform) -> None:
+    platform.statuses = [0, 0, 0]
+
+    with pytest.raises(CommandError):
+        create(platform)
+
+    assert len(platform.requests) == 3
+
+
+def test_a_third_refusal_for_the_moment_is_the_answer(platform: Platform) -> None:
+    platform.statuses = [503, 503, 503]
+
+    with pytest.raises(ApiError) as refused:
+        create(platform)
+
+    assert refused.value.status == 503

@@ -315,7 +315,11 @@ CREATE TABLE app.extension_storage_entry (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT extension_storage_entry_key_check CHECK (((length(key) >= 1) AND (length(key) <= 256))),
+    CONSTRAINT extension_storage_entry_key_is_more_than_slashes CHECK ((TRIM(BOTH '/'::text FROM key) <> ''::text)),
+    CONSTRAINT extension_storage_entry_key_is_plain CHECK ((key !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text)),
+    CONSTRAINT extension_storage_entry_lifetime CHECK (((expires_at - updated_at) <= '720:00:00'::interval)),
     CONSTRAINT extension_storage_entry_namespace_check CHECK (((length(namespace) >= 1) AND (length(namespace) <= 128))),
+    CONSTRAINT extension_storage_entry_namespace_is_plain CHECK ((namespace !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'::text)),
     CONSTRAINT extension_storage_entry_revision_check CHECK ((revision >= 1)),
     CONSTRAINT extension_storage_entry_value_check CHECK ((octet_length(value) <= 65536))
 );

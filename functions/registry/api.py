@@ -6,6 +6,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from alga_ext.database import Row
+from functions.registry.bundle_contents import UI_PREFIX
 
 T = TypeVar("T")
 
@@ -385,11 +386,12 @@ def version_out(row: Row) -> VersionOut:
     return VersionOut.model_validate({**texts(row), "progress": progress})
 
 
-def install_out(row: Row, request: Row | None, ui_base: str, ui_entry: str | None) -> InstallOut:
-    """Make the answer for an install row; ``ui_entry`` is the UI's first page relative to ``ui/``."""
+def install_out(row: Row, request: Row | None, ui_base: str) -> InstallOut:
+    """Make the answer for an install row."""
     url = None
-    if ui_entry is not None:
-        url = f"{ui_base}/ext-ui/{row['extension_id']}/{row['content_hash']}/{ui_entry}"
+    if row["ui_entry"] is not None:
+        entry = row["ui_entry"].removeprefix(UI_PREFIX)
+        url = f"{ui_base}/ext-ui/{row['extension_id']}/{row['content_hash']}/{entry}"
     granted = GrantsOut(
         capabilities=row["granted_capabilities"],
         egress=row["granted_egress"],

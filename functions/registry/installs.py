@@ -16,7 +16,8 @@ from functions.registry.audit import Actor
 _COLUMNS: Final = """
   i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state, i.state,
   i.content_hash, i.publisher_key_id, i.granted_capabilities, i.granted_egress, i.granted_secrets, i.granted_limits,
-  i.grant_hash, i.config, i.pinned, i.revision, i.installed_at, i.installed_by, i.changed_at
+  i.grant_hash, i.config, i.pinned, i.revision, i.installed_at, i.installed_by, i.changed_at,
+  v.manifest #>> '{ui,entry}' as ui_entry
 from app.tenant_extension_install i
 join app.extension_registry e on e.extension_id = i.extension_id
 join app.extension_version v on v.version_id = i.version_id

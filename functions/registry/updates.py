@@ -31,13 +31,13 @@ insert into app.extension_install_request
   (tenant_id, install_id, from_version_id, to_version_id, difference, holds_code, created_by)
 values (:tenant_id, :install_id, :from_version_id, :to_version_id, cast(:difference as jsonb), :holds_code, :actor)
 """
-_SELECT_REQUEST: Final = """
+_SELECT_REQUESTS: Final = """
 select r.request_id, r.install_id, r.from_version_id, r.to_version_id, f.version as from_version,
        t.version as to_version, r.difference, r.holds_code, r.state, r.created_at, r.created_by
 from app.extension_install_request r
 join app.extension_version f on f.version_id = r.from_version_id
 join app.extension_version t on t.version_id = r.to_version_id
-where r.tenant_id = :tenant_id and r.install_id = :install_id and r.state = 'waiting'
+where r.tenant_id = :tenant_id and r.install_id = any(cast(:install_ids as uuid[])) and r.state = 'waiting'
 """
 _DECIDE: Final = """
 update app.extension_install_request set state = :state, decided_at = now(), decided_by = :actor
@@ -124,7 +124,13 @@ def set_pinned(tx: Tx, tenant_id: str, install_id: str, pinned: bool, actor: Act
 
 def waiting_request(tx: Tx, tenant_id: str, install_id: str) -> Row | None:
     """Return the request of an install that waits for a decision, or None."""
-    return tx.row(_SELECT_REQUEST, tenant_id=tenant_id, install_id=install_id) if is_uuid(install_id) else None
+    return waiting_requests(tx, tenant_id, [install_id]).get(install_id) if is_uuid(install_id) else None
+
+
+def waiting_requests(tx: Tx, tenant_id: str, install_ids: list[str]) -> dict[str, Row]:
+    """Return the requests that wait for a decision, by install id."""
+    rows = tx.rows(_SELECT_REQUESTS, tenant_id=tenant_id, install_ids=install_ids)
+    return {str(row["install_id"]): row for row in rows}
 
 
 def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | None, actor: Actor) -> None:

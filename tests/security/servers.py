@@ -11,7 +11,7 @@ ACCOMPLICE_ADDRESS: Final = "127.9.9.9"
 """The only address that the operator of these tests opens."""
 STRANGER_ADDRESS: Final = "127.0.0.1"
 
-_PLAIN = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+PLAIN: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
 _DRIP_S = 0.02
 _DRIPS = 1_500
 
@@ -59,7 +59,7 @@ class _Handler(socketserver.BaseRequestHandler):
         if path == "/echo":
             self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(heard), heard))
         elif answer is None:
-            self.request.sendall(_PLAIN)
+            self.request.sendall(PLAIN)
         else:
             answer(self.request)
 

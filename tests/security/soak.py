@@ -23,6 +23,7 @@ from tests.runnerkit.house import body_of, call
 from tests.runnerkit.wat import guest
 from tests.security.footprint import open_descriptors
 from tests.security.guests import answers, endless, hungry, liars, loud, spells, strangers
+from tests.security.servers import PLAIN
 from tests.security.world import World
 
 SLEEPS_EVERY: Final = 25
@@ -70,8 +71,8 @@ class Kind:
         self.given = given
 
 
-ANSWERED_BYTES: Final = len(b"hello")
-"""What counts as egress of the accomplice's answer: its body."""
+ANSWERED_BYTES: Final = len(PLAIN)
+"""What counts as egress of the accomplice's answer: all of it."""
 
 GOOD: Final = ("good", "echo", "fetch", "inject", "put", "get", "secret", "plan", "route")
 

@@ -8,7 +8,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Body, Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.database import Row, Tx
-from alga_ext.manifest import Manifest
 from functions.registry import callers, compose, installs, updates, verification, versions
 from functions.registry.api import (
     ApprovalIn,
@@ -22,7 +21,6 @@ from functions.registry.api import (
     install_out,
 )
 from functions.registry.audit import Actor
-from functions.registry.bundle_contents import UI_PREFIX
 from functions.registry.paging import decode_cursor, encode_cursor
 from functions.registry.preconditions import check_match, revision_tag
 from functions.registry.routes.caller import actor, attempt, created, header, principal, replay, reply
@@ -61,7 +59,9 @@ def list_installs(cursor: str | None = None, page_size: Annotated[int, Query(ge=
     (after,) = decode_cursor(cursor, _FIRST)
     with compose.database().tenant(tenant_id) as tx:
         rows = installs.list_installs(tx, tenant_id, after, page_size)
-        items = [_out(tx, tenant_id, row) for row in rows]
+        requests = updates.waiting_requests(tx, tenant_id, [str(row["install_id"]) for row in rows])
+    base = compose.settings().runner_public_base
+    items = [install_out(row, requests.get(str(row["install_id"])), base) for row in rows]
     return Page(items=items, next_cursor=encode_cursor(rows[-1]["install_id"]) if len(rows) == page_size else None)
 
 
@@ -192,7 +192,5 @@ def _target(tx: Tx, extension: Row, version: str | None) -> Row:
 
 
 def _out(tx: Tx, tenant_id: str, row: Row) -> InstallOut:
-    manifest = Manifest.model_validate(versions.load_version(tx, str(row["version_id"]))["manifest"])
-    entry = None if manifest.ui is None else manifest.ui.entry.removeprefix(UI_PREFIX)
     request = updates.waiting_request(tx, tenant_id, str(row["install_id"]))
-    return install_out(row, request, compose.settings().runner_public_base, entry)
+    return install_out(row, request, compose.settings().runner_public_base)

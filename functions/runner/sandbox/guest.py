@@ -14,7 +14,7 @@ from functions.runner.sandbox.linking import Components, LinkError, Linkers, Loa
 from functions.runner.sandbox.measure import Meter
 from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.ticker import Ticker
-from functions.runner.sandbox.verdict import Verdict, judge
+from functions.runner.sandbox.verdict import Verdict, judge, out_of_memory
 from functions.runner.sandbox.wire import (
     TO_CHILD,
     Channel,
@@ -53,7 +53,8 @@ class Sandbox:
     def __init__(self, engine: Engine, channel: Channel, budget_bytes: int, meter: Meter) -> None:
         self._channel = channel
         self._meter = meter
-        self._ticker = Ticker(engine)
+        self._ticker = Ticker(engine, self._is_beyond_memory)
+        self._watched: _Watched | None = None
         self._functions = host_functions(self)
         callbacks = {name: function.callback for name, function in self._functions.items()}
         self._components = Components(engine, Linkers(engine, callbacks), budget_bytes)
@@ -89,6 +90,7 @@ class Sandbox:
         finally:
             # The answer is already on its way: tearing down is not on the caller's time.
             self._ticker.disarm()
+            self._watched = None
             abi.store_delete(store)
             self._arena.reset()
             self._end()
@@ -144,6 +146,7 @@ class Sandbox:
         try:
             request = self._lower_request(message, loaded) if isinstance(message, Run) else 0
             call.writable_bytes = self._meter.writable_bytes()
+            self._watched = _Watched(self._meter, call.writable_bytes, limits.memory_bytes, int(loaded.is_packed))
             self._prepare_store(store, context, limits)
             instance = ctypes.addressof(self._instance)
             abi.check(abi.instantiate(loaded.linker_pointer, context, loaded.component_pointer, instance))
@@ -157,6 +160,7 @@ class Sandbox:
                 past_deadline=time.monotonic_ns() >= limits.deadline_ns,
                 memory_bytes=self._meter.writable_bytes() - call.writable_bytes,
                 limit_bytes=limits.memory_bytes,
+                beyond_memory=self._is_beyond_memory(),
             )
         except MemoryError:
             verdict = Verdict("guest_out_of_memory", "The extension's values do not fit into the sandbox.")
@@ -206,6 +210,10 @@ class Sandbox:
             return Failed("artifact_integrity", "The program has no handler.", Figures())
         result = ctypes.addressof(self._result)
         abi.check(abi.call(function, context, request, 1, result, 1))
+        if self._is_beyond_memory():
+            abi.value_delete(result)
+            verdict = out_of_memory(limits.memory_bytes)
+            return Failed(verdict.code, verdict.message, self._figures(call, context, limits))
         try:
             status, headers, body, size = self._lift_response(loaded)
         finally:
@@ -231,6 +239,11 @@ class Sandbox:
         )
 
     # --- around the call ---
+
+    def _is_beyond_memory(self) -> bool:
+        """Tell whether the guest's memories together are over the limit; the ticker asks as well."""
+        watched = self._watched
+        return watched is not None and watched.is_beyond()
 
     def _begin(self, message: Run | Warm) -> None:
         self._counts = {}
@@ -284,6 +297,39 @@ class Sandbox:
             message = f"{name} took the call past its deadline"
             raise local.Trap(message)
         return answer.value
+
+
+class _Watched:
+    """The sum of a guest's linear memories, of which the engine limits each alone.
+
+    Args:
+        meter: reads this process's memory.
+        baseline_bytes: private writable memory before the guest was instantiated.
+        limit_bytes: of all its memories together.
+        adapters: memories of the platform's own among them, which are taken for the smallest.
+    """
+
+    def __init__(self, meter: Meter, baseline_bytes: int, limit_bytes: int, adapters: int) -> None:
+        self._meter = meter
+        self._baseline_bytes = baseline_bytes
+        self._limit_bytes = limit_bytes
+        self._adapters = adapters
+        self._seen_bytes = 0
+        self._is_beyond = False
+
+    def is_beyond(self) -> bool:
+        """Tell whether they are over the limit; once they were, they stay so.
+
+        The sum of all writable memory is cheap to read and never less; only when it grew beyond the limit is it worth
+        telling memories from the rest. One memory alone the engine limits exactly.
+        """
+        used_bytes = self._meter.writable_bytes() - self._baseline_bytes
+        if self._is_beyond or used_bytes <= max(self._limit_bytes, self._seen_bytes):
+            return self._is_beyond
+        self._seen_bytes = used_bytes
+        sizes = sorted(self._meter.linear_memories())[self._adapters :]
+        self._is_beyond = len(sizes) > 1 and sum(sizes) > self._limit_bytes
+        return self._is_beyond
 
 
 class _Call:

@@ -2,14 +2,18 @@
 
 Resident peak: writing ``5`` to ``clear_refs`` resets the high-water mark ``VmHWM``. (``ru_maxrss`` would be cheaper,
 but it never falls below the parent's size at the time of the exec.) Linear memory in use: private writable mappings
-(``data`` in ``statm``), which grow exactly as linear memories do.
+(``data`` in ``statm``), which grow exactly as linear memories do. Which of them are linear memories: ``maps``, where
+each is a writable run before the rest of its reservation.
 """
 
 import os
 import resource
+import threading
 from typing import Final
 
 _PAGE_BYTES: Final = resource.getpagesize()
+_RESERVATION_BYTES: Final = 4 << 30
+"""Address space of one linear memory, guards not counted (``memory_reservation`` in ``engine``)."""
 
 
 class Meter:
@@ -22,7 +26,9 @@ class Meter:
         self._statm = _open("/proc/self/statm", os.O_RDONLY)
         self._status = _open("/proc/self/status", os.O_RDONLY)
         self._clear_refs = _open("/proc/self/clear_refs", os.O_WRONLY)
-        self.complete = None not in (self._statm, self._status, self._clear_refs)
+        self._maps = _open("/proc/self/maps", os.O_RDONLY)
+        self._reading_maps = threading.Lock()
+        self.complete = None not in (self._statm, self._status, self._clear_refs, self._maps)
 
     def writable_bytes(self) -> int:
         """Return the size of all private writable mappings; 0 when it cannot be read."""
@@ -41,6 +47,40 @@ class Meter:
     def peak_bytes(self) -> int:
         """Return the peak of resident bytes since the last reset; 0 when it cannot be read."""
         return 0 if self._status is None else _peak(self._status)
+
+    def linear_memories(self) -> list[int]:
+        """Return the size of each linear memory that is not empty; none when it cannot be read. Costs about 0.1 ms."""
+        if self._maps is None:
+            return []
+        with self._reading_maps:
+            os.lseek(self._maps, 0, os.SEEK_SET)
+            text = b""
+            while chunk := os.read(self._maps, 1 << 16):
+                text += chunk
+        return linear_memories_in(text)
+
+
+def linear_memories_in(maps: bytes) -> list[int]:
+    """Return the sizes of linear memories in the text of ``/proc/PID/maps``.
+
+    A memory begins with what is accessible, private and writable (its initial image first, as a mapping of a file), and
+    goes on with what is reserved; together they are at least the reservation. Nothing else of a sandbox is that large.
+    """
+    found = []
+    size = end = 0
+    for line in maps.splitlines():
+        span, rights = line.split(b" ", 2)[:2]
+        first, last = (int(part, 16) for part in span.split(b"-"))
+        if first != end:
+            size = 0
+        end = last
+        if rights == b"rw-p":
+            size += last - first
+            continue
+        if rights == b"---p" and size and size + last - first >= _RESERVATION_BYTES:
+            found.append(size)
+        size = 0
+    return found
 
 
 def resident_bytes_of(process_id: int) -> int:

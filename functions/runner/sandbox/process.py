@@ -112,7 +112,7 @@ class Child:
             theirs.close()
         self._channel = Channel(ours.detach())
         self._cpu_ns = 0
-        self._resident_bytes = 0
+        self._resident_bytes, self._resident_loads = 0, -1
         # The kernel counts this process's peak as the child's own, from before it became another program.
         self._least_peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self._peak_bytes = 0
@@ -161,7 +161,8 @@ class Child:
             Exception: what ``host`` raised; the child was in the midst of a call and is ended too.
         """
         self._channel.until_ns = message.limits.deadline_ns + KILL_AFTER_NS
-        self._resident_bytes = resident_bytes_of(self._process.pid)
+        if self._resident_loads != self.loads:  # between calls it changes with what is loaded only
+            self._resident_bytes, self._resident_loads = resident_bytes_of(self._process.pid), self.loads
         self._send(message)
         try:
             return self._hear_out(message, host)

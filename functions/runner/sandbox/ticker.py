@@ -1,5 +1,7 @@
 """The child's clock: advances the engine's epoch while calls are made, and ends a child that does not end itself.
 
+At each tick it also asks whether the guest is beyond a limit that the engine does not know, and has it trap then.
+
 ctypes releases the interpreter lock, so the thread runs while a guest spins. Epochs do not interrupt a guest that
 sleeps in WASI: the parent kills the child then, and should the parent be gone or stuck, this thread does.
 """
@@ -7,6 +9,7 @@ sleeps in WASI: the parent kills the child then, and should the parent be gone o
 import os
 import threading
 import time
+from collections.abc import Callable
 from typing import Final
 
 from wasmtime import Engine
@@ -21,10 +24,19 @@ _OWN_END_NS: Final = 2_000_000_000
 
 
 class Ticker:
-    """Ticks from a call on until a second after the last one; idle, it costs nothing."""
+    """Ticks from a call on until a second after the last one; idle, it costs nothing.
 
-    def __init__(self, engine: Engine) -> None:
+    Args:
+        engine: whose epoch it advances.
+        is_beyond: tells during a call whether the guest must end now.
+    """
+
+    def __init__(self, engine: Engine, is_beyond: Callable[[], bool]) -> None:
         self._engine = engine
+        self._is_beyond = is_beyond
+        self._ticks = 0
+        self._calling = threading.Lock()
+        """Held while a call is ended early, so that the next one does not begin in the middle of it."""
         self._pointer = abi.pointer_of(engine)
         self._awake = threading.Event()
         self._deadline_ns = 0
@@ -33,13 +45,15 @@ class Ticker:
 
     def arm(self, deadline_ns: int) -> None:
         """Begin a call that must have ended ``_OWN_END_NS`` after its deadline."""
+        self._ticks = self.ticks_until(deadline_ns)
         self._deadline_ns = deadline_ns
         if not self._awake.is_set():
             self._awake.set()
 
     def disarm(self) -> None:
         """The call has ended."""
-        self._deadline_ns = 0
+        with self._calling:
+            self._deadline_ns = 0
         self._idle_since_ns = time.monotonic_ns()
 
     @staticmethod
@@ -52,6 +66,11 @@ class Ticker:
             self._awake.wait()
             time.sleep(EPOCH_TICK_MS / 1000)
             abi.increment_epoch(self._pointer)
+            with self._calling:
+                if self._deadline_ns and self._is_beyond():
+                    for _ in range(self._ticks):
+                        abi.increment_epoch(self._pointer)
+                    self._ticks = 0
             deadline_ns, now_ns = self._deadline_ns, time.monotonic_ns()
             if deadline_ns and now_ns > deadline_ns + _OWN_END_NS:
                 os._exit(OVERDUE_EXIT_STATUS)

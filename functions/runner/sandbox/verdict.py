@@ -20,7 +20,15 @@ class Verdict(NamedTuple):
     message: str
 
 
-def judge(text: str, exit_status: int | None, *, past_deadline: bool, memory_bytes: int, limit_bytes: int) -> Verdict:
+def judge(
+    text: str,
+    exit_status: int | None,
+    *,
+    past_deadline: bool,
+    memory_bytes: int,
+    limit_bytes: int,
+    beyond_memory: bool = False,
+) -> Verdict:
     """Return the verdict on a guest that the engine ended.
 
     Args:
@@ -29,7 +37,10 @@ def judge(text: str, exit_status: int | None, *, past_deadline: bool, memory_byt
         past_deadline: whether the call's deadline is over.
         memory_bytes: linear memory in use when it ended.
         limit_bytes: the memory limit.
+        beyond_memory: whether it was interrupted because its memories together are over the limit.
     """
+    if beyond_memory:
+        return out_of_memory(limit_bytes)
     if exit_status is not None:
         return Verdict("guest_trapped", f"The extension called exit with status {exit_status}.")
     if "all fuel consumed" in text:
@@ -39,10 +50,15 @@ def judge(text: str, exit_status: int | None, *, past_deadline: bool, memory_byt
     if "too much data is being copied" in text:
         return Verdict("guest_trapped", "The extension trapped: it handed over more data at once than can be carried.")
     if _MEMORY_LIMIT.search(text) or memory_bytes >= limit_bytes * OUT_OF_MEMORY_SHARE:
-        return Verdict("guest_out_of_memory", f"The extension needed more than {limit_bytes >> 20} MiB of memory.")
+        return out_of_memory(limit_bytes)
     if past_deadline:
         return Verdict("guest_timeout", "The extension ran longer than its time limit.")
     return Verdict("guest_trapped", f"The extension trapped: {_reason(text)}.")
+
+
+def out_of_memory(limit_bytes: int) -> Verdict:
+    """Return the verdict on a guest that needed more memory than it may have."""
+    return Verdict("guest_out_of_memory", f"The extension needed more than {limit_bytes >> 20} MiB of memory.")
 
 
 def _reason(text: str) -> str:

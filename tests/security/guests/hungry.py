@@ -62,6 +62,17 @@ def _random(count: int) -> bytes:
     )
 
 
+def _together(count: int, pages: int, afterwards: str) -> bytes:
+    """Grow memories of its own to some pages each, touch what was got, and go on."""
+    memories = "".join(f"(memory $m{i} 1)" for i in range(count))
+    grow = "".join(f"(drop (memory.grow $m{i} (i32.const {pages - 1})))" for i in range(count))
+    touch = "".join(
+        f"(memory.fill $m{i} (i32.const 0) (i32.const 1) (i32.shl (memory.size $m{i}) (i32.const 16)))"
+        for i in range(count)
+    )
+    return guest(f"{grow} {touch} {afterwards}", extra=memories)
+
+
 def _many_memories() -> bytes:
     """Grow eight memories of its own, each to the limit, and stay."""
     memories = "".join(f"(memory $m{i} 1)" for i in range(8))
@@ -99,6 +110,28 @@ ATTACKS: Final[dict[str, Attack]] = {
         lambda: guest(spells.OK, pages=1_024), "guest_out_of_memory", call=_SMALL
     ),
     "many memories that each stay within the limit": Attack(_many_memories, "guest_out_of_memory", call=_SMALL),
+    "memories that are over the limit only together, and a loop": Attack(
+        lambda: _together(3, 256, spells.SPIN), "guest_out_of_memory", call={**_SMALL, "timeout_ms": 3_000}
+    ),
+    "memories that are over the limit only together, and an answer at once": Attack(
+        lambda: _together(3, 256, spells.OK), "guest_out_of_memory", call=_SMALL
+    ),
+    "two memories of which one alone is nearly at the limit": Attack(
+        lambda: _together(2, 300, spells.OK), "guest_out_of_memory", call=_SMALL
+    ),
+    "memories that are over the limit only together while they are instantiated": Attack(
+        lambda: guest(
+            spells.OK,
+            imports=["config.list-keys"],
+            extra="(memory $m0 1) (memory $m1 1)"
+            + at_start(
+                "(drop (memory.grow $m0 (i32.const 300))) (drop (memory.grow $m1 (i32.const 300)))(loop $on (br $on))"
+            ),
+        ),
+        "guest_out_of_memory",
+        call={**_SMALL, **_ARMED, "timeout_ms": 3_000},
+    ),
+    "memories that are within the limit together": Attack(lambda: _together(3, 128, spells.OK), None, call=_SMALL),
     "a table bomb": Attack(
         lambda: guest(
             """(loop $on

@@ -669,6 +669,8 @@ CREATE INDEX transparency_leaf_by_extension ON app.transparency_leaf USING btree
 
 CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree (publisher, leaf_index) WHERE (extension_id IS NULL);
 
+CREATE INDEX transparency_leaf_by_time ON app.transparency_leaf USING btree (at, leaf_index);
+
 CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.extension_storage_entry FOR EACH ROW EXECUTE FUNCTION app.count_storage();
 
 ALTER TABLE ONLY app.extension_event_subscription
@@ -841,6 +843,8 @@ ALTER TABLE app.transparency_size ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA app TO fn_gateway;
 GRANT USAGE ON SCHEMA app TO fn_registry;
 GRANT USAGE ON SCHEMA app TO fn_runner;
+
+REVOKE ALL ON FUNCTION app.count_storage() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.install_endpoints(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;

@@ -150,7 +150,7 @@ def paging(filled: Filled) -> Pages:
         ),
         "events of the large tenant": pages(
             LARGE_TENANT,
-            transparency._OF_TENANT,
+            transparency._OF_LARGE_TENANT,
             tenant,
             [{"before": before} for before in (2**62, leaves // 2, PAGE_SIZE)],
         ),

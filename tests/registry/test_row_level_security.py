@@ -26,9 +26,7 @@ EXCEPTIONS = {("tenant_extension_install", "app_owner", "SELECT", "true")}
 
 DEFINERS = {
     # A trigger: called by hand it refuses, whoever asks.
-    "app.count_storage()": Definer(
-        "app_owner", ("fn_gateway", "fn_registry", "fn_runner"), "search_path=app, pg_temp", "94cbb9936307f07d"
-    ),
+    "app.count_storage()": Definer("app_owner", (), "search_path=app, pg_temp", "94cbb9936307f07d"),
     "app.install_endpoints(uuid)": Definer("app_owner", ("fn_runner",), "search_path=app, pg_temp", "05361d20af7e6ea9"),
     "app.list_tenants(text,integer)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "516a39e56064cfba"

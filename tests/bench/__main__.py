@@ -1,7 +1,11 @@
-"""``python -m tests.bench``: every benchmark, one after the other; each also runs alone, as ``tests.bench.runner``."""
+"""``python -m tests.bench``: every benchmark, one after the other; each also runs alone, as ``tests.bench.runner``.
+
+Status 1 when one of them missed a target.
+"""
+
+import sys
 
 from tests.bench import installs, runner
 
 if __name__ == "__main__":
-    runner.main()
-    installs.main()
+    sys.exit(max([runner.main(), installs.main()]))

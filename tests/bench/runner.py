@@ -8,6 +8,7 @@ in turns in one run; absolute times depend on the machine and on what else it do
 import argparse
 import json
 import logging
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from alga_ext.execute import EXECUTE_PATH, encode
 from tests.bench.bare import Bare
 from tests.bench.cold import cold_starts
 from tests.bench.measure import in_turns
-from tests.bench.targets import COLD_MS, WARM_RATIO, verdict
+from tests.bench.targets import ADDED_MS, COLD_MS, ECHO_MS, WARM_RATIO, verdict
 from tests.runnerkit import wat
 from tests.runnerkit.house import House, call
 from tools.guests.build import build_component
@@ -90,7 +91,8 @@ def against_bare(house: House, times: int) -> Iterator[Row]:
             "bare": theirs._asdict(),
             "ratio": round(ours.p50_ms / theirs.p50_ms, 2),
             "added_ms": round(ours.p50_ms - theirs.p50_ms, 3),
-            "target": verdict(ours.p50_ms / theirs.p50_ms, WARM_RATIO.get(name)),
+            "target": verdict(ours.p50_ms / theirs.p50_ms, WARM_RATIO.get(name))
+            or verdict(ours.p50_ms - theirs.p50_ms, ADDED_MS.get(name)),
         }
 
 
@@ -112,6 +114,7 @@ def with_bodies(house: House, times: int) -> Iterator[Row]:
                 "bytes": size,
                 "handler": ours._asdict(),
                 "bare_p50_ms": theirs.p50_ms if theirs else None,
+                "target": verdict(ours.p50_ms, ECHO_MS.get(size)),
             }
 
 
@@ -214,12 +217,13 @@ def run(times: int, *, cold: bool) -> Row:
             _show(
                 console,
                 "Echo of a body (ms)",
-                ["guest", "bytes", "handler p50", "p99", "bare p50"],
+                ["guest", "bytes", "handler p50", "p99", "bare p50", "target"],
                 [
-                    [r["guest"], r["bytes"], r["handler"]["p50_ms"], r["handler"]["p99_ms"], r["bare_p50_ms"]]
+                    [r["guest"], r["bytes"], r["handler"]["p50_ms"], r["handler"]["p99_ms"], r["bare_p50_ms"],
+                     r["target"]]
                     for r in figures["bodies"]
                 ],
-            )
+            )  # fmt: skip
             figures["host_calls"] = list(host_calls(house, max(5, times // 40)))
             _show(
                 console,
@@ -250,8 +254,8 @@ def run(times: int, *, cold: bool) -> Row:
     return figures
 
 
-def main() -> None:
-    """Run from the command line."""
+def main() -> int:
+    """Run from the command line; return 1 when a target was not met, else 0."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--times", type=int, default=400, help="calls for each figure")
     parser.add_argument("--no-cold", action="store_true", help="leave out the cold starts, which need a store server")
@@ -260,7 +264,9 @@ def main() -> None:
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(figures, indent=2))
     print(f"written to {OUT}")
+    judged = [row["target"] for name in ("against_bare", "bodies", "cold") for row in figures.get(name, ())]
+    return int(any(target is not None and target.endswith("not met") for target in judged))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,6 +5,12 @@ from typing import Final
 WARM_RATIO: Final = {"StarlingMonkey 12 MB": 1.2}
 """A small call at the handler, p50, as a multiple of the same call through wasmtime-py's own ``Func.__call__``."""
 
+ADDED_MS: Final = {"trivial (WAT)": 1.0}
+"""What the handler adds to the same call, p50."""
+
+ECHO_MS: Final = {64 * 1024: 15.0, 1024 * 1024: 200.0}
+"""A body there and back at the handler, p50, by its size in bytes."""
+
 COLD_MS: Final = {"StarlingMonkey 12 MB": 700.0}
 """Process start to first answer, p50, the artifact in an object store."""
 

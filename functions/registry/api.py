@@ -356,7 +356,7 @@ class ConsistencyOut(_Out):
 
 
 class Page(BaseModel, Generic[T]):
-    """One page of a list; ``next_cursor`` is null on the last."""
+    """One page of a list; ``next_cursor`` is null when nothing follows."""
 
     items: list[T]
     next_cursor: str | None

@@ -51,10 +51,12 @@ class Tx:
 
     def __init__(self, connection: pg8000.native.Connection) -> None:
         self._connection = connection
+        self.is_broken = False
+        """Whether answers of the server may be left unread on the connection, so that it must not be used again."""
 
     def rows(self, sql: str, **params: Any) -> list[Row]:
         """Run a statement with ``:name`` parameters and return its rows, in the statement's order."""
-        found: Sequence[Sequence[Any]] = self._connection.run(sql, **params) or []
+        found: Sequence[Sequence[Any]] = self._run(sql, params) or []
         columns = self._connection.columns or []
         names = [column["name"] for column in columns]
         return [dict(zip(names, row, strict=True)) for row in found]
@@ -73,8 +75,33 @@ class Tx:
 
     def execute(self, sql: str, **params: Any) -> int:
         """Run a statement and return how many rows it touched."""
-        self._connection.run(sql, **params)
+        self._run(sql, params)
         return max(int(self._connection.row_count), 0)
+
+    def _run(self, sql: str, params: dict[str, Any]) -> Any:
+        """Run a statement.
+
+        pg8000 asks the server to describe a statement before it encodes the parameters. When one cannot be encoded (an
+        instant before year 1 in UTC, half a surrogate pair) the server's answer stays unread, and would be taken for
+        the answer to whatever is asked next.
+
+        Raises:
+            PlatformError: ``invalid_request`` for a value that cannot be encoded.
+        """
+        try:
+            return self._connection.run(sql, **params)
+        except pg8000.exceptions.DatabaseError:
+            raise  # the server's own word, read to its end
+        except (ValueError, OverflowError) as error:
+            self.is_broken = True
+            raise PlatformError(
+                "invalid_request",
+                "The request holds a value that cannot be stored, such as an instant out of range.",
+                cause=error,
+            ) from error
+        except BaseException:
+            self.is_broken = True
+            raise
 
     def script(self, sql: str) -> None:
         """Run several statements without parameters (a migration) in this transaction."""
@@ -143,8 +170,12 @@ class Database:
     @contextmanager
     def _transaction(self, timeout_ms: int, opening: str) -> Iterator[Tx]:
         connection = self._begin(timeout_ms, opening)
+        tx = Tx(connection)
         try:
-            yield Tx(connection)
+            yield tx
+            if tx.is_broken:  # somebody went on after a statement that ended in the middle
+                message = "a transaction cannot be committed after a statement that was cut off"
+                raise RuntimeError(message)
             connection.execute_simple("commit")
         except pg8000.exceptions.DatabaseError as error:
             self._roll_back()
@@ -152,8 +183,13 @@ class Database:
         except (pg8000.exceptions.InterfaceError, OSError) as error:
             self.close()
             raise _unavailable(error) from error
-        except BaseException:
+        except PlatformError:
+            if tx.is_broken:
+                self.close()
             self._roll_back()
+            raise
+        except BaseException:
+            self.close()  # whatever it was, the server rolls back, and nothing is left for the next to read
             raise
 
     def _begin(self, timeout_ms: int, opening: str) -> pg8000.native.Connection:
@@ -163,7 +199,7 @@ class Database:
             try:
                 _set_socket_timeout(self._connection, socket_timeout_s)
                 self._connection.execute_simple(opening)
-            except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError):
+            except Exception:  # noqa: BLE001 - whatever is wrong with a kept connection, a new one is made
                 self.close()
             else:
                 return self._connection

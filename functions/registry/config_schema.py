@@ -165,7 +165,24 @@ def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[js
         yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
 
 
-_Validator: Final = jsonschema.validators.extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+def _unique_items(validator: Any, wanted: bool, instance: Any, _: Any) -> Iterator[jsonschema.ValidationError]:
+    """As the keyword says, each item looked at once; the library compares every item with every other."""
+    if wanted and validator.is_type(instance, "array") and len({_identity(item) for item in instance}) < len(instance):
+        yield jsonschema.ValidationError(f"{instance!r} has non-unique elements")
+
+
+def _identity(value: Any) -> Any:
+    """Return what is equal for equal JSON values only: 1 and 1.0 are, 1 and true are not (JSON Schema core §4.2.2)."""
+    if isinstance(value, Mapping):
+        return ("object", frozenset((name, _identity(member)) for name, member in value.items()))
+    if isinstance(value, list):
+        return ("array", tuple(_identity(item) for item in value))
+    return (isinstance(value, bool), value)
+
+
+_Validator: Final = jsonschema.validators.extend(
+    jsonschema.Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique_items}
+)
 
 
 def _refused(why: str) -> PlatformError:

@@ -3,12 +3,14 @@
 A route is parse → authorise → one call into the feature → render. Every failure leaves as a problem document.
 """
 
+import base64
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
+from alga_ext import strict_json
 from alga_ext.errors import PlatformError
 from alga_ext.http import problem, request_from_event
 from alga_ext.telemetry import log_failure
@@ -26,9 +28,23 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Lambda entry point."""
     request_id = request_from_event({**event, "body": None}).request_id
     app.append_context(request_id=request_id)
-    answer: dict[str, Any] = app.resolve(event, context)
+    refused = _refused_body(event, request_id)
+    answer: dict[str, Any] = app.resolve(event, context) if refused is None else refused
     answer["headers"] = {"x-request-id": request_id, "cache-control": "no-store", **(answer.get("headers") or {})}
     return answer
+
+
+def _refused_body(event: dict[str, Any], request_id: str) -> dict[str, Any] | None:
+    """Return the refusal of a body that is not JSON as it is wanted here, before anything else parses it."""
+    body = event.get("body")
+    if not body:
+        return None
+    try:
+        data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
+        strict_json.parse(data)
+    except ValueError as error:  # JsonError is one; so is base64 that is none, and half a surrogate pair
+        return problem(PlatformError("invalid_request", f"The body is not valid JSON: {error}."), request_id)
+    return None
 
 
 def _render(error: PlatformError) -> Response[str]:

@@ -42,7 +42,7 @@ returning install_id
 _REVIVABLE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and extension_id = :extension_id and state = 'uninstalled' and purged_at is null
-  and uninstalled_at > :since
+  and uninstalled_at > :since and purged_rows = '{}'
 order by uninstalled_at desc limit 1 for update
 """
 _REVIVE: Final = """

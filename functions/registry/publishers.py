@@ -7,7 +7,7 @@ from typing import Any, Final
 from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.signing import PublicKey
-from alga_ext.trust import Revocation, TrustedKey
+from alga_ext.trust import Revocation, TrustBundle, TrustedKey
 from functions.registry import transparency
 from functions.registry.audit import Actor
 from functions.registry.transparency import Entry
@@ -124,6 +124,18 @@ def load_publisher(tx: Tx, publisher: str) -> Row:
     if row is None:
         raise PlatformError("publisher_not_found", f"There is no publisher {publisher!r}; register it first.")
     return row
+
+
+def check_unclaimed(trust: TrustBundle, publisher: str, public_key: str) -> None:
+    """Pass unless the operator's trust bundle gives a key to somebody else: another publisher, or the platform.
+
+    Raises:
+        PlatformError: ``key_invalid``; ``key_exists``.
+    """
+    key_id = PublicKey.from_pem(public_key).key_id
+    for key in trust.keys:
+        if key.key_id == key_id and (key.use != "publisher" or not {publisher, "*"} & set(key.publishers)):
+            raise PlatformError("key_exists", f"Key {key_id} is somebody else's already; make one of your own.")
 
 
 def add_key(

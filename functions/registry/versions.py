@@ -29,8 +29,9 @@ where v.extension_id = :extension_id and v.version = :version
 """
 _SELECT_SIGNED_SINCE: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
-where b.signing_key_id = :key_id and v.published_at >= :since and v.state in ('ready', 'yanked')
-order by v.published_at, v.version_id
+where b.signing_key_id = :key_id and v.manifest ->> 'publisher' = :publisher and v.published_at >= :since
+  and v.state in ('ready', 'yanked')
+order by v.published_at, v.version_id for update of v
 """
 _SELECT_NEWEST_READY: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
@@ -153,9 +154,9 @@ def load_runnable(tx: Tx, extension_id: str, version: str) -> Row:
     return row
 
 
-def list_signed_since(tx: Tx, key_id: str, since: datetime) -> list[Row]:
-    """Return versions that may run and were published with a key's signature at or after an instant."""
-    return tx.rows(_SELECT_SIGNED_SINCE, key_id=key_id, since=since)
+def list_signed_since(tx: Tx, publisher: str, key_id: str, since: datetime) -> list[Row]:
+    """Return, locked, a publisher's versions that may run and that a key signed since an instant."""
+    return tx.rows(_SELECT_SIGNED_SINCE, publisher=publisher, key_id=key_id, since=since)
 
 
 def list_extensions(tx: Tx, after: str, page_size: int) -> list[Row]:

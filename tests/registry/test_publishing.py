@@ -1,6 +1,7 @@
 """Publishing through the registry's handler: what is accepted, what is refused, and with which code."""
 
 import base64
+import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -13,9 +14,10 @@ import urllib3
 from alga_ext.aws import S3ObjectStore
 from alga_ext.messages import Artifact, Reason
 from alga_ext.signing import LocalSigner
+from alga_ext.trust import TrustedKey
 from functions.registry import compose, withdrawal
 from functions.registry.paging import encode_cursor
-from tests.support.registry import RegistryWorld, manifest_of
+from tests.support.registry import Context, RegistryWorld, manifest_of
 
 
 def test_a_signed_bundle_is_accepted_and_becomes_ready(world: RegistryWorld) -> None:
@@ -696,3 +698,95 @@ def _artifact(sha256: str, wasmtime_version: str) -> Artifact:
         key=f"cwasm/{sha256}", sha256=sha256, size_bytes=1, target="t", wasmtime_version=wasmtime_version,
         engine_config_hash="c" * 64,
     )  # fmt: skip
+
+
+# Bodies that are no JSON as it is wanted
+
+
+@pytest.mark.parametrize(
+    ("body", "is_base64"),
+    [
+        ("[" * 3_000 + "]" * 3_000, False),
+        ('{"publisher": ' + "1" * 5_000 + "}", False),
+        ('{"publisher": 1e999}', False),
+        ('{"publisher": "a", "publisher": "b"}', False),
+        ("{", False),
+        (base64.b64encode(b"\xff\xfe").decode(), True),
+        ("no base64!", True),
+        ('"\ud800"', False),
+    ],
+    ids=["deep", "huge number", "infinite", "twice", "cut off", "not UTF-8", "not base64", "half a pair"],
+)
+def test_a_body_that_is_not_json_as_it_is_wanted_is_refused(world: RegistryWorld, body: str, is_base64: bool) -> None:
+    from functions.registry.handler import handler
+
+    event = {
+        "version": "2.0",
+        "rawPath": "/api/registry/v1/publishers",
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "authorization": f"Bearer {world.admin}"},
+        "requestContext": {"http": {"method": "POST", "path": "/api/registry/v1/publishers"}, "stage": "$default"},
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+
+    answer = handler(event, Context())
+
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_request")
+
+
+def test_a_bundle_that_is_no_base64_is_refused(world: RegistryWorld) -> None:
+    refused = world.call("POST", "/versions", world.publisher, {"bundle_b64": "é", "signature": {}})
+
+    assert (refused.status, refused.code) == (400, "invalid_request")
+
+
+# Another publisher's key
+
+
+def test_revoking_somebody_elses_key_under_ones_own_name_withdraws_nothing_of_theirs(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = _pinned_for_acme(world, monkeypatch)
+    version = world.publish()
+    with compose.database().system() as tx:  # as if it had been registered before it was pinned
+        tx.execute(
+            "insert into app.publisher_key (key_id, publisher, public_key, algorithm, created_by) "
+            "values (:key_id, 'evil', :pem, 'ed25519', 'evil')",
+            key_id=world.publisher_key.key_id,
+            pem=world.publisher_key.public_pem,
+        )
+
+    path = f"/publishers/evil/keys/{world.publisher_key.key_id}/revoke"
+    revoked = world.call("POST", path, evil, {"reason": "x", "revoked_from": "2000-01-01T00:00:00Z"})
+
+    assert revoked.status == 200
+    assert world.call("GET", f"/versions/{version['version_id']}", world.admin).body["state"] == "ready"
+
+
+def test_a_key_the_operator_gave_to_another_publisher_cannot_be_registered(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = _pinned_for_acme(world, monkeypatch)
+
+    refused = world.call("POST", "/publishers/evil/keys", evil, {"public_key": world.publisher_key.public_pem})
+
+    assert (refused.status, refused.code) == (409, "key_exists")
+
+
+def test_a_key_of_the_platform_cannot_be_registered(world: RegistryWorld) -> None:
+    world.register()
+
+    assert world.add_key("acme", world.release).code == "key_exists"
+
+
+def _pinned_for_acme(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Pin acme's key in the trust bundle, unregistered; return the token of another publisher."""
+    key = world.publisher_key
+    pinned = TrustedKey(key_id=key.key_id, public_key=key.public_pem, use="publisher", publishers=("acme",))
+    trust = compose.trust().extended([pinned])
+    monkeypatch.setattr(compose, "trust", lambda: trust)
+    for publisher in ("acme", "evil"):
+        body = {"publisher": publisher, "display_name": publisher}
+        assert world.call("POST", "/publishers", world.admin, body).status == 201
+    return world.token(sub="evil", roles=["publisher"], publishers=["evil"])

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -237,3 +238,27 @@ _json = st.recursive(
 def test_whatever_passes_judges_any_configuration_without_a_fault_of_ours(schema: dict[str, Any], value: Any) -> None:
     if code_of(lambda: check_schema(schema)) is None:
         first_fault(schema, {"a": value})
+
+
+# Items that are to be unique
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.0, 1.0, 0.5]) | st.text("ab", max_size=2),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=1), inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(st.lists(_json, max_size=6))
+def test_unique_items_are_those_the_library_finds_unique(items: list[Any]) -> None:
+    schema = {"properties": {"list": {"uniqueItems": True}}}
+    library = jsonschema.Draft202012Validator(schema)
+
+    assert (first_fault(schema, {"list": items}) is None) == library.is_valid({"list": items})
+
+
+def test_many_distinct_objects_are_found_unique_at_once() -> None:
+    """Compared with each other they would take minutes."""
+    schema = {"properties": {"list": {"uniqueItems": True}}}
+
+    assert first_fault(schema, {"list": [{"n": number} for number in range(20_000)]}) is None

@@ -81,6 +81,7 @@ def add_key(publisher: str, body: Annotated[KeyIn, Body()]) -> Response[KeyOut]:
     with compose.database().system() as tx:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
+        publishers.check_unclaimed(compose.trust(), publisher, body.public_key)
         row = publishers.add_key(
             tx, publisher, body.public_key, body.valid_from, body.valid_until, actor(router, caller), compose.now()
         )
@@ -118,7 +119,7 @@ def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()
     with compose.database().system() as tx:
         # The lock: a version that is made ready just now is so before, or finds the key revoked.
         check_match(router, KeyOut.model_validate(publishers.lock_key(tx, publisher, key_id)))
-        signed = versions.list_signed_since(tx, key_id, revoked_from)
+        signed = versions.list_signed_since(tx, publisher, key_id, revoked_from)
         for version in signed:
             withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
         row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, who, now)

@@ -1,7 +1,6 @@
 """Routes of publishing: uploads, versions, and how a version ends."""
 
 import base64
-import binascii
 import hashlib
 import json
 import tempfile
@@ -212,7 +211,7 @@ def _submission(body: VersionIn, archive: Path) -> publish.Submission | VersionO
         return _staged(body.upload_id, archive, signature, body.manifest)
     try:
         data = base64.b64decode(body.bundle_b64 or "", validate=True)
-    except binascii.Error:
+    except ValueError:  # binascii.Error is one; so is what a letter outside ASCII raises
         raise PlatformError("invalid_request", "bundle_b64 is not base64.") from None
     archive.write_bytes(data)
     declared = body.content_hash or "sha256:" + hashlib.sha256(data).hexdigest()

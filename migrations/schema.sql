@@ -86,6 +86,24 @@ CREATE FUNCTION app.list_tenants(after_tenant text, page_size integer) RETURNS S
 
 ALTER FUNCTION app.list_tenants(after_tenant text, page_size integer) OWNER TO app_owner;
 
+CREATE FUNCTION app.version_precedence(version text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+    with parts as (
+      select split_part(split_part(version, '+', 1), '-', 1) as core,
+             nullif(substring(split_part(version, '+', 1) from '-(.*)$'), '') as pre)
+    select (select string_agg(lpad(length(number)::text, 3, '0') || number, '.' order by place)
+            from unnest(string_to_array(core, '.')) with ordinality as numbers(number, place))
+        || case when pre is null then '~' else '!' || (
+             select string_agg(case when word ~ '^[0-9]+$' then '0' || lpad(length(word)::text, 3, '0') || word
+                               else '1' || word end, '!' order by place)
+             from unnest(string_to_array(pre, '.')) with ordinality as words(word, place)) end
+    from parts
+  $_$;
+
+ALTER FUNCTION app.version_precedence(version text) OWNER TO app_owner;
+
 CREATE TABLE app.audit_event (
     tenant_id text NOT NULL,
     audit_id bigint NOT NULL,
@@ -375,6 +393,8 @@ CREATE TABLE app.extension_version (
     published_by text NOT NULL,
     prepared_at timestamp with time zone,
     prepare_sent_at timestamp with time zone,
+    precedence text GENERATED ALWAYS AS (app.version_precedence(version)) STORED NOT NULL COLLATE pg_catalog."C",
+    is_prerelease boolean GENERATED ALWAYS AS ((split_part(version, '+'::text, 1) ~~ '%-%'::text)) STORED NOT NULL,
     CONSTRAINT extension_version_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'ready'::text, 'rejected'::text, 'yanked'::text, 'withdrawn'::text]))),
     CONSTRAINT extension_version_version_check CHECK ((length(version) <= 128))
 );
@@ -647,6 +667,8 @@ CREATE INDEX extension_schedule_by_install ON app.extension_schedule USING btree
 
 CREATE INDEX extension_storage_entry_expired ON app.extension_storage_entry USING btree (tenant_id, expires_at) WHERE (expires_at IS NOT NULL);
 
+CREATE INDEX extension_version_highest ON app.extension_version USING btree (extension_id, is_prerelease, precedence DESC) WHERE (state = 'ready'::text);
+
 CREATE INDEX extension_version_newest ON app.extension_version USING btree (extension_id, published_at DESC, version_id);
 
 CREATE INDEX extension_version_unprepared ON app.extension_version USING btree (COALESCE(prepare_sent_at, published_at)) WHERE (state = 'pending'::text);
@@ -851,6 +873,9 @@ GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;
 
 REVOKE ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.version_precedence(version text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.version_precedence(version text) TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.audit_event TO fn_registry;
 

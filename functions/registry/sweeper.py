@@ -5,6 +5,7 @@ lists tenant ids and goes tenant by tenant, so row-level security holds here too
 """
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -71,16 +72,31 @@ where tenant_id = :tenant_id and install_id = :install_id
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Lambda entry point; answers how many of each it dealt with."""
+    """Lambda entry point; answers how many of each it dealt with.
+
+    A step that fails keeps none of the others from its turn; the first fault is raised at the end, so that it shows.
+    """
     now = compose.now()
-    done = {
-        "uploads": sweep_uploads(compose.database(), compose.objects(), now),
-        "prepared_again": prepare_again(compose.database(), now),
-        "heads_signed": sign_head(compose.database(), compose.objects(), compose.log_signer(), now),
-        **sweep_tenants(compose.database(), now, compose.uninstall_grace()),
+    steps: dict[str, Callable[[], int | dict[str, int]]] = {
+        "uploads": lambda: sweep_uploads(compose.database(), compose.objects(), now),
+        "prepared_again": lambda: prepare_again(compose.database(), now),
+        "heads_signed": lambda: sign_head(compose.database(), compose.objects(), compose.log_signer(), now),
+        "tenants": lambda: sweep_tenants(compose.database(), now, compose.uninstall_grace()),
     }
+    done: dict[str, Any] = {}
+    faults: list[PlatformError] = []
+    for name, step in steps.items():
+        try:
+            outcome = step()
+        except PlatformError as error:
+            log_failure("registry-sweeper", error, name)
+            faults.append(error)
+        else:
+            done |= outcome if isinstance(outcome, dict) else {name: outcome}
     if any(done.values()):
         logger("registry-sweeper").info("swept", extra=done)
+    if faults:
+        raise faults[0]
     return done
 
 

@@ -49,8 +49,8 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
     """Move an install to a ready version; what it asks for beyond the version before waits as a request.
 
     Raises:
-        PlatformError: ``install_not_found``, ``install_pinned``, ``conflict`` when it has that version already,
-            ``config_invalid`` when the configuration does not fit the new version.
+        PlatformError: ``install_not_found``, ``install_pinned``, ``conflict`` when it has that version already, or a
+            later one (``roll_back`` is for that); ``config_invalid`` when the configuration does not fit the new one.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     _check_movable(before, target)
@@ -60,6 +60,11 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
     undecided = waiting_request(tx, tenant_id, install_id)
     decided_for = undecided["from_version_id"] if undecided is not None else before["version_id"]
     current = versions.load_version(tx, str(decided_for))
+    if target["precedence"] < versions.load_version(tx, str(before["version_id"]))["precedence"]:
+        raise PlatformError(
+            "conflict",
+            f"{target['version']} is earlier than {before['version']}; go back to it with rollback, and why.",
+        )
     old, new = Manifest.model_validate(current["manifest"]), Manifest.model_validate(target["manifest"])
     installs.check_config(new, before["config"])
     difference = {**grants.difference(old, new), **_change_of_trust(before, target)}
@@ -96,7 +101,7 @@ def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str,
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     _check_movable(before, target)
     current = versions.load_version(tx, str(before["version_id"]))
-    if target["published_at"] >= current["published_at"]:
+    if target["precedence"] >= current["precedence"]:
         raise PlatformError("conflict", f"{target['version']} is not earlier than {before['version']}; use update.")
     manifest = Manifest.model_validate(target["manifest"])
     installs.check_config(manifest, before["config"])

@@ -13,7 +13,7 @@ _VERSION_COLUMNS: Final = """
   v.version_id, v.extension_id, e.name, v.manifest ->> 'publisher' as publisher, e.publisher as owner, v.version,
   v.content_hash, v.state, v.state_reasons, v.manifest,
   v.declared_capabilities, v.imported_interfaces, v.undeclared_capabilities, v.published_at, v.prepared_at,
-  v.published_by,
+  v.published_by, v.precedence,
   b.size_bytes, b.component_sha256, b.signing_key_id
 """
 _FROM_VERSIONS: Final = """
@@ -35,8 +35,11 @@ order by v.published_at, v.version_id for update of v
 """
 _SELECT_NEWEST_READY: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
-where v.extension_id = :extension_id and v.state = 'ready' order by v.published_at desc, v.version_id desc limit 1
+where v.extension_id = :extension_id and v.state = 'ready'
+order by v.is_prerelease, v.precedence desc, v.published_at desc limit 1
 """
+"""The highest release; a pre-release only where there is no other."""
+_HELD: Final = "for share of v"
 _SELECT_VERSIONS: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and (:unpublished or v.state not in ('pending', 'rejected'))
@@ -119,18 +122,20 @@ def load_extension(tx: Tx, reference: str, *, lock: bool = False) -> Row:
     return row
 
 
-def load_installable(tx: Tx, extension_id: str, version: str | None) -> Row:
-    """Return the named version, or the newest ready one.
+def load_installable(tx: Tx, extension_id: str, version: str | None, *, lock: bool = False) -> Row:
+    """Return the named version, or the newest ready one: the highest release, or pre-release where there is no other.
+
+    ``lock`` keeps it from being yanked or withdrawn until the transaction ends.
 
     Raises:
         PlatformError: ``version_not_found``; ``version_not_ready`` when it is in any other state than ``ready``.
     """
     if version is None:
-        row = tx.row(_SELECT_NEWEST_READY, extension_id=extension_id)
+        row = tx.row(f"{_SELECT_NEWEST_READY} {_HELD}" if lock else _SELECT_NEWEST_READY, extension_id=extension_id)
         if row is None:
             raise PlatformError("version_not_ready", "The extension has no version that is ready to be installed.")
         return row
-    row = tx.row(_SELECT_NAMED, extension_id=extension_id, version=version)
+    row = tx.row(f"{_SELECT_NAMED} {_HELD}" if lock else _SELECT_NAMED, extension_id=extension_id, version=version)
     if row is None:
         raise PlatformError("version_not_found", f"The extension has no version {version!r}.")
     if row["state"] != "ready":

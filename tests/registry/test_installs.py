@@ -479,3 +479,62 @@ def test_a_reinstall_within_the_grace_time_is_the_same_install(published: Regist
     published.call("DELETE", f"/installs/{install['install_id']}", published.tenant_admin())
 
     assert published.install()["install_id"] == install["install_id"]
+
+
+# Which version is the newest
+
+
+def test_a_fix_of_an_old_line_is_no_update_for_those_ahead_of_it(published: RegistryWorld) -> None:
+    publish_server(published, "2.0.0")
+    install = published.install()
+    publish_server(published, "1.0.1")
+
+    refused = change(published, install, "update", {})
+
+    assert install["version"] == "2.0.0"
+    assert (refused.status, refused.code) == (409, "conflict")
+
+
+def test_an_earlier_version_is_gone_back_to_and_not_updated_to(published: RegistryWorld) -> None:
+    publish_server(published, "2.0.0")
+    install = published.install()
+
+    refused = change(published, install, "update", {"version": "1.0.0"})
+
+    assert (refused.status, refused.code) == (409, "conflict")
+    assert "rollback" in refused.body["detail"]
+    assert change(published, install, "rollback", {"version": "1.0.0", "reason": "slow"}).status == 200
+
+
+def test_a_pre_release_is_installed_when_it_is_named_only(published: RegistryWorld) -> None:
+    publish_server(published, "2.0.0-beta.1")
+
+    assert published.install()["version"] == "1.0.0"
+    assert published.install(tenant_id="tenant-b", version="2.0.0-beta.1")["version"] == "2.0.0-beta.1"
+
+
+ASCENDING = [
+    "0.9.0", "1.0.0-0", "1.0.0-2", "1.0.0-10", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-alpha-x",
+    "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1", "1.2.0", "1.10.0", "2.0.0-1",
+    "2.0.0", "10.0.0", "99999999999999999999999.0.0",
+]  # fmt: skip
+"""In the order of semver.org, section 11."""
+
+
+def test_versions_are_ordered_by_precedence(published: RegistryWorld) -> None:
+    rows = published.rows(
+        "select version from unnest(cast(:versions as text[])) as v(version) "
+        'order by app.version_precedence(version) collate "C"',
+        versions=list(reversed(ASCENDING)),
+    )
+
+    assert [row["version"] for row in rows] == ASCENDING
+
+
+def test_build_metadata_does_not_count(published: RegistryWorld) -> None:
+    (row,) = published.rows(
+        "select app.version_precedence('1.0.0+a-b') = app.version_precedence('1.0.0') as release, "
+        "app.version_precedence('1.0.0-a+b') = app.version_precedence('1.0.0-a') as pre"
+    )
+
+    assert (row["release"], row["pre"]) == (True, True)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from alga_ext.database import Database, Tx
+from alga_ext.errors import PlatformError
 from functions.registry import compose, publish, sweeper, transparency
 from tests.support.registry import RegistryWorld, manifest_of
 
@@ -161,6 +162,23 @@ def test_the_head_of_a_log_that_has_grown_is_signed_once(world: RegistryWorld) -
 
 def test_an_empty_log_has_no_head_to_sign(world: RegistryWorld) -> None:
     assert sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) == 0
+
+
+def test_a_step_that_fails_keeps_no_other_from_its_turn(
+    published: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install_id = str(published.install()["install_id"])
+    _store(published, install_id, 3, timedelta(seconds=-1))
+
+    def fail(*_: object) -> int:
+        raise PlatformError("object_store_unavailable", "not there")
+
+    monkeypatch.setattr(sweeper, "sweep_uploads", fail)
+
+    with pytest.raises(PlatformError, match="object_store_unavailable"):
+        sweeper.handler({}, None)
+
+    assert _kept(published) == 0
 
 
 class _Dying(Database):

@@ -186,7 +186,7 @@ def _check_revision(tx: Tx, tenant_id: str, install_id: str) -> None:
 
 def _target(tx: Tx, extension: Row, version: str | None) -> Row:
     """Return the version to install or to update to, its signatures verified again."""
-    row = versions.load_installable(tx, str(extension["extension_id"]), version)
+    row = versions.load_installable(tx, str(extension["extension_id"]), version, lock=True)
     verification.verify_version(tx, row, compose.objects(), compose.trust(), compose.now())
     return row
 

@@ -6,6 +6,7 @@ this one request (``x-runner-auth``) and hears whose call it is by the headers i
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
@@ -29,6 +30,7 @@ _CHUNK_BYTES: Final = 64 * 1024
 _ROUTE_CHARACTERS: Final = 2_048
 _SEGMENT_SAFE: Final = "%:@!$&'()*+,;=~-._"
 _QUERY_SAFE: Final = "%:@!$&'()*+,;=~-._/?"
+_PERCENT: Final = re.compile("%([0-9A-Fa-f]{2})?")
 
 Outcome = tuple[bool, Any]
 
@@ -164,7 +166,8 @@ class UiProxy:
 def route_below(route: str, extension_id: str) -> str | None:
     """Return the path and query to call, or None for a route that cannot be: empty, too long, or with dot segments.
 
-    Dot segments are refused in any spelling, because the application's own router may decode them.
+    Dot segments are refused in any spelling, because the application's own router may decode them, or leave out what
+    follows a semicolon. Escapes are spelled as they will be sent, so that the signed route is the one that arrives.
     """
     if not route.strip() or len(route) > _ROUTE_CHARACTERS or any(ord(c) < 0x20 or c in "\\#" for c in route):
         return None
@@ -174,8 +177,8 @@ def route_below(route: str, extension_id: str) -> str | None:
         return None
     if segments[:1] != ["api"]:
         segments = [extension_id, *segments]
-    target = "/" + "/".join(quote(segment, safe=_SEGMENT_SAFE) for segment in segments)
-    return f"{target}?{quote(query, safe=_QUERY_SAFE)}" if mark and query else target
+    target = "/" + "/".join(_escaped(segment, _SEGMENT_SAFE) for segment in segments)
+    return f"{target}?{_escaped(query, _QUERY_SAFE)}" if mark and query else target
 
 
 def refusal_of(status: int) -> str:
@@ -187,9 +190,14 @@ def refusal_of(status: int) -> str:
     return "bad-request" if 400 <= status < 500 else "internal"
 
 
+def _escaped(text: str, safe: str) -> str:
+    """Escape what is not safe; escapes that are there are kept, in upper case, and a lone ``%`` is escaped."""
+    return _PERCENT.sub(lambda found: found[0].upper() if found[1] else "%25", quote(text, safe=safe))
+
+
 def _is_dots(segment: str) -> bool:
-    plain = segment.lower().replace("%2e", ".")
-    return plain in (".", "..") or "%2f" in plain or "%5c" in plain or "%00" in plain
+    plain = segment.lower().replace("%2e", ".").replace("%3b", ";")
+    return plain.partition(";")[0] in (".", "..") or "%2f" in plain or "%5c" in plain or "%00" in plain
 
 
 def _is_plain(value: str) -> bool:

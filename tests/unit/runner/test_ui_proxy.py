@@ -31,6 +31,9 @@ EXTENSION = "22222222-2222-4222-8222-222222222222"
         ("/api/a b", "/api/a%20b"),
         ("/api/x?", "/api/x"),
         (" /api/x ", "/api/x"),
+        ("/api/caf%c3%a9?q=%c3%a9", "/api/caf%C3%A9?q=%C3%A9"),
+        ("/api/100%?q=100%", "/api/100%25?q=100%25"),
+        ("/api/a;b=1", "/api/a;b=1"),
     ],
 )
 def test_a_route_lies_below_the_application_or_the_extension(route: str, expected: str) -> None:
@@ -47,6 +50,9 @@ def test_a_route_lies_below_the_application_or_the_extension(route: str, expecte
         "/./x",
         "/api/%2e%2e/admin",
         "/api/%2E./admin",
+        "/api/..;/admin",
+        "/api/..;x=1/admin",
+        "/api/%2e%2e%3b/admin",
         "/api/a%2fb",
         "/api/a%5cb",
         "/api/a%00",

@@ -9,6 +9,7 @@ import pytest
 
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
+from alga_ext.signing import LocalSigner
 from tests.conftest import Databases
 from tests.registry.test_installs import publish_server, put_secret
 from tests.support.registry import RegistryWorld
@@ -96,7 +97,7 @@ def test_an_instant_out_of_range_harms_no_other_request(world: RegistryWorld, in
 @pytest.mark.parametrize("member", ["valid_from", "valid_until"])
 def test_a_key_with_an_instant_out_of_range_is_refused(world: RegistryWorld, member: str, instant: str) -> None:
     world.register()
-    body = {"public_key": world.log.public_pem, member: instant}
+    body = {"public_key": LocalSigner.generate().public_pem, member: instant}
 
     refused = world.call("POST", "/publishers/acme/keys", world.publisher, body)
 

@@ -23,6 +23,7 @@ from functions.runner.sandbox.linking import Linkers, refused_imports
 from functions.runner.sandbox.packing import COMPONENT_PREAMBLE, pack
 from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.verdict import judge
+from functions.runner.sandbox.world import PACKED_EXPORT_NAME
 
 _OUTPUT_LIMIT_BYTES: Final = 1 << 30
 _INSTANTIATE_TIMEOUT_S: Final = 10
@@ -61,20 +62,24 @@ def _compile(source: int, target: int) -> dict[str, Any]:
     if not contents.startswith(COMPONENT_PREAMBLE):
         # The engine would also read the text format, which no toolchain ships and nobody has asked for.
         return {"reasons": [["component_invalid", "It is not a WebAssembly component."]], "imports": [], "exports": []}
-    program = _program(engine, contents)
+    program, is_packed = _program(engine, contents)
     document = _describe(engine, program)
+    if not is_packed and PACKED_EXPORT_NAME in program.type.exports(engine):
+        # It would be called in place of ``handler``, with types nobody checked.
+        text = f"It exports {PACKED_EXPORT_NAME!r}, a name that the platform keeps for itself; leave it out."
+        document["reasons"].append(["component_world_mismatch", text])
     if not document["reasons"]:
         _write(target, program.serialize())
     return document
 
 
-def _program(engine: Any, contents: bytes) -> component.Component:
-    """Compile a component in its adapter; without it when it cannot be packed, or is not fit to be."""
+def _program(engine: Any, contents: bytes) -> tuple[component.Component, bool]:
+    """Compile a component in its adapter, True; without it, False, when it cannot be packed, or is not fit to be."""
     packed = pack(contents)
     if packed is not None:
         with suppress(WasmtimeError):
-            return component.Component(engine, packed)
-    return component.Component(engine, contents)
+            return component.Component(engine, packed), True
+    return component.Component(engine, contents), False
 
 
 def _inspect(source: int) -> dict[str, Any]:

@@ -37,8 +37,8 @@ _SETTINGS: Final[dict[str, bool | int | str]] = {
     "native_unwind_info": True,
 }
 
-_ADAPTER_VERSION: Final = 2
-"""Grows whenever ``packing`` changes what it puts around a component, so that artifacts are made again."""
+_ADAPTER_VERSION: Final = 3
+"""Grows when ``packing`` puts something else around a component, or other components pass: artifacts are made again."""
 
 EPOCH_TICK_MS: Final = 10
 """How often the child advances the epoch while calls are made; a deadline is overshot by at most two ticks."""

@@ -1,6 +1,7 @@
 """The child's clock: advances the engine's epoch while calls are made, and ends a child that does not end itself.
 
-At each tick it also asks whether the guest is beyond a limit that the engine does not know, and has it trap then.
+At each tick it also asks whether the deadline is over, or the guest beyond a limit that the engine does not know, and
+has it trap then.
 
 ctypes releases the interpreter lock, so the thread runs while a guest spins. Epochs do not interrupt a guest that
 sleeps in WASI: the parent kills the child then, and should the parent be gone or stuck, this thread does.
@@ -67,7 +68,8 @@ class Ticker:
             time.sleep(EPOCH_TICK_MS / 1000)
             abi.increment_epoch(self._pointer)
             with self._calling:
-                if self._deadline_ns and self._is_beyond():
+                # Each sleep is a little late, so counted ticks alone would come later the longer the call.
+                if self._deadline_ns and (time.monotonic_ns() >= self._deadline_ns or self._is_beyond()):
                     for _ in range(self._ticks):
                         abi.increment_epoch(self._pointer)
                     self._ticks = 0

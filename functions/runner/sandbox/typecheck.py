@@ -19,7 +19,15 @@ from functions.runner.sandbox.shapes import (
     Type,
     Variant,
 )
-from functions.runner.sandbox.world import EXPORT, EXPORT_NAME, IMPORTS, PACKAGE, PACKED_EXPORT_NAME, TYPES_INTERFACE
+from functions.runner.sandbox.world import (
+    EXPORT,
+    EXPORT_NAME,
+    IMPORTS,
+    PACKAGE,
+    PACKED_EXPORT,
+    PACKED_EXPORT_NAME,
+    TYPES_INTERFACE,
+)
 
 _WASI = re.compile(r"wasi:(cli|clocks|filesystem|http|io|random|sockets)/[a-z0-9-]+@0\.2\.\d+\Z")
 
@@ -83,6 +91,11 @@ def _export_misfits(engine: Engine, program: component.Component) -> Iterator[st
         yield f"It does not export the function {EXPORT_NAME!r}."
     elif not isinstance(extern.ty, component.FuncType) or not _function_fits(extern.ty, EXPORT):
         yield f"It exports {EXPORT_NAME!r} with another type than the contract's; build it against the current WIT."
+    packed = program.type.exports(engine).get(PACKED_EXPORT_NAME)
+    if packed is not None and not (
+        isinstance(packed.ty, component.FuncType) and _function_fits(packed.ty, PACKED_EXPORT)
+    ):
+        yield f"It exports {PACKED_EXPORT_NAME!r} with another type than the platform's adapter does; leave it out."
 
 
 def _function_fits(found: component.FuncType, wanted: Function) -> bool:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import wasmtime
 
 from alga_ext.attestation import ArtifactRecord, statement
 from alga_ext.errors import PlatformError
@@ -156,8 +157,6 @@ def test_what_is_no_component_is_rejected_with_a_reason(house: House, binary: by
 
 
 def test_a_component_of_another_world_is_rejected_with_each_difference(house: House) -> None:
-    import wasmtime
-
     text = '(component (import "acme:db/sql@1.0.0" (instance (export "query" (func)))))'
     result = house.prepared(bytes(wasmtime.wat2wasm(text)))
     details = " ".join(reason.detail for reason in result.reasons)
@@ -189,3 +188,21 @@ def test_a_compilation_that_takes_too_long_is_given_up(house: House) -> None:
 def test_a_compilation_that_needs_too_much_memory_is_given_up(house: House) -> None:
     house.prepare._compiler._memory_bytes = 16 << 20
     assert "limits of memory and time" in house.prepared(GOOD).reasons[0].detail
+
+
+@pytest.mark.parametrize("layout", ["own instance first", "imports first"])
+def test_a_component_cannot_bring_an_adapter_of_its_own(house: House, layout: wat.Layout) -> None:
+    """It would be called in place of ``handler``, with types nobody checked, and read the sandbox by them."""
+    text = wat.text("(unreachable)", [], [], 2, None, "", "", layout)
+    end = '  (export "handler" (func $handler))\n'
+    assert end in text
+    source = bytes(wasmtime.wat2wasm(text.replace(end, end + end.replace('handler"', 'handler-packed"'))))
+
+    result = house.prepared(source)
+
+    if result.ok:  # the platform's own adapter is around it, and hides what it brings
+        assert "handler-packed" not in result.exports
+    else:
+        assert {reason.code for reason in result.reasons} == {"component_world_mismatch"}
+        assert "handler-packed" in result.reasons[0].detail
+    assert result.ok == (layout == "imports first")

@@ -86,7 +86,7 @@ class Pool:
                 try:
                     child.await_ready()
                 except Ended as ended:
-                    logger("runner").error("sandbox did not start", extra={"reason": ended.reason})
+                    logger("runner").error("sandbox is not there", extra={"reason": ended.reason})
                     self._active = None
                 else:
                     return child

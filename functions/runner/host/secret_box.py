@@ -89,6 +89,8 @@ class SecretBox:
         if name not in self._values:
             value = self._values[name] = self._unseal(held.sealed)
             self._spellings += [(spelling, f"[secret {name}]") for spelling in _spellings(value)]
+            # The longest first: one secret may begin with another, whose mark would leave its tail.
+            self._spellings.sort(key=lambda entry: len(entry[0]), reverse=True)
         return self._values[name]
 
     def scrub(self, text: str) -> str:

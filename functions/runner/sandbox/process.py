@@ -144,8 +144,10 @@ class Child:
         """Wait until the child is ready and return what confines it.
 
         Raises:
-            Ended: it did not start.
+            Ended: it did not start, or has died since: whoever killed it, the next call is not to pay for it.
         """
+        if self.report is not None and self._has_died():
+            self._end("the sandbox died between two calls", Closed())
         if self.report is None:
             message = self._receive()
             if not isinstance(message, Ready):
@@ -240,6 +242,11 @@ class Child:
             cpu_ns=max(0, self._cpu_ns - before_ns),
             memory_peak_bytes=max(0, peak_bytes - self._resident_bytes),
         ) from cause
+
+    def _has_died(self) -> bool:
+        if self._process.returncode is None:
+            self._reap(os.WNOHANG)
+        return self._process.returncode is not None
 
     def _await_exit(self) -> None:
         """Give a child that closed its socket a moment to be reaped with its own status."""

@@ -94,22 +94,35 @@ def test_the_spare_takes_over_at_once_when_the_child_is_gone(pool: Pool) -> None
         pass
     pool.ensure_spare()
     active, spare = pool.process_ids()
-    os.kill(active, signal.SIGKILL)
-    with pytest.raises(Ended), pool.child() as child:
-        child.run(warm(), HOST)
+    with pytest.raises(Ended):
+        _die_in_a_call(pool)
     with pool.child() as child:
         assert child.process_id == spare
     assert gone(active)
 
 
-def test_a_child_that_died_while_idle_costs_one_call_at_most(pool: Pool) -> None:
+def _die_in_a_call(pool: Pool) -> None:
+    with pool.child() as child:
+        os.kill(child.process_id, signal.SIGKILL)
+        child.run(warm(), HOST)
+
+
+def test_a_child_that_died_while_idle_costs_no_call(pool: Pool) -> None:
     with pool.child() as child:
         os.kill(child.process_id, signal.SIGKILL)
     time.sleep(0.05)
-    with pytest.raises(Ended), pool.child() as child:
-        child.run(warm(), HOST)
     with pool.child() as child:
         assert isinstance(child.run(warm(), HOST), Failed)
+
+
+def test_health_does_not_tell_of_a_child_that_died(pool: Pool) -> None:
+    with pool.child() as child:
+        dead = child.process_id
+        os.kill(dead, signal.SIGKILL)
+    time.sleep(0.05)
+    assert pool.health().applied
+    assert dead not in pool.process_ids()
+    assert gone(dead)
 
 
 def test_a_stopped_child_is_killed_after_its_deadline(pool: Pool) -> None:

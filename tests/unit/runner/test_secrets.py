@@ -124,3 +124,13 @@ def test_short_values_are_not_scrubbed_because_they_occur_everywhere() -> None:
     made = box({"a": []}, a="the")
     Secrets(made).get("a")
     assert made.scrub("the text") == "the text"
+
+
+@pytest.mark.parametrize("scrub", [SecretBox.scrub, SecretBox.scrub_any_case])
+def test_a_secret_that_begins_with_another_is_scrubbed_whole(scrub: Any) -> None:
+    made = box({"user": [], "password": []}, user="admin", password="admin-7f3c99d1")
+    secrets = Secrets(made)
+    for name in ("user", "password"):
+        secrets.get(name)
+
+    assert scrub(made, "login as admin with admin-7f3c99d1") == "login as [secret user] with [secret password]"

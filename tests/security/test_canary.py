@@ -41,7 +41,8 @@ def attempt(work):
 
 def raw(name, *arguments):
     numbers = {"ptrace": 101, "process_vm_readv": 310, "kill": 62, "socket": 41, "execve": 59, "fork": 57,
-               "unshare": 272, "mount": 165, "bpf": 321, "io_uring_setup": 425, "userfaultfd": 323, "prctl": 157}
+               "unshare": 272, "mount": 165, "bpf": 321, "io_uring_setup": 425, "userfaultfd": 323, "prctl": 157,
+               "tgkill": 234}
     def work():
         answer = LIBC.syscall(ctypes.c_long(numbers[name]), *(ctypes.c_long(a) for a in arguments))
         if answer < 0:
@@ -94,6 +95,7 @@ def serve(self, message):
         "exec": attempt(lambda: os.execv("/bin/true", ["true"])),
         "process": attempt(lambda: subprocess.run(["/bin/true"])),
         "kill": attempt(lambda: os.kill(PARENT, 0)),
+        "kill of a thread": attempt(raw("tgkill", PARENT, PARENT, 0)),
         "ptrace": attempt(raw("ptrace", 16, PARENT, 0, 0)),
         "process_vm_readv": attempt(raw("process_vm_readv", PARENT, 0, 0, 0, 0, 0)),
         "unshare": attempt(raw("unshare", 0x10000000)),
@@ -112,8 +114,9 @@ child.main()
 """
 FORBIDDEN: Final = (
     "environ", "cmdline", "maps", "mem", "fd", "own environ", "passwd", "source", "write", "artifacts", "listing",
-    "socket", "unix socket", "raw socket", "fork", "exec", "process", "kill", "ptrace", "process_vm_readv", "unshare",
-    "mount", "bpf", "io_uring", "userfaultfd", "being dumpable again", "more descriptors", "another user",
+    "socket", "unix socket", "raw socket", "fork", "exec", "process", "kill", "kill of a thread", "ptrace",
+    "process_vm_readv", "unshare", "mount", "bpf", "io_uring", "userfaultfd", "being dumpable again",
+    "more descriptors", "another user",
 )  # fmt: skip
 
 

@@ -1,15 +1,17 @@
 """A seccomp filter that allows what a running sandbox child needs and refuses everything else with EPERM.
 
 The program is assembled here and loaded by prctl, so that no library has to be in the function's image. It is plain
-classic BPF: check the architecture, load the system call's number, compare it with each allowed one. Two calls are
-also judged by an argument: ``openat`` may only read, ``clone`` may only make threads. ``clone3`` answers ENOSYS,
-because its flags lie behind a pointer; the C library then falls back to ``clone``.
+classic BPF: check the architecture, load the system call's number, compare it with each allowed one. Three calls are
+also judged by an argument: ``openat`` may only read, ``clone`` may only make threads, and ``tgkill`` may only signal
+this process, as ``abort`` does: the parent runs as the same user. ``clone3`` answers ENOSYS, because its flags lie
+behind a pointer; the C library then falls back to ``clone``.
 
 Numbers: asm/unistd_64.h (x86_64) and asm-generic/unistd.h (aarch64); a test compares them with libseccomp's.
 """
 
 import ctypes
 import errno
+import os
 import platform
 import struct
 from typing import Final
@@ -22,7 +24,7 @@ NUMBERS: Final[dict[str, dict[str, int]]] = {
         "nanosleep": 35, "getpid": 39, "sendto": 44, "recvfrom": 45, "exit": 60, "fcntl": 72, "ftruncate": 77,
         "getrusage": 98, "sigaltstack": 131, "gettid": 186, "futex": 202, "sched_getaffinity": 204,
         "restart_syscall": 219, "clock_gettime": 228, "clock_getres": 229, "clock_nanosleep": 230,
-        "exit_group": 231, "epoll_wait": 232, "epoll_ctl": 233, "tgkill": 234, "newfstatat": 262, "ppoll": 271,
+        "exit_group": 231, "epoll_wait": 232, "epoll_ctl": 233, "newfstatat": 262, "ppoll": 271,
         "set_robust_list": 273, "epoll_pwait": 281, "timerfd_create": 283, "eventfd2": 290, "epoll_create1": 291,
         "getrandom": 318, "memfd_create": 319, "membarrier": 324, "statx": 332, "rseq": 334,
     },
@@ -33,7 +35,7 @@ NUMBERS: Final[dict[str, dict[str, int]]] = {
         "nanosleep": 101, "getpid": 172, "sendto": 206, "recvfrom": 207, "exit": 93, "fcntl": 25, "ftruncate": 46,
         "getrusage": 165, "sigaltstack": 132, "gettid": 178, "futex": 98, "sched_getaffinity": 123,
         "restart_syscall": 128, "clock_gettime": 113, "clock_getres": 114, "clock_nanosleep": 115,
-        "exit_group": 94, "epoll_ctl": 21, "tgkill": 131, "newfstatat": 79, "ppoll": 73, "set_robust_list": 99,
+        "exit_group": 94, "epoll_ctl": 21, "newfstatat": 79, "ppoll": 73, "set_robust_list": 99,
         "epoll_pwait": 22, "timerfd_create": 85, "eventfd2": 19, "epoll_create1": 20, "getrandom": 278,
         "memfd_create": 279, "membarrier": 283, "statx": 291, "rseq": 293,
     },
@@ -41,15 +43,15 @@ NUMBERS: Final[dict[str, dict[str, int]]] = {
 """System calls that are always allowed."""
 
 JUDGED: Final[dict[str, dict[str, int]]] = {
-    "x86_64": {"openat": 257, "clone": 56, "clone3": 435},
-    "aarch64": {"openat": 56, "clone": 220, "clone3": 435},
+    "x86_64": {"openat": 257, "clone": 56, "clone3": 435, "tgkill": 234},
+    "aarch64": {"openat": 56, "clone": 220, "clone3": 435, "tgkill": 131},
 }
 """System calls whose arguments decide."""
 
 _AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
 _LOAD_NUMBER, _LOAD_ARCH = 0, 4
-_CLONE_FLAGS, _OPENAT_FLAGS = 16, 32  # low halves of args[0] and args[2] in struct seccomp_data
+_FIRST, _THIRD = 16, 32  # low halves of args[0] and args[2] in struct seccomp_data
 _CLONE_THREAD: Final = 0x00010000
 _WRITING: Final = 0x1 | 0x2 | 0x40 | 0x200 | 0x400 | 0x400000
 """O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND and the bit of O_TMPFILE; the same on both architectures."""
@@ -71,8 +73,8 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
     return struct.pack("<HBBI", code, if_true, if_false, value)
 
 
-def program(machine: str) -> bytes:
-    """Return the filter as an array of ``struct sock_filter``.
+def program(machine: str, process_id: int) -> bytes:
+    """Return the filter of a process as an array of ``struct sock_filter``.
 
     Raises:
         KeyError: no table for this architecture.
@@ -90,15 +92,20 @@ def program(machine: str) -> bytes:
     # Each of these ends in a verdict, so the number in the accumulator is needed no more once one matches.
     steps += [
         _step(_BPF_JEQ, judged["openat"], 0, 4),
-        _step(_BPF_LOAD, _OPENAT_FLAGS),
+        _step(_BPF_LOAD, _THIRD),
         _step(_BPF_JSET, _WRITING, 0, 1),
         refuse,
         allow,
         _step(_BPF_JEQ, judged["clone"], 0, 4),
-        _step(_BPF_LOAD, _CLONE_FLAGS),
+        _step(_BPF_LOAD, _FIRST),
         _step(_BPF_JSET, _CLONE_THREAD, 1, 0),
         refuse,
         allow,
+        _step(_BPF_JEQ, judged["tgkill"], 0, 4),
+        _step(_BPF_LOAD, _FIRST),
+        _step(_BPF_JEQ, process_id, 0, 1),
+        allow,
+        refuse,
         _step(_BPF_JEQ, judged["clone3"], 0, 1),
         _step(_BPF_RETURN, _ERRNO | errno.ENOSYS),
         refuse,
@@ -113,7 +120,7 @@ def install(libc: ctypes.CDLL) -> None:
         OSError: the kernel refused it.
         KeyError: this architecture has no table.
     """
-    code = program(platform.machine())
+    code = program(platform.machine(), os.getpid())
     buffer = ctypes.create_string_buffer(code, len(code))
     loaded = _Program(len(code) // 8, ctypes.addressof(buffer))
     if libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(loaded), 0, 0) != 0:

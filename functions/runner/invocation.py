@@ -45,7 +45,7 @@ class Invocation:
         deadline_ns = self._started_ns + self._limits.timeout_ms * 1_000_000
         call = Call(self._request, self._granted, deadline_ns, unsealer, now_s)
         broker = Broker(call, providers)
-        records = Records(self._request.context, self.trace_id, call.secrets.scrub)
+        records = Records(self._request.context, self.trace_id, call.secrets)
         self._call, self._broker, self._records = call, broker, records
         return Host(broker.answer, records.log, records.metric)
 

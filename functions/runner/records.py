@@ -2,13 +2,13 @@
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any, Final
 
 from alga_ext.execute import ExecuteContext
 from alga_ext.telemetry import logger
+from functions.runner.host.secret_box import SecretBox
 from functions.runner.sandbox import local
-from functions.runner.sandbox.local import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT
+from functions.runner.sandbox.local import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT, TRUNCATED
 from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.wire import LogLine, Metric
 
@@ -31,11 +31,11 @@ class Records:
     Args:
         context: whose it is.
         trace_id: of the invocation.
-        scrub: takes secrets out of a text.
+        secrets: the call's, to be taken out of what the guest says.
     """
 
-    def __init__(self, context: ExecuteContext, trace_id: str, scrub: Callable[[str], str]) -> None:
-        self._scrub = scrub
+    def __init__(self, context: ExecuteContext, trace_id: str, secrets: SecretBox) -> None:
+        self._secrets = secrets
         self._lines = 0
         self._metrics = 0
         self.counts: dict[str, int] = {}
@@ -57,7 +57,7 @@ class Records:
         if self._lines > _LINES_LIMIT:
             return
         extra = {"source": line.source[:_SOURCE_LIMIT], "guest": True, **self._whose}
-        text = self._scrub(line.text[:_TEXT_LIMIT])
+        text = self._scrubbed(line.text[:_TEXT_LIMIT])
         match line.level:
             case "error":
                 logger("runner").error(text, extra=extra)
@@ -74,7 +74,12 @@ class Records:
         if self._metrics > METRICS_LIMIT or kept is None:
             return
         document = json.dumps(embedded(kept, self._whose, int(time.time() * 1000)))
-        print(self._scrub(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
+        print(self._secrets.scrub(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
+
+    def _scrubbed(self, text: str) -> str:
+        if text.endswith(TRUNCATED):
+            return self._secrets.scrub_cut(text.removesuffix(TRUNCATED)) + TRUNCATED
+        return self._secrets.scrub(text)
 
     def _count(self, name: str) -> None:
         if name in REFUSALS:

@@ -1,12 +1,22 @@
 """Settings of the runner and of prepare."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from alga_ext.settings import Settings
 
 _MIB = 1024 * 1024
+
+
+def _base_url(text: str) -> str:
+    """Refuse what is no http or https URL when the process starts, and not at a guest's first call."""
+    parts = urlsplit(text)  # its port raises ValueError when it is none
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query):
+        message = "it must be an http or https URL without a query, such as https://host.example.com/base"
+        raise ValueError(message)
+    return text
 
 
 class RunnerSettings(Settings):
@@ -48,7 +58,7 @@ class RunnerSettings(Settings):
     aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_048
     extensions_enabled: bool = True
     secrets_key_id: str = ""
-    ui_proxy_base_url: Annotated[str, Field(pattern=r"^(https?://.+)?$")] = ""
+    ui_proxy_base_url: Annotated[str, AfterValidator(_base_url)] = ""
     ui_proxy_signing_key: SecretStr = SecretStr("")
     egress_private_networks: str = ""
     egress_ca_bundle: str = ""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -135,6 +136,37 @@ def test_a_new_sandbox_loads_again_and_fetches_nothing(house: House, store: Coun
 
     assert called(house, content_hash) == b"hello"
     assert (loads(house), store.asked) == (1, [])
+
+
+# --- an artifact folder that somebody removes ---
+
+
+def test_a_program_is_loaded_from_a_folder_that_was_made_anew(house: House) -> None:
+    called(house, house.publish(HELLO))
+    other = house.publish(OTHER)
+    shutil.rmtree(house.folder)
+
+    assert called(house, other) == b"other"
+
+
+def test_a_health_check_in_between_hides_nothing(house: House) -> None:
+    hello, other = house.publish(HELLO), house.publish(OTHER)
+    called(house, hello)
+    shutil.rmtree(house.folder)
+    house.send("GET", "/healthz")
+
+    assert (called(house, other), called(house, hello)) == (b"other", b"hello")
+
+
+def test_a_spare_that_was_let_into_the_removed_folder_is_not_used(house: House) -> None:
+    hello, other = house.publish(HELLO), house.publish(OTHER)
+    called(house, hello)
+    house.pool.ensure_spare()
+    before = house.pool.process_ids()
+    shutil.rmtree(house.folder)
+
+    assert called(house, other) == b"other"
+    assert not set(before) & set(house.pool.process_ids())
 
 
 # --- warming ---

@@ -7,6 +7,7 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError
 
 from alga_ext.settings import Settings, SettingsError, read_material
+from functions.runner.settings import RunnerSettings
 
 
 class Example(Settings):
@@ -79,3 +80,24 @@ def test_material_may_be_given_as_a_path(tmp_path: Path) -> None:
 def test_material_that_is_nowhere_fails_at_once() -> None:
     with pytest.raises(FileNotFoundError):
         read_material("/no/such/file")
+
+
+RUNNER = {
+    "DATABASE_URL": "postgresql://x@y/z",
+    "BUNDLE_STORE_BASE": "s3://bucket",
+    "SIGNING_TRUST_BUNDLE": "/trust.json",
+    "EXECUTION_TOKEN_PUBLIC_KEY": "/key.pem",
+}
+
+
+@pytest.mark.parametrize(
+    "url", ["http://host:port", "http://host:99999", "file:///etc", "http://", "host.test", "https://h?x"]
+)
+def test_a_host_application_that_cannot_be_reached_shows_when_the_runner_starts(url: str) -> None:
+    with pytest.raises(SettingsError, match="UI_PROXY_BASE_URL"):
+        RunnerSettings.read({**RUNNER, "UI_PROXY_BASE_URL": url})
+
+
+@pytest.mark.parametrize("url", ["", "https://host.test", "http://[::1]:8080/base/"])
+def test_a_host_application_is_an_url_or_none(url: str) -> None:
+    assert RunnerSettings.read({**RUNNER, "UI_PROXY_BASE_URL": url}).ui_proxy_base_url == url

@@ -100,6 +100,16 @@ class SecretBox:
                 text = text.replace(spelling, mark)
         return text
 
+    def scrub_cut(self, text: str) -> str:
+        """Return the scrubbed beginning of a text that was cut, without the beginning of a value at its end."""
+        text = self.scrub(text)
+        for spelling, mark in self._spellings:
+            longest = min(len(spelling) - 1, len(text))
+            for length in range(longest, _SCRUB_LEAST_CHARACTERS - 1, -1):
+                if text.endswith(spelling[:length]):
+                    return text[:-length] + mark
+        return text
+
     def scrub_any_case(self, text: str) -> str:
         """Return ``text`` scrubbed, whatever became of the letters' case: host and header names are lower-cased."""
         for spelling, mark in self._spellings:

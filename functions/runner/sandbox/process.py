@@ -120,6 +120,7 @@ class Child:
         """Keys of the artifacts it holds, by its own word."""
         self.loads = 0
         self.report: Ready | None = None
+        self._folders: dict[str, tuple[int, int] | None] = {}
 
     @property
     def process_id(self) -> int:
@@ -138,16 +139,20 @@ class Child:
             Ended: it is gone already.
         """
         self._channel.until_ns = time.monotonic_ns() + _START_TIMEOUT_NS
+        self._folders = {path: _identity(path) for path in message.read_only_paths}
         self._send(message)
 
     def await_ready(self) -> Ready:
         """Wait until the child is ready and return what confines it.
 
         Raises:
-            Ended: it did not start, or has died since: whoever killed it, the next call is not to pay for it.
+            Ended: it did not start, or is of no use any more, for which the next call is not to pay: somebody killed
+                it, or made a folder anew that it may read. It was let into the folder and not to the name.
         """
         if self.report is not None and self._has_died():
             self._end("the sandbox died between two calls", Closed())
+        if any(_identity(path) != identity for path, identity in self._folders.items()):
+            self._end("a folder that the sandbox may read was made anew")
         if self.report is None:
             message = self._receive()
             if not isinstance(message, Ready):
@@ -261,6 +266,15 @@ class Child:
             self._process.returncode = os.waitstatus_to_exitcode(status)
             self._cpu_ns = int((used.ru_utime + used.ru_stime) * 1e9)
             self._peak_bytes = used.ru_maxrss * 1024
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return device and inode of a folder, or None when there is none."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - on the path of every call
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def signal_name(number: int) -> str:

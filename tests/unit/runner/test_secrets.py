@@ -134,3 +134,18 @@ def test_a_secret_that_begins_with_another_is_scrubbed_whole(scrub: Any) -> None
         secrets.get(name)
 
     assert scrub(made, "login as admin with admin-7f3c99d1") == "login as [secret user] with [secret password]"
+
+
+@pytest.mark.parametrize("kept", [4, 7, 13])
+def test_a_secret_that_the_cut_of_a_line_goes_through_is_scrubbed(kept: int) -> None:
+    made = box({"a": []}, a="admin-7f3c99d1")
+    Secrets(made).get("a")
+
+    assert made.scrub_cut("the key is " + "admin-7f3c99d1"[:kept]) == "the key is [secret a]"
+
+
+def test_the_beginning_of_a_cut_line_is_scrubbed_as_ever() -> None:
+    made = box({"a": []}, a="admin-7f3c99d1")
+    Secrets(made).get("a")
+
+    assert made.scrub_cut("admin-7f3c99d1 and adm") == "[secret a] and adm"

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
+from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from alga_ext.database import Row
@@ -10,6 +11,7 @@ from functions.registry.bundle_contents import UI_PREFIX
 
 T = TypeVar("T")
 
+PageSize = Annotated[int, Query(ge=1, le=100)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
 Prefix = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.$", max_length=255)]
 HashText = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]

@@ -43,7 +43,9 @@ def _refused_body(event: dict[str, Any], request_id: str) -> dict[str, Any] | No
         data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
         strict_json.parse(data)
     except ValueError as error:  # JsonError is one; so is base64 that is none, and half a surrogate pair
-        return problem(PlatformError("invalid_request", f"The body is not valid JSON: {error}."), request_id)
+        refusal = PlatformError("invalid_request", f"The body is not valid JSON: {error}.")
+        log_failure(SERVICE, refusal, request_id)
+        return problem(refusal, request_id)
     return None
 
 

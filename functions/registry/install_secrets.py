@@ -54,7 +54,7 @@ def put(
     Raises:
         PlatformError: ``install_not_found``; ``secret_not_declared``; ``payload_too_large``; ``secret_unavailable``.
     """
-    declared = _declared(tx, tenant_id, install_id)
+    declared = _declared(tx, tenant_id, install_id, lock=True)
     if name not in declared:
         known = ", ".join(sorted(declared)) or "none"
         raise PlatformError("secret_not_declared", f"The extension declares no secret {name!r}; it declares {known}.")
@@ -121,7 +121,7 @@ def _stands(tx: Tx, tenant_id: str, install_id: str, name: str) -> dict[str, Any
     return {"name": name, "state": "set", "version": row["secret_version"], "expires_at": row["expires_at"]}
 
 
-def _declared(tx: Tx, tenant_id: str, install_id: str) -> dict[str, Any]:
-    install = installs.load_install(tx, tenant_id, install_id, lock=True)
+def _declared(tx: Tx, tenant_id: str, install_id: str, *, lock: bool = False) -> dict[str, Any]:
+    install = installs.load_install(tx, tenant_id, install_id, lock=lock)
     manifest = Manifest.model_validate(versions.load_version(tx, str(install["version_id"]))["manifest"])
     return {secret.name: secret for secret in manifest.secrets}

@@ -1,9 +1,6 @@
 """Routes for reading extensions, versions and what they ask for."""
 
-from typing import Annotated
-
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext import capabilities
@@ -13,6 +10,7 @@ from functions.registry import callers, compose, grants, versions
 from functions.registry.api import (
     ExtensionOut,
     Page,
+    PageSize,
     PermissionOut,
     PermissionsOut,
     SecretRequestOut,
@@ -25,7 +23,6 @@ from functions.registry.routes.caller import principal, shown
 
 router = APIGatewayHttpRouter()
 
-PageSize = Annotated[int, Query(ge=1, le=100)]
 _NEWEST = ("infinity", "ffffffff-ffff-ffff-ffff-ffffffffffff")
 
 

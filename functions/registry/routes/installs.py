@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.database import Row, Tx
@@ -16,6 +16,7 @@ from functions.registry.api import (
     InstallIn,
     InstallOut,
     Page,
+    PageSize,
     RollbackIn,
     UpdateIn,
     install_out,
@@ -53,7 +54,7 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
 
 
 @router.get("/installs")
-def list_installs(cursor: str | None = None, page_size: Annotated[int, Query(ge=1, le=100)] = 25) -> Page[InstallOut]:
+def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[InstallOut]:
     """List the tenant's installs by id."""
     tenant_id = callers.require_tenant_viewer(principal(router))
     (after,) = decode_cursor(cursor, _FIRST)

@@ -3,17 +3,15 @@
 from typing import Annotated
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.registry import callers, compose, publishers, versions, withdrawal
-from functions.registry.api import KeyIn, KeyOut, Page, PublisherIn, PublisherOut, RetirementIn, RevocationIn
+from functions.registry.api import KeyIn, KeyOut, Page, PageSize, PublisherIn, PublisherOut, RetirementIn, RevocationIn
 from functions.registry.paging import decode_cursor, encode_cursor
 from functions.registry.routes.caller import actor, attempt, check_match, created, principal, replay, reply, shown
 
 router = APIGatewayHttpRouter()
-
-PageSize = Annotated[int, Query(ge=1, le=100)]
 
 
 @router.post("/publishers")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.event_handler.openapi.params import Body, Query
+from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.database import Row
@@ -19,6 +19,7 @@ from functions.registry import callers, compose, publish, versions, withdrawal
 from functions.registry.api import (
     EngineOut,
     ExtensionOut,
+    PageSize,
     ReasonIn,
     ReprepareOut,
     TransferIn,
@@ -156,7 +157,7 @@ def list_engines() -> list[EngineOut]:
 
 
 @router.post("/maintenance/prepare")
-def prepare_versions(cursor: str | None = None, page_size: Annotated[int, Query(ge=1, le=100)] = 100) -> ReprepareOut:
+def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> ReprepareOut:
     """Put a page of active versions on the prepare queue, to compile them for a new engine (platform admins).
 
     What is compiled already for the running engine is found and not compiled again.

@@ -8,13 +8,12 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.database import Tx
 from alga_ext.errors import PlatformError
 from functions.registry import audit, callers, compose, transparency, versions
-from functions.registry.api import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page
+from functions.registry.api import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page, PageSize
 from functions.registry.paging import decode_cursor, encode_cursor
 from functions.registry.routes.caller import principal
 
 router = APIGatewayHttpRouter()
 
-PageSize = Annotated[int, Query(ge=1, le=100)]
 _NEWEST = (str(2**62),)
 
 

@@ -24,7 +24,7 @@ def list_secrets(install_id: str) -> Response[list[SecretOut]]:
     tenant_id = callers.require_tenant_viewer(principal(router))
     with compose.database().tenant(tenant_id) as tx:
         found = install_secrets.listing(tx, tenant_id, install_id, compose.now())
-        etag = _etag(tx, tenant_id, install_id)
+        etag = revision_tag(installs.load_install(tx, tenant_id, install_id)["revision"])
     return reply(Answer(200, [_out(secret) for secret in found]), {"etag": etag})
 
 
@@ -63,6 +63,7 @@ def delete_secret(install_id: str, name: str) -> Response[None]:
 
 
 def _etag(tx: Tx, tenant_id: str, install_id: str) -> str:
+    """Return the entity tag of an install, and keep it from changing until the transaction ends."""
     return revision_tag(installs.load_install(tx, tenant_id, install_id, lock=True)["revision"])
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from alga_ext.execute import ExecuteRequest, encode
+from alga_ext.execution_token import sign_execution_token
 from alga_ext.signing import LocalSigner
 from tests.conformance.envelopes import TENANT, code_of, envelope
 from tests.conformance.guest import Guest
@@ -92,9 +93,9 @@ def test_a_call_without_a_token_is_unauthorized(runner: Runner, request_: Execut
 
 
 def test_a_token_of_another_key_is_unauthorized(runner: Runner, request_: ExecuteRequest) -> None:
-    stranger = _Signing(LocalSigner.generate())
     body = encode(request_)
-    assert refused(sent(runner, body, stranger.token(request_, body)), 401, "unauthorized")
+    token = sign_execution_token(LocalSigner.generate(), request_, body, token_id="t", now_s=int(time.time()))
+    assert refused(sent(runner, body, token), 401, "unauthorized")
 
 
 @pytest.mark.parametrize("age_s", [120, 3_600, -120])
@@ -151,13 +152,3 @@ def test_a_program_that_is_not_there_is_not_found(runner: Runner) -> None:
     response = runner.execute(envelope(NOBODY))
     assert (code_of(response), response.status) == ("artifact_not_found", 502)
     assert response.trace_id
-
-
-class _Signing(Runner):
-    """Signs with another key; runs nothing."""
-
-    def publish(self, component: bytes) -> str:
-        raise NotImplementedError
-
-    def post(self, body: bytes, token: str, tenant_id: str) -> Answer:
-        raise NotImplementedError

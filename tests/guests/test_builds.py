@@ -55,11 +55,11 @@ def test_a_failing_tool_is_named_with_its_own_words(tmp_path: Path, script: str,
 
 
 def test_what_the_hash_does_not_cover_cannot_be_imported(tmp_path: Path) -> None:
-    (tmp_path / "shared.ts").write_text("export const handler = () => null;")
+    (tmp_path / "beside.ts").write_text("export const handler = () => null;")
     inside = tmp_path / "inside"
     inside.mkdir()
     with pytest.raises(GuestBuildError, match="outside"):
-        build_component(extension(inside, 'export { handler } from "../shared.js";'))
+        build_component(extension(inside, 'export { handler } from "../beside.js";'))
 
 
 def test_a_whole_extension_has_manifest_component_and_bundled_ui(tmp_path: Path) -> None:

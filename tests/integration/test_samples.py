@@ -29,7 +29,10 @@ def pasted(greeting: str) -> list[str]:
     return [line.strip() for line in greeting.splitlines() if line.startswith("  curl ")]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
+@pytest.mark.skipif(
+    shutil.which("curl") is None,
+    reason="the printed lines are for curl, which a newcomer without it cannot paste either",
+)
 def test_every_printed_curl_line_works(greeting: str) -> None:
     answers = []
     for line in pasted(greeting):

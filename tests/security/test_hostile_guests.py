@@ -1,6 +1,7 @@
 """Every attack is made once; what is known of it afterwards must all hold."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -18,7 +19,7 @@ MARKS: Final = (
     "/usr/",
     "/tmp",
     "/home/",
-    "/root/",
+    f"{Path.home()}/",
     "/proc/",
     "site-packages",
     ".py",

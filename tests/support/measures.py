@@ -3,26 +3,27 @@
 import tracemalloc
 from collections.abc import Callable
 from time import process_time
-from typing import NamedTuple
 
 
-class Cost(NamedTuple):
-    """Peak memory in bytes beyond what was there before, and CPU seconds."""
-
-    peak_bytes: int
-    cpu_s: float
-
-
-def cost_of(call: Callable[[], object]) -> Cost:
-    """Run ``call`` and return what it cost; memory is what Python allocates, which is where input is kept."""
+def peak_bytes_of(call: Callable[[], object]) -> int:
+    """Run ``call`` and return its peak memory in bytes: what Python allocates, which is where input is kept."""
     tracemalloc.start()
     tracemalloc.reset_peak()
     before, _ = tracemalloc.get_traced_memory()
-    started = process_time()
     try:
         call()
-        cpu_s = process_time() - started
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    return Cost(peak - before, cpu_s)
+    return peak - before
+
+
+def cpu_s_of(call: Callable[[], object]) -> float:
+    """Run ``call`` and return the CPU seconds of this process meanwhile.
+
+    A bound on them tells linear from quadratic, not fast from slow: leave at least ten times the measured cost,
+    because a core that is shared may take several times as long. Speed is the benches' matter.
+    """
+    started = process_time()
+    call()
+    return process_time() - started

@@ -13,13 +13,14 @@ from alga_ext.manifest import MANIFEST_LIMIT_BYTES, parse_manifest
 from alga_ext.signing import ENVELOPE_LIMIT_BYTES, STATEMENT_PAYLOAD_TYPE, PublicKey, parse_envelope
 from alga_ext.trust_document import TRUST_BUNDLE_LIMIT_BYTES, parse_trust_bundle
 from tests.support.keys import ACME, SHA
-from tests.support.measures import cost_of
+from tests.support.measures import cpu_s_of, peak_bytes_of
 
 MIB = 1 << 20
-PEAK_BYTES, CPU_S = 64 * MIB, 6.0
-"""For one document of at most 1 MiB, while every allocation is counted, which takes most of the time.
+PEAK_BYTES, CPU_S = 64 * MIB, 10.0
+"""For one document of at most 1 MiB.
 
-Three characters of JSON can be an object of 56 bytes, so parsing alone may take 20 times the document.
+Three characters of JSON can be an object of 56 bytes, so parsing alone may take 20 times the document. Half a second
+is usual for the worst of them; whatever works through 300,000 members in a square takes hours.
 """
 
 KEY = PublicKey.from_pem(ACME.public_pem)
@@ -79,9 +80,8 @@ def test_a_hostile_document_at_the_limit_costs_bounded_memory_and_time(reader: s
     limit, read = READERS[reader]
     data = DOCUMENTS[form](limit)
 
-    cost = cost_of(lambda: refused(read, data))
-
-    assert (cost.peak_bytes < PEAK_BYTES, cost.cpu_s < CPU_S) == (True, True), cost
+    assert peak_bytes_of(lambda: refused(read, data)) < PEAK_BYTES
+    assert cpu_s_of(lambda: refused(read, data)) < CPU_S
 
 
 @pytest.mark.parametrize("reader", ["manifest", "envelope", "trust bundle", "log proof"])
@@ -89,11 +89,8 @@ def test_a_document_beyond_the_limit_is_refused_unread(reader: str) -> None:
     _, read = READERS[reader]
     data = b"[" * (32 * MIB)
 
-    cost = cost_of(lambda: refused(read, data))
-
     allowed = 40 * MIB if reader == "trust bundle" else MIB  # which is text: these bytes are decoded first
-    assert cost.peak_bytes < allowed
-    assert cost.cpu_s < 1
+    assert peak_bytes_of(lambda: refused(read, data)) < allowed
 
 
 def test_an_honest_envelope_of_the_largest_size_is_read_in_bounded_memory() -> None:
@@ -105,4 +102,4 @@ def test_an_honest_envelope_of_the_largest_size_is_read_in_bounded_memory() -> N
     }
     data = json.dumps(document, separators=(",", ":")).encode()
 
-    assert cost_of(lambda: parse_envelope(data)).peak_bytes < MIB
+    assert peak_bytes_of(lambda: parse_envelope(data)) < MIB

@@ -132,7 +132,7 @@ def test_a_stopped_child_is_killed_after_its_deadline(pool: Pool) -> None:
     with pytest.raises(Ended) as caught, pool.child() as child:
         child.run(warm(timeout_ms=100), HOST)
     assert caught.value.timed_out
-    assert time.monotonic() - started < 0.6
+    assert time.monotonic() - started < 5
 
 
 def test_a_child_that_never_stops_talking_is_killed_after_its_deadline(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_child_that_never_stops_talking_is_killed_after_its_deadline(tmp_path:
     talking.stop()
     other_end.close()
     assert caught.value.timed_out
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 def test_a_sandbox_that_cannot_be_started_is_unavailable(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_key_service_that_hangs_ends_with_the_call() -> None:
 
     class Hanging:
         def unseal(self, _sealed: bytes, _context: Any) -> bytes:
-            hanging.wait(5)
+            hanging.wait(30)
             return b"too late"
 
     made = Secrets(box({"a": []}, Hanging(), left_s=0.1, a="value"))
@@ -110,7 +110,7 @@ def test_a_key_service_that_hangs_ends_with_the_call() -> None:
     with pytest.raises(TimeoutError):
         made.get("a")
     hanging.set()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 5
 
 
 def test_values_are_forgotten_when_the_call_ends() -> None:

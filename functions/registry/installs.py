@@ -25,7 +25,7 @@ join app.extension_version v on v.version_id = i.version_id
 _SELECT: Final = (
     f"select {_COLUMNS} where i.tenant_id = :tenant_id and i.install_id = :install_id and i.state <> 'uninstalled'"
 )
-_LOCK: Final = f"{_SELECT} for update of i"
+_LOCK: Final = f"{_SELECT} for no key update of i"
 _LIST: Final = f"""
 select {_COLUMNS} where i.tenant_id = :tenant_id and i.state <> 'uninstalled' and i.install_id > cast(:after as uuid)
 order by i.install_id limit :page_size
@@ -43,7 +43,7 @@ _REVIVABLE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and extension_id = :extension_id and state = 'uninstalled' and purged_at is null
   and uninstalled_at > :since and purged_rows = '{}'
-order by uninstalled_at desc limit 1 for update
+order by uninstalled_at desc limit 1 for no key update
 """
 _REVIVE: Final = """
 update app.tenant_extension_install

@@ -18,7 +18,7 @@ from alga_ext.objects import ObjectStore
 from alga_ext.signing import parse_envelope
 from alga_ext.strict_json import JsonError
 from alga_ext.trust import TrustBundle
-from functions.registry import publishers, transparency
+from functions.registry import publishers, transparency, versions
 from functions.registry.audit import Actor
 from functions.registry.bundle_contents import BundleContents, read_contents
 from functions.registry.transparency import Entry
@@ -38,7 +38,6 @@ _INSERT_EXTENSION: Final = """
 insert into app.extension_registry (name, publisher, title, created_by) values (:name, :publisher, :title, :actor)
 on conflict (name) do nothing
 """
-_LOCK_EXTENSION: Final = "select extension_id, publisher from app.extension_registry where name = :name for update"
 _INSERT_BUNDLE: Final = """
 insert into app.extension_bundle (content_hash, size_bytes, component_sha256, signing_key_id)
 values (:content_hash, :size_bytes, :component_sha256, :key_id) on conflict (content_hash) do nothing
@@ -193,8 +192,8 @@ def record(
         title=manifest.title,
         actor=actor.subject,
     )
-    extension = tx.row(_LOCK_EXTENSION, name=manifest.name)
-    if extension is None or extension["publisher"] != manifest.publisher:
+    extension = versions.load_extension(tx, manifest.name, lock=True)
+    if extension["publisher"] != manifest.publisher:
         raise PlatformError(
             "extension_name_taken", f"{manifest.name!r} belongs to another publisher; choose another name."
         )

@@ -58,7 +58,7 @@ from app.publisher_key where publisher = :publisher and key_id = :key_id
 """  # noqa: S608 - constants only
 _LOCK_KEY: Final = f"""
 select {_KEY_COLUMNS}
-from app.publisher_key where key_id = :key_id for update
+from app.publisher_key where key_id = :key_id for no key update
 """  # noqa: S608 - constants only
 _RETIRE_KEY: Final = f"""
 update app.publisher_key set valid_until = :valid_until

@@ -22,7 +22,7 @@ join app.extension_registry e on e.extension_id = v.extension_id
 join app.extension_bundle b on b.content_hash = v.content_hash
 """
 _SELECT_VERSION: Final = f"select {_VERSION_COLUMNS} {_FROM_VERSIONS} where v.version_id = :version_id"
-_LOCK_VERSION: Final = f"{_SELECT_VERSION} for update of v"
+_LOCK_VERSION: Final = f"{_SELECT_VERSION} for no key update of v"
 _SELECT_NAMED: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and v.version = :version
@@ -31,7 +31,7 @@ _SELECT_SIGNED_SINCE: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where b.signing_key_id = :key_id and v.manifest ->> 'publisher' = :publisher and v.published_at >= :since
   and v.state in ('ready', 'yanked')
-order by v.published_at, v.version_id for update of v
+order by v.published_at, v.version_id for no key update of v
 """
 _SELECT_NEWEST_READY: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
@@ -49,9 +49,9 @@ order by v.published_at desc, v.version_id desc limit :page_size
 _EXTENSION_COLUMNS: Final = "extension_id, name, publisher, title, deprecated_at, deprecated_reason, created_at"
 _FROM_EXTENSIONS: Final = f"{_EXTENSION_COLUMNS} from app.extension_registry"
 _SELECT_EXTENSION: Final = f"select {_FROM_EXTENSIONS} where extension_id = :extension_id"
-_LOCK_EXTENSION: Final = f"{_SELECT_EXTENSION} for update"
+_LOCK_EXTENSION: Final = f"{_SELECT_EXTENSION} for no key update"
 _SELECT_EXTENSION_NAMED: Final = f"select {_FROM_EXTENSIONS} where name = :name"
-_LOCK_EXTENSION_NAMED: Final = f"{_SELECT_EXTENSION_NAMED} for update"
+_LOCK_EXTENSION_NAMED: Final = f"{_SELECT_EXTENSION_NAMED} for no key update"
 _LIST_EXTENSIONS: Final = f"""
 select {_FROM_EXTENSIONS} where name > :after order by name limit :page_size
 """
@@ -70,7 +70,7 @@ from app.extension_bundle b
 where b.content_hash = v.content_hash and v.version_id in (
   select p.version_id from app.extension_version p
   where p.state = 'pending' and coalesce(p.prepare_sent_at, p.published_at) <= :before
-  order by coalesce(p.prepare_sent_at, p.published_at) limit :page_size for update skip locked)
+  order by coalesce(p.prepare_sent_at, p.published_at) limit :page_size for no key update skip locked)
 returning v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
 """
 _SELECT_ACTIVE: Final = """

@@ -121,6 +121,21 @@ def test_publishing_during_a_withdrawal_tears_nothing(world: RegistryWorld, tmp_
     assert states == {"1.0.0": "withdrawn", "2.0.0": "pending"}
 
 
+def test_the_log_is_written_while_another_holds_the_extension(world: RegistryWorld) -> None:
+    """A publication locks the extension, then the log; a withdrawal has the log and refers to the extension."""
+    world.register()
+    version = world.publish()
+
+    def withdraw(database: Database) -> None:
+        with database.system() as tx:
+            row = versions.load_version(tx, version["version_id"], lock=True)
+            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), compose.now())
+
+    with compose.database().system() as tx:
+        versions.load_extension(tx, version["name"], lock=True)
+        assert race(withdraw, url=world.databases.registry) == ["won"]
+
+
 def test_of_two_withdrawals_one_wins(world: RegistryWorld) -> None:
     world.register()
     version = world.publish()

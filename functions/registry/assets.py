@@ -5,9 +5,7 @@ Writes the UI files and their index, then the signed release record, and moves t
 """
 
 import hashlib
-import tempfile
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
@@ -25,6 +23,7 @@ from alga_ext.objects import ObjectStore
 from alga_ext.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust import TrustBundle
+from alga_ext.work_folders import job_folder
 from functions.registry import compose, publishers, ui_index, versions, withdrawal
 from functions.registry.bundle_contents import ui_paths
 from functions.registry.verification import verify_publication
@@ -114,8 +113,8 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | No
     folder = sha256_hex(ContentHash(version["content_hash"]))
     entries: dict[str, Any] = {}
     # A file at a time: the archive may have 200 MiB, and what it unfolds to is more.
-    with tempfile.TemporaryDirectory(prefix="assets-") as work:
-        path = Path(work, "bundle.tar.zst")
+    with job_folder("assets") as work:
+        path = work / "bundle.tar.zst"
         if objects.download(f"bundles/{folder}/bundle.tar.zst", path).sha256 != folder:
             raise PlatformError("bundle_hash_mismatch", "The stored archive is not the one that was published.")
         with path.open("rb") as archive:

@@ -5,7 +5,6 @@ signed about a component counts. The record is written last, so its presence mea
 """
 
 import hashlib
-import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from alga_ext.messages import Artifact, PreparedMessage, PrepareMessage, Reason,
 from alga_ext.objects import ObjectStore
 from alga_ext.signing import Signer, sign_envelope
 from alga_ext.trust import TrustBundle
+from alga_ext.work_folders import job_folder
 from functions.runner.precompile import Compiler, Description, reasons_of
 from functions.runner.provenance import Engine, accepted_code, artifact_record_key, code_key, component_key
 
@@ -87,12 +87,12 @@ class Prepare:
         sha256 = message.component_sha256
         if sha256 is None:
             return Description([], [], []), None
-        with tempfile.TemporaryDirectory(prefix="prepare-") as folder:
-            code = Path(folder, "code.cwasm")
+        with job_folder("prepare") as folder:
+            code = folder / "code.cwasm"
             existing = self._existing(sha256, code)  # (1)
             if existing is not None:
                 return self._compiler.inspect(code), existing
-            component = Path(folder, "component.wasm")
+            component = folder / "component.wasm"
             refused = self._fetched(sha256, component)  # (2)
             if refused is not None:
                 return refused, None

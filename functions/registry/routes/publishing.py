@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from alga_ext.database import Row
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, is_uuid
 from alga_ext.messages import PrepareMessage, encode_message
+from alga_ext.work_folders import job_folder
 from functions.registry import callers, compose, publish, versions, withdrawal
 from functions.registry.api import (
     EngineOut,
@@ -85,8 +85,8 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
     with database.system() as tx:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
-    with tempfile.TemporaryDirectory(prefix="publish-") as folder:
-        archive = Path(folder, "bundle.tar.zst")
+    with job_folder("publish") as folder:
+        archive = folder / "bundle.tar.zst"
         submission = _submission(body, archive)
         if isinstance(submission, VersionOut):
             callers.require_publisher(caller, submission.publisher)

@@ -1,12 +1,14 @@
-"""A folder of this process's own for artifacts; what processes left that have ended is removed.
+"""Folders on local disk that end with their process, or with the job in it; what the killed left is removed.
 
-Lambda keeps ``/tmp`` when it starts a runner again after a crash, and nobody would count or evict files of which only
-the last process knew. Each process therefore works in a folder of its own and holds a lock in it as long as it lives.
+Lambda keeps ``/tmp`` when it starts a function again after a crash or a timeout, and nobody would count, evict or
+remove files of which only the last process knew. Each folder therefore holds a lock as long as its owner lives, and
+who claims the next one removes those whose lock is free.
 """
 
 import fcntl
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +21,7 @@ _ALIVE: Final = "alive.lock"
 
 
 def claim_folder(base: Path) -> Path:
-    """Make a folder below ``base`` for this process and remove those of processes that have ended.
+    """Make a folder below ``base`` for the life of this process and remove those of processes that have ended.
 
     The lock in it is held by a descriptor that stays open, and that no child process inherits.
 
@@ -29,14 +31,37 @@ def claim_folder(base: Path) -> Path:
     Raises:
         OSError: the folder cannot be made.
     """
+    folder, _ = _claim(base)
+    return folder
+
+
+@contextmanager
+def job_folder(kind: str) -> Iterator[Path]:
+    """Give a folder for one job and remove it after; what jobs of this kind left when they were killed goes first.
+
+    Args:
+        kind: a plain name for such jobs; folders lie below ``alga-ext`` in the temporary folder.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    folder, lock = _claim(Path(tempfile.gettempdir(), "alga-ext", kind))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _claim(base: Path) -> tuple[Path, int]:
     base.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _claiming(base):
         for left in base.iterdir():
-            _remove_if_left_behind(left)
+            if (left / _ALIVE).exists() and not _is_alive(left):
+                shutil.rmtree(left, ignore_errors=True)  # what cannot be removed costs room, not the job
         own = base / new_id()
         own.mkdir(mode=0o700)
-        _lock(own / _ALIVE)
-    return own
+        return own, _lock(own / _ALIVE)
 
 
 @contextmanager
@@ -59,14 +84,6 @@ def _lock(path: Path) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _remove_if_left_behind(left: Path) -> None:
-    """Remove artifacts that no process owns, if they are; what cannot be removed costs room, not the start."""
-    if left.suffix in (".cwasm", ".partial"):  # from before processes had folders
-        left.unlink(missing_ok=True)
-    elif (left / _ALIVE).exists() and not _is_alive(left):
-        shutil.rmtree(left, ignore_errors=True)
 
 
 def _is_alive(folder: Path) -> bool:

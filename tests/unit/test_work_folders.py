@@ -1,17 +1,20 @@
-"""Each process has a folder of its own for artifacts, and those of processes that ended are removed."""
+"""Each process and each job has a folder of its own, and those of the ones that were killed are removed."""
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
-from functions.runner.artifact_folder import claim_folder
+import pytest
 
-ROOT: Final = Path(__file__).parents[3]
+from alga_ext.work_folders import claim_folder, job_folder
+
+ROOT: Final = Path(__file__).parents[2]
 _CLAIM: Final = """
 import sys
 from pathlib import Path
-from functions.runner.artifact_folder import claim_folder
+from alga_ext.work_folders import claim_folder
 own = claim_folder(Path(sys.argv[1]))
 (own / "code.cwasm").write_bytes(b"code")
 print(own, flush=True)
@@ -29,6 +32,12 @@ def claiming(base: Path) -> subprocess.Popen[str]:
 def folder_of(process: subprocess.Popen[str]) -> Path:
     assert process.stdout is not None
     return Path(process.stdout.readline().strip())
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
 
 
 def test_a_folder_is_empty_and_below_the_base(tmp_path: Path) -> None:
@@ -65,8 +74,31 @@ def test_what_is_not_ours_stays(tmp_path: Path) -> None:
     assert ((tmp_path / "letter.txt").exists(), (tmp_path / "photos").exists()) == (True, True)
 
 
-def test_artifacts_that_belong_to_nobody_are_removed(tmp_path: Path) -> None:
-    (tmp_path / "old.cwasm").write_bytes(b"code")
-    (tmp_path / "old.partial").write_bytes(b"code")
-    own = claim_folder(tmp_path)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == sorted(["claims.lock", own.name])
+def test_a_job_has_a_folder_of_its_own_that_ends_with_it(temporary: Path) -> None:
+    with job_folder("publish") as one, job_folder("publish") as other:
+        (one / "bundle.tar.zst").write_bytes(b"bytes")
+        assert (one.parent, one == other) == (temporary / "alga-ext" / "publish", False)
+    assert not one.exists()
+
+
+def test_the_folder_of_a_job_that_failed_is_removed(temporary: Path) -> None:
+    with pytest.raises(ZeroDivisionError), job_folder("publish") as failed:
+        raise ZeroDivisionError
+    assert [entry.name for entry in failed.parent.iterdir()] == ["claims.lock"]
+
+
+def test_what_a_killed_job_left_is_removed_by_the_next(temporary: Path) -> None:
+    with claiming(temporary / "alga-ext" / "publish") as process:
+        theirs = folder_of(process)
+        process.kill()
+    with job_folder("publish"):
+        assert not theirs.exists()
+
+
+def test_jobs_hold_no_descriptor_when_they_have_ended(temporary: Path) -> None:
+    with job_folder("publish"):
+        pass
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with job_folder("publish"):
+        pass
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

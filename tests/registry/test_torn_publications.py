@@ -202,7 +202,7 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(
         archive = base64.b64encode(published.archive).decode()
         sent = {"bundle_b64": archive} if in_one_call else {"upload_id": _upload(world, published)}
         bodies[step] = {**sent, "signature": published.signature}
-        return _request("/versions", world.publisher, bodies[step], keys(step))
+        return world.event("POST", "/versions", world.publisher, bodies[step], headers=keys(step))
 
     killed = 0
     for step, answer in _dying(world, "http", event):
@@ -243,19 +243,6 @@ def test_making_ready_killed_between_any_two_steps_succeeds_when_repeated(world:
         assert world.install(tenant_id=f"tenant-{step}", version=f"1.{step}.0")["version"] == f"1.{step}.0"
 
     assert killed > 15
-
-
-def _request(path: str, token: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
-    raw = f"/api/registry/v1{path}"
-    return {
-        "version": "2.0",
-        "rawPath": raw,
-        "rawQueryString": "",
-        "headers": {"content-type": "application/json", "authorization": f"Bearer {token}", **headers},
-        "requestContext": {"http": {"method": "POST", "path": raw}, "stage": "$default", "requestId": "r"},
-        "body": json.dumps(body),
-        "isBase64Encoded": False,
-    }
 
 
 def _upload(world: RegistryWorld, published: Published) -> str:

@@ -1,11 +1,13 @@
-"""Serve events of the registry's handlers, each in a fresh process that dies when the n-th of the watched calls begins.
+"""Serve events of the registry's handlers in another process, one that dies when the n-th of the watched calls begins.
 
 ``python -m tests.support.die_at`` reads lines ``{"step": n, "handler": name, "event": {…}}`` and answers each with a
 line: the handler's answer, or ``null`` when the process died, as by SIGKILL. Modules are imported once and every
-request is a fork, before any client or connection is made.
+request is a fork, before any client or connection is made. With ``null`` for a step nothing dies, and the events are
+served in one process, as Lambda does.
 Watched is what touches the world: object store, queue, and every statement of a transaction.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -35,6 +37,9 @@ def main() -> None:
     """Answer line by line until the input ends."""
     for line in sys.stdin:
         request = json.loads(line)
+        if request["step"] is None:
+            print(json.dumps(answered(HANDLERS[request["handler"]], request["event"])), flush=True)
+            continue
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
@@ -62,11 +67,15 @@ def serve(handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any], 
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(watch)
-    # What the handler logs must not be taken for an answer.
-    sys.stdout = sys.stderr
-    answer = handler(event, Context())
+    answer = answered(handler, event)
     sys.setprofile(None)
     return answer
+
+
+def answered(handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> Any:
+    """Answer one event; what the handler logs is not taken for an answer."""
+    with contextlib.redirect_stdout(sys.stderr):
+        return handler(event, Context())
 
 
 if __name__ == "__main__":

@@ -181,8 +181,25 @@ class RegistryWorld:
         """Call the registry's handler as API Gateway does."""
         from functions.registry.handler import handler
 
+        event = self.event(method, path, token, body, query=query, headers=headers)
+        answer = handler(event, Context())
+        text = answer.get("body")
+        lower = {name.lower(): value for name, value in answer["headers"].items()}
+        return Answer(answer["statusCode"], json.loads(text) if text else None, lower)
+
+    def event(
+        self,
+        method: str,
+        path: str,
+        token: str,
+        body: Any = None,
+        *,
+        query: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Return what API Gateway hands to the registry's handler for a request."""
         raw = f"/api/registry/v1{path}"
-        event = {
+        return {
             "version": "2.0",
             "rawPath": raw,
             "rawQueryString": query,
@@ -192,10 +209,6 @@ class RegistryWorld:
             "body": None if body is None else json.dumps(body),
             "isBase64Encoded": False,
         }
-        answer = handler(event, Context())
-        text = answer.get("body")
-        lower = {name.lower(): value for name, value in answer["headers"].items()}
-        return Answer(answer["statusCode"], json.loads(text) if text else None, lower)
 
     # Publishing
 

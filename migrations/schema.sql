@@ -86,6 +86,13 @@ CREATE FUNCTION app.list_tenants(after_tenant text, page_size integer) RETURNS S
 
 ALTER FUNCTION app.list_tenants(after_tenant text, page_size integer) OWNER TO app_owner;
 
+CREATE FUNCTION app.lock_storage(install uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ select pg_advisory_xact_lock(hashtextextended(app.current_tenant() || '/' || install, 11)) $$;
+
+ALTER FUNCTION app.lock_storage(install uuid) OWNER TO app_owner;
+
 CREATE FUNCTION app.version_precedence(version text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -873,6 +880,10 @@ GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;
 
 REVOKE ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.lock_storage(install uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_runner;
+GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.version_precedence(version text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.version_precedence(version text) TO fn_registry;

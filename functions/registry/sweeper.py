@@ -30,10 +30,16 @@ select upload_id from app.extension_upload where expires_at <= :before order by 
 """
 _DELETE_UPLOAD: Final = "delete from app.extension_upload where upload_id = :upload_id"
 _LIST_TENANTS: Final = "select tenant_id from app.list_tenants(:after, :page_size) as t(tenant_id)"
+_NEXT_EXPIRED: Final = """
+select install_id from app.extension_storage_entry
+where tenant_id = :tenant_id and expires_at <= :now order by expires_at limit 1
+"""
+_LOCK_STORAGE: Final = "select app.lock_storage(:install_id)"
+"""Before any entry is deleted, as the runner does before it writes one: neither waits for the other in a circle."""
 _SWEEP_STORAGE: Final = """
 delete from app.extension_storage_entry
 where ctid in (select ctid from app.extension_storage_entry
-               where tenant_id = :tenant_id and expires_at <= :now limit :rows)
+               where tenant_id = :tenant_id and install_id = :install_id and expires_at <= :now limit :rows)
 """
 _SWEEP_IDEMPOTENCY: Final = "delete from app.idempotency_record where tenant_id = :tenant_id and created_at < :before"
 _SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_record where created_at < :before"
@@ -46,7 +52,7 @@ _LOCK_TO_PURGE: Final = """
 select purged_rows from app.tenant_extension_install
 where tenant_id = :tenant_id and install_id = :install_id and state = 'uninstalled' and purged_at is null
   and uninstalled_at <= :before
-for update skip locked
+for no key update skip locked
 """
 _PURGES: Final = {
     "storage_entries": """
@@ -159,10 +165,14 @@ def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[s
 
 def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: timedelta, done: dict[str, int]) -> None:
     """Delete in batches, each a transaction: one that took too long would be rolled back and tried again for ever."""
-    deleted = _ROWS_PER_BATCH
-    while deleted == _ROWS_PER_BATCH:
+    while True:
         with database.tenant(tenant_id) as tx:
-            deleted = tx.execute(_SWEEP_STORAGE, tenant_id=tenant_id, now=now, rows=_ROWS_PER_BATCH)
+            expired = tx.row(_NEXT_EXPIRED, tenant_id=tenant_id, now=now)
+            if expired is None:
+                break
+            here = {"tenant_id": tenant_id, "install_id": expired["install_id"]}
+            tx.execute(_LOCK_STORAGE, install_id=expired["install_id"])
+            deleted = tx.execute(_SWEEP_STORAGE, **here, now=now, rows=_ROWS_PER_BATCH)
         done["storage_entries_expired"] += deleted
     with database.tenant(tenant_id) as tx:
         tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
@@ -186,6 +196,7 @@ def purge(database: Database, tenant_id: str, install_id: str, now: datetime, gr
             install = tx.row(_LOCK_TO_PURGE, tenant_id=tenant_id, install_id=install_id, before=now - grace)
             if install is None:
                 return False
+            tx.execute(_LOCK_STORAGE, install_id=install_id)
             deleted = {
                 name: tx.execute(sql, tenant_id=tenant_id, install_id=install_id, rows=_ROWS_PER_BATCH)
                 for name, sql in _PURGES.items()

@@ -123,6 +123,20 @@ def test_an_entry_whose_time_was_prolonged_is_kept(bench: Bench) -> None:
     assert bench.sweep(TTL_S + 1) == 0
 
 
+def test_an_entry_that_is_prolonged_while_the_sweep_looks_at_it_is_kept(bench: Bench) -> None:
+    bench.put("short", TTL_S)
+    sweeping = threading.Thread(target=bench.sweep, args=(TTL_S + 1,))
+
+    with bench.runner.tenant("acme") as tx:
+        tx.execute("update app.extension_storage_entry set value = 'new', expires_at = null where key = 'short'")
+        sweeping.start()
+        while not bench.rows("select 1 from pg_locks where not granted"):
+            time.sleep(0.01)
+    sweeping.join()
+
+    assert ("acme", "short") in bench.places()
+
+
 def test_a_sweep_leaves_the_counters_as_the_rows_are(bench: Bench) -> None:
     for number in range(20):
         bench.put(f"k{number}", TTL_S if number % 2 else None, value=b"x" * number)

@@ -30,6 +30,8 @@ _NO_SUCH_INSTALL: Final = "23503"  # foreign_key_violation: it was uninstalled w
 _HERE = "tenant_id = :tenant and install_id = cast(:install as uuid) and namespace = :namespace"
 _LIVE = "(expires_at is null or expires_at > now())"
 
+_LOCK: Final = "select app.lock_storage(cast(:install as uuid))"
+"""Before any entry is written: entries locked in another order by another call would be waited for in a circle."""
 _GET: Final = f"""
 select value, revision from app.extension_storage_entry where {_HERE} and key = :key and {_LIVE}
 """  # noqa: S608 - constants only
@@ -165,6 +167,7 @@ class Storage:
             return _DENIED
         try:
             with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
+                tx.execute(_LOCK, install=self._call.install_id)
                 entries = [self._write(tx, request) for request in requests]
                 for namespace in {request[0] for request in requests}:
                     self._check_quota(tx, namespace)
@@ -190,6 +193,7 @@ class Storage:
             return _DENIED
         with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
             values = {"key": key, **self._here(namespace)}
+            tx.execute(_LOCK, install=self._call.install_id)
             row = tx.row(_DELETE, revision=_number(revision), **values)
             if row is None and revision is not None and tx.row(_GET, **values) is not None:
                 return _CONFLICT

@@ -1,6 +1,7 @@
 """Storage against a model: whatever a guest does, entries, revisions, pages and counters stay exact."""
 
 import random
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from alga_ext.database import Database
+from alga_ext.errors import PlatformError
 from functions.runner.host import storage_rules
 from functions.runner.host.call import Call
 from functions.runner.host.storage import Storage
@@ -200,8 +202,6 @@ def test_a_plain_put_ends_an_entrys_lifetime(storage: Storage, databases: Databa
 
 
 def test_concurrent_puts_each_get_a_revision_of_their_own(databases: Databases) -> None:
-    import threading
-
     fill_tenant(databases, TENANT)
     revisions: list[int] = []
 
@@ -223,9 +223,34 @@ def test_concurrent_puts_each_get_a_revision_of_their_own(databases: Databases) 
     assert sorted(revisions) == list(range(1, 41))
 
 
-def test_only_one_of_two_concurrent_conditional_puts_wins(databases: Databases) -> None:
-    import threading
+def test_batches_that_cross_are_both_written(databases: Databases) -> None:
+    """One takes the keys upwards, another downwards, and single writes and deletes come between."""
+    fill_tenant(databases, TENANT)
+    outcomes: list[tuple[bool, Any]] = []
 
+    def write(keys: list[str]) -> None:
+        database = Database(databases.runner)
+        try:
+            for _ in range(25):
+                batch = [("a", key, b"v" * 100, None, ("always", None)) for key in keys]
+                outcomes.append(made(database).put_many(batch))
+                outcomes.append((made(database).delete("a", keys[0])[1] != "internal", None))
+        except PlatformError as error:
+            outcomes.append((False, error.code))
+        finally:
+            database.close()
+
+    upwards = [f"k{number}" for number in range(8)]
+    threads = [threading.Thread(target=write, args=(keys,)) for keys in (upwards, upwards[::-1], upwards[3:5])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [outcome for outcome in outcomes if not outcome[0]] == []
+    assert len(outcomes) == 150
+
+
+def test_only_one_of_two_concurrent_conditional_puts_wins(databases: Databases) -> None:
     fill_tenant(databases, TENANT)
     outcomes: list[bool] = []
 

@@ -20,11 +20,11 @@ from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.manifest import Manifest
 from alga_ext.messages import PreparedMessage, Reason, decode_message
 from alga_ext.objects import ObjectStore
-from alga_ext.signing import Signer, parse_envelope, sign_envelope
+from alga_ext.signing import Signer, sign_envelope
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust import TrustBundle
 from alga_ext.work_folders import job_folder
-from functions.registry import compose, publishers, ui_index, versions, withdrawal
+from functions.registry import compose, publish, publishers, ui_index, versions, withdrawal
 from functions.registry.bundle_contents import ui_paths
 from functions.registry.verification import verify_publication
 
@@ -71,11 +71,16 @@ def finish(
     3. The release record is signed and written; from here on the runner and the UI host believe the bundle.
     4. One transaction records index and artifact and makes the version ready. It asks again for the key: either a
        revocation sees the version as ready and withdraws it, or this sees the key as revoked.
+
+    A version that ends as rejected gets a withdrawal marker first: another delivery of the message, cut off or still
+    running, may have written its release record already.
     """
     with database.system() as tx:
         version = versions.load_version(tx, message.version_id)
         versions.note_prepared(tx, message.version_id, now)
         if version["state"] != "pending":  # made again for a new engine, or delivered twice
+            if version["state"] == "rejected":
+                withdrawal.mark_withdrawn(version, objects, signer, now)
             _record_artifact(tx, message)
             return str(version["state"])
         distrust = _distrust(tx, version, objects, trust)
@@ -89,13 +94,14 @@ def finish(
     with database.system() as tx:  # (4)
         publishers.hold_key(tx, version["signing_key_id"])
         if not reasons and (distrust := _distrust(tx, version, objects, trust)):
-            withdrawal.mark_withdrawn(version, objects, signer, now)  # its release record is written already
             reasons.extend(distrust)
         if index_sha256 is not None:
             versions.record_ui_index(tx, version["content_hash"], index_sha256)
         _record_artifact(tx, message)
         versions.settle(tx, message.version_id, reasons=reasons, imports=message.imports, undeclared=undeclared)
         state = str(versions.load_version(tx, message.version_id)["state"])
+        if state == "rejected":
+            withdrawal.mark_withdrawn(version, objects, signer, now)
     details = {"version_id": message.version_id, "state": state, "at": now.isoformat()}
     logger("registry-assets").info("version settled", extra=details)
     return state
@@ -147,11 +153,8 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
         component_sha256=version["component_sha256"],
         ui_index_sha256=ui_index_sha256,
     )
-    payload, key = statement(record, "bundle.tar.zst", folder), f"releases/{folder}.dsse.json"
-    stored = objects.get_optional(key)
-    if stored is not None and parse_envelope(stored).payload == payload:
-        return  # a P-256 signature is another one each time, so writing it again would be a conflict
-    objects.put_new(key, sign_envelope(signer, payload), "application/json")
+    envelope = sign_envelope(signer, statement(record, "bundle.tar.zst", folder))
+    publish.store_envelope(f"releases/{folder}.dsse.json", envelope, objects)
 
 
 def _distrust(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> list[Reason]:

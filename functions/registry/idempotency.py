@@ -32,6 +32,9 @@ values (:principal, :operation, :key, :body_sha256, :status, cast(:response as j
 }
 
 
+_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended(:identity, 13))"
+
+
 class Answer(NamedTuple):
     """A stored answer: its status and its JSON document."""
 
@@ -54,7 +57,9 @@ class Attempt(NamedTuple):
         return identity if self.tenant_id is None else {"tenant_id": self.tenant_id, **identity}
 
     def earlier(self, tx: Tx) -> Answer | None:
-        """Return the answer an earlier attempt got, or None.
+        """Return the answer an earlier attempt got, or None; another one at work is waited for.
+
+        Until the transaction ends no other attempt under this key gets further than here.
 
         Raises:
             PlatformError: ``idempotency_conflict`` when the key was used for another body; ``invalid_request`` for a
@@ -64,6 +69,7 @@ class Attempt(NamedTuple):
             return None
         if not 1 <= len(self.key) <= 255:
             raise PlatformError("invalid_request", f"An Idempotency-Key has 1 to 255 characters, not {len(self.key)}.")
+        tx.execute(_LOCK, identity=json.dumps([self.tenant_id, self.principal, self.operation, self.key]))
         row = tx.row(_FIND[self.tenant_id is not None], **self._identity)
         if row is None:
             return None
@@ -74,7 +80,7 @@ class Attempt(NamedTuple):
         return Answer(row["status"], row["response"])
 
     def keep(self, tx: Tx, answer: Answer) -> None:
-        """Store the answer; of two attempts at once the second fails with ``conflict`` and can be retried."""
+        """Store the answer, in the transaction that asked for an earlier one."""
         if self.key is None:
             return
         tx.execute(

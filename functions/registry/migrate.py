@@ -63,6 +63,7 @@ def migrate(database: Database, folder: Path, passwords: dict[str, str]) -> list
     while (name := _apply_next(database, available)) is not None:
         done.append(name)
     with database.system() as tx:
+        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
         for role, password in passwords.items():
             tx.set_role_password(role, password)
     return done

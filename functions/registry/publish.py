@@ -32,6 +32,7 @@ _SELECT_UPLOAD: Final = """
 select upload_id, publisher, content_hash, size_bytes, expires_at, version_id
 from app.extension_upload where upload_id = :upload_id
 """
+_LOCK_UPLOAD: Final = "select version_id from app.extension_upload where upload_id = :upload_id for no key update"
 _TRANSFER: Final = "update app.extension_registry set publisher = :publisher where extension_id = :extension_id"
 _CONSUME_UPLOAD: Final = "update app.extension_upload set version_id = :version_id where upload_id = :upload_id"
 _INSERT_EXTENSION: Final = """
@@ -114,6 +115,12 @@ def load_upload(tx: Tx, upload_id: str, now: datetime) -> Row:
     return row
 
 
+def consumed_by(tx: Tx, upload_id: str) -> str | None:
+    """Return the id of the version that was made of an upload, if one was; none is until the transaction ends."""
+    row = tx.row(_LOCK_UPLOAD, upload_id=upload_id)
+    return str(row["version_id"]) if row is not None and row["version_id"] is not None else None
+
+
 def accept(submission: Submission, database: Database, trust: TrustBundle, now: datetime) -> Accepted:
     """Decide whether a submission may become a version. Nothing is written.
 
@@ -155,22 +162,26 @@ def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
     """Write archive, envelope and component under their hashes; each once, so a retry writes nothing new."""
     folder = f"bundles/{sha256_hex(accepted.content_hash)}"
     objects.put_new_file(f"{folder}/bundle.tar.zst", archive, "application/zstd")
-    _store_signature(signature_key(accepted.content_hash, accepted.key_id), accepted.signature, objects)
+    store_envelope(signature_key(accepted.content_hash, accepted.key_id), accepted.signature, objects)
     if accepted.contents.component is not None:
         objects.put_new(f"components/{accepted.component_sha256}.wasm", accepted.contents.component, "application/wasm")
 
 
-def _store_signature(key: str, signature: bytes, objects: ObjectStore) -> None:
-    """Write the envelope, unless one that says the same is there: P-256 never signs alike twice."""
+def store_envelope(key: str, envelope: bytes, objects: ObjectStore) -> None:
+    """Write an envelope, unless one with the same payload is there: P-256 never signs alike twice.
+
+    Raises:
+        PlatformError: ``object_conflict`` when one that says something else is there.
+    """
+    payload = parse_envelope(envelope).payload
     stored = objects.get_optional(key)
-    if stored is not None and _says(stored) == _says(signature):
+    if stored is not None and parse_envelope(stored).payload == payload:
         return
-    objects.put_new(key, signature, "application/json")
-
-
-def _says(envelope: bytes) -> tuple[bytes, list[str]]:
-    given = parse_envelope(envelope)
-    return given.payload, [key_id for key_id, _ in given.signatures]
+    try:
+        objects.put_new(key, envelope, "application/json")
+    except PlatformError as error:
+        if error.code != "object_conflict" or parse_envelope(objects.get(key)).payload != payload:
+            raise  # otherwise another process wrote it just now
 
 
 def record(

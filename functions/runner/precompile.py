@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
@@ -47,11 +49,14 @@ class Compiler:
         return self._run("inspect", code, None)
 
     def _run(self, mode: Literal["compile", "inspect"], source: Path, target: Path | None) -> Description:
-        read_end, write_end = os.pipe()
-        source_fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-        target_fd = os.open(target or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        arguments = [mode, *map(str, (source_fd, target_fd, write_end, self._timeout_s * 2, self._memory_bytes))]
-        try:
+        private = partial(os.open, mode=0o600)
+        with (
+            source.open("rb") as read,
+            open(target or os.devnull, "wb", opener=private) as written,
+            tempfile.TemporaryFile() as report,  # not a pipe: a worker that says much would wait for its reader
+        ):
+            descriptors = (read.fileno(), written.fileno(), report.fileno())
+            arguments = [mode, *map(str, (*descriptors, self._timeout_s * 2, self._memory_bytes))]
             worker = subprocess.Popen(  # noqa: S603 - our own interpreter and code
                 interpreter("compiler", *arguments),
                 stdin=subprocess.DEVNULL,
@@ -59,12 +64,8 @@ class Compiler:
                 stderr=subprocess.DEVNULL,
                 env={},
                 cwd="/",
-                pass_fds=(source_fd, target_fd, write_end),
+                pass_fds=descriptors,
             )
-        finally:
-            for descriptor in (source_fd, target_fd, write_end):
-                os.close(descriptor)
-        with open(read_end, "rb") as pipe:  # noqa: PTH123 - a descriptor has no path
             try:
                 status = worker.wait(self._timeout_s)
             except subprocess.TimeoutExpired:
@@ -73,7 +74,8 @@ class Compiler:
                 return _unusable(f"It could not be compiled within {self._timeout_s} seconds.")
             if status != 0:
                 return _unusable("It could not be compiled within the compiler's limits of memory and time.")
-            return _believed(pipe.read(REPORT_LIMIT_BYTES))
+            report.seek(0)
+            return _believed(report.read(REPORT_LIMIT_BYTES))
 
 
 def _believed(report: bytes) -> Description:

@@ -2,19 +2,17 @@
 
 import base64
 import json
-import os
 import random
-import subprocess
-import sys
 import threading
 from collections import Counter
-from pathlib import Path
 from typing import Any
+
+import pytest
 
 from alga_ext.signing import LocalSigner
 from tests.support.registry import RegistryWorld, manifest_of
+from tests.support.registry_process import RegistryProcess
 
-ROOT = Path(__file__).parent.parent.parent
 WORKERS, CHANGES = 4, 25
 
 
@@ -27,25 +25,14 @@ class Worker(threading.Thread):
         self.seen: Counter[tuple[str, int, str]] = Counter()
 
     def run(self) -> None:
-        with subprocess.Popen(
-            [sys.executable, "-m", "tests.support.die_at"],
-            cwd=ROOT,
-            env={**os.environ, **self._world.environment(), "LOG_LEVEL": "CRITICAL"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as server:
-            assert server.stdin is not None
-            assert server.stdout is not None
+        with RegistryProcess(self._world) as registry:
             for number in range(CHANGES):
                 method, path, token, body = self._change(number)
-                event = self._world.event(method, path, token, body)
-                print(json.dumps({"step": None, "handler": "http", "event": event}), file=server.stdin, flush=True)
-                answer = json.loads(server.stdout.readline())
+                answer = registry.answer(self._world.event(method, path, token, body))
+                assert answer is not None
                 text = json.loads(answer["body"]) if answer.get("body") else {}
                 kind = method + " " + path.split("/")[1] + "/" + path.rpartition("/")[2]
                 self.seen[kind, answer["statusCode"], text.get("code", "")] += 1
-            server.stdin.close()
 
     def _change(self, number: int) -> tuple[str, str, str, Any]:
         world, choice = self._world, self._random.choice
@@ -126,3 +113,46 @@ def test_every_change_is_answered_however_many_are_made_at_once(world: RegistryW
     )
     assert log["leaves"] == log["next_index"] == log["size"]
     assert world.rows("select 1 from app.extension_version where state = 'pending'") == []
+
+
+@pytest.mark.parametrize("of", ["a bundle", "an upload", "an install", "a publisher", "a key"])
+def test_of_one_creation_asked_for_three_times_at_once_each_gets_the_same_answer(world: RegistryWorld, of: str) -> None:
+    world.register()
+    world.publish()
+    method, path, token, body = _creation(world, of)
+    headers = {} if of == "an upload" else {"idempotency-key": "k"}
+    event = world.event(method, path, token, body, headers=headers)
+    answers: list[dict[str, Any] | None] = []
+    ready = threading.Barrier(3)
+
+    def ask() -> None:
+        with RegistryProcess(world) as registry:
+            registry.answer(world.event("GET", "/extensions", world.admin))  # so that everything is imported
+            ready.wait(60)
+            answers.append(registry.answer(event))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len({(answer["statusCode"], answer["body"]) for answer in answers if answer}) == 1, answers
+    assert answers[0] is not None
+    assert answers[0]["statusCode"] in (201, 202)
+
+
+def _creation(world: RegistryWorld, of: str) -> tuple[str, str, str, Any]:
+    if of == "an install":
+        return "POST", "/installs", world.tenant_admin(), {"extension": "com.acme.notes"}
+    if of == "a publisher":
+        return "POST", "/publishers", world.admin, {"publisher": "globex", "display_name": "Globex"}
+    if of == "a key":
+        key = {"public_key": LocalSigner.generate().public_pem}
+        return "POST", "/publishers/acme/keys", world.publisher, key
+    published = world.signed(manifest_of(version="2.0.0"))
+    if of == "an upload":
+        upload_id = world.upload(published)
+        return "POST", "/versions", world.publisher, {"upload_id": upload_id, "signature": published.signature}
+    body = {"bundle_b64": base64.b64encode(published.archive).decode(), "signature": published.signature}
+    return "POST", "/versions", world.publisher, body

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from alga_ext.aws import S3ObjectStore
+from alga_ext.errors import PlatformError
 from alga_ext.signing import LocalSigner
 from alga_ext.trust import TrustedKey
 from functions.registry import compose
@@ -93,6 +94,44 @@ def test_a_version_whose_key_is_revoked_while_it_is_made_ready_is_rejected_and_w
     assert world.objects.size(_release_of(shown).replace("releases/", "withdrawals/")) is not None
 
 
+@pytest.mark.parametrize("cause", ["its key was revoked meanwhile", "another delivery of the message failed"])
+def test_a_version_that_is_rejected_when_its_release_record_is_there_is_withdrawn(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    world.register()
+    sent = world.send(world.signed(manifest_of()))
+    (message,) = world.queued()
+    with monkeypatch.context() as patch:
+        patch.setattr(compose, "objects", lambda: _FailingStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"])))
+        with pytest.raises(PlatformError, match="object_store_unavailable"):
+            world.prepare(message)
+    if cause == "its key was revoked meanwhile":
+        _revoke_from_the_past(world)
+        assert world.prepare(message) == ["rejected"]
+    else:
+        assert world.prepare(message, ok=False) == ["rejected"]
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert world.objects.size(_release_of(shown)) is not None
+    assert world.objects.size(_release_of(shown).replace("releases/", "withdrawals/")) is not None
+
+
+def test_a_delivery_that_finds_its_version_rejected_withdraws_it(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It wrote the release record while the other delivery rejected the version."""
+    world.register()
+    sent = world.send(world.signed(manifest_of()))
+    (message,) = world.queued()
+    world.prepare(message, ok=False)
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    marker = _release_of(shown).replace("releases/", "withdrawals/")
+    world.objects.delete(marker)  # as when the process that rejected it was cut off before
+
+    assert world.prepare(message) == ["rejected"]
+    assert world.objects.size(marker) is not None
+
+
 def _revoke_from_the_past(world: RegistryWorld) -> None:
     path = f"/publishers/acme/keys/{world.publisher_key.key_id}/revoke"
     since = {"reason": "stolen", "revoked_from": "2020-01-01T00:00:00Z"}
@@ -101,6 +140,22 @@ def _revoke_from_the_past(world: RegistryWorld) -> None:
 
 def _release_of(version: dict[str, Any]) -> str:
     return f"releases/{version['content_hash'].removeprefix('sha256:')}.dsse.json"
+
+
+class _FailingStore:
+    """A store that is gone as soon as a release record is written."""
+
+    def __init__(self, inner: S3ObjectStore) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def put_new(self, key: str, data: bytes, content_type: str) -> bool:
+        self._inner.put_new(key, data, content_type)
+        if key.startswith("releases/"):
+            raise PlatformError("object_store_unavailable", "The store is gone.")
+        return True
 
 
 class _RevokingStore:

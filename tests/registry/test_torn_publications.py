@@ -3,26 +3,25 @@
 import base64
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import urllib3
 
+from alga_ext.aws import S3ObjectStore
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
+from alga_ext.manifest import Manifest
 from alga_ext.messages import PreparedMessage, PrepareMessage
 from alga_ext.signing import LocalSigner
-from functions.registry import compose, installs, publish, versions, withdrawal
+from functions.registry import assets, compose, installs, publish, versions, withdrawal
 from functions.registry.audit import Actor
+from tests.registry.conftest import CACHED
 from tests.support.registry import Published, RegistryWorld, manifest_of, sqs_event
-
-ROOT = Path(__file__).parent.parent.parent
+from tests.support.registry_process import RegistryProcess
 
 
 def race(*contenders: Callable[[Database], Any], url: str) -> list[str]:
@@ -174,6 +173,41 @@ def test_installing_during_an_uninstall_leaves_one_whole_install_or_none(world: 
     assert len(active) == (1 if outcomes[1] == "won" else 0)
 
 
+class _LateStore:
+    """A store of which a release record was asked before another process wrote it."""
+
+    def __init__(self, inner: S3ObjectStore) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def get_optional(self, key: str) -> bytes | None:
+        return None if key.startswith("releases/") else self._inner.get_optional(key)
+
+
+def test_of_two_deliveries_at_once_that_sign_differently_both_succeed(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.use_p256_keys()
+    for name, value in world.environment().items():
+        monkeypatch.setenv(name, value)
+    for factory in CACHED:
+        factory.cache_clear()
+    world.register()
+    world.send(world.signed(manifest_of()))
+    (message,) = world.queued()
+    row = world.rows("select version_id from app.extension_version")[0]
+    with compose.database().system() as tx:
+        version = versions.load_version(tx, str(row["version_id"]))
+    index = assets.write_ui(version, Manifest.model_validate(version["manifest"]), world.objects)
+    assets._write_release(version, index, world.objects, compose.release_signer())
+
+    late = _LateStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"]))
+    monkeypatch.setattr(compose, "objects", lambda: late)
+    assert world.prepare(message) == ["ready"]
+
+
 def _installation(world: RegistryWorld) -> Callable[[Database], None]:
     def install(database: Database) -> None:
         with database.tenant("tenant-a") as tx:
@@ -200,7 +234,7 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(
         """The finalize of a version of its own for each step."""
         published = world.signed(manifest_of(version=f"1.{step}.0"))
         archive = base64.b64encode(published.archive).decode()
-        sent = {"bundle_b64": archive} if in_one_call else {"upload_id": _upload(world, published)}
+        sent = {"bundle_b64": archive} if in_one_call else {"upload_id": world.upload(published)}
         bodies[step] = {**sent, "signature": published.signature}
         return world.event("POST", "/versions", world.publisher, bodies[step], headers=keys(step))
 
@@ -245,33 +279,13 @@ def test_making_ready_killed_between_any_two_steps_succeeds_when_repeated(world:
     assert killed > 15
 
 
-def _upload(world: RegistryWorld, published: Published) -> str:
-    declared = {"publisher": "acme", "content_hash": published.content_hash, "size_bytes": len(published.archive)}
-    upload = world.call("POST", "/uploads", world.publisher, declared).body
-    put = urllib3.PoolManager().request("PUT", upload["url"], body=published.archive, headers=upload["headers"])
-    assert put.status == 200
-    return str(upload["upload_id"])
-
-
 def _dying(
     world: RegistryWorld, handler: str, event: Callable[[int], dict[str, Any]]
 ) -> Iterator[tuple[int, dict[str, Any] | None]]:
     """Handle events in processes that die at step 1, 2, … until one lives to the end; yield the step and its answer."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.die_at"],
-        cwd=ROOT,
-        env={**os.environ, **world.environment(), "LOG_LEVEL": "ERROR"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as server:
-        assert server.stdin is not None
-        assert server.stdout is not None
+    with RegistryProcess(world) as server:
         for step in range(1, 200):
-            request = {"step": step, "handler": handler, "event": event(step)}
-            print(json.dumps(request), file=server.stdin, flush=True)
-            answer = json.loads(server.stdout.readline())
+            answer = server.answer(event(step), handler, step)
             yield step, answer
             if answer is not None:
                 break
-        server.stdin.close()

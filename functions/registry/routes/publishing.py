@@ -95,13 +95,17 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
         callers.require_publisher(caller, accepted.contents.manifest.publisher)
         publish.store(accepted, archive, compose.objects())
     with database.system() as tx:
+        # Another attempt may have come first while this one was verified.
+        if (earlier := trial.earlier(tx)) is not None:
+            return replay(earlier)
+        if body.upload_id is not None and (made := publish.consumed_by(tx, body.upload_id)) is not None:
+            return replay(created(version_out(versions.load_version(tx, made)), 202))
         version_id, message = publish.record(tx, accepted, body.upload_id, actor(router, caller), compose.now())
         answer = created(version_out(versions.load_version(tx, version_id)), 202)
         trial.keep(tx, answer)
     # Should this be lost, the sweeper sends it again: the version is recorded as pending.
     compose.prepare_queue().send(encode_message(message), group=accepted.contents.manifest.publisher)
-    if body.upload_id is not None:
-        compose.objects().delete(publish.staging_key(body.upload_id))
+    # What was staged goes when the upload expires: another attempt for it may be reading just now.
     return reply(answer)
 
 

@@ -1,7 +1,7 @@
 """The compile worker's main: hostile WebAssembly in, native code and a report out; no credentials, files or network.
 
 Started as a clean interpreter by ``precompile`` with three descriptors: the component to read, the file to write, and
-the pipe for the report (JSON). It confines itself before it reads a byte.
+the file for the report (JSON). It confines itself before it reads a byte.
 """
 
 import ctypes

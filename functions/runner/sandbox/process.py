@@ -149,8 +149,6 @@ class Child:
             Ended: it did not start, or is of no use any more, for which the next call is not to pay: somebody killed
                 it, or made a folder anew that it may read. It was let into the folder and not to the name.
         """
-        if self.report is not None and self._has_died():
-            self._end("the sandbox died between two calls", Closed())
         if any(_identity(path) != identity for path, identity in self._folders.items()):
             self._end("a folder that the sandbox may read was made anew")
         if self.report is None:
@@ -158,6 +156,8 @@ class Child:
             if not isinstance(message, Ready):
                 self._end("the sandbox did not start properly")
             self.report = message
+        if self._has_died():  # its report may still be heard then
+            self._end("the sandbox died between two calls", Closed())
         return self.report
 
     def run(self, message: Run | Warm, host: Host) -> Done | Failed:
@@ -205,7 +205,7 @@ class Child:
     def kill(self) -> int:
         """Kill and reap the child; return its exit status (negative: the signal). Safe to call again."""
         if self._process.returncode is None:
-            self._process.kill()
+            os.kill(self._process.pid, signal.SIGKILL)  # Popen's own reaps a dead child, and what it used is lost
             self._reap()
         self._channel.close()
         return int(self._process.returncode or 0)

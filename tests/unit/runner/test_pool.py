@@ -1,6 +1,7 @@
 """The sandboxes of a runner: a spare takes over, and nothing is left behind."""
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -123,6 +124,39 @@ def test_health_does_not_tell_of_a_child_that_died(pool: Pool) -> None:
     assert pool.health().applied
     assert dead not in pool.process_ids()
     assert gone(dead)
+
+
+def test_a_spare_that_died_once_it_was_ready_costs_no_call(pool: Pool) -> None:
+    with pool.child():
+        pass
+    pool.ensure_spare()
+    active, spare = pool.process_ids()
+    assert pool._spare is not None
+    select.select([pool._spare._channel.descriptor], [], [], 10)  # its report, which stays to be read
+    for process_id in (active, spare):
+        os.kill(process_id, signal.SIGKILL)
+    time.sleep(0.05)
+    with pool.child() as child:
+        assert isinstance(child.run(warm(), HOST), Failed)
+
+
+def test_killing_a_child_that_is_dead_already_tells_how_it_ended(pool: Pool) -> None:
+    with pool.child() as child:
+        os.kill(child.process_id, signal.SIGKILL)
+        time.sleep(0.05)
+        assert child.kill() == -signal.SIGKILL
+        assert child.kill() == -signal.SIGKILL
+
+
+def test_closing_the_pool_ends_the_spare_when_the_child_is_dead(pool: Pool) -> None:
+    with pool.child():
+        pass
+    pool.ensure_spare()
+    active, spare = pool.process_ids()
+    os.kill(active, signal.SIGKILL)
+    time.sleep(0.05)
+    pool.close()
+    assert gone(spare)
 
 
 def test_a_stopped_child_is_killed_after_its_deadline(pool: Pool) -> None:

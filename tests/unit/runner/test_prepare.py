@@ -1,9 +1,11 @@
 """Prepare: from a component to signed native code."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import pytest
 import wasmtime
@@ -14,7 +16,9 @@ from alga_ext.messages import PreparedMessage, PrepareMessage, decode_message
 from alga_ext.objects import MemoryObjectStore
 from alga_ext.signing import LocalSigner, sign_envelope
 from alga_ext.trust import Revocation, TrustedKey
+from functions.runner import precompile
 from functions.runner.provenance import accepted_code, artifact_record_key, code_key, component_key
+from functions.runner.sandbox import process
 from tests.runnerkit import wat
 from tests.runnerkit.house import House
 
@@ -188,6 +192,114 @@ def test_a_compilation_that_takes_too_long_is_given_up(house: House) -> None:
 def test_a_compilation_that_needs_too_much_memory_is_given_up(house: House) -> None:
     house.prepare._compiler._memory_bytes = 16 << 20
     assert "limits of memory and time" in house.prepared(GOOD).reasons[0].detail
+
+
+def test_a_worker_that_says_much_is_heard(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than a pipe holds, while nobody reads yet."""
+    monkeypatch.setattr(
+        precompile,
+        "interpreter",
+        _in_place_of_the_worker("""
+compiler._compile = lambda *_: {"reasons": [], "imports": ["x" * 150] * 1_000, "exports": []}
+compiler.main()
+"""),
+    )
+    assert len(house.prepared(GOOD).imports) == 500
+
+
+def test_a_component_that_is_gone_leaves_no_descriptor(house: House, tmp_path: Path) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        with pytest.raises(FileNotFoundError):
+            house.prepare._compiler.compile(tmp_path / "gone.wasm", tmp_path / "code.cwasm")
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+_SPY: Final = r"""
+canary, parent = re.compile(b"canary" + b"-[0-9a-f]{32}"), os.getppid()
+memory, maps = open("/proc/self/mem", "rb", 0), open("/proc/self/maps", "rb", 0)
+
+def attempt(work):
+    try:
+        return "done: " + repr(work())[:60]
+    except BaseException as error:
+        return type(error).__name__
+
+def scan():
+    found = 0
+    for line in maps.read().splitlines():
+        span, rights = line.split()[:2]
+        if rights[:1] == b"r" and b"[v" not in line:
+            start, end = (int(part, 16) for part in span.split(b"-"))
+            try:
+                memory.seek(start)
+                found += len(canary.findall(memory.read(end - start)))
+            except (OSError, OverflowError, ValueError):
+                pass
+    return found
+
+def look(source, target):
+    status = dict(line.split(":", 1) for line in STATUS.read().splitlines())
+    seen = {
+        "canaries": scan(), "environment": len(os.environ),
+        "NoNewPrivs": status["NoNewPrivs"].strip(), "Seccomp": status["Seccomp"].strip(),
+        "CapEff": int(status["CapEff"], 16),
+        "descriptors": sum(attempt(lambda: os.fstat(d)).startswith("done") for d in range(3, 1024)) - 3,
+        "environ": attempt(lambda: open(f"/proc/{parent}/environ", "rb").read()),
+        "file": attempt(lambda: open("/etc/passwd").read()),
+        "write": attempt(lambda: open("/tmp/written-by-a-compiler", "w")),
+        "socket": attempt(lambda: socket.socket()),
+        "process": attempt(os.fork),
+        "kill": attempt(lambda: os.kill(parent, 0)),
+    }
+    return {"reasons": [], "imports": [], "exports": [f"{name}={value}" for name, value in seen.items()]}
+
+STATUS = open("/proc/self/status")
+compiler._compile = look
+compiler.main()
+"""
+
+
+@pytest.fixture(scope="module")
+def seen_by_the_worker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a worker sees, started as the real one is by a function that holds a canary."""
+    house = House(tmp_path_factory.mktemp("artifacts"))
+    canary = f"canary-{os.urandom(16).hex()}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_SECRET_ACCESS_KEY", canary)
+        patch.setattr(precompile, "interpreter", _in_place_of_the_worker(_SPY))
+        exports = house.prepared(GOOD).exports
+    house.close()
+    return dict(name.split("=", 1) for name in exports)
+
+
+def _in_place_of_the_worker(script: str) -> Callable[..., list[str]]:
+    """Return a stand-in for ``process.interpreter`` that runs ``script`` as the compile worker."""
+    opening = (
+        "import sys; sys.path[:0] = sys.argv[1:-6]\n"
+        "import os, re, socket\nfrom functions.runner.sandbox import compiler\n"
+    )
+
+    def command(module: str, *arguments: str) -> list[str]:
+        start = process.interpreter(module, *arguments)
+        return [*start[:5], opening + script, *start[6:]]
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("what", "expected"),
+    [
+        ("canaries", "0"), ("environment", "0"), ("NoNewPrivs", "1"), ("Seccomp", "2"), ("CapEff", "0"),
+        ("environ", "PermissionError"), ("file", "PermissionError"), ("write", "PermissionError"),
+        ("socket", "PermissionError"), ("process", "PermissionError"), ("kill", "PermissionError"),
+        ("descriptors", "3"),
+    ],
+)  # fmt: skip
+def test_the_compile_worker_has_no_credentials_and_reaches_nothing(
+    seen_by_the_worker: dict[str, str], what: str, expected: str
+) -> None:
+    assert seen_by_the_worker[what] == expected
 
 
 @pytest.mark.parametrize("layout", ["own instance first", "imports first"])

@@ -1,0 +1,44 @@
+"""A registry in a process of its own, for what happens at once or ends in the middle."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support.registry import RegistryWorld
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class RegistryProcess:
+    """Serves events one after the other; see ``tests.support.die_at``. Ends with its ``with`` block."""
+
+    def __init__(self, world: RegistryWorld) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.die_at"],
+            cwd=ROOT,
+            env={**os.environ, **world.environment(), "LOG_LEVEL": "CRITICAL"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def answer(self, event: dict[str, Any], handler: str = "http", step: int | None = None) -> dict[str, Any] | None:
+        """Return what a handler answers, or None when its process died at the step."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        request = {"step": step, "handler": handler, "event": event}
+        print(json.dumps(request), file=self._process.stdin, flush=True)
+        answer: dict[str, Any] | None = json.loads(self._process.stdout.readline())
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate()

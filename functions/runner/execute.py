@@ -29,6 +29,7 @@ from functions.runner.sandbox.process import Child, Ended, Host, signal_name
 from functions.runner.sandbox.verdict import Verdict
 from functions.runner.sandbox.wire import Done, Failed, HostAnswer, Limits, Malformed, Warm
 
+_CAUSE_LIMIT: Final = 2_000
 _OF_THE_PROGRAM: Final = frozenset({"artifact_not_found", "artifact_integrity"})
 """Codes of a program that cannot be had, which are the call's outcome; all others are faults of ours."""
 
@@ -103,8 +104,13 @@ class Runner:
         Raises:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``, ``runner_unavailable``.
         """
-        with self.artifacts.lend(bundle_sha256) as program:
-            return self._warm(bundle_sha256, program)
+        try:
+            with self.artifacts.lend(bundle_sha256) as program:
+                return self._warm(bundle_sha256, program)
+        except PlatformError as error:
+            if error.code in _OF_THE_PROGRAM:
+                raise
+            raise _unavailable(error) from error
 
     def _warm(self, bundle_sha256: str, program: Obtained) -> dict[str, Any]:
         maxima = self._maxima
@@ -126,6 +132,7 @@ class Runner:
             "duration_ms": _since_ms(started_ns),
         }
         if isinstance(found, Failed):
+            _log_cause(found)
             document["error"] = {"code": found.code, "message": found.message}
         return document
 
@@ -147,6 +154,7 @@ class Runner:
             except Ended as ended:
                 _log_ended(ended)
                 found = invocation.of_ended(ended)
+            _log_cause(found)
             answer = invocation.answer(found)
         finally:
             invocation.close()
@@ -171,6 +179,12 @@ class Runner:
 def _log_ended(ended: Ended) -> None:
     extra = {"reason": ended.reason, "signal": signal_name(ended.signal_number), "timed_out": ended.timed_out}
     logger("runner").warning("a sandbox was ended", extra=extra)
+
+
+def _log_cause(found: Done | Failed) -> None:
+    if isinstance(found, Failed) and found.cause:
+        extra = {"code": found.code, "cause": found.cause[:_CAUSE_LIMIT]}
+        logger("runner").error("a program failed in its sandbox", extra=extra)
 
 
 def _refuse_all(_call: Any) -> HostAnswer:

@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
+from alga_ext.errors import PlatformError
 from alga_ext.objects import Downloaded, MemoryObjectStore, write_hashed
 from tests.runnerkit.house import House, body_of, call, code_of
 from tests.runnerkit.wat import guest
 
 HELLO = guest("(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "hello")')
 OTHER = guest("(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "other")')
+THIRD = guest("(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "third")')
 # Prepare lets a component have a gigabyte when it tries it; the runner of these tests has 256 MiB for it.
 GREEDY = guest(
     "(call $respond (i32.const 200) (i32.const 0) (i32.const 0))",
@@ -118,6 +120,32 @@ def test_a_second_call_of_a_component_loads_nothing(house: House) -> None:
     assert (before, loads(house)) == (2, 2)
 
 
+def test_the_component_that_was_used_longest_ago_makes_room(tmp_path: Path, house: House) -> None:
+    size_bytes = warmed(house, {"content_hash": house.publish(HELLO)})[1]["artifact_bytes"]
+    small = House(tmp_path / "small", component_budget_bytes=size_bytes * 5 // 2)
+    first, second, third = (small.publish(component) for component in (HELLO, OTHER, THIRD))
+    seen = []
+    for content_hash in (first, second, first, third, first, second):
+        called(small, content_hash)
+        seen.append(loads(small))
+    with small.pool.child() as child:
+        held = len(child.loaded)
+    small.close()
+
+    assert seen == [1, 2, 2, 3, 3, 4]
+    assert held == 2
+
+
+def test_a_component_larger_than_the_budget_runs_alone(tmp_path: Path) -> None:
+    tiny = House(tmp_path / "tiny", component_budget_bytes=1)
+    hashes = [tiny.publish(HELLO), tiny.publish(OTHER)]
+    answers = [called(tiny, content_hash) for content_hash in (hashes[0], hashes[0], hashes[1], hashes[0])]
+    seen = loads(tiny)
+    tiny.close()
+
+    assert (answers, seen) == ([b"hello", b"hello", b"other", b"hello"], 3)
+
+
 def test_a_second_call_starts_no_process(house: House) -> None:
     content_hash = house.publish(HELLO)
     called(house, content_hash)
@@ -205,6 +233,19 @@ def test_warming_a_program_that_does_not_exist_is_refused(house: House) -> None:
     status, document = warmed(house, {"content_hash": "sha256:" + "0" * 64})
 
     assert (status, document["code"]) == (502, "artifact_not_found")
+
+
+def test_warming_while_the_store_is_gone_says_that_the_runner_is_unavailable(tmp_path: Path) -> None:
+    class GoneStore(CountingStore):
+        def size(self, key: str) -> int | None:
+            raise PlatformError("object_store_unavailable", f"The store cannot be reached for {key}.")
+
+    house = House(tmp_path / "gone", store=GoneStore())
+    status, document = warmed(house, {"content_hash": "sha256:" + "0" * 64})
+    house.close()
+
+    assert (status, document["code"]) == (503, "runner_unavailable")
+    assert "withdrawals/" not in json.dumps(document)
 
 
 def test_warming_a_program_that_was_changed_is_refused(house: House, store: CountingStore) -> None:

@@ -80,7 +80,9 @@ class Sandbox:
         try:
             loaded = self._components.get(message.artifact)
         except (LinkError, WasmtimeError) as error:
-            self._channel.send(Failed("artifact_integrity", f"The program cannot be loaded: {error}", Figures()))
+            self._channel.send(
+                Failed("artifact_integrity", "The stored program cannot be loaded here.", Figures(), str(error))
+            )
             return
         self._begin(message)
         self._ticker.arm(message.limits.deadline_ns)

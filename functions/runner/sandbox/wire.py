@@ -154,11 +154,15 @@ class Done(msgspec.Struct, array_like=True, tag=8):
 
 
 class Failed(msgspec.Struct, array_like=True, tag=9):
-    """Child to parent: why there is no response; ``code`` is one of the execute envelope's."""
+    """Child to parent: why there is no response; ``code`` is one of the execute envelope's.
+
+    ``message`` is for the caller, ``cause`` for the operator's log: the engine's words, which name files of the host.
+    """
 
     code: str
     message: str
     figures: Figures
+    cause: str = ""
 
 
 ToChild = Configure | Run | Warm | HostAnswer

@@ -221,4 +221,5 @@ def test_a_file_that_is_no_artifact_is_refused_and_the_child_lives_on(pool: Pool
             HOST,
         )
     assert isinstance(answer, Failed)
-    assert answer.code == "artifact_integrity"
+    assert (answer.code, answer.message) == ("artifact_integrity", "The stored program cannot be loaded here.")
+    assert str(tmp_path) in answer.cause  # for the operator

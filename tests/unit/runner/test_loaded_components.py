@@ -1,0 +1,35 @@
+"""Loaded components: however small they are, there is a limit to how many."""
+
+from pathlib import Path
+
+import pytest
+from wasmtime.component import Component
+
+from functions.runner.sandbox import abi, linking
+from functions.runner.sandbox.compiler import _Refusing
+from functions.runner.sandbox.hosting import host_functions
+from functions.runner.sandbox.linking import Components, Linkers
+from functions.runner.sandbox.packing import pack
+from functions.runner.sandbox.wire import Artifact
+from tests.runnerkit import wat
+
+GUEST = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))")
+
+
+@pytest.fixture(scope="module")
+def code() -> bytes:
+    return bytes(Component(abi.make_engine(), pack(GUEST) or GUEST).serialize())
+
+
+def test_beyond_the_count_the_one_that_was_used_longest_ago_goes(
+    tmp_path: Path, code: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linking, "COMPONENTS_LIMIT", 2)
+    engine = abi.make_engine()
+    callbacks = {name: function.callback for name, function in host_functions(_Refusing()).items()}
+    components = Components(engine, Linkers(engine, callbacks), budget_bytes=1 << 30)
+    for key in ("a", "b", "a", "c"):
+        (tmp_path / key).write_bytes(code)
+        components.get(Artifact(key, str(tmp_path / key), len(code)))
+
+    assert (components.take_evicted(), components.loads) == (["b"], 3)

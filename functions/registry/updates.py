@@ -111,10 +111,19 @@ def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str,
 
 
 def regrant(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any], actor: Actor) -> None:
-    """Replace an install's grants by exactly those named; ``grants_invalid`` when they were not asked for."""
+    """Replace an install's grants by exactly those named; ``grants_invalid`` when they were not asked for.
+
+    A request that asks for nothing beyond them waits no longer.
+    """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     version = versions.load_version(tx, str(before["version_id"]))
-    granted = grants.decide(Manifest.model_validate(version["manifest"]), named)
+    manifest = Manifest.model_validate(version["manifest"])
+    granted = grants.decide(manifest, named)
+    request = waiting_request(tx, tenant_id, install_id)
+    if request is not None and not request["holds_code"]:
+        with_it = grants.decide(manifest, _with_difference(granted, request["difference"]))
+        if with_it == granted:
+            _decide(tx, tenant_id, request, "approved", actor)
     _move(tx, tenant_id, before, version, granted, actor, "install.grant")
 
 

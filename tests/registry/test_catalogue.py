@@ -85,6 +85,35 @@ def test_how_far_compiling_is_is_shown_for_each_engine(world: RegistryWorld) -> 
     assert counts == {"49.0.0": (2, 0), "50.0.0": (1, 1)}
 
 
+def test_compiling_again_queues_each_active_version_with_a_component_once(world: RegistryWorld) -> None:
+    world.register()
+    component = {"ui/index.html": b"x", "dist/main.wasm": b"\0asm"}
+    for minor, end in enumerate(["", "yank", "withdraw", "reject", "pending"]):
+        document = manifest_of(version=f"1.{minor}.0", runtime="wasm-component@1")
+        version_id = world.send(world.signed(document, component)).body["version_id"]
+        if end == "pending":
+            break
+        world.prepare(ok=end != "reject")
+        if end in ("yank", "withdraw"):
+            ended = world.call("POST", f"/versions/{version_id}/{end}", world.publisher, {"reason": "r"})
+            assert ended.status == 200
+    world.queued()
+    world.publish(version="2.0.0")  # a UI alone
+
+    queued, query = 0, "page_size=1"
+    while True:
+        page = world.call("POST", "/maintenance/prepare", world.admin, query=query).body
+        queued += page["queued"]
+        if page["next_cursor"] is None:
+            break
+        query = f"page_size=1&cursor={page['next_cursor']}"
+
+    rows = world.rows("select version_id, version from app.extension_version")
+    names = {str(row["version_id"]): row["version"] for row in rows}
+    assert sorted(names[message.version_id] for message in world.queued()) == ["1.0.0", "1.1.0"]
+    assert queued == 2
+
+
 def _artifact(sha256: str, wasmtime_version: str) -> Artifact:
     return Artifact(
         key=f"cwasm/{sha256}", sha256=sha256, size_bytes=1, target="t", wasmtime_version=wasmtime_version,

@@ -212,6 +212,20 @@ def test_approving_grants_what_the_request_asked_for(published: RegistryWorld) -
     assert (approved["grants"]["egress"], approved["waiting_request"]) == (["api.other.org"], None)
 
 
+def test_granting_all_that_waits_ends_the_request(published: RegistryWorld) -> None:
+    install = published.install(grants={"capabilities": ["http.fetch"]})
+    publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])
+    change(published, install, "update", {})
+    path = f"/installs/{install['install_id']}/grants"
+
+    part = {"capabilities": ["http.fetch"], "egress": ["*.example.com"]}
+    partly = published.call("PUT", path, published.tenant_admin(), part).body
+    wholly = published.call("PUT", path, published.tenant_admin(), {**part, "egress": ["api.other.org"]}).body
+
+    assert partly["waiting_request"]["difference"] == {"egress": ["api.other.org"]}
+    assert wholly["waiting_request"] is None
+
+
 def test_declining_leaves_grants_and_code_as_they_are(published: RegistryWorld) -> None:
     install = published.install()
     publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])

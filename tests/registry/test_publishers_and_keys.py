@@ -116,6 +116,20 @@ def test_a_version_that_is_rejected_when_its_release_record_is_there_is_withdraw
     assert world.objects.size(_release_of(shown).replace("releases/", "withdrawals/")) is not None
 
 
+def test_a_version_whose_files_are_being_written_is_shown_as_prepared(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.register()
+    sent = world.send(world.signed(manifest_of()))
+    with monkeypatch.context() as patch:
+        patch.setattr(compose, "objects", lambda: _FailingStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"])))
+        with pytest.raises(PlatformError, match="object_store_unavailable"):
+            world.prepare()
+
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert (shown["state"], shown["progress"]) == ("pending", "prepared")
+
+
 def test_a_delivery_that_finds_its_version_rejected_withdraws_it(
     world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +185,25 @@ class _RevokingStore:
         if key.startswith("releases/"):
             _revoke_from_the_past(self._world)
         return self._inner.put_new(key, data, content_type)
+
+
+@pytest.mark.parametrize("path", ["/publishers", "/publishers/acme/keys"])
+def test_a_creation_repeated_under_one_idempotency_key_gets_its_first_answer(world: RegistryWorld, path: str) -> None:
+    world.register()
+    bodies: list[dict[str, Any]] = [
+        {"public_key": LocalSigner.generate().public_pem}
+        if path.endswith("keys")
+        else {"publisher": name, "display_name": name}
+        for name in ("globex", "initech")
+    ]
+    key = {"idempotency-key": "k"}
+    first = world.call("POST", path, world.admin, bodies[0], headers=key)
+    again = world.call("POST", path, world.admin, bodies[0], headers=key)
+    other = world.call("POST", path, world.admin, bodies[1], headers=key)
+
+    assert (first.status, again.status, again.body) == (201, 201, first.body)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert (other.status, other.code) == (409, "idempotency_conflict")
 
 
 def test_during_a_rotation_both_keys_sign(world: RegistryWorld) -> None:

@@ -16,6 +16,8 @@ def test_a_signed_bundle_is_accepted_and_becomes_ready(world: RegistryWorld) -> 
 
     assert (sent.status, sent.body["state"], sent.body["progress"]) == (202, "pending", "queued")
     assert world.prepare() == ["ready"]
+    shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
+    assert (shown["state"], shown["progress"]) == ("ready", "done")
 
 
 def test_the_same_version_again_is_a_conflict_whatever_its_bytes(world: RegistryWorld) -> None:

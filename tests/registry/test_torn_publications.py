@@ -4,7 +4,9 @@ import base64
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from alga_ext.messages import PreparedMessage, PrepareMessage
 from alga_ext.signing import LocalSigner
 from functions.registry import assets, compose, installs, publish, versions, withdrawal
 from functions.registry.audit import Actor
+from functions.registry.routes.installs import _target
 from tests.registry.conftest import CACHED
 from tests.support.registry import Published, RegistryWorld, manifest_of, sqs_event
 from tests.support.registry_process import RegistryProcess
@@ -242,6 +245,7 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(
     for step, answer in _dying(world, "http", event):
         assert answer is None or answer["statusCode"] == 202, answer
         killed += answer is None
+        assert _versions_and_leaves(world) == (step - 1 + _recorded(world, step),) * 2
         again = world.call("POST", "/versions", world.publisher, bodies[step], headers=keys(step))
 
         assert again.status == 202, (step, again)
@@ -249,6 +253,7 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(
             "select version_id from app.extension_version where version = :version", version=f"1.{step}.0"
         )
         assert [str(row["version_id"]) for row in found] == [again.body["version_id"]], step
+        assert _versions_and_leaves(world) == (step, step)
 
     assert killed > 15
     with compose.database().system() as tx:
@@ -277,6 +282,86 @@ def test_making_ready_killed_between_any_two_steps_succeeds_when_repeated(world:
         assert world.install(tenant_id=f"tenant-{step}", version=f"1.{step}.0")["version"] == f"1.{step}.0"
 
     assert killed > 15
+
+
+def _versions_and_leaves(world: RegistryWorld) -> tuple[int, int]:
+    (counted,) = world.rows(
+        "select (select count(*) from app.extension_version) as versions,"
+        " (select count(*) from app.transparency_leaf where kind = 'version.published') as leaves"
+    )
+    return counted["versions"], counted["leaves"]
+
+
+def _recorded(world: RegistryWorld, step: int) -> int:
+    return len(world.rows("select 1 from app.extension_version where version = :version", version=f"1.{step}.0"))
+
+
+def test_a_withdrawal_killed_between_any_two_steps_is_in_the_log_when_it_is_in_the_table(world: RegistryWorld) -> None:
+    world.register()
+    paths: dict[int, str] = {}
+
+    def event(step: int) -> dict[str, Any]:
+        """The withdrawal of a version of its own for each step."""
+        paths[step] = f"/versions/{world.publish(version=f'1.{step}.0')['version_id']}/withdraw"
+        return world.event("POST", paths[step], world.publisher, {"reason": "malware"})
+
+    killed = 0
+    for step, answer in _dying(world, "http", event):
+        assert answer is None or answer["statusCode"] == 200, answer
+        killed += answer is None
+        again = world.call("POST", paths[step], world.publisher, {"reason": "malware"})
+        assert (again.status, again.body.get("code")) in ((200, None), (409, "version_state"))
+        (counted,) = world.rows(
+            "select (select count(*) from app.extension_version where state = 'withdrawn') as versions,"
+            " (select count(*) from app.transparency_leaf where kind = 'version.withdrawn') as leaves"
+        )
+        assert (counted["versions"], counted["leaves"]) == (step, step)
+
+    assert killed > 5
+
+
+def test_making_ready_during_a_withdrawal_ends_as_one_or_the_other(world: RegistryWorld) -> None:
+    world.register()
+    with RegistryProcess(world) as withdrawing, RegistryProcess(world) as making:
+        for process in (withdrawing, making):
+            process.answer(world.event("GET", "/extensions", world.admin))  # so that everything is imported
+        for minor in range(4):
+            sent = world.send(world.signed(manifest_of(version=f"1.{minor}.0"))).body
+            (message,) = world.queued()
+            prepared = PreparedMessage(version_id=message.version_id, content_hash=message.content_hash, ok=True)
+            event = world.event("POST", f"/versions/{sent['version_id']}/withdraw", world.publisher, {"reason": "r"})
+            with ThreadPoolExecutor(1) as threads:
+                made = threads.submit(making.answer, sqs_event(prepared), "assets")
+                while not made.done() and (answer := withdrawing.answer(event)) and answer["statusCode"] == 409:
+                    assert json.loads(answer["body"])["code"] == "version_state"
+
+            shown = world.call("GET", f"/versions/{sent['version_id']}", world.publisher).body
+            marker = world.objects.size(f"withdrawals/{sent['content_hash'].removeprefix('sha256:')}.dsse.json")
+            assert made.result() == {"batchItemFailures": []}
+            assert (shown["state"], marker is None) in (("ready", True), ("withdrawn", False))
+
+
+def test_a_version_is_not_yanked_while_it_is_being_installed(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    yanked: list[int] = []
+
+    def yank() -> None:
+        with RegistryProcess(world) as registry:
+            path = f"/versions/{version['version_id']}/yank"
+            answer = registry.answer(world.event("POST", path, world.publisher, {"reason": "r"}))
+            yanked.append(answer["statusCode"] if answer else 0)
+
+    yanking = threading.Thread(target=yank)
+    with compose.database().tenant("tenant-a") as tx:
+        _target(tx, versions.load_extension(tx, "com.acme.notes"), None)
+        yanking.start()
+        while yanking.is_alive() and not world.rows("select 1 from pg_locks where not granted"):
+            time.sleep(0.01)
+        assert yanked == []
+    yanking.join()
+
+    assert yanked == [200]
 
 
 def _dying(

@@ -186,7 +186,12 @@ class RegistryWorld:
         answer = handler(event, Context())
         text = answer.get("body")
         lower = {name.lower(): value for name, value in answer["headers"].items()}
-        return Answer(answer["statusCode"], json.loads(text) if text else None, lower)
+        found = Answer(answer["statusCode"], json.loads(text) if text else None, lower)
+        if found.status >= 400:
+            assert lower["content-type"] == "application/problem+json"
+            assert {"type", "title", "status", "detail", "code", "request_id"} <= found.body.keys(), found.body
+            assert (found.body["status"], found.body["request_id"]) == (found.status, lower["x-request-id"])
+        return found
 
     def event(
         self,

@@ -1,5 +1,6 @@
 """The CLI's client: a creation whose answer was lost is asked for again, under the same Idempotency-Key."""
 
+import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -7,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from tools.cli import client as cli
+from tools.cli import registry_commands
 from tools.cli.client import ApiError, Client
 from tools.cli.output import CommandError
 
@@ -18,22 +20,26 @@ class Platform(HTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.statuses: list[int] = []
         self.requests: list[tuple[str | None, bytes]] = []
+        self.answers: list[object] = []
+        self.paths: list[str] = []
 
 
 class Handler(BaseHTTPRequestHandler):
     server: Platform
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+        body = self.rfile.read(int(self.headers["content-length"] or 0))
         self.server.requests.append((self.headers["idempotency-key"], body))
         status = self.server.statuses.pop(0)
         if status == 0:
             self.close_connection = True
             return
+        self.server.paths.append(self.path.removeprefix("/api/registry/v1/maintenance/prepare"))
+        answer = json.dumps(self.server.answers.pop(0) if self.server.answers else {}).encode()
         self.send_response(status)
-        self.send_header("content-length", "2")
+        self.send_header("content-length", str(len(answer)))
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(answer)
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -57,6 +63,21 @@ def create(platform: Platform) -> object:
         return client.create("/publishers", {"publisher": "acme"})
     finally:
         client.close()
+
+
+def test_recompile_asks_for_page_after_page(
+    platform: Platform, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALGA_TOKEN", "token")
+    platform.statuses = [202, 202, 202]
+    platform.answers = [
+        {"queued": 100, "next_cursor": "one"}, {"queued": 100, "next_cursor": "two"}, {"queued": 7, "next_cursor": None}
+    ]  # fmt: skip
+
+    registry_commands.recompile(status=False, url=f"http://127.0.0.1:{platform.server_port}", token_file=None)
+
+    assert platform.paths == ["", "?cursor=one", "?cursor=two"]
+    assert "207 versions queued" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("first", [0, 502, 503, 504])

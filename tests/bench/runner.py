@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import wasmtime
 from rich.console import Console
 from rich.table import Table
 
@@ -24,7 +25,7 @@ from alga_ext.execute import EXECUTE_PATH, encode
 from tests.bench.bare import Bare
 from tests.bench.cold import cold_starts
 from tests.bench.measure import in_turns
-from tests.bench.targets import ADDED_MS, COLD_MS, ECHO_MS, WARM_RATIO, verdict
+from tests.bench.targets import ADDED_MS, COLD_MS, ECHO_MS, RESIDENT_MIB, WARM_RATIO, verdict
 from tests.runnerkit import wat
 from tests.runnerkit.house import House, call
 from tools.guests.build import build_component
@@ -137,13 +138,15 @@ def many_extensions(folder: Path) -> Row:
         with house.pool.child() as child:
             resident = _resident_bytes(child.process_id)
             loads = child.loads
+        distinct = sum(key.endswith(".cwasm") for key in house.store.objects)
     finally:
         house.close()
     return {
-        "extensions": 208,
+        "extensions": distinct,
         "budget_mib": budget // MIB,
         "resident_mib": resident // MIB,
         "loads": loads,
+        "target": verdict(resident / MIB, RESIDENT_MIB),
         "mean_ms_first_round": round(rounds[0] / 208 * 1_000, 2),
         "mean_ms_second_round": round(rounds[1] / 208 * 1_000, 2),
     }
@@ -165,9 +168,10 @@ def host_calls(house: House, times: int) -> Iterator[Row]:
 
 
 def _distinct(binary: bytes, number: int) -> bytes:
-    """The same component with a custom section of its own, and so with another hash."""
-    content = b"\x05bench" + bytes([number])
-    return binary + bytes([0, len(content)]) + content
+    """The same component with a core module of its own, and so with other machine code: custom sections are dropped."""
+    module = bytes(wasmtime.wat2wasm(f"(module (func (result i32) (i32.const {number})))"))
+    assert len(module) < 128  # one byte of LEB128
+    return binary + bytes([1, len(module)]) + module
 
 
 def _resident_bytes(process_id: int) -> int:
@@ -233,12 +237,12 @@ def run(times: int, *, cold: bool) -> Row:
             )
         finally:
             house.close()
-        figures["many"] = many_extensions(Path(folder))
+        figures["many"] = [many_extensions(Path(folder))]
         _show(
             console,
             "200 WAT and 8 JavaScript extensions in turn",
-            list(figures["many"]),
-            [list(figures["many"].values())],
+            list(figures["many"][0]),
+            [list(row.values()) for row in figures["many"]],
         )
         if cold:
             figures["cold"] = [
@@ -264,7 +268,7 @@ def main() -> int:
     OUT.parent.mkdir(parents=True, exist_ok=True)
     OUT.write_text(json.dumps(figures, indent=2))
     print(f"written to {OUT}")
-    judged = [row["target"] for name in ("against_bare", "bodies", "cold") for row in figures.get(name, ())]
+    judged = [row["target"] for name in ("against_bare", "bodies", "cold", "many") for row in figures.get(name, ())]
     return int(any(target is not None and target.endswith("not met") for target in judged))
 
 

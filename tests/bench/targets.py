@@ -14,6 +14,9 @@ ECHO_MS: Final = {64 * 1024: 15.0, 1024 * 1024: 200.0}
 COLD_MS: Final = {"StarlingMonkey 12 MB": 700.0}
 """Process start to first answer, p50, the artifact in an object store."""
 
+RESIDENT_MIB: Final = 96.0
+"""Memory of a sandbox that holds what fits into a budget of 32 MiB: the interpreter and the engine come to 40."""
+
 
 def verdict(figure: float, most: float | None) -> str | None:
     """Return the bound and whether the figure keeps it, or None when it has none."""

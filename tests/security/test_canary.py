@@ -168,6 +168,11 @@ def test_no_canary_of_the_parent_is_in_the_childs_memory(report: dict[str, Any])
     assert report["canaries"] == [OWN]
 
 
+def test_the_child_holds_its_channel_and_nothing_else_of_the_parents(report: dict[str, Any]) -> None:
+    own_figures, of_the_spy = 4, 2  # files of its own folder in /proc, opened before it was confined
+    assert report["descriptors"] == 1 + own_figures + of_the_spy
+
+
 def test_the_childs_environment_is_empty(report: dict[str, Any]) -> None:
     assert report["environment"] == {}
 

@@ -45,6 +45,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(size)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.seen.append((self.command, self.path, headers, body))  # type: ignore[attr-defined]
+        self.server.peers.append(self.client_address)  # type: ignore[attr-defined]
         if self.path.startswith("/redirect"):
             self._send(302, b"", location="http://127.0.0.1/elsewhere")
         elif self.path.startswith("/large"):
@@ -86,6 +87,7 @@ class Server:
     def __init__(self, tls: Any = None) -> None:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.seen = []  # type: ignore[attr-defined]
+        self._server.peers = []  # type: ignore[attr-defined]
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
@@ -96,6 +98,10 @@ class Server:
     @property
     def seen(self) -> list[tuple[str, str, dict[str, str], bytes]]:
         return self._server.seen  # type: ignore[attr-defined, no-any-return]
+
+    @property
+    def peers(self) -> list[tuple[str, int]]:
+        return self._server.peers  # type: ignore[attr-defined, no-any-return]
 
     def close(self) -> None:
         self._server.shutdown()
@@ -201,6 +207,17 @@ def test_a_name_is_resolved_once_so_that_a_change_leads_nowhere(server: Server) 
     for _ in range(2):
         assert bench.fetcher.fetch(("GET", f"http://api.test:{server.port}/", [], None))[0]
     bench.fetcher.close()
+
+
+def test_fetches_of_one_call_share_a_connection_and_another_call_has_its_own(server: Server) -> None:
+    url = f"http://api.test:{server.port}"
+    first, second = Bench([url]), Bench([url])
+    for path in ("/a", "/b"):
+        assert first.fetcher.fetch(("GET", url + path, [], None))[0]
+    assert second.fetch(url + "/c")[0]
+    first.fetcher.close()
+
+    assert server.peers[0] == server.peers[1] != server.peers[2]
 
 
 def test_a_name_that_cannot_be_resolved_is_transport() -> None:

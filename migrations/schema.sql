@@ -521,9 +521,11 @@ CREATE TABLE app.tenant_extension_install (
     uninstalled_at timestamp with time zone,
     purged_at timestamp with time zone,
     purged_rows jsonb DEFAULT '{}'::jsonb NOT NULL,
+    log_size_at_install bigint DEFAULT 0 NOT NULL,
     CONSTRAINT tenant_extension_install_check CHECK (((state = 'uninstalled'::text) = (uninstalled_at IS NOT NULL))),
     CONSTRAINT tenant_extension_install_check1 CHECK (((purged_at IS NULL) OR (state = 'uninstalled'::text))),
     CONSTRAINT tenant_extension_install_check2 CHECK (((purged_rows = '{}'::jsonb) OR (state = 'uninstalled'::text))),
+    CONSTRAINT tenant_extension_install_log_size_at_install_check CHECK ((log_size_at_install >= 0)),
     CONSTRAINT tenant_extension_install_state_check CHECK ((state = ANY (ARRAY['enabled'::text, 'disabled'::text, 'uninstalled'::text]))),
     CONSTRAINT tenant_extension_install_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
 );
@@ -697,8 +699,6 @@ CREATE INDEX tenant_extension_install_to_purge ON app.tenant_extension_install U
 CREATE INDEX transparency_leaf_by_extension ON app.transparency_leaf USING btree (extension_id, leaf_index) WHERE (extension_id IS NOT NULL);
 
 CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree (publisher, leaf_index) WHERE (extension_id IS NULL);
-
-CREATE INDEX transparency_leaf_by_time ON app.transparency_leaf USING btree (at, leaf_index);
 
 CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.extension_storage_entry FOR EACH ROW EXECUTE FUNCTION app.count_storage();
 
@@ -1076,6 +1076,8 @@ GRANT UPDATE(uninstalled_at) ON TABLE app.tenant_extension_install TO fn_registr
 GRANT UPDATE(purged_at) ON TABLE app.tenant_extension_install TO fn_registry;
 
 GRANT UPDATE(purged_rows) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(log_size_at_install) ON TABLE app.tenant_extension_install TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.transparency_leaf TO fn_registry;
 

@@ -33,10 +33,11 @@ order by i.install_id limit :page_size
 _INSERT: Final = """
 insert into app.tenant_extension_install
   (tenant_id, extension_id, version_id, content_hash, publisher, publisher_key_id, granted_capabilities, granted_egress,
-   granted_secrets, granted_limits, grant_hash, config, installed_by)
+   granted_secrets, granted_limits, grant_hash, config, installed_by, log_size_at_install)
 values
   (:tenant_id, :extension_id, :version_id, :content_hash, :publisher, :key_id, :capabilities, :egress,
-   cast(:secrets as jsonb), cast(:limits as jsonb), :grant_hash, cast(:config as jsonb), :actor)
+   cast(:secrets as jsonb), cast(:limits as jsonb), :grant_hash, cast(:config as jsonb), :actor,
+   (select tree_size from app.transparency_size))
 returning install_id
 """
 _REVIVABLE: Final = """
@@ -51,7 +52,8 @@ set state = 'enabled', uninstalled_at = null, version_id = :version_id, content_
     publisher = :publisher, publisher_key_id = :key_id, granted_capabilities = :capabilities,
     granted_egress = :egress, granted_secrets = cast(:secrets as jsonb), granted_limits = cast(:limits as jsonb),
     grant_hash = :grant_hash, config = cast(:config as jsonb), pinned = false, revision = revision + 1,
-    installed_at = now(), installed_by = :actor, changed_at = now()
+    installed_at = now(), installed_by = :actor, changed_at = now(),
+    log_size_at_install = (select tree_size from app.transparency_size)
 where tenant_id = :tenant_id and install_id = :install_id
 """
 _LOCK_TENANT_EXTENSION: Final = "select pg_advisory_xact_lock(hashtextextended(:tenant_id || '/' || :extension_id, 7))"

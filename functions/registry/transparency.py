@@ -39,61 +39,62 @@ order by leaf_index limit 1
 """
 _OF_TENANT: Final = """
 with mine as materialized (
-  select i.extension_id, i.publisher, e.publisher as owner, i.installed_at
+  select i.extension_id, i.publisher, e.publisher as owner, i.log_size_at_install as since
   from app.tenant_extension_install i
   join app.extension_registry e on e.extension_id = i.extension_id
   where i.tenant_id = :tenant_id and i.state <> 'uninstalled'),
 publishers as (
-  select p.publisher, min(p.installed_at) as installed_at
-  from (select publisher, installed_at from mine union all select owner, installed_at from mine) p
+  select p.publisher, min(p.since) as since
+  from (select publisher, since from mine union all select owner, since from mine) p
   group by p.publisher),
 found as (
   select l.leaf_index from mine m cross join lateral (
     select l.leaf_index from app.transparency_leaf l
-    where l.extension_id = m.extension_id and l.leaf_index < :before and l.at >= m.installed_at
+    where l.extension_id = m.extension_id and l.leaf_index < :before
+      and (l.extension_id, l.leaf_index) >= (m.extension_id, m.since)
     order by l.leaf_index desc limit :page_size) l
   union
   select l.leaf_index from publishers p cross join lateral (
     select l.leaf_index from app.transparency_leaf l
-    where l.publisher = p.publisher and l.extension_id is null and l.leaf_index < :before and l.at >= p.installed_at
+    where l.publisher = p.publisher and l.extension_id is null and l.leaf_index < :before
+      and (l.publisher, l.leaf_index) >= (p.publisher, p.since)
     order by l.leaf_index desc limit :page_size) l)
 select l.leaf_index, l.entry, l.kind, l.publisher, l.at
 from (select leaf_index from found order by leaf_index desc limit :page_size) f
 join app.transparency_leaf l on l.leaf_index = f.leaf_index
 order by l.leaf_index desc
 """
-"""A page from the end of each extension's and publisher's own part of the log, and of these the newest."""
+"""A page from the end of each extension's and publisher's own part of the log, and of these the newest.
+
+The row comparisons say nothing more than ``leaf_index >= since``, which the planner would take for a narrow range
+of the whole log, and read that.
+"""
 _OF_LARGE_TENANT: Final = """
 with publishers as materialized (
-  select p.publisher, min(p.installed_at) as installed_at
+  select p.publisher, min(p.since) as since
   from (
-    select i.publisher, i.installed_at from app.tenant_extension_install i
+    select i.publisher, i.log_size_at_install as since from app.tenant_extension_install i
     where i.tenant_id = :tenant_id and i.state <> 'uninstalled'
     union all
-    select e.publisher, i.installed_at from app.tenant_extension_install i
+    select e.publisher, i.log_size_at_install from app.tenant_extension_install i
     join app.extension_registry e on e.extension_id = i.extension_id
     where i.tenant_id = :tenant_id and i.state <> 'uninstalled') p
   group by p.publisher),
 began as materialized (
-  select l.leaf_index from app.transparency_leaf l
-  where l.at >= (select min(i.installed_at) from app.tenant_extension_install i
-                 where i.tenant_id = :tenant_id and i.state <> 'uninstalled') - interval '1 hour'
-  order by l.at, l.leaf_index limit 1)
+  select min(i.log_size_at_install) as leaf_index from app.tenant_extension_install i
+  where i.tenant_id = :tenant_id and i.state <> 'uninstalled')
 select l.leaf_index, l.entry, l.kind, l.publisher, l.at
 from app.transparency_leaf l
 where l.leaf_index < :before and l.leaf_index >= (select leaf_index from began)
   and case when l.extension_id is null then exists (
-        select from publishers p where p.publisher = l.publisher and l.at >= p.installed_at)
+        select from publishers p where p.publisher = l.publisher and l.leaf_index >= p.since)
       else exists (
         select from app.tenant_extension_install i
         where i.tenant_id = :tenant_id and i.extension_id = l.extension_id and i.state <> 'uninstalled'
-          and l.at >= i.installed_at) end
+          and l.leaf_index >= i.log_size_at_install) end
 order by l.leaf_index desc limit :page_size
 """
-"""The log from its end, down to the tenant's first installation: with many installs a page is soon full.
-
-The hour is for clocks that differ: the log is ordered by index, and nearly by time.
-"""
+"""The log from its end, down to the tenant's first installation: with many installs a page is soon full."""
 _COUNT_INSTALLS: Final = """
 select count(*) as installs from (
   select from app.tenant_extension_install

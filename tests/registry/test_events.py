@@ -1,13 +1,15 @@
 """What a tenant is told of the extensions it has installed: every change of code, keys and owner since then."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from alga_ext.database import Database
 from alga_ext.signing import LocalSigner
-from functions.registry import compose, transparency
+from functions.registry import compose, publishers, transparency
+from functions.registry.audit import Actor
 from tests.support.registry import RegistryWorld, manifest_of
 
 
@@ -139,7 +141,11 @@ def test_a_page_of_few_installs_does_not_cost_more_in_a_longer_log(world: Regist
 
 def test_a_page_of_many_installs_does_not_cost_more_after_a_longer_past(world: RegistryWorld) -> None:
     _install_and_add_a_key(world)
-    _as_owner(world, "update app.transparency_leaf set leaf_index = leaf_index + 60000")
+    _as_owner(
+        world,
+        "update app.transparency_leaf set leaf_index = leaf_index + 60000",
+        "update app.tenant_extension_install set log_size_at_install = log_size_at_install + 60000",
+    )
     _fill(world, first=0, at="now() - interval '1 year'")
 
     assert _blocks_of_a_page(world, transparency._OF_LARGE_TENANT) < 100
@@ -179,3 +185,17 @@ def _blocks_of_a_page(world: RegistryWorld, sql: str) -> int:
         )[0]["QUERY PLAN"][0]["Plan"]
     assert plan["Actual Rows"] == 1, plan
     return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
+
+
+def test_what_was_being_recorded_while_an_extension_was_installed_is_told(world: RegistryWorld) -> None:
+    """A change waits for the log, the installation is done meanwhile, and the change's instant is the earlier one."""
+    world.register()
+    world.publish()
+    before = compose.now()
+    world.install()
+    with compose.database().system() as tx:
+        publishers.add_key(
+            tx, "acme", LocalSigner.generate().public_pem, None, None, Actor("dev", "r"), before - timedelta(seconds=20)
+        )
+
+    assert kinds(world) == ["publisher.key_added"]

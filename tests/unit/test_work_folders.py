@@ -95,6 +95,15 @@ def test_what_a_killed_job_left_is_removed_by_the_next(temporary: Path) -> None:
         assert not theirs.exists()
 
 
+def test_what_was_killed_while_it_was_removed_is_removed_by_the_next(temporary: Path) -> None:
+    with claiming(temporary / "alga-ext" / "publish") as process:
+        theirs = folder_of(process)
+        process.kill()
+    (theirs / "alive.lock").unlink()
+    with job_folder("publish"):
+        assert not theirs.exists()
+
+
 def test_jobs_hold_no_descriptor_when_they_have_ended(temporary: Path) -> None:
     with job_folder("publish"):
         pass

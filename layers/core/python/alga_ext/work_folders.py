@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from alga_ext.ids import new_id
+from alga_ext.ids import is_uuid, new_id
 
 _CLAIMS: Final = "claims.lock"
 _ALIVE: Final = "alive.lock"
@@ -57,7 +57,8 @@ def _claim(base: Path) -> tuple[Path, int]:
     base.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _claiming(base):
         for left in base.iterdir():
-            if (left / _ALIVE).exists() and not _is_alive(left):
+            # Whoever makes one locks it before anybody else looks, so without a lock it was being removed.
+            if is_uuid(left.name) and not _is_alive(left):
                 shutil.rmtree(left, ignore_errors=True)  # what cannot be removed costs room, not the job
         own = base / new_id()
         own.mkdir(mode=0o700)

@@ -1,7 +1,6 @@
 """``alga-ext dev`` with its samples: the lines it prints work when they are pasted."""
 
 import json
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -29,10 +28,6 @@ def pasted(greeting: str) -> list[str]:
     return [line.strip() for line in greeting.splitlines() if line.startswith("  curl ")]
 
 
-@pytest.mark.skipif(
-    shutil.which("curl") is None,
-    reason="the printed lines are for curl, which a newcomer without it cannot paste either",
-)
 def test_every_printed_curl_line_works(greeting: str) -> None:
     answers = []
     for line in pasted(greeting):

@@ -41,6 +41,15 @@ def registry(databases: Databases, moto_url: str) -> Iterator[RegistryWorld]:
             factory.cache_clear()
 
 
+def sign_with_p256(world: RegistryWorld, environment: pytest.MonkeyPatch) -> None:
+    """Have every key of a registry be P-256 from now on, the handlers' too."""
+    world.use_p256_keys()
+    for name, value in world.environment().items():
+        environment.setenv(name, value)
+    for factory in CACHED:
+        factory.cache_clear()
+
+
 @pytest.fixture
 def world(databases: Databases, moto_url: str) -> Iterator[RegistryWorld]:
     with registry(databases, moto_url) as made:

@@ -25,7 +25,7 @@ from functions.registry import compose
 from functions.registry.assets import write_ui
 from functions.registry.publish import signature_key
 from functions.uihost.bundles import UiBundles
-from tests.registry.conftest import CACHED
+from tests.registry.conftest import sign_with_p256
 from tests.security.logbook import Logbook
 from tests.support.keys import P256Signer
 from tests.support.registry import Published, RegistryWorld, manifest_of
@@ -88,11 +88,7 @@ def registered(
 ) -> RegistryWorld:
     """A registry with one publisher, all of whose keys are of one kind."""
     if make_signer is P256Signer:
-        world.use_p256_keys()
-        for name, value in world.environment().items():
-            monkeypatch.setenv(name, value)
-        for factory in CACHED:
-            factory.cache_clear()
+        sign_with_p256(world, monkeypatch)
     world.register()
     return world
 

@@ -22,7 +22,7 @@ from alga_ext.signing import LocalSigner
 from functions.registry import assets, compose, installs, publish, versions, withdrawal
 from functions.registry.audit import Actor
 from functions.registry.routes.installs import _target
-from tests.registry.conftest import CACHED
+from tests.registry.conftest import sign_with_p256
 from tests.support.registry import Published, RegistryWorld, manifest_of, sqs_event
 from tests.support.registry_process import RegistryProcess
 
@@ -192,11 +192,7 @@ class _LateStore:
 def test_of_two_deliveries_at_once_that_sign_differently_both_succeed(
     world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world.use_p256_keys()
-    for name, value in world.environment().items():
-        monkeypatch.setenv(name, value)
-    for factory in CACHED:
-        factory.cache_clear()
+    sign_with_p256(world, monkeypatch)
     world.register()
     world.send(world.signed(manifest_of()))
     (message,) = world.queued()

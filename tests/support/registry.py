@@ -169,20 +169,11 @@ class RegistryWorld:
     def tenant_viewer(self, tenant_id: str = "tenant-a") -> str:
         return self.token(sub=f"viewer@{tenant_id}", roles=["tenant_viewer"], tenant_id=tenant_id)
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        token: str,
-        body: Any = None,
-        *,
-        query: str = "",
-        headers: dict[str, str] | None = None,
-    ) -> Answer:
-        """Call the registry's handler as API Gateway does."""
+    def call(self, method: str, path: str, token: str, body: Any = None, **more: Any) -> Answer:
+        """Call the registry's handler as API Gateway does; ``more`` as for ``event``."""
         from functions.registry.handler import handler
 
-        event = self.event(method, path, token, body, query=query, headers=headers)
+        event = self.event(method, path, token, body, **more)
         answer = handler(event, Context())
         text = answer.get("body")
         lower = {name.lower(): value for name, value in answer["headers"].items()}

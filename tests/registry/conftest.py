@@ -10,6 +10,7 @@ import pytest
 from functions.registry import compose
 from tests.conftest import Databases
 from tests.support.registry import RegistryWorld
+from tests.support.server_extension import publish_server
 
 CACHED = (
     compose.settings,
@@ -54,3 +55,10 @@ def sign_with_p256(world: RegistryWorld, environment: pytest.MonkeyPatch) -> Non
 def world(databases: Databases, moto_url: str) -> Iterator[RegistryWorld]:
     with registry(databases, moto_url) as made:
         yield made
+
+
+@pytest.fixture
+def published(world: RegistryWorld) -> RegistryWorld:
+    world.register()
+    publish_server(world)
+    return world

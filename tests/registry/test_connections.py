@@ -11,8 +11,8 @@ from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.signing import LocalSigner
 from tests.conftest import Databases
-from tests.registry.test_installs import publish_server, put_secret
 from tests.support.registry import RegistryWorld
+from tests.support.server_extension import publish_server, put_secret
 
 BEFORE_YEAR_1 = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
 AFTER_YEAR_9999 = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-14)))

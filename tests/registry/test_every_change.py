@@ -11,8 +11,8 @@ import pytest
 from alga_ext.signing import LocalSigner
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
-from tests.registry.test_installs import IMPORTS, WASM, server
 from tests.support.registry import Answer, RegistryWorld
+from tests.support.server_extension import IMPORTS, WASM, server
 
 OPENAPI = Path(__file__).parent.parent.parent / "docs/reference/registry.openapi.json"
 PREFIX = "/api/registry/v1"

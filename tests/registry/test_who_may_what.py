@@ -9,8 +9,8 @@ import pytest
 
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
-from tests.registry.test_installs import publish_server
 from tests.support.registry import RegistryWorld
+from tests.support.server_extension import publish_server
 
 REFERENCE = Path(__file__).parent.parent.parent / "docs/reference/http-api.md"
 ROUTES: Final = {

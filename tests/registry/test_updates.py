@@ -1,0 +1,278 @@
+"""Moving an install to another version: what moves, what waits, what is refused; and which version is the newest."""
+
+from alga_ext.signing import LocalSigner
+from tests.support.registry import RegistryWorld
+from tests.support.server_extension import change, publish_server
+
+# Updates
+
+
+def test_a_version_that_asks_for_no_more_just_moves(published: RegistryWorld) -> None:
+    install = published.install(grants={"capabilities": ["storage.kv"]})
+    publish_server(published, "1.1.0")
+
+    moved = change(published, install, "update", {}).body
+
+    assert (moved["version"], moved["waiting_request"]) == ("1.1.0", None)
+    assert moved["grants"] == install["grants"]
+
+
+def test_a_version_that_asks_for_more_runs_under_the_old_grants_and_waits(published: RegistryWorld) -> None:
+    install = published.install(grants={"capabilities": ["storage.kv"]})
+    publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])
+
+    moved = change(published, install, "update", {}).body
+
+    assert (moved["version"], moved["grants"]) == ("1.1.0", install["grants"])
+    assert moved["waiting_request"]["difference"] == {"egress": ["api.other.org"]}
+
+
+def test_approving_grants_what_the_request_asked_for(published: RegistryWorld) -> None:
+    install = published.install(grants={"capabilities": ["http.fetch"]})
+    publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])
+    change(published, install, "update", {})
+
+    approved = change(published, install, "request/approve", {}).body
+
+    assert (approved["grants"]["egress"], approved["waiting_request"]) == (["api.other.org"], None)
+
+
+def test_granting_all_that_waits_ends_the_request(published: RegistryWorld) -> None:
+    install = published.install(grants={"capabilities": ["http.fetch"]})
+    publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])
+    change(published, install, "update", {})
+    path = f"/installs/{install['install_id']}/grants"
+
+    part = {"capabilities": ["http.fetch"], "egress": ["*.example.com"]}
+    partly = published.call("PUT", path, published.tenant_admin(), part).body
+    wholly = published.call("PUT", path, published.tenant_admin(), {**part, "egress": ["api.other.org"]}).body
+
+    assert partly["waiting_request"]["difference"] == {"egress": ["api.other.org"]}
+    assert wholly["waiting_request"] is None
+
+
+def test_declining_leaves_grants_and_code_as_they_are(published: RegistryWorld) -> None:
+    install = published.install()
+    publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])
+    change(published, install, "update", {})
+
+    declined = change(published, install, "request/decline").body
+
+    assert (declined["version"], declined["grants"], declined["waiting_request"]) == ("1.1.0", install["grants"], None)
+
+
+def test_what_waits_undecided_is_asked_for_again_by_the_next_version(published: RegistryWorld) -> None:
+    install = published.install()
+    for version in ("1.1.0", "1.2.0"):
+        publish_server(published, version, egress=["*.example.com", "api.other.org"])
+        moved = change(published, install, "update", {}).body
+
+    assert moved["version"] == "1.2.0"
+    assert moved["waiting_request"]["difference"] == {"egress": ["api.other.org"]}
+
+
+def test_a_new_request_changes_what_if_match_guards(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    publish_server(published, "1.1.0", fresh)
+    change(published, install, "update", {})
+
+    refused = change(published, install, "request/approve", {}, **{"if-match": f'"{install["revision"]}"'})
+
+    assert (refused.status, refused.code) == (412, "precondition_failed")
+
+
+def test_an_approval_does_not_move_the_code_of_a_pinned_install(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    publish_server(published, "1.1.0", fresh)
+    change(published, install, "update", {})
+    change(published, install, "pin")
+
+    refused = change(published, install, "request/approve", {})
+
+    assert (refused.status, refused.code) == (409, "install_pinned")
+
+
+def test_an_approval_verifies_the_version_again(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    version = publish_server(published, "1.1.0", fresh)
+    change(published, install, "update", {})
+    published.overwrite(f"releases/{version['content_hash'].removeprefix('sha256:')}.dsse.json", b"{}")
+
+    assert change(published, install, "request/approve", {}).code == "release_integrity"
+
+
+def test_a_configuration_that_does_not_fit_the_new_version_stops_the_update(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    publish_server(published, "1.1.0", fresh, config={"type": "object", "required": ["size"]})
+
+    refused = change(published, install, "update", {})
+
+    assert (refused.status, refused.code) == (400, "config_invalid")
+
+
+def test_a_version_from_before_a_transfer_still_installs(published: RegistryWorld) -> None:
+    published.register("globex", LocalSigner.generate())
+    published.call("POST", "/extensions/com.acme.notes/transfer", published.admin, {"publisher": "globex"})
+
+    assert published.install()["publisher"] == "acme"
+
+
+def test_deciding_when_nothing_waits_is_not_found(published: RegistryWorld) -> None:
+    install = published.install()
+
+    refused = change(published, install, "request/approve", {})
+
+    assert (refused.status, refused.code) == (404, "request_not_found")
+
+
+def test_a_request_that_waits_ends_with_its_install(published: RegistryWorld) -> None:
+    install = published.install()
+    publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])
+    change(published, install, "update", {})
+    published.call("DELETE", f"/installs/{install['install_id']}", published.tenant_admin())
+
+    again = published.install()
+
+    assert (again["install_id"], again["waiting_request"]) == (install["install_id"], None)
+
+
+def test_a_change_of_signing_key_holds_the_code_until_approved(published: RegistryWorld) -> None:
+    install = published.install()
+    fresh = LocalSigner.generate()
+    published.add_key("acme", fresh)
+    publish_server(published, "1.1.0", fresh)
+
+    waiting = change(published, install, "update", {}).body
+    approved = change(published, install, "request/approve", {}).body
+
+    assert (waiting["version"], waiting["waiting_request"]["holds_code"]) == ("1.0.0", True)
+    assert waiting["waiting_request"]["difference"]["publisher_key"]["to"] == fresh.key_id
+    assert (approved["version"], approved["publisher_key_id"]) == ("1.1.0", fresh.key_id)
+
+
+def test_a_transferred_extension_holds_the_code_until_approved(published: RegistryWorld) -> None:
+    install = published.install()
+    theirs = LocalSigner.generate()
+    published.register("globex", theirs)
+    published.call("POST", "/extensions/com.acme.notes/transfer", published.admin, {"publisher": "globex"})
+    publish_server(published, "2.0.0", theirs, publisher="globex")
+
+    waiting = change(published, install, "update", {}).body
+
+    assert waiting["version"] == "1.0.0"
+    assert waiting["waiting_request"]["difference"]["publisher"] == {"from": "acme", "to": "globex"}
+
+
+def test_a_pinned_install_refuses_updates(published: RegistryWorld) -> None:
+    install = published.install()
+    publish_server(published, "1.1.0")
+    change(published, install, "pin")
+
+    refused = change(published, install, "update", {})
+
+    assert (refused.status, refused.code) == (409, "install_pinned")
+
+
+def test_one_call_with_a_reason_rolls_back_to_any_earlier_version(published: RegistryWorld) -> None:
+    install = published.install(grants={"capabilities": ["storage.kv"]})
+    publish_server(published, "1.1.0")
+    publish_server(published, "1.2.0")
+    change(published, install, "update", {})
+
+    back = change(published, install, "rollback", {"version": "1.0.0", "reason": "1.2.0 loses notes"}).body
+
+    assert (back["version"], back["grants"]) == ("1.0.0", install["grants"])
+
+
+def test_a_rollback_to_a_newer_version_is_refused(published: RegistryWorld) -> None:
+    install = published.install()
+    publish_server(published, "1.1.0")
+
+    refused = change(published, install, "rollback", {"version": "1.1.0", "reason": "x"})
+
+    assert (refused.status, refused.code) == (409, "conflict")
+
+
+def test_a_stale_if_match_is_refused(published: RegistryWorld) -> None:
+    install = published.install()
+    change(published, install, "disable")
+
+    refused = change(published, install, "enable", None, **{"if-match": f'"{install["revision"]}"'})
+
+    assert (refused.status, refused.code) == (412, "precondition_failed")
+
+
+def test_the_etag_of_an_answer_passes_as_if_match(published: RegistryWorld) -> None:
+    install = published.install()
+    etag = change(published, install, "disable").headers["etag"]
+
+    changed = change(published, install, "enable", None, **{"if-match": etag})
+
+    assert changed.body["state"] == "enabled"
+
+
+# Which version is the newest
+
+
+def test_a_fix_of_an_old_line_is_no_update_for_those_ahead_of_it(published: RegistryWorld) -> None:
+    publish_server(published, "2.0.0")
+    install = published.install()
+    publish_server(published, "1.0.1")
+
+    refused = change(published, install, "update", {})
+
+    assert install["version"] == "2.0.0"
+    assert (refused.status, refused.code) == (409, "conflict")
+
+
+def test_an_earlier_version_is_gone_back_to_and_not_updated_to(published: RegistryWorld) -> None:
+    publish_server(published, "2.0.0")
+    install = published.install()
+
+    refused = change(published, install, "update", {"version": "1.0.0"})
+
+    assert (refused.status, refused.code) == (409, "conflict")
+    assert "rollback" in refused.body["detail"]
+    assert change(published, install, "rollback", {"version": "1.0.0", "reason": "slow"}).status == 200
+
+
+def test_a_pre_release_is_installed_when_it_is_named_only(published: RegistryWorld) -> None:
+    publish_server(published, "2.0.0-beta.1")
+
+    assert published.install()["version"] == "1.0.0"
+    assert published.install(tenant_id="tenant-b", version="2.0.0-beta.1")["version"] == "2.0.0-beta.1"
+
+
+ASCENDING = [
+    "0.9.0", "1.0.0-0", "1.0.0-2", "1.0.0-10", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-alpha-x",
+    "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0-rc.1", "1.0.0", "1.0.1", "1.2.0", "1.10.0", "2.0.0-1",
+    "2.0.0", "10.0.0", "99999999999999999999999.0.0",
+]  # fmt: skip
+"""In the order of semver.org, section 11."""
+
+
+def test_versions_are_ordered_by_precedence(published: RegistryWorld) -> None:
+    rows = published.rows(
+        "select version from unnest(cast(:versions as text[])) as v(version) "
+        'order by app.version_precedence(version) collate "C"',
+        versions=list(reversed(ASCENDING)),
+    )
+
+    assert [row["version"] for row in rows] == ASCENDING
+
+
+def test_build_metadata_does_not_count(published: RegistryWorld) -> None:
+    (row,) = published.rows(
+        "select app.version_precedence('1.0.0+a-b') = app.version_precedence('1.0.0') as release, "
+        "app.version_precedence('1.0.0-a+b') = app.version_precedence('1.0.0-a') as pre"
+    )
+
+    assert (row["release"], row["pre"]) == (True, True)

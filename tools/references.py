@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from alga_ext.manifest import json_schema
+from alga_ext.bundles.manifest import json_schema
 from functions.registry.api import ProblemOut
 from functions.registry.handler import app
 

@@ -4,9 +4,9 @@ import re
 from functools import lru_cache
 from typing import IO, NamedTuple
 
-from alga_ext.bundle import read_entries
+from alga_ext.bundles.archive import read_entries
+from alga_ext.bundles.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from alga_ext.errors import PlatformError
-from alga_ext.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from functions.registry import linear_patterns
 from functions.registry.config_schema import check_schema
 
@@ -27,9 +27,9 @@ def read_contents(archive: IO[bytes]) -> BundleContents:
     """Read a bundle and check that what its manifest names is there.
 
     Raises:
-        PlatformError: what ``alga_ext.bundle`` and ``alga_ext.manifest`` raise; ``bundle_incomplete`` when the
-            manifest, the component, the UI entry, the SBOM or a precompiled file is missing, or an asset pattern
-            matches nothing.
+        PlatformError: what ``alga_ext.bundles.archive`` and ``alga_ext.bundles.manifest`` raise; ``bundle_incomplete``
+            when the manifest, the component, the UI entry, the SBOM or a precompiled file is missing, or an asset
+            pattern matches nothing.
     """
     manifest_bytes = _manifest_bytes(archive)
     manifest = parse_manifest(manifest_bytes)

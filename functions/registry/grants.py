@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from alga_ext import capabilities
+from alga_ext.bundles.manifest import Manifest, check_egress
 from alga_ext.errors import PlatformError
-from alga_ext.manifest import Manifest, check_egress
 
 LIMIT_NAMES: Final = ("timeout_ms", "memory_mb")
 _LARGEST_LIMITS: Final = {"timeout_ms": 900_000, "memory_mb": 4_096}

@@ -9,7 +9,7 @@ import msgspec
 
 from alga_ext import strict_json
 from alga_ext.attestation import Release, read_statement
-from alga_ext.bundle import content_hash_of
+from alga_ext.bundles.archive import content_hash_of
 from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex

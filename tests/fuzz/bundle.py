@@ -6,7 +6,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["alga_ext"]):
-    from alga_ext.bundle import Quota, read_entries
+    from alga_ext.bundles.archive import Quota, read_entries
 
 from tests.fuzz.harness import fuzz, refused_or_read
 from tests.support.archives import BLOCK, END, bundle_of, compressed, header, member, pax, pax_record, sealed

@@ -5,8 +5,8 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["alga_ext"]):
+    from alga_ext.bundles.manifest import Manifest, parse_manifest
     from alga_ext.capabilities import KNOWN
-    from alga_ext.manifest import Manifest, parse_manifest
 
 import msgspec
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.log_proof import verify_proof
-from alga_ext.manifest import Manifest
 from alga_ext.objects import MemoryObjectStore
 from alga_ext.releases import release_key
 from alga_ext.signing import LocalSigner, PublicKey, Signer

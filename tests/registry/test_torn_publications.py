@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from alga_ext.aws import S3ObjectStore
+from alga_ext.bundles.manifest import Manifest
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
-from alga_ext.manifest import Manifest
 from alga_ext.messages import PreparedMessage, PrepareMessage
 from alga_ext.signing import LocalSigner
 from functions.registry import assets, compose, installs, publish, versions, withdrawal

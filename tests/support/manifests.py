@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from alga_ext import capabilities
-from alga_ext.manifest import Manifest, parse_manifest
+from alga_ext.bundles.manifest import Manifest, parse_manifest
 
 UI: dict[str, Any] = {"type": "iframe", "entry": "ui/index.html"}
 

@@ -11,9 +11,9 @@ import boto3
 import urllib3
 from botocore.config import Config
 
-from alga_ext import bundle
 from alga_ext.attestation import Release, statement
 from alga_ext.aws import KmsSigner, S3ObjectStore
+from alga_ext.bundles import archive as bundle
 from alga_ext.database import Database
 from alga_ext.messages import Message, PreparedMessage, PrepareMessage, decode_message, encode_message
 from alga_ext.signing import LocalSigner, PublicKey, Signer, sign_envelope

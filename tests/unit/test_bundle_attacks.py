@@ -11,9 +11,9 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alga_ext.bundle import DEFAULT_QUOTA, Quota, content_hash_of_bytes, extract, read_entries, read_index
+from alga_ext.bundles.archive import DEFAULT_QUOTA, Quota, content_hash_of_bytes, extract, read_entries, read_index
+from alga_ext.bundles.zstd_frame import BLOCKS_LIMIT, WINDOW_LIMIT_BYTES
 from alga_ext.errors import PlatformError
-from alga_ext.zstd_frame import BLOCKS_LIMIT, WINDOW_LIMIT_BYTES
 from tests.support.archives import (
     BLOCK,
     END,

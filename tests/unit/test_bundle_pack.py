@@ -10,7 +10,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alga_ext.bundle import (
+from alga_ext.bundles.archive import (
     Quota,
     content_hash_of,
     content_hash_of_bytes,

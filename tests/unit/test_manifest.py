@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alga_ext import capabilities
+from alga_ext.bundles.manifest import MANIFEST_LIMIT_BYTES, Manifest, check_egress, parse_manifest
 from alga_ext.errors import PlatformError
-from alga_ext.manifest import MANIFEST_LIMIT_BYTES, Manifest, check_egress, parse_manifest
 from tests.support.manifests import documents, egress_rules, encoded, server_document, ui_document
 from tests.support.measures import cpu_s_of
 from tests.support.refusals import code_of

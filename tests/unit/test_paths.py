@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.paths import DEPTH_LIMIT, PathError, check_relative
+from alga_ext.bundles.paths import DEPTH_LIMIT, PathError, check_relative
 
 
 @pytest.mark.parametrize("path", ["a", "ui/index.html", "ui/a b.txt", "ünïcode/é.js", "a/b..c/d", "x" * 512, "-", "~"])

@@ -18,8 +18,8 @@ from pydantic import SecretStr
 
 import functions
 from alga_ext import capabilities
+from alga_ext.bundles.manifest import parse_manifest
 from alga_ext.errors import CODES, KINDS
-from alga_ext.manifest import parse_manifest
 from alga_ext.settings import Settings
 from tests.support.manifests import documents, encoded, server_document
 from tests.support.refusals import code_of

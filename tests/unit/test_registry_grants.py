@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext import capabilities
+from alga_ext.bundles.manifest import Manifest, check_egress
 from alga_ext.errors import PlatformError
-from alga_ext.manifest import Manifest, check_egress
 from functions.registry.grants import GrantSet, canonical, carried_over, covers, decide, difference, requested
 from tests.support.manifests import manifest
 from tests.support.refusals import code_of

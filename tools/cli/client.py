@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import urllib3
 
-from alga_ext.bundle import content_hash_of
+from alga_ext.bundles.archive import content_hash_of
 from alga_ext.ids import ContentHash
 from tools.cli.output import CommandError
 

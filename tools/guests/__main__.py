@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import cast
 
+from alga_ext.bundles.manifest import MANIFEST_NAME
 from alga_ext.errors import PlatformError
-from alga_ext.manifest import MANIFEST_NAME
 from tools.guests.build import build_component, build_extension
 from tools.guests.errors import GuestBuildError
 from tools.guests.places import CACHE

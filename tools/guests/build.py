@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from alga_ext.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from alga_ext.bundles.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from tools.guests import javascript, python
 from tools.guests.cache import built, only_one
 from tools.guests.errors import GuestBuildError

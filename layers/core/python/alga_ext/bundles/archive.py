@@ -3,7 +3,7 @@
 Packing sorts files and fixes owner, mode and time, so the same tree gives the same bytes and the same content
 hash. Reading streams: counts, sizes, ratio and window are bounded before anything is kept, and only plain files
 with safe relative paths pass (no links, devices, absolute or hidden paths). The frame is walked by
-``alga_ext.zstd_frame``, the archive by ``alga_ext.tar_members``.
+``alga_ext.bundles.zstd_frame``, the archive by ``alga_ext.bundles.tar_members``.
 """
 
 import hashlib
@@ -16,11 +16,11 @@ from typing import IO, Final, NamedTuple
 
 import zstandard
 
+from alga_ext.bundles.paths import PathError, check_relative
+from alga_ext.bundles.tar_members import Member, read_members
+from alga_ext.bundles.zstd_frame import unfold
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
-from alga_ext.paths import PathError, check_relative
-from alga_ext.tar_members import Member, read_members
-from alga_ext.zstd_frame import unfold
 
 ARCHIVE_LIMIT_BYTES: Final = 200 * 1024 * 1024
 _LEVEL: Final = 10

@@ -9,10 +9,10 @@ from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.sealing import Sealer
 from alga_ext.settings import read_material
-from alga_ext.signing import LocalSigner, Signer
 from alga_ext.tokens import TokenVerifier
-from alga_ext.trust import TrustBundle
-from alga_ext.trust_source import TrustSource
+from alga_ext.trust.policy import TrustBundle
+from alga_ext.trust.signing import LocalSigner, Signer
+from alga_ext.trust.trust_source import TrustSource
 from functions.registry.settings import AssetsSettings, DatabaseSettings, RegistrySettings, SweeperSettings
 
 

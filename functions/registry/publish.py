@@ -8,16 +8,16 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from alga_ext import strict_json
-from alga_ext.attestation import Release, read_statement
 from alga_ext.bundles.archive import content_hash_of
 from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.messages import PrepareMessage
 from alga_ext.objects import ObjectStore
-from alga_ext.signing import parse_envelope
 from alga_ext.strict_json import JsonError
-from alga_ext.trust import TrustBundle
+from alga_ext.trust.policy import TrustBundle
+from alga_ext.trust.signing import parse_envelope
+from alga_ext.trust.statements import Release, read_statement
 from functions.registry import publishers, transparency, versions
 from functions.registry.audit import Actor
 from functions.registry.bundle_contents import BundleContents, read_contents

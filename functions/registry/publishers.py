@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
-from alga_ext.signing import PublicKey
-from alga_ext.trust import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.signing import PublicKey
 from functions.registry import transparency
 from functions.registry.audit import Actor
 from functions.registry.transparency import Entry

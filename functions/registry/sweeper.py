@@ -13,8 +13,8 @@ from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.messages import PrepareMessage, encode_message
 from alga_ext.objects import ObjectStore
-from alga_ext.signing import Signer
 from alga_ext.telemetry import log_failure, logger
+from alga_ext.trust.signing import Signer
 from functions.registry import audit, compose, publish, transparency, versions
 from functions.registry.audit import Actor
 

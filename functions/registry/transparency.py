@@ -9,12 +9,12 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from alga_ext import merkle
 from alga_ext.database import Row, Tx
 from alga_ext.errors import Fault, PlatformError
-from alga_ext.log_proof import ORIGIN
 from alga_ext.objects import ObjectStore
-from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
+from alga_ext.trust import merkle
+from alga_ext.trust.log_proof import ORIGIN
+from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
 from functions.registry.audit import Actor
 
 _LOCK_SIZE: Final = "select tree_size from app.transparency_size for update"

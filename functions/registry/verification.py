@@ -2,13 +2,13 @@
 
 from datetime import datetime
 
-from alga_ext.attestation import Release, read_statement
 from alga_ext.database import Row, Tx
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.objects import ObjectStore
-from alga_ext.releases import accepted_release, release_key
-from alga_ext.trust import TrustBundle
+from alga_ext.trust.policy import TrustBundle
+from alga_ext.trust.releases import accepted_release, release_key
+from alga_ext.trust.statements import Release, read_statement
 from functions.registry import publishers
 from functions.registry.publish import signature_key
 

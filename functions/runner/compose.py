@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from alga_ext.s3_reader import S3ObjectReader
 from alga_ext.settings import read_material
-from alga_ext.signing import LocalSigner, PublicKey, Signer
-from alga_ext.trust_source import TrustSource
+from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
+from alga_ext.trust.trust_source import TrustSource
 from alga_ext.work_folders import claim_folder
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door

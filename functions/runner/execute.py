@@ -15,8 +15,8 @@ from alga_ext.execute import ExecuteRequest, ExecuteResponse, Usage, decode_requ
 from alga_ext.execution_token import verify_execution_token
 from alga_ext.http import Request
 from alga_ext.ids import parse_content_hash, sha256_hex
-from alga_ext.signing import PublicKey
 from alga_ext.telemetry import logger
+from alga_ext.trust.signing import PublicKey
 from functions.runner import envelope, outcome
 from functions.runner.artifacts import ArtifactCache, Obtained
 from functions.runner.host.broker import Provider

@@ -10,12 +10,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from alga_ext.attestation import ArtifactRecord, statement
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.objects import ObjectStore
-from alga_ext.signing import Signer, sign_envelope
-from alga_ext.trust import TrustBundle
+from alga_ext.trust.policy import TrustBundle
+from alga_ext.trust.signing import Signer, sign_envelope
+from alga_ext.trust.statements import ArtifactRecord, statement
 from alga_ext.work_folders import job_folder
 from functions.runner.precompile import Compiler, Description, reasons_of
 from functions.runner.provenance import Engine, accepted_code, artifact_record_key, code_key, component_key

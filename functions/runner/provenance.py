@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import NamedTuple
 
 from alga_ext import strict_json
-from alga_ext.attestation import ArtifactRecord, read_statement
 from alga_ext.errors import Fault, PlatformError
-from alga_ext.releases import REGISTRY, accepted_release
 from alga_ext.strict_json import JsonError
-from alga_ext.trust import TrustBundle
+from alga_ext.trust.policy import TrustBundle
+from alga_ext.trust.releases import REGISTRY, accepted_release
+from alga_ext.trust.statements import ArtifactRecord, read_statement
 
 
 class Engine(NamedTuple):
@@ -47,7 +47,7 @@ def _artifact_folder(component_sha256: str, engine: Engine) -> str:
 def accepted_component(record: bytes, bundle_sha256: str, trust: TrustBundle, now: datetime) -> str:
     """Return the sha256 of the component that the registry accepted as part of a bundle.
 
-    1. The release record may be believed (``alga_ext.releases``).
+    1. The release record may be believed (``alga_ext.trust.releases``).
     2. The bundle has a component.
 
     Raises:

@@ -1,6 +1,6 @@
 """The UI of published bundles: believed only through the registry's signature.
 
-A bundle is served as long as its release record may be believed (``alga_ext.releases``) and names the hash of the
+A bundle is served as long as its release record may be believed (``alga_ext.trust.releases``) and names the hash of the
 index; a file is served when its bytes have the hash the index gives. All three come from the object store, which is not
 believed.
 """
@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.objects import ObjectStore
-from alga_ext.releases import BELIEVED_FOR_S, accepted_release, release_key
-from alga_ext.trust import TrustBundle
+from alga_ext.trust.policy import TrustBundle
+from alga_ext.trust.releases import BELIEVED_FOR_S, accepted_release, release_key
 from alga_ext.withdrawals import Withdrawals
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from alga_ext.database import Database
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from functions.registry.migrate import migrate
 from tests.conformance.surroundings import LOOPBACK
 from tests.conftest import MIGRATIONS, PASSWORD, ROLES

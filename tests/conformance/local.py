@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from alga_ext.attestation import ArtifactRecord, statement
 from alga_ext.messages import Artifact
 from alga_ext.sealing import Sealer
-from alga_ext.signing import sign_envelope
 from alga_ext.telemetry import logger
+from alga_ext.trust.signing import sign_envelope
+from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner import compose
 from functions.runner.host.broker import Provider
 from functions.runner.limits import Maxima

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from alga_ext.execute import ExecuteRequest, ExecuteResponse, decode_response, encode
 from alga_ext.execution_token import sign_execution_token
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 
 
 class Answer(NamedTuple):

@@ -13,13 +13,13 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alga_ext.attestation import ReleaseRecord, statement
 from alga_ext.aws import S3ObjectStore
 from alga_ext.messages import PrepareMessage
-from alga_ext.releases import release_key
 from alga_ext.settings import read_material
-from alga_ext.signing import LocalSigner, sign_envelope
-from alga_ext.trust_source import TrustSource
+from alga_ext.trust.releases import release_key
+from alga_ext.trust.signing import LocalSigner, sign_envelope
+from alga_ext.trust.statements import ReleaseRecord, statement
+from alga_ext.trust.trust_source import TrustSource
 from functions.runner import compose
 from functions.runner.precompile import Compiler
 from functions.runner.prepare_flow import Prepare

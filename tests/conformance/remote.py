@@ -18,7 +18,7 @@ import urllib3
 from alga_ext.aws import KmsDataKeys, LambdaFunction
 from alga_ext.execute import EXECUTE_PATH
 from alga_ext.settings import Settings, read_material
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.conformance.installs import Installs
 from tests.conformance.outside import Outside
 from tests.conformance.port import Answer, Runner

@@ -8,7 +8,7 @@ import pytest
 
 from alga_ext.execute import ExecuteRequest, encode
 from alga_ext.execution_token import sign_execution_token
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.conformance.envelopes import TENANT, code_of, envelope
 from tests.conformance.guest import Guest
 from tests.conformance.port import Answer, Runner

@@ -14,7 +14,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.execute import ExecuteError, ExecuteRequest, ExecuteResponse, Usage, decode_request, encode
 from alga_ext.execution_token import verify_execution_token
 from alga_ext.messages import ExecutionAccepted, ExecutionFinished, decode_message
-from alga_ext.signing import LocalSigner, PublicKey
+from alga_ext.trust.signing import LocalSigner, PublicKey
 from functions.gateway import calls, compose
 from functions.gateway.calls import Call
 from functions.gateway.routing import parse_path

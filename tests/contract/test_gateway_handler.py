@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from alga_ext.execute import ExecuteResponse, decode_request, encode
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from functions.gateway import compose
 from functions.gateway.handler import handler
 from functions.registry import compose as registry_compose

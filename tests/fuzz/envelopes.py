@@ -10,8 +10,8 @@ with atheris.instrument_imports(include=["alga_ext"]):
     from alga_ext.execution_token import verify_execution_token
     from alga_ext.http import request_from_event
     from alga_ext.messages import decode_message, encode_message
-    from alga_ext.signing import LocalSigner, PublicKey
     from alga_ext.tokens import TokenVerifier, key_set
+    from alga_ext.trust.signing import LocalSigner, PublicKey
     from functions.registry.paging import decode_cursor
 
 from tests.fuzz.harness import fuzz, refused_or_read

@@ -6,10 +6,10 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["alga_ext"]):
-    from alga_ext import merkle
     from alga_ext.ids import ContentHash
-    from alga_ext.log_proof import ORIGIN, verify_proof, verify_publication
-    from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, PublicKey, sign_envelope
+    from alga_ext.trust import merkle
+    from alga_ext.trust.log_proof import ORIGIN, verify_proof, verify_publication
+    from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, PublicKey, sign_envelope
 
 from tests.fuzz.harness import fuzz, refused_or_read
 

@@ -8,9 +8,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["alga_ext", "functions.runner.provenance"]):
-    from alga_ext.attestation import ArtifactRecord, Release, ReleaseRecord, read_statement, statement
-    from alga_ext.releases import accepted_release
-    from alga_ext.signing import LocalSigner, PublicKey, Signer, sign_envelope
+    from alga_ext.trust.releases import accepted_release
+    from alga_ext.trust.signing import LocalSigner, PublicKey, Signer, sign_envelope
+    from alga_ext.trust.statements import ArtifactRecord, Release, ReleaseRecord, read_statement, statement
     from functions.runner.provenance import Engine, accepted_code, accepted_component
 
 from tests.fuzz.harness import fuzz, refused_or_read

@@ -6,9 +6,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["alga_ext"]):
-    from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
-    from alga_ext.trust import Use
-    from alga_ext.trust_document import parse_trust_bundle
+    from alga_ext.trust.policy import Use
+    from alga_ext.trust.signing import LocalSigner, PublicKey, sign_envelope
+    from alga_ext.trust.trust_document import parse_trust_bundle
 
 from tests.fuzz.harness import fuzz, refused_or_read
 from tests.support.keys import NOW, P256Signer

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.support.registry import RegistryWorld, manifest_of
 from tests.support.registry_process import RegistryProcess
 

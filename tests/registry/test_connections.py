@@ -9,7 +9,7 @@ import pytest
 
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.conftest import Databases
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import publish_server, put_secret

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
 from tests.support.registry import Answer, RegistryWorld

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alga_ext.signing import LocalSigner, Signer
-from alga_ext.trust_source import TrustSource
+from alga_ext.trust.signing import LocalSigner, Signer
+from alga_ext.trust.trust_source import TrustSource
 from functions.registry import assets, compose
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.precompile import Compiler

@@ -8,8 +8,8 @@ import pytest
 
 from alga_ext.aws import S3ObjectStore
 from alga_ext.errors import PlatformError
-from alga_ext.signing import LocalSigner
-from alga_ext.trust import TrustedKey
+from alga_ext.trust.policy import TrustedKey
+from alga_ext.trust.signing import LocalSigner
 from functions.registry import compose
 from tests.support.registry import RegistryWorld, manifest_of
 

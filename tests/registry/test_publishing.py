@@ -82,8 +82,8 @@ def test_a_signature_over_another_name_is_refused(world: RegistryWorld) -> None:
     published = world.signed(manifest_of())
     lying = world.signed(manifest_of())
 
-    from alga_ext.attestation import Release, statement
-    from alga_ext.signing import sign_envelope
+    from alga_ext.trust.signing import sign_envelope
+    from alga_ext.trust.statements import Release, statement
 
     payload = statement(
         Release(publisher="acme", name="com.acme.other", version="1.0.0"),

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
-from alga_ext.log_proof import verify_proof
 from alga_ext.objects import MemoryObjectStore
-from alga_ext.releases import release_key
-from alga_ext.signing import LocalSigner, PublicKey, Signer
-from alga_ext.trust_document import parse_trust_bundle
+from alga_ext.trust.log_proof import verify_proof
+from alga_ext.trust.releases import release_key
+from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
+from alga_ext.trust.trust_document import parse_trust_bundle
 from functions.registry import compose
 from functions.registry.assets import write_ui
 from functions.registry.publish import signature_key

@@ -18,7 +18,7 @@ from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.messages import PreparedMessage, PrepareMessage
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from functions.registry import assets, compose, installs, publish, versions, withdrawal
 from functions.registry.audit import Actor
 from functions.registry.routes.installs import _target

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alga_ext import merkle
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
-from alga_ext.log_proof import verify_proof, verify_publication
-from alga_ext.signing import PublicKey
-from alga_ext.trust_document import parse_trust_bundle
+from alga_ext.trust import merkle
+from alga_ext.trust.log_proof import verify_proof, verify_publication
+from alga_ext.trust.signing import PublicKey
+from alga_ext.trust.trust_document import parse_trust_bundle
 from tests.support.registry import RegistryWorld, manifest_of
 
 

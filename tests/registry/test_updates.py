@@ -1,6 +1,6 @@
 """Moving an install to another version: what moves, what waits, what is refused; and which version is the newest."""
 
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import change, publish_server
 

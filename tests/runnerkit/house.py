@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 from wasmtime.component import Component
 
-from alga_ext.attestation import ArtifactRecord, ReleaseRecord, statement
 from alga_ext.database import Database
 from alga_ext.execute import (
     EXECUTE_PATH,
@@ -29,9 +28,10 @@ from alga_ext.execute import (
 from alga_ext.execution_token import sign_execution_token
 from alga_ext.messages import PreparedMessage, PrepareMessage
 from alga_ext.objects import MemoryObjectStore
-from alga_ext.releases import release_key
-from alga_ext.signing import LocalSigner, PublicKey, sign_envelope
-from alga_ext.trust import TrustBundle, TrustedKey
+from alga_ext.trust.policy import TrustBundle, TrustedKey
+from alga_ext.trust.releases import release_key
+from alga_ext.trust.signing import LocalSigner, PublicKey, sign_envelope
+from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner import health
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door

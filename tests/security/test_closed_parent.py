@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 
 ROOT: Final = Path(__file__).parents[2]
 CANARY: Final = "canary-in-the-environment"

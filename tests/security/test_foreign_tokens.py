@@ -13,7 +13,7 @@ import pytest
 
 from alga_ext.execute import CONFIG_LIMIT_BYTES, ExecuteRequest, encode
 from alga_ext.execution_token import AUDIENCE, ISSUER, LIFETIME_S, capabilities_digest
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.runnerkit.house import EVERY_CAPABILITY, House, body_of, call
 from tests.runnerkit.wat import guest
 from tests.security.attacks import GREETING

@@ -12,10 +12,10 @@ from typing import Final
 
 import pytest
 
-from alga_ext.attestation import ArtifactRecord, ReleaseRecord, statement
-from alga_ext.releases import release_key
-from alga_ext.signing import LocalSigner, sign_envelope
-from alga_ext.trust import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.releases import release_key
+from alga_ext.trust.signing import LocalSigner, sign_envelope
+from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.artifacts import ArtifactCache
 from tests.runnerkit.house import House, call, code_of
 from tests.runnerkit.wat import guest

@@ -19,7 +19,7 @@ from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.execute import SealedSecret
 from alga_ext.sealing import DataKey, Sealer, secret_context
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from functions.runner.host import egress, http_fetch, scheduler, storage, ui_proxy
 from functions.runner.host import secrets as secrets_import
 from functions.runner.host.broker import Provider

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from alga_ext.signing import LocalSigner, PublicKey, Signer
-from alga_ext.trust import Revocation, TrustBundle, TrustedKey, Use
+from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey, Use
+from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 
 NOW = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SHA = "ab" * 32

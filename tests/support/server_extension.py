@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.support.registry import RegistryWorld, manifest_of
 
 WASM = {"ui/index.html": b"x", "dist/main.wasm": b"\0asm"}

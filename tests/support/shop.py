@@ -5,11 +5,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from alga_ext.attestation import ArtifactRecord, ReleaseRecord, statement
 from alga_ext.objects import MemoryObjectStore
-from alga_ext.releases import release_key
-from alga_ext.signing import LocalSigner, Signer, sign_envelope
-from alga_ext.trust import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.releases import release_key
+from alga_ext.trust.signing import LocalSigner, Signer, sign_envelope
+from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.provenance import Engine, artifact_record_key, code_key
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alga_ext.database import Database, Row
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from tests.support.servers import Loop
 from tools.cli.bundles import pack_folder, sign_bundle
 from tools.cli.client import Client, Reply

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.attestation import ArtifactRecord, Release, ReleaseRecord, read_statement, statement
+from alga_ext.trust.statements import ArtifactRecord, Release, ReleaseRecord, read_statement, statement
 from tests.support.keys import SHA
 from tests.support.refusals import code_of
 

@@ -19,7 +19,7 @@ from alga_ext.execution_token import (
     sign_execution_token,
     verify_execution_token,
 )
-from alga_ext.signing import LocalSigner, PublicKey
+from alga_ext.trust.signing import LocalSigner, PublicKey
 from tests.support.keys import P256Signer
 from tests.support.refusals import code_of
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from alga_ext import merkle
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
-from alga_ext.log_proof import ORIGIN, PROOF_LIMIT_BYTES, verify_proof, verify_publication
-from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, PublicKey, Signer, sign_envelope
+from alga_ext.trust import merkle
+from alga_ext.trust.log_proof import ORIGIN, PROOF_LIMIT_BYTES, verify_proof, verify_publication
+from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, PublicKey, Signer, sign_envelope
 from tests.support.keys import P256Signer
 
 LOG = LocalSigner.generate()

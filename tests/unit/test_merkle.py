@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext import merkle
+from alga_ext.trust import merkle
 
 Tree = tuple[list[bytes], dict[tuple[int, int], bytes]]
 

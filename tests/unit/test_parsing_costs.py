@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from alga_ext.attestation import Release, read_statement
 from alga_ext.bundles.manifest import MANIFEST_LIMIT_BYTES, parse_manifest
 from alga_ext.errors import PlatformError
-from alga_ext.log_proof import PROOF_LIMIT_BYTES, verify_proof
-from alga_ext.signing import ENVELOPE_LIMIT_BYTES, STATEMENT_PAYLOAD_TYPE, PublicKey, parse_envelope
-from alga_ext.trust_document import TRUST_BUNDLE_LIMIT_BYTES, parse_trust_bundle
+from alga_ext.trust.log_proof import PROOF_LIMIT_BYTES, verify_proof
+from alga_ext.trust.signing import ENVELOPE_LIMIT_BYTES, STATEMENT_PAYLOAD_TYPE, PublicKey, parse_envelope
+from alga_ext.trust.statements import Release, read_statement
+from alga_ext.trust.trust_document import TRUST_BUNDLE_LIMIT_BYTES, parse_trust_bundle
 from tests.support.keys import ACME, SHA
 from tests.support.measures import cpu_s_of, peak_bytes_of
 

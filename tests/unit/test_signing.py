@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
-from alga_ext.signing import (
+from alga_ext.trust.signing import (
     ENVELOPE_LIMIT_BYTES,
     STATEMENT_PAYLOAD_TYPE,
     LocalSigner,

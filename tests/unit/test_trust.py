@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, sign_envelope
-from alga_ext.trust import TrustBundle, Use
+from alga_ext.trust.policy import TrustBundle, Use
+from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, sign_envelope
 from tests.support.keys import ACME, NOW, P256Signer, revoked, trust_in, trusted
 from tests.support.refusals import code_of
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
-from alga_ext.signing import LocalSigner, Signer, sign_envelope
-from alga_ext.trust import TrustBundle, TrustedKey
-from alga_ext.trust_document import TRUST_BUNDLE_LIMIT_BYTES, parse_trust_bundle
+from alga_ext.trust.policy import TrustBundle, TrustedKey
+from alga_ext.trust.signing import LocalSigner, Signer, sign_envelope
+from alga_ext.trust.trust_document import TRUST_BUNDLE_LIMIT_BYTES, parse_trust_bundle
 from tests.support.keys import ACME, NOW, P256Signer
 from tests.support.refusals import code_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from alga_ext.errors import PlatformError
-from alga_ext.signing import LocalSigner
-from alga_ext.trust_source import TrustSource
+from alga_ext.trust.signing import LocalSigner
+from alga_ext.trust.trust_source import TrustSource
 from tests.support.keys import ACME
 from tests.support.refusals import code_of
 

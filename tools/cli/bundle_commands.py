@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from alga_ext.bundles.archive import content_hash_of
-from alga_ext.log_proof import verify_publication
-from alga_ext.signing import LocalSigner, PublicKey
+from alga_ext.trust.log_proof import verify_publication
+from alga_ext.trust.signing import LocalSigner, PublicKey
 from tools.cli.bundles import (
     BUNDLE_NAME,
     SIGNATURE_NAME,

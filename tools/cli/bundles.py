@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from alga_ext.attestation import Release, read_statement, statement
 from alga_ext.bundles.archive import content_hash_of, pack, read_entries
 from alga_ext.bundles.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.signing import LocalSigner, PublicKey, parse_envelope, sign_envelope, verify_envelope
+from alga_ext.trust.signing import LocalSigner, PublicKey, parse_envelope, sign_envelope, verify_envelope
+from alga_ext.trust.statements import Release, read_statement, statement
 from functions.registry.bundle_contents import read_contents
 from tools.local.keys import write_private
 

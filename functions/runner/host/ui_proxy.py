@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit
 import jwt
 import urllib3
 
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from functions.runner.host.broker import Handler, Opened, Provider
 from functions.runner.host.call import Call
 from functions.runner.host.connections import Connections

@@ -10,12 +10,12 @@ from typing import Final
 import pytest
 import wasmtime
 
-from alga_ext.attestation import ArtifactRecord, statement
 from alga_ext.errors import PlatformError
 from alga_ext.messages import PreparedMessage, PrepareMessage, decode_message
 from alga_ext.objects import MemoryObjectStore
-from alga_ext.signing import LocalSigner, sign_envelope
-from alga_ext.trust import Revocation, TrustedKey
+from alga_ext.trust.policy import Revocation, TrustedKey
+from alga_ext.trust.signing import LocalSigner, sign_envelope
+from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner import precompile
 from functions.runner.provenance import accepted_code, artifact_record_key, code_key, component_key
 from functions.runner.sandbox import process

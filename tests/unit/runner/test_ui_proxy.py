@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from alga_ext.execute import ExecuteUser
-from alga_ext.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner
 from functions.runner.host import ui_proxy
 from functions.runner.host.call import Call
 from tests.runnerkit.house import EVERY_CAPABILITY, call

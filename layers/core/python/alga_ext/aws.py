@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from alga_ext import objects
 from alga_ext.errors import PlatformError
 from alga_ext.sealing import DataKey
-from alga_ext.signing import PublicKey
+from alga_ext.trust.signing import PublicKey
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096
 _MAKING_CLIENTS: Final = threading.Lock()

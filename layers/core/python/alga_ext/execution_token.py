@@ -16,7 +16,7 @@ import msgspec
 
 from alga_ext.errors import PlatformError
 from alga_ext.execute import ExecuteRequest
-from alga_ext.signing import LocalSigner, PublicKey
+from alga_ext.trust.signing import LocalSigner, PublicKey
 
 AUDIENCE: Final = "alga-runner"
 ISSUER: Final = "alga-gateway"

@@ -7,9 +7,9 @@ again after ``BELIEVED_FOR_S`` at the latest, and at once when the trust bundle 
 from datetime import datetime
 from typing import Final
 
-from alga_ext.attestation import ReleaseRecord, read_statement
 from alga_ext.errors import Fault, PlatformError
-from alga_ext.trust import TrustBundle
+from alga_ext.trust.policy import TrustBundle
+from alga_ext.trust.statements import ReleaseRecord, read_statement
 
 REGISTRY: Final = "alga"
 """Whom platform keys sign for; they are trusted for every publisher."""

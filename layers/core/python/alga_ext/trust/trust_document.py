@@ -31,9 +31,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from alga_ext import strict_json
 from alga_ext.errors import PlatformError
-from alga_ext.signing import PublicKey
 from alga_ext.strict_json import JsonError
-from alga_ext.trust import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.signing import PublicKey
 
 TRUST_BUNDLE_LIMIT_BYTES: Final = 1 << 20
 

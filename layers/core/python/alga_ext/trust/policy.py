@@ -12,7 +12,7 @@ from typing import Annotated, Final, Literal, NamedTuple
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from alga_ext.errors import PlatformError
-from alga_ext.signing import (
+from alga_ext.trust.signing import (
     LOG_HEAD_PAYLOAD_TYPE,
     STATEMENT_PAYLOAD_TYPE,
     Envelope,

@@ -2,7 +2,7 @@
 
 What is signed is bytes. A DSSE envelope (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md)
 carries the payload as it was signed; nothing is ever serialised again to be verified. Ed25519 and ECDSA P-256
-(SHA-256) keys are understood. Which key may sign what is decided in ``alga_ext.trust``.
+(SHA-256) keys are understood. Which key may sign what is decided in ``alga_ext.trust.policy``.
 """
 
 import base64

@@ -4,8 +4,8 @@ import os
 
 from alga_ext.errors import PlatformError
 from alga_ext.settings import is_path, read_material
-from alga_ext.trust import TrustBundle
-from alga_ext.trust_document import parse_trust_bundle
+from alga_ext.trust.policy import TrustBundle
+from alga_ext.trust.trust_document import parse_trust_bundle
 
 
 class TrustSource:

@@ -9,11 +9,12 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from alga_ext import merkle, strict_json
+from alga_ext import strict_json
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash
-from alga_ext.signing import LOG_HEAD_PAYLOAD_TYPE, PublicKey, parse_envelope, verify_envelope
 from alga_ext.strict_json import JsonError
+from alga_ext.trust import merkle
+from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, PublicKey, parse_envelope, verify_envelope
 
 ORIGIN: Final = "alga.dev/extension-log"
 PROOF_LIMIT_BYTES: Final = 1 << 20

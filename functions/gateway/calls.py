@@ -6,8 +6,7 @@ import secrets
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, quote
 
-from alga_ext.errors import PlatformError
-from alga_ext.execute import (
+from alga_ext.calls.envelope import (
     ExecuteContext,
     ExecuteGrants,
     ExecuteHttp,
@@ -19,10 +18,11 @@ from alga_ext.execute import (
     decode_response,
     encode,
 )
-from alga_ext.execution_token import sign_execution_token
+from alga_ext.calls.execution_token import sign_execution_token
+from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, encode_message
+from alga_ext.errors import PlatformError
 from alga_ext.http import Request
 from alga_ext.ids import new_id
-from alga_ext.messages import ExecutionAccepted, ExecutionFinished, encode_message
 from alga_ext.principal import Principal
 from alga_ext.telemetry import log_failure
 from functions.gateway import compose, headers

@@ -11,13 +11,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from alga_ext import capabilities
 from alga_ext.bundles.archive import read_entries, read_index
 from alga_ext.bundles.manifest import Manifest
+from alga_ext.calls import capabilities
+from alga_ext.calls.messages import PreparedMessage, Reason, decode_message
 from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.messages import PreparedMessage, Reason, decode_message
 from alga_ext.objects import ObjectStore
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.policy import TrustBundle

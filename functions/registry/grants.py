@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from alga_ext import capabilities
 from alga_ext.bundles.manifest import Manifest, check_egress
+from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 
 LIMIT_NAMES: Final = ("timeout_ms", "memory_mb")

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from alga_ext.calls.messages import PrepareMessage, encode_message
 from alga_ext.database import Database
 from alga_ext.errors import PlatformError
-from alga_ext.messages import PrepareMessage, encode_message
 from alga_ext.objects import ObjectStore
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.signing import Signer

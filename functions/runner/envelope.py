@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
+from alga_ext.calls.envelope import ExecuteHttp, ExecuteUser
 from alga_ext.errors import PlatformError
-from alga_ext.execute import ExecuteHttp, ExecuteUser
 from functions.runner.sandbox.verdict import Verdict
 from functions.runner.sandbox.wire import Pair, Request, User
 

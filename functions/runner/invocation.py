@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 
-from alga_ext.execute import ExecuteRequest, ExecuteResponse
+from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
 from alga_ext.telemetry import logger
 from functions.runner import envelope, outcome
 from functions.runner.host.broker import Broker, Provider

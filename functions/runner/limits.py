@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from alga_ext.execute import ExecuteLimits
+from alga_ext.calls.envelope import ExecuteLimits
 
 _LEAST_TIMEOUT_MS = 1
 

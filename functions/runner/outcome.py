@@ -4,8 +4,8 @@ import base64
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from alga_ext.calls.envelope import ExecuteError, ExecuteResponse, Usage
 from alga_ext.errors import CODES, KINDS
-from alga_ext.execute import ExecuteError, ExecuteResponse, Usage
 from functions.runner import envelope
 from functions.runner.sandbox.process import Ended
 from functions.runner.sandbox.refusals import REFUSALS

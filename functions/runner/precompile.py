@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from alga_ext.messages import Reason
+from alga_ext.calls.messages import Reason
 from functions.runner.sandbox.process import interpreter
 
 REPORT_LIMIT_BYTES: Final = 256 * 1024

@@ -5,8 +5,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from alga_ext.calls.messages import PrepareMessage, decode_message
 from alga_ext.errors import PlatformError
-from alga_ext.messages import PrepareMessage, decode_message
 from alga_ext.telemetry import log_failure, logger
 from functions.runner import compose
 

@@ -10,8 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from alga_ext.calls.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.errors import Fault, PlatformError
-from alga_ext.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.objects import ObjectStore
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope

@@ -4,7 +4,7 @@ import json
 import time
 from typing import Any, Final
 
-from alga_ext.execute import ExecuteContext
+from alga_ext.calls.envelope import ExecuteContext
 from alga_ext.telemetry import logger
 from functions.runner.host.secret_box import SecretBox
 from functions.runner.sandbox import local

@@ -3,8 +3,8 @@
 from collections import OrderedDict
 from typing import Final
 
+from alga_ext.calls.execution_token import LIFETIME_S
 from alga_ext.errors import PlatformError
-from alga_ext.execution_token import LIFETIME_S
 
 _KEPT_FOR_S: Final = LIFETIME_S + 10
 """A token lives 60 s and clocks may differ by 5 s; after this it is refused for its age."""

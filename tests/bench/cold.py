@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from alga_ext.aws import S3ObjectStore
-from alga_ext.execute import EXECUTE_PATH, encode
+from alga_ext.calls.envelope import EXECUTE_PATH, encode
 from tests.runnerkit.house import House, call
 from tests.support.servers import Loop, start_moto
 

@@ -21,7 +21,7 @@ import wasmtime
 from rich.console import Console
 from rich.table import Table
 
-from alga_ext.execute import EXECUTE_PATH, encode
+from alga_ext.calls.envelope import EXECUTE_PATH, encode
 from tests.bench.bare import Bare
 from tests.bench.cold import cold_starts
 from tests.bench.measure import in_turns

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from alga_ext.execute import (
+from alga_ext.calls.envelope import (
     ExecuteContext,
     ExecuteGrants,
     ExecuteHttp,

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from alga_ext.execute import ExecuteResponse
+from alga_ext.calls.envelope import ExecuteResponse
 from functions.runner.sandbox.shapes import Function
 from functions.runner.sandbox.world import EXECUTE_REQUEST, IMPORTS
 from tests.conformance.envelopes import body_of, envelope, json_of

@@ -5,8 +5,8 @@ import uuid
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
-from alga_ext.execute import ExecuteRequest, ExecuteResponse, decode_response, encode
-from alga_ext.execution_token import sign_execution_token
+from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse, decode_response, encode
+from alga_ext.calls.execution_token import sign_execution_token
 from alga_ext.trust.signing import LocalSigner
 
 

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from alga_ext.execute import ExecuteUser
+from alga_ext.calls.envelope import ExecuteUser
 from tests.conformance.envelopes import EXTENSION, INSTALL, TENANT, VERSION, code_of
 from tests.conformance.guest import Guest
 from tests.conformance.values import Err, Ok

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from alga_ext.execute import ExecuteRequest, encode
-from alga_ext.execution_token import sign_execution_token
+from alga_ext.calls.envelope import ExecuteRequest, encode
+from alga_ext.calls.execution_token import sign_execution_token
 from alga_ext.trust.signing import LocalSigner
 from tests.conformance.envelopes import TENANT, code_of, envelope
 from tests.conformance.guest import Guest

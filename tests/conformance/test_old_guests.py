@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import pytest
 
-from alga_ext.execute import ExecuteUser
+from alga_ext.calls.envelope import ExecuteUser
 from functions.runner.sandbox.world import IMPORTS
 from tests.conformance import wat_guest
 from tests.conformance.conftest import LANGUAGES

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from alga_ext.execute import encode
+from alga_ext.calls.envelope import encode
 from tests.conformance.deployed import deployed
 from tests.conformance.envelopes import code_of, envelope
 from tests.conformance.guest import Guest, echoed

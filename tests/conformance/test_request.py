@@ -4,7 +4,7 @@ from urllib.parse import parse_qsl, unquote, urlencode
 
 import pytest
 
-from alga_ext.execute import decode_response, encode
+from alga_ext.calls.envelope import decode_response, encode
 from tests.conformance.conftest import EVERY_GUEST, LANGUAGES
 from tests.conformance.envelopes import envelope
 from tests.conformance.guest import Guest, echoed

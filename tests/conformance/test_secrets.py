@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from alga_ext.execute import SealedSecret
+from alga_ext.calls.envelope import SealedSecret
 from tests.conformance.envelopes import code_of
 from tests.conformance.guest import Guest
 from tests.conformance.values import Err, Ok

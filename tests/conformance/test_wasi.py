@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from alga_ext.execute import ExecuteResponse
+from alga_ext.calls.envelope import ExecuteResponse
 from tests.conformance.envelopes import body_of, code_of, envelope, json_of
 from tests.conformance.guest import Guest
 from tests.conformance.port import Line, Runner

@@ -8,8 +8,8 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from alga_ext.calls.envelope import SealedSecret
 from alga_ext.errors import PlatformError
-from alga_ext.execute import SealedSecret
 from alga_ext.sealing import DataKey, DataKeys, Sealer, secret_context
 from tests.conformance.envelopes import INSTALL, TENANT
 

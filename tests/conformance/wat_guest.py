@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any, Final
 
-from alga_ext.execute import ExecuteResponse
+from alga_ext.calls.envelope import ExecuteResponse
 from functions.runner.sandbox.shapes import TupleOf
 from functions.runner.sandbox.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, IMPORTS
 from tests.conformance import canonical

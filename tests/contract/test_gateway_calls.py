@@ -10,10 +10,10 @@ from typing import Any
 import boto3
 import pytest
 
+from alga_ext.calls.envelope import ExecuteError, ExecuteRequest, ExecuteResponse, Usage, decode_request, encode
+from alga_ext.calls.execution_token import verify_execution_token
+from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, decode_message
 from alga_ext.errors import PlatformError
-from alga_ext.execute import ExecuteError, ExecuteRequest, ExecuteResponse, Usage, decode_request, encode
-from alga_ext.execution_token import verify_execution_token
-from alga_ext.messages import ExecutionAccepted, ExecutionFinished, decode_message
 from alga_ext.trust.signing import LocalSigner, PublicKey
 from functions.gateway import calls, compose
 from functions.gateway.calls import Call

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import boto3
 import pytest
 
-from alga_ext.execute import ExecuteResponse, decode_request, encode
+from alga_ext.calls.envelope import ExecuteResponse, decode_request, encode
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway import compose
 from functions.gateway.handler import handler

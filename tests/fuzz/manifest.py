@@ -6,7 +6,7 @@ import atheris
 
 with atheris.instrument_imports(include=["alga_ext"]):
     from alga_ext.bundles.manifest import Manifest, parse_manifest
-    from alga_ext.capabilities import KNOWN
+    from alga_ext.calls.capabilities import KNOWN
 
 import msgspec
 

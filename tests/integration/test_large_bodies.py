@@ -7,7 +7,7 @@ from typing import Final
 
 import pytest
 
-from alga_ext.execute import ExecuteResponse
+from alga_ext.calls.envelope import ExecuteResponse
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.host import egress, http_fetch, ui_proxy
 from tests.runnerkit.house import MIB, House, body_of, call, code_of

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from alga_ext.execute import ExecuteResponse, Usage
+from alga_ext.calls.envelope import ExecuteResponse, Usage
 from functions.runner.host import secrets
 from tests.runnerkit.house import MIB, House, call, code_of
 from tests.runnerkit.wat import guest

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from alga_ext.messages import Reason
+from alga_ext.calls.messages import Reason
 from tests.support.registry import RegistryWorld, manifest_of
 
 

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 
 from wasmtime.component import Component
 
-from alga_ext.database import Database
-from alga_ext.execute import (
+from alga_ext.calls.envelope import (
     EXECUTE_PATH,
     ExecuteContext,
     ExecuteGrants,
@@ -25,8 +24,9 @@ from alga_ext.execute import (
     decode_response,
     encode,
 )
-from alga_ext.execution_token import sign_execution_token
-from alga_ext.messages import PreparedMessage, PrepareMessage
+from alga_ext.calls.execution_token import sign_execution_token
+from alga_ext.calls.messages import PreparedMessage, PrepareMessage
+from alga_ext.database import Database
 from alga_ext.objects import MemoryObjectStore
 from alga_ext.trust.policy import TrustBundle, TrustedKey
 from alga_ext.trust.releases import release_key

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from alga_ext.execute import ExecuteRequest, ExecuteResponse, decode_response
+from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse, decode_response
 from tests.runnerkit.house import MAXIMA, body_of, call
 from tests.runnerkit.wat import guest
 from tests.security.footprint import Footprint, footprint, settled

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from alga_ext.execute import ExecuteRequest, ExecuteResponse
+from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
 from tests.runnerkit.house import body_of, call
 from tests.runnerkit.wat import guest
 from tests.security.footprint import open_descriptors

@@ -1,6 +1,6 @@
 """A name whose address changes between lookups leads nowhere it was not checked for."""
 
-from alga_ext.execute import ExecuteRequest
+from alga_ext.calls.envelope import ExecuteRequest
 from tests.runnerkit.house import call
 from tests.security.guests import spells
 from tests.security.world import World

@@ -11,8 +11,8 @@ from typing import Any, Final
 import jwt
 import pytest
 
-from alga_ext.execute import CONFIG_LIMIT_BYTES, ExecuteRequest, encode
-from alga_ext.execution_token import AUDIENCE, ISSUER, LIFETIME_S, capabilities_digest
+from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES, ExecuteRequest, encode
+from alga_ext.calls.execution_token import AUDIENCE, ISSUER, LIFETIME_S, capabilities_digest
 from alga_ext.trust.signing import LocalSigner
 from tests.runnerkit.house import EVERY_CAPABILITY, House, body_of, call
 from tests.runnerkit.wat import guest

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pytest
 
-from alga_ext.execute import ExecuteResponse
+from alga_ext.calls.envelope import ExecuteResponse
 from functions.runner.sandbox import local, process
 from tests.runnerkit.house import MIB, body_of, call, code_of
 from tests.security.attacks import GREETING

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 import wasmtime
 
-from alga_ext.messages import Reason
+from alga_ext.calls.messages import Reason
 from tests.runnerkit import wat
 from tests.runnerkit.house import MIB, call
 from tests.security.attacks import GREETING

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from alga_ext.execute import ExecuteRequest, ExecuteResponse
+from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
 from tests.runnerkit.house import body_of, call
 from tests.runnerkit.wat import guest
 from tests.security.guests import spells

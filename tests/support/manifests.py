@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from alga_ext import capabilities
 from alga_ext.bundles.manifest import Manifest, parse_manifest
+from alga_ext.calls import capabilities
 
 UI: dict[str, Any] = {"type": "iframe", "entry": "ui/index.html"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext import capabilities
+from alga_ext.calls import capabilities
 
 WIT = Path(__file__).parents[2] / "wit" / "alga-extension.wit"
 LIBRARY = {"alga:extension/types"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.execute import (
+from alga_ext.calls.envelope import (
     CONFIG_LIMIT_BYTES,
     ExecuteContext,
     ExecuteError,

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.execute import ExecuteContext, ExecuteHttp, ExecuteRequest, encode
-from alga_ext.execution_token import (
+from alga_ext.calls.envelope import ExecuteContext, ExecuteHttp, ExecuteRequest, encode
+from alga_ext.calls.execution_token import (
     AUDIENCE,
     ISSUER,
     LIFETIME_S,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.execute import ExecuteRequest, decode_request, encode
+from alga_ext.calls.envelope import ExecuteRequest, decode_request, encode
 from functions.gateway.calls import Call, envelope_for
 from functions.gateway.routing import parse_path
 from tests.support.gateway import install, principal, request

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alga_ext import capabilities
 from alga_ext.bundles.manifest import MANIFEST_LIMIT_BYTES, Manifest, check_egress, parse_manifest
+from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from tests.support.manifests import documents, egress_rules, encoded, server_document, ui_document
 from tests.support.measures import cpu_s_of

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.execute import Usage
-from alga_ext.messages import (
+from alga_ext.calls.envelope import Usage
+from alga_ext.calls.messages import (
     Artifact,
     ExecutionAccepted,
     ExecutionFinished,

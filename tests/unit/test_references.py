@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import functions
-from alga_ext import capabilities
 from alga_ext.bundles.manifest import parse_manifest
+from alga_ext.calls import capabilities
 from alga_ext.errors import CODES, KINDS
 from alga_ext.settings import Settings
 from tests.support.manifests import documents, encoded, server_document

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext import capabilities
 from alga_ext.bundles.manifest import Manifest, check_egress
+from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from functions.registry.grants import GrantSet, canonical, carried_over, covers, decide, difference, requested
 from tests.support.manifests import manifest

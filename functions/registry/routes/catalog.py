@@ -3,8 +3,8 @@
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from alga_ext import capabilities
 from alga_ext.bundles.manifest import Manifest
+from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from functions.registry import callers, compose, grants, versions
 from functions.registry.api import (

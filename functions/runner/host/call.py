@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from alga_ext.execute import ExecuteRequest
+from alga_ext.calls.envelope import ExecuteRequest
 from functions.runner.host.ledger import Ledger
 from functions.runner.host.secret_box import SecretBox, Unsealer
 from functions.runner.sandbox.verdict import Verdict

@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
+from alga_ext.calls.envelope import ExecuteRequest, SealedSecret
 from alga_ext.errors import PlatformError
-from alga_ext.execute import ExecuteRequest, SealedSecret
 from alga_ext.sealing import secret_context
 from functions.runner.host.resolver import within
 

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
+from alga_ext.calls.envelope import ExecuteRequest
 from alga_ext.database import Database
-from alga_ext.execute import ExecuteRequest
 from tests.runnerkit.house import TENANT
 from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack

@@ -6,7 +6,7 @@ from typing import Final
 
 import wasmtime
 
-from alga_ext.execute import ExecuteRequest
+from alga_ext.calls.envelope import ExecuteRequest
 from tests.runnerkit import wat
 
 SPIN: Final = "(loop $spin (br $spin)) (unreachable)"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from alga_ext.execute import ExecuteRequest
+from alga_ext.calls.envelope import ExecuteRequest
 from tests.security.attacks import Attack
 from tests.security.guests import spells
 from tests.security.servers import ACCOMPLICE_ADDRESS, STRANGER_ADDRESS

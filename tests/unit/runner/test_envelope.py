@@ -2,8 +2,8 @@
 
 import pytest
 
+from alga_ext.calls.envelope import ExecuteHttp, ExecuteUser
 from alga_ext.errors import PlatformError
-from alga_ext.execute import ExecuteHttp, ExecuteUser
 from functions.runner import envelope
 
 

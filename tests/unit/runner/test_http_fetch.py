@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from alga_ext.execute import ExecuteGrants, SealedSecret
+from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
 from functions.runner.host import connections, http_fetch
 from functions.runner.host.call import Call
 from functions.runner.host.egress import parse_networks

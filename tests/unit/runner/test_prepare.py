@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 import wasmtime
 
+from alga_ext.calls.messages import PreparedMessage, PrepareMessage, decode_message
 from alga_ext.errors import PlatformError
-from alga_ext.messages import PreparedMessage, PrepareMessage, decode_message
 from alga_ext.objects import MemoryObjectStore
 from alga_ext.trust.policy import Revocation, TrustedKey
 from alga_ext.trust.signing import LocalSigner, sign_envelope

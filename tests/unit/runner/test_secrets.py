@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
 from alga_ext.errors import PlatformError
-from alga_ext.execute import ExecuteGrants, SealedSecret
 from functions.runner.host.secret_box import SecretBox
 from functions.runner.host.secrets import Secrets
 from tests.runnerkit.house import call

@@ -2,8 +2,8 @@
 
 import pytest
 
+from alga_ext.calls.envelope import ExecuteLimits, Usage
 from alga_ext.errors import PlatformError
-from alga_ext.execute import ExecuteLimits, Usage
 from functions.runner import outcome
 from functions.runner.limits import Maxima, effective
 from functions.runner.records import embedded

@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from alga_ext.execute import ExecuteUser
+from alga_ext.calls.envelope import ExecuteUser
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.host import ui_proxy
 from functions.runner.host.call import Call

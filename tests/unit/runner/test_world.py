@@ -39,7 +39,7 @@ def test_every_import_has_its_refusal() -> None:
 
 
 def test_every_refusal_names_the_capability_that_opens_its_interface() -> None:
-    from alga_ext.capabilities import INTERFACES
+    from alga_ext.calls.capabilities import INTERFACES
 
     for name, refusal in refusals.REFUSALS.items():
         assert PACKAGE + name.partition(".")[0] in INTERFACES[refusal.capability]

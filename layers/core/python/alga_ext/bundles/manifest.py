@@ -11,8 +11,9 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from alga_ext import capabilities, strict_json
+from alga_ext import strict_json
 from alga_ext.bundles.paths import PathError, check_relative
+from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from alga_ext.strict_json import JsonError
 

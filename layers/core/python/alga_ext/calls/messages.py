@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
+from alga_ext.calls.envelope import Usage
 from alga_ext.errors import PlatformError
-from alga_ext.execute import Usage
 
 MESSAGE_LIMIT_BYTES: Final = 256 * 1024
 """An SQS batch entry; larger things are referred to by their object key."""

@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
+from alga_ext.calls.envelope import ExecuteRequest
 from alga_ext.errors import PlatformError
-from alga_ext.execute import ExecuteRequest
 from alga_ext.trust.signing import LocalSigner, PublicKey
 
 AUDIENCE: Final = "alga-runner"

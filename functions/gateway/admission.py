@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from alga_ext.edge.http import Request
+from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
-from alga_ext.http import Request
-from alga_ext.principal import Principal
 from functions.gateway.headers import HEADERS_LIMIT_BYTES
 from functions.gateway.install import Install
 from functions.gateway.routing import METHODS, READ_METHODS, Target, find_endpoint, parse_path

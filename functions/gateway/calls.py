@@ -20,10 +20,10 @@ from alga_ext.calls.envelope import (
 )
 from alga_ext.calls.execution_token import sign_execution_token
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, encode_message
+from alga_ext.edge.http import Request
+from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
-from alga_ext.http import Request
 from alga_ext.ids import new_id
-from alga_ext.principal import Principal
 from alga_ext.telemetry import log_failure
 from functions.gateway import compose, headers
 from functions.gateway.install import Install

@@ -5,8 +5,8 @@ The order of the checks is part of the contract (docs/reference/gateway.md): eac
 
 from typing import Any
 
+from alga_ext.edge.http import Request, json_response, problem, request_from_event, response
 from alga_ext.errors import PlatformError
-from alga_ext.http import Request, json_response, problem, request_from_event, response
 from alga_ext.telemetry import log_failure
 from functions.gateway import calls, compose
 from functions.gateway.admission import check_endpoint, check_request, check_role, check_tenant

@@ -7,8 +7,8 @@ Roles: ``platform_admin`` runs the platform; ``publisher`` acts for the publishe
 from collections.abc import Mapping
 from typing import Any, Final
 
+from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
-from alga_ext.principal import Principal
 
 _ROLES: Final = frozenset({"platform_admin", "publisher", "tenant_admin", "tenant_viewer"})
 

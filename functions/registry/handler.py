@@ -11,8 +11,8 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError, Servic
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from alga_ext import strict_json
+from alga_ext.edge.http import problem, request_from_event
 from alga_ext.errors import PlatformError
-from alga_ext.http import problem, request_from_event
 from alga_ext.telemetry import log_failure
 from functions.registry.routes import catalog, installs, publishers, publishing, records, secrets
 

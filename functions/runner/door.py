@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from alga_ext.calls.envelope import EXECUTE_PATH, encode
+from alga_ext.edge.http import Request, json_response, problem, request_from_event, response
 from alga_ext.errors import PlatformError
-from alga_ext.http import Request, json_response, problem, request_from_event, response
 from alga_ext.ids import parse_content_hash, sha256_hex
 from alga_ext.telemetry import log_failure
 from functions.runner.execute import Runner

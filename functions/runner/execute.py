@@ -12,8 +12,8 @@ from typing import Any, Final
 from alga_ext.calls import capabilities
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse, Usage, decode_request
 from alga_ext.calls.execution_token import verify_execution_token
+from alga_ext.edge.http import Request
 from alga_ext.errors import PlatformError
-from alga_ext.http import Request
 from alga_ext.ids import parse_content_hash, sha256_hex
 from alga_ext.telemetry import logger
 from alga_ext.trust.signing import PublicKey

@@ -6,8 +6,8 @@ Content-Security-Policy that confines them as the sandboxed frame does.
 
 from typing import Any, Final
 
+from alga_ext.edge.http import Request, problem, request_from_event, response
 from alga_ext.errors import PlatformError
-from alga_ext.http import Request, problem, request_from_event, response
 from alga_ext.telemetry import log_failure
 from functions.uihost import compose, negotiation
 from functions.uihost.bundles import File, Index

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from alga_ext.http import Request
-from alga_ext.principal import Principal
+from alga_ext.edge.http import Request
+from alga_ext.edge.principal import Principal
 from functions.gateway.install import Install
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alga_ext.edge.http import Request, json_response, problem, request_from_event, response
 from alga_ext.errors import CODES, PlatformError
-from alga_ext.http import Request, json_response, problem, request_from_event, response
 from tests.support.refusals import code_of
 
 

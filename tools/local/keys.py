@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alga_ext.tokens import key_set, mint_token
+from alga_ext.edge.tokens import key_set, mint_token
 from alga_ext.trust.signing import LocalSigner, PublicKey
 
 ISSUER = "https://host.local"

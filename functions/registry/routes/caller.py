@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
-from alga_ext.principal import Principal
+from alga_ext.edge.principal import Principal
 from functions.registry import compose, preconditions
 from functions.registry.audit import Actor
 from functions.registry.idempotency import Answer, Attempt

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 import jwt
 
+from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
-from alga_ext.principal import Principal
 
 CLAIMS: Final = ("tenant_id", "roles", "publishers", "user_type", "client_id", "client_name", "email", "name")
 """Claims that may be renamed; ``sub``, ``iss``, ``aud``, ``exp`` and ``iat`` are the standard's (RFC 7519)."""

@@ -1,4 +1,4 @@
-"""Who a request speaks for, as a value; ``alga_ext.tokens`` makes it out of a verified token."""
+"""Who a request speaks for, as a value; ``alga_ext.edge.tokens`` makes it out of a verified token."""
 
 from typing import NamedTuple
 

@@ -19,8 +19,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
 from tools.cli.client import ApiError, Client, Reply
 from tools.cli.output import CommandError
 from tools.cli.samples import TOKENS

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from functions.registry.migrate import migrate
 from tools.local.postgres import Postgres, program
 

@@ -6,10 +6,10 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 
-from alga_ext.aws import SqsQueue
-from alga_ext.database import Database
 from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.settings import read_material
+from alga_ext.stores.aws import SqsQueue
+from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.admission import RoleMap
 from functions.gateway.dispatch import Runner, make_runner

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from alga_ext.aws import LambdaFunction
 from alga_ext.calls.envelope import EXECUTE_PATH
 from alga_ext.errors import PlatformError
+from alga_ext.stores.aws import LambdaFunction
 
 _ANSWER_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """More than a Lambda function can answer."""

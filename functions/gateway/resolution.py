@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from alga_ext.database import Database
 from alga_ext.ids import is_uuid
+from alga_ext.stores.database import Database
 from functions.gateway.install import Install
 
 # Version and extension are read by scalar subqueries: a join costs twice the planning, which is most of the time here.

@@ -15,15 +15,15 @@ from alga_ext.bundles.archive import read_entries, read_index
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls import capabilities
 from alga_ext.calls.messages import PreparedMessage, Reason, decode_message
-from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.objects import ObjectStore
+from alga_ext.stores.database import Database, Row, Tx
+from alga_ext.stores.objects import ObjectStore
+from alga_ext.stores.work_folders import job_folder
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
-from alga_ext.work_folders import job_folder
 from functions.registry import compose, publish, publishers, ui_index, versions, withdrawal
 from functions.registry.bundle_contents import ui_paths
 from functions.registry.verification import verify_publication

@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-from alga_ext.database import Row, Tx
+from alga_ext.stores.database import Row, Tx
 
 _INSERT: Final = """
 insert into app.audit_event (tenant_id, actor, action, subject, before, after, request_id)

@@ -4,12 +4,12 @@ import os
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from alga_ext.aws import KmsDataKeys, KmsSigner, S3ObjectStore, SqsQueue
-from alga_ext.database import Database
 from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.errors import PlatformError
-from alga_ext.sealing import Sealer
 from alga_ext.settings import read_material
+from alga_ext.stores.aws import KmsDataKeys, KmsSigner, S3ObjectStore, SqsQueue
+from alga_ext.stores.database import Database
+from alga_ext.stores.sealing import Sealer
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import LocalSigner, Signer
 from alga_ext.trust.trust_source import TrustSource

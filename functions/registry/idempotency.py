@@ -7,8 +7,8 @@ import hashlib
 import json
 from typing import Any, Final, NamedTuple
 
-from alga_ext.database import Tx
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Tx
 
 _FIND: Final = {
     True: """

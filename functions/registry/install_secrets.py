@@ -4,9 +4,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from alga_ext.bundles.manifest import Manifest
-from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
-from alga_ext.sealing import Sealer, secret_context
+from alga_ext.stores.database import Row, Tx
+from alga_ext.stores.sealing import Sealer, secret_context
 from functions.registry import audit, installs, versions
 from functions.registry.audit import Actor
 

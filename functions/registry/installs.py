@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES
-from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
+from alga_ext.stores.database import Row, Tx
 from functions.registry import audit, config_schema, grants, versions
 from functions.registry.audit import Actor
 

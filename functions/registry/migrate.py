@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from functions.registry.migrations import Migration, plan, read_migration
 from functions.registry.settings import MigrateSettings
 

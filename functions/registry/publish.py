@@ -10,10 +10,10 @@ import msgspec
 from alga_ext import strict_json
 from alga_ext.bundles.archive import content_hash_of
 from alga_ext.calls.messages import PrepareMessage
-from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.objects import ObjectStore
+from alga_ext.stores.database import Database, Row, Tx
+from alga_ext.stores.objects import ObjectStore
 from alga_ext.strict_json import JsonError
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import parse_envelope

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, Final
 
-from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Row, Tx
 from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
 from alga_ext.trust.signing import PublicKey
 from functions.registry import transparency

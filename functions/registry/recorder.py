@@ -11,8 +11,8 @@ from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, pro
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, decode_message
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
 from alga_ext.telemetry import log_failure
 from functions.registry import compose
 

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from alga_ext.calls.messages import PrepareMessage, encode_message
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
-from alga_ext.objects import ObjectStore
+from alga_ext.stores.database import Database
+from alga_ext.stores.objects import ObjectStore
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry import audit, compose, publish, transparency, versions

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from alga_ext.database import Row, Tx
 from alga_ext.errors import Fault, PlatformError
-from alga_ext.objects import ObjectStore
+from alga_ext.stores.database import Row, Tx
+from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust import merkle
 from alga_ext.trust.log_proof import ORIGIN
 from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope

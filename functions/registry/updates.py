@@ -8,9 +8,9 @@ import json
 from typing import Any, Final
 
 from alga_ext.bundles.manifest import Manifest
-from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
+from alga_ext.stores.database import Row, Tx
 from functions.registry import audit, grants, installs, versions
 from functions.registry.audit import Actor
 from functions.registry.grants import GrantSet

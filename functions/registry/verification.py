@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from alga_ext.database import Row, Tx
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.objects import ObjectStore
+from alga_ext.stores.database import Row, Tx
+from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import accepted_release, release_key
 from alga_ext.trust.statements import Release, read_statement

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from alga_ext.calls.messages import Artifact, Reason
-from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
+from alga_ext.stores.database import Row, Tx
 
 _VERSION_COLUMNS: Final = """
   v.version_id, v.extension_id, e.name, v.manifest ->> 'publisher' as publisher, e.publisher as owner, v.version,

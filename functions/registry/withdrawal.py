@@ -4,13 +4,13 @@ import json
 from datetime import datetime
 from typing import Final
 
-from alga_ext.database import Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.objects import ObjectStore
+from alga_ext.stores.database import Row, Tx
+from alga_ext.stores.objects import ObjectStore
+from alga_ext.stores.withdrawals import marker_key
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import statement_of_withdrawal
-from alga_ext.withdrawals import marker_key
 from functions.registry import transparency, versions
 from functions.registry.audit import Actor
 from functions.registry.transparency import Entry

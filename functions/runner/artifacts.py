@@ -16,10 +16,10 @@ from typing import Final, NamedTuple
 
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, new_id
-from alga_ext.objects import ObjectReader
+from alga_ext.stores.objects import ObjectReader
+from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import BELIEVED_FOR_S, release_key
-from alga_ext.withdrawals import Withdrawals
 from functions.runner.provenance import (
     Engine,
     accepted_code,

@@ -13,11 +13,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alga_ext.s3_reader import S3ObjectReader
 from alga_ext.settings import read_material
+from alga_ext.stores.s3_reader import S3ObjectReader
+from alga_ext.stores.work_folders import claim_folder
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust.trust_source import TrustSource
-from alga_ext.work_folders import claim_folder
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
@@ -34,7 +34,7 @@ from functions.runner.sandbox.wire import Configure
 from functions.runner.settings import PrepareSettings, RunnerSettings
 
 if TYPE_CHECKING:
-    from alga_ext.database import Database
+    from alga_ext.stores.database import Database
     from functions.runner.prepare_flow import Prepare
 
 _MIB = 1024 * 1024
@@ -67,7 +67,7 @@ def store() -> S3ObjectReader:
 @cache
 def database() -> "Database":
     """The runner's database."""
-    from alga_ext.database import Database
+    from alga_ext.stores.database import Database
 
     return Database(settings().database_url.get_secret_value())
 
@@ -187,8 +187,8 @@ def unsealer() -> Unsealer | None:
 @cache
 def sealer(key_id: str) -> Unsealer:
     """The envelope encryption of tenants' secrets."""
-    from alga_ext.aws import KmsDataKeys
-    from alga_ext.sealing import Sealer
+    from alga_ext.stores.aws import KmsDataKeys
+    from alga_ext.stores.sealing import Sealer
 
     return Sealer(KmsDataKeys(key_id))
 
@@ -202,7 +202,7 @@ def tls() -> ssl.SSLContext:
 @cache
 def prepare() -> "Prepare":
     """Build prepare."""
-    from alga_ext.aws import S3ObjectStore, SqsQueue
+    from alga_ext.stores.aws import S3ObjectStore, SqsQueue
     from functions.runner.precompile import Compiler
     from functions.runner.prepare_flow import Prepare
 
@@ -228,7 +228,7 @@ def now() -> datetime:
 def _signer(setting: str) -> Signer:
     """Return the signer that ``kms:key-id``, a PEM or the path of one names."""
     if setting.startswith("kms:"):
-        from alga_ext.aws import KmsSigner
+        from alga_ext.stores.aws import KmsSigner
 
         return KmsSigner(setting.removeprefix("kms:"))
     return LocalSigner.from_pem(read_material(setting))

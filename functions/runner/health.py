@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
-from alga_ext.objects import ObjectReader
+from alga_ext.stores.database import Database
+from alga_ext.stores.objects import ObjectReader
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.pool import Pool
 

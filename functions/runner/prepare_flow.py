@@ -12,11 +12,11 @@ from typing import Protocol
 
 from alga_ext.calls.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.errors import Fault, PlatformError
-from alga_ext.objects import ObjectStore
+from alga_ext.stores.objects import ObjectStore
+from alga_ext.stores.work_folders import job_folder
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
-from alga_ext.work_folders import job_folder
 from functions.runner.precompile import Compiler, Description, reasons_of
 from functions.runner.provenance import Engine, accepted_code, artifact_record_key, code_key, component_key
 

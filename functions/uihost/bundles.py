@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.objects import ObjectStore
+from alga_ext.stores.objects import ObjectStore
+from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import BELIEVED_FOR_S, accepted_release, release_key
-from alga_ext.withdrawals import Withdrawals
 
 
 class Variant(NamedTuple):

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime
 from functools import cache
 
-from alga_ext.aws import S3ObjectStore
+from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.trust.trust_source import TrustSource
 from functions.uihost.bundles import UiBundles
 from functions.uihost.settings import UiHostSettings

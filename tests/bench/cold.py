@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from alga_ext.aws import S3ObjectStore
 from alga_ext.calls.envelope import EXECUTE_PATH, encode
+from alga_ext.stores.aws import S3ObjectStore
 from tests.runnerkit.house import House, call
 from tests.support.servers import Loop, start_moto
 

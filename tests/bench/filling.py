@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from functions.registry.migrate import migrate
 from tools.local.postgres import database_url, make_database
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from alga_ext.database import Database, Tx
+from alga_ext.stores.database import Database, Tx
 from functions.gateway import resolution
 from functions.registry import audit, installs, transparency, versions
 from functions.registry.audit import Actor

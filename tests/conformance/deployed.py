@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.registry.migrate import migrate
 from tests.conformance.surroundings import LOOPBACK

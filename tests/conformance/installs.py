@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from alga_ext.database import Database, Row
+from alga_ext.stores.database import Database, Row
 from tests.conformance.envelopes import TENANT
 
 ENDPOINTS: Final = (

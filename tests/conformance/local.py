@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.messages import Artifact
-from alga_ext.sealing import Sealer
+from alga_ext.stores.sealing import Sealer
 from alga_ext.telemetry import logger
 from alga_ext.trust.signing import sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement

@@ -13,9 +13,9 @@ import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-from alga_ext.aws import S3ObjectStore
 from alga_ext.calls.messages import PrepareMessage
 from alga_ext.settings import read_material
+from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement

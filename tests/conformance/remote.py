@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 import urllib3
 
-from alga_ext.aws import KmsDataKeys, LambdaFunction
 from alga_ext.calls.envelope import EXECUTE_PATH
 from alga_ext.settings import Settings, read_material
+from alga_ext.stores.aws import KmsDataKeys, LambdaFunction
 from alga_ext.trust.signing import LocalSigner
 from tests.conformance.installs import Installs
 from tests.conformance.outside import Outside

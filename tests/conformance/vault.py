@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from alga_ext.calls.envelope import SealedSecret
 from alga_ext.errors import PlatformError
-from alga_ext.sealing import DataKey, DataKeys, Sealer, secret_context
+from alga_ext.stores.sealing import DataKey, DataKeys, Sealer, secret_context
 from tests.conformance.envelopes import INSTALL, TENANT
 
 _NONCE_BYTES: Final = 12

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.aws import KmsDataKeys, KmsSigner
 from alga_ext.errors import PlatformError
-from alga_ext.sealing import SECRET_LIMIT_BYTES, DataKey, Sealer, secret_context
+from alga_ext.stores.aws import KmsDataKeys, KmsSigner
+from alga_ext.stores.sealing import SECRET_LIMIT_BYTES, DataKey, Sealer, secret_context
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer, sign_envelope
 from tests.support.keys import NOW, P256Signer, trust_in, trusted
 from tests.support.refusals import code_of

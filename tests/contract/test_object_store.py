@@ -12,9 +12,9 @@ import boto3
 import pytest
 import urllib3
 
-from alga_ext.aws import S3ObjectStore
-from alga_ext.objects import MemoryObjectStore, ObjectStore
-from alga_ext.s3_reader import S3ObjectReader
+from alga_ext.stores.aws import S3ObjectStore
+from alga_ext.stores.objects import MemoryObjectStore, ObjectStore
+from alga_ext.stores.s3_reader import S3ObjectReader
 from tests.support.answering import Reply, answering
 from tests.support.refusals import code_of
 

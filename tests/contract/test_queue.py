@@ -5,8 +5,8 @@ import uuid
 import boto3
 import pytest
 
-from alga_ext.aws import SqsQueue
 from alga_ext.calls.messages import PrepareMessage, decode_message, encode_message
+from alga_ext.stores.aws import SqsQueue
 from tests.support.answering import Reply, answering
 from tests.support.refusals import code_of
 

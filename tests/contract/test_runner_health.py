@@ -9,8 +9,8 @@ from typing import Any
 import boto3
 import pytest
 
-from alga_ext.aws import S3ObjectStore
-from alga_ext.database import Database
+from alga_ext.stores.aws import S3ObjectStore
+from alga_ext.stores.database import Database
 from functions.runner.pool import Pool
 from functions.runner.sandbox.process import Child
 from functions.runner.sandbox.wire import Configure

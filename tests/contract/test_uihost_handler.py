@@ -13,8 +13,8 @@ import boto3
 import brotli
 import pytest
 
-from alga_ext.aws import S3ObjectStore
-from alga_ext.withdrawals import marker_key
+from alga_ext.stores.aws import S3ObjectStore
+from alga_ext.stores.withdrawals import marker_key
 from functions.uihost import compose
 from functions.uihost.handler import handler
 from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, publish_into

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from tests.support.dev import folder_named
 from tests.support.servers import Loop
 from tools.local.functions import Functions

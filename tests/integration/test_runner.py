@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alga_ext.errors import PlatformError
-from alga_ext.objects import Downloaded, MemoryObjectStore, write_hashed
+from alga_ext.stores.objects import Downloaded, MemoryObjectStore, write_hashed
 from tests.runnerkit.house import House, body_of, call, code_of
 from tests.runnerkit.wat import guest
 

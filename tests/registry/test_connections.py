@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from tests.conftest import Databases
 from tests.support.registry import RegistryWorld

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.registry import compose, publishers, transparency
 from functions.registry.audit import Actor

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from functions.registry.sweeper import sweep_tenants
 from functions.runner.host.call import Call
 from functions.runner.host.storage import Storage

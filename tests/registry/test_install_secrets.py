@@ -19,7 +19,7 @@ def test_a_secret_is_sealed_and_never_shown(published: RegistryWorld) -> None:
 
 def test_a_sealed_secret_opens_for_its_own_place_only(published: RegistryWorld) -> None:
     from alga_ext.errors import PlatformError
-    from alga_ext.sealing import secret_context
+    from alga_ext.stores.sealing import secret_context
     from functions.registry import compose
 
     install = published.install()
@@ -59,7 +59,7 @@ def test_a_maximum_age_beyond_ten_years_is_refused(published: RegistryWorld) -> 
 def test_an_expired_secret_shows_as_expired(published: RegistryWorld) -> None:
     install = published.install()
     put_secret(published, install, "salt", value="one", max_age_s=60)
-    from alga_ext.database import Database
+    from alga_ext.stores.database import Database
 
     owner = Database(published.databases.owner)
     with owner.system() as tx:

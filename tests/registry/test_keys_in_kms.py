@@ -2,9 +2,9 @@
 
 import pytest
 
-from alga_ext.aws import KmsDataKeys, KmsSigner
 from alga_ext.errors import PlatformError
-from alga_ext.sealing import Sealer
+from alga_ext.stores.aws import KmsDataKeys, KmsSigner
+from alga_ext.stores.sealing import Sealer
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 from functions.registry import compose
 from tests.support.registry import REGION, RegistryWorld

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
 from functions.registry.migrate import migrate
 from tests.conftest import MIGRATIONS, Databases
 from tools.local.postgres import drop_database, make_database

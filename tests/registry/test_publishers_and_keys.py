@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from alga_ext.aws import S3ObjectStore
 from alga_ext.errors import PlatformError
+from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.trust.policy import TrustedKey
 from alga_ext.trust.signing import LocalSigner
 from functions.registry import compose

@@ -7,7 +7,7 @@ import pytest
 
 from alga_ext.calls.envelope import Usage
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from functions.registry import recorder
 from tests.conftest import Databases
 from tests.support.registry import Context, RegistryWorld, sqs_event

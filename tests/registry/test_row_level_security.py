@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from alga_ext.database import Database, Tx
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database, Tx
 from tests.conftest import PASSWORD, ROLES, Databases
 from tests.support.catalogue import Catalogue, Definer, catalogue
 from tests.support.rows import fill_tenant

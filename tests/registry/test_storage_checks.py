@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import pytest
 
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
 from functions.runner.host import storage_rules as rules
 from tests.conftest import Databases
 from tests.support.rows import fill_tenant

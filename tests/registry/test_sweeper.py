@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from alga_ext.database import Database, Tx
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database, Tx
 from functions.registry import compose, publish, sweeper, transparency
 from tests.support.registry import RegistryWorld, manifest_of
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
-from alga_ext.objects import MemoryObjectStore
+from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.log_proof import verify_proof
 from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer

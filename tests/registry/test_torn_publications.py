@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from alga_ext.aws import S3ObjectStore
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.messages import PreparedMessage, PrepareMessage
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
+from alga_ext.stores.aws import S3ObjectStore
+from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.registry import assets, compose, installs, publish, versions, withdrawal
 from functions.registry.audit import Actor

@@ -26,8 +26,8 @@ from alga_ext.calls.envelope import (
 )
 from alga_ext.calls.execution_token import sign_execution_token
 from alga_ext.calls.messages import PreparedMessage, PrepareMessage
-from alga_ext.database import Database
-from alga_ext.objects import MemoryObjectStore
+from alga_ext.stores.database import Database
+from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import TrustBundle, TrustedKey
 from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, PublicKey, sign_envelope

@@ -16,9 +16,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from alga_ext.calls.envelope import SealedSecret
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
-from alga_ext.sealing import DataKey, Sealer, secret_context
+from alga_ext.stores.database import Database
+from alga_ext.stores.sealing import DataKey, Sealer, secret_context
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.host import egress, http_fetch, scheduler, storage, ui_proxy
 from functions.runner.host import secrets as secrets_import

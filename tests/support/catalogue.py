@@ -7,7 +7,7 @@ being named. What cannot be judged by a rule is pinned in the tests and has to b
 import hashlib
 from typing import Any, Final, NamedTuple
 
-from alga_ext.database import Database, Tx
+from alga_ext.stores.database import Database, Tx
 
 ISOLATION: Final = "(tenant_id = app.current_tenant())"
 

@@ -21,10 +21,10 @@ from functions.registry import handler as http
 from tests.support.registry import Context
 
 WATCHED = {
-    ("alga_ext/aws.py", "_put"),
-    ("alga_ext/aws.py", "download"),
-    ("alga_ext/aws.py", "delete"),
-    ("alga_ext/aws.py", "send"),
+    ("alga_ext/stores/aws.py", "_put"),
+    ("alga_ext/stores/aws.py", "download"),
+    ("alga_ext/stores/aws.py", "delete"),
+    ("alga_ext/stores/aws.py", "send"),
     ("pg8000/native.py", "run"),
     ("pg8000/core.py", "execute_simple"),
 }

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from alga_ext.ids import ContentHash
-from alga_ext.objects import MemoryObjectStore, ObjectStore
+from alga_ext.stores.objects import MemoryObjectStore, ObjectStore
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
 from functions.registry import ui_index

@@ -11,11 +11,11 @@ import boto3
 import urllib3
 from botocore.config import Config
 
-from alga_ext.aws import KmsSigner, S3ObjectStore
 from alga_ext.bundles import archive as bundle
 from alga_ext.calls.messages import Message, PreparedMessage, PrepareMessage, decode_message, encode_message
-from alga_ext.database import Database
 from alga_ext.edge.tokens import key_set, mint_token
+from alga_ext.stores.aws import KmsSigner, S3ObjectStore
+from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer, sign_envelope
 from alga_ext.trust.statements import Release, statement
 from tests.conftest import Databases

@@ -1,6 +1,6 @@
 """Rows for tests that look at the database itself."""
 
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from tests.conftest import Databases
 
 HASH = "sha256:" + "a" * 64

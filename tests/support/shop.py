@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from alga_ext.objects import MemoryObjectStore
+from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
 from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, Signer, sign_envelope

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alga_ext.database import Database, Row
+from alga_ext.stores.database import Database, Row
 from alga_ext.trust.signing import LocalSigner
 from tests.support.servers import Loop
 from tools.cli.bundles import pack_folder, sign_bundle

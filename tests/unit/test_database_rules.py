@@ -5,7 +5,7 @@ import ssl
 import pg8000.exceptions
 import pytest
 
-from alga_ext.database import _translate, connection_arguments
+from alga_ext.stores.database import _translate, connection_arguments
 
 
 def test_a_url_names_role_host_and_database() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
-from alga_ext.objects import MemoryObjectStore
+from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.trust.statements import Release, ReleaseRecord, read_statement, statement
 from functions.registry import assets, callers, publish, ui_index

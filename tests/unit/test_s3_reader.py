@@ -9,8 +9,8 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as SdkCredentials
 
-from alga_ext import aws
-from alga_ext.s3_reader import Credentials, S3ObjectReader, signed_headers
+from alga_ext.stores import aws
+from alga_ext.stores.s3_reader import Credentials, S3ObjectReader, signed_headers
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.refusals import code_of
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.ids import ContentHash
-from alga_ext.objects import MemoryObjectStore
+from alga_ext.stores.objects import MemoryObjectStore
+from alga_ext.stores.withdrawals import LIFETIME_S, marker_key
 from alga_ext.trust.policy import Revocation, TrustBundle
 from alga_ext.trust.releases import BELIEVED_FOR_S
 from alga_ext.trust.signing import LocalSigner
-from alga_ext.withdrawals import LIFETIME_S, marker_key
 from functions.uihost.bundles import UiBundles
 from functions.uihost.handler import find_file
 from tests.support.keys import NOW, revoked, trust_in, trusted

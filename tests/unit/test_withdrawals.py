@@ -3,8 +3,8 @@
 from functools import partial
 
 from alga_ext.ids import ContentHash
-from alga_ext.objects import MemoryObjectStore
-from alga_ext.withdrawals import Withdrawals, marker_key
+from alga_ext.stores.objects import MemoryObjectStore
+from alga_ext.stores.withdrawals import Withdrawals, marker_key
 from tests.support.refusals import code_of
 
 HASH = ContentHash("sha256:" + "ab" * 32)

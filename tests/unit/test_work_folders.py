@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from alga_ext.work_folders import claim_folder, job_folder
+from alga_ext.stores.work_folders import claim_folder, job_folder
 
 ROOT: Final = Path(__file__).parents[2]
 _CLAIM: Final = """

@@ -17,8 +17,8 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
 from tools.local.ports import free_port
 from tools.local.processes import Account, Child, start_program
 

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from alga_ext.database import Row, Tx
+from alga_ext.stores.database import Row, Tx
 from functions.registry import callers, compose, installs, updates, verification, versions
 from functions.registry.api import (
     ApprovalIn,

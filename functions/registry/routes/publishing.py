@@ -11,10 +11,10 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.calls.messages import PrepareMessage, encode_message
-from alga_ext.database import Row
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, is_uuid
-from alga_ext.work_folders import job_folder
+from alga_ext.stores.database import Row
+from alga_ext.stores.work_folders import job_folder
 from functions.registry import callers, compose, publish, versions, withdrawal
 from functions.registry.api import (
     EngineOut,

@@ -5,8 +5,8 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from alga_ext.database import Tx
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Tx
 from functions.registry import audit, callers, compose, transparency, versions
 from functions.registry.api import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page, PageSize
 from functions.registry.paging import decode_cursor, encode_cursor

@@ -7,8 +7,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from alga_ext.database import Tx
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Tx
 from functions.registry import callers, compose, install_secrets, installs
 from functions.registry.api import SecretIn, SecretOut
 from functions.registry.idempotency import Answer

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
+from alga_ext.stores.database import Database, Row, Tx
 from functions.runner.host import scheduler_rules as rules
 from functions.runner.host.broker import Handler, Opened, Provider
 from functions.runner.host.call import Call

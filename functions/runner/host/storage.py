@@ -7,8 +7,8 @@ when it is exceeded. An expired entry counts as absent at once; a sweep deletes 
 
 from typing import Any, Final, NamedTuple
 
-from alga_ext.database import Database, Row, Tx
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database, Row, Tx
 from functions.runner.host import storage_rules as rules
 from functions.runner.host.broker import Handler, Opened, Provider
 from functions.runner.host.call import Call

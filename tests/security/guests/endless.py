@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from alga_ext.calls.envelope import ExecuteRequest
-from alga_ext.database import Database
+from alga_ext.stores.database import Database
 from tests.runnerkit.house import TENANT
 from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from alga_ext.errors import PlatformError
+from alga_ext.stores.withdrawals import marker_key
 from alga_ext.trust.policy import Revocation
 from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, parse_envelope
-from alga_ext.withdrawals import marker_key
 from functions.runner.provenance import Engine
 from tests.support.shop import ENGINE, PARTS, PUBLISHED, PUBLISHER_KEY, Shop
 

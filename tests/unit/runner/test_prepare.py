@@ -12,7 +12,7 @@ import wasmtime
 
 from alga_ext.calls.messages import PreparedMessage, PrepareMessage, decode_message
 from alga_ext.errors import PlatformError
-from alga_ext.objects import MemoryObjectStore
+from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import Revocation, TrustedKey
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from alga_ext.database import Database
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
 from functions.runner.host import storage_rules
 from functions.runner.host.call import Call
 from functions.runner.host.storage import Storage

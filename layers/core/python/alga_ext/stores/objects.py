@@ -1,7 +1,8 @@
 """The object store as the platform sees it: immutable things under keys, written once.
 
-``alga_ext.aws.S3ObjectStore`` is the implementation, ``alga_ext.s3_reader.S3ObjectReader`` one that only reads and
-starts fast; ``MemoryObjectStore`` is a fake. All pass the same contract tests (tests/contract/test_object_store.py).
+``alga_ext.stores.aws.S3ObjectStore`` is the implementation, ``alga_ext.stores.s3_reader.S3ObjectReader`` one that only
+reads and starts fast; ``MemoryObjectStore`` is a fake. All pass the same contract tests
+(tests/contract/test_object_store.py).
 """
 
 import hashlib

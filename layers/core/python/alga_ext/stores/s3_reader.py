@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import urllib3
 from urllib3.exceptions import HTTPError
 
-from alga_ext import objects
+from alga_ext.stores import objects
 
 _NOTHING_SHA256: Final = hashlib.sha256(b"").hexdigest()
 _ERROR_LIMIT_BYTES: Final = 16 * 1024
@@ -108,7 +108,7 @@ class S3ObjectReader:
         if given.get("AWS_ACCESS_KEY_ID") and given.get("AWS_SECRET_ACCESS_KEY"):
             token = given.get("AWS_SESSION_TOKEN", "")
             return Credentials(given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"], token)
-        from alga_ext.aws import found_credentials
+        from alga_ext.stores.aws import found_credentials
 
         return Credentials(*found_credentials())
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.objects import ObjectReader
+from alga_ext.stores.objects import ObjectReader
 
 LIFETIME_S: Final = 30.0
 

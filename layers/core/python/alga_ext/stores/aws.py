@@ -15,9 +15,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from alga_ext import objects
 from alga_ext.errors import PlatformError
-from alga_ext.sealing import DataKey
+from alga_ext.stores import objects
+from alga_ext.stores.sealing import DataKey
 from alga_ext.trust.signing import PublicKey
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096

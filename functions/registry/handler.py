@@ -14,7 +14,7 @@ from alga_ext import strict_json
 from alga_ext.edge.http import problem, request_from_event
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
-from functions.registry.routes import catalog, installs, publishers, publishing, records, secrets
+from functions.registry.api.routes import catalog, installs, publishers, publishing, records, secrets
 
 SERVICE = "registry"
 PREFIX = "/api/registry/v1"

@@ -19,7 +19,7 @@ with atheris.instrument_imports(include=["alga_ext"]):
     from alga_ext.edge.http import request_from_event
     from alga_ext.edge.tokens import TokenVerifier, key_set
     from alga_ext.trust.signing import LocalSigner, PublicKey
-    from functions.registry.paging import decode_cursor
+    from functions.registry.api.paging import decode_cursor
 
 from tests.fuzz.harness import fuzz, refused_or_read
 

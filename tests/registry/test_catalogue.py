@@ -3,7 +3,7 @@
 import pytest
 
 from alga_ext.calls.messages import Artifact
-from functions.registry.paging import encode_cursor
+from functions.registry.api.paging import encode_cursor
 from tests.support.registry import RegistryWorld, manifest_of
 
 

@@ -6,8 +6,11 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
-from functions.registry import callers, compose, grants, versions
-from functions.registry.api import (
+from functions.registry import compose, grants, versions
+from functions.registry.api import permissions as callers
+from functions.registry.api.exchange import principal, shown
+from functions.registry.api.paging import decode_cursor, encode_cursor
+from functions.registry.api.shapes import (
     ExtensionOut,
     Page,
     PageSize,
@@ -18,8 +21,6 @@ from functions.registry.api import (
     texts,
     version_out,
 )
-from functions.registry.paging import decode_cursor, encode_cursor
-from functions.registry.routes.caller import principal, shown
 
 router = APIGatewayHttpRouter()
 

@@ -6,10 +6,20 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.registry import callers, compose, publishers, versions, withdrawal
-from functions.registry.api import KeyIn, KeyOut, Page, PageSize, PublisherIn, PublisherOut, RetirementIn, RevocationIn
-from functions.registry.paging import decode_cursor, encode_cursor
-from functions.registry.routes.caller import actor, attempt, check_match, created, principal, replay, reply, shown
+from functions.registry import compose, publishers, versions, withdrawal
+from functions.registry.api import permissions as callers
+from functions.registry.api.exchange import actor, attempt, check_match, created, principal, replay, reply, shown
+from functions.registry.api.paging import decode_cursor, encode_cursor
+from functions.registry.api.shapes import (
+    KeyIn,
+    KeyOut,
+    Page,
+    PageSize,
+    PublisherIn,
+    PublisherOut,
+    RetirementIn,
+    RevocationIn,
+)
 
 router = APIGatewayHttpRouter()
 

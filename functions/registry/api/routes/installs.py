@@ -8,8 +8,12 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.stores.database import Row, Tx
-from functions.registry import callers, compose, installs, updates, verification, versions
-from functions.registry.api import (
+from functions.registry import compose, installs, updates, verification, versions
+from functions.registry.api import permissions as callers
+from functions.registry.api.exchange import actor, attempt, created, header, principal, replay, reply
+from functions.registry.api.paging import decode_cursor, encode_cursor
+from functions.registry.api.preconditions import check_match, revision_tag
+from functions.registry.api.shapes import (
     ApprovalIn,
     ConfigIn,
     GrantsIn,
@@ -22,9 +26,6 @@ from functions.registry.api import (
     install_out,
 )
 from functions.registry.audit import Actor
-from functions.registry.paging import decode_cursor, encode_cursor
-from functions.registry.preconditions import check_match, revision_tag
-from functions.registry.routes.caller import actor, attempt, created, header, principal, replay, reply
 
 router = APIGatewayHttpRouter()
 

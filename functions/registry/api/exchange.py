@@ -7,10 +7,11 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
 from alga_ext.edge.principal import Principal
-from functions.registry import compose, preconditions
+from functions.registry import compose
+from functions.registry.api import preconditions
+from functions.registry.api.idempotency import Answer, Attempt
+from functions.registry.api.preconditions import etag_of
 from functions.registry.audit import Actor
-from functions.registry.idempotency import Answer, Attempt
-from functions.registry.preconditions import etag_of
 
 
 def principal(router: APIGatewayHttpRouter) -> Principal:

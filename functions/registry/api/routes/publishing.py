@@ -15,8 +15,12 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, is_uuid
 from alga_ext.stores.database import Row
 from alga_ext.stores.work_folders import job_folder
-from functions.registry import callers, compose, publish, versions, withdrawal
-from functions.registry.api import (
+from functions.registry import compose, publish, versions, withdrawal
+from functions.registry.api import permissions as callers
+from functions.registry.api.exchange import actor, attempt, check_match, created, principal, replay, reply, shown
+from functions.registry.api.idempotency import Answer
+from functions.registry.api.paging import decode_cursor, encode_cursor
+from functions.registry.api.shapes import (
     EngineOut,
     ExtensionOut,
     PageSize,
@@ -30,9 +34,6 @@ from functions.registry.api import (
     texts,
     version_out,
 )
-from functions.registry.idempotency import Answer
-from functions.registry.paging import decode_cursor, encode_cursor
-from functions.registry.routes.caller import actor, attempt, check_match, created, principal, replay, reply, shown
 
 router = APIGatewayHttpRouter()
 

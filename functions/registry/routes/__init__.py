@@ -1,1 +1,0 @@
-"""The registry API's routes, one module a subject."""

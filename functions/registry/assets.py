@@ -24,9 +24,11 @@ from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
-from functions.registry import compose, publish, publishers, ui_index, versions, withdrawal
-from functions.registry.bundle_contents import ui_paths
-from functions.registry.verification import verify_publication
+from functions.registry import compose
+from functions.registry.publishing import publishers, ui_index, versions, withdrawal
+from functions.registry.publishing import submission as publish
+from functions.registry.publishing.bundle_contents import ui_paths
+from functions.registry.publishing.verification import verify_publication
 
 _processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

@@ -10,8 +10,9 @@ from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
-from functions.registry import audit, config_schema, grants, versions
+from functions.registry import audit, config_schema, grants
 from functions.registry.audit import Actor
+from functions.registry.publishing import versions
 
 _COLUMNS: Final = """
   i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state, i.state,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from functions.registry import withdrawal
+from functions.registry.publishing import withdrawal
 from tests.support.registry import RegistryWorld
 
 

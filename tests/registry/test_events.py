@@ -8,8 +8,9 @@ import pytest
 
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
-from functions.registry import compose, publishers, transparency
+from functions.registry import compose, transparency
 from functions.registry.audit import Actor
+from functions.registry.publishing import publishers
 from tests.support.registry import RegistryWorld, manifest_of
 
 

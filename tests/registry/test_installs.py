@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from functions.registry.publish import signature_key
+from functions.registry.publishing.submission import signature_key
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import change, put_secret
 
@@ -127,8 +127,9 @@ def test_a_changed_release_record_is_refused_at_install(published: RegistryWorld
 
 def test_a_key_revoked_from_before_the_publication_is_refused_at_install(published: RegistryWorld) -> None:
 
-    from functions.registry import compose, publishers
+    from functions.registry import compose
     from functions.registry.audit import Actor
+    from functions.registry.publishing import publishers
 
     # Past the route, which would also withdraw the version: a record that says so is refused by itself.
     with compose.database().system() as tx:

@@ -23,7 +23,7 @@ from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust.trust_document import parse_trust_bundle
 from functions.registry import compose
 from functions.registry.assets import write_ui
-from functions.registry.publish import signature_key
+from functions.registry.publishing.submission import signature_key
 from functions.uihost.bundles import UiBundles
 from tests.registry.conftest import sign_with_p256
 from tests.security.logbook import Logbook

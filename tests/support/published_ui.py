@@ -7,7 +7,7 @@ from alga_ext.ids import ContentHash
 from alga_ext.stores.objects import MemoryObjectStore, ObjectStore
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
-from functions.registry import ui_index
+from functions.registry.publishing import ui_index
 from tests.support.keys import NOW
 
 RELEASE = LocalSigner.generate()

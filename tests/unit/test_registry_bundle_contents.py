@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
-from functions.registry.bundle_contents import UI_FILE_LIMIT_BYTES, matches, read_contents, ui_paths
+from functions.registry.publishing.bundle_contents import UI_FILE_LIMIT_BYTES, matches, read_contents, ui_paths
 from tests.support.archives import bundle_of
 from tests.support.manifests import encoded, manifest, server_document, ui_document
 from tests.support.measures import cpu_s_of

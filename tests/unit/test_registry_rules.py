@@ -20,11 +20,13 @@ from alga_ext.ids import ContentHash
 from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.trust.statements import Release, ReleaseRecord, read_statement, statement
-from functions.registry import assets, publish, ui_index
+from functions.registry import assets
 from functions.registry.api import permissions as callers
 from functions.registry.api.paging import decode_cursor, encode_cursor
-from functions.registry.bundle_contents import BundleContents
 from functions.registry.migrations import Migration, plan, read_migration
+from functions.registry.publishing import submission as publish
+from functions.registry.publishing import ui_index
+from functions.registry.publishing.bundle_contents import BundleContents
 from tests.support.archives import bundle_of
 from tests.support.gateway import principal
 from tests.support.keys import ACME, SHA, P256Signer

@@ -9,7 +9,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.trust.signing import LocalSigner, PublicKey, parse_envelope, sign_envelope, verify_envelope
 from alga_ext.trust.statements import Release, read_statement, statement
-from functions.registry.bundle_contents import read_contents
+from functions.registry.publishing.bundle_contents import read_contents
 from tools.local.keys import write_private
 
 BUNDLE_NAME = "bundle.tar.zst"

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from alga_ext.stores.database import Row
-from functions.registry.bundle_contents import UI_PREFIX
+from functions.registry.publishing.bundle_contents import UI_PREFIX
 
 T = TypeVar("T")
 

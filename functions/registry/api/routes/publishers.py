@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.registry import compose, publishers, versions, withdrawal
+from functions.registry import compose
 from functions.registry.api import permissions as callers
 from functions.registry.api.exchange import actor, attempt, check_match, created, principal, replay, reply, shown
 from functions.registry.api.paging import decode_cursor, encode_cursor
@@ -20,6 +20,7 @@ from functions.registry.api.shapes import (
     RetirementIn,
     RevocationIn,
 )
+from functions.registry.publishing import publishers, versions, withdrawal
 
 router = APIGatewayHttpRouter()
 

@@ -15,7 +15,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, is_uuid
 from alga_ext.stores.database import Row
 from alga_ext.stores.work_folders import job_folder
-from functions.registry import compose, publish, versions, withdrawal
+from functions.registry import compose
 from functions.registry.api import permissions as callers
 from functions.registry.api.exchange import actor, attempt, check_match, created, principal, replay, reply, shown
 from functions.registry.api.idempotency import Answer
@@ -34,6 +34,8 @@ from functions.registry.api.shapes import (
     texts,
     version_out,
 )
+from functions.registry.publishing import submission as publish
+from functions.registry.publishing import versions, withdrawal
 
 router = APIGatewayHttpRouter()
 

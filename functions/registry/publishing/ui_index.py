@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import brotli
 
-from functions.registry.bundle_contents import UI_PREFIX
+from functions.registry.publishing.bundle_contents import UI_PREFIX
 
 # Fixed here and not taken from the machine's mime.types, so that one bundle gives one index everywhere.
 _TYPES: Final = {

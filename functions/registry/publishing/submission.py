@@ -18,9 +18,10 @@ from alga_ext.strict_json import JsonError
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import parse_envelope
 from alga_ext.trust.statements import Release, read_statement
-from functions.registry import publishers, transparency, versions
+from functions.registry import transparency
 from functions.registry.audit import Actor
-from functions.registry.bundle_contents import BundleContents, read_contents
+from functions.registry.publishing import publishers, versions
+from functions.registry.publishing.bundle_contents import BundleContents, read_contents
 from functions.registry.transparency import Entry
 
 _INSERT_UPLOAD: Final = """

@@ -9,8 +9,8 @@ from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import accepted_release, release_key
 from alga_ext.trust.statements import Release, read_statement
-from functions.registry import publishers
-from functions.registry.publish import signature_key
+from functions.registry.publishing import publishers
+from functions.registry.publishing.submission import signature_key
 
 
 def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:

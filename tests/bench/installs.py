@@ -23,8 +23,9 @@ from typing import Any, Final, NamedTuple
 
 from alga_ext.stores.database import Database, Tx
 from functions.gateway import resolution
-from functions.registry import audit, installs, transparency
+from functions.registry import audit, transparency
 from functions.registry.audit import Actor
+from functions.registry.installing import installs
 from functions.registry.publishing import versions
 from tests.bench.bounds import Paging, Resolution, breaches
 from tests.bench.filling import LARGE_TENANT, Filled, Size, id_of

@@ -19,9 +19,10 @@ from alga_ext.ids import ContentHash
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
-from functions.registry import assets, compose, installs
+from functions.registry import assets, compose
 from functions.registry.api.routes.installs import _target
 from functions.registry.audit import Actor
+from functions.registry.installing import installs
 from functions.registry.publishing import submission as publish
 from functions.registry.publishing import versions, withdrawal
 from tests.registry.conftest import sign_with_p256

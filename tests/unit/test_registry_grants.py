@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from alga_ext.bundles.manifest import Manifest, check_egress
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
-from functions.registry.grants import GrantSet, canonical, carried_over, covers, decide, difference, requested
+from functions.registry.installing.grants import (
+    GrantSet,
+    canonical,
+    carried_over,
+    covers,
+    decide,
+    difference,
+    requested,
+)
 from tests.support.manifests import manifest
 from tests.support.refusals import code_of
 

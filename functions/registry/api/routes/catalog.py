@@ -6,7 +6,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
-from functions.registry import compose, grants
+from functions.registry import compose
 from functions.registry.api import permissions as callers
 from functions.registry.api.exchange import principal, shown
 from functions.registry.api.paging import decode_cursor, encode_cursor
@@ -21,6 +21,7 @@ from functions.registry.api.shapes import (
     texts,
     version_out,
 )
+from functions.registry.installing import grants
 from functions.registry.publishing import versions
 
 router = APIGatewayHttpRouter()

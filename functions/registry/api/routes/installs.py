@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.stores.database import Row, Tx
-from functions.registry import compose, installs, updates
+from functions.registry import compose
 from functions.registry.api import permissions as callers
 from functions.registry.api.exchange import actor, attempt, created, header, principal, replay, reply
 from functions.registry.api.paging import decode_cursor, encode_cursor
@@ -26,6 +26,7 @@ from functions.registry.api.shapes import (
     install_out,
 )
 from functions.registry.audit import Actor
+from functions.registry.installing import installs, updates
 from functions.registry.publishing import verification, versions
 
 router = APIGatewayHttpRouter()

@@ -9,12 +9,13 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Tx
-from functions.registry import compose, install_secrets, installs
+from functions.registry import compose
 from functions.registry.api import permissions as callers
 from functions.registry.api.exchange import actor, header, principal, reply
 from functions.registry.api.idempotency import Answer
 from functions.registry.api.preconditions import check_match, revision_tag
 from functions.registry.api.shapes import SecretIn, SecretOut
+from functions.registry.installing import install_secrets, installs
 
 router = APIGatewayHttpRouter()
 

@@ -7,8 +7,9 @@ from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
 from alga_ext.stores.sealing import Sealer, secret_context
-from functions.registry import audit, installs
+from functions.registry import audit
 from functions.registry.audit import Actor
+from functions.registry.installing import installs
 from functions.registry.publishing import versions
 
 _NEWEST: Final = """

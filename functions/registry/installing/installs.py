@@ -10,8 +10,9 @@ from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
-from functions.registry import audit, config_schema, grants
+from functions.registry import audit, config_schema
 from functions.registry.audit import Actor
+from functions.registry.installing import grants
 from functions.registry.publishing import versions
 
 _COLUMNS: Final = """

@@ -15,10 +15,11 @@ from alga_ext.stores.database import Database
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.signing import Signer
-from functions.registry import audit, compose, transparency
-from functions.registry.audit import Actor
+from functions.registry import compose
 from functions.registry.publishing import submission as publish
 from functions.registry.publishing import versions
+from functions.registry.records import audit, transparency
+from functions.registry.records.audit import Actor
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
 _UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)

@@ -23,10 +23,10 @@ from typing import Any, Final, NamedTuple
 
 from alga_ext.stores.database import Database, Tx
 from functions.gateway import resolution
-from functions.registry import audit, transparency
-from functions.registry.audit import Actor
 from functions.registry.installing import installs
 from functions.registry.publishing import versions
+from functions.registry.records import audit, transparency
+from functions.registry.records.audit import Actor
 from tests.bench.bounds import Paging, Resolution, breaches
 from tests.bench.filling import LARGE_TENANT, Filled, Size, id_of
 from tests.support.servers import Loop, start_postgres

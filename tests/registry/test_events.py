@@ -8,9 +8,10 @@ import pytest
 
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
-from functions.registry import compose, transparency
-from functions.registry.audit import Actor
+from functions.registry import compose
 from functions.registry.publishing import publishers
+from functions.registry.records import transparency
+from functions.registry.records.audit import Actor
 from tests.support.registry import RegistryWorld, manifest_of
 
 

@@ -128,8 +128,8 @@ def test_a_changed_release_record_is_refused_at_install(published: RegistryWorld
 def test_a_key_revoked_from_before_the_publication_is_refused_at_install(published: RegistryWorld) -> None:
 
     from functions.registry import compose
-    from functions.registry.audit import Actor
     from functions.registry.publishing import publishers
+    from functions.registry.records.audit import Actor
 
     # Past the route, which would also withdraw the version: a record that says so is refused by itself.
     with compose.database().system() as tx:

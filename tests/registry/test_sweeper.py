@@ -8,8 +8,9 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database, Tx
-from functions.registry import compose, sweeper, transparency
+from functions.registry import compose, sweeper
 from functions.registry.publishing import submission as publish
+from functions.registry.records import transparency
 from tests.support.registry import RegistryWorld, manifest_of
 
 _GRACE = timedelta(days=7)

@@ -21,10 +21,10 @@ from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.registry import assets, compose
 from functions.registry.api.routes.installs import _target
-from functions.registry.audit import Actor
 from functions.registry.installing import installs
 from functions.registry.publishing import submission as publish
 from functions.registry.publishing import versions, withdrawal
+from functions.registry.records.audit import Actor
 from tests.registry.conftest import sign_with_p256
 from tests.support.registry import Published, RegistryWorld, manifest_of, sqs_event
 from tests.support.registry_process import RegistryProcess

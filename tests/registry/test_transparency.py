@@ -89,8 +89,9 @@ def test_a_refused_publication_leaves_no_entry(world: RegistryWorld) -> None:
 
 
 def test_a_head_is_of_the_size_that_its_proof_is_for(world: RegistryWorld) -> None:
-    from functions.registry import compose, transparency
-    from functions.registry.audit import Actor
+    from functions.registry import compose
+    from functions.registry.records import transparency
+    from functions.registry.records.audit import Actor
 
     world.register()
     with compose.database().system() as tx:

@@ -11,7 +11,7 @@ from functions.registry import compose
 from functions.registry.api import preconditions
 from functions.registry.api.idempotency import Answer, Attempt
 from functions.registry.api.preconditions import etag_of
-from functions.registry.audit import Actor
+from functions.registry.records.audit import Actor
 
 
 def principal(router: APIGatewayHttpRouter) -> Principal:

@@ -7,10 +7,10 @@ from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
 from alga_ext.stores.sealing import Sealer, secret_context
-from functions.registry import audit
-from functions.registry.audit import Actor
 from functions.registry.installing import installs
 from functions.registry.publishing import versions
+from functions.registry.records import audit
+from functions.registry.records.audit import Actor
 
 _NEWEST: Final = """
 select distinct on (name) name, secret_version, created_at, created_by, expires_at

@@ -11,11 +11,11 @@ from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
-from functions.registry import audit
-from functions.registry.audit import Actor
 from functions.registry.installing import grants, installs
 from functions.registry.installing.grants import GrantSet
 from functions.registry.publishing import versions
+from functions.registry.records import audit
+from functions.registry.records.audit import Actor
 
 _MOVE: Final = """
 update app.tenant_extension_install

@@ -8,9 +8,9 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
 from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
 from alga_ext.trust.signing import PublicKey
-from functions.registry import transparency
-from functions.registry.audit import Actor
-from functions.registry.transparency import Entry
+from functions.registry.records import transparency
+from functions.registry.records.audit import Actor
+from functions.registry.records.transparency import Entry
 
 _INSERT_PUBLISHER: Final = """
 insert into app.publisher (publisher, display_name, created_by) values (:publisher, :display_name, :actor)

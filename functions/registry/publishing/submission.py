@@ -18,11 +18,11 @@ from alga_ext.strict_json import JsonError
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import parse_envelope
 from alga_ext.trust.statements import Release, read_statement
-from functions.registry import transparency
-from functions.registry.audit import Actor
 from functions.registry.publishing import publishers, versions
 from functions.registry.publishing.bundle_contents import BundleContents, read_contents
-from functions.registry.transparency import Entry
+from functions.registry.records import transparency
+from functions.registry.records.audit import Actor
+from functions.registry.records.transparency import Entry
 
 _INSERT_UPLOAD: Final = """
 insert into app.extension_upload (publisher, content_hash, size_bytes, created_by, expires_at)

@@ -11,10 +11,10 @@ from alga_ext.stores.objects import ObjectStore
 from alga_ext.stores.withdrawals import marker_key
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import statement_of_withdrawal
-from functions.registry import transparency
-from functions.registry.audit import Actor
 from functions.registry.publishing import versions
-from functions.registry.transparency import Entry
+from functions.registry.records import transparency
+from functions.registry.records.audit import Actor
+from functions.registry.records.transparency import Entry
 
 _MOVE: Final = """
 update app.extension_version

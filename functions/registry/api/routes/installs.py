@@ -25,9 +25,9 @@ from functions.registry.api.shapes import (
     UpdateIn,
     install_out,
 )
-from functions.registry.audit import Actor
 from functions.registry.installing import installs, updates
 from functions.registry.publishing import verification, versions
+from functions.registry.records.audit import Actor
 
 router = APIGatewayHttpRouter()
 

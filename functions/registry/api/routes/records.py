@@ -7,12 +7,13 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Tx
-from functions.registry import audit, compose, transparency
+from functions.registry import compose
 from functions.registry.api import permissions as callers
 from functions.registry.api.exchange import principal
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page, PageSize
 from functions.registry.publishing import versions
+from functions.registry.records import audit, transparency
 
 router = APIGatewayHttpRouter()
 

@@ -15,7 +15,7 @@ from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust import merkle
 from alga_ext.trust.log_proof import ORIGIN
 from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
-from functions.registry.audit import Actor
+from functions.registry.records.audit import Actor
 
 _LOCK_SIZE: Final = "select tree_size from app.transparency_size for update"
 _SIZE: Final = "select tree_size from app.transparency_size"

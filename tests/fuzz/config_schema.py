@@ -6,7 +6,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["functions.registry"]):
-    from functions.registry.config_schema import check_schema, first_fault
+    from functions.registry.schemas.config_schema import check_schema, first_fault
 
 from alga_ext import strict_json
 from alga_ext.strict_json import JsonError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.registry.config_schema import NODES_LIMIT, check_schema, first_fault
+from functions.registry.schemas.config_schema import NODES_LIMIT, check_schema, first_fault
 from tests.support.answering import Reply, answering
 from tests.support.measures import cpu_s_of
 from tests.support.refusals import code_of

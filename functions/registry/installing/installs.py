@@ -10,11 +10,11 @@ from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
-from functions.registry import config_schema
 from functions.registry.installing import grants
 from functions.registry.publishing import versions
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
+from functions.registry.schemas import config_schema
 
 _COLUMNS: Final = """
   i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state, i.state,

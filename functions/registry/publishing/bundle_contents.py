@@ -7,8 +7,8 @@ from typing import IO, NamedTuple
 from alga_ext.bundles.archive import read_entries
 from alga_ext.bundles.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from alga_ext.errors import PlatformError
-from functions.registry import linear_patterns
-from functions.registry.config_schema import check_schema
+from functions.registry.schemas import linear_patterns
+from functions.registry.schemas.config_schema import check_schema
 
 UI_PREFIX = "ui/"
 UI_FILE_LIMIT_BYTES = 4 * 1024 * 1024

@@ -14,8 +14,8 @@ from jsonschema.exceptions import SchemaError, best_match
 from referencing import Registry
 
 from alga_ext.errors import PlatformError
-from functions.registry import linear_patterns
-from functions.registry.linear_patterns import PatternError
+from functions.registry.schemas import linear_patterns
+from functions.registry.schemas.linear_patterns import PatternError
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 NODES_LIMIT: Final = 1_000

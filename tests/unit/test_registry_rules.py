@@ -23,7 +23,7 @@ from alga_ext.trust.statements import Release, ReleaseRecord, read_statement, st
 from functions.registry import assets
 from functions.registry.api import permissions as callers
 from functions.registry.api.paging import decode_cursor, encode_cursor
-from functions.registry.migrations import Migration, plan, read_migration
+from functions.registry.migrations.plan import Migration, plan, read_migration
 from functions.registry.publishing import submission as publish
 from functions.registry.publishing import ui_index
 from functions.registry.publishing.bundle_contents import BundleContents

@@ -162,7 +162,7 @@ def function_specs(
         ),
         FunctionSpec(
             "migrate",
-            "functions.registry.migrate.handler",
+            "functions.registry.migrations.handler.handler",
             120,
             {
                 **base,

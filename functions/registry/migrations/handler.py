@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alga_ext.stores.database import Database
-from functions.registry.migrations import Migration, plan, read_migration
+from functions.registry.migrations.plan import Migration, plan, read_migration
 from functions.registry.settings import MigrateSettings
 
 _LOCK_KEY = 7_210_433

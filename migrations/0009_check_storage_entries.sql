@@ -2,7 +2,7 @@
 -- over or get rid of. Rows of the runner keep to them already. Stage: expand.
 set local role app_owner;
 
--- Control characters as functions/runner/host/storage_rules.py has them; NUL no text can hold.
+-- Control characters as functions/runner/imports/storage/rules.py has them; NUL no text can hold.
 alter table app.extension_storage_entry
   add constraint extension_storage_entry_namespace_is_plain
     check (namespace !~ '[\u0001-\u001f\u007f-\u009f\u2028\u2029]'),

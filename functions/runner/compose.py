@@ -21,9 +21,10 @@ from alga_ext.trust.trust_source import TrustSource
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
-from functions.runner.host import egress, secrets
-from functions.runner.host.broker import Provider
-from functions.runner.host.secret_box import Unsealer
+from functions.runner.imports import secrets
+from functions.runner.imports.broker import Provider
+from functions.runner.imports.call_secrets import Unsealer
+from functions.runner.imports.http import egress
 from functions.runner.limits import Maxima
 from functions.runner.pool import Pool
 from functions.runner.provenance import Engine
@@ -135,7 +136,7 @@ def providers() -> dict[str, Provider]:
 @cache
 def storage() -> Provider:
     """Serves ``storage`` and ``storage-v2``."""
-    from functions.runner.host import storage
+    from functions.runner.imports.storage import storage
 
     return storage.provider(database())
 
@@ -143,7 +144,7 @@ def storage() -> Provider:
 @cache
 def scheduling() -> Provider:
     """Serves ``scheduler``."""
-    from functions.runner.host import scheduler
+    from functions.runner.imports.scheduler import scheduler
 
     return scheduler.provider(database(), now)
 
@@ -151,8 +152,8 @@ def scheduling() -> Provider:
 @cache
 def fetching() -> Provider:
     """Serves ``http``."""
-    from functions.runner.host import http_fetch
-    from functions.runner.host.resolver import addresses_of
+    from functions.runner.imports.http import fetch as http_fetch
+    from functions.runner.imports.http.resolver import addresses_of
 
     return http_fetch.provider(addresses_of, egress.parse_networks(settings().egress_private_networks), tls)
 
@@ -160,7 +161,7 @@ def fetching() -> Provider:
 @cache
 def host_application() -> Provider:
     """Serves ``ui-proxy``."""
-    from functions.runner.host import ui_proxy
+    from functions.runner.imports import ui_proxy
 
     key = settings().ui_proxy_signing_key.get_secret_value()
     signer = LocalSigner.from_pem(read_material(key)) if key else None

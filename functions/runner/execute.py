@@ -19,8 +19,8 @@ from alga_ext.telemetry import logger
 from alga_ext.trust.signing import PublicKey
 from functions.runner import envelope, outcome
 from functions.runner.artifacts import ArtifactCache, Obtained
-from functions.runner.host.broker import Provider
-from functions.runner.host.secret_box import Unsealer
+from functions.runner.imports.broker import Provider
+from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.invocation import Invocation
 from functions.runner.limits import Maxima, effective
 from functions.runner.pool import Pool

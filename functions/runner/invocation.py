@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
 from alga_ext.telemetry import logger
 from functions.runner import envelope, outcome
-from functions.runner.host.broker import Broker, Provider
-from functions.runner.host.call import Call
-from functions.runner.host.ledger import Ledger
-from functions.runner.host.secret_box import Unsealer
+from functions.runner.imports.broker import Broker, Provider
+from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_secrets import Unsealer
+from functions.runner.imports.egress_ledger import Ledger
 from functions.runner.limits import CallLimits
 from functions.runner.records import Records
 from functions.runner.sandbox.process import Ended, Host

@@ -17,7 +17,7 @@ from alga_ext.telemetry import logger
 from alga_ext.trust.signing import sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner import compose
-from functions.runner.host.broker import Provider
+from functions.runner.imports.broker import Provider
 from functions.runner.limits import Maxima
 from functions.runner.provenance import artifact_record_key, code_key
 from tests.conformance.port import Answer, Line, Runner, Said

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from functions.runner.host.broker import Handler, Opened, Provider
-from functions.runner.host.call import Call
+from functions.runner.imports.broker import Handler, Opened, Provider
+from functions.runner.imports.call_context import Call
 from functions.runner.sandbox.refusals import REFUSALS, WITHOUT_PROVIDER
 from functions.runner.sandbox.shapes import (
     BYTES,

@@ -9,7 +9,9 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse
 from alga_ext.trust.signing import LocalSigner
-from functions.runner.host import egress, http_fetch, ui_proxy
+from functions.runner.imports import ui_proxy
+from functions.runner.imports.http import egress
+from functions.runner.imports.http import fetch as http_fetch
 from tests.runnerkit.house import MIB, House, body_of, call, code_of
 from tests.security.guests import spells
 from tests.support.answering import AnsweringServer, Asked, Reply, answering

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse, Usage
-from functions.runner.host import secrets
+from functions.runner.imports import secrets
 from tests.runnerkit.house import MIB, House, call, code_of
 from tests.runnerkit.wat import guest
 

@@ -7,7 +7,7 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.runner.host import storage_rules as rules
+from functions.runner.imports.storage import rules
 from tests.conftest import Databases
 from tests.support.rows import fill_tenant
 

@@ -36,8 +36,8 @@ from functions.runner import health
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.door import Door
 from functions.runner.execute import Runner
-from functions.runner.host.broker import Provider
-from functions.runner.host.secret_box import Unsealer
+from functions.runner.imports.broker import Provider
+from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.limits import Maxima
 from functions.runner.pool import Pool
 from functions.runner.precompile import Compiler

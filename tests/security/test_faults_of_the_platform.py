@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from functions.runner.host.broker import Handler, Opened
+from functions.runner.imports.broker import Handler, Opened
 from tests.runnerkit import wat
 from tests.runnerkit.house import House, call, code_of
 

@@ -20,9 +20,13 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from alga_ext.stores.sealing import DataKey, Sealer, secret_context
 from alga_ext.trust.signing import LocalSigner
-from functions.runner.host import egress, http_fetch, scheduler, storage, ui_proxy
-from functions.runner.host import secrets as secrets_import
-from functions.runner.host.broker import Provider
+from functions.runner.imports import secrets as secrets_import
+from functions.runner.imports import ui_proxy
+from functions.runner.imports.broker import Provider
+from functions.runner.imports.http import egress
+from functions.runner.imports.http import fetch as http_fetch
+from functions.runner.imports.scheduler import scheduler
+from functions.runner.imports.storage import storage
 from tests.runnerkit.house import INSTALL, TENANT, House
 from tests.runnerkit.tls import Authority
 from tests.security.servers import ACCOMPLICE_ADDRESS, STRANGER_ADDRESS, Server

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from alga_ext.errors import PlatformError
-from functions.runner.host.broker import CALLS_LIMIT, Broker, Handler, Opened
-from functions.runner.host.call import Call
+from functions.runner.imports.broker import CALLS_LIMIT, Broker, Handler, Opened
+from functions.runner.imports.call_context import Call
 from functions.runner.sandbox.wire import HostCall
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.runner.host.egress import Target, is_granted, parse_networks, parse_url, refused_addresses
+from functions.runner.imports.http.egress import Target, is_granted, parse_networks, parse_url, refused_addresses
 
 
 def target(url: str) -> Target:

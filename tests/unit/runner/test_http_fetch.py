@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
-from functions.runner.host import connections, http_fetch
-from functions.runner.host.call import Call
-from functions.runner.host.egress import parse_networks
-from functions.runner.host.http_fetch import Fetcher
-from functions.runner.host.ledger import Destination
+from functions.runner.imports.call_context import Call
+from functions.runner.imports.egress_ledger import Destination
+from functions.runner.imports.http import connections
+from functions.runner.imports.http import fetch as http_fetch
+from functions.runner.imports.http.egress import parse_networks
+from functions.runner.imports.http.fetch import Fetcher
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 from tests.runnerkit.tls import Authority
 from tests.security.logbook import Logbook

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from functions.runner.host import resolver
+from functions.runner.imports.http import resolver
 
 
 def test_work_that_ends_in_time_is_answered() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from functions.runner.host import scheduler_rules as rules
-from functions.runner.host.scheduler_rules import Endpoint, Wanted
+from functions.runner.imports.scheduler import rules
+from functions.runner.imports.scheduler.rules import Endpoint, Wanted
 
 SYNC = Endpoint("POST", "/sync", "sync", schedulable=True)
 ENDPOINTS = [
@@ -124,4 +124,4 @@ def test_a_time_that_the_clock_jumps_over_runs_on_that_day() -> None:
 def test_a_cold_start_imports_nothing_of_schedules() -> None:
     program = "import sys, functions.runner.compose; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert {"cronsim", "functions.runner.host.scheduler_rules"} & set(found.stdout.split()) == set()
+    assert {"cronsim", "functions.runner.imports.scheduler.rules"} & set(found.stdout.split()) == set()

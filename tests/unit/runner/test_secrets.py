@@ -9,8 +9,8 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
 from alga_ext.errors import PlatformError
-from functions.runner.host.secret_box import SecretBox
-from functions.runner.host.secrets import Secrets
+from functions.runner.imports.call_secrets import SecretBox
+from functions.runner.imports.secrets import Secrets
 from tests.runnerkit.house import call
 
 

@@ -11,9 +11,9 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.runner.host import storage_rules
-from functions.runner.host.call import Call
-from functions.runner.host.storage import Storage
+from functions.runner.imports.call_context import Call
+from functions.runner.imports.storage import rules as storage_rules
+from functions.runner.imports.storage.storage import Storage
 from tests.conftest import Databases
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 from tests.support.rows import fill_tenant

@@ -12,8 +12,8 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteUser
 from alga_ext.trust.signing import LocalSigner
-from functions.runner.host import ui_proxy
-from functions.runner.host.call import Call
+from functions.runner.imports import ui_proxy
+from functions.runner.imports.call_context import Call
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 
 trickling = pytest.mark.parametrize("route", ["/api/trickle-head", "/api/trickle-body"])

@@ -6,9 +6,9 @@ those hosts.
 
 from typing import Any, Final
 
-from functions.runner.host.broker import Handler, Opened
-from functions.runner.host.call import Call
-from functions.runner.host.secret_box import SecretBox
+from functions.runner.imports.broker import Handler, Opened
+from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_secrets import SecretBox
 
 _INTERNAL: Final = (False, "internal")
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Final
 
 from alga_ext.calls.envelope import ExecuteRequest
-from functions.runner.host.ledger import Ledger
-from functions.runner.host.secret_box import SecretBox, Unsealer
+from functions.runner.imports.call_secrets import SecretBox, Unsealer
+from functions.runner.imports.egress_ledger import Ledger
 from functions.runner.sandbox.verdict import Verdict
 
 _LEAST_MS: Final = 1

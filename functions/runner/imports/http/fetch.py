@@ -13,12 +13,12 @@ import urllib3
 from urllib3.util import SKIP_HEADER
 
 from alga_ext.telemetry import logger
-from functions.runner.host import egress
-from functions.runner.host.broker import Handler, Opened, Provider
-from functions.runner.host.call import Call
-from functions.runner.host.connections import HEADERS_LIMIT, Connections, HeadTooLarge
-from functions.runner.host.egress import Network, Target
-from functions.runner.host.resolver import within
+from functions.runner.imports.broker import Handler, Opened, Provider
+from functions.runner.imports.call_context import Call
+from functions.runner.imports.http import egress
+from functions.runner.imports.http.connections import HEADERS_LIMIT, Connections, HeadTooLarge
+from functions.runner.imports.http.egress import Network, Target
+from functions.runner.imports.http.resolver import within
 
 FETCHES_LIMIT: Final = 100
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024

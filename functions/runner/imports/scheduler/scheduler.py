@@ -11,10 +11,10 @@ from typing import Any, Final
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Database, Row, Tx
-from functions.runner.host import scheduler_rules as rules
-from functions.runner.host.broker import Handler, Opened, Provider
-from functions.runner.host.call import Call
-from functions.runner.host.scheduler_rules import Endpoint, Wanted
+from functions.runner.imports.broker import Handler, Opened, Provider
+from functions.runner.imports.call_context import Call
+from functions.runner.imports.scheduler import rules
+from functions.runner.imports.scheduler.rules import Endpoint, Wanted
 
 CreateInput = tuple[str, str, str | None, bool | None, str | None, str | None]
 """endpoint, cron, timezone, enabled, name, payload: the guest's ``create-schedule-input``."""

@@ -9,9 +9,9 @@ from typing import Any, Final, NamedTuple
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database, Row, Tx
-from functions.runner.host import storage_rules as rules
-from functions.runner.host.broker import Handler, Opened, Provider
-from functions.runner.host.call import Call
+from functions.runner.imports.broker import Handler, Opened, Provider
+from functions.runner.imports.call_context import Call
+from functions.runner.imports.storage import rules
 
 Entry = tuple[str, str, bytes, int | None]
 """namespace, key, value, revision: the guest's ``storage-entry``."""

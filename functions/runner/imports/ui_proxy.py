@@ -15,11 +15,11 @@ import jwt
 import urllib3
 
 from alga_ext.trust.signing import LocalSigner
-from functions.runner.host.broker import Handler, Opened, Provider
-from functions.runner.host.call import Call
-from functions.runner.host.connections import Connections
-from functions.runner.host.egress import DEFAULT_PORTS
-from functions.runner.host.resolver import within
+from functions.runner.imports.broker import Handler, Opened, Provider
+from functions.runner.imports.call_context import Call
+from functions.runner.imports.http.connections import Connections
+from functions.runner.imports.http.egress import DEFAULT_PORTS
+from functions.runner.imports.http.resolver import within
 
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
 TOKEN_LIFETIME_S: Final = 60

@@ -11,7 +11,7 @@ import msgspec
 
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
-from functions.runner.host.call import Call
+from functions.runner.imports.call_context import Call
 from functions.runner.sandbox.refusals import REFUSALS, WITHOUT_PROVIDER
 from functions.runner.sandbox.verdict import Verdict
 from functions.runner.sandbox.wire import HostAnswer, HostCall

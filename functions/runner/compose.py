@@ -36,7 +36,7 @@ from functions.runner.settings import PrepareSettings, RunnerSettings
 
 if TYPE_CHECKING:
     from alga_ext.stores.database import Database
-    from functions.runner.prepare_flow import Prepare
+    from functions.runner.preparing.preparation import Prepare
 
 _MIB = 1024 * 1024
 
@@ -204,8 +204,8 @@ def tls() -> ssl.SSLContext:
 def prepare() -> "Prepare":
     """Build prepare."""
     from alga_ext.stores.aws import S3ObjectStore, SqsQueue
-    from functions.runner.precompile import Compiler
-    from functions.runner.prepare_flow import Prepare
+    from functions.runner.preparing.compile_worker import Compiler
+    from functions.runner.preparing.preparation import Prepare
 
     given = prepare_settings()
     make_undumpable()

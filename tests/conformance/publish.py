@@ -21,8 +21,8 @@ from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
 from alga_ext.trust.trust_source import TrustSource
 from functions.runner import compose
-from functions.runner.precompile import Compiler
-from functions.runner.prepare_flow import Prepare
+from functions.runner.preparing.compile_worker import Compiler
+from functions.runner.preparing.preparation import Prepare
 from functions.runner.provenance import component_key
 
 MIB = 1024 * 1024

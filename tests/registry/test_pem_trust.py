@@ -11,8 +11,8 @@ from alga_ext.trust.signing import LocalSigner, Signer
 from alga_ext.trust.trust_source import TrustSource
 from functions.registry import assets, compose
 from functions.runner.artifacts import ArtifactCache
-from functions.runner.precompile import Compiler
-from functions.runner.prepare_flow import Prepare
+from functions.runner.preparing.compile_worker import Compiler
+from functions.runner.preparing.preparation import Prepare
 from tests.runnerkit.house import MIB, House, Outbox, body_of, call, code_of
 from tests.security.attacks import GREETING
 from tests.support.keys import P256Signer

@@ -40,8 +40,8 @@ from functions.runner.imports.broker import Provider
 from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.limits import Maxima
 from functions.runner.pool import Pool
-from functions.runner.precompile import Compiler
-from functions.runner.prepare_flow import Prepare
+from functions.runner.preparing.compile_worker import Compiler
+from functions.runner.preparing.preparation import Prepare
 from functions.runner.provenance import Engine, artifact_record_key, code_key, component_key
 from functions.runner.sandbox.abi import make_engine
 from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version

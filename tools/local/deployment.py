@@ -133,7 +133,7 @@ def function_specs(
         ),
         FunctionSpec(
             "prepare",
-            "functions.runner.prepare.handler",
+            "functions.runner.preparing.handler.handler",
             300,
             {
                 **base,

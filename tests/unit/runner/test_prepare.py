@@ -16,7 +16,7 @@ from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import Revocation, TrustedKey
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
-from functions.runner import precompile
+from functions.runner.preparing import compile_worker as precompile
 from functions.runner.provenance import accepted_code, artifact_record_key, code_key, component_key
 from functions.runner.sandbox import process
 from tests.runnerkit import wat

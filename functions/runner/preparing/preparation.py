@@ -17,7 +17,7 @@ from alga_ext.stores.work_folders import job_folder
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
-from functions.runner.precompile import Compiler, Description, reasons_of
+from functions.runner.preparing.compile_worker import Compiler, Description, reasons_of
 from functions.runner.provenance import Engine, accepted_code, artifact_record_key, code_key, component_key
 
 _GROUP = "prepared"

@@ -23,11 +23,11 @@ from functions.runner.imports.broker import Provider
 from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.invocation import Invocation
 from functions.runner.limits import Maxima, effective
-from functions.runner.pool import Pool
 from functions.runner.replay import UsedTokens
-from functions.runner.sandbox.process import Child, Ended, Host, signal_name
 from functions.runner.sandbox.verdict import Verdict
 from functions.runner.sandbox.wire import Done, Failed, HostAnswer, Limits, Malformed, Warm
+from functions.runner.sandboxes.child_process import Child, Ended, Host, signal_name
+from functions.runner.sandboxes.pool import Pool
 
 _CAUSE_LIMIT: Final = 2_000
 _OF_THE_PROGRAM: Final = frozenset({"artifact_not_found", "artifact_integrity"})

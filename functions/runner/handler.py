@@ -9,7 +9,7 @@ import gc
 gc.disable()
 
 # The sandbox starts first and gets ready while everything else is imported.
-from functions.runner.sandbox.process import Child  # noqa: E402 - see above
+from functions.runner.sandboxes.child_process import Child  # noqa: E402 - see above
 
 _FIRST_CHILD = Child()
 

@@ -7,7 +7,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from alga_ext.stores.objects import ObjectReader
 from functions.runner.artifacts import ArtifactCache
-from functions.runner.pool import Pool
+from functions.runner.sandboxes.pool import Pool
 
 _PROBE_KEY = "healthz"
 

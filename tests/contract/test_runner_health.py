@@ -11,9 +11,9 @@ import pytest
 
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.database import Database
-from functions.runner.pool import Pool
-from functions.runner.sandbox.process import Child
 from functions.runner.sandbox.wire import Configure
+from functions.runner.sandboxes.child_process import Child
+from functions.runner.sandboxes.pool import Pool
 from tests.conftest import Databases
 from tests.runnerkit.house import MIB, NO_DATABASE, House, call
 from tests.runnerkit.wat import guest

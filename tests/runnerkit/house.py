@@ -39,7 +39,6 @@ from functions.runner.execute import Runner
 from functions.runner.imports.broker import Provider
 from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.limits import Maxima
-from functions.runner.pool import Pool
 from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
 from functions.runner.provenance import Engine, artifact_record_key, code_key, component_key
@@ -47,6 +46,7 @@ from functions.runner.sandbox.abi import make_engine
 from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
 from functions.runner.sandbox.packing import pack
 from functions.runner.sandbox.wire import Configure
+from functions.runner.sandboxes.pool import Pool
 
 MIB = 1024 * 1024
 EVERY_CAPABILITY = (

@@ -14,8 +14,8 @@ from typing import Any, Final
 
 import pytest
 
-from functions.runner.sandbox import process
 from functions.runner.sandbox.confine import make_undumpable
+from functions.runner.sandboxes import child_process as process
 from tests.runnerkit.house import call
 from tests.security.attacks import GREETING
 from tests.security.guests import spells

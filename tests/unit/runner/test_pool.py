@@ -13,8 +13,6 @@ from pathlib import Path
 import pytest
 
 from alga_ext.errors import PlatformError
-from functions.runner.pool import Pool
-from functions.runner.sandbox.process import Child, Ended, Host
 from functions.runner.sandbox.wire import (
     Artifact,
     Channel,
@@ -26,6 +24,8 @@ from functions.runner.sandbox.wire import (
     LogLine,
     Warm,
 )
+from functions.runner.sandboxes.child_process import Child, Ended, Host
+from functions.runner.sandboxes.pool import Pool
 
 HOST = Host(lambda _: HostAnswer(), lambda _: None, lambda _: None)
 

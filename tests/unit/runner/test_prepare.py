@@ -18,7 +18,7 @@ from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner.preparing import compile_worker as precompile
 from functions.runner.provenance import accepted_code, artifact_record_key, code_key, component_key
-from functions.runner.sandbox import process
+from functions.runner.sandboxes import child_process as process
 from tests.runnerkit import wat
 from tests.runnerkit.house import House
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 from alga_ext.calls.envelope import ExecuteContext
 from alga_ext.telemetry import logger
 from functions.runner.imports.call_secrets import SecretBox
-from functions.runner.sandbox import local
-from functions.runner.sandbox.local import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT, TRUNCATED
+from functions.runner.sandbox.child import local_imports as local
+from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT, TRUNCATED
 from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.wire import LogLine, Metric
 

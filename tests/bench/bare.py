@@ -10,7 +10,7 @@ import wasmtime
 from wasmtime import component
 
 from functions.runner.sandbox import abi
-from functions.runner.sandbox.linking import refused_imports
+from functions.runner.sandbox.child.linking import refused_imports
 from functions.runner.sandbox.world import IMPORTS
 
 MEMORY_BYTES = 128 << 20

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from functions.runner.sandbox import local
+from functions.runner.sandbox.child import local_imports as local
 from tests.runnerkit.house import body_of
 from tests.security.attacks import Aftermath, Attack, made
 from tests.security.guests import answers, callers, endless, hungry, liars, loud, strangers, thieves, travellers

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse
-from functions.runner.sandbox import local
+from functions.runner.sandbox.child import local_imports as local
 from functions.runner.sandboxes import child_process as process
 from tests.runnerkit.house import MIB, body_of, call, code_of
 from tests.security.attacks import GREETING

@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 import wasmtime
 
-from functions.runner.sandbox import guest as sandbox
+from functions.runner.sandbox.child import guest as sandbox
 from tests.runnerkit import wat
 from tests.runnerkit.house import House, body_of, call, code_of
 from tests.security.attacks import GREETING

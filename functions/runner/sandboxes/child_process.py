@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from functions.runner.sandbox.measure import peak_bytes_of, resident_bytes_of
+from functions.runner.sandbox.child.measure import peak_bytes_of, resident_bytes_of
 from functions.runner.sandbox.wire import (
     FROM_CHILD,
     OVERDUE_EXIT_STATUS,
@@ -100,7 +100,7 @@ class Child:
         ours.setblocking(False)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                interpreter("child", str(theirs.fileno())),
+                interpreter("child.main", str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -11,8 +11,9 @@ from wasmtime import Engine, Store, component
 from wasmtime import _ffi as binding
 from wasmtime.component import _types as theirs
 
-from functions.runner.sandbox import abi, codec
-from functions.runner.sandbox.arena import Arena
+from functions.runner.sandbox import abi
+from functions.runner.sandbox.child import codec
+from functions.runner.sandbox.child.arena import Arena
 from functions.runner.sandbox.shapes import (
     BYTES,
     Enum,

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from wasmtime.component import Component
 
-from functions.runner.sandbox import abi, linking
+from functions.runner.sandbox import abi
+from functions.runner.sandbox.child import linking
+from functions.runner.sandbox.child.linker_imports import host_functions
+from functions.runner.sandbox.child.linking import Components, Linkers
 from functions.runner.sandbox.compiler import _Refusing
-from functions.runner.sandbox.hosting import host_functions
-from functions.runner.sandbox.linking import Components, Linkers
 from functions.runner.sandbox.packing import pack
 from functions.runner.sandbox.wire import Artifact
 from tests.runnerkit import wat

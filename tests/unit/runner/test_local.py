@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from functions.runner.sandbox import local
+from functions.runner.sandbox.child import local_imports as local
 from functions.runner.sandbox.wire import LogLine, Metric
 
 

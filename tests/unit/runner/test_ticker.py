@@ -6,7 +6,7 @@ import pytest
 from wasmtime import Engine, Func, Instance, Module, Store, Trap
 
 from functions.runner.sandbox import abi
-from functions.runner.sandbox.ticker import Ticker
+from functions.runner.sandbox.child.ticker import Ticker
 
 SPIN = '(module (func (export "spin") (loop $again (br $again))))'
 

@@ -47,8 +47,8 @@ def test_every_refusal_names_the_capability_that_opens_its_interface() -> None:
 
 @pytest.mark.parametrize("name", sorted(refusals.REFUSALS))
 def test_every_refusal_is_a_value_of_the_imports_type(name: str) -> None:
-    from functions.runner.sandbox import codec
-    from functions.runner.sandbox.arena import Arena
+    from functions.runner.sandbox.child import codec
+    from functions.runner.sandbox.child.arena import Arena
 
     interface, _, function = name.partition(".")
     result = IMPORTS[interface][function].result

@@ -3,9 +3,10 @@
 import ctypes
 from typing import Any, Final, Protocol
 
-from functions.runner.sandbox import abi, codec
-from functions.runner.sandbox.arena import Arena
-from functions.runner.sandbox.local import Trap
+from functions.runner.sandbox import abi
+from functions.runner.sandbox.child import codec
+from functions.runner.sandbox.child.arena import Arena
+from functions.runner.sandbox.child.local_imports import Trap
 from functions.runner.sandbox.shapes import Function
 from functions.runner.sandbox.world import IMPORTS
 

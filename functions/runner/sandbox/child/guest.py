@@ -7,13 +7,15 @@ from typing import Any, Final
 import msgspec
 from wasmtime import Engine, WasmtimeError
 
-from functions.runner.sandbox import abi, codec, local
-from functions.runner.sandbox.arena import Arena
-from functions.runner.sandbox.hosting import host_functions
-from functions.runner.sandbox.linking import Components, LinkError, Linkers, Loaded
-from functions.runner.sandbox.measure import Meter
+from functions.runner.sandbox import abi
+from functions.runner.sandbox.child import codec
+from functions.runner.sandbox.child import local_imports as local
+from functions.runner.sandbox.child.arena import Arena
+from functions.runner.sandbox.child.linker_imports import host_functions
+from functions.runner.sandbox.child.linking import Components, LinkError, Linkers, Loaded
+from functions.runner.sandbox.child.measure import Meter
+from functions.runner.sandbox.child.ticker import Ticker
 from functions.runner.sandbox.refusals import REFUSALS
-from functions.runner.sandbox.ticker import Ticker
 from functions.runner.sandbox.verdict import Verdict, judge, out_of_memory
 from functions.runner.sandbox.wire import (
     TO_CHILD,

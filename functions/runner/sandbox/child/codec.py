@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Final
 
-from functions.runner.sandbox.arena import Arena, address_of
+from functions.runner.sandbox.child.arena import Arena, address_of
 from functions.runner.sandbox.shapes import (
     BYTES,
     WORDS,

@@ -43,8 +43,8 @@ from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
 from functions.runner.provenance import Engine, artifact_record_key, code_key, component_key
 from functions.runner.sandbox.abi import make_engine
+from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
-from functions.runner.sandbox.packing import pack
 from functions.runner.sandbox.wire import Configure
 from functions.runner.sandboxes.pool import Pool
 

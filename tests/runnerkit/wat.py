@@ -162,7 +162,7 @@ HELPERS: Final = f"""
 
 Layout = Literal["imports first", "imports late", "own instance first"]
 """Where a component has its imports: before all else, as toolchains have them; after its core modules; or after an
-instance of its own, which cannot be given the adapter for bodies (see functions.runner.sandbox.packing)."""
+instance of its own, which cannot be given the adapter for bodies (see functions.runner.sandbox.compiler.packing)."""
 
 
 def guest(

@@ -58,7 +58,7 @@ class Compiler:
             descriptors = (read.fileno(), written.fileno(), report.fileno())
             arguments = [mode, *map(str, (*descriptors, self._timeout_s * 2, self._memory_bytes))]
             worker = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-                interpreter("compiler", *arguments),
+                interpreter("compiler.main", *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

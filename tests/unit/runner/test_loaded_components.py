@@ -9,8 +9,8 @@ from functions.runner.sandbox import abi
 from functions.runner.sandbox.child import linking
 from functions.runner.sandbox.child.linker_imports import host_functions
 from functions.runner.sandbox.child.linking import Components, Linkers
-from functions.runner.sandbox.compiler import _Refusing
-from functions.runner.sandbox.packing import pack
+from functions.runner.sandbox.compiler.main import _Refusing
+from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.wire import Artifact
 from tests.runnerkit import wat
 

@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wasmtime import component
 
-from functions.runner.sandbox import abi, typecheck
-from functions.runner.sandbox.packing import pack
+from functions.runner.sandbox import abi
+from functions.runner.sandbox.compiler import typecheck
+from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.world import EXPORT_NAME, PACKED_EXPORT, PACKED_EXPORT_NAME
 from tests.runnerkit import wat
 

@@ -4,7 +4,8 @@ import pytest
 import wasmtime
 from wasmtime import component
 
-from functions.runner.sandbox import abi, typecheck
+from functions.runner.sandbox import abi
+from functions.runner.sandbox.compiler import typecheck
 from tests.runnerkit import wat
 
 ENGINE = abi.make_engine()

@@ -27,7 +27,7 @@ from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.imports.http import egress
 from functions.runner.limits import Maxima
 from functions.runner.provenance import Engine
-from functions.runner.sandbox.confine import make_undumpable
+from functions.runner.sandbox.confinement.confine import make_undumpable
 from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
 from functions.runner.sandbox.wire import Configure
 from functions.runner.sandboxes.child_process import Child

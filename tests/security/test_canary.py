@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from functions.runner.sandbox.confine import make_undumpable
+from functions.runner.sandbox.confinement.confine import make_undumpable
 from functions.runner.sandboxes import child_process as process
 from tests.runnerkit.house import call
 from tests.security.attacks import GREETING

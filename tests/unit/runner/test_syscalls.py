@@ -5,7 +5,7 @@ import struct
 import pyseccomp
 import pytest
 
-from functions.runner.sandbox import syscalls
+from functions.runner.sandbox.confinement import syscalls
 
 ARCHITECTURES = {"x86_64": pyseccomp.Arch.X86_64, "aarch64": pyseccomp.Arch.AARCH64}
 

@@ -11,7 +11,7 @@ import sys
 from functions.runner.sandbox import abi
 from functions.runner.sandbox.child.guest import Sandbox
 from functions.runner.sandbox.child.measure import Meter
-from functions.runner.sandbox.confine import confine
+from functions.runner.sandbox.confinement.confine import confine
 from functions.runner.sandbox.wire import TO_CHILD, Channel, Closed, Configure, Ready, Run, Warm
 
 

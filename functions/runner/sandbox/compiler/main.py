@@ -21,7 +21,7 @@ from functions.runner.sandbox.child.linker_imports import host_functions
 from functions.runner.sandbox.child.linking import Linkers, refused_imports
 from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.compiler.packing import COMPONENT_PREAMBLE, pack
-from functions.runner.sandbox.confine import confine, limit
+from functions.runner.sandbox.confinement.confine import confine, limit
 from functions.runner.sandbox.refusals import REFUSALS
 from functions.runner.sandbox.verdict import judge
 from functions.runner.sandbox.world import PACKED_EXPORT_NAME

@@ -16,7 +16,7 @@ import resource
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from functions.runner.sandbox import landlock, syscalls
+from functions.runner.sandbox.confinement import landlock, syscalls
 
 _PR_SET_DUMPABLE: Final = 4
 _PR_CAPBSET_DROP: Final = 24

@@ -27,7 +27,7 @@ from functions.runner.provenance import (
     artifact_record_key,
     code_key,
 )
-from functions.runner.sandbox.wire import Artifact
+from functions.runner.sandbox.protocol.wire import Artifact
 
 _CHUNK_BYTES: Final = 1 << 20
 _RECORDS_LIMIT: Final = 4_096

@@ -28,8 +28,8 @@ from functions.runner.imports.http import egress
 from functions.runner.limits import Maxima
 from functions.runner.provenance import Engine
 from functions.runner.sandbox.confinement.confine import make_undumpable
-from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
-from functions.runner.sandbox.wire import Configure
+from functions.runner.sandbox.protocol.engine import TARGET, engine_config_hash, wasmtime_version
+from functions.runner.sandbox.protocol.wire import Configure
 from functions.runner.sandboxes.child_process import Child
 from functions.runner.sandboxes.pool import Pool
 from functions.runner.settings import PrepareSettings, RunnerSettings

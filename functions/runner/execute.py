@@ -24,8 +24,8 @@ from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.invocation import Invocation
 from functions.runner.limits import Maxima, effective
 from functions.runner.replay import UsedTokens
-from functions.runner.sandbox.verdict import Verdict
-from functions.runner.sandbox.wire import Done, Failed, HostAnswer, Limits, Malformed, Warm
+from functions.runner.sandbox.protocol.verdict import Verdict
+from functions.runner.sandbox.protocol.wire import Done, Failed, HostAnswer, Limits, Malformed, Warm
 from functions.runner.sandboxes.child_process import Child, Ended, Host, signal_name
 from functions.runner.sandboxes.pool import Pool
 

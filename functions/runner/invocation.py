@@ -12,7 +12,7 @@ from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.imports.egress_ledger import Ledger
 from functions.runner.limits import CallLimits
 from functions.runner.records import Records
-from functions.runner.sandbox.wire import Artifact, Done, Failed, Limits, Request, Run
+from functions.runner.sandbox.protocol.wire import Artifact, Done, Failed, Limits, Request, Run
 from functions.runner.sandboxes.child_process import Ended, Host
 
 

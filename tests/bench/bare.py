@@ -9,9 +9,9 @@ from typing import Any
 import wasmtime
 from wasmtime import component
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child.linking import refused_imports
-from functions.runner.sandbox.world import IMPORTS
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.world import IMPORTS
 
 MEMORY_BYTES = 128 << 20
 

@@ -6,7 +6,7 @@ Written from the component model's specification, without the engine, so that it
 import struct
 from typing import Any, Final
 
-from functions.runner.sandbox.shapes import (
+from functions.runner.sandbox.protocol.shapes import (
     BYTES,
     Enum,
     ListOf,

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from alga_ext.calls.envelope import ExecuteResponse
-from functions.runner.sandbox.shapes import Function
-from functions.runner.sandbox.world import EXECUTE_REQUEST, IMPORTS
+from functions.runner.sandbox.protocol.shapes import Function
+from functions.runner.sandbox.protocol.world import EXECUTE_REQUEST, IMPORTS
 from tests.conformance.envelopes import body_of, envelope, json_of
 from tests.conformance.port import Runner
 from tests.conformance.values import from_json, outcome_from_json, to_json

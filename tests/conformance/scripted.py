@@ -1,6 +1,7 @@
 """A runner whose host imports answer what the call's configuration says: for answers that real ones rarely give.
 
-``config["answer"]`` is the answer as MessagePack in base64, a value as ``functions.runner.sandbox.shapes`` has it.
+``config["answer"]`` is the answer as MessagePack in base64, a value as ``functions.runner.sandbox.protocol.shapes`` has
+it.
 """
 
 import base64
@@ -11,8 +12,8 @@ import msgspec
 
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import Call
-from functions.runner.sandbox.refusals import REFUSALS, WITHOUT_PROVIDER
-from functions.runner.sandbox.shapes import (
+from functions.runner.sandbox.protocol.refusals import REFUSALS, WITHOUT_PROVIDER
+from functions.runner.sandbox.protocol.shapes import (
     BYTES,
     Enum,
     ListOf,
@@ -24,7 +25,7 @@ from functions.runner.sandbox.shapes import (
     Type,
     Variant,
 )
-from functions.runner.sandbox.world import IMPORTS
+from functions.runner.sandbox.protocol.world import IMPORTS
 from tests.conformance.values import Err, Ok
 
 SERVED: Final = [

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from functions.runner.sandbox.shapes import Enum, Result
+from functions.runner.sandbox.protocol.shapes import Enum, Result
 from tests.conformance import scripted
 from tests.conformance.conftest import EVERY_GUEST, Guests
 from tests.conformance.guest import Guest, function_of

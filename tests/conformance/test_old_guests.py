@@ -6,7 +6,7 @@ from typing import Any, Final
 import pytest
 
 from alga_ext.calls.envelope import ExecuteUser
-from functions.runner.sandbox.world import IMPORTS
+from functions.runner.sandbox.protocol.world import IMPORTS
 from tests.conformance import wat_guest
 from tests.conformance.conftest import LANGUAGES
 from tests.conformance.envelopes import TENANT, body_of, envelope

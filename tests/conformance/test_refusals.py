@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from functions.runner.sandbox.world import IMPORTS
+from functions.runner.sandbox.protocol.world import IMPORTS
 from tests.conformance.envelopes import EVERY_CAPABILITY, code_of
 from tests.conformance.guest import Guest
 from tests.conformance.values import Err

@@ -8,17 +8,7 @@ a tuple a tuple, a variant ``{"tag": …, "val": …}``, an option its value or 
 import base64
 from typing import Any, NamedTuple
 
-from functions.runner.sandbox.shapes import (
-    BYTES,
-    U64,
-    ListOf,
-    Option,
-    Record,
-    Result,
-    TupleOf,
-    Type,
-    Variant,
-)
+from functions.runner.sandbox.protocol.shapes import BYTES, U64, ListOf, Option, Record, Result, TupleOf, Type, Variant
 
 
 class Ok(NamedTuple):

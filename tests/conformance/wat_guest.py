@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from alga_ext.calls.envelope import ExecuteResponse
-from functions.runner.sandbox.shapes import TupleOf
-from functions.runner.sandbox.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, IMPORTS
+from functions.runner.sandbox.protocol.shapes import TupleOf
+from functions.runner.sandbox.protocol.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, IMPORTS
 from tests.conformance import canonical
 from tests.conformance.envelopes import body_of
 from tests.conformance.guest import Guest, Header, Seen, function_of, seen_of

@@ -11,7 +11,7 @@ import pytest
 
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.database import Database
-from functions.runner.sandbox.wire import Configure
+from functions.runner.sandbox.protocol.wire import Configure
 from functions.runner.sandboxes.child_process import Child
 from functions.runner.sandboxes.pool import Pool
 from tests.conftest import Databases

@@ -42,10 +42,10 @@ from functions.runner.limits import Maxima
 from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
 from functions.runner.provenance import Engine, artifact_record_key, code_key, component_key
-from functions.runner.sandbox.abi import make_engine
 from functions.runner.sandbox.compiler.packing import pack
-from functions.runner.sandbox.engine import TARGET, engine_config_hash, wasmtime_version
-from functions.runner.sandbox.wire import Configure
+from functions.runner.sandbox.protocol.abi import make_engine
+from functions.runner.sandbox.protocol.engine import TARGET, engine_config_hash, wasmtime_version
+from functions.runner.sandbox.protocol.wire import Configure
 from functions.runner.sandboxes.pool import Pool
 
 MIB = 1024 * 1024

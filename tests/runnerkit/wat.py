@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import wasmtime
 
-from functions.runner.sandbox.shapes import (
+from functions.runner.sandbox.protocol.shapes import (
     Enum,
     Function,
     ListOf,
@@ -21,7 +21,7 @@ from functions.runner.sandbox.shapes import (
     Type,
     Variant,
 )
-from functions.runner.sandbox.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, IMPORTS
+from functions.runner.sandbox.protocol.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, IMPORTS
 
 WASI: Final = {
     "sleep": """

@@ -12,9 +12,9 @@ import msgspec
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
 from functions.runner.imports.call_context import Call
-from functions.runner.sandbox.refusals import REFUSALS, WITHOUT_PROVIDER
-from functions.runner.sandbox.verdict import Verdict
-from functions.runner.sandbox.wire import HostAnswer, HostCall
+from functions.runner.sandbox.protocol.refusals import REFUSALS, WITHOUT_PROVIDER
+from functions.runner.sandbox.protocol.verdict import Verdict
+from functions.runner.sandbox.protocol.wire import HostAnswer, HostCall
 
 CALLS_LIMIT: Final = 1_000
 """Host calls of one invocation that reach the parent; one more ends the guest."""

@@ -7,7 +7,7 @@ from typing import Final
 from alga_ext.calls.envelope import ExecuteRequest
 from functions.runner.imports.call_secrets import SecretBox, Unsealer
 from functions.runner.imports.egress_ledger import Ledger
-from functions.runner.sandbox.verdict import Verdict
+from functions.runner.sandbox.protocol.verdict import Verdict
 
 _LEAST_MS: Final = 1
 

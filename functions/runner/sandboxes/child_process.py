@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from functions.runner.sandbox.child.measure import peak_bytes_of, resident_bytes_of
-from functions.runner.sandbox.wire import (
+from functions.runner.sandbox.protocol.wire import (
     FROM_CHILD,
     OVERDUE_EXIT_STATUS,
     Channel,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import logger
-from functions.runner.sandbox.wire import Configure, Ready
+from functions.runner.sandbox.protocol.wire import Configure, Ready
 from functions.runner.sandboxes.child_process import Child, Ended
 
 _ATTEMPTS = 3

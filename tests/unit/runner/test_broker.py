@@ -9,7 +9,7 @@ import pytest
 from alga_ext.errors import PlatformError
 from functions.runner.imports.broker import CALLS_LIMIT, Broker, Handler, Opened
 from functions.runner.imports.call_context import Call
-from functions.runner.sandbox.wire import HostCall
+from functions.runner.sandbox.protocol.wire import HostCall
 from tests.runnerkit.house import EVERY_CAPABILITY, call
 
 

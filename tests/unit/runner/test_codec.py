@@ -11,10 +11,10 @@ from wasmtime import Engine, Store, component
 from wasmtime import _ffi as binding
 from wasmtime.component import _types as theirs
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child import codec
 from functions.runner.sandbox.child.arena import Arena
-from functions.runner.sandbox.shapes import (
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.shapes import (
     BYTES,
     Enum,
     Function,
@@ -27,7 +27,7 @@ from functions.runner.sandbox.shapes import (
     Type,
     Variant,
 )
-from functions.runner.sandbox.world import EXPORT, IMPORTS
+from functions.runner.sandbox.protocol.world import EXPORT, IMPORTS
 from tests.runnerkit import wat
 
 RANGES = {"u8": 8, "u16": 16, "u32": 32, "u64": 64}

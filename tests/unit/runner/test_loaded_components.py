@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from wasmtime.component import Component
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child import linking
 from functions.runner.sandbox.child.linker_imports import host_functions
 from functions.runner.sandbox.child.linking import Components, Linkers
 from functions.runner.sandbox.compiler.main import _Refusing
 from functions.runner.sandbox.compiler.packing import pack
-from functions.runner.sandbox.wire import Artifact
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.wire import Artifact
 from tests.runnerkit import wat
 
 GUEST = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))")

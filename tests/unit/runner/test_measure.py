@@ -4,8 +4,8 @@ import os
 
 import wasmtime
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child.measure import Meter, linear_memories_in, peak_bytes_of, resident_bytes_of
+from functions.runner.sandbox.protocol import abi
 
 PAGE = 64 * 1024
 MAPS = b"""\

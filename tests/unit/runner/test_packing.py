@@ -5,10 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wasmtime import component
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.compiler.packing import pack
-from functions.runner.sandbox.world import EXPORT_NAME, PACKED_EXPORT, PACKED_EXPORT_NAME
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.world import EXPORT_NAME, PACKED_EXPORT, PACKED_EXPORT_NAME
 from tests.runnerkit import wat
 
 ENGINE = abi.make_engine()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from alga_ext.errors import PlatformError
-from functions.runner.sandbox.wire import (
+from functions.runner.sandbox.protocol.wire import (
     Artifact,
     Channel,
     Closed,

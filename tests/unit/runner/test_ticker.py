@@ -5,8 +5,8 @@ import time
 import pytest
 from wasmtime import Engine, Func, Instance, Module, Store, Trap
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child.ticker import Ticker
+from functions.runner.sandbox.protocol import abi
 
 SPIN = '(module (func (export "spin") (loop $again (br $again))))'
 

@@ -4,8 +4,8 @@ import pytest
 import wasmtime
 from wasmtime import component
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.compiler import typecheck
+from functions.runner.sandbox.protocol import abi
 from tests.runnerkit import wat
 
 ENGINE = abi.make_engine()

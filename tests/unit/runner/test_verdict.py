@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.runner.sandbox.verdict import judge
+from functions.runner.sandbox.protocol.verdict import judge
 
 MIB = 1 << 20
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from functions.runner.sandbox import wire
-from functions.runner.sandbox.wire import FROM_CHILD, Channel, Closed, LogLine, Malformed
+from functions.runner.sandbox.protocol import wire
+from functions.runner.sandbox.protocol.wire import FROM_CHILD, Channel, Closed, LogLine, Malformed
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from wasmtime import component
 
-from functions.runner.sandbox import abi, refusals
 from functions.runner.sandbox.compiler import typecheck
-from functions.runner.sandbox.world import IMPORTS, PACKAGE
+from functions.runner.sandbox.protocol import abi, refusals
+from functions.runner.sandbox.protocol.world import IMPORTS, PACKAGE
 from tools.guests.build import build_component
 from tools.guests.recipe import Engine
 

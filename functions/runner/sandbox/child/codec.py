@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from functions.runner.sandbox.child.arena import Arena, address_of
-from functions.runner.sandbox.shapes import (
+from functions.runner.sandbox.protocol.shapes import (
     BYTES,
     WORDS,
     Enum,

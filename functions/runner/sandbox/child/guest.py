@@ -7,7 +7,6 @@ from typing import Any, Final
 import msgspec
 from wasmtime import Engine, WasmtimeError
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child import codec
 from functions.runner.sandbox.child import local_imports as local
 from functions.runner.sandbox.child.arena import Arena
@@ -15,9 +14,10 @@ from functions.runner.sandbox.child.linker_imports import host_functions
 from functions.runner.sandbox.child.linking import Components, LinkError, Linkers, Loaded
 from functions.runner.sandbox.child.measure import Meter
 from functions.runner.sandbox.child.ticker import Ticker
-from functions.runner.sandbox.refusals import REFUSALS
-from functions.runner.sandbox.verdict import Verdict, judge, out_of_memory
-from functions.runner.sandbox.wire import (
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.refusals import REFUSALS
+from functions.runner.sandbox.protocol.verdict import Verdict, judge, out_of_memory
+from functions.runner.sandbox.protocol.wire import (
     TO_CHILD,
     Channel,
     Done,
@@ -32,7 +32,7 @@ from functions.runner.sandbox.wire import (
     Run,
     Warm,
 )
-from functions.runner.sandbox.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, PACKED_EXPORT
+from functions.runner.sandbox.protocol.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, PACKED_EXPORT
 
 TABLE_ELEMENTS_LIMIT: Final = 200_000
 INSTANCES_LIMIT: Final = 100

@@ -3,12 +3,12 @@
 import ctypes
 from typing import Any, Final, Protocol
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child import codec
 from functions.runner.sandbox.child.arena import Arena
 from functions.runner.sandbox.child.local_imports import Trap
-from functions.runner.sandbox.shapes import Function
-from functions.runner.sandbox.world import IMPORTS
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.shapes import Function
+from functions.runner.sandbox.protocol.world import IMPORTS
 
 _FAILED_TEXT: Final = "the platform could not serve a host import"
 

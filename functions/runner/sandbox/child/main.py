@@ -8,11 +8,11 @@ import gc
 import os
 import sys
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child.guest import Sandbox
 from functions.runner.sandbox.child.measure import Meter
 from functions.runner.sandbox.confinement.confine import confine
-from functions.runner.sandbox.wire import TO_CHILD, Channel, Closed, Configure, Ready, Run, Warm
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.wire import TO_CHILD, Channel, Closed, Configure, Ready, Run, Warm
 
 
 def main() -> None:

@@ -15,9 +15,9 @@ from typing import Final
 
 from wasmtime import Engine
 
-from functions.runner.sandbox import abi
-from functions.runner.sandbox.engine import EPOCH_TICK_MS
-from functions.runner.sandbox.wire import OVERDUE_EXIT_STATUS
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.engine import EPOCH_TICK_MS
+from functions.runner.sandbox.protocol.wire import OVERDUE_EXIT_STATUS
 
 _TICK_NS: Final = EPOCH_TICK_MS * 1_000_000
 _IDLE_NS: Final = 1_000_000_000

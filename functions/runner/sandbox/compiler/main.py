@@ -16,15 +16,15 @@ from typing import Any, Final
 
 from wasmtime import WasmtimeError, component
 
-from functions.runner.sandbox import abi
 from functions.runner.sandbox.child.linker_imports import host_functions
 from functions.runner.sandbox.child.linking import Linkers, refused_imports
 from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.compiler.packing import COMPONENT_PREAMBLE, pack
 from functions.runner.sandbox.confinement.confine import confine, limit
-from functions.runner.sandbox.refusals import REFUSALS
-from functions.runner.sandbox.verdict import judge
-from functions.runner.sandbox.world import PACKED_EXPORT_NAME
+from functions.runner.sandbox.protocol import abi
+from functions.runner.sandbox.protocol.refusals import REFUSALS
+from functions.runner.sandbox.protocol.verdict import judge
+from functions.runner.sandbox.protocol.world import PACKED_EXPORT_NAME
 
 _OUTPUT_LIMIT_BYTES: Final = 1 << 30
 _INSTANTIATE_TIMEOUT_S: Final = 10

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 from wasmtime import wat2wasm
 
-from functions.runner.sandbox.world import EXPORT_NAME, PACKED_EXPORT_NAME
+from functions.runner.sandbox.protocol.world import EXPORT_NAME, PACKED_EXPORT_NAME
 
 COMPONENT_PREAMBLE: Final = b"\0asm\x0d\0\x01\0"
 _CUSTOM, _MODULE, _CORE_INSTANCE, _CORE_TYPE, _COMPONENT, _INSTANCE, _ALIAS, _TYPE, _CANON, _IMPORT, _EXPORT = (

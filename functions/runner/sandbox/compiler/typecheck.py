@@ -7,7 +7,7 @@ from typing import Any, Final
 from wasmtime import Engine, component
 from wasmtime.component import _types as given
 
-from functions.runner.sandbox.shapes import (
+from functions.runner.sandbox.protocol.shapes import (
     Enum,
     Function,
     ListOf,
@@ -19,7 +19,7 @@ from functions.runner.sandbox.shapes import (
     Type,
     Variant,
 )
-from functions.runner.sandbox.world import (
+from functions.runner.sandbox.protocol.world import (
     EXPORT,
     EXPORT_NAME,
     IMPORTS,

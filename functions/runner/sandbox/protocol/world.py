@@ -6,7 +6,7 @@ whole world. Prepare checks components against it, and the sandbox child builds 
 
 from typing import Final
 
-from functions.runner.sandbox.shapes import (
+from functions.runner.sandbox.protocol.shapes import (
     BOOL,
     BYTES,
     F64,

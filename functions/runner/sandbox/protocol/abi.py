@@ -11,7 +11,7 @@ from typing import Any, Final
 from wasmtime import Config, Engine
 from wasmtime import _ffi as _binding
 
-from functions.runner.sandbox.engine import settings
+from functions.runner.sandbox.protocol.engine import settings
 
 _DLL: Final = _binding.dll
 

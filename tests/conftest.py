@@ -10,12 +10,13 @@ import pytest
 
 from alga_ext.stores.database import Database
 from functions.registry.migrations.handler import migrate
+from tests.support.places import ROOT
 from tests.support.servers import Loop, start_moto, start_postgres
 from tools.local.postgres import database_url, drop_database, make_database
 
 ROLES = ("fn_gateway", "fn_registry", "fn_runner")
 PASSWORD = "for-tests"
-MIGRATIONS = Path(__file__).parent.parent / "migrations"
+MIGRATIONS = ROOT / "migrations"
 
 
 @pytest.fixture(scope="session")

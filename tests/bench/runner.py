@@ -28,11 +28,12 @@ from tests.bench.measure import in_turns
 from tests.bench.targets import ADDED_MS, COLD_MS, ECHO_MS, RESIDENT_MIB, WARM_RATIO, verdict
 from tests.runnerkit import wat
 from tests.runnerkit.house import House, call
+from tests.support.places import ROOT
 from tools.guests.build import build_component
 from tools.guests.recipe import Engine
 
-GUESTS = Path(__file__).parents[1] / "conformance" / "guests"
-OUT = Path(__file__).parents[2] / ".build" / "bench" / "runner.json"
+GUESTS = ROOT / "tests" / "conformance" / "guests"
+OUT = ROOT / ".build" / "bench" / "runner.json"
 ECHO = "(call $respond (i32.const 200) (call $body (local.get $request)))"
 KIB, MIB = 1_024, 1_024 * 1_024
 

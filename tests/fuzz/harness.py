@@ -18,8 +18,8 @@ from pathlib import Path
 import atheris
 
 from alga_ext.errors import PlatformError
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 DEFAULTS = (
     "-max_total_time=30",
     "-rss_limit_mb=512",

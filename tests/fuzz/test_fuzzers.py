@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.places import ROOT
+
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "3"))
 TARGETS = sorted({path.stem for path in Path(__file__).parent.glob("*.py")} - {"harness", Path(__file__).stem})
 

@@ -3,7 +3,6 @@
 import base64
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -11,10 +10,11 @@ import pytest
 from alga_ext.trust.signing import LocalSigner
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
+from tests.support.places import ROOT
 from tests.support.registry import Answer, RegistryWorld
 from tests.support.server_extension import IMPORTS, WASM, server
 
-OPENAPI = Path(__file__).parent.parent.parent / "docs/reference/registry.openapi.json"
+OPENAPI = ROOT / "docs/reference/registry.openapi.json"
 PREFIX = "/api/registry/v1"
 GRANTS = {"capabilities": ["storage.kv"], "egress": ["api.example.com"]}
 

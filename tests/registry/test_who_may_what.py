@@ -2,17 +2,17 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
+from tests.support.places import ROOT
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import publish_server
 
-REFERENCE = Path(__file__).parent.parent.parent / "docs/reference/http-api.md"
+REFERENCE = ROOT / "docs/reference/http-api.md"
 ROUTES: Final = {
     (method, path): who
     for method, path, who in re.findall(

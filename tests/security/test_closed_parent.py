@@ -15,8 +15,8 @@ from typing import Final
 import pytest
 
 from alga_ext.trust.signing import LocalSigner
+from tests.support.places import ROOT
 
-ROOT: Final = Path(__file__).parents[2]
 CANARY: Final = "canary-in-the-environment"
 
 _AS_ANY_USER: Final = """

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.conftest import Databases
 from tests.security.soak import SLEEPS_EVERY
 from tests.security.world import new_name
+from tests.support.places import ROOT
 from tools.local.postgres import drop_database, make_database
 
 pytestmark = pytest.mark.soak
@@ -25,7 +25,7 @@ def soaked(postgres_server: str, template_database: str, tmp_path_factory: pytes
     databases = Databases(make_database(postgres_server, name, template_database))
     folder = tmp_path_factory.mktemp("soak")
     command = [sys.executable, "-m", "tests.security.soak", str(CALLS), str(folder), databases.owner, databases.runner]
-    made = subprocess.run(command, cwd=Path(__file__).parents[2], capture_output=True, timeout=1_800, check=True)
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=1_800, check=True)
     drop_database(postgres_server, name)
     found: dict[str, Any] = json.loads(made.stdout.splitlines()[-1])
     print("\n", {name: found[name] for name in ("calls", "seconds", "kills", "made", "egress", "connections")})

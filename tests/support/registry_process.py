@@ -4,13 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.support.places import ROOT
 from tests.support.registry import RegistryWorld
-
-ROOT = Path(__file__).parent.parent.parent
 
 
 class RegistryProcess:

@@ -1,14 +1,14 @@
 """Capability names, against the world they open."""
 
 import re
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.calls import capabilities
+from tests.support.places import ROOT
 
-WIT = Path(__file__).parents[2] / "wit" / "alga-extension.wit"
+WIT = ROOT / "wit" / "alga-extension.wit"
 LIBRARY = {"alga:extension/types"}
 """Interfaces of types only, which need no leave."""
 

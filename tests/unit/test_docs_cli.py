@@ -1,15 +1,15 @@
 """docs/reference/cli.md has a section for each command of `alga-ext`, with its arguments and options, and no other."""
 
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
+from tests.support.places import ROOT
 from tools.cli.main import app
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "cli.md"
+PAGE = ROOT / "docs" / "reference" / "cli.md"
 OPTION = re.compile(r"`(--?[A-Za-z][a-z-]*)`")
 
 

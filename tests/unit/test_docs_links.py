@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.places import ROOT
+
 SKIPPED = {".venv", "node_modules", ".build", ".local", ".git", ".hypothesis"}
 PAGES = sorted(p for p in ROOT.rglob("*.md") if not SKIPPED & set(p.relative_to(ROOT).parts))
 DOCS = [page for page in PAGES if page.is_relative_to(ROOT / "docs")]

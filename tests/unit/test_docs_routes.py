@@ -1,11 +1,11 @@
 """The routes in docs/reference/http-api.md are those of the registry's handler, and each is in the right table."""
 
 import re
-from pathlib import Path
 
 from functions.registry.handler import PREFIX, app
+from tests.support.places import ROOT
 
-PAGE = Path(__file__).parents[2] / "docs" / "reference" / "http-api.md"
+PAGE = ROOT / "docs" / "reference" / "http-api.md"
 ROW = re.compile(r"^\| (GET|POST|PUT|PATCH|DELETE) \| `([^`]+)` \| [^|]+ \| [^|]+ \|$", re.MULTILINE)
 
 

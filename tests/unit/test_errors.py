@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from alga_ext.errors import CODES, KINDS, Fault, Kind, PlatformError
+from tests.support.places import ROOT
 
 FIXED = {
     # The runner's and the gateway's tables, as other programs rely on them.
@@ -60,9 +61,6 @@ def test_context_is_kept_apart_from_the_detail() -> None:
 )
 def test_what_may_succeed_later_is_retryable(code: str, retryable: bool) -> None:
     assert PlatformError(code, "detail").retryable is retryable
-
-
-ROOT = Path(__file__).parents[2]
 
 
 def silent_refusals(path: Path) -> list[str]:

@@ -22,10 +22,10 @@ from alga_ext.calls import capabilities
 from alga_ext.errors import CODES, KINDS
 from alga_ext.settings import Settings
 from tests.support.manifests import documents, encoded, server_document
+from tests.support.places import ROOT
 from tests.support.refusals import code_of
 from tools import references
 
-ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs" / "reference"
 
 

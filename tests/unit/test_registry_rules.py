@@ -31,6 +31,7 @@ from tests.support.archives import bundle_of
 from tests.support.gateway import principal
 from tests.support.keys import ACME, SHA, P256Signer
 from tests.support.manifests import encoded, manifest, ui_document
+from tests.support.places import ROOT
 from tests.support.refusals import code_of
 
 # Callers
@@ -101,7 +102,7 @@ def test_a_history_that_does_not_fit_changes_nothing(available: list[Migration],
 
 
 def test_the_migrations_of_this_repository_can_be_planned() -> None:
-    folder = Path(__file__).parents[2] / "migrations"
+    folder = ROOT / "migrations"
     files = [read_migration(path.name, path.read_bytes()) for path in sorted(folder.glob("[0-9]*.sql"))]
 
     assert plan(files, {}) == files

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from alga_ext.stores.work_folders import claim_folder, job_folder
+from tests.support.places import ROOT
 
-ROOT: Final = Path(__file__).parents[2]
 _CLAIM: Final = """
 import sys
 from pathlib import Path

@@ -1,17 +1,16 @@
 """The world as values against the WIT, by means of guests that toolchains built from it."""
 
-from pathlib import Path
-
 import pytest
 from wasmtime import component
 
 from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.protocol import abi, refusals
 from functions.runner.sandbox.protocol.world import IMPORTS, PACKAGE
+from tests.support.places import ROOT
 from tools.guests.build import build_component
 from tools.guests.recipe import Engine
 
-GUESTS = Path(__file__).parents[2] / "conformance" / "guests"
+GUESTS = ROOT / "tests" / "conformance" / "guests"
 
 
 @pytest.mark.parametrize(("folder", "engine"), [("js", "quickjs"), ("py", "cpython")])

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from alga_ext.calls.envelope import EXECUTE_PATH, encode
 from alga_ext.stores.aws import S3ObjectStore
-from tests.runnerkit.house import House, call
 from tests.support.places import ROOT
+from tests.support.runner_fixture import House, call
 from tests.support.servers import Loop, start_moto
 
 STARTS = 5

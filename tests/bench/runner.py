@@ -26,9 +26,9 @@ from tests.bench.bare import Bare
 from tests.bench.cold import cold_starts
 from tests.bench.measure import in_turns
 from tests.bench.targets import ADDED_MS, COLD_MS, ECHO_MS, RESIDENT_MIB, WARM_RATIO, verdict
-from tests.runnerkit import wat
-from tests.runnerkit.house import House, call
+from tests.support import wat
 from tests.support.places import ROOT
+from tests.support.runner_fixture import House, call
 from tools.guests.build import build_component
 from tools.guests.recipe import Engine
 
@@ -203,7 +203,7 @@ def run(times: int, *, cold: bool) -> Row:
     console = Console(width=120)
     figures: Row = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, _quiet():
-        from tests.runnerkit.house import MAXIMA
+        from tests.support.runner_fixture import MAXIMA
 
         house = House(Path(folder, "house"), maxima=MAXIMA)
         try:

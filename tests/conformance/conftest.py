@@ -17,7 +17,7 @@ from tests.conformance.surroundings import Surroundings, local_surroundings
 from tests.conformance.vault import Vault
 from tests.conformance.wat_guest import WatGuest
 from tests.conftest import Databases
-from tests.runnerkit.wat import Layout
+from tests.support.wat import Layout
 from tools.guests import Engine, build_component
 from tools.local.postgres import drop_database, make_database
 

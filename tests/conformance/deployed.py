@@ -19,8 +19,8 @@ from alga_ext.trust.signing import LocalSigner
 from functions.registry.migrations.handler import migrate
 from tests.conformance.surroundings import LOOPBACK
 from tests.conftest import MIGRATIONS, PASSWORD, ROLES
-from tests.runnerkit.tls import Authority
 from tests.support.servers import Loop, start_moto, start_postgres
+from tests.support.tls import Authority
 from tools.local.cloud import LOCAL_CREDENTIALS, make_cloud
 from tools.local.functions import Functions
 from tools.local.http_front import Front, Route

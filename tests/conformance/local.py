@@ -21,7 +21,7 @@ from functions.runner.imports.broker import Provider
 from functions.runner.limits import Maxima
 from functions.runner.provenance import artifact_record_key, code_key
 from tests.conformance.port import Answer, Line, Runner, Said
-from tests.runnerkit.house import House
+from tests.support.runner_fixture import House
 from tools.guests.cache import built
 from tools.guests.inputs import hash_of
 from tools.guests.places import ROOT

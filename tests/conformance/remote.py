@@ -24,7 +24,7 @@ from tests.conformance.outside import Outside
 from tests.conformance.port import Answer, Runner
 from tests.conformance.surroundings import Surroundings
 from tests.conformance.vault import Vault
-from tests.runnerkit.tls import Authority
+from tests.support.tls import Authority
 
 RUNNER_URL: Final = "CONFORMANCE_RUNNER_URL"
 TIMEOUT_S: Final = 60.0

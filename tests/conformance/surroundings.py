@@ -12,7 +12,7 @@ from tests.conformance.local import LocalRunner, providers_from
 from tests.conformance.outside import Outside
 from tests.conformance.port import Runner
 from tests.conformance.vault import KeptKeys, Vault
-from tests.runnerkit.tls import Authority
+from tests.support.tls import Authority
 
 LOOPBACK = "127.0.0.0/8,::1/128"
 

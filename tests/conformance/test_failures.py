@@ -8,7 +8,7 @@ import pytest
 from tests.conformance.conftest import LANGUAGES
 from tests.conformance.envelopes import code_of, envelope, json_of
 from tests.conformance.guest import Guest
-from tests.runnerkit import wat
+from tests.support import wat
 
 SLEEP = "(call $wasi.block (call $wasi.subscribe (i64.const 60000000000)))\n (unreachable)"
 

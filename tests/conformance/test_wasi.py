@@ -8,7 +8,7 @@ from alga_ext.calls.envelope import ExecuteResponse
 from tests.conformance.envelopes import body_of, code_of, envelope, json_of
 from tests.conformance.guest import Guest
 from tests.conformance.port import Line, Runner
-from tests.runnerkit import wat
+from tests.support import wat
 
 LIST_LENGTH = """
 (call ${function} (i32.const 0))

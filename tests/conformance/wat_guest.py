@@ -16,7 +16,7 @@ from tests.conformance import canonical
 from tests.conformance.envelopes import body_of
 from tests.conformance.guest import Guest, Header, Seen, function_of, seen_of
 from tests.conformance.port import Runner
-from tests.runnerkit.wat import Layout, guest
+from tests.support.wat import Layout, guest
 
 IMAGE: Final = 16 * 1024 * 1024
 RESULT: Final = 2_048

@@ -15,8 +15,8 @@ from functions.runner.sandbox.protocol.wire import Configure
 from functions.runner.sandboxes.child_process import Child
 from functions.runner.sandboxes.pool import Pool
 from tests.conftest import Databases
-from tests.runnerkit.house import MIB, NO_DATABASE, House, call
-from tests.runnerkit.wat import guest
+from tests.support.runner_fixture import MIB, NO_DATABASE, House, call
+from tests.support.wat import guest
 
 GREETING = guest("(call $respond (i32.const 204) (i32.const 0) (i32.const 0))")
 BUCKET = "health"

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.runnerkit.wat import guest
 from tests.support.servers import Loop
 from tests.support.site import Site
+from tests.support.wat import guest
 from tools.local.platform import Options, Platform
 from tools.local.state import ROOT
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.runnerkit.wat import guest
 from tests.support.site import CLAIMS, Site
+from tests.support.wat import guest
 from tools.local.state import ROOT
 
 ALGA_EXT = str(Path(sys.executable).with_name("alga-ext"))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runnerkit.house import House, body_of, call
-from tests.runnerkit.wat import guest
+from tests.support.runner_fixture import House, body_of, call
+from tests.support.wat import guest
 
 
 def saying(text: str) -> bytes:

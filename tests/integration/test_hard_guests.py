@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tests.runnerkit.wat import guest
 from tests.support.site import Site
+from tests.support.wat import guest
 
 DEADLINE_MS = 1_000
 GRACE_MS = 500

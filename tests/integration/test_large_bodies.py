@@ -12,9 +12,9 @@ from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports import ui_proxy
 from functions.runner.imports.http import egress
 from functions.runner.imports.http import fetch as http_fetch
-from tests.runnerkit.house import MIB, House, body_of, call, code_of
-from tests.security.guests import spells
+from tests.security.guests import wat_snippets as spells
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
+from tests.support.runner_fixture import MIB, House, body_of, call, code_of
 
 LIMIT: Final = 4 * MIB
 INTERNAL: Final = 483

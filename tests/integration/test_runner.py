@@ -13,8 +13,8 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.objects import Downloaded, MemoryObjectStore, write_hashed
-from tests.runnerkit.house import House, body_of, call, code_of
-from tests.runnerkit.wat import guest
+from tests.support.runner_fixture import House, body_of, call, code_of
+from tests.support.wat import guest
 
 HELLO = guest("(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "hello")')
 OTHER = guest("(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "other")')

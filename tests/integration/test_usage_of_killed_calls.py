@@ -6,8 +6,8 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse, Usage
 from functions.runner.imports import secrets
-from tests.runnerkit.house import MIB, House, call, code_of
-from tests.runnerkit.wat import guest
+from tests.support.runner_fixture import MIB, House, call, code_of
+from tests.support.wat import guest
 
 SLEEPER = guest(
     """

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.runnerkit.wat import guest
 from tests.support.site import PUBLISHER, Site
+from tests.support.wat import guest
 from tools.cli.bundles import sign_bundle
 from tools.cli.client import INLINE_BYTES_MAX, ApiError
 

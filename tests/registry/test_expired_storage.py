@@ -13,8 +13,8 @@ from functions.registry.sweeper import sweep_tenants
 from functions.runner.imports.call_context import Call
 from functions.runner.imports.storage.storage import Storage
 from tests.conftest import Databases
-from tests.runnerkit.house import EVERY_CAPABILITY, call
 from tests.support.rows import fill_tenant
+from tests.support.runner_fixture import EVERY_CAPABILITY, call
 
 TENANTS: Final = ("acme", "globex")
 INSTALL: Final = "00000000-0000-0000-0000-0000000000a1"

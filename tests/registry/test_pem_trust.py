@@ -13,10 +13,10 @@ from functions.registry import assets, compose
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
-from tests.runnerkit.house import MIB, House, Outbox, body_of, call, code_of
 from tests.security.attacks import GREETING
 from tests.support.keys import P256Signer
 from tests.support.registry import UI_FILES, Context, RegistryWorld, manifest_of, sqs_event
+from tests.support.runner_fixture import MIB, House, Outbox, body_of, call, code_of
 
 
 class Platform:

@@ -29,7 +29,7 @@ from tests.registry.conftest import sign_with_p256
 from tests.security.logbook import Logbook
 from tests.support.keys import P256Signer
 from tests.support.registry import Published, RegistryWorld, manifest_of
-from tests.support.shop import Shop
+from tests.support.signed_releases import Shop
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 position = st.integers(min_value=0, max_value=10**9)

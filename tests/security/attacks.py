@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse, decode_response
-from tests.runnerkit.house import MAXIMA, body_of, call
-from tests.runnerkit.wat import guest
 from tests.security.footprint import Footprint, footprint, settled
 from tests.security.logbook import Logbook
 from tests.security.world import World
+from tests.support.runner_fixture import MAXIMA, body_of, call
+from tests.support.wat import guest
 
 GREETING: Final = guest(
     "(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "hello")'

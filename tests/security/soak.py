@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
-from tests.runnerkit.house import body_of, call
-from tests.runnerkit.wat import guest
 from tests.security.footprint import open_descriptors
-from tests.security.guests import answers, endless, hungry, liars, loud, spells, strangers
+from tests.security.guests import answers, endless, hungry, liars, loud, strangers
+from tests.security.guests import wat_snippets as spells
 from tests.security.servers import PLAIN
 from tests.security.world import World
+from tests.support.runner_fixture import body_of, call
+from tests.support.wat import guest
 
 SLEEPS_EVERY: Final = 25
 """Of the last calls: a sleeping guest costs its deadline and its sandbox."""

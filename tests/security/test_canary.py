@@ -16,10 +16,10 @@ import pytest
 
 from functions.runner.sandbox.confinement.confine import make_undumpable
 from functions.runner.sandboxes import child_process as process
-from tests.runnerkit.house import call
 from tests.security.attacks import GREETING
-from tests.security.guests import spells
+from tests.security.guests import wat_snippets as spells
 from tests.security.world import World
+from tests.support.runner_fixture import call
 
 OWN: Final = "canary-" + "0" * 32
 STEPS: Final = ["landlock", "no_capabilities", "no_new_privileges", "not_dumpable", "resource_limits", "seccomp"]

@@ -1,9 +1,9 @@
 """A name whose address changes between lookups leads nowhere it was not checked for."""
 
 from alga_ext.calls.envelope import ExecuteRequest
-from tests.runnerkit.house import call
-from tests.security.guests import spells
+from tests.security.guests import wat_snippets as spells
 from tests.security.world import World
+from tests.support.runner_fixture import call
 
 HOST = "rebinding.example.com"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from functions.runner.imports.broker import Handler, Opened
-from tests.runnerkit import wat
-from tests.runnerkit.house import House, call, code_of
+from tests.support import wat
+from tests.support.runner_fixture import House, call, code_of
 
 ASKS = wat.guest("(call $secrets.list-keys (i32.const 256)) (unreachable)", imports=["secrets.list-keys"])
 GREETS = wat.guest("(call $respond (i32.const 204) (i32.const 0) (i32.const 0))")

@@ -14,9 +14,9 @@ import pytest
 from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES, ExecuteRequest, encode
 from alga_ext.calls.execution_token import AUDIENCE, ISSUER, LIFETIME_S, capabilities_digest
 from alga_ext.trust.signing import LocalSigner
-from tests.runnerkit.house import EVERY_CAPABILITY, House, body_of, call
-from tests.runnerkit.wat import guest
 from tests.security.attacks import GREETING
+from tests.support.runner_fixture import EVERY_CAPABILITY, House, body_of, call
+from tests.support.wat import guest
 
 OTHER: Final = "99999999-9999-4999-8999-999999999999"
 _ECHO_SIZE: Final = """

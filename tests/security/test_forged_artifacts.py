@@ -17,9 +17,9 @@ from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.artifacts import ArtifactCache
-from tests.runnerkit.house import House, call, code_of
-from tests.runnerkit.wat import guest
 from tests.security.attacks import GREETING
+from tests.support.runner_fixture import House, call, code_of
+from tests.support.wat import guest
 
 MARK: Final = "artifact_integrity"
 _CODE_FLIPS: Final = 24

@@ -7,10 +7,11 @@ from typing import Final
 import pytest
 
 from functions.runner.sandbox.child import local_imports as local
-from tests.runnerkit.house import body_of
 from tests.security.attacks import Aftermath, Attack, made
-from tests.security.guests import answers, callers, endless, hungry, liars, loud, strangers, thieves, travellers
+from tests.security.guests import answers, callers, endless, hungry, liars, loud, strangers, thieves
+from tests.security.guests import egress_attacks as travellers
 from tests.security.world import World
+from tests.support.runner_fixture import body_of
 
 TABLES: Final = (endless, hungry, liars, loud, answers, strangers, thieves, travellers, callers)
 ATTACKS: Final[dict[str, Attack]] = {name: attack for table in TABLES for name, attack in table.ATTACKS.items()}

@@ -12,11 +12,11 @@ import pytest
 from alga_ext.calls.envelope import ExecuteResponse
 from functions.runner.sandbox.child import local_imports as local
 from functions.runner.sandboxes import child_process as process
-from tests.runnerkit.house import MIB, body_of, call, code_of
 from tests.security.attacks import GREETING
 from tests.security.footprint import Footprint, footprint, settled
 from tests.security.logbook import Logbook
 from tests.security.world import World
+from tests.support.runner_fixture import MIB, body_of, call, code_of
 
 LIMIT_MS: Final = 400
 PATIENT_MS: Final = 4_000

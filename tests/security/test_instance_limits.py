@@ -11,9 +11,9 @@ import pytest
 import wasmtime
 
 from functions.runner.sandbox.child import guest as sandbox
-from tests.runnerkit import wat
-from tests.runnerkit.house import House, body_of, call, code_of
 from tests.security.attacks import GREETING
+from tests.support import wat
+from tests.support.runner_fixture import House, body_of, call, code_of
 
 _HELLO: Final = "(call $respond (i32.const 200) (i32.const 256) (i32.const 5))"
 _DATA: Final = '(data (i32.const 256) "hello")'

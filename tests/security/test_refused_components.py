@@ -8,12 +8,12 @@ import pytest
 import wasmtime
 
 from alga_ext.calls.messages import Reason
-from tests.runnerkit import wat
-from tests.runnerkit.house import MIB, call
 from tests.security.attacks import GREETING
 from tests.security.footprint import child_processes
-from tests.security.guests import spells
+from tests.security.guests import wat_snippets as spells
 from tests.security.world import World
+from tests.support import wat
+from tests.support.runner_fixture import MIB, call
 
 
 def core(text: str) -> bytes:

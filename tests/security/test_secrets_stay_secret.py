@@ -7,11 +7,11 @@ from typing import Final
 import pytest
 
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
-from tests.runnerkit.house import body_of, call
-from tests.runnerkit.wat import guest
-from tests.security.guests import spells
+from tests.security.guests import wat_snippets as spells
 from tests.security.logbook import Logbook
 from tests.security.world import World
+from tests.support.runner_fixture import body_of, call
+from tests.support.wat import guest
 
 PLAIN: Final = "kept-4f9b1c7d2e"
 MIXED_CASE: Final = "Kept-4F9B1c7D2E"

@@ -27,9 +27,9 @@ from functions.runner.imports.http import egress
 from functions.runner.imports.http import fetch as http_fetch
 from functions.runner.imports.scheduler import scheduler
 from functions.runner.imports.storage import storage
-from tests.runnerkit.house import INSTALL, TENANT, House
-from tests.runnerkit.tls import Authority
 from tests.security.servers import ACCOMPLICE_ADDRESS, STRANGER_ADDRESS, Server
+from tests.support.runner_fixture import INSTALL, TENANT, House
+from tests.support.tls import Authority
 
 NEIGHBOUR: Final = "44444444-4444-4444-8444-444444444444"
 """Another install of the same tenant."""

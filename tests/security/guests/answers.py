@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Final
 
-from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack
-from tests.security.guests.spells import data, numbers
+from tests.security.guests.wat_snippets import data, numbers
+from tests.support.wat import guest
 
 _PAIRS: Final = 2_048
 _TEXTS: Final = 8_192

@@ -4,7 +4,7 @@ from typing import Final
 
 from alga_ext.calls.envelope import ExecuteRequest
 from tests.security.attacks import Attack
-from tests.security.guests import spells
+from tests.security.guests import wat_snippets as spells
 from tests.security.servers import STRANGER_ADDRESS
 from tests.security.world import World
 

@@ -7,12 +7,12 @@ from typing import Final
 
 from alga_ext.calls.envelope import ExecuteRequest
 from alga_ext.stores.database import Database
-from tests.runnerkit.house import TENANT
-from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack
-from tests.security.guests import spells
-from tests.security.guests.spells import SPIN, altered, at_start, data
+from tests.security.guests import wat_snippets as spells
+from tests.security.guests.wat_snippets import SPIN, altered, at_start, data
 from tests.security.world import SLOW_SECRET, World
+from tests.support.runner_fixture import TENANT
+from tests.support.wat import guest
 
 _LIMITED: Final = {"timeout_ms": 300}
 _ARMED: Final = {**_LIMITED, "config": {"armed": "yes"}}

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack
-from tests.security.guests import spells
-from tests.security.guests.spells import at_start, data
+from tests.security.guests import wat_snippets as spells
+from tests.security.guests.wat_snippets import at_start, data
 from tests.security.world import kept_entry
+from tests.support.wat import guest
 
 _ARMED: Final = {"config": {"armed": "yes"}}
 _SMALL: Final = {"memory_mb": 32}

@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack
-from tests.security.guests.spells import REALLOC, altered, data, numbers
+from tests.security.guests.wat_snippets import REALLOC, altered, data, numbers
+from tests.support.wat import guest
 
 _END: Final = 2 * 65_536
 

@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack
-from tests.security.guests import spells
-from tests.security.guests.spells import data, repeated
+from tests.security.guests import wat_snippets as spells
+from tests.security.guests.wat_snippets import data, repeated
+from tests.support.wat import guest
 
 _PATIENT: Final = {"timeout_ms": 8_000}
 _LINE: Final = data(2100, b"y" * 200)

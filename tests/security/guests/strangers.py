@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from tests.runnerkit.wat import guest
 from tests.security.attacks import Attack
-from tests.security.guests import spells
-from tests.security.guests.spells import data
+from tests.security.guests import wat_snippets as spells
+from tests.security.guests.wat_snippets import data
+from tests.support.wat import guest
 
 _ONLY_THE_FOUR: Final = ("cap:context.read", "cap:log.emit", "cap:user.read", "cap:metrics.emit")
 _LISTED: Final = "(call $respond (i32.const 200) (i32.const 512) (call $digits (i32.load (i32.const 2052))))"

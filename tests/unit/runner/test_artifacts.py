@@ -14,7 +14,7 @@ from alga_ext.trust.policy import Revocation
 from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, parse_envelope
 from functions.runner.provenance import Engine
-from tests.support.shop import ENGINE, PARTS, PUBLISHED, PUBLISHER_KEY, Shop
+from tests.support.signed_releases import ENGINE, PARTS, PUBLISHED, PUBLISHER_KEY, Shop
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from alga_ext.errors import PlatformError
 from functions.runner.imports.broker import CALLS_LIMIT, Broker, Handler, Opened
 from functions.runner.imports.call_context import Call
 from functions.runner.sandbox.protocol.wire import HostCall
-from tests.runnerkit.house import EVERY_CAPABILITY, call
+from tests.support.runner_fixture import EVERY_CAPABILITY, call
 
 
 class Shelf:

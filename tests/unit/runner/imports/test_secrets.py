@@ -11,7 +11,7 @@ from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
 from alga_ext.errors import PlatformError
 from functions.runner.imports.call_secrets import SecretBox
 from functions.runner.imports.secrets import Secrets
-from tests.runnerkit.house import call
+from tests.support.runner_fixture import call
 
 
 class Unsealer:

@@ -14,7 +14,7 @@ from alga_ext.calls.envelope import ExecuteUser
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports import ui_proxy
 from functions.runner.imports.call_context import Call
-from tests.runnerkit.house import EVERY_CAPABILITY, call
+from tests.support.runner_fixture import EVERY_CAPABILITY, call
 
 trickling = pytest.mark.parametrize("route", ["/api/trickle-head", "/api/trickle-body"])
 EXTENSION = "22222222-2222-4222-8222-222222222222"

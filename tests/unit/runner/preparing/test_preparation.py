@@ -19,8 +19,8 @@ from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner.preparing import compile_worker as precompile
 from functions.runner.provenance import accepted_code, artifact_record_key, code_key, component_key
 from functions.runner.sandboxes import child_process as process
-from tests.runnerkit import wat
-from tests.runnerkit.house import House
+from tests.support import wat
+from tests.support.runner_fixture import House
 
 GOOD = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))", imports=["storage.get"])
 COMPONENT = hashlib.sha256(GOOD).hexdigest()

@@ -18,10 +18,10 @@ from functions.runner.imports.http import connections
 from functions.runner.imports.http import fetch as http_fetch
 from functions.runner.imports.http.egress import parse_networks
 from functions.runner.imports.http.fetch import Fetcher
-from tests.runnerkit.house import EVERY_CAPABILITY, call
-from tests.runnerkit.tls import Authority
 from tests.security.logbook import Logbook
 from tests.security.servers import Server as RawServer
+from tests.support.runner_fixture import EVERY_CAPABILITY, call
+from tests.support.tls import Authority
 
 LOOPBACK = parse_networks("127.0.0.0/8")
 

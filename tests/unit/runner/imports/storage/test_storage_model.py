@@ -15,8 +15,8 @@ from functions.runner.imports.call_context import Call
 from functions.runner.imports.storage import rules as storage_rules
 from functions.runner.imports.storage.storage import Storage
 from tests.conftest import Databases
-from tests.runnerkit.house import EVERY_CAPABILITY, call
 from tests.support.rows import fill_tenant
+from tests.support.runner_fixture import EVERY_CAPABILITY, call
 
 TENANT = "acme"
 INSTALL = "00000000-0000-0000-0000-0000000000a1"

@@ -28,7 +28,7 @@ from functions.runner.sandbox.protocol.shapes import (
     Variant,
 )
 from functions.runner.sandbox.protocol.world import EXPORT, IMPORTS
-from tests.runnerkit import wat
+from tests.support import wat
 
 RANGES = {"u8": 8, "u16": 16, "u32": 32, "u64": 64}
 EVERY_IMPORT = [f"{interface}.{name}" for interface, functions in IMPORTS.items() for name in functions]

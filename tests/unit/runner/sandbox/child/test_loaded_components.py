@@ -12,7 +12,7 @@ from functions.runner.sandbox.compiler.main import _Refusing
 from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.wire import Artifact
-from tests.runnerkit import wat
+from tests.support import wat
 
 GUEST = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))")
 

@@ -9,7 +9,7 @@ from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.world import EXPORT_NAME, PACKED_EXPORT, PACKED_EXPORT_NAME
-from tests.runnerkit import wat
+from tests.support import wat
 
 ENGINE = abi.make_engine()
 ECHO = "(call $respond (i32.const 200) (call $body (local.get $request)))"

@@ -6,7 +6,7 @@ from wasmtime import component
 
 from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.protocol import abi
-from tests.runnerkit import wat
+from tests.support import wat
 
 ENGINE = abi.make_engine()
 

@@ -7,7 +7,7 @@ from typing import Final
 import wasmtime
 
 from alga_ext.calls.envelope import ExecuteRequest
-from tests.runnerkit import wat
+from tests.support import wat
 
 SPIN: Final = "(loop $spin (br $spin)) (unreachable)"
 OK: Final = "(call $respond (i32.const 200) (i32.const 0) (i32.const 0))"

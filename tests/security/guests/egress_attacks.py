@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from alga_ext.calls.envelope import ExecuteRequest
 from tests.security.attacks import Attack
-from tests.security.guests import spells
+from tests.security.guests import wat_snippets as spells
 from tests.security.servers import ACCOMPLICE_ADDRESS, STRANGER_ADDRESS
 from tests.security.world import OTHER_INSTALL, OTHER_TENANT, World
 

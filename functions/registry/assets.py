@@ -25,8 +25,7 @@ from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
 from functions.registry import compose
-from functions.registry.publishing import publishers, ui_index, versions, withdrawal
-from functions.registry.publishing import submission as publish
+from functions.registry.publishing import publishers, submission, ui_index, versions, withdrawal
 from functions.registry.publishing.bundle_contents import ui_paths
 from functions.registry.publishing.verification import verify_publication
 
@@ -156,7 +155,7 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
         ui_index_sha256=ui_index_sha256,
     )
     envelope = sign_envelope(signer, statement(record, "bundle.tar.zst", folder))
-    publish.store_envelope(f"releases/{folder}.dsse.json", envelope, objects)
+    submission.store_envelope(f"releases/{folder}.dsse.json", envelope, objects)
 
 
 def _distrust(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> list[Reason]:

@@ -16,8 +16,7 @@ from alga_ext.stores.objects import ObjectStore
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry import compose
-from functions.registry.publishing import submission as publish
-from functions.registry.publishing import versions
+from functions.registry.publishing import submission, versions
 from functions.registry.records import audit, transparency
 from functions.registry.records.audit import Actor
 
@@ -116,7 +115,7 @@ def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> in
         expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, before=ended)]
         tx.execute(_SWEEP_PLATFORM_IDEMPOTENCY, before=now - timedelta(days=1))
     for upload_id in expired:
-        objects.delete(publish.staging_key(upload_id))
+        objects.delete(submission.staging_key(upload_id))
         with database.system() as tx:
             tx.execute(_DELETE_UPLOAD, upload_id=upload_id)
     return len(expired)

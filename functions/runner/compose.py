@@ -152,10 +152,10 @@ def scheduling() -> Provider:
 @cache
 def fetching() -> Provider:
     """Serves ``http``."""
-    from functions.runner.imports.http import fetch as http_fetch
+    from functions.runner.imports.http import fetch
     from functions.runner.imports.http.resolver import addresses_of
 
-    return http_fetch.provider(addresses_of, egress.parse_networks(settings().egress_private_networks), tls)
+    return fetch.provider(addresses_of, egress.parse_networks(settings().egress_private_networks), tls)
 
 
 @cache

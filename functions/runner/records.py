@@ -7,7 +7,7 @@ from typing import Any, Final
 from alga_ext.calls.envelope import ExecuteContext
 from alga_ext.telemetry import logger
 from functions.runner.imports.call_secrets import SecretBox
-from functions.runner.sandbox.child import local_imports as local
+from functions.runner.sandbox.child import local_imports
 from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT, TRUNCATED
 from functions.runner.sandbox.protocol.refusals import REFUSALS
 from functions.runner.sandbox.protocol.wire import LogLine, Metric
@@ -70,7 +70,7 @@ class Records:
         """Write one number in CloudWatch's embedded metric format; an unknown unit counts as none."""
         self._metrics += 1
         self._count("metrics.emit")
-        kept = local.metric(metric.name, metric.value, metric.unit, metric.dimensions)
+        kept = local_imports.metric(metric.name, metric.value, metric.unit, metric.dimensions)
         if self._metrics > METRICS_LIMIT or kept is None:
             return
         document = json.dumps(embedded(kept, self._whose, int(time.time() * 1000)))

@@ -39,7 +39,9 @@ MAXIMA = Maxima(
 
 _SMALL_BYTES = MIB
 _SANDBOX = ROOT / "functions" / "runner" / "sandbox"
-_COMPILER_MODULES = ("compiler", "engine", "packing", "shapes", "typecheck", "world")
+_COMPILER_MODULES = (
+    "compiler/main", "compiler/packing", "compiler/typecheck", "protocol/engine", "protocol/shapes", "protocol/world",
+)  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -10,9 +10,8 @@ import pytest
 from alga_ext.calls.envelope import ExecuteResponse
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports import ui_proxy
-from functions.runner.imports.http import egress
-from functions.runner.imports.http import fetch as http_fetch
-from tests.security.guests import wat_snippets as spells
+from functions.runner.imports.http import egress, fetch
+from tests.security.guests import wat_snippets
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.runner_fixture import MIB, House, body_of, call, code_of
 
@@ -38,7 +37,7 @@ def house(server: AnsweringServer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder: Path = tmp_path_factory.mktemp("house")
     opened = egress.parse_networks("127.0.0.1/32")
     providers = {
-        "http": http_fetch.provider(lambda _host, _port: ["127.0.0.1"], opened, lambda: None),  # type: ignore[arg-type]
+        "http": fetch.provider(lambda _host, _port: ["127.0.0.1"], opened, lambda: None),  # type: ignore[arg-type]
         "ui-proxy": ui_proxy.provider(server.url, LocalSigner.generate(), time.time),
     }
     made = House(folder, providers)
@@ -47,15 +46,15 @@ def house(server: AnsweringServer, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def fetched(house: House, server: AnsweringServer, size: int) -> ExecuteResponse:
-    request = call(house.publish(spells.fetcher()), timeout_ms=10_000, memory_mb=256)
-    spells.give_body(request, f"{server.url}/{size}")
+    request = call(house.publish(wat_snippets.fetcher()), timeout_ms=10_000, memory_mb=256)
+    wat_snippets.give_body(request, f"{server.url}/{size}")
     request.grants.egress = [server.url]
     return house.execute(request)
 
 
 def routed(house: House, size: int) -> ExecuteResponse:
-    request = call(house.publish(spells.caller()), timeout_ms=10_000, memory_mb=256)
-    spells.give_body(request, f"/api/{size}")
+    request = call(house.publish(wat_snippets.caller()), timeout_ms=10_000, memory_mb=256)
+    wat_snippets.give_body(request, f"/api/{size}")
     return house.execute(request)
 
 

@@ -9,7 +9,7 @@ import pytest
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database, Tx
 from functions.registry import compose, sweeper
-from functions.registry.publishing import submission as publish
+from functions.registry.publishing import submission
 from functions.registry.records import transparency
 from tests.support.registry import RegistryWorld, manifest_of
 
@@ -141,7 +141,7 @@ def test_a_staged_upload_is_deleted_an_hour_after_it_expired(world: RegistryWorl
     world.register()
     declared = {"publisher": "acme", "content_hash": f"sha256:{'a' * 64}", "size_bytes": 10}
     upload = world.call("POST", "/uploads", world.publisher, declared).body
-    key = publish.staging_key(upload["upload_id"])
+    key = submission.staging_key(upload["upload_id"])
     world.overwrite(key, b"0123456789")
     expires_at = datetime.fromisoformat(upload["expires_at"])
 

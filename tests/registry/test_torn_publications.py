@@ -22,8 +22,7 @@ from alga_ext.trust.signing import LocalSigner
 from functions.registry import assets, compose
 from functions.registry.api.routes.installs import _target
 from functions.registry.installing import installs
-from functions.registry.publishing import submission as publish
-from functions.registry.publishing import versions, withdrawal
+from functions.registry.publishing import submission, versions, withdrawal
 from functions.registry.records.audit import Actor
 from tests.registry.conftest import sign_with_p256
 from tests.support.registry import Published, RegistryWorld, manifest_of, sqs_event
@@ -59,15 +58,15 @@ def publication(world: RegistryWorld, published: Published, tmp_path: Path, name
     archive = tmp_path / name
     archive.write_bytes(published.archive)
     signature = json.dumps(published.signature, separators=(",", ":")).encode()
-    submission = publish.Submission(
+    submitted = submission.Submission(
         archive, ContentHash(published.content_hash), len(published.archive), signature, None, None
     )
 
     def finalize(database: Database) -> None:
-        accepted = publish.accept(submission, database, compose.trust(), compose.now())
-        publish.store(accepted, archive, world.objects)
+        accepted = submission.accept(submitted, database, compose.trust(), compose.now())
+        submission.store(accepted, archive, world.objects)
         with database.system() as tx:
-            publish.record(tx, accepted, None, Actor("someone", "r"), compose.now())
+            submission.record(tx, accepted, None, Actor("someone", "r"), compose.now())
 
     return finalize
 

@@ -20,8 +20,7 @@ from typing import Any, Final
 
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
 from tests.security.footprint import open_descriptors
-from tests.security.guests import answers, endless, hungry, liars, loud, strangers
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import answers, endless, hungry, liars, loud, strangers, wat_snippets
 from tests.security.servers import PLAIN
 from tests.security.world import World
 from tests.support.runner_fixture import body_of, call
@@ -37,9 +36,9 @@ _PLACE: Final = {"a": "soak", "b": "entry"}
 
 
 def _good() -> bytes:
-    asked = spells.repeated(3, "(call $config.get (i32.const 2100) (i32.const 1) (i32.const 2048))")
-    code = f"(local $round i32) {asked} (call $logging.log-info (i32.const 2100) (i32.const 1)) {spells.OK}"
-    return guest(code, imports=["config.get", "logging.log-info"], data=spells.data(2100, "a"))
+    asked = wat_snippets.repeated(3, "(call $config.get (i32.const 2100) (i32.const 1) (i32.const 2048))")
+    code = f"(local $round i32) {asked} (call $logging.log-info (i32.const 2100) (i32.const 1)) {wat_snippets.OK}"
+    return guest(code, imports=["config.get", "logging.log-info"], data=wat_snippets.data(2100, "a"))
 
 
 def _echo() -> bytes:
@@ -91,15 +90,15 @@ def kinds() -> dict[str, Kind]:
     return {
         "good": Kind(_good(), None, {"config.get": 3, "logging.log-info": 1}, config=_CONFIG),
         "echo": Kind(_echo(), None, {}, b"x" * 2_000),
-        "fetch": sending(spells.fetcher(), "http.fetch", b"hello"),
+        "fetch": sending(wat_snippets.fetcher(), "http.fetch", b"hello"),
         "inject": sending(
-            spells.fetcher(), "http.fetch", b"hello", headers={"authorization": "Bearer {{secret:bound}}"}
+            wat_snippets.fetcher(), "http.fetch", b"hello", headers={"authorization": "Bearer {{secret:bound}}"}
         ),
-        "put": sending(spells.keeper(), "storage.put", b"", headers=_PLACE, method="PUT"),
-        "get": sending(spells.keeper(), "storage.get", _ENTRY, headers=_PLACE),
-        "secret": sending(spells.reader(), "secrets.get", _SECRET.encode()),
+        "put": sending(wat_snippets.keeper(), "storage.put", b"", headers=_PLACE, method="PUT"),
+        "get": sending(wat_snippets.keeper(), "storage.get", _ENTRY, headers=_PLACE),
+        "secret": sending(wat_snippets.reader(), "secrets.get", _SECRET.encode()),
         "plan": sending(_planner(), "scheduler.list-schedules", b"0"),
-        "route": sending(spells.caller(), "ui-proxy.call-route", b"hello"),
+        "route": sending(wat_snippets.caller(), "ui-proxy.call-route", b"hello"),
         "trap": hostile(liars.ATTACKS, "an allocator that traps"),
         "lie": hostile(liars.ATTACKS, "a text beyond its memory"),
         "deep": hostile(hungry.ATTACKS, "deep recursion"),
@@ -200,7 +199,7 @@ def _preparing(world: World, known: dict[str, Kind]) -> Callable[[str], ExecuteR
     def request(name: str) -> ExecuteRequest:
         made = call(hashes[name], **{"body": bodies.get(name), **known[name].given})
         if name in ("fetch", "inject"):
-            spells.give_body(made, f"{grant}/x")
+            wat_snippets.give_body(made, f"{grant}/x")
             made.grants.egress = [grant]
         if name in ("secret", "inject"):
             made.grants.secrets = {"readable": [], "bound": [grant]}

@@ -15,9 +15,9 @@ from typing import Any, Final
 import pytest
 
 from functions.runner.sandbox.confinement.confine import make_undumpable
-from functions.runner.sandboxes import child_process as process
+from functions.runner.sandboxes import child_process
 from tests.security.attacks import GREETING
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.world import World
 from tests.support.runner_fixture import call
 
@@ -122,7 +122,7 @@ FORBIDDEN: Final = (
 
 def replaced(script: str) -> Any:
     """Return a stand-in for ``process.interpreter`` that runs ``script`` in the child's place."""
-    real = process.interpreter
+    real = child_process.interpreter
 
     def command(_module: str, *arguments: str) -> list[str]:
         start = real("child", *arguments)
@@ -146,17 +146,17 @@ def _asked(world: World) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_SECRET_ACCESS_KEY", canary)
         patch.setenv("DATABASE_URL", f"postgresql://fn_runner:{canary}@db/app")
-        patch.setattr(process, "interpreter", replaced(_SPY))
+        patch.setattr(child_process, "interpreter", replaced(_SPY))
         held = {"password": canary, "key": canary.encode()}
         stories: list[str] = []
-        real = process.Child.run
+        real = child_process.Child.run
 
         def run(self: Any, message: Any, host: Any) -> Any:
             found = real(self, message, host)
             stories.append(found.message)
             return found
 
-        patch.setattr(process.Child, "run", run)
+        patch.setattr(child_process.Child, "run", run)
         world.house.execute(call(greeting, timeout_ms=8_000))
         world.house.pool.close()
         assert held["password"] == canary
@@ -248,7 +248,7 @@ def restrict(*_): raise OSError(38, "Function not implemented")
 landlock.restrict = restrict
 child.main()
 """
-    monkeypatch.setattr(process, "interpreter", replaced(without))
+    monkeypatch.setattr(child_process, "interpreter", replaced(without))
     world.house.pool.close()
     document = json.loads(world.house.send("GET", "/healthz")["body"])
     world.house.pool.close()
@@ -257,8 +257,8 @@ child.main()
 
 def test_a_secret_the_parent_put_into_a_request_never_reaches_the_child(world: World) -> None:
     canary = f"canary-{os.urandom(16).hex()}"
-    request = call(world.published(spells.fetcher()), headers={"authorization": "Bearer {{secret:token}}"})
-    spells.give_body(request, f"{world.granted()}/x")
+    request = call(world.published(wat_snippets.fetcher()), headers={"authorization": "Bearer {{secret:token}}"})
+    wat_snippets.give_body(request, f"{world.granted()}/x")
     request.grants.egress = [world.granted()]
     request.grants.secrets = {"token": [world.granted()]}
     request.secret_envelope = [world.secret("token", canary)]

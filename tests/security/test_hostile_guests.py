@@ -6,14 +6,13 @@ from typing import Final
 
 import pytest
 
-from functions.runner.sandbox.child import local_imports as local
+from functions.runner.sandbox.child import local_imports
 from tests.security.attacks import Aftermath, Attack, made
-from tests.security.guests import answers, callers, endless, hungry, liars, loud, strangers, thieves
-from tests.security.guests import egress_attacks as travellers
+from tests.security.guests import answers, callers, egress_attacks, endless, hungry, liars, loud, strangers, thieves
 from tests.security.world import World
 from tests.support.runner_fixture import body_of
 
-TABLES: Final = (endless, hungry, liars, loud, answers, strangers, thieves, travellers, callers)
+TABLES: Final = (endless, hungry, liars, loud, answers, strangers, thieves, egress_attacks, callers)
 ATTACKS: Final[dict[str, Attack]] = {name: attack for table in TABLES for name, attack in table.ATTACKS.items()}
 GRACE_MS: Final = 500
 MARKS: Final = (
@@ -30,8 +29,8 @@ MARKS: Final = (
 )
 """What only somebody who sees this machine or our code could say."""
 FAULTS: Final = ("unexpected failure", "Something went wrong on our side.")
-LINES_LIMIT: Final = local.LOG_LINES_LIMIT + 1
-LINE_LIMIT: Final = local.LOG_LINE_LIMIT_BYTES + len(local.TRUNCATED.encode())
+LINES_LIMIT: Final = local_imports.LOG_LINES_LIMIT + 1
+LINE_LIMIT: Final = local_imports.LOG_LINE_LIMIT_BYTES + len(local_imports.TRUNCATED.encode())
 
 Made = Callable[[str], Aftermath]
 every_attack = pytest.mark.parametrize("name", ATTACKS)

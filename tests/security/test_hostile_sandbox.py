@@ -10,8 +10,8 @@ from typing import Any, Final
 import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse
-from functions.runner.sandbox.child import local_imports as local
-from functions.runner.sandboxes import child_process as process
+from functions.runner.sandbox.child import local_imports
+from functions.runner.sandboxes import child_process
 from tests.security.attacks import GREETING
 from tests.security.footprint import Footprint, footprint, settled
 from tests.security.logbook import Logbook
@@ -131,7 +131,7 @@ class Takeover:
     def __init__(self, world: World, patch: pytest.MonkeyPatch) -> None:
         self._world = world
         self._patch = patch
-        self._real = process.interpreter
+        self._real = child_process.interpreter
         self.greeting = world.published(GREETING)
 
     def __call__(
@@ -145,11 +145,11 @@ class Takeover:
             return [*command[:5], _SCRIPT.replace("{conduct}", conduct), *command[6:]]
 
         house.pool.close()
-        self._patch.setattr(process, "interpreter", taken_over)
+        self._patch.setattr(child_process, "interpreter", taken_over)
         try:
             return house.execute(call(self.greeting, timeout_ms=limit_ms, providers=providers))
         finally:
-            self._patch.setattr(process, "interpreter", self._real)
+            self._patch.setattr(child_process, "interpreter", self._real)
             house.pool.close()
 
 
@@ -217,7 +217,7 @@ def test_no_process_descriptor_or_thread_of_it_is_left(found: Any, name: str) ->
 
 @every_conduct
 def test_its_log_is_bounded_by_the_parent(found: Any, name: str) -> None:
-    assert len(found(name).log.of_the_guest()) <= local.LOG_LINES_LIMIT + 50
+    assert len(found(name).log.of_the_guest()) <= local_imports.LOG_LINES_LIMIT + 50
 
 
 @every_conduct
@@ -284,5 +284,5 @@ def test_the_cpu_of_a_sandbox_that_died_is_counted(takeover: Takeover) -> None:
 
 
 def test_the_children_of_this_test_start_as_the_real_ones_do() -> None:
-    command = process.interpreter("child", "7")
+    command = child_process.interpreter("child", "7")
     assert (command[0], command[4], command[-1]) == (sys.executable, "-c", "7")

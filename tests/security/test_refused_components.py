@@ -10,7 +10,7 @@ import wasmtime
 from alga_ext.calls.messages import Reason
 from tests.security.attacks import GREETING
 from tests.security.footprint import child_processes
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.world import World
 from tests.support import wat
 from tests.support.runner_fixture import MIB, call
@@ -22,7 +22,7 @@ def core(text: str) -> bytes:
 
 def importing(declaration: str) -> bytes:
     """Return a guest that also imports what is declared."""
-    source = wat.text(spells.OK, (), (), 2, None, "", "")
+    source = wat.text(wat_snippets.OK, (), (), 2, None, "", "")
     return core(source.replace("(component\n", f"(component\n{declaration}\n", 1))
 
 
@@ -34,19 +34,21 @@ INVALID: Final = {
     "nothing": b"",
     "four bytes": b"\0asm",
     "text": b"(component)",
-    "a guest in the text format": wat.text(spells.OK, (), (), 2, None, "", "").encode(),
+    "a guest in the text format": wat.text(wat_snippets.OK, (), (), 2, None, "", "").encode(),
     "zeros": bytes(4_096),
     "an ELF program": b"\x7fELF" + bytes(60),
     "a module and no component": core('(module (func (export "handler")))'),
     "half a component": GREETING[: len(GREETING) // 2],
     "a component with a tail": GREETING + b"tail",
     "more than the largest component": bytes(64 * MIB + 1),
-    "a trap in its start function": wat.guest(spells.OK, extra="(func $begin unreachable) (start $begin)"),
-    "a loop in its start function": wat.guest(spells.OK, extra="(func $begin (loop $on (br $on))) (start $begin)"),
-    "a memory of four gigabytes": wat.guest(spells.OK, pages=65_536),
-    "more memories than allowed": wat.guest(spells.OK, extra="(memory 1)" * 12),
+    "a trap in its start function": wat.guest(wat_snippets.OK, extra="(func $begin unreachable) (start $begin)"),
+    "a loop in its start function": wat.guest(
+        wat_snippets.OK, extra="(func $begin (loop $on (br $on))) (start $begin)"
+    ),
+    "a memory of four gigabytes": wat.guest(wat_snippets.OK, pages=65_536),
+    "more memories than allowed": wat.guest(wat_snippets.OK, extra="(memory 1)" * 12),
     "more instances than allowed": importing(_many(120)),
-    "a table of a billion": wat.guest(spells.OK, extra="(table 1000000000 funcref)"),
+    "a table of a billion": wat.guest(wat_snippets.OK, extra="(table 1000000000 funcref)"),
     "a section that does not exist": b"\0asm\x0d\0\1\0\xff",
 }
 MISFITS: Final = {

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.logbook import Logbook
 from tests.security.world import World
 from tests.support.runner_fixture import body_of, call
@@ -67,10 +67,10 @@ def spilling(way: str) -> bytes:
         f"{_READ} {code} (unreachable)",
         imports=["secrets.get", *imports],
         wasi=wasi,
-        data=spells.data(2100, "token")
-        + spells.data(2110, "GET")
-        + spells.data(2120, "\n")
-        + spells.data(4096, "http://"),
+        data=wat_snippets.data(2100, "token")
+        + wat_snippets.data(2110, "GET")
+        + wat_snippets.data(2120, "\n")
+        + wat_snippets.data(4096, "http://"),
     )
 
 
@@ -92,13 +92,13 @@ def reading(world: World, component: bytes) -> ExecuteRequest:
     request = call(world.published(component))
     request.grants.secrets = {"token": []}
     request.grants.egress = [world.granted("*.example.com")]
-    spells.give_body(request, f".example.com:{world.accomplice.port}/x")
+    wat_snippets.give_body(request, f".example.com:{world.accomplice.port}/x")
     return request
 
 
 def injecting(world: World, component: bytes, path: str) -> ExecuteRequest:
     request = call(world.published(component), headers={"authorization": "Bearer {{secret:token}}"})
-    spells.give_body(request, f"{world.granted()}/{path}")
+    wat_snippets.give_body(request, f"{world.granted()}/{path}")
     request.grants.egress = [world.granted()]
     request.grants.secrets = {"token": [world.granted()]}
     return request
@@ -119,37 +119,37 @@ def test_what_was_taken_out_is_marked(world: World, way: str) -> None:
 
 def test_a_secret_reaches_the_host_it_is_bound_to(world: World) -> None:
     heard = len(world.accomplice.heard)
-    told(world, injecting(world, spells.fetcher(), "x"), PLAIN)
+    told(world, injecting(world, wat_snippets.fetcher(), "x"), PLAIN)
     assert b"authorization: Bearer kept-4f9b1c7d2e\r\n" in world.accomplice.heard[heard]
 
 
 def test_a_secret_that_a_server_sends_back_is_taken_out_of_what_the_guest_logs(world: World) -> None:
     logging_fetcher = guest(
         f"""(call $fetched (local.get $request)) drop
-            (call $logging.log-info (i32.load (i32.const 2068)) (i32.load (i32.const 2072))) {spells.OK}""",
+            (call $logging.log-info (i32.load (i32.const 2068)) (i32.load (i32.const 2072))) {wat_snippets.OK}""",
         imports=["http.fetch", "logging.log-info"],
-        extra=f"(func $fetched (param $request i32) (result i32) {spells.FETCHER})",
+        extra=f"(func $fetched (param $request i32) (result i32) {wat_snippets.FETCHER})",
     )
     assert PLAIN not in told(world, injecting(world, logging_fetcher, "echo"), PLAIN)
 
 
 def test_a_malformed_answer_does_not_have_the_url_logged(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    told(world, injecting(world, spells.fetcher(), "nameless-header/secret-path"), PLAIN)
+    told(world, injecting(world, wat_snippets.fetcher(), "nameless-header/secret-path"), PLAIN)
     assert "secret-path" not in caplog.text
 
 
 def test_a_guest_reads_what_it_may_read(world: World) -> None:
-    request = call(world.published(spells.reader()), body=b"token")
+    request = call(world.published(wat_snippets.reader()), body=b"token")
     request.grants.secrets = {"token": []}
     assert body_of(told_and_answered(world, request, PLAIN)[2]) == PLAIN.encode()
 
 
 def test_the_egress_that_is_logged_names_no_path(world: World) -> None:
-    assert "/secret-path" not in told(world, injecting(world, spells.fetcher(), "secret-path"), PLAIN)
+    assert "/secret-path" not in told(world, injecting(world, wat_snippets.fetcher(), "secret-path"), PLAIN)
 
 
 def test_a_secret_of_one_call_is_unknown_to_the_next(world: World) -> None:
     told(world, reading(world, spilling("log-info")), PLAIN)
-    request = call(world.published(spells.reader()), body=b"token")
+    request = call(world.published(wat_snippets.reader()), body=b"token")
     request.grants.secrets = {"token": []}
     assert world.house.execute(request).status == 480

@@ -23,8 +23,7 @@ from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports import secrets as secrets_import
 from functions.runner.imports import ui_proxy
 from functions.runner.imports.broker import Provider
-from functions.runner.imports.http import egress
-from functions.runner.imports.http import fetch as http_fetch
+from functions.runner.imports.http import egress, fetch
 from functions.runner.imports.scheduler import scheduler
 from functions.runner.imports.storage import storage
 from tests.security.servers import ACCOMPLICE_ADDRESS, STRANGER_ADDRESS, Server
@@ -189,7 +188,7 @@ class World:
             "storage": stored,
             "storage-v2": stored,
             "secrets": secrets_import.open_for,
-            "http": http_fetch.provider(self.resolver, opened, self.authority.client_context),
+            "http": fetch.provider(self.resolver, opened, self.authority.client_context),
             "ui-proxy": ui_proxy.provider(host_application, LocalSigner.generate(), time.time),
             "scheduler": scheduler.provider(self.database, lambda: datetime.now(UTC)),
         }

@@ -4,7 +4,7 @@ from typing import Final
 
 from alga_ext.calls.envelope import ExecuteRequest
 from tests.security.attacks import Attack
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.servers import STRANGER_ADDRESS
 from tests.security.world import World
 
@@ -17,9 +17,9 @@ def _calling(route: str, status: int) -> Attack:
     """A guest that calls ``route``; ``PORT`` stands for the stranger's port."""
 
     def meet(world: World, request: ExecuteRequest) -> None:
-        spells.give_body(request, route.replace("PORT", str(world.stranger.port)))
+        wat_snippets.give_body(request, route.replace("PORT", str(world.stranger.port)))
 
-    return Attack(spells.caller, None, status=status, call={"timeout_ms": 3_000}, meet=meet)
+    return Attack(wat_snippets.caller, None, status=status, call={"timeout_ms": 3_000}, meet=meet)
 
 
 _ROUTES: Final = {

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from alga_ext.calls.envelope import ExecuteRequest
 from tests.security.attacks import Attack
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.servers import ACCOMPLICE_ADDRESS, STRANGER_ADDRESS
 from tests.security.world import OTHER_INSTALL, OTHER_TENANT, World
 
@@ -28,11 +28,11 @@ def _going(
 
     def meet(world: World, request: ExecuteRequest) -> None:
         port = str(world.accomplice.port)
-        spells.give_body(request, url.replace(_PORT, port))
+        wat_snippets.give_body(request, url.replace(_PORT, port))
         request.grants.egress = [grant.replace(_PORT, port) for grant in grants]
 
     call = {"method": method, "headers": dict(headers or {}), "timeout_ms": 3_000}
-    return Attack(spells.fetcher, None, status=status, body=body, call=call, meet=meet)
+    return Attack(wat_snippets.fetcher, None, status=status, body=body, call=call, meet=meet)
 
 
 _API: Final = "http://api.example.com:PORT"
@@ -174,12 +174,12 @@ _LIBRARYS: Final = {
 _METHODS: Final = ("CONNECT", "TRACE", "EVIL")
 
 
-def _changing(status: int, lookups: int, build: Callable[[], bytes] = spells.fetching_twice) -> Attack:
+def _changing(status: int, lookups: int, build: Callable[[], bytes] = wat_snippets.fetching_twice) -> Attack:
     """A guest that fetches from a name whose addresses take turns: after an odd number of lookups it is loopback's."""
 
     def meet(world: World, request: ExecuteRequest) -> None:
         url = f"http://rebinding.example.com:{world.accomplice.port}"
-        spells.give_body(request, f"{url}/")
+        wat_snippets.give_body(request, f"{url}/")
         request.grants.egress = [url]
         world.resolver.lookups = lookups
 
@@ -193,7 +193,7 @@ def _carrying(
     hosts: tuple[str, ...] = (_API,),
     url: str = f"{_API}/",
     grants: tuple[str, ...] = (_API, _ANY),
-    build: Callable[[], bytes] = spells.fetcher,
+    build: Callable[[], bytes] = wat_snippets.fetcher,
     body: str | None = None,
     value: str = "",
     whose: tuple[str, str] | None = None,
@@ -206,7 +206,7 @@ def _carrying(
     def meet(world: World, request: ExecuteRequest) -> None:
         port = str(world.accomplice.port)
         request.http.headers = {name: text.replace(_PORT, port) for name, text in headers.items()}
-        spells.give_body(request, (body or url).replace(_PORT, port))
+        wat_snippets.give_body(request, (body or url).replace(_PORT, port))
         request.grants.egress = [grant.replace(_PORT, port) for grant in grants]
         if is_granted:
             request.grants.secrets = {"token": [host.replace(_PORT, port) for host in hosts]}
@@ -235,7 +235,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     **{f"the method {method}": _going(f"{_API}/", NOT_ALLOWED, _API, method=method) for method in _METHODS},
     "a redirect to a stranger": _going(f"{_API}/redirect", 302, _API, "http://127.0.0.1:PORT"),
     "a name that becomes loopback's between two requests": _changing(200, 0),
-    "a name that has become loopback's since it was granted": _changing(NOT_ALLOWED, 1, spells.fetcher),
+    "a name that has become loopback's since it was granted": _changing(NOT_ALLOWED, 1, wat_snippets.fetcher),
     "a name that is loopback's for one request of two": _changing(200, 1),
     "nothing granted at all": _going(f"{_API}/", NOT_ALLOWED),
     "the accomplice's address, which is opened but not granted": _going(
@@ -278,7 +278,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     "a secret in the URL": _carrying(200, headers={}, url=f"{_API}/?key={{{{secret:token}}}}"),
     "a secret in the host's name": _carrying(INVALID_URL, headers={}, url="http://{{secret:token}}.example.com:PORT/"),
     "a secret in the body": _carrying(
-        200, headers={"x-url": f"{_API}/"}, build=spells.sender, body="key={{secret:token}}"
+        200, headers={"x-url": f"{_API}/"}, build=wat_snippets.sender, body="key={{secret:token}}"
     ),
     "a placeholder inside a placeholder": _carrying(
         200, headers={"x": "{{secret:{{secret:token}}}}"}, value="kept {{secret:token}}"
@@ -289,17 +289,17 @@ ATTACKS: Final[dict[str, Attack]] = {
     "a secret sealed for another tenant": _carrying(
         502, headers=_BEARER, whose=(OTHER_TENANT, OTHER_INSTALL), code="secret_unavailable"
     ),
-    "a secret meant for headers only": _carrying(481, headers={}, build=spells.reader, body="token"),
+    "a secret meant for headers only": _carrying(481, headers={}, build=wat_snippets.reader, body="token"),
     "a readable secret sealed for another tenant": _carrying(
         502,
         headers={},
         hosts=(),
-        build=spells.reader,
+        build=wat_snippets.reader,
         body="token",
         whose=(OTHER_TENANT, OTHER_INSTALL),
         code="secret_unavailable",
     ),
     "a readable secret that was not granted": _carrying(
-        481, headers={}, hosts=(), build=spells.reader, body="token", is_granted=False
+        481, headers={}, hosts=(), build=wat_snippets.reader, body="token", is_granted=False
     ),
 }

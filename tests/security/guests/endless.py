@@ -8,7 +8,7 @@ from typing import Final
 from alga_ext.calls.envelope import ExecuteRequest
 from alga_ext.stores.database import Database
 from tests.security.attacks import Attack
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.guests.wat_snippets import SPIN, altered, at_start, data
 from tests.security.world import SLOW_SECRET, World
 from tests.support.runner_fixture import TENANT
@@ -41,7 +41,7 @@ def _endless(path: str, host: str = "api.example.com") -> Attack:
     """A guest that fetches without end from a server that plays along."""
 
     def meet(world: World, request: ExecuteRequest) -> None:
-        spells.give_body(request, f"{world.granted(host)}/{path}")
+        wat_snippets.give_body(request, f"{world.granted(host)}/{path}")
         request.grants.egress = [world.granted(host)]
 
     return Attack(_endless_fetches, "guest_timeout", call={"timeout_ms": 400}, meet=meet)
@@ -56,7 +56,7 @@ def _injecting(world: World, request: ExecuteRequest) -> None:
     request.secret_envelope = [world.secret(SLOW_SECRET, "value")]
     request.grants.secrets = {SLOW_SECRET: [world.granted()]}
     request.grants.egress = [world.granted()]
-    spells.give_body(request, f"{world.granted()}/x")
+    wat_snippets.give_body(request, f"{world.granted()}/x")
 
 
 @contextlib.contextmanager
@@ -126,17 +126,19 @@ ATTACKS: Final[dict[str, Attack]] = {
         call=_LIMITED,
     ),
     "a loop while it is instantiated": Attack(
-        lambda: guest(spells.OK, imports=["config.list-keys"], extra=at_start("(loop $on (br $on))")),
+        lambda: guest(wat_snippets.OK, imports=["config.list-keys"], extra=at_start("(loop $on (br $on))")),
         "guest_timeout",
         call=_ARMED,
     ),
     "a sleep while it is instantiated": Attack(
-        lambda: guest(spells.OK, imports=["config.list-keys"], wasi=["sleep"], extra=at_start(_SLEEP)),
+        lambda: guest(wat_snippets.OK, imports=["config.list-keys"], wasi=["sleep"], extra=at_start(_SLEEP)),
         "guest_timeout",
         call=_ARMED,
     ),
     "a loop where its arguments are put": Attack(
-        lambda: altered(spells.REALLOC, f"{spells.REALLOC} (loop $on (br $on))"), "guest_timeout", call=_LIMITED
+        lambda: altered(wat_snippets.REALLOC, f"{wat_snippets.REALLOC} (loop $on (br $on))"),
+        "guest_timeout",
+        call=_LIMITED,
     ),
     "a loop after its answer": Attack(
         lambda: altered(_LIFT, _AFTERWARDS, extra='(func (export "after") (param i32) (loop $on (br $on)))'),
@@ -187,7 +189,7 @@ ATTACKS: Final[dict[str, Attack]] = {
         meet=_unsealing,
     ),
     "waiting for the key of a header's secret": Attack(
-        spells.fetcher,
+        wat_snippets.fetcher,
         "guest_timeout",
         call={**_LIMITED, "headers": {"authorization": f"Bearer {{{{secret:{SLOW_SECRET}}}}}"}},
         meet=_injecting,

@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.security.attacks import Attack
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.guests.wat_snippets import at_start, data
 from tests.security.world import kept_entry
 from tests.support.wat import guest
@@ -50,7 +50,7 @@ _RANDOM: Final = """
 
 
 def _random(count: int) -> bytes:
-    return spells.linked(
+    return wat_snippets.linked(
         f"(call $random (i64.const {count}) (i32.const 2048)) (unreachable)",
         _RANDOM,
         {
@@ -92,7 +92,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     ),
     "a memory bomb while it is instantiated": Attack(
         lambda: guest(
-            spells.OK,
+            wat_snippets.OK,
             imports=["config.list-keys"],
             extra=at_start("(loop $on (drop (call $alloc (i32.const 1048576))) (br $on))"),
         ),
@@ -107,21 +107,21 @@ ATTACKS: Final[dict[str, Attack]] = {
         call=_SMALL,
     ),
     "a memory that begins larger than its limit": Attack(
-        lambda: guest(spells.OK, pages=1_024), "guest_out_of_memory", call=_SMALL
+        lambda: guest(wat_snippets.OK, pages=1_024), "guest_out_of_memory", call=_SMALL
     ),
     "many memories that each stay within the limit": Attack(_many_memories, "guest_out_of_memory", call=_SMALL),
     "memories that are over the limit only together, and a loop": Attack(
-        lambda: _together(3, 256, spells.SPIN), "guest_out_of_memory", call={**_SMALL, "timeout_ms": 3_000}
+        lambda: _together(3, 256, wat_snippets.SPIN), "guest_out_of_memory", call={**_SMALL, "timeout_ms": 3_000}
     ),
     "memories that are over the limit only together, and an answer at once": Attack(
-        lambda: _together(3, 256, spells.OK), "guest_out_of_memory", call=_SMALL
+        lambda: _together(3, 256, wat_snippets.OK), "guest_out_of_memory", call=_SMALL
     ),
     "two memories of which one alone is nearly at the limit": Attack(
-        lambda: _together(2, 300, spells.OK), "guest_out_of_memory", call=_SMALL
+        lambda: _together(2, 300, wat_snippets.OK), "guest_out_of_memory", call=_SMALL
     ),
     "memories that are over the limit only together while they are instantiated": Attack(
         lambda: guest(
-            spells.OK,
+            wat_snippets.OK,
             imports=["config.list-keys"],
             extra="(memory $m0 1) (memory $m1 1)"
             + at_start(
@@ -131,7 +131,9 @@ ATTACKS: Final[dict[str, Attack]] = {
         "guest_out_of_memory",
         call={**_SMALL, **_ARMED, "timeout_ms": 3_000},
     ),
-    "memories that are within the limit together": Attack(lambda: _together(3, 128, spells.OK), None, call=_SMALL),
+    "memories that are within the limit together": Attack(
+        lambda: _together(3, 128, wat_snippets.OK), None, call=_SMALL
+    ),
     "a table bomb": Attack(
         lambda: guest(
             """(loop $on
@@ -150,11 +152,11 @@ ATTACKS: Final[dict[str, Attack]] = {
         "guest_trapped",
     ),
     "a table that begins larger than its limit": Attack(
-        lambda: guest(spells.OK, extra="(table $t 900000 funcref)"), "guest_trapped"
+        lambda: guest(wat_snippets.OK, extra="(table $t 900000 funcref)"), "guest_trapped"
     ),
     "deep recursion": Attack(lambda: guest(f"{_GO_DEEP} (unreachable)", extra=_DEEP), "guest_trapped"),
     "deep recursion while it is instantiated": Attack(
-        lambda: guest(spells.OK, imports=["config.list-keys"], extra=f"{_DEEP} {at_start(_GO_DEEP)}"),
+        lambda: guest(wat_snippets.OK, imports=["config.list-keys"], extra=f"{_DEEP} {at_start(_GO_DEEP)}"),
         "guest_trapped",
         call=_ARMED,
     ),
@@ -175,8 +177,8 @@ ATTACKS: Final[dict[str, Attack]] = {
         "guest_trapped",
     ),
     "deep recursion where a host call's answer is put": Attack(
-        lambda: spells.altered(
-            spells.REALLOC,
+        lambda: wat_snippets.altered(
+            wat_snippets.REALLOC,
             _ALLOCATING_DEEPER,
             "(call $config.get (i32.const 2100) (i32.const 1) (i32.const 2048)) (unreachable)",
             imports=["config.get"],
@@ -186,8 +188,8 @@ ATTACKS: Final[dict[str, Attack]] = {
         call={"config": {"a": "b" * 7_777}},
     ),
     "deep recursion where an answer from outside the sandbox is put": Attack(
-        lambda: spells.altered(
-            spells.REALLOC,
+        lambda: wat_snippets.altered(
+            wat_snippets.REALLOC,
             _ALLOCATING_DEEPER,
             "(call $storage.get (i32.const 2100) (i32.const 5) (i32.const 2110) (i32.const 6) (i32.const 2048)) "
             "(unreachable)",

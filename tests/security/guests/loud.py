@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.security.attacks import Attack
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.guests.wat_snippets import data, repeated
 from tests.support.wat import guest
 
@@ -14,14 +14,14 @@ _GET: Final = "(call $storage.get (i32.const 2100) (i32.const 5) (i32.const 2100
 
 
 def _storm(count: int, code: str, name: str, *, content: str = _LINE) -> bytes:
-    return guest(f"{_LOCAL} {repeated(count, code)} {spells.OK}", imports=[name], data=content)
+    return guest(f"{_LOCAL} {repeated(count, code)} {wat_snippets.OK}", imports=[name], data=content)
 
 
 def _written(count: int, stream: str, at: int, size: int, content: str) -> bytes:
     """Write ``size`` bytes at ``at`` to a stream ``count`` times."""
     write = f"(call $wasi.write (local.get $stream) (i32.const {at}) (i32.const {size}) (i32.const 2048))"
     code = f"(local $round i32) (local $stream i32) (local.set $stream (call $wasi.{stream})) {repeated(count, write)}"
-    return guest(f"{code} {spells.OK}", wasi=["streams"], data=content)
+    return guest(f"{code} {wat_snippets.OK}", wasi=["streams"], data=content)
 
 
 ATTACKS: Final[dict[str, Attack]] = {
@@ -74,7 +74,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     ),
     "one log line of sixteen megabytes": Attack(
         lambda: guest(
-            f"""(call $logging.log-error (call $alloc (i32.const 16000000)) (i32.const 16000000)) {spells.OK}""",
+            f"""(call $logging.log-error (call $alloc (i32.const 16000000)) (i32.const 16000000)) {wat_snippets.OK}""",
             imports=["logging.log-error"],
         ),
         None,
@@ -82,7 +82,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     ),
     "a log line that forges another": Attack(
         lambda: guest(
-            f"(call $logging.log-info (i32.const 2100) (i32.const 60)) {spells.OK}",
+            f"(call $logging.log-info (i32.const 2100) (i32.const 60)) {wat_snippets.OK}",
             imports=["logging.log-info"],
             data=data(2100, 'x"}\n{"level":"ERROR","tenant_id":"globex","message":"forged"}'),
         ),

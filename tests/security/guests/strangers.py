@@ -3,7 +3,7 @@
 from typing import Final
 
 from tests.security.attacks import Attack
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.guests.wat_snippets import data
 from tests.support.wat import guest
 
@@ -13,7 +13,9 @@ _LISTED: Final = "(call $respond (i32.const 200) (i32.const 512) (call $digits (
 
 def _linked(code: str, declaration: str, function: str, signature: str, options: str = "") -> bytes:
     """Return a guest that calls one function of an instance ``$it`` as ``$call``."""
-    return spells.linked(code, declaration, {"call": (f'(canon lower (func $it "{function}") {options})', signature)})
+    return wat_snippets.linked(
+        code, declaration, {"call": (f'(canon lower (func $it "{function}") {options})', signature)}
+    )
 
 
 _MEMORY: Final = "(memory $memory) (realloc $realloc)"
@@ -70,10 +72,10 @@ ATTACKS: Final[dict[str, Attack]] = {
     ),
     "leaving while it is instantiated": Attack(
         lambda: guest(
-            spells.OK,
+            wat_snippets.OK,
             imports=["config.list-keys"],
             wasi=["exit"],
-            extra=spells.at_start("(call $wasi.exit (i32.const 0))"),
+            extra=wat_snippets.at_start("(call $wasi.exit (i32.const 0))"),
         ),
         "guest_trapped",
         call={"config": {"armed": "yes"}},
@@ -88,9 +90,9 @@ ATTACKS: Final[dict[str, Attack]] = {
         lambda: guest(f"(call $wasi.directories (i32.const 2048)) {_LISTED}", wasi=["preopens"]), None, body=b"0"
     ),
     "reading from stdin": Attack(
-        lambda: spells.linked(
+        lambda: wat_snippets.linked(
             f"""(call $read (call $stdin) (i64.const 100) (i32.const 2048))
-                (if (i32.eqz (i32.load8_u (i32.const 2048))) (then (unreachable))) {spells.OK}""",
+                (if (i32.eqz (i32.load8_u (i32.const 2048))) (then (unreachable))) {wat_snippets.OK}""",
             _STDIN,
             {
                 "stdin": ('(canon lower (func $stdin "get-stdin"))', "(result i32)"),
@@ -104,7 +106,7 @@ ATTACKS: Final[dict[str, Attack]] = {
     ),
     "looking for a terminal": Attack(
         lambda: _linked(
-            f"(call $call (i32.const 2048)) (if (i32.load8_u (i32.const 2048)) (then (unreachable))) {spells.OK}",
+            f"(call $call (i32.const 2048)) (if (i32.load8_u (i32.const 2048)) (then (unreachable))) {wat_snippets.OK}",
             _TERMINAL,
             "get-terminal-stdout",
             "(param i32)",
@@ -127,19 +129,19 @@ ATTACKS: Final[dict[str, Attack]] = {
         call={"providers": ("cap:log.emit",)},
     ),
     "storage without the capability": Attack(
-        spells.keeper,
+        wat_snippets.keeper,
         None,
         status=481 + 1,
         call={"headers": {"a": "notes", "b": "own"}, "providers": _ONLY_THE_FOUR},
     ),
     "a request without the capability": Attack(
-        spells.fetcher,
+        wat_snippets.fetcher,
         None,
         status=481,
         call={"body": b"https://api.example.com/", "providers": _ONLY_THE_FOUR},
     ),
     "a secret without the capability": Attack(
-        spells.reader, None, status=481, call={"body": b"token", "providers": _ONLY_THE_FOUR}
+        wat_snippets.reader, None, status=481, call={"body": b"token", "providers": _ONLY_THE_FOUR}
     ),
     "a route of the host application without the capability": Attack(
         lambda: guest(
@@ -171,7 +173,7 @@ ATTACKS: Final[dict[str, Attack]] = {
                  (if (i64.ne (i64.load (local.get $at)) (i64.const 0)) (then (unreachable)))
                  (local.set $at (i32.add (local.get $at) (i32.const 8)))
                  (br_if $on (i32.lt_u (local.get $at) (i32.const 60000000))))"""
-            + spells.OK
+            + wat_snippets.OK
         ),
         None,
     ),

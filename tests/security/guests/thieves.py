@@ -4,7 +4,7 @@ from typing import Final
 
 from alga_ext.calls.envelope import ExecuteRequest
 from tests.security.attacks import Attack
-from tests.security.guests import wat_snippets as spells
+from tests.security.guests import wat_snippets
 from tests.security.world import NEIGHBOUR, OTHER_INSTALL, OTHER_TENANT, World
 
 MISSING: Final = 480
@@ -28,7 +28,7 @@ def _keeping(
             request.context.tenant_id, request.context.install_id = whose
 
     call = {"headers": {"a": namespace, "b": key}, "method": method, "body": body}
-    return Attack(spells.keeper, None, status=status, call=call, meet=meet)
+    return Attack(wat_snippets.keeper, None, status=status, call=call, meet=meet)
 
 
 _PLACES: Final = {
@@ -64,12 +64,12 @@ ATTACKS: Final[dict[str, Attack]] = {
     },
     "deleting another install's key": _keeping(MISSING, "notes", "theirs", method="DELETE"),
     "listing another install's namespace": Attack(
-        spells.keeper, None, 200, b"2", call={"headers": {"a": "notes", "b": ""}, "method": "OPTIONS"}
+        wat_snippets.keeper, None, 200, b"2", call={"headers": {"a": "notes", "b": ""}, "method": "OPTIONS"}
     ),
     "a cursor with NUL": _keeping(DENIED, "notes", "\0", method="OPTIONS"),
     "a value over its limit": _keeping(DENIED, "notes", "large", method="PUT", body=b"x" * 65_537),
     "a value of four megabytes": Attack(
-        spells.keeper, "guest_trapped", call={"headers": _LARGE, "method": "PUT", "body": b"x" * 4_194_304}
+        wat_snippets.keeper, "guest_trapped", call={"headers": _LARGE, "method": "PUT", "body": b"x" * 4_194_304}
     ),
     "another tenant's install under its own tenant, reading": _keeping(
         MISSING, "notes", "theirs", whose=("acme", OTHER_INSTALL)

@@ -21,11 +21,10 @@ from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.trust.statements import Release, ReleaseRecord, read_statement, statement
 from functions.registry import assets
-from functions.registry.api import permissions as callers
+from functions.registry.api import permissions
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.migrations.plan import Migration, plan, read_migration
-from functions.registry.publishing import submission as publish
-from functions.registry.publishing import ui_index
+from functions.registry.publishing import submission, ui_index
 from functions.registry.publishing.bundle_contents import BundleContents
 from tests.support.archives import bundle_of
 from tests.support.gateway import principal
@@ -44,7 +43,7 @@ def test_a_publisher_acts_for_the_publishers_of_its_token(roles: frozenset[str],
     caller = principal(roles=roles, publishers=publishers)
     allowed = "platform_admin" in roles or ("publisher" in roles and "acme" in publishers)
 
-    assert code_of(lambda: callers.require_publisher(caller, "acme")) == (None if allowed else "forbidden")
+    assert code_of(lambda: permissions.require_publisher(caller, "acme")) == (None if allowed else "forbidden")
 
 
 @given(st.frozensets(st.sampled_from(ROLES)), st.sampled_from(["acme", None]))
@@ -53,18 +52,20 @@ def test_installs_are_changed_by_admins_and_seen_by_viewers(roles: frozenset[str
 
     changes = tenant_id is not None and "tenant_admin" in roles
     sees = tenant_id is not None and bool(roles & {"tenant_admin", "tenant_viewer"})
-    assert code_of(lambda: callers.require_tenant_admin(caller)) == (None if changes else "forbidden")
-    assert code_of(lambda: callers.require_tenant_viewer(caller)) == (None if sees else "forbidden")
+    assert code_of(lambda: permissions.require_tenant_admin(caller)) == (None if changes else "forbidden")
+    assert code_of(lambda: permissions.require_tenant_viewer(caller)) == (None if sees else "forbidden")
 
 
 def test_the_tenant_that_is_acted_on_is_the_tokens() -> None:
-    assert callers.require_tenant_admin(principal(roles=frozenset({"tenant_admin"}), tenant_id="globex")) == "globex"
+    assert (
+        permissions.require_tenant_admin(principal(roles=frozenset({"tenant_admin"}), tenant_id="globex")) == "globex"
+    )
 
 
 @pytest.mark.parametrize("role", ROLES[1:])
 def test_only_a_platform_admin_is_one(role: str) -> None:
-    assert code_of(lambda: callers.require_platform_admin(principal(roles=frozenset({role})))) == "forbidden"
-    assert code_of(lambda: callers.require_platform_admin(principal(roles=frozenset({ROLES[0]})))) is None
+    assert code_of(lambda: permissions.require_platform_admin(principal(roles=frozenset({role})))) == "forbidden"
+    assert code_of(lambda: permissions.require_platform_admin(principal(roles=frozenset({ROLES[0]})))) is None
 
 
 # Migrations
@@ -293,21 +294,21 @@ def test_a_release_record_that_says_otherwise_is_a_conflict() -> None:
     assert code_of(lambda: assets._write_release(other, None, objects, signer)) == "object_conflict"
 
 
-def accepted(archive: Path, signer: Signer, version: str = "1.0.0") -> publish.Accepted:
+def accepted(archive: Path, signer: Signer, version: str = "1.0.0") -> submission.Accepted:
     release = Release(publisher="acme", name="com.acme.notes", version=version)
     contents = BundleContents(manifest(), b"{}", None, ())
     signature = sign_envelope(signer, statement(release, "bundle.tar.zst", SHA))
-    return publish.Accepted(contents, ContentHash(f"sha256:{SHA}"), 1, signer.key_id, None, signature)
+    return submission.Accepted(contents, ContentHash(f"sha256:{SHA}"), 1, signer.key_id, None, signature)
 
 
 def test_a_publication_signed_again_by_the_same_key_is_stored_once(tmp_path: Path) -> None:
     archive, objects, signer = tmp_path / "b", MemoryObjectStore(), P256Signer()
     archive.write_bytes(b"x")
-    publish.store(accepted(archive, signer), archive, objects)
-    place = publish.signature_key(ContentHash(f"sha256:{SHA}"), signer.key_id)
+    submission.store(accepted(archive, signer), archive, objects)
+    place = submission.signature_key(ContentHash(f"sha256:{SHA}"), signer.key_id)
     first = objects.get(place)
 
-    publish.store(accepted(archive, signer), archive, objects)
+    submission.store(accepted(archive, signer), archive, objects)
 
     assert objects.get(place) == first
 
@@ -316,12 +317,12 @@ def test_a_publication_cut_off_before_a_rotation_can_be_made_with_the_new_key(tm
     archive, objects = tmp_path / "b", MemoryObjectStore()
     archive.write_bytes(b"x")
     old, new = P256Signer(), P256Signer()
-    publish.store(accepted(archive, old), archive, objects)
+    submission.store(accepted(archive, old), archive, objects)
 
-    publish.store(accepted(archive, new), archive, objects)
+    submission.store(accepted(archive, new), archive, objects)
 
     for signer in (old, new):
-        assert objects.get_optional(publish.signature_key(ContentHash(f"sha256:{SHA}"), signer.key_id)) is not None
+        assert objects.get_optional(submission.signature_key(ContentHash(f"sha256:{SHA}"), signer.key_id)) is not None
 
 
 @pytest.mark.parametrize(
@@ -330,8 +331,8 @@ def test_a_publication_cut_off_before_a_rotation_can_be_made_with_the_new_key(tm
 )
 def test_a_signature_that_names_no_publisher_is_malformed(tmp_path: Path, payload: bytes) -> None:
     signature = sign_envelope(ACME, payload)
-    submission = publish.Submission(tmp_path / "b", ContentHash(f"sha256:{SHA}"), 1, signature, None, None)
+    submitted = submission.Submission(tmp_path / "b", ContentHash(f"sha256:{SHA}"), 1, signature, None, None)
 
     with pytest.raises(PlatformError) as caught:
-        publish._claimed_publisher(submission)
+        submission._claimed_publisher(submitted)
     assert caught.value.code == "signature_malformed"

@@ -7,7 +7,7 @@ from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from functions.registry import compose
-from functions.registry.api import permissions as callers
+from functions.registry.api import permissions
 from functions.registry.api.exchange import principal, shown
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import (
@@ -32,7 +32,7 @@ _NEWEST = ("infinity", "ffffffff-ffff-ffff-ffff-ffffffffffff")
 @router.get("/extensions")
 def list_extensions(cursor: str | None = None, page_size: PageSize = 25) -> Page[ExtensionOut]:
     """List extensions by name."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     (after,) = decode_cursor(cursor, ("",))
     with compose.database().system() as tx:
         rows = versions.list_extensions(tx, after, page_size)
@@ -43,7 +43,7 @@ def list_extensions(cursor: str | None = None, page_size: PageSize = 25) -> Page
 @router.get("/extensions/<reference>")
 def get_extension(reference: str) -> Response[ExtensionOut]:
     """Get an extension by id or name; its ETag goes into If-Match of a change."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         return shown(ExtensionOut.model_validate(texts(versions.load_extension(tx, reference))))
 
@@ -51,11 +51,11 @@ def get_extension(reference: str) -> Response[ExtensionOut]:
 @router.get("/extensions/<reference>/versions")
 def list_versions(reference: str, cursor: str | None = None, page_size: PageSize = 25) -> Page[VersionOut]:
     """List an extension's versions, newest first; pending and rejected ones to its owner only."""
-    caller = callers.require_reader(principal(router))
+    caller = permissions.require_reader(principal(router))
     before_at, before_id = decode_cursor(cursor, _NEWEST)
     with compose.database().system() as tx:
         extension = versions.load_extension(tx, reference)
-        owns = callers.acts_for(caller, extension["publisher"])
+        owns = permissions.acts_for(caller, extension["publisher"])
         before = (before_at, before_id)
         rows = versions.list_versions(tx, str(extension["extension_id"]), before, page_size, unpublished=owns)
     last = rows[-1] if len(rows) == page_size else None
@@ -66,7 +66,7 @@ def list_versions(reference: str, cursor: str | None = None, page_size: PageSize
 @router.get("/extensions/<reference>/permissions")
 def get_permissions(reference: str, version: str | None = None) -> PermissionsOut:
     """Show what a version asks for, each capability with its purpose, before it is installed."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         extension = versions.load_extension(tx, reference)
         row = versions.load_installable(tx, str(extension["extension_id"]), version)
@@ -93,9 +93,9 @@ def get_version(version_id: str) -> Response[VersionOut]:
 
     Pending and rejected ones are shown to the publisher and the owner only. The ETag goes into If-Match of a change.
     """
-    caller = callers.require_reader(principal(router))
+    caller = permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         version = versions.load_version(tx, version_id)
-    if not callers.may_see(caller, version):
+    if not permissions.may_see(caller, version):
         raise PlatformError("version_not_found", f"There is no version {version_id}.")
     return shown(version_out(version))

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.stores.database import Row, Tx
 from functions.registry import compose
-from functions.registry.api import permissions as callers
+from functions.registry.api import permissions
 from functions.registry.api.exchange import actor, attempt, created, header, principal, replay, reply
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.preconditions import check_match, revision_tag
@@ -41,7 +41,7 @@ Change = Callable[[Tx, str, Actor], None]
 def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
     """Install an extension with exactly the grants that are named."""
     caller = principal(router)
-    tenant_id = callers.require_tenant_admin(caller)
+    tenant_id = permissions.require_tenant_admin(caller)
     trial = attempt(router, caller, "installs.create", tenant_id)
     since = compose.now() - compose.uninstall_grace()
     with compose.database().tenant(tenant_id) as tx:
@@ -59,7 +59,7 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
 @router.get("/installs")
 def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[InstallOut]:
     """List the tenant's installs by id."""
-    tenant_id = callers.require_tenant_viewer(principal(router))
+    tenant_id = permissions.require_tenant_viewer(principal(router))
     (after,) = decode_cursor(cursor, _FIRST)
     with compose.database().tenant(tenant_id) as tx:
         rows = installs.list_installs(tx, tenant_id, after, page_size)
@@ -72,7 +72,7 @@ def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[I
 @router.get("/installs/<install_id>")
 def get_install(install_id: str) -> Response[InstallOut]:
     """Get an install; its ETag goes into If-Match of a change."""
-    tenant_id = callers.require_tenant_viewer(principal(router))
+    tenant_id = permissions.require_tenant_viewer(principal(router))
     with compose.database().tenant(tenant_id) as tx:
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
     return reply(created(out, 200), {"etag": revision_tag(out.revision)})
@@ -82,7 +82,7 @@ def get_install(install_id: str) -> Response[InstallOut]:
 def delete_install(install_id: str) -> Response[None]:
     """Uninstall: it stops answering at once; storage is kept for the grace time."""
     caller = principal(router)
-    tenant_id = callers.require_tenant_admin(caller)
+    tenant_id = permissions.require_tenant_admin(caller)
     with compose.database().tenant(tenant_id) as tx:
         _check_revision(tx, tenant_id, install_id)
         installs.uninstall(tx, tenant_id, install_id, actor(router, caller))
@@ -175,7 +175,7 @@ def replace_config(install_id: str, body: Annotated[ConfigIn, Body()]) -> Respon
 def _change(install_id: str, change: Callable[[Tx, str, Actor], Any]) -> Response[InstallOut]:
     """Make one change as a tenant's admin, under If-Match, and answer with the install as it then is."""
     caller = principal(router)
-    tenant_id = callers.require_tenant_admin(caller)
+    tenant_id = permissions.require_tenant_admin(caller)
     with compose.database().tenant(tenant_id) as tx:
         _check_revision(tx, tenant_id, install_id)
         change(tx, tenant_id, actor(router, caller))

@@ -7,7 +7,7 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from functions.registry import compose
-from functions.registry.api import permissions as callers
+from functions.registry.api import permissions
 from functions.registry.api.exchange import actor, attempt, check_match, created, principal, replay, reply, shown
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import (
@@ -29,7 +29,7 @@ router = APIGatewayHttpRouter()
 def create_publisher(body: Annotated[PublisherIn, Body()]) -> Response[PublisherOut]:
     """Register a publisher and the name prefixes it owns (platform admins)."""
     caller = principal(router)
-    callers.require_platform_admin(caller)
+    permissions.require_platform_admin(caller)
     trial = attempt(router, caller, "publishers.create")
     with compose.database().system() as tx:
         if (earlier := trial.earlier(tx)) is not None:
@@ -45,7 +45,7 @@ def create_publisher(body: Annotated[PublisherIn, Body()]) -> Response[Publisher
 @router.get("/publishers")
 def list_publishers(cursor: str | None = None, page_size: PageSize = 25) -> Page[PublisherOut]:
     """List publishers by slug."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     (after,) = decode_cursor(cursor, ("",))
     with compose.database().system() as tx:
         rows = publishers.list_publishers(tx, after, page_size)
@@ -56,7 +56,7 @@ def list_publishers(cursor: str | None = None, page_size: PageSize = 25) -> Page
 @router.get("/publishers/<publisher>")
 def get_publisher(publisher: str) -> PublisherOut:
     """Get a publisher."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         return PublisherOut.model_validate(publishers.load_publisher(tx, publisher))
 
@@ -64,7 +64,7 @@ def get_publisher(publisher: str) -> PublisherOut:
 @router.get("/publishers/<publisher>/keys")
 def list_keys(publisher: str, cursor: str | None = None, page_size: PageSize = 25) -> Page[KeyOut]:
     """List a publisher's keys, oldest first, the revoked ones too."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     after_at, after_id = decode_cursor(cursor, ("-infinity", ""))
     with compose.database().system() as tx:
         rows = publishers.list_keys(tx, publisher, (after_at, after_id), page_size)
@@ -76,7 +76,7 @@ def list_keys(publisher: str, cursor: str | None = None, page_size: PageSize = 2
 @router.get("/publishers/<publisher>/keys/<key_id>")
 def get_key(publisher: str, key_id: str) -> Response[KeyOut]:
     """Get a key; its ETag goes into If-Match of a change."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         return shown(KeyOut.model_validate(publishers.load_key(tx, publisher, key_id)))
 
@@ -85,7 +85,7 @@ def get_key(publisher: str, key_id: str) -> Response[KeyOut]:
 def add_key(publisher: str, body: Annotated[KeyIn, Body()]) -> Response[KeyOut]:
     """Add a signing key; earlier ones stay valid, so that a rotation can overlap."""
     caller = principal(router)
-    callers.require_publisher(caller, publisher)
+    permissions.require_publisher(caller, publisher)
     trial = attempt(router, caller, f"keys.create {publisher}")
     with compose.database().system() as tx:
         if (earlier := trial.earlier(tx)) is not None:
@@ -106,7 +106,7 @@ def retire_key(publisher: str, key_id: str, body: Annotated[RetirementIn, Body()
     What it signed until then stays as it is.
     """
     caller = principal(router)
-    callers.require_publisher(caller, publisher)
+    permissions.require_publisher(caller, publisher)
     now = compose.now()
     with compose.database().system() as tx:
         key = publishers.lock_key(tx, publisher, key_id)
@@ -122,7 +122,7 @@ def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()
     Versions published with it before that stay as they are; those published since are withdrawn.
     """
     caller = principal(router)
-    callers.require_publisher(caller, publisher)
+    permissions.require_publisher(caller, publisher)
     now, who = compose.now(), actor(router, caller)
     revoked_from = body.revoked_from or now
     with compose.database().system() as tx:

@@ -16,7 +16,7 @@ from alga_ext.ids import ContentHash, is_uuid
 from alga_ext.stores.database import Row
 from alga_ext.stores.work_folders import job_folder
 from functions.registry import compose
-from functions.registry.api import permissions as callers
+from functions.registry.api import permissions
 from functions.registry.api.exchange import actor, attempt, check_match, created, principal, replay, reply, shown
 from functions.registry.api.idempotency import Answer
 from functions.registry.api.paging import decode_cursor, encode_cursor
@@ -34,8 +34,7 @@ from functions.registry.api.shapes import (
     texts,
     version_out,
 )
-from functions.registry.publishing import submission as publish
-from functions.registry.publishing import versions, withdrawal
+from functions.registry.publishing import submission, versions, withdrawal
 
 router = APIGatewayHttpRouter()
 
@@ -50,22 +49,22 @@ def start_upload(body: Annotated[UploadIn, Body()]) -> Response[UploadOut]:
     leave to write, and none is stored.
     """
     caller = principal(router)
-    callers.require_publisher(caller, body.publisher)
+    permissions.require_publisher(caller, body.publisher)
     trial = attempt(router, caller, "uploads.create")
     lifetime_s, now = compose.settings().upload_expires_s, compose.now()
     with compose.database().system() as tx:
         earlier = trial.earlier(tx)
         if earlier is not None:
-            row = publish.load_upload(tx, earlier.document["upload_id"], now)
+            row = submission.load_upload(tx, earlier.document["upload_id"], now)
         else:
-            row = publish.start_upload(
+            row = submission.start_upload(
                 tx, body.publisher, ContentHash(body.content_hash), body.size_bytes, caller.subject, now, lifetime_s
             )
             trial.keep(tx, Answer(201, {"upload_id": str(row["upload_id"])}))
     checksum = base64.b64encode(bytes.fromhex(body.content_hash.removeprefix("sha256:"))).decode()
     upload_id = str(row["upload_id"])
     url, headers = compose.objects().presign_put(
-        publish.staging_key(upload_id),
+        submission.staging_key(upload_id),
         sha256_b64=checksum,
         size_bytes=body.size_bytes,
         expires_in_s=max(1, int((row["expires_at"] - now).total_seconds())),
@@ -90,20 +89,20 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
             return replay(earlier)
     with job_folder("publish") as folder:
         archive = folder / "bundle.tar.zst"
-        submission = _submission(body, archive)
-        if isinstance(submission, VersionOut):
-            callers.require_publisher(caller, submission.publisher)
-            return replay(created(submission, 202))
-        accepted = publish.accept(submission, database, compose.trust(), compose.now())
-        callers.require_publisher(caller, accepted.contents.manifest.publisher)
-        publish.store(accepted, archive, compose.objects())
+        submitted = _submission(body, archive)
+        if isinstance(submitted, VersionOut):
+            permissions.require_publisher(caller, submitted.publisher)
+            return replay(created(submitted, 202))
+        accepted = submission.accept(submitted, database, compose.trust(), compose.now())
+        permissions.require_publisher(caller, accepted.contents.manifest.publisher)
+        submission.store(accepted, archive, compose.objects())
     with database.system() as tx:
         # Another attempt may have come first while this one was verified.
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
-        if body.upload_id is not None and (made := publish.consumed_by(tx, body.upload_id)) is not None:
+        if body.upload_id is not None and (made := submission.consumed_by(tx, body.upload_id)) is not None:
             return replay(created(version_out(versions.load_version(tx, made)), 202))
-        version_id, message = publish.record(tx, accepted, body.upload_id, actor(router, caller), compose.now())
+        version_id, message = submission.record(tx, accepted, body.upload_id, actor(router, caller), compose.now())
         answer = created(version_out(versions.load_version(tx, version_id)), 202)
         trial.keep(tx, answer)
     # Should this be lost, the sweeper sends it again: the version is recorded as pending.
@@ -146,11 +145,11 @@ def undeprecate_extension(reference: str) -> Response[ExtensionOut]:
 def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> Response[ExtensionOut]:
     """Hand an extension to another publisher (platform admins); tenants see it and approve the next version."""
     caller = principal(router)
-    callers.require_platform_admin(caller)
+    permissions.require_platform_admin(caller)
     with compose.database().system() as tx:
         extension = versions.load_extension(tx, reference, lock=True)
         check_match(router, _extension_out(extension))
-        publish.transfer(tx, extension, body.publisher, actor(router, caller), compose.now())
+        submission.transfer(tx, extension, body.publisher, actor(router, caller), compose.now())
         row = versions.load_extension(tx, reference)
     return shown(_extension_out(row))
 
@@ -158,7 +157,7 @@ def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> R
 @router.get("/maintenance/prepare")
 def list_engines() -> list[EngineOut]:
     """Show how far recompiling is: for each engine, the one compiled for last first (platform admins)."""
-    callers.require_platform_admin(principal(router))
+    permissions.require_platform_admin(principal(router))
     with compose.database().system() as tx:
         return [EngineOut.model_validate(row) for row in versions.list_compiled(tx)]
 
@@ -169,7 +168,7 @@ def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> Re
 
     What is compiled already for the running engine is found and not compiled again.
     """
-    callers.require_platform_admin(principal(router))
+    permissions.require_platform_admin(principal(router))
     (after,) = decode_cursor(cursor, _FIRST)
     with compose.database().system() as tx:
         rows = versions.list_active(tx, after, page_size)
@@ -189,7 +188,7 @@ def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
     caller, now = principal(router), compose.now()
     with compose.database().system() as tx:
         version = versions.load_version(tx, version_id, lock=True)
-        callers.require_publisher(caller, version["owner"])
+        permissions.require_publisher(caller, version["owner"])
         check_match(router, version_out(version))
         if state == "withdrawn" and version["state"] in ("ready", "yanked"):
             withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
@@ -200,7 +199,7 @@ def _deprecate(reference: str, reason: str | None) -> Response[ExtensionOut]:
     caller = principal(router)
     with compose.database().system() as tx:
         extension = versions.load_extension(tx, reference, lock=True)
-        callers.require_publisher(caller, extension["publisher"])
+        permissions.require_publisher(caller, extension["publisher"])
         check_match(router, _extension_out(extension))
         row = withdrawal.deprecate(tx, extension, reason, actor(router, caller), compose.now())
     return shown(_extension_out(row))
@@ -210,7 +209,7 @@ def _extension_out(row: Row) -> ExtensionOut:
     return ExtensionOut.model_validate(texts(row))
 
 
-def _submission(body: VersionIn, archive: Path) -> publish.Submission | VersionOut:
+def _submission(body: VersionIn, archive: Path) -> submission.Submission | VersionOut:
     """Fetch what is to be published into ``archive``; or return the version an earlier finalize made of it."""
     signature = json.dumps(body.signature, separators=(",", ":")).encode()
     if (body.upload_id is None) == (body.bundle_b64 is None):
@@ -223,19 +222,19 @@ def _submission(body: VersionIn, archive: Path) -> publish.Submission | VersionO
         raise PlatformError("invalid_request", "bundle_b64 is not base64.") from None
     archive.write_bytes(data)
     declared = body.content_hash or "sha256:" + hashlib.sha256(data).hexdigest()
-    return publish.Submission(archive, ContentHash(declared), len(data), signature, body.manifest, None)
+    return submission.Submission(archive, ContentHash(declared), len(data), signature, body.manifest, None)
 
 
 def _staged(
     upload_id: str, archive: Path, signature: bytes, manifest: dict[str, Any] | None
-) -> publish.Submission | VersionOut:
+) -> submission.Submission | VersionOut:
     if not is_uuid(upload_id):
         raise PlatformError("upload_not_found", "upload_id is not the id of an upload.")
     with compose.database().system() as tx:
-        upload = publish.load_upload(tx, upload_id, compose.now())
+        upload = submission.load_upload(tx, upload_id, compose.now())
         if upload["version_id"] is not None:
             return version_out(versions.load_version(tx, str(upload["version_id"])))
-    key = publish.staging_key(upload_id)
+    key = submission.staging_key(upload_id)
     size = compose.objects().size(key)
     if size is None:
         raise PlatformError("upload_not_found", "Nothing was uploaded yet; PUT the archive to the upload's URL first.")
@@ -246,4 +245,4 @@ def _staged(
         )
     compose.objects().download(key, archive)
     content_hash = ContentHash(upload["content_hash"])
-    return publish.Submission(archive, content_hash, upload["size_bytes"], signature, manifest, upload["publisher"])
+    return submission.Submission(archive, content_hash, upload["size_bytes"], signature, manifest, upload["publisher"])

@@ -8,7 +8,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Tx
 from functions.registry import compose
-from functions.registry.api import permissions as callers
+from functions.registry.api import permissions
 from functions.registry.api.exchange import principal
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page, PageSize
@@ -23,7 +23,7 @@ _NEWEST = (str(2**62),)
 @router.get("/audit")
 def list_audit(cursor: str | None = None, page_size: PageSize = 25) -> Page[AuditOut]:
     """List every change made for the tenant, newest first (tenant admins)."""
-    tenant_id = callers.require_tenant_admin(principal(router))
+    tenant_id = permissions.require_tenant_admin(principal(router))
     before = _number(cursor, _NEWEST)
     with compose.database().tenant(tenant_id) as tx:
         rows = audit.list_events(tx, tenant_id, before, page_size)
@@ -37,7 +37,7 @@ def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[Log
 
     New and revoked keys, transfers, versions published, yanked or withdrawn, deprecations.
     """
-    tenant_id = callers.require_tenant_viewer(principal(router))
+    tenant_id = permissions.require_tenant_viewer(principal(router))
     before = _number(cursor, _NEWEST)
     with compose.database().tenant(tenant_id) as tx:
         rows = transparency.list_for_tenant(tx, tenant_id, before, page_size)
@@ -48,7 +48,7 @@ def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[Log
 @router.get("/log/entries")
 def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEntryOut]:
     """List the transparency log from its first entry on."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     first = _number(cursor, ("0",))
     with compose.database().system() as tx:
         rows = transparency.list_entries(tx, first, page_size)
@@ -59,7 +59,7 @@ def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEnt
 @router.get("/log/entries/<leaf_index>/proof")
 def get_inclusion(leaf_index: int) -> InclusionOut:
     """Get the proof that an entry is in the log."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         return _inclusion(tx, leaf_index)
 
@@ -67,7 +67,7 @@ def get_inclusion(leaf_index: int) -> InclusionOut:
 @router.get("/versions/<version_id>/proof")
 def get_publication_proof(version_id: str) -> InclusionOut:
     """Get the proof that a version's publication is in the log; ``alga-ext verify --log`` checks it offline."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         version = versions.load_version(tx, version_id)
         index = transparency.publication_index(tx, str(version["extension_id"]), version["content_hash"])
@@ -77,7 +77,7 @@ def get_publication_proof(version_id: str) -> InclusionOut:
 @router.get("/log/consistency")
 def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
     """Get the proof that the log has only grown since it had ``old_size`` entries."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         size, proof = transparency.consistency(tx, old_size)
         head = _head(tx, size)
@@ -87,7 +87,7 @@ def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
 @router.get("/log/head")
 def get_head() -> dict[str, object]:
     """Get the signed head of the log as it is now (a DSSE envelope)."""
-    callers.require_reader(principal(router))
+    permissions.require_reader(principal(router))
     with compose.database().system() as tx:
         return _head(tx)
 

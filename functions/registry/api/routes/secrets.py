@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Tx
 from functions.registry import compose
-from functions.registry.api import permissions as callers
+from functions.registry.api import permissions
 from functions.registry.api.exchange import actor, header, principal, reply
 from functions.registry.api.idempotency import Answer
 from functions.registry.api.preconditions import check_match, revision_tag
@@ -23,7 +23,7 @@ router = APIGatewayHttpRouter()
 @router.get("/installs/<install_id>/secrets")
 def list_secrets(install_id: str) -> Response[list[SecretOut]]:
     """List the declared secrets and how each stands: missing, set or expired; the ETag is the install's."""
-    tenant_id = callers.require_tenant_viewer(principal(router))
+    tenant_id = permissions.require_tenant_viewer(principal(router))
     with compose.database().tenant(tenant_id) as tx:
         found = install_secrets.listing(tx, tenant_id, install_id, compose.now())
         etag = revision_tag(installs.load_install(tx, tenant_id, install_id)["revision"])
@@ -34,7 +34,7 @@ def list_secrets(install_id: str) -> Response[list[SecretOut]]:
 def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) -> Response[SecretOut]:
     """Set a secret's next value, which is sealed at once."""
     caller = principal(router)
-    tenant_id = callers.require_tenant_admin(caller)
+    tenant_id = permissions.require_tenant_admin(caller)
     now = compose.now()
     expires_at = body.expires_at
     if body.max_age_s is not None:
@@ -57,7 +57,7 @@ def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) ->
 def delete_secret(install_id: str, name: str) -> Response[None]:
     """Delete every version of a secret."""
     caller = principal(router)
-    tenant_id = callers.require_tenant_admin(caller)
+    tenant_id = permissions.require_tenant_admin(caller)
     with compose.database().tenant(tenant_id) as tx:
         check_match(header(router, "if-match"), _etag(tx, tenant_id, install_id))
         install_secrets.delete(tx, tenant_id, install_id, name, actor(router, caller))

@@ -7,8 +7,7 @@ from typing import Any, Final
 import msgspec
 from wasmtime import Engine, WasmtimeError
 
-from functions.runner.sandbox.child import codec
-from functions.runner.sandbox.child import local_imports as local
+from functions.runner.sandbox.child import codec, local_imports
 from functions.runner.sandbox.child.arena import Arena
 from functions.runner.sandbox.child.linker_imports import host_functions
 from functions.runner.sandbox.child.linking import Components, LinkError, Linkers, Loaded
@@ -68,7 +67,7 @@ class Sandbox:
         self._arena = Arena()
         self._stdout = abi.OUTPUT_CALLBACK(self._output("stdout"))
         self._stderr = abi.OUTPUT_CALLBACK(self._output("stderr"))
-        self._log = local.Log(self)
+        self._log = local_imports.Log(self)
         self._providers: frozenset[str] = frozenset()
         self._counts: dict[str, int] = {}
         self._instance = (ctypes.c_uint64 * 2)()
@@ -106,7 +105,7 @@ class Sandbox:
         if refusal.capability not in self._providers:
             if refusal.traps:
                 message = f"{name} needs the capability {refusal.capability}"
-                raise local.Trap(message)
+                raise local_imports.Trap(message)
             return refusal.answer
         interface, _, function = name.partition(".")
         match interface:
@@ -118,9 +117,9 @@ class Sandbox:
                 config = self.run.config
                 return config.get(arguments[0]) if function == "get" else sorted(config)
             case "user":
-                return local.user_v1(self.run)
+                return local_imports.user_v1(self.run)
             case "user-v2":
-                return local.user_v2(self.run)
+                return local_imports.user_v2(self.run)
             case "metrics":
                 return self._metric(arguments)
             case _:
@@ -251,7 +250,7 @@ class Sandbox:
 
     def _begin(self, message: Run | Warm) -> None:
         self._counts = {}
-        self._log = local.Log(self)
+        self._log = local_imports.Log(self)
         if isinstance(message, Run):
             self.run = message
             self._providers = frozenset(message.providers)
@@ -262,7 +261,7 @@ class Sandbox:
         """Drop everything of the tenant that this process still holds."""
         self._counts = {}
         self._providers = frozenset()
-        self._log = local.Log(self)
+        self._log = local_imports.Log(self)
         if hasattr(self, "run"):
             del self.run
 
@@ -278,9 +277,9 @@ class Sandbox:
         return write
 
     def _metric(self, arguments: list[Any]) -> None:
-        if self._counts["metrics.emit"] > local.METRICS_LIMIT:
+        if self._counts["metrics.emit"] > local_imports.METRICS_LIMIT:
             return
-        found = local.metric(*arguments)
+        found = local_imports.metric(*arguments)
         if found is not None:
             self.emit(found)
 
@@ -290,16 +289,16 @@ class Sandbox:
             self._channel.send(HostCall(name, msgspec.Raw(_encode(arguments))))
         except Malformed:
             message = f"the arguments of {name} are larger than the platform carries"
-            raise local.Trap(message) from None
+            raise local_imports.Trap(message) from None
         answer = TO_CHILD.decode(self._channel.receive())
         if not isinstance(answer, HostAnswer):
             raise Malformed("expected an answer")
         if answer.trap is not None:
-            raise local.Trap(answer.trap)
+            raise local_imports.Trap(answer.trap)
         if time.monotonic_ns() >= self.run.limits.deadline_ns:
             # The engine looks at the clock now and then only; an answer that came too late ends the guest here.
             message = f"{name} took the call past its deadline"
-            raise local.Trap(message)
+            raise local_imports.Trap(message)
         return answer.value
 
 

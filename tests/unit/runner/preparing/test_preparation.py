@@ -18,7 +18,7 @@ from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner.preparing import compile_worker as precompile
 from functions.runner.provenance import accepted_code, artifact_record_key, code_key, component_key
-from functions.runner.sandboxes import child_process as process
+from functions.runner.sandboxes import child_process
 from tests.support import wat
 from tests.support.runner_fixture import House
 
@@ -281,7 +281,7 @@ def _in_place_of_the_worker(script: str) -> Callable[..., list[str]]:
     )
 
     def command(module: str, *arguments: str) -> list[str]:
-        start = process.interpreter(module, *arguments)
+        start = child_process.interpreter(module, *arguments)
         return [*start[:5], opening + script, *start[6:]]
 
     return command

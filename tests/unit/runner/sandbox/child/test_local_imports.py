@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from functions.runner.sandbox.child import local_imports as local
+from functions.runner.sandbox.child import local_imports
 from functions.runner.sandbox.protocol.wire import LogLine, Metric
 
 
@@ -26,7 +26,7 @@ def sink() -> Sink:
 
 
 def test_output_becomes_one_line_for_each_line(sink: Sink) -> None:
-    log = local.Log(sink)
+    log = local_imports.Log(sink)
     log.output("stdout", b"a\nb")
     log.output("stdout", b"c\nd")
     log.flush()
@@ -34,7 +34,7 @@ def test_output_becomes_one_line_for_each_line(sink: Sink) -> None:
 
 
 def test_the_two_streams_do_not_mix(sink: Sink) -> None:
-    log = local.Log(sink)
+    log = local_imports.Log(sink)
     log.output("stdout", b"out")
     log.output("stderr", b"err\n")
     log.flush()
@@ -45,40 +45,42 @@ def test_the_two_streams_do_not_mix(sink: Sink) -> None:
 
 
 def test_bytes_that_are_no_text_are_replaced(sink: Sink) -> None:
-    local.Log(sink).output("stdout", b"\xff\n")
+    local_imports.Log(sink).output("stdout", b"\xff\n")
     assert sink.lines[0].text == "\ufffd"
 
 
 def test_a_line_longer_than_the_limit_is_cut_and_marked(sink: Sink) -> None:
-    local.Log(sink).line("info", "guest", "ä" * 10_000)
+    local_imports.Log(sink).line("info", "guest", "ä" * 10_000)
     text = sink.lines[0].text
-    assert text.endswith(local.TRUNCATED)
-    assert len(text.removesuffix(local.TRUNCATED).encode()) <= local.LOG_LINE_LIMIT_BYTES
+    assert text.endswith(local_imports.TRUNCATED)
+    assert len(text.removesuffix(local_imports.TRUNCATED).encode()) <= local_imports.LOG_LINE_LIMIT_BYTES
 
 
 def test_a_stream_without_newlines_is_cut_into_lines(sink: Sink) -> None:
-    log = local.Log(sink)
+    log = local_imports.Log(sink)
     for _ in range(100):
         log.output("stdout", b"x" * 1_000)
-    assert max(len(line.text) for line in sink.lines) <= local.LOG_LINE_LIMIT_BYTES + len(local.TRUNCATED)
+    assert max(len(line.text) for line in sink.lines) <= local_imports.LOG_LINE_LIMIT_BYTES + len(
+        local_imports.TRUNCATED
+    )
 
 
 def test_a_flood_ends_after_a_thousand_lines_with_a_mark(sink: Sink) -> None:
-    log = local.Log(sink)
+    log = local_imports.Log(sink)
     for number in range(5_000):
         log.line("info", "guest", str(number))
-    assert len(sink.lines) == local.LOG_LINES_LIMIT + 1
-    assert sink.lines[-1].text.endswith(local.TRUNCATED)
+    assert len(sink.lines) == local_imports.LOG_LINES_LIMIT + 1
+    assert sink.lines[-1].text.endswith(local_imports.TRUNCATED)
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("", 1.0), ("x" * 129, 1.0), ("m", float("nan")), ("m", float("inf")), ("m", float("-inf"))]
 )
 def test_what_cannot_be_a_metric_is_dropped(name: str, value: float) -> None:
-    assert local.metric(name, value, "count", []) is None
+    assert local_imports.metric(name, value, "count", []) is None
 
 
 def test_dimensions_beyond_the_tenth_are_dropped() -> None:
-    found = local.metric("m", 1.0, "count", [(str(n), "v") for n in range(20)])
+    found = local_imports.metric("m", 1.0, "count", [(str(n), "v") for n in range(20)])
     assert found is not None
-    assert len(found.dimensions) == local.METRIC_DIMENSIONS_LIMIT
+    assert len(found.dimensions) == local_imports.METRIC_DIMENSIONS_LIMIT

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from alga_ext.bundles.manifest import json_schema
+from functions.registry.api.registry import app
 from functions.registry.api.shapes import ProblemOut
-from functions.registry.handler import app
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
 

@@ -15,8 +15,9 @@ from alga_ext.calls.execution_token import verify_execution_token
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, decode_message
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import LocalSigner, PublicKey
-from functions.gateway import calls, compose
-from functions.gateway.calls import Call
+from functions.gateway import call as calls
+from functions.gateway import compose
+from functions.gateway.call import Call
 from functions.gateway.routing import parse_path
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.gateway import install, principal, request

@@ -13,7 +13,7 @@ import pytest
 from alga_ext.calls.envelope import ExecuteResponse, decode_request, encode
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway import compose
-from functions.gateway.handler import handler
+from functions.gateway.gateway import handler
 from functions.registry import compose as registry_compose
 from tests.conftest import Databases
 from tests.support.answering import AnsweringServer, Asked, Reply, answering

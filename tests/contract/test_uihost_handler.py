@@ -16,7 +16,7 @@ import pytest
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.withdrawals import marker_key
 from functions.uihost import compose
-from functions.uihost.handler import handler
+from functions.uihost.uihost import handler
 from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, publish_into
 
 PAGE, SCRIPT, LOGO = FILES["ui/index.html"], FILES["ui/js/app.js"], FILES["ui/logo.png"]

@@ -23,7 +23,7 @@ from tests.support.registry import Context, RegistryWorld
     ids=["deep", "huge number", "infinite", "twice", "cut off", "not UTF-8", "not base64", "half a pair"],
 )
 def test_a_body_that_is_not_json_as_it_is_wanted_is_refused(world: RegistryWorld, body: str, is_base64: bool) -> None:
-    from functions.registry.handler import handler
+    from functions.registry.api.registry import handler
 
     event = {
         "version": "2.0",

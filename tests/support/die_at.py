@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from functions.registry import assets
-from functions.registry import handler as http
+from functions.registry.api import registry as http
 from tests.support.registry import Context
 
 WATCHED = {

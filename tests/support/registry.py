@@ -171,7 +171,7 @@ class RegistryWorld:
 
     def call(self, method: str, path: str, token: str, body: Any = None, **more: Any) -> Answer:
         """Call the registry's handler as API Gateway does; ``more`` as for ``event``."""
-        from functions.registry.handler import handler
+        from functions.registry.api.registry import handler
 
         event = self.event(method, path, token, body, **more)
         answer = handler(event, Context())

@@ -84,7 +84,7 @@ def function_specs(
     return (
         FunctionSpec(
             "gateway",
-            "functions.gateway.handler.handler",
+            "functions.gateway.gateway.handler",
             30,
             {
                 **base,
@@ -98,7 +98,7 @@ def function_specs(
         ),
         FunctionSpec(
             "registry",
-            "functions.registry.handler.handler",
+            "functions.registry.api.registry.handler",
             30,
             {
                 **registry,
@@ -112,7 +112,7 @@ def function_specs(
         ),
         FunctionSpec(
             "uihost",
-            "functions.uihost.handler.handler",
+            "functions.uihost.uihost.handler",
             10,
             {**base, **store, "FRAME_ANCESTORS": ancestors},
         ),

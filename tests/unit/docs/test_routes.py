@@ -2,7 +2,7 @@
 
 import re
 
-from functions.registry.handler import PREFIX, app
+from functions.registry.api.registry import PREFIX, app
 from tests.support.places import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "http-api.md"

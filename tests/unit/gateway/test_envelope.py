@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.calls.envelope import ExecuteRequest, decode_request, encode
-from functions.gateway.calls import Call, envelope_for
+from functions.gateway.call import Call, envelope_for
 from functions.gateway.routing import parse_path
 from tests.support.gateway import install, principal, request
 

@@ -14,7 +14,7 @@ from alga_ext.trust.policy import Revocation, TrustBundle
 from alga_ext.trust.releases import BELIEVED_FOR_S
 from alga_ext.trust.signing import LocalSigner
 from functions.uihost.bundles import UiBundles
-from functions.uihost.handler import find_file
+from functions.uihost.uihost import find_file
 from tests.support.keys import NOW, revoked, trust_in, trusted
 from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, published
 from tests.support.refusals import code_of

@@ -8,7 +8,8 @@ from typing import Any
 from alga_ext.edge.http import Request, json_response, problem, request_from_event, response
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
-from functions.gateway import calls, compose
+from functions.gateway import call as calls
+from functions.gateway import compose
 from functions.gateway.admission import check_endpoint, check_request, check_role, check_tenant
 
 SERVICE = "gateway"

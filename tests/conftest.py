@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from alga_ext.stores.database import Database
-from functions.registry.migrations.handler import migrate
+from functions.registry.migrations.migrate import migrate
 from tests.support.places import ROOT
 from tests.support.servers import Loop, start_moto, start_postgres
 from tools.local.postgres import database_url, drop_database, make_database

@@ -86,10 +86,10 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
 
 def _documentation(name: str) -> str:
     for module_name in _ROUTES:
-        module = importlib.import_module(f"functions.registry.routes.{module_name}")
+        module = importlib.import_module(f"functions.registry.api.routes.{module_name}")
         if (route := getattr(module, name, None)) is not None:
             return str(route.__doc__ or "")
-    message = f"no module of functions.registry.routes has a route {name}"
+    message = f"no module of functions.registry.api.routes has a route {name}"
     raise LookupError(message)
 
 

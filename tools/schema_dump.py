@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from alga_ext.stores.database import Database
-from functions.registry.migrations.handler import migrate
+from functions.registry.migrations.migrate import migrate
 from tools.local.postgres import Postgres, program
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations"

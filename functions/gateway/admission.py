@@ -1,16 +1,44 @@
 """Whether a call may be dispatched: the gateway's checks in their order, each refusal ending the request."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 from alga_ext.edge.http import Request
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
 from functions.gateway.headers import HEADERS_LIMIT_BYTES
 from functions.gateway.install import Install
-from functions.gateway.routing import METHODS, READ_METHODS, Target, find_endpoint, parse_path
+from functions.gateway.routing import METHODS, READ_METHODS, ExtensionPath, find_endpoint, parse_path
 
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+
+class AdmittedCall(NamedTuple):
+    """One call that may run: of a request at the door, and of whatever else may call an extension.
+
+    Attributes:
+        request_id: identifies the call in both systems.
+        tenant_id: whose call it is.
+        install: the active install that answers.
+        principal: who calls.
+        extension: the extension as the caller wrote it, which redirects to itself are written with.
+        method: of HTTP.
+        path: within the extension, percent-decoded.
+        raw_query: as it stood in the URL, without ``?``.
+        headers: the caller's, with lower-case names; which of them pass is decided later.
+        body: the caller's.
+    """
+
+    request_id: str
+    tenant_id: str
+    install: Install
+    principal: Principal
+    extension: str
+    method: str
+    path: str
+    raw_query: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class RoleMap:
@@ -25,7 +53,7 @@ class RoleMap:
         return bool(principal.roles & (self._read if method in READ_METHODS else self._write))
 
 
-def check_request(request: Request) -> Target:
+def check_request(request: Request) -> ExtensionPath:
     """Check what needs no knowledge of the caller, and return what the path names.
 
     Raises:
@@ -64,14 +92,17 @@ def check_tenant(principal: Principal, request: Request) -> str:
     return principal.tenant_id
 
 
-def check_endpoint(install: Install | None, target: Target, method: str) -> Mapping[str, Any]:
-    """Return the declared endpoint that answers, or raise ``not_installed`` or ``endpoint_not_found``."""
+def check_endpoint(install: Install | None, target: ExtensionPath, method: str) -> Install:
+    """Return the install when it declares an endpoint that answers.
+
+    Raises:
+        PlatformError: ``not_installed``; ``endpoint_not_found``.
+    """
     if install is None:
         raise PlatformError("not_installed", f"{target.extension!r} is not installed and enabled for this tenant.")
-    endpoint = find_endpoint(install.endpoints, method, target.path)
-    if endpoint is None:
+    if find_endpoint(install.endpoints, method, target.path) is None:
         raise PlatformError("endpoint_not_found", f"The extension declares no endpoint for {method} {target.path}.")
-    return endpoint
+    return install
 
 
 def check_role(roles: RoleMap, principal: Principal, method: str) -> None:

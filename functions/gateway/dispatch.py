@@ -15,7 +15,7 @@ _ANSWER_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """More than a Lambda function can answer."""
 
 
-class Runner(Protocol):
+class RunnerClient(Protocol):
     """Runs one encoded execute envelope and returns the runner's encoded answer."""
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:
@@ -27,14 +27,14 @@ class Runner(Protocol):
         ...
 
 
-class LambdaRunner:
+class LambdaRunnerClient:
     """The runner as a tenant-isolated Lambda function."""
 
     def __init__(self, name: str, longest_s: float) -> None:
         self._function = LambdaFunction(name, longest_s)
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the function's own timeout ends the call
-        """See ``Runner.run``."""
+        """See ``RunnerClient.run``."""
         event = {
             "version": "2.0",
             "rawPath": EXECUTE_PATH,
@@ -51,7 +51,7 @@ class LambdaRunner:
         return _checked(*_unwrapped(self._function.invoke(json.dumps(event).encode(), tenant_id)))
 
 
-class HttpRunner:
+class HttpRunnerClient:
     """A runner behind plain HTTP."""
 
     def __init__(self, base_url: str) -> None:
@@ -59,7 +59,7 @@ class HttpRunner:
         self._pool = urllib3.PoolManager(retries=False)
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the token names the tenant
-        """See ``Runner.run``."""
+        """See ``RunnerClient.run``."""
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json", "x-request-id": request_id}
         try:
             answer = self._pool.request(
@@ -84,17 +84,17 @@ class HttpRunner:
         return _checked(answer.status, data)
 
 
-def make_runner(base_url: str, longest_s: float) -> Runner:
-    """Return the runner that ``RUNNER_BASE_URL`` names.
+def make_runner_client(base_url: str, longest_s: float) -> RunnerClient:
+    """Return the client of the runner that ``RUNNER_BASE_URL`` names.
 
     Raises:
-        ValueError: the scheme is none of ``lambda``, ``http``, ``https``.
+        ValueError: the scheme is not ``lambda``, ``http`` or ``https``.
     """
     parts = urlsplit(base_url)
     if parts.scheme == "lambda" and parts.netloc:
-        return LambdaRunner(parts.netloc, longest_s)
+        return LambdaRunnerClient(parts.netloc, longest_s)
     if parts.scheme in ("http", "https"):
-        return HttpRunner(base_url)
+        return HttpRunnerClient(base_url)
     message = "RUNNER_BASE_URL must be lambda://function-name or an http(s) URL"
     raise ValueError(message)
 

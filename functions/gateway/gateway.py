@@ -1,67 +1,86 @@
-"""The tenants' door, ``ANY /api/ext/{extension}/{path…}``. Trigger: API Gateway HTTP API.
+"""The tenants' door, ``ANY /api/ext/{extension}/{path…}``: authenticate, admit, run, answer.
 
 The order of the checks is part of the contract (docs/reference/gateway.md): each refusal ends the request.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from alga_ext.edge.http import Request, json_response, problem, request_from_event, response
+from alga_ext.edge.health import Health
+from alga_ext.edge.http import Request, response
+from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
-from alga_ext.telemetry import log_failure
-from functions.gateway import call as calls
-from functions.gateway import compose
-from functions.gateway.admission import check_endpoint, check_request, check_role, check_tenant
+from functions.gateway import call
+from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
+from functions.gateway.services import Services
 
-SERVICE = "gateway"
+HEALTH_PATH: Final = "/healthz"
 
-CONFINING = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
-"""On every answer of a guest: should a browser show one, it is no document of the host application's origin."""
-
-
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Lambda entry point: every request gets an answer with ``x-request-id``, every failure a problem document."""
-    request_id = request_from_event({**event, "body": None}).request_id
-    try:
-        request = request_from_event(event)
-        if request.path == "/healthz":
-            answer = json_response(200, {"status": "ok"})
-        else:
-            answer = _answer(request)
-    except PlatformError as error:
-        log_failure(SERVICE, error, request_id)
-        answer = problem(_outward(error), request_id)
-    except Exception as error:  # noqa: BLE001 - the rim: whatever else happens is ours, and is logged
-        log_failure(SERVICE, error, request_id)
-        answer = problem(PlatformError("internal", "Something went wrong on our side."), request_id)
-    answer["headers"]["x-request-id"] = request_id
-    return answer
+CONFINING: Final = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
+"""On every answer of a guest: if a browser shows one, it is not a document of the host application's origin."""
 
 
-def _answer(request: Request) -> dict[str, Any]:
-    """Check and run one call.
+class Gateway:
+    """Answers the requests of tenants' users."""
 
-    1. Extensions are switched on; path, method and sizes are possible.
-    2. The caller is who the token says.
-    3. The tenant is the token's.
-    4. The tenant has an active install of the extension.
-    5. It declares the endpoint.
-    6. The caller's roles allow the method.
-    7. The call is recorded as accepted, run, and recorded as finished.
-    """
-    if not compose.settings().extensions_enabled:  # (1)
-        raise PlatformError("extensions_disabled", "Extensions are switched off here; the operator can switch them on.")
-    target = check_request(request)
-    principal = compose.token_verifier().verify(request.headers.get("authorization"))  # (2)
-    tenant_id = check_tenant(principal, request)  # (3)
-    install = compose.installs().find(tenant_id, target.extension, compose.monotonic_s())  # (4)
-    check_endpoint(install, target, request.method)  # (5)
-    check_role(compose.role_map(), principal, request.method)  # (6)
-    if install is None:
-        message = "check_endpoint passes only with an install"
-        raise RuntimeError(message)
-    call = calls.Call(request, target, principal, tenant_id, install)
-    status, headers, body = calls.run(call)  # (7)
-    return response(status, {**headers, **CONFINING}, b"" if request.method == "HEAD" else body)
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._rim = Rim("gateway", _outward)
+        checks = {"database": services.database.check, "key_set": services.tokens.check}
+        self._health = Health(checks, services.monotonic_s)
+
+    def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one API Gateway v2 event; failures become problem documents."""
+        return self._rim.answer(event, self._route)
+
+    def _route(self, request: Request) -> dict[str, Any]:
+        if request.path == HEALTH_PATH:
+            return self._healthz(request)
+        return self._call(request)
+
+    def _call(self, request: Request) -> dict[str, Any]:
+        """Check and run one call.
+
+        1. Extensions are switched on; path, method and sizes are possible.
+        2. The caller is who the token says.
+        3. The tenant is the token's.
+        4. The tenant has an active install of the extension, which declares the endpoint.
+        5. The caller's roles allow the method.
+        6. The call is recorded as accepted, run, and recorded as finished.
+        """
+        services = self._services
+        if not services.settings.extensions_enabled:  # (1)
+            raise PlatformError(
+                "extensions_disabled", "Extensions are switched off here; the operator can switch them on."
+            )
+        target = check_request(request)
+        principal = services.tokens.verify(request.headers.get("authorization"))  # (2)
+        tenant_id = check_tenant(principal, request)  # (3)
+        found = services.installs.find(tenant_id, target.extension, services.monotonic_s())  # (4)
+        install = check_endpoint(found, target, request.method)
+        check_role(services.roles, principal, request.method)  # (5)
+        admitted = AdmittedCall(
+            request_id=request.request_id,
+            tenant_id=tenant_id,
+            install=install,
+            principal=principal,
+            extension=target.extension,
+            method=request.method,
+            path=target.path,
+            raw_query=request.raw_query,
+            headers=request.headers,
+            body=request.body,
+        )
+        status, headers, body = call.run(admitted, services)  # (6)
+        return response(status, {**headers, **CONFINING}, b"" if request.method == "HEAD" else body)
+
+    def _healthz(self, request: Request) -> dict[str, Any]:
+        """Answer whether calls can be served; platform admins are told which part is missing."""
+        if request.method not in ("GET", "HEAD"):
+            raise PlatformError("method_not_allowed", "The health check answers GET and HEAD.")
+        authorization = request.headers.get("authorization")
+        detailed = authorization is not None and self._services.tokens.verify(authorization).is_platform_admin
+        return self._health.answer(detailed=detailed)
 
 
 def _outward(error: PlatformError) -> PlatformError:

@@ -7,22 +7,22 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 READ_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
-class Target(NamedTuple):
+class ExtensionPath(NamedTuple):
     """What a request path names: the extension as the caller wrote it, and the path within it."""
 
     extension: str
     path: str
 
 
-def parse_path(path: str) -> Target | None:
-    """Take ``/api/ext/{extension}/{path…}`` apart; None when it is no such path, or a segment is ``.`` or ``..``."""
+def parse_path(path: str) -> ExtensionPath | None:
+    """Take ``/api/ext/{extension}/{path…}`` apart; None when it is another path, or a segment is ``.`` or ``..``."""
     prefix = "/api/ext/"
     if not path.startswith(prefix):
         return None
     extension, _, rest = path.removeprefix(prefix).partition("/")
     if not extension or any(segment in (".", "..") for segment in (extension, *rest.split("/"))):
         return None
-    return Target(extension, "/" + rest)
+    return ExtensionPath(extension, "/" + rest)
 
 
 def find_endpoint(endpoints: Iterable[Mapping[str, Any]], method: str, path: str) -> Mapping[str, Any] | None:

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
-from alga_ext.settings import Settings
+from alga_ext.edge.tokens import TokenSettings
+from alga_ext.settings import DatabaseUrl, Form, PrivateKey, QueueUrl
 
 
-class GatewaySettings(Settings):
-    """What the gateway is told by its environment.
+class GatewaySettings(TokenSettings):
+    """What the gateway reads from its environment; those of ``TokenSettings`` too.
 
     Attributes:
         database_url: PostgreSQL as ``fn_gateway``.
@@ -16,26 +17,19 @@ class GatewaySettings(Settings):
             behind plain HTTP.
         executions_queue_url: queue of the execution records.
         execution_token_private_key: PEM, or the path of one; signs execution tokens.
-        auth_jwks: JSON Web Key Set in place; or ``auth_jwks_url`` to fetch it from.
-        auth_issuer: the ``iss`` a token must have.
-        auth_audience: the ``aud`` a token must have.
-        auth_claim_names: JSON object, our claim name → the host's.
         auth_read_roles: roles, comma-separated, that may call GET and HEAD endpoints (``extension:read``).
         auth_write_roles: roles that may call the others (``extension:write``).
         ext_gateway_timeout_ms: default time limit of a call.
-        install_cache_ms: how long a resolved install is believed.
+        install_cache_ms: how long a resolved install is used before it is read again.
         extensions_enabled: false answers every call with ``extensions_disabled``.
     """
 
-    database_url: SecretStr
-    runner_base_url: str = "lambda://runner"
-    executions_queue_url: str
-    execution_token_private_key: SecretStr
-    auth_jwks: str = ""
-    auth_jwks_url: str = ""
-    auth_issuer: str
-    auth_audience: str
-    auth_claim_names: str = "{}"
+    section = "Gateway"
+
+    database_url: DatabaseUrl
+    runner_base_url: Annotated[str, Form("lambda://FUNCTION-NAME, or an http or https URL")] = "lambda://runner"
+    executions_queue_url: QueueUrl
+    execution_token_private_key: PrivateKey
     auth_read_roles: str = "extension:read,extension:write,tenant_admin,tenant_viewer,tenant_user"
     auth_write_roles: str = "extension:write,tenant_admin,tenant_user"
     ext_gateway_timeout_ms: Annotated[int, Field(ge=50, le=29_000)] = 5_000

@@ -16,18 +16,13 @@ from typing import Final, NamedTuple
 
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, new_id
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.releases import BELIEVED_FOR_S, release_key
-from functions.runner.provenance import (
-    Engine,
-    accepted_code,
-    accepted_component,
-    artifact_record_key,
-    code_key,
-)
-from functions.runner.sandbox.protocol.wire import Artifact
+from alga_ext.trust.releases import BELIEVED_FOR_S
+from functions.runner.provenance import Engine, accepted_code, accepted_component
+from functions.runner.sandbox.protocol.messages import Artifact
 
 _CHUNK_BYTES: Final = 1 << 20
 _RECORDS_LIMIT: Final = 4_096
@@ -213,10 +208,12 @@ class ArtifactCache:
         return sha256
 
     def _read_records(self, bundle_sha256: str, trust: TrustBundle) -> _Records:
-        release = self._get(release_key(bundle_sha256))
+        release = self._get(object_keys.release(bundle_sha256))
         component = accepted_component(release, bundle_sha256, trust, self._now())
         keys = trust.key_ids("artifact", self._now())
-        return _Records(release, self._get(*(artifact_record_key(component, self._engine, k) for k in keys)), component)
+        return _Records(
+            release, self._get(*(object_keys.artifact_record(component, self._engine, k) for k in keys)), component
+        )
 
     def _accepted_code(self, records: _Records, bundle_sha256: str, trust: TrustBundle) -> str | None:
         """Verify records read earlier; None when they do not hold any more and others may have taken their place."""
@@ -261,7 +258,7 @@ class ArtifactCache:
 
     def _fetch(self, bundle_sha256: str, sha256: str) -> int:
         component = self._records[bundle_sha256].component_sha256
-        key = code_key(component, self._engine, sha256)
+        key = object_keys.code(component, self._engine, sha256)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial = self._folder / f"{new_id()}.partial"
         self.fetches += 1

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlencode
 
 from alga_ext.calls.envelope import ExecuteHttp, ExecuteUser
 from alga_ext.errors import PlatformError
+from functions.runner.sandbox.protocol.messages import Pair, Request, User
 from functions.runner.sandbox.protocol.verdict import Verdict
-from functions.runner.sandbox.protocol.wire import Pair, Request, User
 
 HEADERS_LIMIT: Final = 256
 HEADER_BYTES_LIMIT: Final = 32 * 1024

@@ -1,6 +1,7 @@
-"""The runner. Trigger: Lambda Invoke with a tenant, whose payload is an API Gateway v2 event.
+"""The runner's Lambda entry point. Trigger: Invoke with a tenant, whose payload is an API Gateway v2 event.
 
-``POST /v1/execute`` runs a guest, ``POST /warmup`` loads one, ``GET /healthz`` says how things are.
+``POST /v1/execute`` runs a guest, ``POST /warmup`` loads one, ``GET /healthz`` tells whether calls can be served. What
+it does is in ``runner.py``.
 """
 
 import gc
@@ -15,13 +16,15 @@ _FIRST_CHILD = Child()
 
 from typing import Any  # noqa: E402 - see above
 
-from functions.runner import compose  # noqa: E402 - see above
+from alga_ext.settings import environment  # noqa: E402 - see above
+from functions.runner.runner import Runner  # noqa: E402 - see above
+from functions.runner.services import Services  # noqa: E402 - see above
 
-_DOOR = compose.door(_FIRST_CHILD)
+_RUNNER = Runner(Services.build(environment(), _FIRST_CHILD))
 gc.freeze()  # what is here by now stays, and need not be looked at again
 gc.enable()
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Lambda entry point."""
-    return _DOOR.answer(event)
+    """Answer one API Gateway v2 event."""
+    return _RUNNER.answer(event)

@@ -7,13 +7,14 @@ from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
 from alga_ext.telemetry import logger
 from functions.runner import envelope, outcome
 from functions.runner.imports.broker import Broker, Provider
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.imports.egress_ledger import Ledger
 from functions.runner.limits import CallLimits
 from functions.runner.records import Records
-from functions.runner.sandbox.protocol.wire import Artifact, Done, Failed, Limits, Request, Run
-from functions.runner.sandboxes.child_process import Ended, Host
+from functions.runner.sandbox.protocol.ended import Ended
+from functions.runner.sandbox.protocol.messages import Artifact, Done, Failed, Limits, Request, Run
+from functions.runner.sandboxes.child_process import Host
 
 
 class Invocation:
@@ -35,7 +36,7 @@ class Invocation:
         self._limits = limits
         self.trace_id = envelope.trace_id(request.http.headers)
         self._started_ns = time.monotonic_ns()
-        self._call: Call | None = None
+        self._call: CallContext | None = None
         self._broker: Broker | None = None
         self._records: Records | None = None
 
@@ -43,7 +44,7 @@ class Invocation:
         """Start the clock, now that a sandbox is ready, and return who serves it."""
         self._started_ns = time.monotonic_ns()
         deadline_ns = self._started_ns + self._limits.timeout_ms * 1_000_000
-        call = Call(self._request, self._granted, deadline_ns, unsealer, now_s)
+        call = CallContext(self._request, self._granted, deadline_ns, unsealer, now_s)
         broker = Broker(call, providers)
         records = Records(self._request.context, self.trace_id, call.secrets)
         self._call, self._broker, self._records = call, broker, records
@@ -99,7 +100,7 @@ class Invocation:
     def _scrub(self, text: str) -> str:
         return self._call.secrets.scrub_any_case(text) if self._call is not None else text
 
-    def _note_egress(self, call: Call) -> None:
+    def _note_egress(self, call: CallContext) -> None:
         if call.ledger.destinations:
             context = self._request.context
             logged = Ledger()

@@ -7,10 +7,10 @@ from typing import Final
 from alga_ext.calls.envelope import ExecuteError, ExecuteResponse, Usage
 from alga_ext.errors import CODES, KINDS
 from functions.runner import envelope
+from functions.runner.sandbox.protocol.ended import Ended
+from functions.runner.sandbox.protocol.messages import Done, Failed, Figures
 from functions.runner.sandbox.protocol.refusals import REFUSALS
 from functions.runner.sandbox.protocol.verdict import Verdict
-from functions.runner.sandbox.protocol.wire import Done, Failed, Figures
-from functions.runner.sandboxes.child_process import Ended
 
 _SIGABRT: Final = 6
 _MESSAGE_LIMIT: Final = 1_000

@@ -22,28 +22,6 @@ class Engine(NamedTuple):
     target: str
 
 
-def component_key(component_sha256: str) -> str:
-    """Return the object store key of a component."""
-    return f"components/{component_sha256}.wasm"
-
-
-def code_key(component_sha256: str, engine: Engine, code_sha256: str) -> str:
-    """Return the object store key of what a component was compiled to; another compilation may give other code."""
-    return f"{_artifact_folder(component_sha256, engine)}/{code_sha256}.cwasm"
-
-
-def artifact_record_key(component_sha256: str, engine: Engine, key_id: str) -> str:
-    """Return the object store key of the record that a platform key signed about a component compiled for an engine.
-
-    One for each key, so that another key can vouch for an artifact when the first is rotated or revoked.
-    """
-    return f"{_artifact_folder(component_sha256, engine)}/{key_id.removeprefix('sha256:')}.dsse.json"
-
-
-def _artifact_folder(component_sha256: str, engine: Engine) -> str:
-    return f"cwasm/{component_sha256}/{engine.wasmtime_version}/{engine.config_hash}/{engine.target}"
-
-
 def accepted_component(record: bytes, bundle_sha256: str, trust: TrustBundle, now: datetime) -> str:
     """Return the sha256 of the component that the registry accepted as part of a bundle.
 

@@ -9,8 +9,8 @@ from alga_ext.telemetry import logger
 from functions.runner.imports.call_secrets import SecretBox
 from functions.runner.sandbox.child import local_imports
 from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT, TRUNCATED
+from functions.runner.sandbox.protocol.messages import LogLine, Metric
 from functions.runner.sandbox.protocol.refusals import REFUSALS
-from functions.runner.sandbox.protocol.wire import LogLine, Metric
 
 NAMESPACE: Final = "AlgaExtensions"
 

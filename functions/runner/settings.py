@@ -1,26 +1,25 @@
 """Settings of the runner and of prepare."""
 
 from typing import Annotated
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from alga_ext.settings import Settings
+from alga_ext.settings import (
+    DatabaseUrl,
+    Form,
+    HttpUrl,
+    QueueUrl,
+    Settings,
+    SigningKey,
+    StoreBase,
+    TrustBundleSetting,
+)
 
 _MIB = 1024 * 1024
 
 
-def _base_url(text: str) -> str:
-    """Refuse what is no http or https URL when the process starts, and not at a guest's first call."""
-    parts = urlsplit(text)  # its port raises ValueError when it is none
-    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query):
-        message = "it must be an http or https URL without a query, such as https://host.example.com/base"
-        raise ValueError(message)
-    return text
-
-
 class RunnerSettings(Settings):
-    """What the runner is told by its environment.
+    """What the runner reads from its environment.
 
     Attributes:
         database_url: PostgreSQL as ``fn_runner``.
@@ -42,10 +41,12 @@ class RunnerSettings(Settings):
         egress_ca_bundle: path of the authorities for egress, instead of the system's.
     """
 
-    database_url: SecretStr
-    bundle_store_base: str
-    signing_trust_bundle: str
-    execution_token_public_key: str
+    section = "Runner"
+
+    database_url: DatabaseUrl
+    bundle_store_base: StoreBase
+    signing_trust_bundle: TrustBundleSetting
+    execution_token_public_key: Annotated[str, Form("the gateway's public key in PEM, or the path of its file")]
     default_timeout_ms: Annotated[int, Field(ge=10)] = 5_000
     max_timeout_ms: Annotated[int, Field(ge=10, le=870_000)] = 29_000
     default_memory_mb: Annotated[int, Field(ge=1)] = 128
@@ -58,9 +59,9 @@ class RunnerSettings(Settings):
     aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_048
     extensions_enabled: bool = True
     secrets_key_id: str = ""
-    ui_proxy_base_url: Annotated[str, AfterValidator(_base_url)] = ""
-    ui_proxy_signing_key: SecretStr = SecretStr("")
-    egress_private_networks: str = ""
+    ui_proxy_base_url: HttpUrl = ""
+    ui_proxy_signing_key: Annotated[SecretStr, Form("an Ed25519 private key in PEM, or its path")] = SecretStr("")
+    egress_private_networks: Annotated[str, Form("CIDR blocks, comma-separated")] = ""
     egress_ca_bundle: str = ""
 
     @property
@@ -70,7 +71,7 @@ class RunnerSettings(Settings):
 
 
 class PrepareSettings(Settings):
-    """What prepare is told by its environment.
+    """What prepare reads from its environment.
 
     Attributes:
         bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
@@ -82,10 +83,12 @@ class PrepareSettings(Settings):
         compile_memory_mb: private writable memory of the compiler.
     """
 
-    bundle_store_base: str
-    prepared_queue_url: str
-    signing_trust_bundle: str
-    artifact_signing_key: SecretStr
+    section = "Prepare"
+
+    bundle_store_base: StoreBase
+    prepared_queue_url: QueueUrl
+    signing_trust_bundle: TrustBundleSetting
+    artifact_signing_key: SigningKey
     max_component_mb: Annotated[int, Field(ge=1)] = 64
     compile_timeout_s: Annotated[int, Field(ge=1, le=880)] = 240
     compile_memory_mb: Annotated[int, Field(ge=128)] = 3_072

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.releases import BELIEVED_FOR_S, accepted_release, release_key
+from alga_ext.trust.releases import BELIEVED_FOR_S, accepted_release
 
 
 class Variant(NamedTuple):
@@ -128,7 +129,7 @@ class UiBundles:
             self._files.move_to_end(variant.sha256)
             return known
         suffix = "" if encoding == "identity" else encoding
-        data = self._objects.get_optional(f"ui/{sha256_hex(content_hash)}/files/{path}{suffix}")
+        data = self._objects.get_optional(object_keys.ui_file(sha256_hex(content_hash), path, suffix))
         if data is None or hashlib.sha256(data).hexdigest() != variant.sha256:
             raise PlatformError(
                 "ui_integrity", "The file is not the one that was published.", fault=Fault.UI_FILE, path=path
@@ -148,13 +149,13 @@ class UiBundles:
 
     def _load(self, content_hash: ContentHash, trust: TrustBundle) -> tuple[Index, bytes]:
         hex_digits = sha256_hex(content_hash)
-        record = self._objects.get_optional(release_key(hex_digits))
+        record = self._objects.get_optional(object_keys.release(hex_digits))
         if record is None:
             raise PlatformError("ui_not_found", "No published bundle has this hash.")
         release = accepted_release(record, hex_digits, trust, self._now())
         if release.ui_index_sha256 is None:
             raise PlatformError("ui_not_found", "The extension has no UI.")
-        document = self._objects.get_optional(f"ui/{hex_digits}/index.json")
+        document = self._objects.get_optional(object_keys.ui_index(hex_digits))
         if document is None or hashlib.sha256(document).hexdigest() != release.ui_index_sha256:
             raise PlatformError(
                 "ui_integrity", "The UI's index is not the one that was published.", fault=Fault.UI_INDEX

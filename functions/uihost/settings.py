@@ -4,11 +4,11 @@ from typing import Annotated
 
 from pydantic import Field
 
-from alga_ext.settings import Settings
+from alga_ext.settings import Settings, StoreBase, TrustBundleSetting
 
 
 class UiHostSettings(Settings):
-    """What the UI host is told by its environment.
+    """What the UI host reads from its environment.
 
     Attributes:
         bundle_store_base: ``s3://bucket[/prefix]``; it reads ``ui/`` and ``releases/`` only.
@@ -18,8 +18,10 @@ class UiHostSettings(Settings):
         extensions_enabled: false answers every request with ``extensions_disabled``.
     """
 
-    bundle_store_base: str
-    signing_trust_bundle: str
+    section = "UI host"
+
+    bundle_store_base: StoreBase
+    signing_trust_bundle: TrustBundleSetting
     frame_ancestors: str = "'none'"
     ui_cache_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
     extensions_enabled: bool = True

@@ -4,16 +4,20 @@ Trigger: function URL behind CloudFront. Paths hold the bundle's hash, so everyt
 Content-Security-Policy that confines them as the sandboxed frame does.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
-from alga_ext.edge.http import Request, problem, request_from_event, response
+from alga_ext.edge.health import Health
+from alga_ext.edge.http import Request, response
+from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
-from alga_ext.telemetry import log_failure
-from functions.uihost import compose, negotiation
+from functions.uihost import negotiation
 from functions.uihost.bundles import File, Index
 from functions.uihost.paths import UiPath, parse
+from functions.uihost.services import Services
 
-SERVICE = "uihost"
+HEALTH_PATH: Final = "/healthz"
+HEALTH_PROBE_KEY: Final = "releases/healthz"
 
 IMMUTABLE: Final = "public, max-age=31536000, immutable"
 _COMMON: Final = {
@@ -24,19 +28,73 @@ _COMMON: Final = {
 }
 
 
-def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Lambda entry point."""
-    request = request_from_event({**event, "body": None})  # nothing here has a body, so none is read
-    try:
-        answer = _answer(request)
-    except PlatformError as error:
-        log_failure(SERVICE, error, request.request_id)
-        answer = problem(_outward(error), request.request_id, _COMMON)
-    except Exception as error:  # noqa: BLE001 - the rim: whatever else happens is ours, and is logged
-        log_failure(SERVICE, error, request.request_id)
-        answer = problem(PlatformError("internal", "Something went wrong on our side."), request.request_id, _COMMON)
-    answer["headers"]["x-request-id"] = request.request_id
-    return answer
+class UiHost:
+    """Answers browsers that show an extension's pages."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._rim = Rim("uihost", _outward, _COMMON, reads_bodies=False)
+        self._health = Health(
+            {"trust_bundle": self._check_trust, "object_store": self._check_store}, services.monotonic_s
+        )
+
+    def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one API Gateway v2 event; failures become problem documents."""
+        return self._rim.answer(event, self._route)
+
+    def _route(self, request: Request) -> dict[str, Any]:
+        if request.path == HEALTH_PATH:
+            return self._health.answer(detailed=False)  # no caller has a token here, so no part is named
+        if request.method not in ("GET", "HEAD"):
+            raise PlatformError("method_not_allowed", "Files of extensions answer GET and HEAD.")
+        if not self._services.settings.extensions_enabled:
+            raise PlatformError("extensions_disabled", "Extensions are switched off here.")
+        wanted = parse(request.path)
+        index = self._services.bundles.index(wanted.content_hash)
+        path, file = find_file(index, wanted.path)
+        return self._file_response(request, wanted, path, file)
+
+    def _file_response(self, request: Request, wanted: UiPath, path: str, file: File) -> dict[str, Any]:
+        encoding = negotiation.choose_encoding(request.headers.get("accept-encoding", ""), set(file.variants))
+        if "range" in request.headers:
+            encoding = "identity"  # ranges are of the file as it is
+        variant = file.variants[encoding]
+        etag = f'"{variant.sha256}"'
+        headers = {
+            **_COMMON,
+            "content-type": file.content_type,
+            "cache-control": IMMUTABLE,
+            "etag": etag,
+            "vary": "accept-encoding",
+            "accept-ranges": "bytes",
+        }
+        if (name := negotiation.http_name(encoding)) is not None:
+            headers["content-encoding"] = name
+        if file.content_type.startswith(("text/html", "image/svg+xml", "application/xml", "application/xhtml")):
+            headers["content-security-policy"] = content_security_policy(self._services.settings.frame_ancestors)
+        if negotiation.etag_matches(request.headers.get("if-none-match", ""), etag):
+            return response(304, {name: value for name, value in headers.items() if name != "content-encoding"})
+        if request.method == "HEAD":
+            return response(200, {**headers, "content-length": str(variant.size_bytes)})
+        data = self._services.bundles.read(wanted.content_hash, path, encoding, variant)
+        if "range" not in request.headers or request.headers.get("if-range", etag) != etag:
+            return response(200, headers, data)
+        try:
+            span = negotiation.byte_range(request.headers["range"], len(data))
+        except ValueError:
+            return response(416, {**_COMMON, "content-range": f"bytes */{len(data)}", "cache-control": "no-store"})
+        if span is None:
+            return response(200, headers, data)
+        first, last = span
+        return response(206, {**headers, "content-range": f"bytes {first}-{last}/{len(data)}"}, data[first : last + 1])
+
+    def _check_trust(self) -> Mapping[str, Any]:
+        self._services.trust.current()
+        return {}
+
+    def _check_store(self) -> Mapping[str, Any]:
+        self._services.objects.size(HEALTH_PROBE_KEY)
+        return {}
 
 
 def content_security_policy(frame_ancestors: str) -> str:
@@ -46,19 +104,6 @@ def content_security_policy(frame_ancestors: str) -> str:
         "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
         f"frame-ancestors {frame_ancestors}; sandbox allow-scripts"
     )
-
-
-def _answer(request: Request) -> dict[str, Any]:
-    if request.path == "/healthz":
-        return response(200, {"content-type": "application/json", "cache-control": "no-store"}, b'{"status":"ok"}')
-    if request.method not in ("GET", "HEAD"):
-        raise PlatformError("method_not_allowed", "Files of extensions answer GET and HEAD.")
-    if not compose.settings().extensions_enabled:
-        raise PlatformError("extensions_disabled", "Extensions are switched off here.")
-    wanted = parse(request.path)
-    index = compose.bundles().index(wanted.content_hash)
-    path, file = find_file(index, wanted.path)
-    return _file_response(request, wanted, path, file)
 
 
 def find_file(index: Index, path: str) -> tuple[str, File]:
@@ -74,41 +119,6 @@ def find_file(index: Index, path: str) -> tuple[str, File]:
         raise PlatformError("ui_not_found", f"The extension's UI has no file {path!r}.")
     page = "index.html" if "index.html" in index.files else index.entry
     return page, index.files[page]
-
-
-def _file_response(request: Request, wanted: UiPath, path: str, file: File) -> dict[str, Any]:
-    encoding = negotiation.choose_encoding(request.headers.get("accept-encoding", ""), set(file.variants))
-    if "range" in request.headers:
-        encoding = "identity"  # ranges are of the file as it is
-    variant = file.variants[encoding]
-    etag = f'"{variant.sha256}"'
-    headers = {
-        **_COMMON,
-        "content-type": file.content_type,
-        "cache-control": IMMUTABLE,
-        "etag": etag,
-        "vary": "accept-encoding",
-        "accept-ranges": "bytes",
-    }
-    if (name := negotiation.http_name(encoding)) is not None:
-        headers["content-encoding"] = name
-    if file.content_type.startswith(("text/html", "image/svg+xml", "application/xml", "application/xhtml")):
-        headers["content-security-policy"] = content_security_policy(compose.settings().frame_ancestors)
-    if negotiation.etag_matches(request.headers.get("if-none-match", ""), etag):
-        return response(304, {name: value for name, value in headers.items() if name != "content-encoding"})
-    if request.method == "HEAD":
-        return response(200, {**headers, "content-length": str(variant.size_bytes)})
-    data = compose.bundles().read(wanted.content_hash, path, encoding, variant)
-    if "range" not in request.headers or request.headers.get("if-range", etag) != etag:
-        return response(200, headers, data)
-    try:
-        span = negotiation.byte_range(request.headers["range"], len(data))
-    except ValueError:
-        return response(416, {**_COMMON, "content-range": f"bytes */{len(data)}", "cache-control": "no-store"})
-    if span is None:
-        return response(200, headers, data)
-    first, last = span
-    return response(206, {**headers, "content-range": f"bytes {first}-{last}/{len(data)}"}, data[first : last + 1])
 
 
 def _outward(error: PlatformError) -> PlatformError:

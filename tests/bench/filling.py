@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from alga_ext.stores.database import Database
-from functions.registry.migrations.handler import migrate
+from functions.registry.migrations.migrate import migrate
 from tools.local.postgres import database_url, make_database
 
 PASSWORD: Final = "for-benchmarks"

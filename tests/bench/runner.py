@@ -73,7 +73,7 @@ class Prepared:
         }
 
     def __call__(self) -> None:
-        answer = self._house.door.answer(self._events.pop())
+        answer = self._house.runner.answer(self._events.pop())
         if answer["statusCode"] != 200 or '"error"' in answer["body"][:200]:
             raise RuntimeError(answer["body"][:500])
 

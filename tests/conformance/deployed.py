@@ -16,7 +16,7 @@ from typing import Final
 
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
-from functions.registry.migrations.handler import migrate
+from functions.registry.migrations.migrate import migrate
 from tests.conformance.surroundings import LOOPBACK
 from tests.conftest import MIGRATIONS, PASSWORD, ROLES
 from tests.support.servers import Loop, start_moto, start_postgres

@@ -5,23 +5,22 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from alga_ext.calls.messages import Artifact
+from alga_ext.stores import object_keys
 from alga_ext.stores.sealing import Sealer
 from alga_ext.telemetry import logger
 from alga_ext.trust.signing import sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
-from functions.runner import compose
 from functions.runner.imports.broker import Provider
 from functions.runner.limits import Maxima
-from functions.runner.provenance import artifact_record_key, code_key
+from functions.runner.services import _database_of, _providers
+from functions.runner.settings import RunnerSettings
 from tests.conformance.port import Answer, Line, Runner, Said
-from tests.support.runner_fixture import House
+from tests.support.runner_fixture import SETTINGS, House
 from tools.guests.cache import built
 from tools.guests.inputs import hash_of
 from tools.guests.places import ROOT
@@ -46,24 +45,13 @@ _COMPILER_MODULES = (
 
 @contextlib.contextmanager
 def providers_from(environment: Mapping[str, str]) -> Iterator[Mapping[str, Provider]]:
-    """Give who serves the host imports of a runner with this environment, as its own composition has it."""
-    needed = ("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "EXECUTION_TOKEN_PUBLIC_KEY")
-    caches = (compose.settings, compose.database, compose.tls)
-    _clear(caches)
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**dict.fromkeys(needed, "unused"), **environment}.items():
-            patch.setenv(name, value)
-        compose.settings()
+    """Give who serves the host imports of a runner with this environment, as its own services have it."""
+    settings = RunnerSettings.read({**SETTINGS, **environment})
+    database = _database_of(settings)
     try:
-        yield compose.providers()
-        compose.database().close()
+        yield _providers(settings, database)
     finally:
-        _clear(caches)
-
-
-def _clear(caches: Iterable[Any]) -> None:
-    for cached in caches:
-        cached.cache_clear()
+        database().close()
 
 
 class LocalRunner(Runner):
@@ -133,10 +121,10 @@ class LocalRunner(Runner):
             target=engine.target,
         )
         code_sha256 = hashlib.sha256(code).hexdigest()
-        place = code_key(sha256, engine, code_sha256)
+        place = object_keys.code(sha256, engine, code_sha256)
         signed = sign_envelope(self.house.artifact_key, statement(record, place, code_sha256))
         self.house.store.objects[place] = code
-        self.house.store.objects[artifact_record_key(sha256, engine, self.house.artifact_key.key_id)] = signed
+        self.house.store.objects[object_keys.artifact_record(sha256, engine, self.house.artifact_key.key_id)] = signed
 
 
 class _Lines(logging.Handler):

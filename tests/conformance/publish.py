@@ -15,15 +15,14 @@ from pathlib import Path
 
 from alga_ext.calls.messages import PrepareMessage
 from alga_ext.settings import read_material
+from alga_ext.stores import object_keys
 from alga_ext.stores.aws import S3ObjectStore
-from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
 from alga_ext.trust.trust_source import TrustSource
-from functions.runner import compose
+from functions.runner import services
 from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
-from functions.runner.provenance import component_key
 
 MIB = 1024 * 1024
 NAME = "com.acme.conformance"
@@ -41,16 +40,16 @@ def publish(component: bytes) -> str:
     store = S3ObjectStore(os.environ["BUNDLE_STORE_BASE"])
     sha256 = hashlib.sha256(component).hexdigest()
     bundle = hashlib.sha256(b"bundle of " + component).hexdigest()
-    store.put_new(component_key(sha256), component, "application/wasm")
+    store.put_new(object_keys.component(sha256), component, "application/wasm")
     prepare = Prepare(
         store=store,
         queue=_Nobody(),
         trust=TrustSource(os.environ["SIGNING_TRUST_BUNDLE"]).current,
         signer=_signer("ARTIFACT_SIGNING_KEY"),
-        engine=compose.engine(),
+        engine=services.engine(),
         compiler=Compiler(240, 3_072 * MIB),
         max_component_bytes=64 * MIB,
-        now=compose.now,
+        now=services.now,
     )
     message = PrepareMessage(version_id=str(uuid.uuid4()), content_hash=f"sha256:{bundle}", component_sha256=sha256)
     prepared = prepare.handle(message)
@@ -65,8 +64,8 @@ def publish(component: bytes) -> str:
         component_sha256=sha256,
     )
     signed = sign_envelope(_signer("RELEASE_SIGNING_KEY"), statement(record, NAME, bundle))
-    if store.get_optional(release_key(bundle)) is None:
-        store.put_new(release_key(bundle), signed, "application/json")
+    if store.get_optional(object_keys.release(bundle)) is None:
+        store.put_new(object_keys.release(bundle), signed, "application/json")
     return prepared.content_hash
 
 

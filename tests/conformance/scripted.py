@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from functions.runner.imports.broker import Handler, Opened, Provider
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
 from functions.runner.sandbox.protocol.refusals import REFUSALS, WITHOUT_PROVIDER
 from functions.runner.sandbox.protocol.shapes import (
     BYTES,
@@ -110,7 +110,7 @@ def _plain(kind: Type | None, value: Any) -> Any:
             return value
 
 
-def _open(call: Call) -> Opened:
+def _open(call: CallContext) -> Opened:
     def answer(*_arguments: Any) -> Any:
         return msgspec.msgpack.decode(base64.b64decode(call.request.context.config["answer"]))
 

@@ -1,8 +1,8 @@
 """One admitted call through a real queue and a real runner server: records first and last, and what the caller gets."""
 
 import base64
+import dataclasses
 import json
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,22 +14,23 @@ from alga_ext.calls.envelope import ExecuteError, ExecuteRequest, ExecuteRespons
 from alga_ext.calls.execution_token import verify_execution_token
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, decode_message
 from alga_ext.errors import PlatformError
+from alga_ext.stores.aws import SqsQueue
 from alga_ext.trust.signing import LocalSigner, PublicKey
-from functions.gateway import call as calls
-from functions.gateway import compose
-from functions.gateway.call import Call
-from functions.gateway.routing import parse_path
+from functions.gateway import call
+from functions.gateway.services import Services
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
-from tests.support.gateway import install, principal, request
+from tests.support.gateway import admitted, request
+from tools.local.tokens import key_set
 
 SIGNER = LocalSigner.generate()
-CACHED = (compose.settings, compose.execution_signer, compose.runner, compose.executions)
+KEY_SET = key_set({"host": LocalSigner.generate().raw.public_key()})
 
 
 class Door:
     """The gateway's part behind admission, with its queue and its runner."""
 
-    def __init__(self, queue_url: str, server: AnsweringServer) -> None:
+    def __init__(self, queue_url: str, server: AnsweringServer, services: Services) -> None:
+        self.services = services
         self._sqs = boto3.client("sqs")
         self._queue_url = queue_url
         self.server = server
@@ -47,10 +48,7 @@ class Door:
     def call(
         self, method: str = "GET", path: str = "/api/ext/acme.notes/notes", **members: Any
     ) -> tuple[int, dict[str, str], bytes]:
-        asked = request(method, path, **members)
-        target = parse_path(asked.path)
-        assert target is not None
-        return calls.run(Call(asked, target, principal(), "acme", install()))
+        return call.run(admitted(request(method, path, **members)), self.services)
 
     def refusal(self, **members: Any) -> PlatformError:
         with pytest.raises(PlatformError) as caught:
@@ -71,7 +69,7 @@ class Door:
 
 
 @pytest.fixture
-def door(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(aws: str) -> Iterator[Door]:
     queue_url = boto3.client("sqs").create_queue(QueueName=f"executions-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     with answering(lambda _: Reply(500)) as server:
         environment = {
@@ -79,17 +77,12 @@ def door(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
             "RUNNER_BASE_URL": server.url,
             "EXECUTIONS_QUEUE_URL": queue_url,
             "EXECUTION_TOKEN_PRIVATE_KEY": SIGNER.private_pem,
+            "AUTH_JWKS": KEY_SET,
             "AUTH_ISSUER": "i",
             "AUTH_AUDIENCE": "a",
             "EXT_GATEWAY_TIMEOUT_MS": "500",
         }
-        for name, value in environment.items():
-            monkeypatch.setitem(os.environ, name, value)
-        for factory in CACHED:
-            factory.cache_clear()
-        yield Door(queue_url, server)
-        for factory in CACHED:
-            factory.cache_clear()
+        yield Door(queue_url, server, Services.build(environment))
 
 
 def answer(**members: Any) -> ExecuteResponse:
@@ -152,7 +145,7 @@ def test_the_execution_token_allows_exactly_what_was_sent(door: Door) -> None:
     door.call()
     (asked,) = door.server.asked
     token = asked.headers["authorization"].removeprefix("Bearer ")
-    now_s = int(compose.now().timestamp())
+    now_s = int(door.services.now().timestamp())
 
     assert verify_execution_token(
         PublicKey.from_pem(SIGNER.public_pem), token, door.envelope(), asked.body, now_s=now_s
@@ -211,26 +204,24 @@ def test_an_answer_that_is_none_still_finishes_the_record(door: Door, reply: Rep
 
 
 def test_a_body_over_the_limit_is_a_bad_gateway_that_says_how_large(door: Door) -> None:
-    large = base64.b64encode(bytes(calls.RESPONSE_LIMIT_BYTES + 1)).decode()
+    large = base64.b64encode(bytes(call.RESPONSE_LIMIT_BYTES + 1)).decode()
     door.runner_answers(answer(body_b64=large))
 
     refused = door.refusal()
 
     assert refused.code == "bad_gateway"
-    assert str(calls.RESPONSE_LIMIT_BYTES + 1) in refused.detail
+    assert str(call.RESPONSE_LIMIT_BYTES + 1) in refused.detail
 
 
 def test_a_body_of_exactly_the_limit_passes(door: Door) -> None:
-    door.runner_answers(answer(body_b64=base64.b64encode(bytes(calls.RESPONSE_LIMIT_BYTES)).decode()))
+    door.runner_answers(answer(body_b64=base64.b64encode(bytes(call.RESPONSE_LIMIT_BYTES)).decode()))
 
-    assert len(door.call()[2]) == calls.RESPONSE_LIMIT_BYTES == 4 * 1024 * 1024
+    assert len(door.call()[2]) == call.RESPONSE_LIMIT_BYTES == 4 * 1024 * 1024
 
 
 def test_nothing_runs_when_the_call_cannot_be_recorded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXECUTIONS_QUEUE_URL", "http://127.0.0.1:1/queue")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    compose.settings.cache_clear()
-    compose.executions.cache_clear()
+    door.services = dataclasses.replace(door.services, executions=SqsQueue("http://127.0.0.1:1/queue"))
 
     assert door.refusal().code == "queue_unavailable"
     assert door.server.asked == []
@@ -238,7 +229,7 @@ def test_nothing_runs_when_the_call_cannot_be_recorded(door: Door, monkeypatch: 
 
 def test_an_answer_goes_out_even_when_its_end_cannot_be_recorded(door: Door) -> None:
     def answer_and_lose_the_queue(_: Asked) -> Reply:
-        compose.executions()._url = "http://127.0.0.1:1/gone"
+        door.services.executions._url = "http://127.0.0.1:1/gone"
         return Reply(200, encode(answer()))
 
     door.runner_answers(answer_and_lose_the_queue)

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import uuid
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -12,9 +11,8 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse, decode_request, encode
 from alga_ext.trust.signing import LocalSigner
-from functions.gateway import compose
-from functions.gateway.gateway import handler
-from functions.registry import compose as registry_compose
+from functions.gateway.gateway import Gateway
+from functions.gateway.services import Services
 from tests.conftest import Databases
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.registry import RegistryWorld, manifest_of
@@ -41,8 +39,11 @@ class Answer(NamedTuple):
 class Door:
     """The gateway's handler, with a registry beside it and an extension installed for tenant-a."""
 
-    def __init__(self, world: RegistryWorld, server: AnsweringServer) -> None:
+    def __init__(self, world: RegistryWorld, server: AnsweringServer, environment: dict[str, str]) -> None:
         self.world = world
+        self._environment = environment
+        self.services = Services.build(environment)
+        self._gateway = Gateway(self.services)
         self.server = server
         manifest = manifest_of(runtime="wasm-component@1", api={"endpoints": ENDPOINTS})
         world.register()
@@ -52,6 +53,12 @@ class Door:
         assert world.prepare() == ["ready"]
         self.version_id = sent.body["version_id"]
         self.install = world.install()
+
+    def rewire(self, **settings: str) -> None:
+        """Build the gateway again, with settings of its environment changed."""
+        self.services.database.close()
+        self.services = Services.build({**self._environment, **settings})
+        self._gateway = Gateway(self.services)
 
     def token(self, tenant_id: str | None = "tenant-a", roles: tuple[str, ...] = ("tenant_user",)) -> str:
         return self.world.token(roles=list(roles), **({"tenant_id": tenant_id} if tenant_id else {}))
@@ -67,7 +74,7 @@ class Door:
             "headers": given,
             "requestContext": {"requestId": "r-1", "http": {"method": method}},
         }
-        answer = handler(event, None)
+        answer = self._gateway.answer(event)
         body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
         assert answer["headers"]["x-request-id"] == "r-1"
         return Answer(answer["statusCode"], answer["headers"], body)
@@ -77,18 +84,12 @@ class Door:
         assert done.status in (200, 204), done
 
 
-def _clear(module: object) -> None:
-    for value in vars(module).values():
-        if hasattr(value, "cache_clear"):
-            value.cache_clear()
-
-
 def _hello(_: Asked) -> Reply:
     return Reply(200, encode(ExecuteResponse(status=200, body_b64=base64.b64encode(b"hello").decode())))
 
 
 @pytest.fixture
-def door(databases: Databases, aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
+def door(databases: Databases, aws: str) -> Iterator[Door]:
     world = RegistryWorld(aws, f"bucket-{uuid.uuid4().hex[:12]}", databases)
     queue_url = boto3.client("sqs").create_queue(QueueName=f"executions-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     with answering(_hello) as server:
@@ -98,22 +99,15 @@ def door(databases: Databases, aws: str, monkeypatch: pytest.MonkeyPatch) -> Ite
             "EXECUTIONS_QUEUE_URL": queue_url,
             "EXECUTION_TOKEN_PRIVATE_KEY": LocalSigner.generate().private_pem,
             "INSTALL_CACHE_MS": "0",
+            "DATABASE_URL": databases.gateway,
         }
-        for name, value in environment.items():
-            monkeypatch.setitem(os.environ, name, value)
-        _clear(registry_compose)
-        _clear(compose)
-        made = Door(world, server)
-        registry_compose.database()  # connects with the registry's role; the gateway's is another
-        monkeypatch.setitem(os.environ, "DATABASE_URL", databases.gateway)
+        made = Door(world, server, environment)
         yield made
-        compose.installs()._database.close()
-        registry_compose.database().close()
-        _clear(registry_compose)
-        _clear(compose)
+        made.services.database.close()
+        world.close()
 
 
-def test_the_door(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_door(door: Door) -> None:
     """One world for all cases that change nothing: making one costs seconds."""
     install_id, extension_id = door.install["install_id"], door.install["extension_id"]
 
@@ -173,8 +167,7 @@ def test_the_door(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
         assert door.call(f"{reference}/notes").status == 404, reference
 
     # Switched off, nothing is looked at.
-    monkeypatch.setenv("EXTENSIONS_ENABLED", "false")
-    compose.settings.cache_clear()
+    door.rewire(EXTENSIONS_ENABLED="false")
     assert door.call(token="").code == "extensions_disabled"
 
 
@@ -200,11 +193,8 @@ def test_an_uninstalled_extension_does_not_answer(door: Door) -> None:
     assert door.call().code == "not_installed"
 
 
-def test_what_cannot_be_read_is_never_allowed(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://fn_gateway@127.0.0.1:1/gone")
-    compose.settings.cache_clear()
-    compose.installs()._database.close()
-    compose.installs.cache_clear()
+def test_what_cannot_be_read_is_never_allowed(door: Door) -> None:
+    door.rewire(DATABASE_URL="postgresql://fn_gateway@127.0.0.1:1/gone")
     answer = door.call()
 
     assert (answer.status, answer.code) == (503, "policy_unavailable")
@@ -212,11 +202,8 @@ def test_what_cannot_be_read_is_never_allowed(door: Door, monkeypatch: pytest.Mo
     assert door.server.asked == []
 
 
-def test_a_resolved_install_is_believed_for_its_time(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INSTALL_CACHE_MS", "60000")
-    compose.settings.cache_clear()
-    compose.installs()._database.close()
-    compose.installs.cache_clear()
+def test_a_resolved_install_is_used_for_its_time(door: Door) -> None:
+    door.rewire(INSTALL_CACHE_MS="60000")
     assert door.call().status == 200
     door.manage("POST", "/disable")
 

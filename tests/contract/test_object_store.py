@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,7 +32,7 @@ class WithReader(S3ObjectStore):
 
     def __init__(self, base: str) -> None:
         super().__init__(base)
-        reader = S3ObjectReader(base)
+        reader = S3ObjectReader(base, os.environ)
         self.get = reader.get  # type: ignore[method-assign]
         self.get_optional = reader.get_optional  # type: ignore[method-assign]
         self.size = reader.size  # type: ignore[method-assign]
@@ -157,7 +158,7 @@ def test_a_base_that_is_no_bucket_is_refused(base: str) -> None:
     with pytest.raises(ValueError, match="object store base"):
         S3ObjectStore(base)
     with pytest.raises(ValueError, match="object store base"):
-        S3ObjectReader(base)
+        S3ObjectReader(base, os.environ)
 
 
 def test_an_upload_url_signs_length_and_hash(bucket: str) -> None:

@@ -4,14 +4,13 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
 
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.database import Database
-from functions.runner.sandbox.protocol.wire import Configure
+from functions.runner.sandbox.protocol.messages import Configure
 from functions.runner.sandboxes.child_process import Child
 from functions.runner.sandboxes.pool import Pool
 from tests.conftest import Databases
@@ -32,35 +31,30 @@ def house(aws: str, databases: Databases, tmp_path: Path) -> Iterator[House]:
     made.database.close()
 
 
-def health(house: House) -> tuple[int, dict[str, Any]]:
-    answer = house.send("GET", "/healthz")
-    return answer["statusCode"], json.loads(answer["body"])
-
-
 def failing(house: House) -> tuple[int, str, list[str]]:
     """Return status, word, and the checks that failed."""
-    status, document = health(house)
+    status, document = house.health()
     return status, document["status"], [name for name, check in document["checks"].items() if not check["ok"]]
 
 
 def test_all_is_well_with_everything_there(house: House) -> None:
-    house.store = S3ObjectStore(f"s3://{BUCKET}")
+    house.replace(store=S3ObjectStore(f"s3://{BUCKET}"))
     assert failing(house) == (200, "ok", [])
 
 
 def test_the_checks_are_those_that_are_documented(house: House) -> None:
-    assert list(health(house)[1]["checks"]) == ["sandbox", "artifact_cache", "object_store", "database"]
+    assert list(house.health()[1]["checks"]) == ["sandbox", "artifact_cache", "object_store", "database"]
 
 
 def test_the_cache_reports_its_size_and_budget(house: House) -> None:
     house.execute(call(house.publish(GREETING)))
-    check = health(house)[1]["checks"]["artifact_cache"]
+    check = house.health()[1]["checks"]["artifact_cache"]
     size = sum(file.stat().st_size for file in house.folder.glob("*.cwasm"))
     assert check == {"ok": True, "size_bytes": size, "budget_bytes": 64 * MIB}
 
 
 def test_the_check_of_the_cache_leaves_no_file(house: House) -> None:
-    health(house)
+    house.health()
     assert list(house.folder.iterdir()) == []
 
 
@@ -74,23 +68,55 @@ def test_a_sandbox_that_cannot_be_started_is_unhealthy(house: House) -> None:
     def no_process() -> Child:
         raise OSError("no more processes")
 
-    house.pool = Pool(Configure(1_664 * MIB, 320 * MIB, []), start=no_process)
+    house.replace(pool=Pool(Configure(1_664 * MIB, 320 * MIB, []), start=no_process))
     assert failing(house) == (503, "unavailable", ["sandbox"])
 
 
 def test_a_store_that_cannot_be_reached_is_unhealthy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    house.store = S3ObjectStore(f"s3://{BUCKET}")
+    house.replace(store=S3ObjectStore(f"s3://{BUCKET}"))
     assert failing(house) == (503, "unavailable", ["object_store"])
 
 
-def test_a_database_that_cannot_be_reached_is_unhealthy(house: House) -> None:
-    house.database = Database(NO_DATABASE)
+def test_a_database_whose_connection_broke_is_unhealthy(house: House, databases: Databases) -> None:
+    with house.database.system() as tx:
+        process_id = tx.one("select pg_backend_pid() as id")["id"]
+    owner = Database(databases.owner)
+    with owner.system() as tx:
+        tx.one("select pg_terminate_backend(:id)", id=process_id)
+    owner.close()
     assert failing(house) == (503, "unavailable", ["database"])
+
+
+def test_a_health_check_opens_no_connection_to_a_database(house: House) -> None:
+    house.database = Database(NO_DATABASE)
+    status, document = house.health()
+    assert (status, document["checks"]["database"]) == (200, {"ok": True, "connected": False})
+
+
+def test_without_a_token_health_names_no_part(house: House) -> None:
+    shutil.rmtree(house.folder)
+    house.folder.write_bytes(b"in the way")
+    answer = house.send("GET", "/healthz")
+    assert (answer["statusCode"], json.loads(answer["body"])) == (503, {"status": "unavailable"})
+
+
+def test_an_execution_token_does_not_show_the_parts(house: House) -> None:
+    request = call("sha256:" + "0" * 64)
+    token = house.token(request, b"")
+    answer = house.send("GET", "/healthz", headers={"authorization": f"Bearer {token}"})
+    assert answer["statusCode"] == 401
+
+
+def test_checks_run_once_in_ten_seconds_whoever_asks(house: House) -> None:
+    assert house.health()[0] == 200
+    shutil.rmtree(house.folder)
+    house.folder.write_bytes(b"in the way")
+    assert house.health()[0] == 200
 
 
 def test_what_failed_is_said_without_details_of_the_machine(house: House) -> None:
     shutil.rmtree(house.folder)
     house.folder.write_bytes(b"in the way")
-    detail = health(house)[1]["checks"]["artifact_cache"]["detail"]
+    detail = house.health()[1]["checks"]["artifact_cache"]["detail"]
     assert detail == "Programs cannot be written to the artifact folder."

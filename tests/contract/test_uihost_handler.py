@@ -3,9 +3,7 @@
 import base64
 import gzip
 import json
-import os
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +11,11 @@ import boto3
 import brotli
 import pytest
 
+from alga_ext.ids import sha256_hex
+from alga_ext.stores import object_keys
 from alga_ext.stores.aws import S3ObjectStore
-from alga_ext.stores.withdrawals import marker_key
-from functions.uihost import compose
-from functions.uihost.uihost import handler
+from functions.uihost.services import Services
+from functions.uihost.uihost import UiHost
 from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, publish_into
 
 PAGE, SCRIPT, LOGO = FILES["ui/index.html"], FILES["ui/js/app.js"], FILES["ui/logo.png"]
@@ -37,10 +36,19 @@ class Answer(NamedTuple):
 
 
 class Host:
-    """The handler and the store behind it."""
+    """The UI host and the store behind it."""
 
-    def __init__(self, objects: S3ObjectStore) -> None:
+    def __init__(self, objects: S3ObjectStore, environment: dict[str, str]) -> None:
         self.objects = objects
+        self._environment = environment
+        self.rewire()
+
+    def rewire(self, **settings: str) -> None:
+        """Build the UI host again, with settings of its environment changed."""
+        self._ui_host = UiHost(Services.build({**self._environment, **settings}))
+
+    def answer(self, event: dict[str, Any]) -> dict[str, Any]:
+        return self._ui_host.answer(event)
 
     def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
         event: dict[str, Any] = {
@@ -48,7 +56,7 @@ class Host:
             "headers": {name.replace("_", "-"): value for name, value in headers.items()},
             "requestContext": {"requestId": "r-1", "http": {"method": method}},
         }
-        answer = handler(event, None)
+        answer = self.answer(event)
         body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
         return Answer(answer["statusCode"], answer["headers"], body)
 
@@ -60,7 +68,7 @@ class Host:
 
 
 @pytest.fixture
-def host(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+def host(aws: str) -> Host:
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     objects = S3ObjectStore(f"s3://{bucket}/p")
@@ -70,13 +78,7 @@ def host(aws: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
         "SIGNING_TRUST_BUNDLE": json.dumps(TRUST),
         "FRAME_ANCESTORS": "https://host.example",
     }
-    for name, value in environment.items():
-        monkeypatch.setitem(os.environ, name, value)
-    for factory in (compose.settings, compose.bundles):
-        factory.cache_clear()
-    yield Host(objects)
-    for factory in (compose.settings, compose.bundles):
-        factory.cache_clear()
+    return Host(objects, environment)
 
 
 def test_the_page_is_served_confined_and_for_ever(host: Host) -> None:
@@ -195,19 +197,17 @@ def test_a_changed_file_is_not_served(host: Host) -> None:
 
 
 def test_a_withdrawn_bundle_is_not_found(host: Host) -> None:
-    host.objects.put_new(marker_key(HASH), b"{}", "application/json")
+    host.objects.put_new(object_keys.withdrawal(sha256_hex(HASH)), b"{}", "application/json")
 
     assert host.code("/index.html") == (404, "ui_not_found")
 
 
 @pytest.fixture
-def trust_file(host: Host, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def trust_file(host: Host, tmp_path: Path) -> Path:
     """The host's trust bundle as a file."""
     path = tmp_path / "trust.json"
     path.write_text(json.dumps(TRUST))
-    monkeypatch.setenv("SIGNING_TRUST_BUNDLE", str(path))
-    compose.settings.cache_clear()
-    compose.bundles.cache_clear()
+    host.rewire(SIGNING_TRUST_BUNDLE=str(path))
     return path
 
 
@@ -229,12 +229,10 @@ def test_a_page_shown_before_is_gone_once_its_publishers_key_is_revoked(host: Ho
     assert host.code("/index.html") == (502, "release_integrity")
 
 
-@pytest.mark.parametrize("started", [True, False], ids=["after the start", "at the start"])
-def test_a_trust_bundle_that_cannot_be_read_shows_nothing_and_says_nothing(
-    host: Host, trust_file: Path, started: bool
+def test_a_trust_bundle_that_cannot_be_read_any_more_shows_nothing_and_says_nothing(
+    host: Host, trust_file: Path
 ) -> None:
-    if started:
-        host.get("/index.html")
+    host.get("/index.html")
     trust_file.write_text("{")
     answer = host.get("/index.html")
 
@@ -244,26 +242,42 @@ def test_a_trust_bundle_that_cannot_be_read_shows_nothing_and_says_nothing(
 
 def test_a_store_that_cannot_be_reached_is_a_503(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    compose.bundles.cache_clear()
+    host.rewire()
 
     assert host.code("/index.html") == (503, "policy_unavailable")
 
 
-def test_switched_off_it_answers_clearly(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EXTENSIONS_ENABLED", "false")
-    compose.settings.cache_clear()
+def test_switched_off_it_answers_clearly(host: Host) -> None:
+    host.rewire(EXTENSIONS_ENABLED="false")
 
     assert host.code("/index.html") == (503, "extensions_disabled")
 
 
-def test_health_needs_no_path_of_an_extension() -> None:
-    answer = handler({"rawPath": "/healthz", "requestContext": {"http": {"method": "GET"}}}, None)
+HEALTH = {"rawPath": "/healthz", "requestContext": {"http": {"method": "GET"}}}
 
-    assert answer["statusCode"] == 200
+
+def test_health_says_ok_and_no_more(host: Host) -> None:
+    answer = host.answer(HEALTH)
+
+    assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
+
+
+def test_without_its_store_health_says_unavailable_and_no_more(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    host.rewire()
+    answer = host.answer(HEALTH)
+
+    assert (answer["statusCode"], json.loads(answer["body"])) == (503, {"status": "unavailable"})
+
+
+def test_health_notices_a_trust_bundle_that_cannot_be_read(host: Host, trust_file: Path) -> None:
+    trust_file.write_text("{")
+
+    assert host.answer(HEALTH)["statusCode"] == 503
 
 
 @pytest.mark.parametrize(
     "event", [{}, {"body": "!", "isBase64Encoded": True, "rawPath": BASE}, {"headers": None, "rawPath": "/x"}]
 )
 def test_any_event_gets_an_answer(host: Host, event: dict[str, Any]) -> None:
-    assert handler(event, None)["statusCode"] in (200, 404)
+    assert host.answer(event)["statusCode"] in (200, 404)

@@ -17,9 +17,10 @@ with atheris.instrument_imports(include=["alga_ext"]):
     from alga_ext.calls.execution_token import verify_execution_token
     from alga_ext.calls.messages import decode_message, encode_message
     from alga_ext.edge.http import request_from_event
-    from alga_ext.edge.tokens import TokenVerifier, key_set
+    from alga_ext.edge.tokens import TokenVerifier
     from alga_ext.trust.signing import LocalSigner, PublicKey
     from functions.registry.api.paging import decode_cursor
+    from tools.local.tokens import key_set
 
 from tests.fuzz.harness import fuzz, refused_or_read
 

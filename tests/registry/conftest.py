@@ -7,48 +7,21 @@ from contextlib import contextmanager
 
 import pytest
 
-from functions.registry import compose
 from tests.conftest import Databases
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import publish_server
 
-CACHED = (
-    compose.settings,
-    compose.assets_settings,
-    compose.database,
-    compose.objects,
-    compose.prepare_queue,
-    compose.uninstall_grace,
-    compose.trust_source,
-    compose.release_signer,
-    compose.log_signer,
-    compose.sealer,
-    compose.token_verifier,
-)
-
 
 @contextmanager
 def registry(databases: Databases, moto_url: str) -> Iterator[RegistryWorld]:
-    """A fresh registry: empty database, own bucket and queue, handlers wired by their own composition root."""
+    """A fresh registry: empty database, own bucket and queue. Clients of AWS read the process's environment."""
     made = RegistryWorld(moto_url, f"bucket-{uuid.uuid4().hex[:12]}", databases)
     with pytest.MonkeyPatch.context() as environment:
         for name, value in made.environment().items():
-            environment.setitem(os.environ, name, value)
-        for factory in CACHED:
-            factory.cache_clear()
+            if name.startswith("AWS_"):
+                environment.setitem(os.environ, name, value)
         yield made
-        compose.database().close()
-        for factory in CACHED:
-            factory.cache_clear()
-
-
-def sign_with_p256(world: RegistryWorld, environment: pytest.MonkeyPatch) -> None:
-    """Have every key of a registry be P-256 from now on, the handlers' too."""
-    world.use_p256_keys()
-    for name, value in world.environment().items():
-        environment.setenv(name, value)
-    for factory in CACHED:
-        factory.cache_clear()
+        made.close()
 
 
 @pytest.fixture

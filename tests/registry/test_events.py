@@ -8,7 +8,6 @@ import pytest
 
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
-from functions.registry import compose
 from functions.registry.publishing import publishers
 from functions.registry.records import transparency
 from functions.registry.records.audit import Actor
@@ -181,7 +180,7 @@ def _as_owner(world: RegistryWorld, *statements: str) -> None:
 
 def _blocks_of_a_page(world: RegistryWorld, sql: str) -> int:
     """Return how many blocks of the database a tenant's first page reads; it must hold the one event there is."""
-    with compose.database().tenant("tenant-a") as tx:
+    with world.services.database.tenant("tenant-a") as tx:
         plan = tx.rows(
             f"explain (analyze, buffers, format json) {sql}", tenant_id="tenant-a", before=2**62, page_size=25
         )[0]["QUERY PLAN"][0]["Plan"]
@@ -193,9 +192,9 @@ def test_what_was_being_recorded_while_an_extension_was_installed_is_told(world:
     """A change waits for the log, the installation is done meanwhile, and the change's instant is the earlier one."""
     world.register()
     world.publish()
-    before = compose.now()
+    before = world.services.now()
     world.install()
-    with compose.database().system() as tx:
+    with world.services.database.system() as tx:
         publishers.add_key(
             tx, "acme", LocalSigner.generate().public_pem, None, None, Actor("dev", "r"), before - timedelta(seconds=20)
         )

@@ -9,8 +9,8 @@ from typing import Any, Final
 import pytest
 
 from alga_ext.stores.database import Database
-from functions.registry.sweeper import sweep_tenants
-from functions.runner.imports.call_context import Call
+from functions.registry.sweeping import sweep_tenants
+from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.storage.storage import Storage
 from tests.conftest import Databases
 from tests.support.rows import fill_tenant
@@ -55,7 +55,7 @@ class Bench:
     def storage(self, tenant: str = "acme", database: Database | None = None) -> Storage:
         request = call("sha256:" + "0" * 64, tenant_id=tenant, install_id=INSTALL)
         deadline_ns = time.monotonic_ns() + 600_000_000_000
-        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
+        made = CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
         return Storage(database or self.runner, made)
 
     def put(self, key: str, ttl_s: int | None, tenant: str = "acme", value: bytes = b"value") -> None:

@@ -20,19 +20,18 @@ def test_a_secret_is_sealed_and_never_shown(published: RegistryWorld) -> None:
 def test_a_sealed_secret_opens_for_its_own_place_only(published: RegistryWorld) -> None:
     from alga_ext.errors import PlatformError
     from alga_ext.stores.sealing import secret_context
-    from functions.registry import compose
 
     install = published.install()
     put_secret(published, install, "api-key", value="hunter2")
     (row,) = published.rows("select sealed from app.extension_install_secret")
 
     assert (
-        compose.sealer().unseal(row["sealed"], secret_context("tenant-a", install["install_id"], "api-key"))
+        published.services.sealer().unseal(row["sealed"], secret_context("tenant-a", install["install_id"], "api-key"))
         == b"hunter2"
     )
     for place in (("tenant-b", install["install_id"], "api-key"), ("tenant-a", install["install_id"], "salt")):
         with pytest.raises(PlatformError, match="secret_unavailable"):
-            compose.sealer().unseal(row["sealed"], secret_context(*place))
+            published.services.sealer().unseal(row["sealed"], secret_context(*place))
 
 
 def test_an_undeclared_secret_is_refused(published: RegistryWorld) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from functions.registry.publishing.submission import signature_key
+from alga_ext.ids import sha256_hex
+from alga_ext.stores import object_keys
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import change, put_secret
 
@@ -103,7 +104,7 @@ def test_an_install_repeated_under_one_idempotency_key_is_one_install(published:
 
 def test_a_changed_signature_is_refused_at_install(published: RegistryWorld) -> None:
     version = published.call("GET", "/extensions/com.acme.notes/versions", published.admin).body["items"][0]
-    key = signature_key(version["content_hash"], version["signing_key_id"])
+    key = object_keys.publisher_signature(sha256_hex(version["content_hash"]), version["signing_key_id"])
     data = bytearray(published.objects.get(key))
     data[data.index(b'"sig":"') + 10] ^= 1
     published.overwrite(key, bytes(data))
@@ -127,15 +128,14 @@ def test_a_changed_release_record_is_refused_at_install(published: RegistryWorld
 
 def test_a_key_revoked_from_before_the_publication_is_refused_at_install(published: RegistryWorld) -> None:
 
-    from functions.registry import compose
     from functions.registry.publishing import publishers
     from functions.registry.records.audit import Actor
 
     # Past the route, which would also withdraw the version: a record that says so is refused by itself.
-    with compose.database().system() as tx:
+    with published.services.database.system() as tx:
         long_ago = datetime(2020, 1, 1, tzinfo=UTC)
         publishers.revoke_key(
-            tx, "acme", published.publisher_key.key_id, long_ago, "stolen", Actor("a", "r"), compose.now()
+            tx, "acme", published.publisher_key.key_id, long_ago, "stolen", Actor("a", "r"), published.services.now()
         )
 
     refused = published.call("POST", "/installs", published.tenant_admin(), {"extension": "com.acme.notes"})

@@ -6,7 +6,6 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.aws import KmsDataKeys, KmsSigner
 from alga_ext.stores.sealing import Sealer
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
-from functions.registry import compose
 from tests.support.registry import REGION, RegistryWorld
 
 
@@ -33,12 +32,8 @@ def test_the_key_id_is_that_of_the_public_key(signer: Signer) -> None:
     assert PublicKey.from_pem(signer.public_pem).key_id == signer.key_id
 
 
-def test_a_version_attested_by_kms_installs(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_attested_by_kms_installs(world: RegistryWorld) -> None:
     world.release = world.kms_signer()
-    for name in ("SIGNING_TRUST_BUNDLE", "RELEASE_SIGNING_KEY"):
-        monkeypatch.setenv(name, world.environment()[name])
-    for factory in (compose.trust_source, compose.release_signer):
-        factory.cache_clear()
     world.register()
     world.publish()
 
@@ -46,8 +41,10 @@ def test_a_version_attested_by_kms_installs(world: RegistryWorld, monkeypatch: p
 
 
 def test_a_key_kms_does_not_have_is_unavailable(world: RegistryWorld) -> None:
+    signer = KmsSigner(f"arn:aws:kms:{REGION}:123456789012:key/00000000-0000-0000-0000-000000000000")
+
     with pytest.raises(PlatformError) as refusal:
-        KmsSigner(f"arn:aws:kms:{REGION}:123456789012:key/00000000-0000-0000-0000-000000000000")
+        signer.key_id  # noqa: B018 - asking for it fetches the public half
 
     assert refusal.value.code == "signer_unavailable"
 
@@ -66,10 +63,8 @@ def test_what_is_sealed_stays_shut_for_another_context(world: RegistryWorld) -> 
         sealer.unseal(sealed, {"tenant": "b"})
 
 
-def test_no_secret_is_stored_without_a_key(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SECRETS_KEY_ID")
-    compose.settings.cache_clear()
-    compose.sealer.cache_clear()
+def test_no_secret_is_stored_without_a_key(world: RegistryWorld) -> None:
+    world.rewire(SECRETS_KEY_ID="")
 
     with pytest.raises(PlatformError, match="secret_unavailable"):
-        compose.sealer()
+        world.services.sealer()

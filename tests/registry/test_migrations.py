@@ -9,7 +9,7 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.registry.migrations.handler import migrate
+from functions.registry.migrations.migrate import migrate
 from tests.conftest import MIGRATIONS, Databases
 from tools.local.postgres import drop_database, make_database
 from tools.schema_dump import SCHEMA, dump

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from alga_ext.calls.messages import decode_message
 from alga_ext.trust.signing import LocalSigner, Signer
 from alga_ext.trust.trust_source import TrustSource
-from functions.registry import assets, compose
+from functions.registry.publishing import finishing
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
 from tests.security.attacks import GREETING
 from tests.support.keys import P256Signer
-from tests.support.registry import UI_FILES, Context, RegistryWorld, manifest_of, sqs_event
+from tests.support.registry import UI_FILES, RegistryWorld, manifest_of
 from tests.support.runner_fixture import MIB, House, Outbox, body_of, call, code_of
 
 
@@ -34,17 +35,18 @@ class Platform:
             engine=house.engine,
             compiler=Compiler(240, 3_072 * MIB),
             max_component_bytes=64 * MIB,
-            now=compose.now,
+            now=world.services.now,
         )
-        house.runner.artifacts = ArtifactCache(
+        artifacts = ArtifactCache(
             store=world.objects,
             trust=source.current,
             engine=house.engine,
             folder=house.folder,
             budget_bytes=64 * MIB,
-            now=compose.now,
+            now=world.services.now,
             monotonic_s=lambda: 0.0,
         )
+        house.replace(artifacts=artifacts)
 
     def publish(self) -> str:
         """Publish a program through registry and prepare; return the bundle's hash."""
@@ -55,7 +57,8 @@ class Platform:
         for message in self.world.queued():
             self.prepare.handle(message)
         messages = [body.decode() for body in self.outbox.sent]
-        assert assets.handler(sqs_event(*messages), Context()) == {"batchItemFailures": []}
+        for body in messages:
+            finishing.finish_prepared(decode_message(body), self.world.assets())
         return sent.content_hash
 
     def revoke(self, signer: Signer) -> None:
@@ -82,9 +85,7 @@ def keys(request: pytest.FixtureRequest, world: RegistryWorld) -> dict[str, Sign
 
 
 @pytest.fixture
-def platform(
-    world: RegistryWorld, keys: dict[str, Signer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Platform]:
+def platform(world: RegistryWorld, keys: dict[str, Signer], tmp_path: Path) -> Iterator[Platform]:
     trust = tmp_path / "trust.pem"
     trust.write_text(
         "# Who runs what here\n"
@@ -93,10 +94,7 @@ def platform(
         + block(world.log, "Use: log")
         + block(keys["publisher"], "Use: publisher", "Publishers: acme")
     )
-    monkeypatch.setenv("SIGNING_TRUST_BUNDLE", str(trust))
-    monkeypatch.setenv("RELEASE_SIGNING_KEY", world.environment()["RELEASE_SIGNING_KEY"])
-    for factory in (compose.trust_source, compose.release_signer):
-        factory.cache_clear()
+    world.rewire(SIGNING_TRUST_BUNDLE=str(trust))
     made = world.call("POST", "/publishers", world.admin, {"publisher": "acme", "display_name": "Acme"})
     assert made.status == 201, made
     house = House(tmp_path / f"artifacts-{uuid.uuid4().hex[:8]}")

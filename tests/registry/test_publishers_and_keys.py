@@ -1,6 +1,6 @@
 """Publishers, their names and their keys: who may sign what, from when until when."""
 
-import os
+import json
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,9 +8,7 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws import S3ObjectStore
-from alga_ext.trust.policy import TrustedKey
 from alga_ext.trust.signing import LocalSigner
-from functions.registry import compose
 from tests.support.registry import RegistryWorld, manifest_of
 
 
@@ -77,16 +75,12 @@ def test_a_pending_version_whose_key_is_revoked_from_the_past_is_rejected(world:
     assert world.objects.size(_release_of(shown)) is None
 
 
-def test_a_version_whose_key_is_revoked_while_it_is_made_ready_is_rejected_and_withdrawn(
-    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_whose_key_is_revoked_while_it_is_made_ready_is_rejected_and_withdrawn(world: RegistryWorld) -> None:
     world.register()
     sent = world.send(world.signed(manifest_of()))
-    monkeypatch.setattr(
-        compose, "objects", lambda: _RevokingStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"]), world)
-    )
 
-    assert world.prepare() == ["rejected"]
+    with world.replaced(objects=_RevokingStore(world.objects, world)):
+        assert world.prepare() == ["rejected"]
 
     shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
     assert [reason["code"] for reason in shown["state_reasons"]] == ["key_revoked"]
@@ -96,15 +90,16 @@ def test_a_version_whose_key_is_revoked_while_it_is_made_ready_is_rejected_and_w
 
 @pytest.mark.parametrize("cause", ["its key was revoked meanwhile", "another delivery of the message failed"])
 def test_a_version_that_is_rejected_when_its_release_record_is_there_is_withdrawn(
-    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch, cause: str
+    world: RegistryWorld, cause: str
 ) -> None:
     world.register()
     sent = world.send(world.signed(manifest_of()))
     (message,) = world.queued()
-    with monkeypatch.context() as patch:
-        patch.setattr(compose, "objects", lambda: _FailingStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"])))
-        with pytest.raises(PlatformError, match="object_store_unavailable"):
-            world.prepare(message)
+    with (
+        world.replaced(objects=_FailingStore(world.objects)),
+        pytest.raises(PlatformError, match="object_store_unavailable"),
+    ):
+        world.prepare(message)
     if cause == "its key was revoked meanwhile":
         _revoke_from_the_past(world)
         assert world.prepare(message) == ["rejected"]
@@ -116,23 +111,20 @@ def test_a_version_that_is_rejected_when_its_release_record_is_there_is_withdraw
     assert world.objects.size(_release_of(shown).replace("releases/", "withdrawals/")) is not None
 
 
-def test_a_version_whose_files_are_being_written_is_shown_as_prepared(
-    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_whose_files_are_being_written_is_shown_as_prepared(world: RegistryWorld) -> None:
     world.register()
     sent = world.send(world.signed(manifest_of()))
-    with monkeypatch.context() as patch:
-        patch.setattr(compose, "objects", lambda: _FailingStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"])))
-        with pytest.raises(PlatformError, match="object_store_unavailable"):
-            world.prepare()
+    with (
+        world.replaced(objects=_FailingStore(world.objects)),
+        pytest.raises(PlatformError, match="object_store_unavailable"),
+    ):
+        world.prepare()
 
     shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
     assert (shown["state"], shown["progress"]) == ("pending", "prepared")
 
 
-def test_a_delivery_that_finds_its_version_rejected_withdraws_it(
-    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_delivery_that_finds_its_version_rejected_withdraws_it(world: RegistryWorld) -> None:
     """It wrote the release record while the other delivery rejected the version."""
     world.register()
     sent = world.send(world.signed(manifest_of()))
@@ -333,23 +325,21 @@ def test_a_retired_key_signs_nothing_new_and_what_it_signed_can_be_installed(wor
 def test_a_key_is_not_retired_in_the_past(world: RegistryWorld) -> None:
     world.register()
 
-    assert _retire(world, compose.now() - timedelta(minutes=1)).code == "invalid_request"
+    assert _retire(world, world.services.now() - timedelta(minutes=1)).code == "invalid_request"
 
 
 def test_the_end_of_a_key_is_only_moved_earlier(world: RegistryWorld) -> None:
     world.register()
-    _retire(world, compose.now() + timedelta(days=2))
+    _retire(world, world.services.now() + timedelta(days=2))
 
-    assert _retire(world, compose.now() + timedelta(days=1)).status == 200
-    assert _retire(world, compose.now() + timedelta(days=3)).code == "invalid_request"
+    assert _retire(world, world.services.now() + timedelta(days=1)).status == 200
+    assert _retire(world, world.services.now() + timedelta(days=3)).code == "invalid_request"
 
 
-def test_revoking_somebody_elses_key_under_ones_own_name_withdraws_nothing_of_theirs(
-    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    evil = _pinned_for_acme(world, monkeypatch)
+def test_revoking_somebody_elses_key_under_ones_own_name_withdraws_nothing_of_theirs(world: RegistryWorld) -> None:
+    evil = _pinned_for_acme(world)
     version = world.publish()
-    with compose.database().system() as tx:  # as if it had been registered before it was pinned
+    with world.services.database.system() as tx:  # as if it had been registered before it was pinned
         tx.execute(
             "insert into app.publisher_key (key_id, publisher, public_key, algorithm, created_by) "
             "values (:key_id, 'evil', :pem, 'ed25519', 'evil')",
@@ -364,10 +354,8 @@ def test_revoking_somebody_elses_key_under_ones_own_name_withdraws_nothing_of_th
     assert world.call("GET", f"/versions/{version['version_id']}", world.admin).body["state"] == "ready"
 
 
-def test_a_key_the_operator_gave_to_another_publisher_cannot_be_registered(
-    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    evil = _pinned_for_acme(world, monkeypatch)
+def test_a_key_the_operator_gave_to_another_publisher_cannot_be_registered(world: RegistryWorld) -> None:
+    evil = _pinned_for_acme(world)
 
     refused = world.call("POST", "/publishers/evil/keys", evil, {"public_key": world.publisher_key.public_pem})
 
@@ -380,12 +368,13 @@ def test_a_key_of_the_platform_cannot_be_registered(world: RegistryWorld) -> Non
     assert world.add_key("acme", world.release).code == "key_exists"
 
 
-def _pinned_for_acme(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> str:
+def _pinned_for_acme(world: RegistryWorld) -> str:
     """Pin acme's key in the trust bundle, unregistered; return the token of another publisher."""
     key = world.publisher_key
-    pinned = TrustedKey(key_id=key.key_id, public_key=key.public_pem, use="publisher", publishers=("acme",))
-    trust = compose.trust().extended([pinned])
-    monkeypatch.setattr(compose, "trust", lambda: trust)
+    document = json.loads(world.environment()["SIGNING_TRUST_BUNDLE"])
+    pinned = {"key_id": key.key_id, "public_key": key.public_pem, "use": "publisher", "publishers": ["acme"]}
+    document["keys"].append(pinned)
+    world.rewire(SIGNING_TRUST_BUNDLE=json.dumps(document))
     for publisher in ("acme", "evil"):
         body = {"publisher": publisher, "display_name": publisher}
         assert world.call("POST", "/publishers", world.admin, body).status == 201

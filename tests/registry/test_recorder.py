@@ -1,14 +1,17 @@
 """The recorder: one row a call, whatever order and however often its messages come."""
 
 import itertools
+from functools import partial
 from typing import Any
 
 import pytest
 
 from alga_ext.calls.envelope import Usage
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
+from alga_ext.edge.batches import answer_batch
 from alga_ext.stores.database import Database
-from functions.registry import recorder
+from functions.registry.job_services import RecorderServices
+from functions.registry.records import recording
 from tests.conftest import Databases
 from tests.support.registry import Context, RegistryWorld, sqs_event
 
@@ -44,9 +47,9 @@ def finished(**changes: Any) -> ExecutionFinished:
 
 def record(database: Database, message: Message) -> None:
     if isinstance(message, ExecutionAccepted):
-        recorder.record_accepted(message, database)
+        recording.record_accepted(message, database)
     elif isinstance(message, ExecutionFinished):
-        recorder.record_finished(message, database)
+        recording.record_finished(message, database)
 
 
 @pytest.fixture
@@ -95,7 +98,8 @@ def test_totals_are_kept_for_the_day_and_the_month(database: Database) -> None:
 def test_a_bad_message_fails_alone(world: RegistryWorld) -> None:
     event = sqs_event("not a message", finished())
 
-    answer = recorder.handler(event, Context())
+    record = partial(recording.record, services=RecorderServices(world.services.database))
+    answer = answer_batch(event, Context(), "recorder", record)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert len(world.rows("select 1 from app.extension_execution_log")) == 1

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from functions.registry.api.registry import Registry
 from tests.support.registry import Context, RegistryWorld
 
 
@@ -23,8 +24,6 @@ from tests.support.registry import Context, RegistryWorld
     ids=["deep", "huge number", "infinite", "twice", "cut off", "not UTF-8", "not base64", "half a pair"],
 )
 def test_a_body_that_is_not_json_as_it_is_wanted_is_refused(world: RegistryWorld, body: str, is_base64: bool) -> None:
-    from functions.registry.api.registry import handler
-
     event = {
         "version": "2.0",
         "rawPath": "/api/registry/v1/publishers",
@@ -35,7 +34,7 @@ def test_a_body_that_is_not_json_as_it_is_wanted_is_refused(world: RegistryWorld
         "isBase64Encoded": is_base64,
     }
 
-    answer = handler(event, Context())
+    answer = Registry(world.services).answer(event, Context())
 
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_request")
 

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from alga_ext.errors import PlatformError
+from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database, Tx
-from functions.registry import compose, sweeper
-from functions.registry.publishing import submission
-from functions.registry.records import transparency
+from functions.registry import sweeping
 from tests.support.registry import RegistryWorld, manifest_of
 
 _GRACE = timedelta(days=7)
@@ -31,7 +30,7 @@ def published(world: RegistryWorld) -> RegistryWorld:
 def _store(world: RegistryWorld, install_id: str, count: int, expires_in: timedelta | None = None) -> None:
     """Store entries as the runner does, a namespace with at most 5,120 keys; few a transaction, as counting is slow."""
     runner = Database(world.databases.runner, statement_timeout_ms=60_000)
-    expires_at = None if expires_in is None else compose.now() + expires_in
+    expires_at = None if expires_in is None else world.services.now() + expires_in
     for first in range(1, count + 1, 500):
         with runner.tenant("tenant-a") as tx:
             last = min(first + 499, count)
@@ -53,7 +52,7 @@ def _kept(world: RegistryWorld) -> int:
 def test_after_the_grace_time_storage_is_deleted_and_counted(published: RegistryWorld) -> None:
     install_id = _uninstalled(published, 1)
 
-    sweeper.sweep_tenants(compose.database(), compose.now() + timedelta(days=8), _GRACE)
+    sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=8), _GRACE)
 
     trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
     assert trail[0]["action"] == "install.purge"
@@ -64,7 +63,7 @@ def test_after_the_grace_time_storage_is_deleted_and_counted(published: Registry
 def test_within_the_grace_time_a_reinstall_finds_what_was_stored(published: RegistryWorld) -> None:
     install_id = _uninstalled(published, 3)
 
-    sweeper.sweep_tenants(compose.database(), compose.now() + timedelta(days=6), _GRACE)
+    sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=6), _GRACE)
 
     assert published.install()["install_id"] == install_id
     assert _kept(published) == 3
@@ -74,7 +73,7 @@ def test_an_install_that_kept_sixty_thousand_entries_is_purged(published: Regist
     """More than one statement can delete within its time."""
     _uninstalled(published, 60_000)
 
-    done = sweeper.sweep_tenants(compose.database(), compose.now() + timedelta(days=8), _GRACE)
+    done = sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=8), _GRACE)
 
     assert done["installs_purged"] == 1
     assert _kept(published) == 0
@@ -86,13 +85,13 @@ def test_a_purge_that_was_cut_off_counts_on_where_it_ended(
     published: RegistryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_id = _uninstalled(published, 25)
-    monkeypatch.setattr(sweeper, "_ROWS_PER_BATCH", 10)
-    database, later = _Dying(compose.database(), transactions=2), compose.now() + timedelta(days=8)
+    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 10)
+    database, later = _Dying(published.services.database, transactions=2), published.services.now() + timedelta(days=8)
 
     with pytest.raises(ConnectionError):
-        sweeper.purge(database, "tenant-a", install_id, later, _GRACE)
+        sweeping.purge(database, "tenant-a", install_id, later, _GRACE)
     assert _kept(published) == 5
-    assert sweeper.purge(compose.database(), "tenant-a", install_id, later, _GRACE)
+    assert sweeping.purge(published.services.database, "tenant-a", install_id, later, _GRACE)
 
     trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
     assert trail[0]["after"]["storage_entries"] == 25
@@ -101,7 +100,7 @@ def test_a_purge_that_was_cut_off_counts_on_where_it_ended(
 def test_a_purge_within_the_grace_time_deletes_nothing(published: RegistryWorld) -> None:
     install_id = _uninstalled(published, 2)
 
-    assert not sweeper.purge(compose.database(), "tenant-a", install_id, compose.now(), _GRACE)
+    assert not sweeping.purge(published.services.database, "tenant-a", install_id, published.services.now(), _GRACE)
 
     assert _kept(published) == 2
 
@@ -115,9 +114,9 @@ def test_expired_entries_go_in_batches_and_the_others_stay(
     with runner.tenant("tenant-a") as tx:
         tx.execute("update app.extension_storage_entry set expires_at = null where key = 'k7'")
     runner.close()
-    monkeypatch.setattr(sweeper, "_ROWS_PER_BATCH", 10)
+    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 10)
 
-    done = sweeper.sweep_tenants(compose.database(), compose.now() + timedelta(minutes=1), _GRACE)
+    done = sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(minutes=1), _GRACE)
 
     assert done["storage_entries_expired"] == 24
     usage = published.rows("select sum(key_count) as keys from app.extension_storage_usage")
@@ -128,9 +127,9 @@ def test_a_version_nobody_prepared_is_sent_again_every_five_minutes(world: Regis
     world.register()
     version_id = world.send(world.signed(manifest_of())).body["version_id"]
     world.queued()
-    database, start = compose.database(), compose.now()
+    database, queue, start = world.services.database, world.services.prepare_queue, world.services.now()
 
-    sent = [sweeper.prepare_again(database, start + timedelta(minutes=minute)) for minute in range(13)]
+    sent = [sweeping.prepare_again(database, queue, start + timedelta(minutes=minute)) for minute in range(13)]
 
     assert [minute for minute, count in enumerate(sent) if count] == [5, 10]
     assert [message.version_id for message in world.queued()] == [version_id] * 2
@@ -141,11 +140,11 @@ def test_a_staged_upload_is_deleted_an_hour_after_it_expired(world: RegistryWorl
     world.register()
     declared = {"publisher": "acme", "content_hash": f"sha256:{'a' * 64}", "size_bytes": 10}
     upload = world.call("POST", "/uploads", world.publisher, declared).body
-    key = submission.staging_key(upload["upload_id"])
+    key = object_keys.staged_archive(upload["upload_id"])
     world.overwrite(key, b"0123456789")
     expires_at = datetime.fromisoformat(upload["expires_at"])
 
-    sweeper.sweep_uploads(compose.database(), world.objects, expires_at + timedelta(minutes=minutes))
+    sweeping.sweep_uploads(world.services.database, world.objects, expires_at + timedelta(minutes=minutes))
 
     assert len(world.rows("select from app.extension_upload")) == left
     assert (world.objects.size(key) is not None) == bool(left)
@@ -153,17 +152,21 @@ def test_a_staged_upload_is_deleted_an_hour_after_it_expired(world: RegistryWorl
 
 def test_the_head_of_a_log_that_has_grown_is_signed_once(world: RegistryWorld) -> None:
     world.register()
-    key = transparency.head_key(2)
+    key = object_keys.log_head(2)
 
-    signed = [sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) for _ in range(2)]
+    signed = [
+        sweeping.sign_head(world.services.database, world.objects, world.log, world.services.now()) for _ in range(2)
+    ]
 
     assert signed == [1, 0]
-    head = compose.trust().verify(world.objects.get(key), use="log", publisher="", at=compose.now())
+    head = world.services.trust.current().verify(
+        world.objects.get(key), use="log", publisher="", at=world.services.now()
+    )
     assert json.loads(head.payload)["tree_size"] == 2
 
 
 def test_an_empty_log_has_no_head_to_sign(world: RegistryWorld) -> None:
-    assert sweeper.sign_head(compose.database(), world.objects, world.log, compose.now()) == 0
+    assert sweeping.sign_head(world.services.database, world.objects, world.log, world.services.now()) == 0
 
 
 def test_a_step_that_fails_keeps_no_other_from_its_turn(
@@ -175,10 +178,10 @@ def test_a_step_that_fails_keeps_no_other_from_its_turn(
     def fail(*_: object) -> int:
         raise PlatformError("object_store_unavailable", "not there")
 
-    monkeypatch.setattr(sweeper, "sweep_uploads", fail)
+    monkeypatch.setattr(sweeping, "sweep_uploads", fail)
 
     with pytest.raises(PlatformError, match="object_store_unavailable"):
-        sweeper.handler({}, None)
+        sweeping.sweep(published.sweeper())
 
     assert _kept(published) == 0
 

@@ -16,16 +16,13 @@ from hypothesis import strategies as st
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.log_proof import verify_proof
-from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust.trust_document import parse_trust_bundle
-from functions.registry import compose
-from functions.registry.assets import write_ui
-from functions.registry.publishing.submission import signature_key
+from functions.registry.publishing.finishing import write_ui
 from functions.uihost.bundles import UiBundles
-from tests.registry.conftest import sign_with_p256
 from tests.security.logbook import Logbook
 from tests.support.keys import P256Signer
 from tests.support.registry import Published, RegistryWorld, manifest_of
@@ -83,12 +80,10 @@ def make_signer(request: pytest.FixtureRequest) -> Callable[[], Signer]:
 
 
 @pytest.fixture
-def registered(
-    world: RegistryWorld, make_signer: Callable[[], Signer], monkeypatch: pytest.MonkeyPatch
-) -> RegistryWorld:
+def registered(world: RegistryWorld, make_signer: Callable[[], Signer]) -> RegistryWorld:
     """A registry with one publisher, all of whose keys are of one kind."""
     if make_signer is P256Signer:
-        sign_with_p256(world, monkeypatch)
+        world.use_p256_keys()
     world.register()
     return world
 
@@ -150,7 +145,7 @@ def test_a_flipped_byte_of_a_signature_is_refused(
     published: tuple[RegistryWorld, Published, str], at: int, by: int
 ) -> None:
     world, _, digits = published
-    key = signature_key(ContentHash(f"sha256:{digits}"), world.publisher_key.key_id)
+    key = object_keys.publisher_signature(digits, world.publisher_key.key_id)
     original = world.objects.get(key)
     world.overwrite(key, flipped(original, at, by))
 
@@ -166,7 +161,7 @@ def test_a_flipped_byte_of_the_release_record_is_not_installed(
     published: tuple[RegistryWorld, Published, str], at: int, by: int
 ) -> None:
     world, _, digits = published
-    key = release_key(digits)
+    key = object_keys.release(digits)
     original = world.objects.get(key)
     world.overwrite(key, flipped(original, at, by))
 
@@ -180,9 +175,12 @@ def test_a_flipped_byte_of_the_release_record_is_not_installed(
 @given(at=position, by=change)
 def test_a_flipped_byte_of_a_sealed_secret_does_not_open(world: RegistryWorld, at: int, by: int) -> None:
     context = {"tenant": "t", "install": "i", "name": "n"}
-    sealed = compose.sealer().seal(base64.b64encode(b"x" * 32), context)
+    sealed = world.services.sealer().seal(base64.b64encode(b"x" * 32), context)
 
-    assert refusal_of(lambda: compose.sealer().unseal(flipped(sealed, at, by), context)) in REFUSALS["sealed secret"]
+    assert (
+        refusal_of(lambda: world.services.sealer().unseal(flipped(sealed, at, by), context))
+        in REFUSALS["sealed secret"]
+    )
 
 
 # At the UI host
@@ -227,7 +225,7 @@ def test_a_flipped_byte_of_the_release_record_shows_no_ui(
 ) -> None:
     world, sent, digits = published
     store = _copy(world, digits)
-    store.objects[release_key(digits)] = flipped(store.objects[release_key(digits)], at, by)
+    store.objects[object_keys.release(digits)] = flipped(store.objects[object_keys.release(digits)], at, by)
 
     refused = refusal_of(lambda: _bundles(world, store).index(ContentHash(sent.content_hash)))
 
@@ -237,7 +235,7 @@ def test_a_flipped_byte_of_the_release_record_shows_no_ui(
 def _copy(world: RegistryWorld, digits: str) -> MemoryObjectStore:
     """The objects of a published UI in a store that can be changed."""
     store = MemoryObjectStore()
-    names = [release_key(digits), f"ui/{digits}/index.json"]
+    names = [object_keys.release(digits), f"ui/{digits}/index.json"]
     names += [f"ui/{digits}/files/index.html{suffix}" for suffix in ("", ".br", ".gz")]
     for name in names:
         store.objects[name] = world.objects.get(name)
@@ -246,7 +244,7 @@ def _copy(world: RegistryWorld, digits: str) -> MemoryObjectStore:
 
 def _bundles(world: RegistryWorld, store: MemoryObjectStore) -> UiBundles:
     trust = parse_trust_bundle(world.environment()["SIGNING_TRUST_BUNDLE"])
-    return UiBundles(store, lambda: trust, 1 << 20, compose.now, lambda: 0.0)
+    return UiBundles(store, lambda: trust, 1 << 20, world.services.now, lambda: 0.0)
 
 
 # At the runner

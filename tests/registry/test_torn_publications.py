@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +18,9 @@ from alga_ext.ids import ContentHash
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
-from functions.registry import assets, compose
-from functions.registry.api.routes.installs import _target
 from functions.registry.installing import installs
-from functions.registry.publishing import submission, versions, withdrawal
+from functions.registry.publishing import finishing, submission, versions, withdrawal
 from functions.registry.records.audit import Actor
-from tests.registry.conftest import sign_with_p256
 from tests.support.registry import Published, RegistryWorld, manifest_of, sqs_event
 from tests.support.registry_process import RegistryProcess
 
@@ -63,10 +59,10 @@ def publication(world: RegistryWorld, published: Published, tmp_path: Path, name
     )
 
     def finalize(database: Database) -> None:
-        accepted = submission.accept(submitted, database, compose.trust(), compose.now())
+        accepted = submission.accept(submitted, database, world.services.trust.current(), world.services.now())
         submission.store(accepted, archive, world.objects)
         with database.system() as tx:
-            submission.record(tx, accepted, None, Actor("someone", "r"), compose.now())
+            submission.record(tx, accepted, None, Actor("someone", "r"), world.services.now())
 
     return finalize
 
@@ -111,12 +107,12 @@ def test_concurrent_publications_leave_a_log_without_gaps(world: RegistryWorld, 
 def test_publishing_during_a_withdrawal_tears_nothing(world: RegistryWorld, tmp_path: Path) -> None:
     world.register()
     version = world.publish()
-    with compose.database().system() as tx:
+    with world.services.database.system() as tx:
         row = versions.load_version(tx, version["version_id"])
 
     def withdraw(database: Database) -> None:
         with database.system() as tx:
-            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), compose.now())
+            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), world.services.now())
 
     newer = publication(world, world.signed(manifest_of(version="2.0.0")), tmp_path, "new")
 
@@ -133,9 +129,9 @@ def test_the_log_is_written_while_another_holds_the_extension(world: RegistryWor
     def withdraw(database: Database) -> None:
         with database.system() as tx:
             row = versions.load_version(tx, version["version_id"], lock=True)
-            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), compose.now())
+            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), world.services.now())
 
-    with compose.database().system() as tx:
+    with world.services.database.system() as tx:
         versions.load_extension(tx, version["name"], lock=True)
         assert race(withdraw, url=world.databases.registry) == ["won"]
 
@@ -143,12 +139,12 @@ def test_the_log_is_written_while_another_holds_the_extension(world: RegistryWor
 def test_of_two_withdrawals_one_wins(world: RegistryWorld) -> None:
     world.register()
     version = world.publish()
-    with compose.database().system() as tx:
+    with world.services.database.system() as tx:
         row = versions.load_version(tx, version["version_id"])
 
     def withdraw(database: Database) -> None:
         with database.system() as tx:
-            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), compose.now())
+            withdrawal.move(tx, row, "withdrawn", "malware", Actor("someone", "r"), world.services.now())
 
     assert sorted(race(withdraw, withdraw, url=world.databases.registry)) == ["version_state", "won"]
 
@@ -191,22 +187,19 @@ class _LateStore:
         return None if key.startswith("releases/") else self._inner.get_optional(key)
 
 
-def test_of_two_deliveries_at_once_that_sign_differently_both_succeed(
-    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sign_with_p256(world, monkeypatch)
+def test_of_two_deliveries_at_once_that_sign_differently_both_succeed(world: RegistryWorld) -> None:
+    world.use_p256_keys()
     world.register()
     world.send(world.signed(manifest_of()))
     (message,) = world.queued()
     row = world.rows("select version_id from app.extension_version")[0]
-    with compose.database().system() as tx:
+    with world.services.database.system() as tx:
         version = versions.load_version(tx, str(row["version_id"]))
-    index = assets.write_ui(version, Manifest.model_validate(version["manifest"]), world.objects)
-    assets._write_release(version, index, world.objects, compose.release_signer())
+    index = finishing.write_ui(version, Manifest.model_validate(version["manifest"]), world.objects)
+    finishing._write_release(version, index, world.objects, world.services.release_signer)
 
-    late = _LateStore(S3ObjectStore(os.environ["BUNDLE_STORE_BASE"]))
-    monkeypatch.setattr(compose, "objects", lambda: late)
-    assert world.prepare(message) == ["ready"]
+    with world.replaced(objects=_LateStore(world.objects)):
+        assert world.prepare(message) == ["ready"]
 
 
 def _installation(world: RegistryWorld) -> Callable[[Database], None]:
@@ -214,7 +207,7 @@ def _installation(world: RegistryWorld) -> Callable[[Database], None]:
         with database.tenant("tenant-a") as tx:
             extension = versions.load_extension(tx, "com.acme.notes")
             version = versions.load_installable(tx, str(extension["extension_id"]), None)
-            since = compose.now() - compose.uninstall_grace()
+            since = world.services.now() - world.services.uninstall_grace
             installs.install(tx, "tenant-a", version, {}, {}, Actor("a", "r"), since)
 
     assert world is not None
@@ -254,8 +247,8 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(
         assert _versions_and_leaves(world) == (step, step)
 
     assert killed > 15
-    with compose.database().system() as tx:
-        pending = versions.claim_unprepared(tx, compose.now(), compose.now(), 300)
+    with world.services.database.system() as tx:
+        pending = versions.claim_unprepared(tx, world.services.now(), world.services.now(), 300)
     assert len(pending) == killed + 1  # each can be sent to prepare again, whether or not its message was
 
 
@@ -351,8 +344,11 @@ def test_a_version_is_not_yanked_while_it_is_being_installed(world: RegistryWorl
             yanked.append(answer["statusCode"] if answer else 0)
 
     yanking = threading.Thread(target=yank)
-    with compose.database().tenant("tenant-a") as tx:
-        _target(tx, versions.load_extension(tx, "com.acme.notes"), None)
+    with world.services.database.tenant("tenant-a") as tx:
+        extension = versions.load_extension(tx, "com.acme.notes")
+        versions.load_installable(
+            tx, str(extension["extension_id"]), None, lock=True
+        )  # as the route of an install does
         yanking.start()
         while yanking.is_alive() and not world.rows("select 1 from pg_locks where not granted"):
             time.sleep(0.01)

@@ -18,11 +18,9 @@ from tests.support.registry import RegistryWorld, manifest_of
 
 def head_of(world: RegistryWorld, head: dict[str, object]) -> dict[str, object]:
     """Verify a head's signature and return what it says."""
-    from functions.registry import compose
-
     trust = parse_trust_bundle(world.environment()["SIGNING_TRUST_BUNDLE"])
     data = json.dumps(head, separators=(",", ":")).encode()
-    return json.loads(trust.verify(data, use="log", publisher="", at=compose.now()).payload)
+    return json.loads(trust.verify(data, use="log", publisher="", at=world.services.now()).payload)
 
 
 def test_every_change_to_what_may_run_is_an_entry(world: RegistryWorld) -> None:
@@ -89,15 +87,14 @@ def test_a_refused_publication_leaves_no_entry(world: RegistryWorld) -> None:
 
 
 def test_a_head_is_of_the_size_that_its_proof_is_for(world: RegistryWorld) -> None:
-    from functions.registry import compose
     from functions.registry.records import transparency
     from functions.registry.records.audit import Actor
 
     world.register()
-    with compose.database().system() as tx:
+    with world.services.database.system() as tx:
         size, _ = transparency.inclusion(tx, 0)
-        transparency.append(tx, transparency.Entry("test", "acme", {}), Actor("a", "r"), compose.now())
-        head = transparency.publish_head(tx, compose.log_signer(), world.objects, compose.now(), size)
+        transparency.append(tx, transparency.Entry("test", "acme", {}), Actor("a", "r"), world.services.now())
+        head = transparency.publish_head(tx, world.services.log_signer, world.objects, world.services.now(), size)
 
     assert head_of(world, head)["tree_size"] == size
 

@@ -1,14 +1,12 @@
 """What the operator changes in the trust bundle counts from the registry's next request on."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from functions.registry import compose
 from tests.support.registry import Answer, RegistryWorld, manifest_of
 
 
@@ -34,12 +32,10 @@ class TrustFile:
 
 
 @pytest.fixture
-def trust(world: RegistryWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TrustFile]:
+def trust(world: RegistryWorld, tmp_path: Path) -> TrustFile:
     made = TrustFile(tmp_path / "trust.json", json.loads(world.environment()["SIGNING_TRUST_BUNDLE"]))
-    monkeypatch.setenv("SIGNING_TRUST_BUNDLE", str(made.path))
-    compose.trust_source.cache_clear()
-    yield made
-    compose.trust_source.cache_clear()
+    world.rewire(SIGNING_TRUST_BUNDLE=str(made.path))
+    return made
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 import urllib3
 
-from functions.registry import compose
 from tests.support.registry import RegistryWorld, manifest_of
 
 
@@ -89,13 +88,13 @@ def test_an_upload_has_at_most_two_hundred_mebibytes(world: RegistryWorld, size_
     assert _announce(world, size_bytes).status == status
 
 
-def test_an_upload_that_expired_is_not_found(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_that_expired_is_not_found(world: RegistryWorld) -> None:
     world.register()
     upload_id = _announce(world).body["upload_id"]
-    expired = compose.now() + timedelta(seconds=compose.settings().upload_expires_s)
-    monkeypatch.setattr(compose, "now", lambda: expired)
+    expired = world.services.now() + timedelta(seconds=world.services.settings.upload_expires_s)
     signature = world.signed(manifest_of()).signature
 
-    refused = world.call("POST", "/versions", world.publisher, {"upload_id": upload_id, "signature": signature})
+    with world.replaced(now=lambda: expired):
+        refused = world.call("POST", "/versions", world.publisher, {"upload_id": upload_id, "signature": signature})
 
     assert (refused.status, refused.code) == (404, "upload_not_found")

@@ -27,8 +27,8 @@ STEPS: Final = ["landlock", "no_capabilities", "no_new_privileges", "not_dumpabl
 _SPY: Final = r"""
 import sys; sys.path[:0] = sys.argv[1:-1]
 import ctypes, json, os, re, socket, subprocess, _posixsubprocess
-from functions.runner.sandbox import child, guest
-from functions.runner.sandbox.wire import Failed, Figures
+from functions.runner.sandbox.child import guest, main as child
+from functions.runner.sandbox.protocol.messages import Failed, Figures
 MEMORY, MAPS = open("/proc/self/mem", "rb", 0), open("/proc/self/maps", "rb", 0)
 OWN = "canary" + "-" + "0" * 32  # what the scan must find, so that finding nothing else means something
 PARENT, SELF, LIBC = os.getppid(), os.getpid(), ctypes.CDLL(None, use_errno=True)
@@ -125,7 +125,7 @@ def replaced(script: str) -> Any:
     real = child_process.interpreter
 
     def command(_module: str, *arguments: str) -> list[str]:
-        start = real("child", *arguments)
+        start = real("child.main", *arguments)
         return [*start[:5], script, *start[6:]]
 
     return command
@@ -236,21 +236,22 @@ def test_the_spare_is_confined_before_it_is_needed(spare: int, name: str, value:
 
 
 def test_healthz_names_what_confines_the_child(world: World) -> None:
-    document = json.loads(world.house.send("GET", "/healthz")["body"])
+    document = world.house.health()[1]
     assert sorted(document["checks"]["sandbox"]["confined_by"]) == STEPS
 
 
 def test_healthz_names_what_could_not_be_applied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     without = r"""
 import sys; sys.path[:0] = sys.argv[1:-1]
-from functions.runner.sandbox import child, landlock
+from functions.runner.sandbox.child import main as child
+from functions.runner.sandbox.confinement import landlock
 def restrict(*_): raise OSError(38, "Function not implemented")
 landlock.restrict = restrict
 child.main()
 """
     monkeypatch.setattr(child_process, "interpreter", replaced(without))
     world.house.pool.close()
-    document = json.loads(world.house.send("GET", "/healthz")["body"])
+    document = world.house.health()[1]
     world.house.pool.close()
     assert document["checks"]["sandbox"]["not_applied"] == ["landlock: [Errno 38] Function not implemented"]
 

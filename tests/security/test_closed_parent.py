@@ -21,7 +21,7 @@ CANARY: Final = "canary-in-the-environment"
 
 _AS_ANY_USER: Final = """
 import ctypes
-from functions.runner.sandbox.confine import _drop_capabilities
+from functions.runner.sandbox.confinement.confine import _drop_capabilities
 _drop_capabilities(ctypes.CDLL(None, use_errno=True))
 """
 _HOLDER: Final = """
@@ -96,4 +96,4 @@ def test_another_process_of_the_same_user_cannot_look_into_the_runner(of_the_run
 
 
 def test_the_same_process_could_look_into_one_that_is_not_the_runner(tmp_path: Path) -> None:
-    assert CANARY in seen("import functions.runner.door", tmp_path)["environ"]
+    assert CANARY in seen("import functions.runner.runner", tmp_path)["environ"]

@@ -12,8 +12,8 @@ from typing import Final
 
 import pytest
 
+from alga_ext.stores import object_keys
 from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
-from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.artifacts import ArtifactCache
@@ -35,8 +35,8 @@ class Vault:
         self.other_hash = self.house.publish(guest("(unreachable)"))
         self.places = self.house.places(self._component(self.content_hash))
         self.other_places = self.house.places(self._component(self.other_hash))
-        self.release = release_key(self.content_hash.removeprefix("sha256:"))
-        self.other_release = release_key(self.other_hash.removeprefix("sha256:"))
+        self.release = object_keys.release(self.content_hash.removeprefix("sha256:"))
+        self.other_release = object_keys.release(self.other_hash.removeprefix("sha256:"))
         self._objects, self._trust = dict(self.house.store.objects), self.house.trust
 
     def reset(self) -> None:
@@ -45,7 +45,7 @@ class Vault:
         self.house.trust = self._trust
         shutil.rmtree(self.house.folder, ignore_errors=True)
         self.house.folder.mkdir()
-        self.house.runner.artifacts = ArtifactCache(
+        artifacts = ArtifactCache(
             store=self.house.store,
             trust=lambda: self.house.trust,
             engine=self.house.engine,
@@ -54,6 +54,7 @@ class Vault:
             now=lambda: datetime.now(UTC),
             monotonic_s=time.monotonic,
         )
+        self.house.replace(artifacts=artifacts)
 
     def outcome(self) -> str | None:
         """Call the program; return the platform's error code, or None."""
@@ -68,7 +69,7 @@ class Vault:
         self.house.trust = self.house.trust.extended(keys, revoked)
 
     def _component(self, content_hash: str) -> str:
-        record = self.house.store.objects[release_key(content_hash.removeprefix("sha256:"))]
+        record = self.house.store.objects[object_keys.release(content_hash.removeprefix("sha256:"))]
         payload = json.loads(base64.b64decode(json.loads(record)["payload"]))
         component: str = payload["predicate"]["component_sha256"]
         return component

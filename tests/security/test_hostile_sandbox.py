@@ -26,7 +26,8 @@ GRACE_MS: Final = 500
 _SCRIPT: Final = """
 import sys; sys.path[:0] = sys.argv[1:-1]
 import os, time, msgspec
-from functions.runner.sandbox.wire import *
+from functions.runner.sandbox.protocol.channel import *
+from functions.runner.sandbox.protocol.messages import *
 channel = Channel(int(sys.argv[-1]))
 raw = lambda data: os.write(channel.descriptor, data)
 frame = lambda data: os.write(channel.descriptor, len(data).to_bytes(4, "little") + data)
@@ -141,7 +142,7 @@ class Takeover:
         house = self._world.house
 
         def taken_over(_module: str, *arguments: str) -> list[str]:
-            command = self._real("child", *arguments)
+            command = self._real("child.main", *arguments)
             return [*command[:5], _SCRIPT.replace("{conduct}", conduct), *command[6:]]
 
         house.pool.close()
@@ -284,5 +285,5 @@ def test_the_cpu_of_a_sandbox_that_died_is_counted(takeover: Takeover) -> None:
 
 
 def test_the_children_of_this_test_start_as_the_real_ones_do() -> None:
-    command = child_process.interpreter("child", "7")
+    command = child_process.interpreter("child.main", "7")
     assert (command[0], command[4], command[-1]) == (sys.executable, "-c", "7")

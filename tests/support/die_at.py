@@ -16,8 +16,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from functions.registry import assets
-from functions.registry.api import registry as http
+from functions.registry.assets import handler as finish_publications
+from functions.registry.handler import handler as answer_http
 from tests.support.registry import Context
 
 WATCHED = {
@@ -30,7 +30,7 @@ WATCHED = {
 }
 
 
-HANDLERS = {"http": http.handler, "assets": assets.handler}
+HANDLERS = {"http": answer_http, "assets": finish_publications}
 
 
 def main() -> None:

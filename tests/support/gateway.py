@@ -4,7 +4,9 @@ from typing import Any
 
 from alga_ext.edge.http import Request
 from alga_ext.edge.principal import Principal
+from functions.gateway.admission import AdmittedCall
 from functions.gateway.install import Install
+from functions.gateway.routing import parse_path
 
 
 def principal(**members: Any) -> Principal:
@@ -27,6 +29,24 @@ def request(method: str = "GET", path: str = "/api/ext/acme.notes/notes", **memb
     """A request as the gateway reads it."""
     given: dict[str, Any] = {"raw_query": "", "headers": {}, "body": b"", "request_id": "r-1", "source_ip": "10.0.0.1"}
     return Request(method, path, **{**given, **members})
+
+
+def admitted(request: Request, **installed: Any) -> AdmittedCall:
+    """The call that a request of tenant acme makes when it is admitted."""
+    target = parse_path(request.path)
+    assert target is not None
+    return AdmittedCall(
+        request_id=request.request_id,
+        tenant_id="acme",
+        install=install(**installed),
+        principal=principal(),
+        extension=target.extension,
+        method=request.method,
+        path=target.path,
+        raw_query=request.raw_query,
+        headers=request.headers,
+        body=request.body,
+    )
 
 
 def install(**members: Any) -> Install:

@@ -1,8 +1,11 @@
 """A registry to tell stories with: publishers that sign, tenants that install, and the queue worked by hand."""
 
 import base64
+import dataclasses
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,13 +16,17 @@ from botocore.config import Config
 
 from alga_ext.bundles import archive as bundle
 from alga_ext.calls.messages import Message, PreparedMessage, PrepareMessage, decode_message, encode_message
-from alga_ext.edge.tokens import key_set, mint_token
 from alga_ext.stores.aws import KmsSigner, S3ObjectStore
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer, sign_envelope
 from alga_ext.trust.statements import Release, statement
+from functions.registry.api.registry import Registry
+from functions.registry.job_services import AssetsServices, SweeperServices
+from functions.registry.publishing import finishing
+from functions.registry.services import Services
 from tests.conftest import Databases
 from tests.support.keys import P256Signer
+from tools.local.tokens import key_set, mint_token
 
 ISSUER, AUDIENCE = "https://host.test", "alga-extensions"
 REGION = "us-east-1"
@@ -105,6 +112,36 @@ class RegistryWorld:
         self.sqs = self.client("sqs")
         self.prepare_url = self.sqs.create_queue(QueueName=bucket)["QueueUrl"]
         self.secrets_key_id = self.client("kms").create_key()["KeyMetadata"]["KeyId"]
+        self._settings: dict[str, str] = {}
+        self._services: Services | None = None
+
+    @property
+    def services(self) -> Services:
+        """What this registry works with, built from its environment when it is first asked for."""
+        if self._services is None:
+            self._services = Services.build(self.environment())
+        return self._services
+
+    def rewire(self, **settings: str) -> None:
+        """Build the services again, with settings of the environment changed from now on."""
+        self.close()
+        self._settings |= settings
+
+    @contextmanager
+    def replaced(self, **parts: Any) -> Iterator[None]:
+        """Put others in the place of some services, such as a store that fails, until the block ends."""
+        before = self.services
+        self._services = dataclasses.replace(before, **parts)
+        try:
+            yield
+        finally:
+            self._services = before
+
+    def close(self) -> None:
+        """Close what the services hold open."""
+        if self._services is not None:
+            self._services.database.close()
+            self._services = None
 
     def client(self, service: str) -> Any:
         return _session().client(
@@ -138,6 +175,7 @@ class RegistryWorld:
             "AUTH_ISSUER": ISSUER,
             "AUTH_AUDIENCE": AUDIENCE,
             "RUNNER_PUBLIC_BASE": "https://ui.test",
+            **self._settings,
         }
 
     def kms_signer(self) -> KmsSigner:
@@ -146,8 +184,9 @@ class RegistryWorld:
         return KmsSigner(str(key["KeyMetadata"]["KeyId"]))
 
     def use_p256_keys(self) -> None:
-        """Sign releases, the log and bundles with ECDSA P-256 from now on (read the environment again)."""
+        """Sign releases, the log and bundles with ECDSA P-256 from now on."""
         self.release, self.log, self.publisher_key = self.kms_signer(), self.kms_signer(), P256Signer()
+        self.rewire()
 
     # Callers
 
@@ -170,11 +209,8 @@ class RegistryWorld:
         return self.token(sub=f"viewer@{tenant_id}", roles=["tenant_viewer"], tenant_id=tenant_id)
 
     def call(self, method: str, path: str, token: str, body: Any = None, **more: Any) -> Answer:
-        """Call the registry's handler as API Gateway does; ``more`` as for ``event``."""
-        from functions.registry.api.registry import handler
-
-        event = self.event(method, path, token, body, **more)
-        answer = handler(event, Context())
+        """Call the registry as API Gateway does; ``more`` as for ``event``."""
+        answer = Registry(self.services).answer(self.event(method, path, token, body, **more), Context())
         text = answer.get("body")
         lower = {name.lower(): value for name, value in answer["headers"].items()}
         found = Answer(answer["statusCode"], json.loads(text) if text else None, lower)
@@ -246,8 +282,6 @@ class RegistryWorld:
 
     def prepare(self, message: PrepareMessage | None = None, **members: Any) -> list[str]:
         """Do the prepare function's part for every queued message, then run the assets handler; return the states."""
-        from functions.registry import assets, compose
-
         states = []
         for queued in [message] if message else self.queued():
             prepared = PreparedMessage(
@@ -256,15 +290,7 @@ class RegistryWorld:
                 component_sha256=queued.component_sha256,
                 **{"ok": True, **members},
             )
-            state = assets.finish(
-                prepared,
-                database=compose.database(),
-                objects=compose.objects(),
-                signer=compose.release_signer(),
-                trust=compose.trust(),
-                now=compose.now(),
-            )
-            states.append(state)
+            states.append(finishing.finish_prepared(prepared, self.assets()))
         return states
 
     def queued(self) -> list[PrepareMessage]:
@@ -295,13 +321,23 @@ class RegistryWorld:
         assert made.status == 201, made
         return made.body
 
+    def assets(self) -> AssetsServices:
+        """Return what the assets function of this registry works with."""
+        given = self.services
+        return AssetsServices(given.database, given.objects, given.trust, given.release_signer, given.now)
+
+    def sweeper(self) -> SweeperServices:
+        """Return what the sweeper of this registry works with."""
+        given = self.services
+        return SweeperServices(
+            given.database, given.objects, given.prepare_queue, given.log_signer, given.uninstall_grace, given.now
+        )
+
     # Looking inside
 
     @property
     def objects(self) -> S3ObjectStore:
-        from functions.registry import compose
-
-        return compose.objects()
+        return self.services.objects
 
     def overwrite(self, key: str, data: bytes) -> None:
         """Change a stored object, as an attacker with the bucket could."""

@@ -1,6 +1,7 @@
 """A whole runner in one process, called through its door only: publish a component, execute it, read the answer."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import time
@@ -26,27 +27,28 @@ from alga_ext.calls.envelope import (
 )
 from alga_ext.calls.execution_token import sign_execution_token
 from alga_ext.calls.messages import PreparedMessage, PrepareMessage
+from alga_ext.calls.operator_token import sign_operator_token
+from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database
 from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import TrustBundle, TrustedKey
-from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, PublicKey, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
-from functions.runner import health
 from functions.runner.artifacts import ArtifactCache
-from functions.runner.door import Door
-from functions.runner.execute import Runner
 from functions.runner.imports.broker import Provider
 from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.limits import Maxima
 from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
-from functions.runner.provenance import Engine, artifact_record_key, code_key, component_key
+from functions.runner.provenance import Engine
+from functions.runner.runner import Runner
 from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.protocol.abi import make_engine
 from functions.runner.sandbox.protocol.engine import TARGET, engine_config_hash, wasmtime_version
-from functions.runner.sandbox.protocol.wire import Configure
+from functions.runner.sandbox.protocol.messages import Configure
 from functions.runner.sandboxes.pool import Pool
+from functions.runner.services import Services
+from functions.runner.settings import RunnerSettings
 
 MIB = 1024 * 1024
 EVERY_CAPABILITY = (
@@ -69,6 +71,14 @@ NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 """Of a house whose guests need none; nobody listens there."""
 
 
+SETTINGS = {
+    "DATABASE_URL": NO_DATABASE,
+    "BUNDLE_STORE_BASE": "s3://none",
+    "SIGNING_TRUST_BUNDLE": "unused",
+    "EXECUTION_TOKEN_PUBLIC_KEY": "unused",
+}
+
+
 class Outbox:
     """A queue that keeps what is sent."""
 
@@ -87,10 +97,7 @@ class Places(NamedTuple):
 
 
 class House:
-    """A runner with its own keys, store and folder. Close it: it has processes.
-
-    ``store``, ``pool`` and ``database`` are asked by ``/healthz`` as they are then: put a broken one in their place.
-    """
+    """A runner with its own keys, store and folder. Close it: it has processes."""
 
     def __init__(
         self,
@@ -139,20 +146,25 @@ class House:
             monotonic_s=time.monotonic,
         )
         self.pool = Pool(Configure(data_limit_bytes, component_budget_bytes, [str(folder)]))
-        self.runner = Runner(
+        self.database = database or Database(NO_DATABASE)
+        self.services = Services(
+            settings=RunnerSettings.read(SETTINGS),
             pool=self.pool,
             artifacts=self.artifacts,
+            store=self.store,
+            database=lambda: self.database,
             providers=providers or {},
             unsealer=unsealer,
             maxima=maxima,
             gateway_key=PublicKey.from_pem(self.gateway_key.public_pem),
+            now_s=time.time,
         )
-        self.database = database or Database(NO_DATABASE)
-        self.door = Door(
-            self.runner,
-            lambda: health.report(self.pool, self.artifacts, self.store, self.database),
-            switched_on=True,
-        )
+        self.runner = Runner(self.services)
+
+    def replace(self, **parts: Any) -> None:
+        """Put others in the place of some services, such as a store that fails."""
+        self.services = dataclasses.replace(self.services, **parts)
+        self.runner = Runner(self.services)
 
     def close(self) -> None:
         self.pool.close()
@@ -160,7 +172,7 @@ class House:
     def prepared(self, component: bytes) -> PreparedMessage:
         """Have prepare look at a component; return what it says."""
         component_sha256 = hashlib.sha256(component).hexdigest()
-        self.store.objects[component_key(component_sha256)] = component
+        self.store.objects[object_keys.component(component_sha256)] = component
         message = PrepareMessage(
             version_id=str(uuid.uuid4()),
             content_hash=_content_hash(component),
@@ -170,7 +182,7 @@ class House:
 
     def places(self, component_sha256: str) -> Places:
         """Return where the artifact of a prepared component lies."""
-        record = artifact_record_key(component_sha256, self.engine, self.artifact_key.key_id)
+        record = object_keys.artifact_record(component_sha256, self.engine, self.artifact_key.key_id)
         folder = record.rpartition("/")[0]
         (code,) = (key for key in self.store.objects if key.startswith(folder) and key.endswith(".cwasm"))
         return Places(code, record)
@@ -191,7 +203,7 @@ class House:
         component_sha256 = hashlib.sha256(component).hexdigest()
         code = bytes(Component(make_engine(), pack(component) or component).serialize())
         code_sha256 = hashlib.sha256(code).hexdigest()
-        place = code_key(component_sha256, self.engine, code_sha256)
+        place = object_keys.code(component_sha256, self.engine, code_sha256)
         record = ArtifactRecord(
             component_sha256=component_sha256,
             wasmtime_version=self.engine.wasmtime_version,
@@ -200,7 +212,9 @@ class House:
         )
         signed = sign_envelope(self.artifact_key, statement(record, place, code_sha256))
         self.store.objects[place] = code
-        self.store.objects[artifact_record_key(component_sha256, self.engine, self.artifact_key.key_id)] = signed
+        self.store.objects[object_keys.artifact_record(component_sha256, self.engine, self.artifact_key.key_id)] = (
+            signed
+        )
         content_hash = _content_hash(component)
         self._release(content_hash, component_sha256)
         return content_hash
@@ -216,7 +230,7 @@ class House:
             component_sha256=component_sha256,
         )
         signed = sign_envelope(self.release_key, statement(record, "com.acme.test", bundle))
-        self.store.objects[release_key(bundle)] = signed
+        self.store.objects[object_keys.release(bundle)] = signed
 
     def execute(self, request: ExecuteRequest) -> ExecuteResponse:
         """Call ``POST /v1/execute``; the envelope must be accepted."""
@@ -230,6 +244,12 @@ class House:
         token = self.token(request, body) if token is None else token
         return self.post(EXECUTE_PATH, body, {"authorization": f"Bearer {token}"})
 
+    def health(self) -> tuple[int, dict[str, Any]]:
+        """Ask ``GET /healthz`` as an operator; return the status and the document."""
+        token = sign_operator_token(self.gateway_key, now_s=int(time.time()))
+        answer = self.send("GET", "/healthz", headers={"authorization": f"Bearer {token}"})
+        return answer["statusCode"], json.loads(answer["body"])
+
     def token(self, request: ExecuteRequest, body: bytes) -> str:
         """Sign an execution token as the gateway does."""
         return sign_execution_token(self.gateway_key, request, body, token_id=str(uuid.uuid4()), now_s=int(time.time()))
@@ -240,7 +260,7 @@ class House:
 
     def send(self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None) -> dict[str, Any]:
         """Send any request as API Gateway would."""
-        return self.door.answer(
+        return self.runner.answer(
             {
                 "version": "2.0",
                 "rawPath": path,

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
-from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, Signer, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.artifacts import ArtifactCache
-from functions.runner.provenance import Engine, artifact_record_key, code_key
+from functions.runner.provenance import Engine
 
 ENGINE = Engine("50.0.1", "c" * 64, "x86_64-unknown-linux-gnu")
 PUBLISHED = datetime(2026, 1, 1, tzinfo=UTC)
@@ -65,7 +65,7 @@ class Shop:
             publisher="acme", name="com.acme.x", version="1.0.0", key_id=PUBLISHER_KEY,
             published_at=PUBLISHED.isoformat(), component_sha256=component if has_component else None,
         )  # fmt: skip
-        self.store.objects[release_key(bundle)] = sign_envelope(
+        self.store.objects[object_keys.release(bundle)] = sign_envelope(
             signer or self.release_signer, statement(record, "x", bundle)
         )
         made = ArtifactRecord(
@@ -73,7 +73,7 @@ class Shop:
             engine_config_hash=engine.config_hash, target=engine.target,
         )  # fmt: skip
         sha256 = hashlib.sha256(code).hexdigest()
-        place = code_key(component, ENGINE, sha256)
+        place = object_keys.code(component, ENGINE, sha256)
         self.store.objects[place] = code
         self.vouch(self.artifact_signer, component, statement(made, place, sha256))
         return bundle
@@ -86,4 +86,6 @@ class Shop:
 
     def vouch(self, signer: Signer, component: str, payload: bytes) -> None:
         """Put an artifact's record, signed by a key, where it belongs."""
-        self.store.objects[artifact_record_key(component, ENGINE, signer.key_id)] = sign_envelope(signer, payload)
+        self.store.objects[object_keys.artifact_record(component, ENGINE, signer.key_id)] = sign_envelope(
+            signer, payload
+        )

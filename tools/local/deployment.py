@@ -84,7 +84,7 @@ def function_specs(
     return (
         FunctionSpec(
             "gateway",
-            "functions.gateway.gateway.handler",
+            "functions.gateway.handler.handler",
             30,
             {
                 **base,
@@ -98,7 +98,7 @@ def function_specs(
         ),
         FunctionSpec(
             "registry",
-            "functions.registry.api.registry.handler",
+            "functions.registry.handler.handler",
             30,
             {
                 **registry,
@@ -112,7 +112,7 @@ def function_specs(
         ),
         FunctionSpec(
             "uihost",
-            "functions.uihost.uihost.handler",
+            "functions.uihost.handler.handler",
             10,
             {**base, **store, "FRAME_ANCESTORS": ancestors},
         ),

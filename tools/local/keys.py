@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alga_ext.edge.tokens import key_set, mint_token
 from alga_ext.trust.signing import LocalSigner, PublicKey
+from tools.local.tokens import key_set, mint_token
 
 ISSUER = "https://host.local"
 AUDIENCE = "alga-extensions"

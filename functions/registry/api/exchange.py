@@ -1,4 +1,4 @@
-"""Who is calling and how often, for every route of the registry."""
+"""Shared request and response helpers for the registry's routes."""
 
 from typing import Any
 
@@ -7,16 +7,36 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
 from alga_ext.edge.principal import Principal
-from functions.registry import compose
+from alga_ext.errors import PlatformError
 from functions.registry.api import preconditions
 from functions.registry.api.idempotency import Answer, Attempt
 from functions.registry.api.preconditions import etag_of
 from functions.registry.records.audit import Actor
+from functions.registry.services import Services
+
+
+def services(router: APIGatewayHttpRouter) -> Services:
+    """Return what the registry works with; the request that ``router`` is answering carries it."""
+    given: Services = router.context["services"]
+    return given
+
+
+def require_enabled(router: APIGatewayHttpRouter) -> None:
+    """Refuse with ``extensions_disabled`` what starts or widens something while the operator's switch is off.
+
+    Reads, and whatever stops something, go on.
+    """
+    if not services(router).settings.extensions_enabled:
+        raise PlatformError(
+            "extensions_disabled",
+            "Extensions are switched off here: nothing is published, installed or updated. The operator can switch "
+            "them on with EXTENSIONS_ENABLED.",
+        )
 
 
 def principal(router: APIGatewayHttpRouter) -> Principal:
     """Return the verified caller of the request that ``router`` is answering."""
-    return compose.token_verifier().verify(header(router, "authorization"))
+    return services(router).tokens.verify(header(router, "authorization"))
 
 
 def actor(router: APIGatewayHttpRouter, caller: Principal) -> Actor:

@@ -1,89 +1,101 @@
-"""The registry's HTTP API (``/api/registry/v1``): wiring only. Trigger: API Gateway HTTP API.
+"""The registry's HTTP API (``/api/registry/v1``).
 
 A route is parse → authorise → one call into the feature → render. Every failure leaves as a problem document.
 """
 
-import base64
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError, ServiceError
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from alga_ext import strict_json
-from alga_ext.edge.http import problem, request_from_event
+from alga_ext.edge.health import Health
+from alga_ext.edge.http import Request
+from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
-from alga_ext.telemetry import log_failure
 from functions.registry.api.routes import catalog, installs, publishers, publishing, records, secrets
+from functions.registry.services import Services
 
-SERVICE = "registry"
-PREFIX = "/api/registry/v1"
+PREFIX: Final = "/api/registry/v1"
+HEALTH_PATH: Final = f"{PREFIX}/healthz"
+_PROBE_KEY: Final = "staging/healthz"
 
 app = APIGatewayHttpResolver(enable_validation=True)
-for routes in (publishers, publishing, catalog, installs, secrets, records):
-    app.include_router(routes.router, prefix=PREFIX)
+"""Routes and their parsing. What they work with comes with each request, so one value serves every ``Registry``."""
+for _routes in (publishers, publishing, catalog, installs, secrets, records):
+    app.include_router(_routes.router, prefix=PREFIX)
 
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Lambda entry point."""
-    request_id = request_from_event({**event, "body": None}).request_id
-    app.append_context(request_id=request_id)
-    refused = _refused_body(event, request_id)
-    answer: dict[str, Any] = app.resolve(event, context) if refused is None else refused
-    answer["headers"] = {"x-request-id": request_id, "cache-control": "no-store", **(answer.get("headers") or {})}
-    return answer
+class Registry:
+    """Answers publishers, tenant admins and platform admins."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._rim = Rim("registry")
+        checks = {
+            "database": services.database.check,
+            "key_set": services.tokens.check,
+            "trust_bundle": self._check_trust,
+            "object_store": self._check_store,
+        }
+        self._health = Health(checks, services.monotonic_s)
+
+    def answer(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer one API Gateway v2 event; failures become problem documents."""
+        return self._rim.answer(event, lambda request: self._route(request, event, context))
+
+    def _route(self, request: Request, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        if request.path == HEALTH_PATH:
+            return self._healthz(request)
+        if request.body:
+            _check_json(request.body)
+        app.append_context(request_id=request.request_id, services=self._services)
+        answer: dict[str, Any] = app.resolve(dict(event), context)
+        answer["headers"] = {"cache-control": "no-store", **(answer.get("headers") or {})}
+        return answer
+
+    def _healthz(self, request: Request) -> dict[str, Any]:
+        """Answer whether requests can be served; platform admins are told which part is missing."""
+        if request.method not in ("GET", "HEAD"):
+            raise PlatformError("method_not_allowed", "The health check answers GET and HEAD.")
+        authorization = request.headers.get("authorization")
+        detailed = authorization is not None and self._services.tokens.verify(authorization).is_platform_admin
+        return self._health.answer(detailed=detailed)
+
+    def _check_trust(self) -> Mapping[str, Any]:
+        self._services.trust.current()
+        return {}
+
+    def _check_store(self) -> Mapping[str, Any]:
+        self._services.objects.size(_PROBE_KEY)
+        return {}
 
 
-def _refused_body(event: dict[str, Any], request_id: str) -> dict[str, Any] | None:
-    """Return the refusal of a body that is not JSON as it is wanted here, before anything else parses it."""
-    body = event.get("body")
-    if not body:
-        return None
+def _check_json(body: bytes) -> None:
+    """Refuse a body that is not JSON as it is wanted here, before anything else parses it."""
     try:
-        data = base64.b64decode(body, validate=True) if event.get("isBase64Encoded") else body.encode()
-        strict_json.parse(data)
-    except ValueError as error:  # JsonError is one; so is base64 that is none, and half a surrogate pair
-        refusal = PlatformError("invalid_request", f"The body is not valid JSON: {error}.")
-        log_failure(SERVICE, refusal, request_id)
-        return problem(refusal, request_id)
-    return None
-
-
-def _render(error: PlatformError) -> Response[str]:
-    answer = problem(error, str(app.context.get("request_id", "")))
-    headers = answer["headers"]
-    return Response(
-        status_code=answer["statusCode"], content_type=headers.pop("content-type"), headers=headers, body=answer["body"]
-    )
-
-
-@app.exception_handler(PlatformError)
-def _on_refusal(error: PlatformError) -> Response[str]:
-    log_failure(SERVICE, error, str(app.context.get("request_id", "")))
-    return _render(error)
+        strict_json.parse(body)
+    except ValueError as error:  # covers JsonError, and text that is not UTF-8
+        raise PlatformError("invalid_request", f"The body is not valid JSON: {error}.") from None
 
 
 @app.exception_handler(RequestValidationError)
-def _on_invalid(error: RequestValidationError) -> Response[str]:
+def _on_invalid(error: RequestValidationError) -> None:
     faults = []
     for fault in error.errors()[:5]:
         where = ".".join(str(part) for part in fault["loc"] if part != "body") or "body"
         faults.append(f"{where}: {str(fault['msg']).removeprefix('Value error, ')}")
-    return _render(PlatformError("invalid_request", f"The request is not valid: {'; '.join(faults)}."))
+    raise PlatformError("invalid_request", f"The request is not valid: {'; '.join(faults)}.")
 
 
 @app.not_found
-def _on_no_route(_: NotFoundError) -> Response[str]:
-    return _render(PlatformError("not_found", "There is no such path here; see docs/reference/http-api.md."))
+def _on_no_route(_: NotFoundError) -> None:
+    raise PlatformError("not_found", "There is no such path here; see docs/reference/http-api.md.")
 
 
 @app.exception_handler(ServiceError)
-def _on_service_error(error: ServiceError) -> Response[str]:
+def _on_service_error(error: ServiceError) -> None:
     code = "method_not_allowed" if error.status_code == 405 else "invalid_request"
-    return _render(PlatformError(code, str(error.msg)))
-
-
-@app.exception_handler(Exception)
-def _on_fault(error: Exception) -> Response[str]:
-    log_failure(SERVICE, error, str(app.context.get("request_id", "")))
-    return _render(PlatformError("internal", "Something went wrong on our side; quote the request id when you ask."))
+    raise PlatformError(code, str(error.msg))

@@ -62,7 +62,7 @@ def put(
         raise PlatformError("secret_not_declared", f"The extension declares no secret {name!r}; it declares {known}.")
     before = _stands(tx, tenant_id, install_id, name)
     sealed = sealer.seal(value, secret_context(tenant_id, install_id, name))
-    row = tx.row(
+    row = tx.one(
         _INSERT,
         tenant_id=tenant_id,
         install_id=install_id,
@@ -71,9 +71,6 @@ def put(
         actor=actor.subject,
         expires_at=expires_at,
     )
-    if row is None:
-        message = "an insert that returns its row returned none"
-        raise RuntimeError(message)
     keep_after = row["secret_version"] - KEPT_VERSIONS
     tx.execute(_DELETE_OLD, tenant_id=tenant_id, install_id=install_id, name=name, keep_after=keep_after)
     after = {"name": name, "state": "set", "version": row["secret_version"], "expires_at": row["expires_at"]}

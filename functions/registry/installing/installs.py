@@ -149,8 +149,7 @@ def install(
         install_id = str(revived["install_id"])
         tx.execute(_REVIVE, install_id=install_id, **fields)
     else:
-        inserted = tx.row(_INSERT, extension_id=extension_id, **fields)
-        install_id = str(inserted["install_id"]) if inserted is not None else ""
+        install_id = str(tx.one(_INSERT, extension_id=extension_id, **fields)["install_id"])
     replace_subscriptions(tx, tenant_id, install_id, manifest)
     made = load_install(tx, tenant_id, install_id)
     after = {**shown_in_audit(made), "config": config, "revived": revived is not None}

@@ -1,88 +1,26 @@
-"""Migrate handler: brings the database to the newest schema. Trigger: invoked once after each deployment.
+"""The migrate function's Lambda entry point. Trigger: invoked once after each deployment."""
 
-Answers ``{"applied": [names]}``. One run at a time (advisory lock); each file is one transaction with its row in
-``app.schema_migration``, so a crash leaves whole files applied and nothing half.
-"""
-
-import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from alga_ext.settings import environment
 from alga_ext.stores.database import Database
-from functions.registry.migrations.plan import Migration, plan, read_migration
+from functions.registry.migrations.migrate import ROLES, migrate
 from functions.registry.settings import MigrateSettings
 
-_LOCK_KEY = 7_210_433
-_ROLES = ("fn_gateway", "fn_registry", "fn_runner")
-
-_CREATE_LEDGER = """
-create schema if not exists app;
-create table if not exists app.schema_migration (
-  name text primary key,
-  sha256 text not null,
-  applied_at timestamptz not null default now()
-);
-alter table app.schema_migration enable row level security;
-alter table app.schema_migration force row level security;
-do $$
-begin
-  -- Only the migrating role, which owns the ledger, has a right on it at all.
-  if not exists (select from pg_policies where schemaname = 'app' and tablename = 'schema_migration') then
-    create policy migrator_all on app.schema_migration using (true) with check (true);
-  end if;
-end
-$$;
-"""
+_STATEMENT_TIMEOUT_MS: Final = 60_000
+_SETTINGS = MigrateSettings.read(environment())
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Lambda entry point."""
-    settings = MigrateSettings.read(os.environ)
-    database = Database(settings.database_url.get_secret_value(), statement_timeout_ms=60_000)
+    """Bring the database to the newest schema and answer ``{"applied": [names]}``."""
     passwords = {
         role: secret.get_secret_value()
-        for role in _ROLES
-        if (secret := getattr(settings, f"{role}_password")) is not None
+        for role in ROLES
+        if (secret := getattr(_SETTINGS, f"{role}_password")) is not None
     }
-    applied = migrate(database, Path(settings.migrations_dir), passwords)
-    database.close()
-    return {"applied": applied}
-
-
-def migrate(database: Database, folder: Path, passwords: dict[str, str]) -> list[str]:
-    """Apply what is missing from ``folder`` and set the login roles' passwords; return the applied names.
-
-    Raises:
-        PlatformError: ``migration_conflict`` before anything is changed; a failing file leaves those before it.
-    """
-    available = [read_migration(path.name, path.read_bytes()) for path in sorted(folder.glob("[0-9]*.sql"))]
-    with database.system() as tx:
-        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
-        tx.script(_CREATE_LEDGER)
-    done: list[str] = []
-    while (name := _apply_next(database, available)) is not None:
-        done.append(name)
-    with database.system() as tx:
-        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
-        for role, password in passwords.items():
-            tx.set_role_password(role, password)
-    return done
-
-
-def _apply_next(database: Database, available: list[Migration]) -> str | None:
-    with database.system() as tx:
-        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
-        applied = {row["name"]: row["sha256"] for row in tx.rows("select name, sha256 from app.schema_migration")}
-        missing = plan(available, applied)
-        if not missing:
-            return None
-        migration = missing[0]
-        tx.script("set local lock_timeout = '4s'; set local statement_timeout = '30s'")
-        tx.script(migration.sql)
-        tx.script("reset role")
-        tx.execute(
-            "insert into app.schema_migration (name, sha256) values (:name, :sha256)",
-            name=migration.name,
-            sha256=migration.sha256,
-        )
-    return migration.name
+    database = Database(_SETTINGS.database_url.get_secret_value(), statement_timeout_ms=_STATEMENT_TIMEOUT_MS)
+    try:
+        return {"applied": migrate(database, Path(_SETTINGS.migrations_dir), passwords)}
+    finally:
+        database.close()

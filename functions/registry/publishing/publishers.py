@@ -241,10 +241,7 @@ def retire_key(tx: Tx, key: Row, valid_until: datetime, actor: Actor, now: datet
             "invalid_request",
             f"The key ends at {key['valid_until'].isoformat()} already; an end is only moved earlier.",
         )
-    row = tx.row(_RETIRE_KEY, key_id=key["key_id"], valid_until=valid_until)
-    if row is None:
-        message = "an update that returns its row returned none"
-        raise RuntimeError(message)
+    row = tx.one(_RETIRE_KEY, key_id=key["key_id"], valid_until=valid_until)
     details = {"key_id": key["key_id"], "from": _text(key["valid_until"]), "valid_until": _text(valid_until)}
     transparency.append(tx, Entry("publisher.key_retired", key["publisher"], details), actor, now)
     return row

@@ -12,6 +12,7 @@ from alga_ext.bundles.archive import content_hash_of
 from alga_ext.calls.messages import PrepareMessage
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database, Row, Tx
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.strict_json import JsonError
@@ -75,26 +76,13 @@ class Accepted(NamedTuple):
     signature: bytes
 
 
-def signature_key(content_hash: ContentHash, key_id: str) -> str:
-    """Return where a publisher's envelope about a bundle lies.
-
-    Each key has its own place: a publication that was cut off can be made again after a rotation, with the new key.
-    """
-    return f"bundles/{sha256_hex(content_hash)}/{key_id.removeprefix('sha256:')}.dsse.json"
-
-
-def staging_key(upload_id: str) -> str:
-    """Return where the archive of an upload is staged; a lifecycle rule expires the prefix."""
-    return f"staging/{upload_id}/bundle.tar.zst"
-
-
 def start_upload(
     tx: Tx, publisher: str, content_hash: ContentHash, size_bytes: int, actor: str, now: datetime, expires_in_s: int
 ) -> Row:
     """Record that bytes with this hash and size will be uploaded for ``publisher``."""
     publishers.load_publisher(tx, publisher)
     expires_at = now + timedelta(seconds=expires_in_s)
-    row = tx.row(
+    return tx.one(
         _INSERT_UPLOAD,
         publisher=publisher,
         content_hash=content_hash,
@@ -102,10 +90,6 @@ def start_upload(
         actor=actor,
         expires_at=expires_at,
     )
-    if row is None:
-        message = "an insert that returns its row returned none"
-        raise RuntimeError(message)
-    return row
 
 
 def load_upload(tx: Tx, upload_id: str, now: datetime) -> Row:
@@ -161,11 +145,13 @@ def accept(submission: Submission, database: Database, trust: TrustBundle, now: 
 
 def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
     """Write archive, envelope and component under their hashes; each once, so a retry writes nothing new."""
-    folder = f"bundles/{sha256_hex(accepted.content_hash)}"
-    objects.put_new_file(f"{folder}/bundle.tar.zst", archive, "application/zstd")
-    store_envelope(signature_key(accepted.content_hash, accepted.key_id), accepted.signature, objects)
-    if accepted.contents.component is not None:
-        objects.put_new(f"components/{accepted.component_sha256}.wasm", accepted.contents.component, "application/wasm")
+    sha256 = sha256_hex(accepted.content_hash)
+    objects.put_new_file(object_keys.archive(sha256), archive, "application/zstd")
+    store_envelope(object_keys.publisher_signature(sha256, accepted.key_id), accepted.signature, objects)
+    if accepted.contents.component is not None and accepted.component_sha256 is not None:
+        objects.put_new(
+            object_keys.component(accepted.component_sha256), accepted.contents.component, "application/wasm"
+        )
 
 
 def store_envelope(key: str, envelope: bytes, objects: ObjectStore) -> None:

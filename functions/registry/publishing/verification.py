@@ -4,13 +4,13 @@ from datetime import datetime
 
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.stores import object_keys
 from alga_ext.stores.database import Row, Tx
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.releases import accepted_release, release_key
+from alga_ext.trust.releases import accepted_release
 from alga_ext.trust.statements import Release, read_statement
 from functions.registry.publishing import publishers
-from functions.registry.publishing.submission import signature_key
 
 
 def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:
@@ -42,7 +42,7 @@ def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustB
     """
     hex_digits = sha256_hex(ContentHash(version["content_hash"]))
     keys, revocations = publishers.trusted_keys(tx, version["publisher"])
-    envelope = objects.get_optional(signature_key(ContentHash(version["content_hash"]), version["signing_key_id"]))
+    envelope = objects.get_optional(object_keys.publisher_signature(hex_digits, version["signing_key_id"]))
     if envelope is None:
         raise PlatformError("signature_invalid", "The version's signature is missing from the store.")
     verified = trust.extended(keys, revocations).verify(  # (1)
@@ -61,7 +61,7 @@ def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustB
 def _verify_record(
     version: Row, hex_digits: str, key_id: str, objects: ObjectStore, trust: TrustBundle, now: datetime
 ) -> None:
-    data = objects.get_optional(release_key(hex_digits))
+    data = objects.get_optional(object_keys.release(hex_digits))
     if data is None:
         raise PlatformError(
             "release_integrity", "The version's release record is missing from the store.", fault=Fault.RELEASE_RECORD

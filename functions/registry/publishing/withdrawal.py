@@ -6,9 +6,9 @@ from typing import Final
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.stores import object_keys
 from alga_ext.stores.database import Row, Tx
 from alga_ext.stores.objects import ObjectStore
-from alga_ext.stores.withdrawals import marker_key
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import statement_of_withdrawal
 from functions.registry.publishing import versions
@@ -66,11 +66,13 @@ def mark_withdrawn(version: Row, objects: ObjectStore, signer: Signer, now: date
     repeated request then records. The other order could leave a withdrawn version running.
     """
     content_hash = ContentHash(version["content_hash"])
-    if objects.size(marker_key(content_hash)) is not None:
+    if objects.size(object_keys.withdrawal(sha256_hex(content_hash))) is not None:
         return
     payload = statement_of_withdrawal(sha256_hex(content_hash), now)
     try:
-        objects.put_new(marker_key(content_hash), sign_envelope(signer, payload), "application/json")
+        objects.put_new(
+            object_keys.withdrawal(sha256_hex(content_hash)), sign_envelope(signer, payload), "application/json"
+        )
     except PlatformError as error:
         if error.code != "object_conflict":
             raise  # a conflict says that another withdrawal wrote its marker just now, which serves as well

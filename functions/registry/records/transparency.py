@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from alga_ext.errors import Fault, PlatformError
+from alga_ext.stores import object_keys
 from alga_ext.stores.database import Row, Tx
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust import merkle
@@ -114,8 +115,7 @@ class Entry(NamedTuple):
 
 def append(tx: Tx, entry: Entry, actor: Actor, now: datetime) -> int:
     """Append a leaf in the running transaction and return its index; it names who acted, in which request."""
-    locked = tx.row(_LOCK_SIZE)
-    index = int(locked["tree_size"]) if locked is not None else 0
+    index = int(tx.one(_LOCK_SIZE)["tree_size"])
     document = {
         "at": now.isoformat(),
         "kind": entry.kind,
@@ -154,7 +154,7 @@ def publish_head(
     The first head stored for a size stays: heads of one size differ in nothing but their time.
     """
     size = tree_size(tx) if size is None else size
-    stored = objects.get_optional(head_key(size))
+    stored = objects.get_optional(object_keys.log_head(size))
     if stored is None:
         payload = json.dumps(
             {
@@ -168,24 +168,18 @@ def publish_head(
         ).encode()
         stored = sign_envelope(signer, payload, LOG_HEAD_PAYLOAD_TYPE)
         try:
-            objects.put_new(head_key(size), stored, "application/json")
+            objects.put_new(object_keys.log_head(size), stored, "application/json")
         except PlatformError as error:
             if error.code != "object_conflict":
                 raise
-            stored = objects.get(head_key(size))  # another process was first
+            stored = objects.get(object_keys.log_head(size))  # another process was first
     document: dict[str, Any] = json.loads(stored)
     return document
 
 
-def head_key(size: int) -> str:
-    """Return where the signed head of a tree of this size is stored."""
-    return f"log/heads/{size:012}.dsse.json"
-
-
 def tree_size(tx: Tx) -> int:
     """Return how many leaves the log has."""
-    row = tx.row(_SIZE)
-    return int(row["tree_size"]) if row is not None else 0
+    return int(tx.one(_SIZE)["tree_size"])
 
 
 def load_entry(tx: Tx, leaf_index: int) -> Row:
@@ -203,8 +197,8 @@ def list_entries(tx: Tx, first: int, page_size: int) -> list[Row]:
 
 def list_for_tenant(tx: Tx, tenant_id: str, before: int, page_size: int) -> list[Row]:
     """Return, newest first, the entries since installation about the tenant's extensions and their publishers."""
-    counted = tx.row(_COUNT_INSTALLS, tenant_id=tenant_id, most=_LARGE_TENANT_INSTALLS)
-    is_large = counted is not None and counted["installs"] == _LARGE_TENANT_INSTALLS
+    counted = tx.one(_COUNT_INSTALLS, tenant_id=tenant_id, most=_LARGE_TENANT_INSTALLS)
+    is_large = counted["installs"] == _LARGE_TENANT_INSTALLS
     sql = _OF_LARGE_TENANT if is_large else _OF_TENANT
     return tx.rows(sql, tenant_id=tenant_id, before=before, page_size=page_size)
 

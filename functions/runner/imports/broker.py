@@ -11,10 +11,10 @@ import msgspec
 
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
+from functions.runner.sandbox.protocol.messages import HostAnswer, HostCall
 from functions.runner.sandbox.protocol.refusals import REFUSALS, WITHOUT_PROVIDER
 from functions.runner.sandbox.protocol.verdict import Verdict
-from functions.runner.sandbox.protocol.wire import HostAnswer, HostCall
 
 CALLS_LIMIT: Final = 1_000
 """Host calls of one invocation that reach the parent; one more ends the guest."""
@@ -41,7 +41,7 @@ class Opened(NamedTuple):
     close: Callable[[], None]
 
 
-Provider = Callable[[Call], Opened]
+Provider = Callable[[CallContext], Opened]
 """Opens a capability for one call; what it opens lives no longer than the call."""
 
 
@@ -53,7 +53,7 @@ class Broker:
         providers: by interface; opened at the first call of one of its functions.
     """
 
-    def __init__(self, call: Call, providers: Mapping[str, Provider]) -> None:
+    def __init__(self, call: CallContext, providers: Mapping[str, Provider]) -> None:
         self._call = call
         self._providers = providers
         self._opened: dict[str, Opened] = {}

@@ -12,7 +12,7 @@ from functions.runner.sandbox.protocol.verdict import Verdict
 _LEAST_MS: Final = 1
 
 
-class Call:
+class CallContext:
     """One call in hand: the authorised envelope, its one deadline, and what it uses of the world.
 
     Args:

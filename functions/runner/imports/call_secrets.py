@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, Protocol
 from alga_ext.calls.envelope import ExecuteRequest, SealedSecret
 from alga_ext.errors import PlatformError
 from alga_ext.stores.sealing import secret_context
-from functions.runner.imports.http.resolver import within
+from functions.runner.imports.deadline import within
 
 _SCRUB_LEAST_CHARACTERS: Final = 4
 """Shorter values occur in ordinary text; hiding them would hide everything."""

@@ -7,7 +7,7 @@ those hosts.
 from typing import Any, Final
 
 from functions.runner.imports.broker import Handler, Opened
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.call_secrets import SecretBox
 
 _INTERNAL: Final = (False, "internal")
@@ -38,6 +38,6 @@ class Secrets:
         return (True, self._box.value(held))
 
 
-def open_for(call: Call) -> Opened:
+def open_for(call: CallContext) -> Opened:
     """Open the imports for a call."""
     return Opened(Secrets(call.secrets).handlers(), lambda: None)

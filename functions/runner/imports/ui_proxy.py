@@ -16,10 +16,10 @@ import urllib3
 
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports.broker import Handler, Opened, Provider
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
+from functions.runner.imports.deadline import within
 from functions.runner.imports.http.connections import Connections
 from functions.runner.imports.http.egress import DEFAULT_PORTS
-from functions.runner.imports.http.resolver import within
 
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
 TOKEN_LIFETIME_S: Final = 60
@@ -71,7 +71,9 @@ class UiProxy:
         now_s: epoch seconds.
     """
 
-    def __init__(self, call: Call, application: Application, signer: LocalSigner, now_s: Callable[[], float]) -> None:
+    def __init__(
+        self, call: CallContext, application: Application, signer: LocalSigner, now_s: Callable[[], float]
+    ) -> None:
         self._call = call
         self._application = application
         self._signer = signer
@@ -221,7 +223,7 @@ def provider(base_url: str, signer: LocalSigner | None, now_s: Callable[[], floa
         return lambda _call: Opened(_Unconfigured().handlers(), lambda: None)
     application = application_at(base_url)
 
-    def open_for(call: Call) -> Opened:
+    def open_for(call: CallContext) -> Opened:
         proxy = UiProxy(call, application, signer, now_s)
         return Opened(proxy.handlers(), proxy.close)
 

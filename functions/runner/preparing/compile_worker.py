@@ -10,7 +10,7 @@ from typing import Final, Literal
 import msgspec
 
 from alga_ext.calls.messages import Reason
-from functions.runner.sandboxes.child_process import interpreter
+from functions.runner.sandboxes.interpreter import interpreter
 
 REPORT_LIMIT_BYTES: Final = 256 * 1024
 _NAMES_LIMIT: Final = 500

@@ -1,32 +1,26 @@
-"""Prepare: compiles published components. Trigger: queue ``prepare``, partial batch failures."""
+"""Prepare's Lambda entry point: compiles published components. Trigger: queue ``prepare``."""
 
-from typing import Any
+from typing import Any, Final
 
-from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
-from alga_ext.calls.messages import PrepareMessage, decode_message
+from alga_ext.calls.messages import Message, PrepareMessage
+from alga_ext.edge.batches import answer_batch
 from alga_ext.errors import PlatformError
-from alga_ext.telemetry import log_failure, logger
-from functions.runner import compose
+from alga_ext.settings import environment
+from alga_ext.telemetry import logger
+from functions.runner.preparing.services import build_prepare
 
-SERVICE = "prepare"
-_processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+SERVICE: Final = "prepare"
+_PREPARE = build_prepare(environment())
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Lambda entry point; answers ``batchItemFailures``."""
-    return process_partial_response(event=event, record_handler=_on_record, processor=_processor, context=context)
+    """Answer one SQS event with its ``batchItemFailures``."""
+    return answer_batch(event, context, SERVICE, _prepare)
 
 
-def _on_record(record: SQSRecord) -> None:
-    try:
-        message = decode_message(record.body)
-        if not isinstance(message, PrepareMessage):
-            raise PlatformError("invalid_request", "The queue message is not one for prepare.")
-        result = compose.prepare().handle(message)
-    except Exception as error:
-        log_failure(SERVICE, error, record.message_id)
-        raise
+def _prepare(message: Message) -> None:
+    if not isinstance(message, PrepareMessage):
+        raise PlatformError("invalid_request", "The queue 'prepare' carries prepare messages only.")
+    result = _PREPARE.handle(message)
     extra = {"version_id": result.version_id, "ok": result.ok, "reasons": [reason.code for reason in result.reasons]}
     logger(SERVICE).info("component prepared", extra=extra)

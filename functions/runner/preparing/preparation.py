@@ -12,13 +12,14 @@ from typing import Protocol
 
 from alga_ext.calls.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.errors import Fault, PlatformError
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.stores.work_folders import job_folder
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner.preparing.compile_worker import Compiler, Description, reasons_of
-from functions.runner.provenance import Engine, accepted_code, artifact_record_key, code_key, component_key
+from functions.runner.provenance import Engine, accepted_code
 
 _GROUP = "prepared"
 
@@ -107,11 +108,13 @@ class Prepare:
         Raises:
             PlatformError: ``artifact_integrity`` when the record does not verify, or the code is another.
         """
-        record = self._store.get_optional(artifact_record_key(component_sha256, self._engine, self._signer.key_id))
+        record = self._store.get_optional(
+            object_keys.artifact_record(component_sha256, self._engine, self._signer.key_id)
+        )
         if record is None:
             return None
         sha256 = accepted_code(record, component_sha256, self._engine, self._trust(), self._now())
-        key = code_key(component_sha256, self._engine, sha256)
+        key = object_keys.code(component_sha256, self._engine, sha256)
         try:
             stored = self._store.download(key, code)
         except PlatformError as error:
@@ -128,7 +131,7 @@ class Prepare:
         return self._artifact(key, sha256, stored.size_bytes)
 
     def _fetched(self, sha256: str, component: Path) -> Description | None:
-        key = component_key(sha256)
+        key = object_keys.component(sha256)
         size = self._store.size(key)
         if size is not None and size > self._max_component_bytes:
             text = f"It is {size} bytes; at most {self._max_component_bytes} are allowed."
@@ -146,7 +149,7 @@ class Prepare:
         """Store the code, then its record; when another worker's record was first, its artifact is the answer."""
         data = code.read_bytes()
         sha256 = hashlib.sha256(data).hexdigest()
-        key = code_key(component_sha256, self._engine, sha256)
+        key = object_keys.code(component_sha256, self._engine, sha256)
         self._store.put_new(key, data, "application/octet-stream")
         record = ArtifactRecord(
             component_sha256=component_sha256,
@@ -155,7 +158,7 @@ class Prepare:
             target=self._engine.target,
         )
         signed = sign_envelope(self._signer, statement(record, key, sha256))
-        place = artifact_record_key(component_sha256, self._engine, self._signer.key_id)
+        place = object_keys.artifact_record(component_sha256, self._engine, self._signer.key_id)
         try:
             self._store.put_new(place, signed, "application/json")
         except PlatformError as error:

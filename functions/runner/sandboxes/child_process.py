@@ -9,61 +9,35 @@ import resource
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from functions.runner.sandbox.child.measure import peak_bytes_of, resident_bytes_of
-from functions.runner.sandbox.protocol.wire import (
+from functions.runner.sandbox.protocol.channel import Channel, Closed, Malformed
+from functions.runner.sandbox.protocol.ended import Ended
+from functions.runner.sandbox.protocol.messages import (
     FROM_CHILD,
     OVERDUE_EXIT_STATUS,
-    Channel,
-    Closed,
     Configure,
     Done,
     Failed,
     HostAnswer,
     HostCall,
     LogLine,
-    Malformed,
     Metric,
     Ready,
     Run,
     Warm,
 )
+from functions.runner.sandboxes.interpreter import interpreter
 
 KILL_AFTER_NS: Final = 250_000_000
 """How long after its deadline a call may take to end itself before the child is killed."""
 
 _START_TIMEOUT_NS: Final = 10_000_000_000
-_BOOTSTRAP: Final = (
-    "import sys; sys.path[:0] = sys.argv[1:-1]; from functions.runner.sandbox.{module} import main; main()"
-)
-
-
-class Ended(Exception):
-    """The child ended or was ended during a call: why, and what it had used of CPU and memory by then."""
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        signal_number: int = 0,
-        timed_out: bool = False,
-        cpu_ns: int = 0,
-        memory_peak_bytes: int = 0,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.signal_number = signal_number
-        self.timed_out = timed_out
-        self.cpu_ns = cpu_ns
-        self.memory_peak_bytes = memory_peak_bytes
 
 
 class Host(NamedTuple):
@@ -72,24 +46,6 @@ class Host(NamedTuple):
     answer: Callable[[HostCall], HostAnswer]
     log: Callable[[LogLine], None]
     metric: Callable[[Metric], None]
-
-
-def interpreter(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs ``functions.runner.sandbox.{module}.main`` in a clean interpreter.
-
-    Isolated and without ``site``: no environment variables, no user packages, no ``.pth`` files are read.
-    """
-    return [sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP.format(module=module), *_import_roots(), *arguments]
-
-
-def _import_roots() -> list[str]:
-    """Return the folders the child imports from: ours, and those that hold wasmtime and msgspec."""
-    roots = [str(Path(__file__).parents[3])]
-    for name in ("wasmtime", "msgspec"):
-        spec = find_spec(name)
-        if spec is not None and spec.origin is not None:
-            roots.append(str(Path(spec.origin).parents[1]))
-    return list(dict.fromkeys(roots))
 
 
 class Child:
@@ -283,8 +239,3 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return str(number)
-
-
-def readable_folders(artifacts: Path) -> Sequence[str]:
-    """Return the folders a confined child may still read."""
-    return [str(artifacts)]

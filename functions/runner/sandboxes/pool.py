@@ -6,8 +6,9 @@ from contextlib import contextmanager
 
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import logger
-from functions.runner.sandbox.protocol.wire import Configure, Ready
-from functions.runner.sandboxes.child_process import Child, Ended
+from functions.runner.sandbox.protocol.ended import Ended
+from functions.runner.sandbox.protocol.messages import Configure, Ready
+from functions.runner.sandboxes.child_process import Child
 
 _ATTEMPTS = 3
 

@@ -1,5 +1,6 @@
 """What is written about the platform is what the platform is: generated files, codes, settings, capabilities."""
 
+import ast
 import importlib
 import json
 import pkgutil
@@ -21,6 +22,7 @@ from alga_ext.bundles.manifest import parse_manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import CODES, KINDS
 from alga_ext.settings import Settings
+from functions.registry.migrations.migrate import ROLES
 from tests.support.manifests import documents, encoded, server_document
 from tests.support.places import ROOT
 from tests.support.refusals import code_of
@@ -139,19 +141,6 @@ def settings_classes() -> Iterator[type[Settings]]:
             )
 
 
-TITLES = {
-    "GatewaySettings": "Gateway",
-    "RegistrySettings": "Registry",
-    "AssetsSettings": "Assets",
-    "SweeperSettings": "Sweeper",
-    "DatabaseSettings": "Recorder",
-    "MigrateSettings": "Migrate",
-    "RunnerSettings": "Runner",
-    "PrepareSettings": "Prepare",
-    "UiHostSettings": "UI host",
-}
-
-
 def documented(title: str) -> dict[str, str]:
     """Variables and defaults of one table of settings.md."""
     text = (DOCS / "settings.md").read_text()
@@ -178,12 +167,53 @@ def declared(settings: type[Settings]) -> dict[str, str]:
 
 
 def test_every_class_of_settings_has_a_table() -> None:
-    assert {settings.__name__ for settings in settings_classes()} == set(TITLES)
+    assert all(settings.section for settings in settings_classes())
+    titles = re.findall(r"^##+ (.+)$", (DOCS / "settings.md").read_text(), re.MULTILINE)
+    assert sorted(titles) == sorted(settings.section for settings in settings_classes())
 
 
 @pytest.mark.parametrize("settings", list(settings_classes()), ids=lambda settings: settings.__name__)
 def test_a_table_of_settings_is_what_the_function_reads(settings: type[Settings]) -> None:
-    assert documented(TITLES[settings.__name__]) == declared(settings)
+    assert documented(settings.section) == declared(settings)
+
+
+def read_attributes() -> frozenset[str]:
+    """Every attribute that the code of the functions reads or names in a text."""
+    found = set()
+    for path in (ROOT / "functions").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+    for path in (ROOT / "layers").rglob("tokens.py"):
+        found |= {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    return frozenset(found)
+
+
+@pytest.mark.parametrize("settings", list(settings_classes()), ids=lambda settings: settings.__name__)
+def test_every_setting_is_read_by_product_code(settings: type[Settings]) -> None:
+    # The migrate function reads the passwords by the names of its login roles.
+    by_role = {f"{role}_password" for role in ROLES}
+    assert settings.model_fields.keys() - read_attributes() - by_role == set()
+
+
+def test_only_the_settings_module_reads_the_environment() -> None:
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for folder in ("functions", "layers")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv", "environb"))
+        or (
+            isinstance(node, ast.ImportFrom)
+            and node.module == "os"
+            and {a.name for a in node.names} & {"environ", "getenv"}
+        )
+    }
+    # The sandbox child and the compile worker empty theirs, whoever started them.
+    allowed = {"functions/runner/sandbox/child/main.py", "functions/runner/sandbox/compiler/main.py"}
+    assert readers - allowed == {"layers/core/python/alga_ext/settings.py"}
 
 
 # Capabilities

@@ -13,7 +13,7 @@ from functions.gateway.admission import (
     check_tenant,
 )
 from functions.gateway.headers import HEADERS_LIMIT_BYTES
-from functions.gateway.routing import METHODS, Target
+from functions.gateway.routing import METHODS, ExtensionPath
 from functions.gateway.settings import GatewaySettings
 from tests.support.gateway import install, principal, request
 from tests.support.refusals import code_of
@@ -22,7 +22,7 @@ ROLES = RoleMap(frozenset({"reader", "writer"}), frozenset({"writer"}))
 
 
 def test_a_request_names_its_target() -> None:
-    assert check_request(request()) == Target("acme.notes", "/notes")
+    assert check_request(request()) == ExtensionPath("acme.notes", "/notes")
 
 
 def test_a_path_outside_is_not_found() -> None:
@@ -81,18 +81,18 @@ def test_a_request_may_repeat_its_tenant() -> None:
 
 
 def test_without_an_install_nothing_answers() -> None:
-    assert code_of(lambda: check_endpoint(None, Target("x", "/notes"), "GET")) == "not_installed"
+    assert code_of(lambda: check_endpoint(None, ExtensionPath("x", "/notes"), "GET")) == "not_installed"
 
 
 def test_a_declared_endpoint_answers() -> None:
-    assert check_endpoint(install(), Target("x", "/notes/5"), "GET")["path"] == "/notes/:id"
+    assert check_endpoint(install(), ExtensionPath("x", "/notes/5"), "GET") == install()
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("DELETE", "/notes"), ("GET", "/other"), ("POST", "/notes/1"), ("GET", "/notes/1/2")]
 )
 def test_an_endpoint_that_is_not_declared_does_not_answer(method: str, path: str) -> None:
-    assert code_of(lambda: check_endpoint(install(), Target("x", path), method)) == "endpoint_not_found"
+    assert code_of(lambda: check_endpoint(install(), ExtensionPath("x", path), method)) == "endpoint_not_found"
 
 
 # Roles

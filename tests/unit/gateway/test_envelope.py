@@ -9,18 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.calls.envelope import ExecuteRequest, decode_request, encode
-from functions.gateway.call import Call, envelope_for
-from functions.gateway.routing import parse_path
-from tests.support.gateway import install, principal, request
+from functions.gateway.envelope import build_envelope
+from tests.support.gateway import admitted, install, request
 
 TRACE = "ab" * 16
 
 
 def envelope(timeout_ms: int = 5_000, installed: dict[str, Any] | None = None, **members: Any) -> ExecuteRequest:
-    asked = request(**members)
-    target = parse_path(asked.path)
-    assert target is not None
-    return envelope_for(Call(asked, target, principal(), "acme", install(**(installed or {}))), TRACE, timeout_ms)
+    call = admitted(request(**members), **(installed or {}))
+    return build_envelope(call, f"00-{TRACE}-{'cd' * 8}-01", timeout_ms)
 
 
 def test_the_envelope_says_whose_call_it_is() -> None:
@@ -64,11 +61,8 @@ def test_credentials_stay_outside() -> None:
     assert made.http.headers["accept"] == "text/html"
 
 
-def test_the_trace_goes_on_with_a_span_of_its_own() -> None:
-    first, second = (envelope().http.headers["traceparent"] for _ in range(2))
-
-    assert str(first).startswith(f"00-{TRACE}-")
-    assert first != second
+def test_the_guest_gets_the_span_of_this_call() -> None:
+    assert envelope().http.headers["traceparent"] == f"00-{TRACE}-{'cd' * 8}-01"
 
 
 @pytest.mark.parametrize(

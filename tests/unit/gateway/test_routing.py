@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.gateway.routing import Target, find_endpoint, parse_path
+from functions.gateway.routing import ExtensionPath, find_endpoint, parse_path
 
 _segments = st.sampled_from(["a", "b", "notes", "new", ":id", ":x", "%41", "A"])
 patterns = st.lists(_segments, max_size=4).map(lambda parts: "/" + "/".join(parts))
@@ -100,14 +100,14 @@ def test_the_root_is_an_endpoint_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("path", "target"),
     [
-        ("/api/ext/acme.notes/a/b", Target("acme.notes", "/a/b")),
-        ("/api/ext/acme.notes", Target("acme.notes", "/")),
-        ("/api/ext/acme.notes/", Target("acme.notes", "/")),
-        ("/api/ext/x/a//b", Target("x", "/a//b")),
-        ("/api/ext/x/a b/ü%", Target("x", "/a b/ü%")),
+        ("/api/ext/acme.notes/a/b", ExtensionPath("acme.notes", "/a/b")),
+        ("/api/ext/acme.notes", ExtensionPath("acme.notes", "/")),
+        ("/api/ext/acme.notes/", ExtensionPath("acme.notes", "/")),
+        ("/api/ext/x/a//b", ExtensionPath("x", "/a//b")),
+        ("/api/ext/x/a b/ü%", ExtensionPath("x", "/a b/ü%")),
     ],
 )
-def test_a_path_names_extension_and_path_within_it(path: str, target: Target) -> None:
+def test_a_path_names_extension_and_path_within_it(path: str, target: ExtensionPath) -> None:
     assert parse_path(path) == target
 
 

@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.trust.statements import Release, ReleaseRecord, read_statement, statement
-from functions.registry import assets
 from functions.registry.api import permissions
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.migrations.plan import Migration, plan, read_migration
-from functions.registry.publishing import submission, ui_index
+from functions.registry.publishing import finishing, submission, ui_index
 from functions.registry.publishing.bundle_contents import BundleContents
 from tests.support.archives import bundle_of
 from tests.support.gateway import principal
@@ -218,7 +218,7 @@ def test_a_bundle_may_bring_variants_of_its_own() -> None:
     own = brotli.compress(SCRIPT, quality=1)
     objects, row = stored({"ui/index.html": b"<p>", "ui/app.js": SCRIPT, "ui/app.js.br": own, "ui/app.js.gz": b"mine"})
 
-    digest = assets.write_ui(row, manifest(ui=ui_document()["ui"]), objects)
+    digest = finishing.write_ui(row, manifest(ui=ui_document()["ui"]), objects)
 
     folder = row["content_hash"].removeprefix("sha256:")
     index = json.loads(objects.get(f"ui/{folder}/index.json"))
@@ -229,7 +229,7 @@ def test_a_bundle_may_bring_variants_of_its_own() -> None:
 
 def test_every_variant_of_the_index_is_stored_with_its_hash() -> None:
     objects, row = stored({"ui/index.html": b"<p>" * 500, "ui/a/app.js": SCRIPT})
-    assets.write_ui(row, manifest(ui=ui_document()["ui"]), objects)
+    finishing.write_ui(row, manifest(ui=ui_document()["ui"]), objects)
     folder = row["content_hash"].removeprefix("sha256:")
     index = json.loads(objects.get(f"ui/{folder}/index.json"))
 
@@ -255,7 +255,7 @@ def test_a_large_ui_is_written_a_file_at_a_time() -> None:
     sieve.objects = objects.objects
     tracemalloc.start()
 
-    assets.write_ui(row, manifest(ui=ui_document()["ui"]), sieve)
+    finishing.write_ui(row, manifest(ui=ui_document()["ui"]), sieve)
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -265,10 +265,10 @@ def test_a_large_ui_is_written_a_file_at_a_time() -> None:
 def test_writing_the_ui_again_writes_nothing_new() -> None:
     objects, row = stored({"ui/index.html": b"<p>" * 500})
     asked = manifest(ui=ui_document()["ui"])
-    first = assets.write_ui(row, asked, objects)
+    first = finishing.write_ui(row, asked, objects)
     before = dict(objects.objects)
 
-    assert assets.write_ui(row, asked, objects) == first
+    assert finishing.write_ui(row, asked, objects) == first
     assert objects.objects == before
 
 
@@ -277,10 +277,10 @@ def test_writing_the_ui_again_writes_nothing_new() -> None:
 
 def test_a_release_record_written_again_stays_the_first() -> None:
     objects, signer, row = MemoryObjectStore(), P256Signer(), version_row(f"sha256:{SHA}")
-    assets._write_release(row, None, objects, signer)
+    finishing._write_release(row, None, objects, signer)
     first = objects.get(f"releases/{SHA}.dsse.json")
 
-    assets._write_release(row, None, objects, signer)
+    finishing._write_release(row, None, objects, signer)
 
     assert objects.get(f"releases/{SHA}.dsse.json") == first
     assert read_statement(parse_envelope(first).payload, ReleaseRecord, SHA).publisher == "acme"
@@ -288,10 +288,10 @@ def test_a_release_record_written_again_stays_the_first() -> None:
 
 def test_a_release_record_that_says_otherwise_is_a_conflict() -> None:
     objects, signer = MemoryObjectStore(), P256Signer()
-    assets._write_release(version_row(f"sha256:{SHA}"), None, objects, signer)
+    finishing._write_release(version_row(f"sha256:{SHA}"), None, objects, signer)
 
     other = version_row(f"sha256:{SHA}", version="2.0.0")
-    assert code_of(lambda: assets._write_release(other, None, objects, signer)) == "object_conflict"
+    assert code_of(lambda: finishing._write_release(other, None, objects, signer)) == "object_conflict"
 
 
 def accepted(archive: Path, signer: Signer, version: str = "1.0.0") -> submission.Accepted:
@@ -305,7 +305,7 @@ def test_a_publication_signed_again_by_the_same_key_is_stored_once(tmp_path: Pat
     archive, objects, signer = tmp_path / "b", MemoryObjectStore(), P256Signer()
     archive.write_bytes(b"x")
     submission.store(accepted(archive, signer), archive, objects)
-    place = submission.signature_key(ContentHash(f"sha256:{SHA}"), signer.key_id)
+    place = object_keys.publisher_signature(SHA, signer.key_id)
     first = objects.get(place)
 
     submission.store(accepted(archive, signer), archive, objects)
@@ -322,7 +322,7 @@ def test_a_publication_cut_off_before_a_rotation_can_be_made_with_the_new_key(tm
     submission.store(accepted(archive, new), archive, objects)
 
     for signer in (old, new):
-        assert objects.get_optional(submission.signature_key(ContentHash(f"sha256:{SHA}"), signer.key_id)) is not None
+        assert objects.get_optional(object_keys.publisher_signature(SHA, signer.key_id)) is not None
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from alga_ext.errors import PlatformError
-from alga_ext.stores.withdrawals import marker_key
+from alga_ext.stores import object_keys
 from alga_ext.trust.policy import Revocation
-from alga_ext.trust.releases import release_key
 from alga_ext.trust.signing import LocalSigner, parse_envelope
 from functions.runner.provenance import Engine
 from tests.support.signed_releases import ENGINE, PARTS, PUBLISHED, PUBLISHER_KEY, Shop
@@ -92,7 +91,7 @@ def test_a_program_made_for_another_engine_is_refused(shop: Shop, engine: Engine
 
 def test_one_programs_record_does_not_vouch_for_another(shop: Shop) -> None:
     first, second = shop.release(b"one"), shop.release(b"two")
-    shop.store.objects[release_key(first)] = shop.store.objects[release_key(second)]
+    shop.store.objects[object_keys.release(first)] = shop.store.objects[object_keys.release(second)]
     assert refusal(lambda: shop.cache.obtain(first)) == "artifact_integrity"
 
 
@@ -132,11 +131,10 @@ def test_a_publishers_key_revoked_after_publication_does_not(shop: Shop) -> None
 
 
 def test_a_withdrawn_version_stops_within_the_cache_time(shop: Shop) -> None:
-    from alga_ext.ids import ContentHash
 
     bundle = shop.release(b"code")
     shop.cache.obtain(bundle)
-    shop.store.objects[marker_key(ContentHash(f"sha256:{bundle}"))] = b"{}"
+    shop.store.objects[object_keys.withdrawal(bundle)] = b"{}"
     shop.clock_s += 31
     assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_not_found"
 

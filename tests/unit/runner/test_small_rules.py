@@ -8,9 +8,9 @@ from functions.runner import outcome
 from functions.runner.limits import Maxima, effective
 from functions.runner.records import embedded
 from functions.runner.replay import UsedTokens
+from functions.runner.sandbox.protocol.ended import Ended
+from functions.runner.sandbox.protocol.messages import Done, Failed, Figures, Metric
 from functions.runner.sandbox.protocol.verdict import Verdict
-from functions.runner.sandbox.protocol.wire import Done, Failed, Figures, Metric
-from functions.runner.sandboxes.child_process import Ended
 
 MAXIMA = Maxima(5_000, 29_000, 128, 256, 10**12, 4 << 20)
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.ids import ContentHash
+from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import MemoryObjectStore
-from alga_ext.stores.withdrawals import LIFETIME_S, marker_key
+from alga_ext.stores.withdrawals import LIFETIME_S
 from alga_ext.trust.policy import Revocation, TrustBundle
 from alga_ext.trust.releases import BELIEVED_FOR_S
 from alga_ext.trust.signing import LocalSigner
@@ -113,7 +114,7 @@ def test_a_withdrawn_bundle_is_gone_within_the_markers_lifetime() -> None:
     objects, clock = published(), Clock()
     given = bundles(objects, clock=clock)
     given.index(HASH)
-    objects.put_new(marker_key(HASH), b"{}", "application/json")
+    objects.put_new(object_keys.withdrawal(sha256_hex(HASH)), b"{}", "application/json")
 
     clock.s += LIFETIME_S - 1
     assert code_of(lambda: given.index(HASH)) is None

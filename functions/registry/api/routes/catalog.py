@@ -6,9 +6,8 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
-from functions.registry import compose
 from functions.registry.api import permissions
-from functions.registry.api.exchange import principal, shown
+from functions.registry.api.exchange import principal, services, shown
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import (
     ExtensionOut,
@@ -34,7 +33,7 @@ def list_extensions(cursor: str | None = None, page_size: PageSize = 25) -> Page
     """List extensions by name."""
     permissions.require_reader(principal(router))
     (after,) = decode_cursor(cursor, ("",))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         rows = versions.list_extensions(tx, after, page_size)
     items = [ExtensionOut.model_validate(texts(row)) for row in rows]
     return Page(items=items, next_cursor=encode_cursor(rows[-1]["name"]) if len(rows) == page_size else None)
@@ -44,7 +43,7 @@ def list_extensions(cursor: str | None = None, page_size: PageSize = 25) -> Page
 def get_extension(reference: str) -> Response[ExtensionOut]:
     """Get an extension by id or name; its ETag goes into If-Match of a change."""
     permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         return shown(ExtensionOut.model_validate(texts(versions.load_extension(tx, reference))))
 
 
@@ -53,7 +52,7 @@ def list_versions(reference: str, cursor: str | None = None, page_size: PageSize
     """List an extension's versions, newest first; pending and rejected ones to its owner only."""
     caller = permissions.require_reader(principal(router))
     before_at, before_id = decode_cursor(cursor, _NEWEST)
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         extension = versions.load_extension(tx, reference)
         owns = permissions.acts_for(caller, extension["publisher"])
         before = (before_at, before_id)
@@ -67,7 +66,7 @@ def list_versions(reference: str, cursor: str | None = None, page_size: PageSize
 def get_permissions(reference: str, version: str | None = None) -> PermissionsOut:
     """Show what a version asks for, each capability with its purpose, before it is installed."""
     permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         extension = versions.load_extension(tx, reference)
         row = versions.load_installable(tx, str(extension["extension_id"]), version)
     manifest = Manifest.model_validate(row["manifest"])
@@ -94,7 +93,7 @@ def get_version(version_id: str) -> Response[VersionOut]:
     Pending and rejected ones are shown to the publisher and the owner only. The ETag goes into If-Match of a change.
     """
     caller = permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         version = versions.load_version(tx, version_id)
     if not permissions.may_see(caller, version):
         raise PlatformError("version_not_found", f"There is no version {version_id}.")

@@ -8,9 +8,18 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.stores.database import Row, Tx
-from functions.registry import compose
 from functions.registry.api import permissions
-from functions.registry.api.exchange import actor, attempt, created, header, principal, replay, reply
+from functions.registry.api.exchange import (
+    actor,
+    attempt,
+    created,
+    header,
+    principal,
+    replay,
+    reply,
+    require_enabled,
+    services,
+)
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.preconditions import check_match, revision_tag
 from functions.registry.api.shapes import (
@@ -40,11 +49,13 @@ Change = Callable[[Tx, str, Actor], None]
 @router.post("/installs")
 def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
     """Install an extension with exactly the grants that are named."""
+    registry = services(router)
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
+    require_enabled(router)
     trial = attempt(router, caller, "installs.create", tenant_id)
-    since = compose.now() - compose.uninstall_grace()
-    with compose.database().tenant(tenant_id) as tx:
+    since = registry.now() - registry.uninstall_grace
+    with registry.database.tenant(tenant_id) as tx:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
         version = _target(tx, versions.load_extension(tx, body.extension), body.version)
@@ -59,12 +70,13 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
 @router.get("/installs")
 def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[InstallOut]:
     """List the tenant's installs by id."""
+    registry = services(router)
     tenant_id = permissions.require_tenant_viewer(principal(router))
     (after,) = decode_cursor(cursor, _FIRST)
-    with compose.database().tenant(tenant_id) as tx:
+    with registry.database.tenant(tenant_id) as tx:
         rows = installs.list_installs(tx, tenant_id, after, page_size)
         requests = updates.waiting_requests(tx, tenant_id, [str(row["install_id"]) for row in rows])
-    base = compose.settings().runner_public_base
+    base = registry.settings.runner_public_base
     items = [install_out(row, requests.get(str(row["install_id"])), base) for row in rows]
     return Page(items=items, next_cursor=encode_cursor(rows[-1]["install_id"]) if len(rows) == page_size else None)
 
@@ -73,7 +85,7 @@ def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[I
 def get_install(install_id: str) -> Response[InstallOut]:
     """Get an install; its ETag goes into If-Match of a change."""
     tenant_id = permissions.require_tenant_viewer(principal(router))
-    with compose.database().tenant(tenant_id) as tx:
+    with services(router).database.tenant(tenant_id) as tx:
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
     return reply(created(out, 200), {"etag": revision_tag(out.revision)})
 
@@ -83,7 +95,7 @@ def delete_install(install_id: str) -> Response[None]:
     """Uninstall: it stops answering at once; storage is kept for the grace time."""
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
-    with compose.database().tenant(tenant_id) as tx:
+    with services(router).database.tenant(tenant_id) as tx:
         _check_revision(tx, tenant_id, install_id)
         installs.uninstall(tx, tenant_id, install_id, actor(router, caller))
     return Response(204)
@@ -92,7 +104,9 @@ def delete_install(install_id: str) -> Response[None]:
 @router.post("/installs/<install_id>/enable")
 def enable_install(install_id: str) -> Response[InstallOut]:
     """Let a disabled install answer again."""
-    return _change(install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "enabled", who))
+    return _change(
+        install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "enabled", who), starts=True
+    )
 
 
 @router.post("/installs/<install_id>/disable")
@@ -110,17 +124,18 @@ def update_install(install_id: str, body: Annotated[UpdateIn, Body()]) -> Respon
         target = _target(tx, versions.load_extension(tx, str(install["extension_id"])), body.version)
         updates.update(tx, tenant_id, install_id, target, who)
 
-    return _change(install_id, change)
+    return _change(install_id, change, starts=True)
 
 
 @router.post("/installs/<install_id>/rollback")
 def roll_back_install(install_id: str, body: Annotated[RollbackIn, Body()]) -> Response[InstallOut]:
     """Go back to an earlier version, with a reason."""
+    registry = services(router)
 
     def change(tx: Tx, tenant_id: str, who: Actor) -> None:
         install = installs.load_install(tx, tenant_id, install_id)
         target = versions.load_runnable(tx, str(install["extension_id"]), body.version)
-        verification.verify_version(tx, target, compose.objects(), compose.trust(), compose.now())
+        verification.verify_version(tx, target, registry.objects, registry.trust.current(), registry.now())
         updates.roll_back(tx, tenant_id, install_id, target, body.reason, who)
 
     return _change(install_id, change)
@@ -141,16 +156,17 @@ def unpin_install(install_id: str) -> Response[InstallOut]:
 @router.post("/installs/<install_id>/request/approve")
 def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Response[InstallOut]:
     """Approve what a newer version asks for."""
+    registry = services(router)
     named = None if body.grants is None else body.grants.model_dump()
 
     def change(tx: Tx, tenant_id: str, who: Actor) -> None:
         request = updates.waiting_request(tx, tenant_id, install_id)
         if request is not None:
             target = versions.load_version(tx, str(request["to_version_id"]))
-            verification.verify_version(tx, target, compose.objects(), compose.trust(), compose.now())
+            verification.verify_version(tx, target, registry.objects, registry.trust.current(), registry.now())
         updates.approve(tx, tenant_id, install_id, named, who)
 
-    return _change(install_id, change)
+    return _change(install_id, change, starts=True)
 
 
 @router.post("/installs/<install_id>/request/decline")
@@ -172,11 +188,16 @@ def replace_config(install_id: str, body: Annotated[ConfigIn, Body()]) -> Respon
     return _change(install_id, lambda tx, tenant, who: installs.set_config(tx, tenant, install_id, body.config, who))
 
 
-def _change(install_id: str, change: Callable[[Tx, str, Actor], Any]) -> Response[InstallOut]:
-    """Make one change as a tenant's admin, under If-Match, and answer with the install as it then is."""
+def _change(install_id: str, change: Callable[[Tx, str, Actor], Any], *, starts: bool = False) -> Response[InstallOut]:
+    """Make one change as a tenant's admin, under If-Match, and answer with the install as it then is.
+
+    A change that ``starts`` something is refused while the operator's switch is off.
+    """
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
-    with compose.database().tenant(tenant_id) as tx:
+    if starts:
+        require_enabled(router)
+    with services(router).database.tenant(tenant_id) as tx:
         _check_revision(tx, tenant_id, install_id)
         change(tx, tenant_id, actor(router, caller))
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
@@ -190,11 +211,12 @@ def _check_revision(tx: Tx, tenant_id: str, install_id: str) -> None:
 
 def _target(tx: Tx, extension: Row, version: str | None) -> Row:
     """Return the version to install or to update to, its signatures verified again."""
+    registry = services(router)
     row = versions.load_installable(tx, str(extension["extension_id"]), version, lock=True)
-    verification.verify_version(tx, row, compose.objects(), compose.trust(), compose.now())
+    verification.verify_version(tx, row, registry.objects, registry.trust.current(), registry.now())
     return row
 
 
 def _out(tx: Tx, tenant_id: str, row: Row) -> InstallOut:
     request = updates.waiting_request(tx, tenant_id, str(row["install_id"]))
-    return install_out(row, request, compose.settings().runner_public_base)
+    return install_out(row, request, services(router).settings.runner_public_base)

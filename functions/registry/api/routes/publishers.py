@@ -6,9 +6,18 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from functions.registry import compose
 from functions.registry.api import permissions
-from functions.registry.api.exchange import actor, attempt, check_match, created, principal, replay, reply, shown
+from functions.registry.api.exchange import (
+    actor,
+    attempt,
+    check_match,
+    created,
+    principal,
+    replay,
+    reply,
+    services,
+    shown,
+)
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import (
     KeyIn,
@@ -28,14 +37,15 @@ router = APIGatewayHttpRouter()
 @router.post("/publishers")
 def create_publisher(body: Annotated[PublisherIn, Body()]) -> Response[PublisherOut]:
     """Register a publisher and the name prefixes it owns (platform admins)."""
+    registry = services(router)
     caller = principal(router)
     permissions.require_platform_admin(caller)
     trial = attempt(router, caller, "publishers.create")
-    with compose.database().system() as tx:
+    with registry.database.system() as tx:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
         row = publishers.create_publisher(
-            tx, body.publisher, body.display_name, body.name_prefixes, actor(router, caller), compose.now()
+            tx, body.publisher, body.display_name, body.name_prefixes, actor(router, caller), registry.now()
         )
         answer = created(PublisherOut.model_validate(row))
         trial.keep(tx, answer)
@@ -47,7 +57,7 @@ def list_publishers(cursor: str | None = None, page_size: PageSize = 25) -> Page
     """List publishers by slug."""
     permissions.require_reader(principal(router))
     (after,) = decode_cursor(cursor, ("",))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         rows = publishers.list_publishers(tx, after, page_size)
     next_cursor = encode_cursor(rows[-1]["publisher"]) if len(rows) == page_size else None
     return Page(items=[PublisherOut.model_validate(row) for row in rows], next_cursor=next_cursor)
@@ -57,7 +67,7 @@ def list_publishers(cursor: str | None = None, page_size: PageSize = 25) -> Page
 def get_publisher(publisher: str) -> PublisherOut:
     """Get a publisher."""
     permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         return PublisherOut.model_validate(publishers.load_publisher(tx, publisher))
 
 
@@ -66,7 +76,7 @@ def list_keys(publisher: str, cursor: str | None = None, page_size: PageSize = 2
     """List a publisher's keys, oldest first, the revoked ones too."""
     permissions.require_reader(principal(router))
     after_at, after_id = decode_cursor(cursor, ("-infinity", ""))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         rows = publishers.list_keys(tx, publisher, (after_at, after_id), page_size)
     last = rows[-1] if len(rows) == page_size else None
     next_cursor = encode_cursor(last["created_at"].isoformat(), last["key_id"]) if last else None
@@ -77,22 +87,29 @@ def list_keys(publisher: str, cursor: str | None = None, page_size: PageSize = 2
 def get_key(publisher: str, key_id: str) -> Response[KeyOut]:
     """Get a key; its ETag goes into If-Match of a change."""
     permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         return shown(KeyOut.model_validate(publishers.load_key(tx, publisher, key_id)))
 
 
 @router.post("/publishers/<publisher>/keys")
 def add_key(publisher: str, body: Annotated[KeyIn, Body()]) -> Response[KeyOut]:
     """Add a signing key; earlier ones stay valid, so that a rotation can overlap."""
+    registry = services(router)
     caller = principal(router)
     permissions.require_publisher(caller, publisher)
     trial = attempt(router, caller, f"keys.create {publisher}")
-    with compose.database().system() as tx:
+    with registry.database.system() as tx:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
-        publishers.check_unclaimed(compose.trust(), publisher, body.public_key)
+        publishers.check_unclaimed(registry.trust.current(), publisher, body.public_key)
         row = publishers.add_key(
-            tx, publisher, body.public_key, body.valid_from, body.valid_until, actor(router, caller), compose.now()
+            tx,
+            publisher,
+            body.public_key,
+            body.valid_from,
+            body.valid_until,
+            actor(router, caller),
+            registry.now(),
         )
         answer = created(KeyOut.model_validate(row))
         trial.keep(tx, answer)
@@ -105,10 +122,11 @@ def retire_key(publisher: str, key_id: str, body: Annotated[RetirementIn, Body()
 
     What it signed until then stays as it is.
     """
+    registry = services(router)
     caller = principal(router)
     permissions.require_publisher(caller, publisher)
-    now = compose.now()
-    with compose.database().system() as tx:
+    now = registry.now()
+    with registry.database.system() as tx:
         key = publishers.lock_key(tx, publisher, key_id)
         check_match(router, KeyOut.model_validate(key))
         row = publishers.retire_key(tx, key, body.valid_until or now, actor(router, caller), now)
@@ -121,16 +139,17 @@ def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()
 
     Versions published with it before that stay as they are; those published since are withdrawn.
     """
+    registry = services(router)
     caller = principal(router)
     permissions.require_publisher(caller, publisher)
-    now, who = compose.now(), actor(router, caller)
+    now, who = registry.now(), actor(router, caller)
     revoked_from = body.revoked_from or now
-    with compose.database().system() as tx:
+    with registry.database.system() as tx:
         # The lock: a version that is made ready just now is so before, or finds the key revoked.
         check_match(router, KeyOut.model_validate(publishers.lock_key(tx, publisher, key_id)))
         signed = versions.list_signed_since(tx, publisher, key_id, revoked_from)
         for version in signed:
-            withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
+            withdrawal.mark_withdrawn(version, registry.objects, registry.release_signer, now)
         row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, who, now)
         for version in signed:
             withdrawal.move(tx, version, "withdrawn", f"signed by a revoked key: {body.reason}", who, now)

@@ -13,11 +13,22 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.calls.messages import PrepareMessage, encode_message
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, is_uuid
+from alga_ext.stores import object_keys
 from alga_ext.stores.database import Row
 from alga_ext.stores.work_folders import job_folder
-from functions.registry import compose
 from functions.registry.api import permissions
-from functions.registry.api.exchange import actor, attempt, check_match, created, principal, replay, reply, shown
+from functions.registry.api.exchange import (
+    actor,
+    attempt,
+    check_match,
+    created,
+    principal,
+    replay,
+    reply,
+    require_enabled,
+    services,
+    shown,
+)
 from functions.registry.api.idempotency import Answer
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import (
@@ -48,11 +59,13 @@ def start_upload(body: Annotated[UploadIn, Body()]) -> Response[UploadOut]:
     Repeated under the same Idempotency-Key it answers with the same upload, and a URL that is signed anew: a URL is
     leave to write, and none is stored.
     """
+    registry = services(router)
     caller = principal(router)
     permissions.require_publisher(caller, body.publisher)
+    require_enabled(router)
     trial = attempt(router, caller, "uploads.create")
-    lifetime_s, now = compose.settings().upload_expires_s, compose.now()
-    with compose.database().system() as tx:
+    lifetime_s, now = registry.settings.upload_expires_s, registry.now()
+    with registry.database.system() as tx:
         earlier = trial.earlier(tx)
         if earlier is not None:
             row = submission.load_upload(tx, earlier.document["upload_id"], now)
@@ -63,8 +76,8 @@ def start_upload(body: Annotated[UploadIn, Body()]) -> Response[UploadOut]:
             trial.keep(tx, Answer(201, {"upload_id": str(row["upload_id"])}))
     checksum = base64.b64encode(bytes.fromhex(body.content_hash.removeprefix("sha256:"))).decode()
     upload_id = str(row["upload_id"])
-    url, headers = compose.objects().presign_put(
-        submission.staging_key(upload_id),
+    url, headers = registry.objects.presign_put(
+        object_keys.staged_archive(upload_id),
         sha256_b64=checksum,
         size_bytes=body.size_bytes,
         expires_in_s=max(1, int((row["expires_at"] - now).total_seconds())),
@@ -79,11 +92,13 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
 
     A finalize repeated for the same upload, or under the same Idempotency-Key, answers as the first did.
     """
+    registry = services(router)
     caller = principal(router)
     if "platform_admin" not in caller.roles and "publisher" not in caller.roles:
         raise PlatformError("forbidden", "This needs the role publisher.")
+    require_enabled(router)
     trial = attempt(router, caller, "versions.create")
-    database = compose.database()
+    database = registry.database
     with database.system() as tx:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
@@ -93,20 +108,20 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
         if isinstance(submitted, VersionOut):
             permissions.require_publisher(caller, submitted.publisher)
             return replay(created(submitted, 202))
-        accepted = submission.accept(submitted, database, compose.trust(), compose.now())
+        accepted = submission.accept(submitted, database, registry.trust.current(), registry.now())
         permissions.require_publisher(caller, accepted.contents.manifest.publisher)
-        submission.store(accepted, archive, compose.objects())
+        submission.store(accepted, archive, registry.objects)
     with database.system() as tx:
         # Another attempt may have come first while this one was verified.
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
         if body.upload_id is not None and (made := submission.consumed_by(tx, body.upload_id)) is not None:
             return replay(created(version_out(versions.load_version(tx, made)), 202))
-        version_id, message = submission.record(tx, accepted, body.upload_id, actor(router, caller), compose.now())
+        version_id, message = submission.record(tx, accepted, body.upload_id, actor(router, caller), registry.now())
         answer = created(version_out(versions.load_version(tx, version_id)), 202)
         trial.keep(tx, answer)
     # Should this be lost, the sweeper sends it again: the version is recorded as pending.
-    compose.prepare_queue().send(encode_message(message), group=accepted.contents.manifest.publisher)
+    registry.prepare_queue.send(encode_message(message), group=accepted.contents.manifest.publisher)
     # What was staged goes when the upload expires: another attempt for it may be reading just now.
     return reply(answer)
 
@@ -144,12 +159,13 @@ def undeprecate_extension(reference: str) -> Response[ExtensionOut]:
 @router.post("/extensions/<reference>/transfer")
 def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> Response[ExtensionOut]:
     """Hand an extension to another publisher (platform admins); tenants see it and approve the next version."""
+    registry = services(router)
     caller = principal(router)
     permissions.require_platform_admin(caller)
-    with compose.database().system() as tx:
+    with registry.database.system() as tx:
         extension = versions.load_extension(tx, reference, lock=True)
         check_match(router, _extension_out(extension))
-        submission.transfer(tx, extension, body.publisher, actor(router, caller), compose.now())
+        submission.transfer(tx, extension, body.publisher, actor(router, caller), registry.now())
         row = versions.load_extension(tx, reference)
     return shown(_extension_out(row))
 
@@ -158,7 +174,7 @@ def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> R
 def list_engines() -> list[EngineOut]:
     """Show how far recompiling is: for each engine, the one compiled for last first (platform admins)."""
     permissions.require_platform_admin(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         return [EngineOut.model_validate(row) for row in versions.list_compiled(tx)]
 
 
@@ -168,9 +184,10 @@ def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> Re
 
     What is compiled already for the running engine is found and not compiled again.
     """
+    registry = services(router)
     permissions.require_platform_admin(principal(router))
     (after,) = decode_cursor(cursor, _FIRST)
-    with compose.database().system() as tx:
+    with registry.database.system() as tx:
         rows = versions.list_active(tx, after, page_size)
     for row in rows:
         message = PrepareMessage(
@@ -178,30 +195,32 @@ def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> Re
             content_hash=row["content_hash"],
             component_sha256=row["component_sha256"],
         )
-        compose.prepare_queue().send(encode_message(message), group=row["publisher"])
+        registry.prepare_queue.send(encode_message(message), group=row["publisher"])
     next_cursor = encode_cursor(rows[-1]["version_id"]) if len(rows) == page_size else None
     return ReprepareOut(queued=len(rows), next_cursor=next_cursor)
 
 
 def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
     """Move a version to another state; a withdrawal writes its marker first, see ``withdrawal.mark_withdrawn``."""
-    caller, now = principal(router), compose.now()
-    with compose.database().system() as tx:
+    registry = services(router)
+    caller, now = principal(router), registry.now()
+    with registry.database.system() as tx:
         version = versions.load_version(tx, version_id, lock=True)
         permissions.require_publisher(caller, version["owner"])
         check_match(router, version_out(version))
         if state == "withdrawn" and version["state"] in ("ready", "yanked"):
-            withdrawal.mark_withdrawn(version, compose.objects(), compose.release_signer(), now)
+            withdrawal.mark_withdrawn(version, registry.objects, registry.release_signer, now)
         return shown(version_out(withdrawal.move(tx, version, state, reason, actor(router, caller), now)))
 
 
 def _deprecate(reference: str, reason: str | None) -> Response[ExtensionOut]:
+    registry = services(router)
     caller = principal(router)
-    with compose.database().system() as tx:
+    with registry.database.system() as tx:
         extension = versions.load_extension(tx, reference, lock=True)
         permissions.require_publisher(caller, extension["publisher"])
         check_match(router, _extension_out(extension))
-        row = withdrawal.deprecate(tx, extension, reason, actor(router, caller), compose.now())
+        row = withdrawal.deprecate(tx, extension, reason, actor(router, caller), registry.now())
     return shown(_extension_out(row))
 
 
@@ -228,14 +247,15 @@ def _submission(body: VersionIn, archive: Path) -> submission.Submission | Versi
 def _staged(
     upload_id: str, archive: Path, signature: bytes, manifest: dict[str, Any] | None
 ) -> submission.Submission | VersionOut:
+    registry = services(router)
     if not is_uuid(upload_id):
         raise PlatformError("upload_not_found", "upload_id is not the id of an upload.")
-    with compose.database().system() as tx:
-        upload = submission.load_upload(tx, upload_id, compose.now())
+    with registry.database.system() as tx:
+        upload = submission.load_upload(tx, upload_id, registry.now())
         if upload["version_id"] is not None:
             return version_out(versions.load_version(tx, str(upload["version_id"])))
-    key = submission.staging_key(upload_id)
-    size = compose.objects().size(key)
+    key = object_keys.staged_archive(upload_id)
+    size = registry.objects.size(key)
     if size is None:
         raise PlatformError("upload_not_found", "Nothing was uploaded yet; PUT the archive to the upload's URL first.")
     if size != upload["size_bytes"]:  # before it is fetched: it may be larger than there is room for
@@ -243,6 +263,6 @@ def _staged(
             "bundle_hash_mismatch",
             f"The upload has {size} bytes; declared were {upload['size_bytes']}. Start a new one.",
         )
-    compose.objects().download(key, archive)
+    registry.objects.download(key, archive)
     content_hash = ContentHash(upload["content_hash"])
     return submission.Submission(archive, content_hash, upload["size_bytes"], signature, manifest, upload["publisher"])

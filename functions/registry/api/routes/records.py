@@ -7,9 +7,8 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Tx
-from functions.registry import compose
 from functions.registry.api import permissions
-from functions.registry.api.exchange import principal
+from functions.registry.api.exchange import principal, services
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page, PageSize
 from functions.registry.publishing import versions
@@ -25,7 +24,7 @@ def list_audit(cursor: str | None = None, page_size: PageSize = 25) -> Page[Audi
     """List every change made for the tenant, newest first (tenant admins)."""
     tenant_id = permissions.require_tenant_admin(principal(router))
     before = _number(cursor, _NEWEST)
-    with compose.database().tenant(tenant_id) as tx:
+    with services(router).database.tenant(tenant_id) as tx:
         rows = audit.list_events(tx, tenant_id, before, page_size)
     next_cursor = encode_cursor(rows[-1]["audit_id"]) if len(rows) == page_size else None
     return Page(items=[AuditOut.model_validate(row) for row in rows], next_cursor=next_cursor)
@@ -39,7 +38,7 @@ def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[Log
     """
     tenant_id = permissions.require_tenant_viewer(principal(router))
     before = _number(cursor, _NEWEST)
-    with compose.database().tenant(tenant_id) as tx:
+    with services(router).database.tenant(tenant_id) as tx:
         rows = transparency.list_for_tenant(tx, tenant_id, before, page_size)
     next_cursor = encode_cursor(rows[-1]["leaf_index"]) if len(rows) == page_size else None
     return Page(items=[LogEntryOut.model_validate(row) for row in rows], next_cursor=next_cursor)
@@ -50,7 +49,7 @@ def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEnt
     """List the transparency log from its first entry on."""
     permissions.require_reader(principal(router))
     first = _number(cursor, ("0",))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         rows = transparency.list_entries(tx, first, page_size)
     next_cursor = encode_cursor(rows[-1]["leaf_index"] + 1) if len(rows) == page_size else None
     return Page(items=[LogEntryOut.model_validate(row) for row in rows], next_cursor=next_cursor)
@@ -60,7 +59,7 @@ def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEnt
 def get_inclusion(leaf_index: int) -> InclusionOut:
     """Get the proof that an entry is in the log."""
     permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         return _inclusion(tx, leaf_index)
 
 
@@ -68,7 +67,7 @@ def get_inclusion(leaf_index: int) -> InclusionOut:
 def get_publication_proof(version_id: str) -> InclusionOut:
     """Get the proof that a version's publication is in the log; ``alga-ext verify --log`` checks it offline."""
     permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         version = versions.load_version(tx, version_id)
         index = transparency.publication_index(tx, str(version["extension_id"]), version["content_hash"])
         return _inclusion(tx, index)
@@ -78,7 +77,7 @@ def get_publication_proof(version_id: str) -> InclusionOut:
 def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
     """Get the proof that the log has only grown since it had ``old_size`` entries."""
     permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         size, proof = transparency.consistency(tx, old_size)
         head = _head(tx, size)
     return ConsistencyOut(old_size=old_size, tree_size=size, proof=proof, head=head)
@@ -88,7 +87,7 @@ def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
 def get_head() -> dict[str, object]:
     """Get the signed head of the log as it is now (a DSSE envelope)."""
     permissions.require_reader(principal(router))
-    with compose.database().system() as tx:
+    with services(router).database.system() as tx:
         return _head(tx)
 
 
@@ -99,7 +98,8 @@ def _inclusion(tx: Tx, leaf_index: int) -> InclusionOut:
 
 
 def _head(tx: Tx, size: int | None = None) -> dict[str, object]:
-    return transparency.publish_head(tx, compose.log_signer(), compose.objects(), compose.now(), size)
+    registry = services(router)
+    return transparency.publish_head(tx, registry.log_signer, registry.objects, registry.now(), size)
 
 
 def _number(cursor: str | None, first: tuple[str]) -> int:

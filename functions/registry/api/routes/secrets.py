@@ -9,9 +9,8 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Tx
-from functions.registry import compose
 from functions.registry.api import permissions
-from functions.registry.api.exchange import actor, header, principal, reply
+from functions.registry.api.exchange import actor, header, principal, reply, services
 from functions.registry.api.idempotency import Answer
 from functions.registry.api.preconditions import check_match, revision_tag
 from functions.registry.api.shapes import SecretIn, SecretOut
@@ -23,9 +22,10 @@ router = APIGatewayHttpRouter()
 @router.get("/installs/<install_id>/secrets")
 def list_secrets(install_id: str) -> Response[list[SecretOut]]:
     """List the declared secrets and how each stands: missing, set or expired; the ETag is the install's."""
+    registry = services(router)
     tenant_id = permissions.require_tenant_viewer(principal(router))
-    with compose.database().tenant(tenant_id) as tx:
-        found = install_secrets.listing(tx, tenant_id, install_id, compose.now())
+    with registry.database.tenant(tenant_id) as tx:
+        found = install_secrets.listing(tx, tenant_id, install_id, registry.now())
         etag = revision_tag(installs.load_install(tx, tenant_id, install_id)["revision"])
     return reply(Answer(200, [_out(secret) for secret in found]), {"etag": etag})
 
@@ -33,9 +33,10 @@ def list_secrets(install_id: str) -> Response[list[SecretOut]]:
 @router.put("/installs/<install_id>/secrets/<name>")
 def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) -> Response[SecretOut]:
     """Set a secret's next value, which is sealed at once."""
+    registry = services(router)
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
-    now = compose.now()
+    now = registry.now()
     expires_at = body.expires_at
     if body.max_age_s is not None:
         if expires_at is not None:
@@ -43,8 +44,8 @@ def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) ->
         expires_at = now + timedelta(seconds=body.max_age_s)
     if expires_at is not None and expires_at <= now:
         raise PlatformError("invalid_request", "expires_at lies in the past.")
-    sealer = compose.sealer()
-    with compose.database().tenant(tenant_id) as tx:
+    sealer = registry.sealer()
+    with registry.database.tenant(tenant_id) as tx:
         who = actor(router, caller)
         check_match(header(router, "if-match"), _etag(tx, tenant_id, install_id))
         install_secrets.put(tx, tenant_id, install_id, name, body.value.encode(), expires_at, sealer, who)
@@ -58,7 +59,7 @@ def delete_secret(install_id: str, name: str) -> Response[None]:
     """Delete every version of a secret."""
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
-    with compose.database().tenant(tenant_id) as tx:
+    with services(router).database.tenant(tenant_id) as tx:
         check_match(header(router, "if-match"), _etag(tx, tenant_id, install_id))
         install_secrets.delete(tx, tenant_id, install_id, name, actor(router, caller))
     return Response(204)

@@ -14,11 +14,11 @@ from urllib3.util import SKIP_HEADER
 
 from alga_ext.telemetry import logger
 from functions.runner.imports.broker import Handler, Opened, Provider
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
+from functions.runner.imports.deadline import within
 from functions.runner.imports.http import egress
 from functions.runner.imports.http.connections import HEADERS_LIMIT, Connections, HeadTooLarge
 from functions.runner.imports.http.egress import Network, Target
-from functions.runner.imports.http.resolver import within
 
 FETCHES_LIMIT: Final = 100
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
@@ -74,7 +74,7 @@ class Fetcher:
 
     def __init__(
         self,
-        call: Call,
+        call: CallContext,
         resolve: Callable[[str, int], list[str]],
         opened: Sequence[Network],
         tls: Callable[[], ssl.SSLContext],
@@ -290,7 +290,7 @@ def provider(
 ) -> Provider:
     """Return the provider; see ``Fetcher`` for the arguments."""
 
-    def open_for(call: Call) -> Opened:
+    def open_for(call: CallContext) -> Opened:
         fetcher = Fetcher(call, resolve, opened, tls)
         return Opened(fetcher.handlers(), fetcher.close)
 

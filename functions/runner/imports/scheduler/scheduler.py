@@ -12,7 +12,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Database, Row, Tx
 from functions.runner.imports.broker import Handler, Opened, Provider
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.scheduler import rules
 from functions.runner.imports.scheduler.rules import Endpoint, Wanted
 
@@ -68,7 +68,7 @@ class _Refused(Exception):
 class Scheduler:
     """The imports of one call."""
 
-    def __init__(self, database: Database, call: Call, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, call: CallContext, now: Callable[[], datetime]) -> None:
         self._database = database
         self._call = call
         self._now = now
@@ -109,8 +109,7 @@ class Scheduler:
         try:
             with self._transaction() as tx:
                 self._count_change(tx)
-                row = tx.row(_COUNT, **self._here())
-                if row is None or row["schedules"] >= rules.SCHEDULES_LIMIT:
+                if tx.one(_COUNT, **self._here())["schedules"] >= rules.SCHEDULES_LIMIT:
                     raise _Refused(f"An install may have {rules.SCHEDULES_LIMIT} schedules.")
                 wanted = Wanted(
                     rules.find_endpoint(endpoint, self._endpoints(tx)),
@@ -120,12 +119,12 @@ class Scheduler:
                     name,
                     payload or None,
                 )
-                made = tx.row(_INSERT, **self._values(wanted))
+                made = tx.one(_INSERT, **self._values(wanted))
         except _Refused as refused:
             return (False, None, refused.text, refused.fields)
         except PlatformError as error:
             return (False, None, *_conflict(error))
-        return (True, str(made["schedule_id"]) if made else None, None, None)
+        return (True, str(made["schedule_id"]), None, None)
 
     def update(self, schedule_id: str, given: UpdateInput) -> tuple[bool, str | None, str | None]:
         """Answer ``scheduler.update-schedule``: what is not given stays; an empty payload clears it."""
@@ -171,8 +170,7 @@ class Scheduler:
         here = self._here()
         tx.execute(_LOCK, install=self._call.install_id)
         tx.execute(_FORGET, **here)
-        row = tx.row(_CHANGES, **here)
-        if row is None or row["changes"] >= rules.CHANGES_PER_MINUTE:
+        if tx.one(_CHANGES, **here)["changes"] >= rules.CHANGES_PER_MINUTE:
             raise _Refused(f"Schedules may be changed {rules.CHANGES_PER_MINUTE} times a minute; try again later.")
         tx.execute(_CHANGE, **here)
 
@@ -206,7 +204,7 @@ class Scheduler:
 def provider(database: Database, now: Callable[[], datetime]) -> Provider:
     """Return the provider over a database."""
 
-    def open_for(call: Call) -> Opened:
+    def open_for(call: CallContext) -> Opened:
         return Opened(Scheduler(database, call, now).handlers(), lambda: None)
 
     return open_for

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database, Row, Tx
 from functions.runner.imports.broker import Handler, Opened, Provider
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.storage import rules
 
 Entry = tuple[str, str, bytes, int | None]
@@ -91,7 +91,7 @@ class Page(NamedTuple):
 def provider(database: Database) -> Provider:
     """Return the provider of both storage interfaces over a database."""
 
-    def open_for(call: Call) -> Opened:
+    def open_for(call: CallContext) -> Opened:
         return Opened(Storage(database, call).handlers(), lambda: None)
 
     return open_for
@@ -100,7 +100,7 @@ def provider(database: Database) -> Provider:
 class Storage:
     """The storage imports of one call."""
 
-    def __init__(self, database: Database, call: Call) -> None:
+    def __init__(self, database: Database, call: CallContext) -> None:
         self._database = database
         self._call = call
 
@@ -206,8 +206,8 @@ class Storage:
         return Page(entries, entries[-1][1] if len(rows) > limit else None)
 
     def _check_quota(self, tx: Tx, namespace: str) -> None:
-        usage = tx.row(_USAGE, **self._here(namespace))
-        if usage is None or not rules.within_quota(usage["namespaces"], usage["keys"], int(usage["bytes"])):
+        usage = tx.one(_USAGE, **self._here(namespace))
+        if not rules.within_quota(usage["namespaces"], usage["keys"], int(usage["bytes"])):
             raise _Refused(_DENIED)
 
     def _here(self, namespace: str) -> dict[str, str]:

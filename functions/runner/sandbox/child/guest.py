@@ -14,11 +14,9 @@ from functions.runner.sandbox.child.linking import Components, LinkError, Linker
 from functions.runner.sandbox.child.measure import Meter
 from functions.runner.sandbox.child.ticker import Ticker
 from functions.runner.sandbox.protocol import abi
-from functions.runner.sandbox.protocol.refusals import REFUSALS
-from functions.runner.sandbox.protocol.verdict import Verdict, judge, out_of_memory
-from functions.runner.sandbox.protocol.wire import (
+from functions.runner.sandbox.protocol.channel import Channel, Malformed
+from functions.runner.sandbox.protocol.messages import (
     TO_CHILD,
-    Channel,
     Done,
     Failed,
     Figures,
@@ -26,11 +24,12 @@ from functions.runner.sandbox.protocol.wire import (
     HostCall,
     Limits,
     LogLine,
-    Malformed,
     Metric,
     Run,
     Warm,
 )
+from functions.runner.sandbox.protocol.refusals import REFUSALS
+from functions.runner.sandbox.protocol.verdict import Verdict, judge, out_of_memory
 from functions.runner.sandbox.protocol.world import EXECUTE_REQUEST, EXECUTE_RESPONSE, PACKED_EXPORT
 
 TABLE_ELEMENTS_LIMIT: Final = 200_000

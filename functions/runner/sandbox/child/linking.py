@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from wasmtime import Engine, component
 
 from functions.runner.sandbox.protocol import abi
-from functions.runner.sandbox.protocol.wire import Artifact
+from functions.runner.sandbox.protocol.messages import Artifact
 from functions.runner.sandbox.protocol.world import EXPORT_NAME, IMPORTS, PACKAGE, PACKED_EXPORT_NAME
 
 REFUSED_PACKAGES: Final = ("wasi:http/", "wasi:sockets/")

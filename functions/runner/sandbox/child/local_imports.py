@@ -6,7 +6,7 @@ Each handler takes the call and the lifted arguments and returns a value of the 
 import math
 from typing import Any, Final, Protocol
 
-from functions.runner.sandbox.protocol.wire import LogLine, Metric, Run
+from functions.runner.sandbox.protocol.messages import LogLine, Metric, Run
 
 LOG_LINE_LIMIT_BYTES: Final = 8 * 1024
 LOG_LINES_LIMIT: Final = 1_000

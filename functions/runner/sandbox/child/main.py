@@ -12,7 +12,8 @@ from functions.runner.sandbox.child.guest import Sandbox
 from functions.runner.sandbox.child.measure import Meter
 from functions.runner.sandbox.confinement.confine import confine
 from functions.runner.sandbox.protocol import abi
-from functions.runner.sandbox.protocol.wire import TO_CHILD, Channel, Closed, Configure, Ready, Run, Warm
+from functions.runner.sandbox.protocol.channel import Channel, Closed
+from functions.runner.sandbox.protocol.messages import TO_CHILD, Configure, Ready, Run, Warm
 
 
 def main() -> None:

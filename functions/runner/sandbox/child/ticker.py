@@ -17,7 +17,7 @@ from wasmtime import Engine
 
 from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.engine import EPOCH_TICK_MS
-from functions.runner.sandbox.protocol.wire import OVERDUE_EXIT_STATUS
+from functions.runner.sandbox.protocol.messages import OVERDUE_EXIT_STATUS
 
 _TICK_NS: Final = EPOCH_TICK_MS * 1_000_000
 _IDLE_NS: Final = 1_000_000_000

@@ -10,11 +10,12 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from alga_ext.edge.tokens import TokenVerifier, key_set, mint_token
+from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import LocalSigner
 from tests.support.answering import AnsweringServer, Reply, answering
 from tests.support.refusals import code_of
+from tools.local.tokens import key_set, mint_token
 
 HOST = LocalSigner.generate()
 STRANGER = LocalSigner.generate()

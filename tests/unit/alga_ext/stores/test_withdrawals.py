@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from alga_ext.ids import ContentHash
+from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import MemoryObjectStore
-from alga_ext.stores.withdrawals import Withdrawals, marker_key
+from alga_ext.stores.withdrawals import Withdrawals
 from tests.support.refusals import code_of
 
 HASH = ContentHash("sha256:" + "ab" * 32)
@@ -36,7 +37,7 @@ def test_a_withdrawal_is_seen_at_the_next_look_and_for_ever() -> None:
     store = Counting()
     withdrawals = Withdrawals(store, lifetime_s=30)
     withdrawals.check(HASH, 100.0)
-    store.put_new(marker_key(HASH), b"{}", "application/json")
+    store.put_new(object_keys.withdrawal(sha256_hex(HASH)), b"{}", "application/json")
 
     assert code_of(lambda: withdrawals.check(HASH, 129.0)) is None
     for now_s in (130.0, 131.0, 9_999.0):
@@ -45,7 +46,7 @@ def test_a_withdrawal_is_seen_at_the_next_look_and_for_ever() -> None:
 
 def test_another_bundle_is_not_withdrawn_with_it() -> None:
     store = Counting()
-    store.put_new(marker_key(HASH), b"{}", "application/json")
+    store.put_new(object_keys.withdrawal(sha256_hex(HASH)), b"{}", "application/json")
 
     assert code_of(lambda: Withdrawals(store).check(ContentHash("sha256:" + "cd" * 32), 0.0)) is None
 

@@ -14,7 +14,7 @@ from tests.support.places import ROOT
 _CLAIM: Final = """
 import sys
 from pathlib import Path
-from alga_ext.work_folders import claim_folder
+from alga_ext.stores.work_folders import claim_folder
 own = claim_folder(Path(sys.argv[1]))
 (own / "code.cwasm").write_bytes(b"code")
 print(own, flush=True)

@@ -8,8 +8,8 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from functions.runner.imports.broker import CALLS_LIMIT, Broker, Handler, Opened
-from functions.runner.imports.call_context import Call
-from functions.runner.sandbox.protocol.wire import HostCall
+from functions.runner.imports.call_context import CallContext
+from functions.runner.sandbox.protocol.messages import HostCall
 from tests.support.runner_fixture import EVERY_CAPABILITY, call
 
 
@@ -21,7 +21,7 @@ class Shelf:
         self.asked: list[Any] = []
         self._answer = answer
 
-    def open_for(self, _call: Call) -> Opened:
+    def open_for(self, _call: CallContext) -> Opened:
         self.opened += 1
         return Opened({"storage.get": Handler(tuple[str, str], self._get, (False, "internal"))}, self._close)
 
@@ -42,7 +42,7 @@ def heard(name: str, *arguments: Any) -> HostCall:
 def broker(shelf: Shelf, providers: tuple[str, ...] = EVERY_CAPABILITY, *, left_s: float = 5) -> Broker:
     request = call("sha256:" + "0" * 64)
     deadline_ns = time.monotonic_ns() + int(left_s * 1e9)
-    made = Call(request, frozenset(providers), deadline_ns, None, time.time)
+    made = CallContext(request, frozenset(providers), deadline_ns, None, time.time)
     return Broker(made, {"storage": shelf.open_for})
 
 

@@ -13,7 +13,7 @@ import pytest
 from alga_ext.calls.envelope import ExecuteUser
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports import ui_proxy
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
 from tests.support.runner_fixture import EVERY_CAPABILITY, call
 
 trickling = pytest.mark.parametrize("route", ["/api/trickle-head", "/api/trickle-body"])
@@ -138,7 +138,7 @@ class Application:
     ) -> Any:
         request = call("sha256:" + "0" * 64, user=user)
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
-        made = Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
+        made = CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
         opened = ui_proxy.provider(self.base_url, self.signer, time.time)(made)
         try:
             return opened.handlers["ui-proxy.call-route"].answer(route, payload)
@@ -250,7 +250,7 @@ def test_a_base_url_is_taken_apart(base_url: str, expected: ui_proxy.Application
 
 def test_without_a_base_url_no_route_is_known() -> None:
     request = call("sha256:" + "0" * 64)
-    made = Call(request, frozenset(), time.monotonic_ns(), None, time.time)
+    made = CallContext(request, frozenset(), time.monotonic_ns(), None, time.time)
     opened = ui_proxy.provider("", None, time.time)(made)
     assert opened.handlers["ui-proxy.call-route"].answer("/api/x", None) == (False, "route-not-found")
 

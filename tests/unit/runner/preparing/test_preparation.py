@@ -12,13 +12,14 @@ import wasmtime
 
 from alga_ext.calls.messages import PreparedMessage, PrepareMessage, decode_message
 from alga_ext.errors import PlatformError
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import Revocation, TrustedKey
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
-from functions.runner.preparing import compile_worker as precompile
-from functions.runner.provenance import accepted_code, artifact_record_key, code_key, component_key
-from functions.runner.sandboxes import child_process
+from functions.runner.preparing import compile_worker
+from functions.runner.provenance import accepted_code
+from functions.runner.sandboxes.interpreter import interpreter
 from tests.support import wat
 from tests.support.runner_fixture import House
 
@@ -104,7 +105,7 @@ def test_another_key_vouches_for_an_artifact_whose_key_was_revoked(house: House)
 
     assert house.prepared(GOOD).artifact == first.artifact
 
-    record = house.store.objects[artifact_record_key(COMPONENT, house.engine, new.key_id)]
+    record = house.store.objects[object_keys.artifact_record(COMPONENT, house.engine, new.key_id)]
     at = house.prepare._now()
     assert first.artifact is not None
     assert accepted_code(record, COMPONENT, house.engine, house.trust, at) == first.artifact.sha256
@@ -121,13 +122,13 @@ def test_a_key_that_is_revoked_does_not_sign_on_in_silence(house: House) -> None
 def test_of_two_workers_that_compile_differently_the_first_record_counts(house: House) -> None:
     rival = b"code of another worker"
     sha256 = hashlib.sha256(rival).hexdigest()
-    place = code_key(COMPONENT, house.engine, sha256)
+    place = object_keys.code(COMPONENT, house.engine, sha256)
     made = ArtifactRecord(
         component_sha256=COMPONENT, wasmtime_version=house.engine.wasmtime_version,
         engine_config_hash=house.engine.config_hash, target=house.engine.target,
     )  # fmt: skip
     record = sign_envelope(house.artifact_key, statement(made, place, sha256))
-    record_key = artifact_record_key(COMPONENT, house.engine, house.artifact_key.key_id)
+    record_key = object_keys.artifact_record(COMPONENT, house.engine, house.artifact_key.key_id)
     house.prepare._store = Raced(house.store, {place: rival, record_key: record})
 
     artifact = house.prepared(GOOD).artifact
@@ -145,7 +146,7 @@ def test_an_artifact_whose_bytes_changed_is_not_vouched_for(house: House) -> Non
 
 
 def test_a_component_that_is_not_the_one_it_is_named_by_is_refused(house: House) -> None:
-    house.store.objects[component_key("0" * 64)] = GOOD
+    house.store.objects[object_keys.component("0" * 64)] = GOOD
     message = PrepareMessage(version_id="v", content_hash="sha256:" + "0" * 64, component_sha256="0" * 64)
     with pytest.raises(PlatformError, match="artifact_integrity"):
         house.prepare.handle(message)
@@ -197,7 +198,7 @@ def test_a_compilation_that_needs_too_much_memory_is_given_up(house: House) -> N
 def test_a_worker_that_says_much_is_heard(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than a pipe holds, while nobody reads yet."""
     monkeypatch.setattr(
-        precompile,
+        compile_worker,
         "interpreter",
         _in_place_of_the_worker("""
 compiler._compile = lambda *_: {"reasons": [], "imports": ["x" * 150] * 1_000, "exports": []}
@@ -267,7 +268,7 @@ def seen_by_the_worker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, st
     canary = f"canary-{os.urandom(16).hex()}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_SECRET_ACCESS_KEY", canary)
-        patch.setattr(precompile, "interpreter", _in_place_of_the_worker(_SPY))
+        patch.setattr(compile_worker, "interpreter", _in_place_of_the_worker(_SPY))
         exports = house.prepared(GOOD).exports
     house.close()
     return dict(name.split("=", 1) for name in exports)
@@ -277,11 +278,11 @@ def _in_place_of_the_worker(script: str) -> Callable[..., list[str]]:
     """Return a stand-in for ``process.interpreter`` that runs ``script`` as the compile worker."""
     opening = (
         "import sys; sys.path[:0] = sys.argv[1:-6]\n"
-        "import os, re, socket\nfrom functions.runner.sandbox import compiler\n"
+        "import os, re, socket\nfrom functions.runner.sandbox.compiler import main as compiler\n"
     )
 
     def command(module: str, *arguments: str) -> list[str]:
-        start = child_process.interpreter(module, *arguments)
+        start = interpreter(module, *arguments)
         return [*start[:5], opening + script, *start[6:]]
 
     return command

@@ -13,18 +13,10 @@ from pathlib import Path
 import pytest
 
 from alga_ext.errors import PlatformError
-from functions.runner.sandbox.protocol.wire import (
-    Artifact,
-    Channel,
-    Closed,
-    Configure,
-    Failed,
-    HostAnswer,
-    Limits,
-    LogLine,
-    Warm,
-)
-from functions.runner.sandboxes.child_process import Child, Ended, Host
+from functions.runner.sandbox.protocol.channel import Channel, Closed
+from functions.runner.sandbox.protocol.ended import Ended
+from functions.runner.sandbox.protocol.messages import Artifact, Configure, Failed, HostAnswer, Limits, LogLine, Warm
+from functions.runner.sandboxes.child_process import Child, Host
 from functions.runner.sandboxes.pool import Pool
 
 HOST = Host(lambda _: HostAnswer(), lambda _: None, lambda _: None)

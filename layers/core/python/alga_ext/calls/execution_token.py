@@ -1,13 +1,9 @@
-"""The execution token: a signed, short-lived leave to run one call (a JWT, EdDSA).
+"""The execution token: a signed, short-lived permission to run one call (a JWT, EdDSA).
 
 The gateway signs it, the runner checks it. It names tenant, install, version and content hash, the granted
 capabilities, and the sha256 of the whole request body, so it is good for these bytes only.
-
-It has one algorithm and one spelling (RFC 7515, compact), so a few lines read it; a JWT library knows all the others
-too, and its import would cost every cold start 50 ms.
 """
 
-import base64
 import hashlib
 from collections.abc import Iterable
 from typing import Final
@@ -15,6 +11,7 @@ from typing import Final
 import msgspec
 
 from alga_ext.calls.envelope import ExecuteRequest
+from alga_ext.calls.signed_token import sign_token, signed_claims
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import LocalSigner, PublicKey
 
@@ -22,8 +19,6 @@ AUDIENCE: Final = "alga-runner"
 ISSUER: Final = "alga-gateway"
 LIFETIME_S: Final = 60
 _SKEW_S: Final = 5
-_HEADER: Final = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9"
-"""``{"alg":"EdDSA","typ":"JWT"}``, the only header there is."""
 
 
 class _Claims(msgspec.Struct):
@@ -65,8 +60,7 @@ def sign_execution_token(
         jti=token_id,
         **_bound_claims(request, body),
     )
-    signed = f"{_HEADER}.{_encoded(msgspec.json.encode(claims))}"
-    return f"{signed}.{_encoded(signer.sign(signed.encode()))}"
+    return sign_token(signer, msgspec.json.encode(claims))
 
 
 def verify_execution_token(key: PublicKey, token: str, request: ExecuteRequest, body: bytes, *, now_s: int) -> str:
@@ -80,7 +74,10 @@ def verify_execution_token(key: PublicKey, token: str, request: ExecuteRequest, 
     Raises:
         PlatformError: ``unauthorized``, whatever is wrong; the detail says which claim.
     """
-    claims = _signed_claims(key, token)  # (1)
+    try:
+        claims = _CLAIMS.decode(signed_claims(key, token))  # (1)
+    except ValueError as error:
+        raise PlatformError("unauthorized", "The execution token is missing or not valid.", cause=error) from None
     if claims.iss != ISSUER or claims.aud != AUDIENCE:  # (2)
         raise PlatformError("unauthorized", "The execution token is not one of the gateway's for a runner.")
     if claims.exp - claims.iat > LIFETIME_S:  # (3)
@@ -108,29 +105,3 @@ def _bound_claims(request: ExecuteRequest, body: bytes) -> dict[str, str]:
         "caps": capabilities_digest(request.providers),
         "body": hashlib.sha256(body).hexdigest(),
     }
-
-
-def _signed_claims(key: PublicKey, token: str) -> _Claims:
-    """Return the claims of a token that ``key`` signed; they are not read before that is known."""
-    signed, _, signature = token.rpartition(".")
-    header, _, claims = signed.partition(".")
-    try:
-        if header == _HEADER and key.algorithm == "ed25519" and key.verify(_decoded(signature), signed.encode()):
-            return _CLAIMS.decode(_decoded(claims))
-    except ValueError as error:
-        raise PlatformError("unauthorized", "The execution token is missing or not valid.", cause=error) from None
-    raise PlatformError("unauthorized", "The execution token is missing or not valid.")
-
-
-def _encoded(data: bytes) -> str:
-    """Return base64url without padding."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def _decoded(text: str) -> bytes:
-    """Read base64url without padding; any other spelling of the same bytes is a ValueError."""
-    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_")
-    if _encoded(data) != text:
-        message = "it is not canonical base64url"
-        raise ValueError(message)
-    return data

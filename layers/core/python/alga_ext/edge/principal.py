@@ -15,3 +15,8 @@ class Principal(NamedTuple):
     client_name: str
     email: str
     name: str
+
+    @property
+    def is_platform_admin(self) -> bool:
+        """Whether the caller runs the platform."""
+        return "platform_admin" in self.roles

@@ -5,15 +5,16 @@ host's; what they mean is fixed here.
 """
 
 import json
-import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self
 
 import jwt
+from pydantic import AfterValidator, model_validator
 
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
+from alga_ext.settings import Form, HttpUrl, Settings
 
 CLAIMS: Final = ("tenant_id", "roles", "publishers", "user_type", "client_id", "client_name", "email", "name")
 """Claims that may be renamed; ``sub``, ``iss``, ``aud``, ``exp`` and ``iat`` are the standard's (RFC 7519)."""
@@ -22,6 +23,56 @@ _SKEW_S: Final = 30
 _KEY_SET_LIFETIME_S: Final = 300
 _KEY_SET_TIMEOUT_S: Final = 2
 _TOKEN_LIMIT_CHARS: Final = 8 * 1024
+
+
+def _check_key_set(text: str) -> str:
+    try:
+        jwt.PyJWKSet.from_dict(json.loads(text))
+    except (ValueError, TypeError, AttributeError, jwt.PyJWTError):
+        message = "it is not a JSON Web Key Set with a usable key"
+        raise ValueError(message) from None
+    return text
+
+
+def _check_claim_names(text: str) -> str:
+    try:
+        names = json.loads(text)
+    except ValueError:
+        names = None
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        message = "it is not a JSON object of texts"
+        raise ValueError(message)
+    if strangers := sorted(names.keys() - set(CLAIMS)):
+        message = f"it renames what is not a claim here ({', '.join(strangers)[:100]}); claims are {', '.join(CLAIMS)}"
+        raise ValueError(message)
+    return text
+
+
+class TokenSettings(Settings):
+    """How callers' tokens are verified.
+
+    Attributes:
+        auth_jwks: JSON Web Key Set in place; or ``auth_jwks_url`` to fetch it from. One of the two is required.
+        auth_jwks_url: where the host application publishes its key set.
+        auth_issuer: the ``iss`` a token must have.
+        auth_audience: the ``aud`` a token must have.
+        auth_claim_names: JSON object, our claim name → the host application's, for those of ``CLAIMS`` that differ.
+    """
+
+    auth_jwks: Annotated[str, AfterValidator(_check_key_set), Form('a JSON Web Key Set: {"keys": [...]}')] = ""
+    auth_jwks_url: HttpUrl = ""
+    auth_issuer: Annotated[str, Form("the iss of the host application's tokens, such as https://host.example.com")]
+    auth_audience: Annotated[str, Form("the aud of the host application's tokens, such as alga-extensions")]
+    auth_claim_names: Annotated[
+        str, AfterValidator(_check_claim_names), Form('a JSON object such as {"tenant_id": "org"}')
+    ] = "{}"
+
+    @model_validator(mode="after")
+    def _name_a_key_set(self) -> Self:
+        if not self.auth_jwks and not self.auth_jwks_url:
+            message = "AUTH_JWKS, AUTH_JWKS_URL: both are missing or empty; give the host application's key set in one"
+            raise ValueError(message)
+        return self
 
 
 class TokenVerifier:
@@ -51,12 +102,23 @@ class TokenVerifier:
             message = "a key set is needed: AUTH_JWKS in place or AUTH_JWKS_URL"
             raise ValueError(message)
 
+    @classmethod
+    def of(cls, settings: TokenSettings) -> Self:
+        """Return the verifier that settings describe."""
+        return cls(
+            jwks=settings.auth_jwks,
+            jwks_url=settings.auth_jwks_url,
+            issuer=settings.auth_issuer,
+            audience=settings.auth_audience,
+            claim_names=json.loads(settings.auth_claim_names),
+        )
+
     def verify(self, authorization: str | None) -> Principal:
         """Return who the ``authorization`` header speaks for.
 
         Raises:
             PlatformError: ``unauthenticated`` for a missing or bad token; ``policy_unavailable`` when the key set
-                cannot be fetched, or is none.
+                cannot be fetched, or is not a key set.
         """
         scheme, _, token = (authorization or "").partition(" ")
         token = token.strip()
@@ -77,6 +139,19 @@ class TokenVerifier:
         except jwt.PyJWTError as error:
             raise PlatformError("unauthenticated", "The token is not valid here.", cause=error) from None
         return self._principal(claims)
+
+    def check(self) -> Mapping[str, Any]:
+        """Check that there is a key set, fetching it when the last one is too old.
+
+        Raises:
+            PlatformError: ``policy_unavailable``.
+        """
+        if self._remote is not None:
+            try:
+                self._remote.get_signing_keys()
+            except (jwt.PyJWTError, ValueError, OSError) as error:
+                raise _no_key_set(error) from None
+        return {}
 
     def _key(self, token: str) -> Any:
         key_id = jwt.get_unverified_header(token).get("kid")
@@ -127,27 +202,3 @@ class TokenVerifier:
 
 def _no_key_set(cause: Exception) -> PlatformError:
     return PlatformError("policy_unavailable", "The key set for tokens cannot be read; try again.", cause=cause)
-
-
-def mint_token(private_key: Any, key_id: str, claims: Mapping[str, Any], *, lifetime_s: int) -> str:
-    """Sign a token for development and tests; in production the host application issues them.
-
-    Args:
-        private_key: an Ed25519 key (``LocalSigner.raw``).
-        key_id: the ``kid`` under which the key set holds its public half.
-        claims: everything but the times.
-        lifetime_s: seconds until it expires.
-    """
-    now_s = int(time.time())
-    return jwt.encode(
-        {"iat": now_s, "exp": now_s + lifetime_s, **claims}, private_key, "EdDSA", headers={"kid": key_id}
-    )
-
-
-def key_set(keys: Mapping[str, Any]) -> str:
-    """Return the JSON Web Key Set of Ed25519 public keys, by key id."""
-    entries = []
-    for key_id, key in keys.items():
-        entry = jwt.algorithms.OKPAlgorithm.to_jwk(key, as_dict=True)
-        entries.append({**entry, "kid": key_id, "use": "sig", "alg": "EdDSA"})
-    return json.dumps({"keys": entries}, separators=(",", ":"))

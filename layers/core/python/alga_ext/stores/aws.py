@@ -7,7 +7,7 @@ an unreachable service becomes a 503 in time and not a hanging request.
 import hashlib
 import threading
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -16,9 +16,10 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from alga_ext.errors import PlatformError
+from alga_ext.settings import read_material
 from alga_ext.stores import objects
 from alga_ext.stores.sealing import DataKey
-from alga_ext.trust.signing import PublicKey
+from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096
 _MAKING_CLIENTS: Final = threading.Lock()
@@ -214,11 +215,15 @@ class KmsSigner:
     def __init__(self, key_id: str) -> None:
         self._key_id = key_id
         self._kms = _client("kms")
+
+    @cached_property
+    def _public(self) -> PublicKey:
+        """The public half, fetched at first use: a start does not depend on the key service."""
         try:
-            der: bytes = self._kms.get_public_key(KeyId=key_id)["PublicKey"]
+            der: bytes = self._kms.get_public_key(KeyId=self._key_id)["PublicKey"]
         except (ClientError, BotoCoreError) as error:
             raise PlatformError("signer_unavailable", "The signing key cannot be reached.", cause=error) from error
-        self._public = PublicKey.from_der(der)
+        return PublicKey.from_der(der)
 
     @property
     def key_id(self) -> str:
@@ -244,6 +249,18 @@ class KmsSigner:
             raise PlatformError("signer_unavailable", "The signing key cannot be reached.", cause=error) from error
         signature: bytes = answer["Signature"]
         return signature
+
+
+def signer_of(setting: str) -> Signer:
+    """Return the signer that a setting names: ``kms:key-id``, a PEM private key, or the path of one.
+
+    Raises:
+        PlatformError: ``key_invalid``.
+        OSError: the file cannot be read.
+    """
+    if setting.startswith("kms:"):
+        return KmsSigner(setting.removeprefix("kms:"))
+    return LocalSigner.from_pem(read_material(setting))
 
 
 class SqsQueue:

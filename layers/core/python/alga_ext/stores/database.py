@@ -6,7 +6,8 @@ invocations and made again when it is broken. Nothing is prepared by name, so th
 """
 
 import ssl
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -24,6 +25,8 @@ _STATEMENT_TIMEOUT_MS: Final = 3_000
 
 _SOCKET_MARGIN_S: Final = 0.25
 """How much longer a socket waits than a statement may run, so that the server speaks first."""
+
+_CHECK_TIMEOUT_S: Final = 1.0
 
 # SQLSTATE → error code; what is not here is a fault of ours.
 _SQLSTATES: Final = {
@@ -73,6 +76,18 @@ class Tx:
             raise ValueError(message)
         return found[0] if found else None
 
+    def one(self, sql: str, **params: Any) -> Row:
+        """Run a statement and return its only row, which must be there.
+
+        Raises:
+            LookupError: there is no row, or more than one: a mistake in the statement or in what led to it.
+        """
+        found = self.rows(sql, **params)
+        if len(found) != 1:
+            message = f"a statement that must return one row returned {len(found)}"
+            raise LookupError(message)
+        return found[0]
+
     def execute(self, sql: str, **params: Any) -> int:
         """Run a statement and return how many rows it touched."""
         self._run(sql, params)
@@ -114,7 +129,7 @@ class Tx:
 
 
 class Database:
-    """One database, reached as one login role; holds at most one connection, for one thread.
+    """One database, reached as one login role. It holds one connection; transactions of several threads queue for it.
 
     Args:
         url: ``postgresql://role:password@host:port/name``; ``?host=/directory`` for a Unix socket,
@@ -126,6 +141,8 @@ class Database:
         self._arguments = connection_arguments(url, statement_timeout_ms)
         self._statement_timeout_ms = statement_timeout_ms
         self._connection: pg8000.native.Connection | None = None
+        # Two threads on one connection would read each other's answers.
+        self._lock = threading.Lock()
 
     @contextmanager
     def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
@@ -158,6 +175,29 @@ class Database:
         with self._transaction(self._statement_timeout_ms, "begin") as tx:
             yield tx
 
+    def check(self) -> Mapping[str, Any]:
+        """Check the connection that is open, without making one: a health check must not wake a paused database.
+
+        Returns:
+            Whether a connection is open. A busy one counts as working.
+
+        Raises:
+            PlatformError: ``database_unavailable`` when the open connection does not answer; it is closed.
+        """
+        if not self._lock.acquire(blocking=False):
+            return {"connected": True}
+        try:
+            if self._connection is None:
+                return {"connected": False}
+            _set_socket_timeout(self._connection, _CHECK_TIMEOUT_S)
+            self._connection.execute_simple("select 1")
+        except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError) as error:
+            self.close()
+            raise _unavailable(error) from error
+        finally:
+            self._lock.release()
+        return {"connected": True}
+
     def close(self) -> None:
         """Close the connection, if there is one; the next transaction makes a new one."""
         connection, self._connection = self._connection, None
@@ -169,6 +209,16 @@ class Database:
 
     @contextmanager
     def _transaction(self, timeout_ms: int, opening: str) -> Iterator[Tx]:
+        if not self._lock.acquire(timeout=timeout_ms / 1000 + _SOCKET_MARGIN_S):
+            raise PlatformError("database_unavailable", "The database is busy with other requests; try again.")
+        try:
+            with self._locked_transaction(timeout_ms, opening) as tx:
+                yield tx
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _locked_transaction(self, timeout_ms: int, opening: str) -> Iterator[Tx]:
         connection = self._begin(timeout_ms, opening)
         tx = Tx(connection)
         try:

@@ -6,7 +6,6 @@ A request is a GET or HEAD of the path-style address, signed with Signature Vers
 
 import hashlib
 import hmac
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,7 +40,7 @@ class S3ObjectReader:
             credentials the SDK looks for them, as it does on a machine with a role.
     """
 
-    def __init__(self, base: str, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, base: str, environ: Mapping[str, str]) -> None:
         bucket, self._prefix = objects.bucket_and_prefix(base)
         self._environ = environ
         self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""

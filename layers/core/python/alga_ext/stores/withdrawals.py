@@ -8,14 +8,10 @@ from typing import Final
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectReader
 
 LIFETIME_S: Final = 30.0
-
-
-def marker_key(content_hash: ContentHash) -> str:
-    """Return the key of a bundle's withdrawal marker."""
-    return f"withdrawals/{sha256_hex(content_hash)}.dsse.json"
 
 
 class Withdrawals:
@@ -40,7 +36,7 @@ class Withdrawals:
         if now_s < self._clear_until.get(content_hash, 0.0):
             return
         self._clear_until.pop(content_hash, None)
-        if self._objects.size(marker_key(content_hash)) is not None:
+        if self._objects.size(object_keys.withdrawal(sha256_hex(content_hash))) is not None:
             raise PlatformError(
                 "version_withdrawn", "This version was withdrawn and runs no more; update the extension."
             )

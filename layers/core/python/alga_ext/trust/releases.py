@@ -18,11 +18,6 @@ BELIEVED_FOR_S: Final = 60.0
 """How long a verdict about a signed record holds under one trust bundle: a key may end, or its revocation begin."""
 
 
-def release_key(bundle_sha256: str) -> str:
-    """Return the object store key of a bundle's release record."""
-    return f"releases/{bundle_sha256}.dsse.json"
-
-
 def accepted_release(record: bytes, bundle_sha256: str, trust: TrustBundle, now: datetime) -> ReleaseRecord:
     """Return what the registry vouches for about a bundle.
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.egress_ledger import Destination
 from functions.runner.imports.http import connections
 from functions.runner.imports.http import fetch as http_fetch
@@ -156,7 +156,7 @@ class Bench:
         ]
         providers = frozenset(options.pop("providers", EVERY_CAPABILITY))
         deadline_ns = time.monotonic_ns() + int(options.pop("timeout_s", 5) * 1e9)
-        self.call = Call(request, providers, deadline_ns, self.unsealer, time.time)
+        self.call = CallContext(request, providers, deadline_ns, self.unsealer, time.time)
         self.fetcher = Fetcher(
             self.call,
             resolve or (lambda _host, _port: ["127.0.0.1"]),

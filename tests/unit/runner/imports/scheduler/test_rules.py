@@ -122,6 +122,6 @@ def test_a_time_that_the_clock_jumps_over_runs_on_that_day() -> None:
 
 
 def test_a_cold_start_imports_nothing_of_schedules() -> None:
-    program = "import sys, functions.runner.compose; print(*sys.modules)"
+    program = "import sys, functions.runner.runner; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert {"cronsim", "functions.runner.imports.scheduler.rules"} & set(found.stdout.split()) == set()

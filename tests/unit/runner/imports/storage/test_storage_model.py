@@ -11,7 +11,7 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.runner.imports.call_context import Call
+from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.storage import rules as storage_rules
 from functions.runner.imports.storage.storage import Storage
 from tests.conftest import Databases
@@ -35,7 +35,7 @@ def storage(databases: Databases) -> Iterator[Storage]:
 def made(database: Database, install_id: str = INSTALL, tenant_id: str = TENANT) -> Storage:
     request = call("sha256:" + "0" * 64, tenant_id=tenant_id, install_id=install_id)
     deadline_ns = time.monotonic_ns() + 600_000_000_000
-    return Storage(database, Call(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time))
+    return Storage(database, CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time))
 
 
 class Model:

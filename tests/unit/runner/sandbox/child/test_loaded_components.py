@@ -11,7 +11,7 @@ from functions.runner.sandbox.child.linking import Components, Linkers
 from functions.runner.sandbox.compiler.main import _Refusing
 from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.protocol import abi
-from functions.runner.sandbox.protocol.wire import Artifact
+from functions.runner.sandbox.protocol.messages import Artifact
 from tests.support import wat
 
 GUEST = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))")

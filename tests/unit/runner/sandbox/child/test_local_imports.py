@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from functions.runner.sandbox.child import local_imports
-from functions.runner.sandbox.protocol.wire import LogLine, Metric
+from functions.runner.sandbox.protocol.messages import LogLine, Metric
 
 
 class Sink:

@@ -4,33 +4,33 @@ import threading
 
 import pytest
 
-from functions.runner.imports.http import resolver
+from functions.runner.imports import deadline
 
 
 def test_work_that_ends_in_time_is_answered() -> None:
-    assert resolver.within(5, lambda: 7) == 7
+    assert deadline.within(5, lambda: 7) == 7
 
 
 def test_what_the_work_raises_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
-        resolver.within(5, lambda: 1 // 0)
+        deadline.within(5, lambda: 1 // 0)
 
 
 def test_work_that_takes_longer_is_given_up() -> None:
     ended = threading.Event()
     with pytest.raises(TimeoutError):
-        resolver.within(0.01, ended.wait)
+        deadline.within(0.01, ended.wait)
     ended.set()
 
 
 def test_work_that_was_given_up_goes_on_in_a_bounded_number_of_threads() -> None:
     ended = threading.Event()
-    for _ in range(resolver.THREADS_LIMIT):
+    for _ in range(deadline.THREADS_LIMIT):
         with pytest.raises(TimeoutError):
-            resolver.within(0.001, ended.wait)
+            deadline.within(0.001, ended.wait)
 
     with pytest.raises(TimeoutError):
-        resolver.within(0.01, lambda: "not even begun")
+        deadline.within(0.01, lambda: "not even begun")
     ended.set()
 
-    assert resolver.within(5, lambda: "begun") == "begun"
+    assert deadline.within(5, lambda: "begun") == "begun"

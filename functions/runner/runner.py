@@ -1,4 +1,4 @@
-"""One call: authorise, find the program, run it, answer.
+"""The runner: routes its requests, and serves a call: authorise, find the program, run it, answer.
 
 The envelope's own faults are refusals (``PlatformError``, problem documents with their own status). Once the call is
 authorised every outcome is a 200 whose envelope says what happened, whatever the guest did.
@@ -6,67 +6,80 @@ authorised every outcome is a 200 whose envelope says what happened, whatever th
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from alga_ext.calls import capabilities
-from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse, Usage, decode_request
+from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteRequest, ExecuteResponse, Usage, decode_request, encode
 from alga_ext.calls.execution_token import verify_execution_token
-from alga_ext.edge.http import Request
+from alga_ext.calls.operator_token import verify_operator_token
+from alga_ext.edge.health import Health
+from alga_ext.edge.http import Request, json_response, response
+from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.ids import parse_content_hash, sha256_hex
 from alga_ext.telemetry import logger
-from alga_ext.trust.signing import PublicKey
-from functions.runner import envelope, outcome
-from functions.runner.artifacts import ArtifactCache, Obtained
-from functions.runner.imports.broker import Provider
-from functions.runner.imports.call_secrets import Unsealer
+from functions.runner import envelope, health, outcome
+from functions.runner.artifacts import Obtained
 from functions.runner.invocation import Invocation
-from functions.runner.limits import Maxima, effective
+from functions.runner.limits import effective
 from functions.runner.replay import UsedTokens
+from functions.runner.sandbox.protocol.channel import Malformed
+from functions.runner.sandbox.protocol.ended import Ended
+from functions.runner.sandbox.protocol.messages import Done, Failed, HostAnswer, Limits, Warm
 from functions.runner.sandbox.protocol.verdict import Verdict
-from functions.runner.sandbox.protocol.wire import Done, Failed, HostAnswer, Limits, Malformed, Warm
-from functions.runner.sandboxes.child_process import Child, Ended, Host, signal_name
-from functions.runner.sandboxes.pool import Pool
+from functions.runner.sandboxes.child_process import Child, Host, signal_name
+from functions.runner.services import Services
 
+WARMUP_PATH: Final = "/warmup"
+HEALTH_PATH: Final = "/healthz"
 _CAUSE_LIMIT: Final = 2_000
 _OF_THE_PROGRAM: Final = frozenset({"artifact_not_found", "artifact_integrity"})
 """Codes of a program that cannot be had, which are the call's outcome; all others are faults of ours."""
 
 
 class Runner:
-    """Serves execute envelopes.
+    """Answers the gateway, and operators who ask for its health or warm it up."""
 
-    Args:
-        pool: the sandboxes.
-        artifacts: verified programs.
-        providers: open the host imports that this process serves, by interface.
-        unsealer: opens sealed secrets, if this platform can.
-        maxima: the platform's limits.
-        gateway_key: checks execution tokens.
-        now_s: epoch seconds.
-    """
-
-    def __init__(
-        self,
-        *,
-        pool: Pool,
-        artifacts: ArtifactCache,
-        providers: Mapping[str, Provider],
-        unsealer: Unsealer | None,
-        maxima: Maxima,
-        gateway_key: PublicKey,
-        now_s: Callable[[], float] = time.time,
-    ) -> None:
-        self.pool = pool
-        self.artifacts = artifacts
-        self._providers = providers
-        self._unsealer = unsealer
-        self._maxima = maxima
-        self._gateway_key = gateway_key
-        self._now_s = now_s
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._rim = Rim("runner")
+        self._health = Health(health.checks(services), time.monotonic)
         self._used = UsedTokens()
         self._used_lock = threading.Lock()
+
+    def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer one API Gateway v2 event; failures become problem documents."""
+        return self._rim.answer(event, self._route)
+
+    def _route(self, request: Request) -> dict[str, Any]:
+        match (request.method, request.path):
+            case ("POST", path) if path == EXECUTE_PATH:
+                self._check_switched_on()
+                body = encode(self.execute(request))
+                return response(200, {"content-type": "application/json", "cache-control": "no-store"}, body)
+            case ("GET", path) if path == HEALTH_PATH:
+                return self._health.answer(detailed=self._is_operator(request))
+            case ("POST", path) if path == WARMUP_PATH:
+                self._check_switched_on()
+                return json_response(200, self.warm(_asked_bundle(request)))
+            case (_, path) if path in (EXECUTE_PATH, HEALTH_PATH, WARMUP_PATH):
+                raise PlatformError("method_not_allowed", "This path does not answer that method.")
+            case _:
+                raise PlatformError("not_found", "There is no such path here.")
+
+    def _check_switched_on(self) -> None:
+        if not self._services.settings.extensions_enabled:
+            raise PlatformError(
+                "extensions_disabled", "Extensions are switched off here; the operator can switch them on."
+            )
+
+    def _is_operator(self, request: Request) -> bool:
+        """Tell whether the request has an operator token; a token that does not verify is refused."""
+        if "authorization" not in request.headers:
+            return False
+        verify_operator_token(self._services.gateway_key, _bearer(request), now_s=int(self._services.now_s()))
+        return True
 
     def execute(self, http: Request) -> ExecuteResponse:
         """Serve ``POST /v1/execute``.
@@ -85,11 +98,11 @@ class Runner:
         bundle_sha256 = _bundle_sha256(request.context.content_hash)
         self._authorise(token, request, http.body)  # (2)
         providers = _known(request.providers)  # (3)
-        limits = effective(request.limits, self._maxima)
+        limits = effective(request.limits, self._services.maxima)
         invocation = Invocation(request, envelope.guest_request(request.http), providers, limits)
         started_ns = time.monotonic_ns()
         try:
-            with self.artifacts.lend(bundle_sha256) as program:  # (4)
+            with self._services.artifacts.lend(bundle_sha256) as program:  # (4)
                 return self._call(invocation, bundle_sha256, program)  # (5)
         except PlatformError as error:
             if error.code not in _OF_THE_PROGRAM:
@@ -105,7 +118,7 @@ class Runner:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``, ``runner_unavailable``.
         """
         try:
-            with self.artifacts.lend(bundle_sha256) as program:
+            with self._services.artifacts.lend(bundle_sha256) as program:
                 return self._warm(bundle_sha256, program)
         except PlatformError as error:
             if error.code in _OF_THE_PROGRAM:
@@ -113,19 +126,19 @@ class Runner:
             raise _unavailable(error) from error
 
     def _warm(self, bundle_sha256: str, program: Obtained) -> dict[str, Any]:
-        maxima = self._maxima
+        maxima = self._services.maxima
         found: Done | Failed
         try:
-            with self.pool.child() as child:
+            with self._services.pool.child() as child:
                 program = self._rechecked(child, bundle_sha256, program)
                 started_ns = time.monotonic_ns()
                 deadline_ns = started_ns + maxima.timeout_ms * 1_000_000
                 limits = Limits(deadline_ns, maxima.memory_mb << 20, maxima.fuel, 0)
-                found = child.run(Warm(program.artifact, limits), _DEAF)
+                found = child.run(Warm(program.artifact, limits), _NO_HOST_IMPORTS)
         except Ended as ended:
             _log_ended(ended)
             found = outcome.of_ended(ended, maxima.memory_mb << 20)
-        self.pool.ensure_spare()
+        self._services.pool.ensure_spare()
         document: dict[str, Any] = {
             "ready": isinstance(found, Done),
             "artifact_bytes": program.artifact.size_bytes,
@@ -137,17 +150,17 @@ class Runner:
         return document
 
     def _authorise(self, token: str, request: ExecuteRequest, body: bytes) -> None:
-        now_s = int(self._now_s())
-        token_id = verify_execution_token(self._gateway_key, token, request, body, now_s=now_s)
+        now_s = int(self._services.now_s())
+        token_id = verify_execution_token(self._services.gateway_key, token, request, body, now_s=now_s)
         with self._used_lock:
             self._used.use(token_id, now_s)
 
     def _call(self, invocation: Invocation, bundle_sha256: str, program: Obtained) -> ExecuteResponse:
         try:
             try:
-                with self.pool.child() as child:
+                with self._services.pool.child() as child:
                     program = self._rechecked(child, bundle_sha256, program)
-                    host = invocation.begin(self._providers, self._unsealer, self._now_s)
+                    host = invocation.begin(self._services.providers, self._services.unsealer, self._services.now_s)
                     found = child.run(invocation.message(program.artifact), host)
             except Malformed as error:  # nothing was sent; the sandbox is as it was
                 raise PlatformError("invalid_request", f"The request makes {error}.") from error
@@ -158,7 +171,7 @@ class Runner:
             answer = invocation.answer(found)
         finally:
             invocation.close()
-        self.pool.ensure_spare()
+        self._services.pool.ensure_spare()
         return answer
 
     def _rechecked(self, child: Child, bundle_sha256: str, program: Obtained) -> Obtained:
@@ -169,10 +182,10 @@ class Runner:
         """
         if program.artifact.key in child.loaded:
             return program
-        if not self.artifacts.is_here(program.artifact):
-            return self.artifacts.obtain(bundle_sha256)
+        if not self._services.artifacts.is_here(program.artifact):
+            return self._services.artifacts.obtain(bundle_sha256)
         if not program.fresh:
-            self.artifacts.recheck(program.artifact)
+            self._services.artifacts.recheck(program.artifact)
         return program
 
 
@@ -191,7 +204,7 @@ def _refuse_all(_call: Any) -> HostAnswer:
     return HostAnswer(trap="host imports are not available while warming up")
 
 
-_DEAF: Final = Host(_refuse_all, lambda _line: None, lambda _metric: None)
+_NO_HOST_IMPORTS: Final = Host(_refuse_all, lambda _line: None, lambda _metric: None)
 
 
 def _bearer(http: Request) -> str:
@@ -199,6 +212,15 @@ def _bearer(http: Request) -> str:
     if scheme.lower() != "bearer" or not token:
         raise PlatformError("unauthorized", "The execution token is missing.")
     return token.strip()
+
+
+def _asked_bundle(request: Request) -> str:
+    document = request.json()
+    given = document.get("content_hash") if isinstance(document, dict) else None
+    parsed = parse_content_hash(given) if isinstance(given, str) else None
+    if parsed is None:
+        raise PlatformError("invalid_request", "content_hash must be sha256: and 64 hex digits.")
+    return sha256_hex(parsed)
 
 
 def _bundle_sha256(content_hash: str) -> str:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
-from functions.runner.sandbox.protocol import wire
-from functions.runner.sandbox.protocol.wire import FROM_CHILD, Channel, Closed, LogLine, Malformed
+from functions.runner.sandbox.protocol.channel import FRAME_LIMIT_BYTES, Channel, Closed, Malformed
+from functions.runner.sandbox.protocol.messages import FROM_CHILD, LogLine
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def test_a_frame_that_arrives_byte_by_byte_is_put_together(ends: tuple[Channel, 
 
 def test_a_length_beyond_the_limit_is_malformed_before_anything_is_read(ends: tuple[Channel, Channel]) -> None:
     parent, child = ends
-    os.write(child.descriptor, (wire.FRAME_LIMIT_BYTES + 1).to_bytes(4, "little"))
+    os.write(child.descriptor, (FRAME_LIMIT_BYTES + 1).to_bytes(4, "little"))
     with pytest.raises(Malformed):
         parent.receive()
 
@@ -69,7 +69,7 @@ def test_a_length_beyond_the_limit_is_malformed_before_anything_is_read(ends: tu
 def test_a_frame_too_long_is_not_sent(ends: tuple[Channel, Channel]) -> None:
     parent, child = ends
     with pytest.raises(Malformed):
-        child.send(LogLine("info", "guest", "x" * (wire.FRAME_LIMIT_BYTES + 1)))
+        child.send(LogLine("info", "guest", "x" * (FRAME_LIMIT_BYTES + 1)))
     child.send(LogLine("info", "guest", "after"))
     assert FROM_CHILD.decode(parent.receive()) == LogLine("info", "guest", "after")
 

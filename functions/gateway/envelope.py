@@ -1,0 +1,78 @@
+"""Build the execute envelope of an admitted call (docs/reference/execute.md). Pure."""
+
+import base64
+import json
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+from alga_ext.calls.envelope import (
+    ExecuteContext,
+    ExecuteGrants,
+    ExecuteHttp,
+    ExecuteLimits,
+    ExecuteRequest,
+    ExecuteUser,
+    SealedSecret,
+)
+from functions.gateway import headers
+from functions.gateway.admission import AdmittedCall
+
+
+def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> ExecuteRequest:
+    """Return the execute envelope of a call.
+
+    Args:
+        call: the call.
+        traceparent: what the guest gets as that header (W3C Trace Context).
+        timeout_ms: the gateway's time limit; the install's own wins when it is less.
+    """
+    install, principal = call.install, call.principal
+    query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(call.raw_query, True).items()}
+    passed = headers.to_guest(
+        call.headers,
+        tenant_id=call.tenant_id,
+        extension_id=install.extension_id,
+        request_id=call.request_id,
+        traceparent=traceparent,
+    )
+    return ExecuteRequest(
+        context=ExecuteContext(
+            request_id=call.request_id,
+            tenant_id=call.tenant_id,
+            extension_id=install.extension_id,
+            install_id=install.install_id,
+            version_id=install.version_id,
+            content_hash=install.content_hash,
+            config={name: _config_text(value) for name, value in install.config.items()},
+        ),
+        http=ExecuteHttp(
+            method=call.method,
+            path=encoded_path(call.path),
+            raw_query=call.raw_query,
+            query=dict(query),
+            headers=dict(passed),
+            body_b64=base64.b64encode(call.body).decode() if call.body else None,
+        ),
+        limits=ExecuteLimits(timeout_ms=min(timeout_ms, install.timeout_ms or timeout_ms), memory_mb=install.memory_mb),
+        providers=install.capabilities,
+        grants=ExecuteGrants(egress=install.egress, secrets=install.secrets, hash=install.grant_hash),
+        secret_envelope=[SealedSecret(**secret) for secret in install.sealed_secrets] or None,
+        user=ExecuteUser(
+            user_id=principal.subject,
+            user_email=principal.email,
+            user_name=principal.name,
+            user_type=principal.user_type,
+            client_name=principal.client_name,
+            client_id=principal.client_id,
+        ),
+    )
+
+
+def encoded_path(path: str) -> str:
+    """Return a path, which API Gateway decodes, as it stood in the URL: ASCII, which every store keeps."""
+    return quote(path, safe="/:@!$&'()*+,;=~", errors="replace")
+
+
+def _config_text(value: Any) -> str:
+    """Return a configuration value as the guest reads it: text as it is, all else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,54 @@
+"""The two records of a call, as messages to the queue ``executions`` (docs/reference/events-and-messages.md). Pure."""
+
+from datetime import datetime
+from typing import Final
+
+from alga_ext.calls.envelope import ExecuteResponse
+from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished
+from functions.gateway.admission import AdmittedCall
+from functions.gateway.envelope import encoded_path
+
+_PATH_LIMIT: Final = 2_048
+
+
+def accepted(call: AdmittedCall, execution_id: str, trace_id: str, at: datetime) -> ExecutionAccepted:
+    """Return the record that a call was accepted; it is sent before the call runs."""
+    return ExecutionAccepted(
+        execution_id=execution_id,
+        tenant_id=call.tenant_id,
+        install_id=call.install.install_id,
+        extension_id=call.install.extension_id,
+        version_id=call.install.version_id,
+        content_hash=call.install.content_hash,
+        request_id=call.request_id,
+        trace_id=trace_id,
+        method=call.method,
+        path=encoded_path(call.path)[:_PATH_LIMIT],
+        principal=call.principal.subject,
+        at=at.isoformat(),
+    )
+
+
+def finished(
+    accepted: ExecutionAccepted, answer: ExecuteResponse, error_code: str | None, response_bytes: int, at: datetime
+) -> ExecutionFinished:
+    """Return the record of how an accepted call ended."""
+    return ExecutionFinished(
+        execution_id=accepted.execution_id,
+        tenant_id=accepted.tenant_id,
+        install_id=accepted.install_id,
+        extension_id=accepted.extension_id,
+        version_id=accepted.version_id,
+        content_hash=accepted.content_hash,
+        request_id=accepted.request_id,
+        trace_id=accepted.trace_id,
+        method=accepted.method,
+        path=accepted.path,
+        principal=accepted.principal,
+        accepted_at=accepted.at,
+        at=at.isoformat(),
+        status=answer.status,
+        error_code=error_code,
+        usage=answer.usage,
+        response_bytes=response_bytes,
+    )

@@ -1,0 +1,78 @@
+"""Everything the gateway works with, built once from its environment."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final, Self
+
+from alga_ext.edge.tokens import TokenVerifier
+from alga_ext.settings import read_material
+from alga_ext.stores.aws import SqsQueue
+from alga_ext.stores.database import Database
+from alga_ext.trust.signing import LocalSigner
+from functions.gateway.admission import RoleMap
+from functions.gateway.dispatch import RunnerClient, make_runner_client
+from functions.gateway.resolution import Installs
+from functions.gateway.settings import GatewaySettings
+
+_RUNNER_MARGIN_S: Final = 2.0
+"""How much longer than the longest call the gateway waits for the runner: its own limits end a call first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The gateway's settings and clients; they live as long as the process.
+
+    Attributes:
+        settings: the validated environment.
+        database: PostgreSQL as ``fn_gateway``.
+        installs: resolved installs.
+        tokens: verifies callers' bearer tokens.
+        roles: which roles may read and write through extensions.
+        execution_signer: signs execution tokens.
+        runner: runs execute envelopes.
+        executions: the queue of execution records.
+        now: the present instant, UTC.
+        monotonic_s: a clock that only goes forward, in seconds.
+    """
+
+    settings: GatewaySettings
+    database: Database
+    installs: Installs
+    tokens: TokenVerifier
+    roles: RoleMap
+    execution_signer: LocalSigner
+    runner: RunnerClient
+    executions: SqsQueue
+    now: Callable[[], datetime]
+    monotonic_s: Callable[[], float]
+
+    @classmethod
+    def build(cls, environ: Mapping[str, str]) -> Self:
+        """Build the services that an environment describes; nothing is connected yet.
+
+        Raises:
+            SettingsError: a variable is missing or does not fit.
+        """
+        settings = GatewaySettings.read(environ)
+        longest_s = settings.ext_gateway_timeout_ms / 1000 + _RUNNER_MARGIN_S
+        database = Database(settings.database_url.get_secret_value())
+        return cls(
+            settings=settings,
+            database=database,
+            installs=Installs(database, settings.install_cache_ms / 1000),
+            tokens=TokenVerifier.of(settings),
+            roles=RoleMap(_words(settings.auth_read_roles), _words(settings.auth_write_roles)),
+            execution_signer=settings.build(
+                "execution_token_private_key", lambda key: LocalSigner.from_pem(read_material(key))
+            ),
+            runner=settings.build("runner_base_url", lambda url: make_runner_client(url, longest_s)),
+            executions=SqsQueue(settings.executions_queue_url),
+            now=lambda: datetime.now(UTC),
+            monotonic_s=time.monotonic,
+        )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in text.split(",") if word.strip())

@@ -1,0 +1,74 @@
+"""Everything the registry's other handlers work with, each built once from its environment."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from alga_ext.stores.aws import S3ObjectStore, SqsQueue, signer_of
+from alga_ext.stores.database import Database
+from alga_ext.trust.signing import Signer
+from alga_ext.trust.trust_source import TrustSource
+from functions.registry.settings import AssetsSettings, RecorderSettings, SweeperSettings
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class AssetsServices:
+    """What finishes publications; attributes as in ``services.Services``."""
+
+    database: Database
+    objects: S3ObjectStore
+    trust: TrustSource
+    release_signer: Signer
+    now: Callable[[], datetime] = _now
+
+    @classmethod
+    def build(cls, environ: Mapping[str, str]) -> Self:
+        """Build the services that an environment describes, or raise ``SettingsError``."""
+        settings = AssetsSettings.read(environ)
+        return cls(
+            database=Database(settings.database_url.get_secret_value()),
+            objects=S3ObjectStore(settings.bundle_store_base),
+            trust=settings.build("signing_trust_bundle", TrustSource),
+            release_signer=settings.build("release_signing_key", signer_of),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SweeperServices:
+    """What deletes expired data and finishes delayed work; attributes as in ``services.Services``."""
+
+    database: Database
+    objects: S3ObjectStore
+    prepare_queue: SqsQueue
+    log_signer: Signer
+    uninstall_grace: timedelta
+    now: Callable[[], datetime] = _now
+
+    @classmethod
+    def build(cls, environ: Mapping[str, str]) -> Self:
+        """Build the services that an environment describes, or raise ``SettingsError``."""
+        settings = SweeperSettings.read(environ)
+        return cls(
+            database=Database(settings.database_url.get_secret_value()),
+            objects=S3ObjectStore(settings.bundle_store_base),
+            prepare_queue=SqsQueue(settings.prepare_queue_url),
+            log_signer=settings.build("log_signing_key", signer_of),
+            uninstall_grace=timedelta(seconds=settings.uninstall_grace_s),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RecorderServices:
+    """What records executions; attributes as in ``services.Services``."""
+
+    database: Database
+
+    @classmethod
+    def build(cls, environ: Mapping[str, str]) -> Self:
+        """Build the services that an environment describes, or raise ``SettingsError``."""
+        return cls(Database(RecorderSettings.read(environ).database_url.get_secret_value()))

@@ -1,0 +1,72 @@
+"""Bring a database to the newest schema.
+
+One run at a time (advisory lock); each file is one transaction with its row in
+``app.schema_migration``, so a crash leaves whole files applied and nothing half.
+"""
+
+from pathlib import Path
+from typing import Final
+
+from alga_ext.stores.database import Database
+from functions.registry.migrations.plan import Migration, plan, read_migration
+
+_LOCK_KEY = 7_210_433
+ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
+
+_CREATE_LEDGER = """
+create schema if not exists app;
+create table if not exists app.schema_migration (
+  name text primary key,
+  sha256 text not null,
+  applied_at timestamptz not null default now()
+);
+alter table app.schema_migration enable row level security;
+alter table app.schema_migration force row level security;
+do $$
+begin
+  -- Only the migrating role, which owns the ledger, has a right on it at all.
+  if not exists (select from pg_policies where schemaname = 'app' and tablename = 'schema_migration') then
+    create policy migrator_all on app.schema_migration using (true) with check (true);
+  end if;
+end
+$$;
+"""
+
+
+def migrate(database: Database, folder: Path, passwords: dict[str, str]) -> list[str]:
+    """Apply what is missing from ``folder`` and set the login roles' passwords; return the applied names.
+
+    Raises:
+        PlatformError: ``migration_conflict`` before anything is changed; a failing file leaves those before it.
+    """
+    available = [read_migration(path.name, path.read_bytes()) for path in sorted(folder.glob("[0-9]*.sql"))]
+    with database.system() as tx:
+        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
+        tx.script(_CREATE_LEDGER)
+    done: list[str] = []
+    while (name := _apply_next(database, available)) is not None:
+        done.append(name)
+    with database.system() as tx:
+        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
+        for role, password in passwords.items():
+            tx.set_role_password(role, password)
+    return done
+
+
+def _apply_next(database: Database, available: list[Migration]) -> str | None:
+    with database.system() as tx:
+        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
+        applied = {row["name"]: row["sha256"] for row in tx.rows("select name, sha256 from app.schema_migration")}
+        missing = plan(available, applied)
+        if not missing:
+            return None
+        migration = missing[0]
+        tx.script("set local lock_timeout = '4s'; set local statement_timeout = '30s'")
+        tx.script(migration.sql)
+        tx.script("reset role")
+        tx.execute(
+            "insert into app.schema_migration (name, sha256) values (:name, :sha256)",
+            name=migration.name,
+            sha256=migration.sha256,
+        )
+    return migration.name

@@ -1,0 +1,111 @@
+"""Record executions: one row for each call, and totals for each install.
+
+A call's accepted and finished messages may come in either order, twice, or one of them never; the row says what is
+known. Totals are added in the transaction that moves a row to ``finished``, so each call counts once.
+"""
+
+import json
+from typing import Final
+
+from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
+from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
+from functions.registry.job_services import RecorderServices
+
+_ACCEPT: Final = """
+insert into app.extension_execution_log
+  (tenant_id, execution_id, install_id, extension_id, version_id, content_hash, request_id, trace_id, method, path,
+   principal, state, accepted_at)
+values
+  (:tenant_id, :execution_id, :install_id, :extension_id, :version_id, :content_hash, :request_id, :trace_id, :method,
+   :path, :principal, 'accepted', :at)
+on conflict (tenant_id, execution_id) do nothing
+"""
+_FINISH: Final = """
+update app.extension_execution_log
+set state = 'finished', finished_at = :at, status = :status, error_code = :error_code, duration_ms = :duration_ms,
+    cpu_ms = :cpu_ms, memory_peak_bytes = :memory_peak_bytes, fuel = :fuel, egress_bytes = :egress_bytes,
+    host_calls = cast(:host_calls as jsonb), response_bytes = :response_bytes
+where tenant_id = :tenant_id and execution_id = :execution_id and state = 'accepted'
+"""
+_COUNT: Final = """
+insert into app.extension_quota_usage as usage
+  (tenant_id, install_id, period, calls, failed_calls, duration_ms, cpu_ms, egress_bytes)
+values (:tenant_id, :install_id, :period, 1, :failed, :duration_ms, :cpu_ms, :egress_bytes)
+on conflict (tenant_id, install_id, period) do update
+set calls = usage.calls + 1, failed_calls = usage.failed_calls + excluded.failed_calls,
+    duration_ms = usage.duration_ms + excluded.duration_ms, cpu_ms = usage.cpu_ms + excluded.cpu_ms,
+    egress_bytes = usage.egress_bytes + excluded.egress_bytes
+"""
+
+
+def record(message: Message, services: RecorderServices) -> None:
+    """Write what a message of the queue ``executions`` says.
+
+    Raises:
+        PlatformError: ``invalid_request`` for another kind of message; ``database_unavailable``.
+    """
+    if isinstance(message, ExecutionAccepted):
+        record_accepted(message, services.database)
+    elif isinstance(message, ExecutionFinished):
+        record_finished(message, services.database)
+    else:
+        raise PlatformError("invalid_request", "The queue 'executions' carries execution messages only.")
+
+
+def record_accepted(message: ExecutionAccepted, database: Database) -> None:
+    """Write the row of an accepted call, unless it has one."""
+    with database.tenant(message.tenant_id) as tx:
+        tx.execute(_ACCEPT, at=message.at, **_identity(message))
+
+
+def record_finished(message: ExecutionFinished, database: Database) -> None:
+    """Bring a call's row to ``finished`` and add it to the totals of its UTC day and month, once."""
+    usage = message.usage
+    with database.tenant(message.tenant_id) as tx:
+        tx.execute(_ACCEPT, at=message.accepted_at, **_identity(message))
+        moved = tx.execute(
+            _FINISH,
+            tenant_id=message.tenant_id,
+            execution_id=message.execution_id,
+            at=message.at,
+            status=message.status,
+            error_code=message.error_code,
+            duration_ms=usage.duration_ms,
+            cpu_ms=usage.cpu_ms,
+            memory_peak_bytes=usage.memory_peak_bytes,
+            fuel=usage.fuel,
+            egress_bytes=usage.egress_bytes,
+            host_calls=json.dumps(usage.host_calls),
+            response_bytes=message.response_bytes,
+        )
+        if moved == 0:
+            return
+        for period in (message.accepted_at[:7], message.accepted_at[:10]):
+            tx.execute(
+                _COUNT,
+                tenant_id=message.tenant_id,
+                install_id=message.install_id,
+                period=period,
+                failed=1 if message.error_code is not None or message.status >= 500 else 0,
+                duration_ms=usage.duration_ms,
+                cpu_ms=usage.cpu_ms,
+                egress_bytes=usage.egress_bytes,
+            )
+
+
+def _identity(message: ExecutionAccepted | ExecutionFinished) -> dict[str, str]:
+    names = (
+        "tenant_id",
+        "execution_id",
+        "install_id",
+        "extension_id",
+        "version_id",
+        "content_hash",
+        "request_id",
+        "trace_id",
+        "method",
+        "path",
+        "principal",
+    )
+    return {name: getattr(message, name) for name in names}

@@ -1,0 +1,84 @@
+"""Everything the registry's HTTP API works with, built once from its environment."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from time import monotonic
+from typing import Self
+
+from alga_ext.edge.tokens import TokenVerifier
+from alga_ext.errors import PlatformError
+from alga_ext.stores.aws import KmsDataKeys, S3ObjectStore, SqsQueue, signer_of
+from alga_ext.stores.database import Database
+from alga_ext.stores.sealing import Sealer
+from alga_ext.trust.signing import Signer
+from alga_ext.trust.trust_source import TrustSource
+from functions.registry.settings import RegistrySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Settings and clients of the registry's HTTP API; they live as long as the process.
+
+    Attributes:
+        settings: the validated environment.
+        database: PostgreSQL as ``fn_registry``.
+        objects: the object store of bundles.
+        prepare_queue: wakes the prepare function.
+        trust: platform keys, and publishers' keys that the operator pins.
+        release_signer: signs withdrawals.
+        log_signer: signs heads of the transparency log.
+        tokens: verifies callers' bearer tokens.
+        data_keys: wraps the data keys of tenants' secrets; None where the operator has configured no key.
+        now: the present instant, UTC.
+        monotonic_s: a clock that only goes forward, in seconds.
+    """
+
+    settings: RegistrySettings
+    database: Database
+    objects: S3ObjectStore
+    prepare_queue: SqsQueue
+    trust: TrustSource
+    release_signer: Signer
+    log_signer: Signer
+    tokens: TokenVerifier
+    data_keys: KmsDataKeys | None
+    now: Callable[[], datetime]
+    monotonic_s: Callable[[], float]
+
+    @classmethod
+    def build(cls, environ: Mapping[str, str]) -> Self:
+        """Build the services that an environment describes; nothing is connected yet.
+
+        Raises:
+            SettingsError: a variable is missing or does not fit.
+        """
+        settings = RegistrySettings.read(environ)
+        return cls(
+            settings=settings,
+            database=Database(settings.database_url.get_secret_value()),
+            objects=S3ObjectStore(settings.bundle_store_base),
+            prepare_queue=SqsQueue(settings.prepare_queue_url),
+            trust=settings.build("signing_trust_bundle", TrustSource),
+            release_signer=settings.build("release_signing_key", signer_of),
+            log_signer=settings.build("log_signing_key", signer_of),
+            tokens=TokenVerifier.of(settings),
+            data_keys=KmsDataKeys(settings.secrets_key_id) if settings.secrets_key_id else None,
+            now=lambda: datetime.now(UTC),
+            monotonic_s=monotonic,
+        )
+
+    @property
+    def uninstall_grace(self) -> timedelta:
+        """How long an uninstalled extension's storage is kept."""
+        return timedelta(seconds=self.settings.uninstall_grace_s)
+
+    def sealer(self) -> Sealer:
+        """Return what seals tenants' secrets.
+
+        Raises:
+            PlatformError: ``secret_unavailable`` when no key is configured; there is no plain-text fallback.
+        """
+        if self.data_keys is None:
+            raise PlatformError("secret_unavailable", "Secrets cannot be set here: the operator has configured no key.")
+        return Sealer(self.data_keys)

@@ -1,0 +1,219 @@
+"""Delete expired data and finish delayed work, every minute.
+
+Each piece of work is small, bounded and idempotent; what one run does not reach, the next does. Work on tenants' rows
+lists tenant ids and goes tenant by tenant, so row-level security holds here too.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from alga_ext.calls.messages import PrepareMessage, encode_message
+from alga_ext.errors import PlatformError
+from alga_ext.stores import object_keys
+from alga_ext.stores.aws import SqsQueue
+from alga_ext.stores.database import Database
+from alga_ext.stores.objects import ObjectStore
+from alga_ext.telemetry import log_failure, logger
+from alga_ext.trust.signing import Signer
+from functions.registry.job_services import SweeperServices
+from functions.registry.publishing import versions
+from functions.registry.records import audit, transparency
+from functions.registry.records.audit import Actor
+
+_PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
+_UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
+"""A PUT that began just before its URL ended may write its object later than that."""
+_TENANT_PAGE: Final = 500
+_ROWS_PER_BATCH: Final = 1_000
+"""Deleted in one transaction: far below what the statement timeout allows, counters and all."""
+
+_EXPIRED_UPLOADS: Final = """
+select upload_id from app.extension_upload where expires_at <= :before order by expires_at limit 100
+"""
+_DELETE_UPLOAD: Final = "delete from app.extension_upload where upload_id = :upload_id"
+_LIST_TENANTS: Final = "select tenant_id from app.list_tenants(:after, :page_size) as t(tenant_id)"
+_NEXT_EXPIRED: Final = """
+select install_id from app.extension_storage_entry
+where tenant_id = :tenant_id and expires_at <= :now order by expires_at limit 1
+"""
+_LOCK_STORAGE: Final = "select app.lock_storage(:install_id)"
+"""Before any entry is deleted, as the runner does before it writes one: neither waits for the other in a circle."""
+_SWEEP_STORAGE: Final = """
+delete from app.extension_storage_entry
+where ctid in (select ctid from app.extension_storage_entry
+               where tenant_id = :tenant_id and install_id = :install_id and expires_at <= :now limit :rows)
+"""
+_SWEEP_IDEMPOTENCY: Final = "delete from app.idempotency_record where tenant_id = :tenant_id and created_at < :before"
+_SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_record where created_at < :before"
+_TO_PURGE: Final = """
+select install_id from app.tenant_extension_install
+where tenant_id = :tenant_id and state = 'uninstalled' and purged_at is null and uninstalled_at <= :before
+order by uninstalled_at limit 10
+"""
+_LOCK_TO_PURGE: Final = """
+select purged_rows from app.tenant_extension_install
+where tenant_id = :tenant_id and install_id = :install_id and state = 'uninstalled' and purged_at is null
+  and uninstalled_at <= :before
+for no key update skip locked
+"""
+_PURGES: Final = {
+    "storage_entries": """
+delete from app.extension_storage_entry
+where ctid in (select ctid from app.extension_storage_entry
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
+""",
+    "secrets": """
+delete from app.extension_install_secret
+where ctid in (select ctid from app.extension_install_secret
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
+""",
+    "schedules": """
+delete from app.extension_schedule
+where ctid in (select ctid from app.extension_schedule
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
+""",
+}
+_NOTE_PURGED: Final = """
+update app.tenant_extension_install set purged_rows = cast(:counts as jsonb), purged_at = :purged_at
+where tenant_id = :tenant_id and install_id = :install_id
+"""
+
+
+def sweep(services: SweeperServices) -> dict[str, Any]:
+    """Run every step once and return how many of each it dealt with.
+
+    A step that fails keeps none of the others from its turn; the first fault is raised at the end, so that it shows.
+    """
+    now = services.now()
+    steps: dict[str, Callable[[], int | dict[str, int]]] = {
+        "uploads": lambda: sweep_uploads(services.database, services.objects, now),
+        "prepared_again": lambda: prepare_again(services.database, services.prepare_queue, now),
+        "heads_signed": lambda: sign_head(services.database, services.objects, services.log_signer, now),
+        "tenants": lambda: sweep_tenants(services.database, now, services.uninstall_grace),
+    }
+    done: dict[str, Any] = {}
+    faults: list[PlatformError] = []
+    for name, step in steps.items():
+        try:
+            outcome = step()
+        except PlatformError as error:
+            log_failure("registry-sweeper", error, name)
+            faults.append(error)
+        else:
+            done |= outcome if isinstance(outcome, dict) else {name: outcome}
+    if any(done.values()):
+        logger("registry-sweeper").info("swept", extra=done)
+    if faults:
+        raise faults[0]
+    return done
+
+
+def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> int:
+    """Delete uploads that expired an hour ago, staged bytes first; return how many."""
+    with database.system() as tx:
+        ended = now - _UPLOAD_MAY_STILL_RUN
+        expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, before=ended)]
+        tx.execute(_SWEEP_PLATFORM_IDEMPOTENCY, before=now - timedelta(days=1))
+    for upload_id in expired:
+        objects.delete(object_keys.staged_archive(upload_id))
+        with database.system() as tx:
+            tx.execute(_DELETE_UPLOAD, upload_id=upload_id)
+    return len(expired)
+
+
+def prepare_again(database: Database, queue: SqsQueue, now: datetime) -> int:
+    """Send again the message of versions that are pending, to each every five minutes; return how many."""
+    with database.system() as tx:
+        waiting = versions.claim_unprepared(tx, now - _PREPARE_AGAIN_AFTER, now, 50)
+    for row in waiting:
+        message = PrepareMessage(
+            version_id=str(row["version_id"]),
+            content_hash=row["content_hash"],
+            component_sha256=row["component_sha256"],
+        )
+        queue.send(encode_message(message), group=row["publisher"])
+    return len(waiting)
+
+
+def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: datetime) -> int:
+    """Sign and store the head of the transparency log if it has grown since one was stored; return 1 then, else 0.
+
+    So there is a signed head for every minute in which something changed, whether or not anybody asks for one.
+    """
+    with database.system() as tx:
+        size = transparency.tree_size(tx)
+        if size == 0 or objects.size(object_keys.log_head(size)) is not None:
+            return 0
+        transparency.publish_head(tx, signer, objects, now, size)
+    return 1
+
+
+def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[str, int]:
+    """Delete expired storage, and what installs uninstalled longer than ``grace`` ago had kept; return the counts."""
+    done = {"storage_entries_expired": 0, "installs_purged": 0}
+    after = ""
+    while True:
+        with database.system() as tx:
+            tenants = [row["tenant_id"] for row in tx.rows(_LIST_TENANTS, after=after, page_size=_TENANT_PAGE)]
+        for tenant_id in tenants:
+            try:
+                _sweep_tenant(database, tenant_id, now, grace, done)
+            except PlatformError as error:  # one tenant's trouble must not keep the others from their turn
+                log_failure("registry-sweeper", error, tenant_id)
+        if len(tenants) < _TENANT_PAGE:
+            return done
+        after = tenants[-1]
+
+
+def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: timedelta, done: dict[str, int]) -> None:
+    """Delete in batches, each a transaction: one that took too long would be rolled back and tried again for ever."""
+    while True:
+        with database.tenant(tenant_id) as tx:
+            expired = tx.row(_NEXT_EXPIRED, tenant_id=tenant_id, now=now)
+            if expired is None:
+                break
+            here = {"tenant_id": tenant_id, "install_id": expired["install_id"]}
+            tx.execute(_LOCK_STORAGE, install_id=expired["install_id"])
+            deleted = tx.execute(_SWEEP_STORAGE, **here, now=now, rows=_ROWS_PER_BATCH)
+        done["storage_entries_expired"] += deleted
+    with database.tenant(tenant_id) as tx:
+        tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
+        waiting = tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace)
+    for row in waiting:
+        if purge(database, tenant_id, str(row["install_id"]), now, grace):
+            done["installs_purged"] += 1
+
+
+def purge(database: Database, tenant_id: str, install_id: str, now: datetime, grace: timedelta) -> bool:
+    """Delete for good what an install that was uninstalled longer than ``grace`` ago had kept.
+
+    Goes on where an earlier run ended. The row counts are recorded in the audit trail, and the install marked as
+    purged, by the transaction that finds nothing more.
+
+    Returns:
+        Whether this call finished it; False when it is purged already or another sweep has it in hand.
+    """
+    while True:
+        with database.tenant(tenant_id) as tx:
+            install = tx.row(_LOCK_TO_PURGE, tenant_id=tenant_id, install_id=install_id, before=now - grace)
+            if install is None:
+                return False
+            tx.execute(_LOCK_STORAGE, install_id=install_id)
+            deleted = {
+                name: tx.execute(sql, tenant_id=tenant_id, install_id=install_id, rows=_ROWS_PER_BATCH)
+                for name, sql in _PURGES.items()
+            }
+            counts = {name: install["purged_rows"].get(name, 0) + deleted[name] for name in _PURGES}
+            finished = not any(deleted.values())
+            tx.execute(
+                _NOTE_PURGED,
+                tenant_id=tenant_id,
+                install_id=install_id,
+                counts=json.dumps(counts),
+                purged_at=now if finished else None,
+            )
+            if finished:
+                audit.record(tx, tenant_id, Actor("platform", "sweeper"), "install.purge", install_id, after=counts)
+                return True

@@ -1,0 +1,34 @@
+"""Everything prepare works with, built once from its environment."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from alga_ext.stores.aws import S3ObjectStore, SqsQueue, signer_of
+from alga_ext.trust.trust_source import TrustSource
+from functions.runner.preparing.compile_worker import Compiler
+from functions.runner.preparing.preparation import Prepare
+from functions.runner.sandbox.confinement.confine import make_undumpable
+from functions.runner.services import engine, now
+from functions.runner.settings import PrepareSettings
+
+_MIB: Final = 1024 * 1024
+
+
+def build_prepare(environ: Mapping[str, str]) -> Prepare:
+    """Build what prepares components.
+
+    Raises:
+        SettingsError: a variable is missing or does not fit.
+    """
+    settings = PrepareSettings.read(environ)
+    make_undumpable()
+    return Prepare(
+        store=S3ObjectStore(settings.bundle_store_base),
+        queue=SqsQueue(settings.prepared_queue_url),
+        trust=settings.build("signing_trust_bundle", TrustSource).current,
+        signer=settings.build("artifact_signing_key", signer_of),
+        engine=engine(),
+        compiler=Compiler(settings.compile_timeout_s, settings.compile_memory_mb * _MIB),
+        max_component_bytes=settings.max_component_mb * _MIB,
+        now=now,
+    )

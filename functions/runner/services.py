@@ -1,0 +1,201 @@
+"""Everything the runner works with, built once from its environment.
+
+What not every call needs (the database, the scheduler, the host application) is imported where it is first used: each
+import is paid at a cold start, and the first answer waits for it.
+"""
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
+
+from alga_ext.settings import read_material
+from alga_ext.stores.objects import ObjectReader
+from alga_ext.stores.s3_reader import S3ObjectReader
+from alga_ext.stores.work_folders import claim_folder
+from alga_ext.trust.signing import LocalSigner, PublicKey
+from alga_ext.trust.trust_source import TrustSource
+from functions.runner.artifacts import ArtifactCache
+from functions.runner.imports import secrets
+from functions.runner.imports.broker import Provider
+from functions.runner.imports.call_secrets import Unsealer
+from functions.runner.imports.http import egress
+from functions.runner.limits import Maxima
+from functions.runner.provenance import Engine
+from functions.runner.sandbox.confinement.confine import make_undumpable
+from functions.runner.sandbox.protocol.engine import TARGET, engine_config_hash, wasmtime_version
+from functions.runner.sandbox.protocol.messages import Configure
+from functions.runner.sandboxes.child_process import Child
+from functions.runner.sandboxes.pool import Pool
+from functions.runner.settings import RunnerSettings
+
+if TYPE_CHECKING:
+    from alga_ext.stores.database import Database
+
+_MIB: Final = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The runner's settings and clients; they live as long as the process.
+
+    Attributes:
+        settings: the validated environment.
+        pool: the sandboxes.
+        artifacts: verified programs.
+        store: the object store; the runner reads only.
+        database: returns PostgreSQL as ``fn_runner``, made at its first use.
+        providers: open the host imports that this process serves, by interface; each is built at its first use.
+        unsealer: opens sealed secrets; None where the operator has configured no key, and none is ever kept in plain.
+        maxima: the platform's limits.
+        gateway_key: checks execution and operator tokens.
+        now_s: epoch seconds.
+    """
+
+    settings: RunnerSettings
+    pool: Pool
+    artifacts: ArtifactCache
+    store: ObjectReader
+    database: "Callable[[], Database]"
+    providers: Mapping[str, Provider]
+    unsealer: Unsealer | None
+    maxima: Maxima
+    gateway_key: PublicKey
+    now_s: Callable[[], float]
+
+    @classmethod
+    def build(cls, environ: Mapping[str, str], first_child: Child | None = None) -> Self:
+        """Build the services that an environment describes, and start what confines guests.
+
+        Args:
+            environ: the environment.
+            first_child: a sandbox that is starting already.
+
+        Raises:
+            SettingsError: a variable is missing or does not fit.
+        """
+        settings = RunnerSettings.read(environ)
+        store = S3ObjectReader(settings.bundle_store_base, environ)
+        trust = settings.build("signing_trust_bundle", TrustSource)
+        gateway_key = settings.build("execution_token_public_key", lambda key: PublicKey.from_pem(read_material(key)))
+        database = _database_of(settings)
+        providers = _providers(settings, database)
+        make_undumpable()
+        folder = claim_folder(Path(settings.artifact_folder))
+        configure = Configure(settings.sandbox_data_bytes, settings.component_budget_mb * _MIB, [str(folder)])
+        return cls(
+            settings=settings,
+            pool=Pool(configure, first_child),
+            artifacts=ArtifactCache(
+                store=store,
+                trust=trust.current,
+                engine=engine(),
+                folder=folder,
+                budget_bytes=settings.artifact_budget_mb * _MIB,
+                now=now,
+                monotonic_s=time.monotonic,
+            ),
+            store=store,
+            database=database,
+            providers=providers,
+            unsealer=_KmsUnsealer(settings.secrets_key_id) if settings.secrets_key_id else None,
+            maxima=Maxima(
+                settings.default_timeout_ms,
+                settings.max_timeout_ms,
+                settings.default_memory_mb,
+                settings.max_memory_mb,
+                settings.max_fuel,
+                settings.max_response_bytes,
+            ),
+            gateway_key=gateway_key,
+            now_s=time.time,
+        )
+
+
+def engine() -> Engine:
+    """Return the engine that artifacts are made for."""
+    return Engine(wasmtime_version(), engine_config_hash(), TARGET)
+
+
+def now() -> datetime:
+    """Return the present instant, UTC."""
+    return datetime.now(UTC)
+
+
+def _database_of(settings: RunnerSettings) -> "Callable[[], Database]":
+    @cache
+    def database() -> "Database":
+        from alga_ext.stores.database import Database
+
+        return Database(settings.database_url.get_secret_value())
+
+    return database
+
+
+def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> dict[str, Provider]:
+    networks = settings.build("egress_private_networks", egress.parse_networks)
+    ui_proxy_signer = settings.build(
+        "ui_proxy_signing_key", lambda key: LocalSigner.from_pem(read_material(key)) if key else None
+    )
+    settings.build("egress_ca_bundle", lambda path: path and Path(path).stat())
+
+    @cache
+    def storage() -> Provider:
+        from functions.runner.imports.storage import storage
+
+        return storage.provider(database())
+
+    @cache
+    def scheduling() -> Provider:
+        from functions.runner.imports.scheduler import scheduler
+
+        return scheduler.provider(database(), now)
+
+    @cache
+    def tls() -> ssl.SSLContext:
+        # Certificates are checked against the system's authorities, or the operator's.
+        return ssl.create_default_context(cafile=settings.egress_ca_bundle or None)
+
+    @cache
+    def fetching() -> Provider:
+        from functions.runner.imports.http import fetch
+        from functions.runner.imports.http.resolver import addresses_of
+
+        return fetch.provider(addresses_of, networks, tls)
+
+    @cache
+    def host_application() -> Provider:
+        from functions.runner.imports import ui_proxy
+
+        return ui_proxy.provider(settings.ui_proxy_base_url, ui_proxy_signer, time.time)
+
+    return {
+        "storage": lambda call: storage()(call),
+        "storage-v2": lambda call: storage()(call),
+        "secrets": secrets.open_for,
+        "http": lambda call: fetching()(call),
+        "ui-proxy": lambda call: host_application()(call),
+        "scheduler": lambda call: scheduling()(call),
+    }
+
+
+class _KmsUnsealer:
+    """Opens sealed secrets; its client is made at the first secret."""
+
+    def __init__(self, key_id: str) -> None:
+        self._key_id = key_id
+        self._sealer = cache(self._make_sealer)
+
+    def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
+        """See ``Unsealer.unseal``."""
+        return self._sealer().unseal(sealed, context)
+
+    def _make_sealer(self) -> Unsealer:
+        from alga_ext.stores.aws import KmsDataKeys
+        from alga_ext.stores.sealing import Sealer
+
+        return Sealer(KmsDataKeys(self._key_id))

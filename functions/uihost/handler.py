@@ -1,0 +1,14 @@
+"""The UI host's Lambda entry point. Trigger: function URL behind CloudFront. What it does is in ``uihost.py``."""
+
+from typing import Any
+
+from alga_ext.settings import environment
+from functions.uihost.services import Services
+from functions.uihost.uihost import UiHost
+
+_UI_HOST = UiHost(Services.build(environment()))
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Answer one API Gateway v2 event."""
+    return _UI_HOST.answer(event)

@@ -1,0 +1,45 @@
+"""Everything the UI host works with, built once from its environment."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Self
+
+from alga_ext.stores.aws import S3ObjectStore
+from alga_ext.stores.objects import ObjectReader
+from alga_ext.trust.trust_source import TrustSource
+from functions.uihost.bundles import UiBundles
+from functions.uihost.settings import UiHostSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The UI host's settings and clients; they live as long as the process.
+
+    Attributes:
+        settings: the validated environment.
+        objects: where releases and UI files lie.
+        trust: the trust bundle.
+        bundles: published UIs.
+        monotonic_s: a clock that only goes forward, in seconds.
+    """
+
+    settings: UiHostSettings
+    objects: ObjectReader
+    trust: TrustSource
+    bundles: UiBundles
+    monotonic_s: Callable[[], float]
+
+    @classmethod
+    def build(cls, environ: Mapping[str, str]) -> Self:
+        """Build the services that an environment describes.
+
+        Raises:
+            SettingsError: a variable is missing or does not fit.
+        """
+        settings = UiHostSettings.read(environ)
+        objects = S3ObjectStore(settings.bundle_store_base)
+        trust = settings.build("signing_trust_bundle", TrustSource)
+        bundles = UiBundles(objects, trust.current, settings.ui_cache_bytes, lambda: datetime.now(UTC), time.monotonic)
+        return cls(settings, objects, trust, bundles, time.monotonic)

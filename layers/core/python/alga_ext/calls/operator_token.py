@@ -1,0 +1,48 @@
+"""The operator token: a signed, short-lived permission to look after a runner, such as reading its health in detail.
+
+It is signed by the key that signs execution tokens and has another audience, so neither passes for the other.
+"""
+
+from typing import Final
+
+import msgspec
+
+from alga_ext.calls.signed_token import sign_token, signed_claims
+from alga_ext.errors import PlatformError
+from alga_ext.trust.signing import LocalSigner, PublicKey
+
+AUDIENCE: Final = "alga-runner-operator"
+LIFETIME_S: Final = 60
+_SKEW_S: Final = 5
+
+
+class _Claims(msgspec.Struct):
+    """The claims; all are required, and of these types."""
+
+    aud: str
+    iat: int
+    exp: int
+
+
+_CLAIMS: Final = msgspec.json.Decoder(_Claims)
+
+
+def sign_operator_token(signer: LocalSigner, *, now_s: int) -> str:
+    """Return a token that is good for ``LIFETIME_S`` seconds from ``now_s`` (epoch seconds)."""
+    claims = _Claims(aud=AUDIENCE, iat=now_s, exp=now_s + LIFETIME_S)
+    return sign_token(signer, msgspec.json.encode(claims))
+
+
+def verify_operator_token(key: PublicKey, token: str, *, now_s: int) -> None:
+    """Pass for a token of ``key`` that is valid at ``now_s``.
+
+    Raises:
+        PlatformError: ``unauthorized``.
+    """
+    try:
+        claims = _CLAIMS.decode(signed_claims(key, token))
+    except ValueError as error:
+        raise PlatformError("unauthorized", "The operator token is missing or not valid.", cause=error) from None
+    lifetime_s = claims.exp - claims.iat
+    if claims.aud != AUDIENCE or lifetime_s > LIFETIME_S or not claims.iat - _SKEW_S <= now_s < claims.exp + _SKEW_S:
+        raise PlatformError("unauthorized", "The operator token is for something else, or not valid now.")

@@ -24,7 +24,8 @@ FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[(?:[^\]]|\]\()*?\]\(([^)\s]+)\)")
 # Only paths that begin with a folder of ours: `server/app.py` is the reader's own.
 OURS = (
-    r"alga_ext|docs|functions|gateway|host|layers|migrations|registry|runner|samples|sandbox|tests|tools|uihost|web|wit"
+    r"alga_ext|docs|functions|gateway|host|layers|migrations|registry|runner|samples|sandbox|tests|tools|topology|uihost"
+    r"|web|wit"
 )
 NAMED_FILE = re.compile(rf"`((?:{OURS})/[\w./-]+\.(?:py|sql|wit|md|toml|json|ts))`")
 NAMED_TEST = re.compile(r"`(test_\w+)`")

@@ -1,0 +1,174 @@
+"""The Lambda functions: handler, time limit, memory, database login role and environment names."""
+
+from dataclasses import dataclass
+from typing import Final
+
+COMMON_OPTIONAL: Final = ("LOG_LEVEL",)
+"""Environment names that every function may be given."""
+
+SET_BY_LAMBDA: Final = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE",)
+"""Settings that Lambda itself provides; a deployment cannot give them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One Lambda function.
+
+    Attributes:
+        name: unique in a deployment; a deployment may add a prefix of its own.
+        handler: dotted path of the module, then the name of the Python function in it.
+        timeout_s: the longest an invocation may take.
+        required: environment names that every deployment gives. A few of them have a default in the function's
+            settings, such as ``FRAME_ANCESTORS``, but it suits no deployment.
+        optional: environment names that a deployment may give.
+        memory_mb: memory in MiB; CPU time grows with it. 1769 MiB is one whole core.
+        per_tenant: Lambda's tenant isolation mode: each execution environment serves one tenant only. Such a function
+            is invoked directly. It cannot be the target of an HTTP route, a queue or a schedule.
+        login_role: the database role of ``DATABASE_URL``. A function that has ``DATABASE_URL`` without a login role
+            connects as the role that owns the schema.
+    """
+
+    name: str
+    handler: str
+    timeout_s: int
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    memory_mb: int = 1769
+    per_tenant: bool = False
+    login_role: str | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every environment name that this function may be given."""
+        return self.required + self.optional + COMMON_OPTIONAL
+
+
+GATEWAY: Final = Function(
+    "gateway",
+    "functions.gateway.handler.handler",
+    timeout_s=30,
+    required=(
+        "DATABASE_URL",
+        "RUNNER_BASE_URL",
+        "EXECUTIONS_QUEUE_URL",
+        "EXECUTION_TOKEN_PRIVATE_KEY",
+        "AUTH_ISSUER",
+        "AUTH_AUDIENCE",
+    ),
+    optional=(
+        "AUTH_JWKS",  # one of these two is needed
+        "AUTH_JWKS_URL",
+        "AUTH_CLAIM_NAMES",
+        "AUTH_READ_ROLES",
+        "AUTH_WRITE_ROLES",
+        "EXT_GATEWAY_TIMEOUT_MS",
+        "INSTALL_CACHE_MS",
+        "EXTENSIONS_ENABLED",
+    ),
+    login_role="fn_gateway",
+)
+REGISTRY: Final = Function(
+    "registry",
+    "functions.registry.handler.handler",
+    timeout_s=30,
+    required=(
+        "DATABASE_URL",
+        "BUNDLE_STORE_BASE",
+        "PREPARE_QUEUE_URL",
+        "SIGNING_TRUST_BUNDLE",
+        "AUTH_ISSUER",
+        "AUTH_AUDIENCE",
+        "RUNNER_PUBLIC_BASE",
+        "RELEASE_SIGNING_KEY",
+        "LOG_SIGNING_KEY",
+        "SECRETS_KEY_ID",
+    ),
+    optional=(
+        "AUTH_JWKS",  # one of these two is needed
+        "AUTH_JWKS_URL",
+        "EXTENSIONS_ENABLED",
+        "UPLOAD_EXPIRES_S",
+        "UNINSTALL_GRACE_S",
+    ),
+    login_role="fn_registry",
+)
+UIHOST: Final = Function(
+    "uihost",
+    "functions.uihost.handler.handler",
+    timeout_s=10,
+    required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "FRAME_ANCESTORS"),
+    optional=("UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
+)
+RUNNER: Final = Function(
+    "runner",
+    "functions.runner.handler.handler",
+    timeout_s=32,  # longer than MAX_TIMEOUT_MS (29 s), so that the runner itself ends a call
+    required=(
+        "DATABASE_URL",
+        "BUNDLE_STORE_BASE",
+        "SIGNING_TRUST_BUNDLE",
+        "EXECUTION_TOKEN_PUBLIC_KEY",
+        "SECRETS_KEY_ID",
+    ),
+    optional=(
+        "DEFAULT_TIMEOUT_MS",
+        "MAX_TIMEOUT_MS",
+        "DEFAULT_MEMORY_MB",
+        "MAX_MEMORY_MB",
+        "MAX_FUEL",
+        "MAX_RESPONSE_BYTES",
+        "ARTIFACT_FOLDER",
+        "ARTIFACT_BUDGET_MB",
+        "COMPONENT_BUDGET_MB",
+        "EXTENSIONS_ENABLED",
+        "UI_PROXY_BASE_URL",
+        "UI_PROXY_SIGNING_KEY",
+        "EGRESS_PRIVATE_NETWORKS",
+        "EGRESS_CA_BUNDLE",
+    ),
+    memory_mb=2048,  # the sandbox gets what the parent leaves of it
+    per_tenant=True,
+    login_role="fn_runner",
+)
+PREPARE: Final = Function(
+    "prepare",
+    "functions.runner.preparing.handler.handler",
+    timeout_s=300,  # longer than COMPILE_TIMEOUT_S (240 s)
+    required=("BUNDLE_STORE_BASE", "PREPARED_QUEUE_URL", "SIGNING_TRUST_BUNDLE", "ARTIFACT_SIGNING_KEY"),
+    optional=("MAX_COMPONENT_MB", "COMPILE_TIMEOUT_S", "COMPILE_MEMORY_MB"),
+    memory_mb=4096,  # more than COMPILE_MEMORY_MB (3072)
+)
+ASSETS: Final = Function(
+    "assets",
+    "functions.registry.assets.handler",
+    timeout_s=60,
+    required=("DATABASE_URL", "BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "RELEASE_SIGNING_KEY"),
+    login_role="fn_registry",
+)
+RECORDER: Final = Function(
+    "recorder",
+    "functions.registry.recorder.handler",
+    timeout_s=30,
+    required=("DATABASE_URL",),
+    login_role="fn_registry",
+)
+SWEEPER: Final = Function(
+    "sweeper",
+    "functions.registry.sweeper.handler",
+    timeout_s=60,
+    required=("DATABASE_URL", "BUNDLE_STORE_BASE", "PREPARE_QUEUE_URL", "LOG_SIGNING_KEY"),
+    optional=("UNINSTALL_GRACE_S",),
+    login_role="fn_registry",
+)
+MIGRATE: Final = Function(
+    "migrate",
+    "functions.registry.migrations.handler.handler",
+    timeout_s=120,
+    required=("DATABASE_URL", "FN_GATEWAY_PASSWORD", "FN_REGISTRY_PASSWORD", "FN_RUNNER_PASSWORD"),
+    optional=("MIGRATIONS_DIR",),
+)
+
+FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, MIGRATE)
+
+LOGIN_ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
+"""The database roles that functions sign in as; ``migrate`` sets their passwords."""

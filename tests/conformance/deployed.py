@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -22,16 +23,17 @@ from tests.conftest import MIGRATIONS, PASSWORD, ROLES
 from tests.support.servers import Loop, start_moto, start_postgres
 from tests.support.tls import Authority
 from tools.local.cloud import LOCAL_CREDENTIALS, make_cloud
+from tools.local.deployment import PRIVATE_FOLDERS, function_spec
 from tools.local.functions import Functions
-from tools.local.http_front import Front, Route
+from tools.local.http_front import Front
 from tools.local.invoke_api import InvokeApi
 from tools.local.keys import LocalKeys, load_or_make_keys, write_private
-from tools.local.lambda_types import FunctionSpec
 from tools.local.ports import free_port
 from tools.local.postgres import database_url, make_database
 from tools.local.state import ROOT
+from topology.functions import RUNNER
+from topology.routes import Route
 
-HANDLER: Final = "functions.runner.handler.handler"
 HOST: Final = "localhost"
 
 
@@ -45,7 +47,7 @@ def deployed(loop: Loop, folder: Path, moto_url: str, owner_url: str) -> Iterato
         moto_url: S3 and KMS.
         owner_url: a migrated database as its superuser.
     """
-    cloud, keys, host_port = make_cloud(moto_url, 30), load_or_make_keys(folder / "keys"), free_port()
+    cloud, keys, host_port = make_cloud(moto_url), load_or_make_keys(folder / "keys"), free_port()
     Authority(folder / "tls").server_context(HOST)
     aws = {
         **LOCAL_CREDENTIALS,
@@ -65,12 +67,9 @@ def deployed(loop: Loop, folder: Path, moto_url: str, owner_url: str) -> Iterato
         "UI_PROXY_BASE_URL": f"http://{HOST}:{host_port}",
         "UI_PROXY_SIGNING_KEY": LocalSigner.generate().private_pem,
     }
-    private = {"ARTIFACT_FOLDER": "alga-ext/artifacts"}
-    specs = [
-        FunctionSpec("runner", HANDLER, 32, environment, 2_048, per_tenant=True, private_folders=private),
-        FunctionSpec("runner-http", HANDLER, 32, environment, 2_048, processes_max=1, private_folders=private),
-    ]
-    functions = Functions(specs, ROOT, folder / "logs", folder / "tmp")
+    runner = function_spec(RUNNER, environment, PRIVATE_FOLDERS)
+    plain = replace(runner, name="runner-http", per_tenant=False, processes_max=1)
+    functions = Functions([runner, plain], ROOT, folder / "logs", folder / "tmp")
     api, front = InvokeApi(functions), Front(functions, [Route("/v1", "runner-http", ("POST",))])
     publish = {**store, **aws, "ARTIFACT_SIGNING_KEY": _file(folder, "artifact", keys),
                "RELEASE_SIGNING_KEY": _file(folder, "release", keys)}  # fmt: skip

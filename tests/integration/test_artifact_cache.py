@@ -20,7 +20,7 @@ CODE, RECORD = "cwasm/aa/50/e/t/c0de.cwasm", "cwasm/aa/50/e/t/4e7.dsse.json"
 def cloud(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     moto = MotoServer(ROOT, tmp_path_factory.mktemp("cache") / "moto.log")
     server_loop.run(moto.start())
-    yield make_cloud(moto.url, 30)
+    yield make_cloud(moto.url)
     server_loop.run(moto.stop())
 
 

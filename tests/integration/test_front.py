@@ -11,9 +11,10 @@ import urllib3
 
 from tests.support.servers import Loop
 from tools.local.functions import Functions
-from tools.local.http_front import Front, Route
+from tools.local.http_front import Front
 from tools.local.lambda_types import FunctionSpec
 from tools.local.state import ROOT
+from topology.routes import Route
 
 FUNCTIONS = (FunctionSpec("http", "tests.support.small_functions.http", 2),)
 
@@ -30,7 +31,7 @@ def base(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         functions = Functions(FUNCTIONS, ROOT, folder / "logs", folder / "tmp")
         front = Front(
             functions,
-            (Route("/api", "http"), Route("/raw", "http", ("GET",), decode_path=False)),
+            (Route("/api", "http"), Route("/raw", "http", ("GET",), "ui")),
             folder / "files",
             "http://127.0.0.1:1",
         )

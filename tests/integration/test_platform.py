@@ -5,6 +5,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,15 @@ import pytest
 from alga_ext.stores.database import Database
 from tests.support.dev import folder_named
 from tests.support.servers import Loop
+from tools.local import deployment
 from tools.local.functions import Functions
 from tools.local.lambda_types import FunctionSpec
-from tools.local.platform import Options, Platform
+from tools.local.platform import Options, Platform, StartError
 from tools.local.postgres import Postgres
-from tools.local.schedules import Schedule, Ticker
+from tools.local.schedules import Ticker
 from tools.local.state import ROOT, read_state
+from topology.functions import SWEEPER
+from topology.schedules import Schedule
 
 SMALL = "tests.support.small_functions."
 
@@ -46,6 +50,20 @@ def test_a_database_server_of_ones_own_gets_a_fresh_database_and_keeps_nothing(
     finally:
         server_loop.run(server.stop())
         shutil.rmtree(server_folder / "own")
+
+
+def test_a_start_without_a_value_for_a_required_name_says_which_and_leaves_nothing(
+    server_loop: Loop, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demanding = replace(SWEEPER, required=(*SWEEPER.required, "NEW_SETTING"))
+    monkeypatch.setattr(deployment, "FUNCTIONS", (demanding,))
+    platform = Platform(Options(state, 0, 0, 0, environ={}))
+
+    with pytest.raises(StartError, match="The function sweeper needs NEW_SETTING"):
+        server_loop.run(platform.start())
+
+    assert read_state(state) is None
+    assert platform.moto.pid is None
 
 
 def databases(url: str) -> set[str]:

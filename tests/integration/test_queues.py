@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from tests.support.servers import Loop
-from tools.local.cloud import RECEIVES_MAX, Cloud, aws_client, make_cloud
+from tools.local.cloud import Cloud, aws_client, make_cloud
 from tools.local.functions import Functions
 from tools.local.lambda_types import FunctionSpec
 from tools.local.moto_server import MotoServer
-from tools.local.queues import Mapping, QueuePollers
+from tools.local.queues import QueuePollers
 from tools.local.state import ROOT
+from topology.queues import EXECUTIONS, QUEUES, EventSource, Queue
 
 PATIENCE_S = 30
 
@@ -24,7 +25,7 @@ def cloud(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("queues")
     moto = MotoServer(ROOT, folder / "moto.log")
     server_loop.run(moto.start())
-    cloud = make_cloud(moto.url, 30)
+    cloud = make_cloud(moto.url)
     functions = Functions(
         [
             FunctionSpec("batch", "tests.support.small_functions.batch", 5),
@@ -36,7 +37,8 @@ def cloud(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     )
 
     async def start() -> QueuePollers:
-        pollers = QueuePollers(functions, cloud, (Mapping("executions", "batch"), Mapping("prepared", "refuse")))
+        sources = (EventSource("executions", "batch"), EventSource("prepared", "refuse"))
+        pollers = QueuePollers(functions, cloud, sources)
         pollers.start()
         return pollers
 
@@ -61,7 +63,7 @@ def test_only_the_failed_message_of_a_batch_comes_back_and_ends_in_the_dead_lett
     dead = wait_for_message(sqs, cloud.queue_urls["executions-dlq"])
 
     assert json.loads(dead["Body"]) == {"n": 2, "fail": True}
-    assert int(dead["Attributes"]["ApproximateReceiveCount"]) >= RECEIVES_MAX
+    assert int(dead["Attributes"]["ApproximateReceiveCount"]) >= EXECUTIONS.max_receive_count
     assert depth(sqs, cloud.queue_urls["executions"]) == 0
 
 
@@ -73,6 +75,21 @@ def test_a_batch_whose_function_fails_ends_whole_in_the_dead_letters(cloud: Clou
 
     assert dead == {"0", "1"}
     assert depth(sqs, cloud.queue_urls["prepared"]) == 0
+
+
+@pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)
+def test_a_queue_is_made_as_the_topology_says(cloud: Cloud, sqs: Any, queue: Queue) -> None:
+    made, dead = (
+        sqs.get_queue_attributes(QueueUrl=cloud.queue_urls[name], AttributeNames=["All"])["Attributes"]
+        for name in (queue.name, queue.dead_letter_queue)
+    )
+
+    assert int(made["VisibilityTimeout"]) == queue.visibility_timeout_s
+    assert int(made["MessageRetentionPeriod"]) == queue.retention_s
+    assert int(dead["MessageRetentionPeriod"]) == queue.dead_letter_retention_s
+    redrive = json.loads(made["RedrivePolicy"])
+    assert redrive["deadLetterTargetArn"] == dead["QueueArn"]
+    assert int(redrive["maxReceiveCount"]) == queue.max_receive_count
 
 
 def wait_for_message(sqs: Any, url: str) -> dict[str, Any]:

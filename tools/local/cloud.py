@@ -8,9 +8,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+from topology.queues import QUEUES, Queue
+
 BUCKET = "alga-ext"
-QUEUES = ("prepare", "prepared", "executions")
-RECEIVES_MAX = 5
 LOCAL_CREDENTIALS = {
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "local",
@@ -46,19 +46,26 @@ def aws_client(service: str, endpoint_url: str, read_timeout_s: float = 5.0) -> 
     )
 
 
-def make_cloud(endpoint_url: str, visibility_timeout_s: int) -> Cloud:
-    """Create bucket, queues and key; each queue has its dead-letter queue `NAME-dlq`."""
+def make_cloud(endpoint_url: str) -> Cloud:
+    """Create bucket, key and the topology's queues with their dead-letter queues."""
     s3, sqs, kms = (aws_client(service, endpoint_url) for service in ("s3", "sqs", "kms"))
     with closing(s3), closing(sqs), closing(kms):
         s3.create_bucket(Bucket=BUCKET)
-        urls = {url for name in QUEUES for url in _make_queue(sqs, name, visibility_timeout_s).items()}
+        urls = {name: url for queue in QUEUES for name, url in _make_queue(sqs, queue).items()}
         key = kms.create_key(Description="Data keys of tenants' secrets")["KeyMetadata"]
-    return Cloud(endpoint_url, f"s3://{BUCKET}", dict(urls), key["KeyId"])
+    return Cloud(endpoint_url, f"s3://{BUCKET}", urls, key["KeyId"])
 
 
-def _make_queue(sqs: Any, name: str, visibility_timeout_s: int) -> dict[str, str]:
-    dead_letters = sqs.create_queue(QueueName=f"{name}-dlq")["QueueUrl"]
+def _make_queue(sqs: Any, queue: Queue) -> dict[str, str]:
+    """Create a queue and its dead-letter queue; return the URL of each by name."""
+    kept = {"MessageRetentionPeriod": str(queue.dead_letter_retention_s)}
+    dead_letters = sqs.create_queue(QueueName=queue.dead_letter_queue, Attributes=kept)["QueueUrl"]
     attributes = sqs.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])["Attributes"]
-    redrive = {"deadLetterTargetArn": attributes["QueueArn"], "maxReceiveCount": RECEIVES_MAX}
-    settings = {"VisibilityTimeout": str(visibility_timeout_s), "RedrivePolicy": json.dumps(redrive)}
-    return {f"{name}-dlq": dead_letters, name: sqs.create_queue(QueueName=name, Attributes=settings)["QueueUrl"]}
+    redrive = {"deadLetterTargetArn": attributes["QueueArn"], "maxReceiveCount": queue.max_receive_count}
+    settings = {
+        "VisibilityTimeout": str(queue.visibility_timeout_s),
+        "MessageRetentionPeriod": str(queue.retention_s),
+        "RedrivePolicy": json.dumps(redrive),
+    }
+    url = sqs.create_queue(QueueName=queue.name, Attributes=settings)["QueueUrl"]
+    return {queue.dead_letter_queue: dead_letters, queue.name: url}

@@ -1,6 +1,6 @@
-"""What is deployed locally: the functions with their environments, queue mappings, schedules, routes.
+"""What the local platform adds to the topology: addresses, local keys and passwords, values for environment names.
 
-The one place that says so; the deployment to AWS says the same in its own words. Secrets travel by environment only.
+Which functions, queues, routes and schedules there are is in ``topology/``. Secrets travel by environment only.
 """
 
 from collections.abc import Mapping
@@ -8,29 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.local.cloud import LOCAL_CREDENTIALS, Cloud
-from tools.local.http_front import Route
 from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
 from tools.local.lambda_types import FunctionSpec
 from tools.local.postgres import database_url
-from tools.local.queues import Mapping as QueueMapping
-from tools.local.schedules import Schedule
+from topology.access import ACCESS
+from topology.functions import FUNCTIONS, RUNNER, Function
+from topology.queues import QUEUES
+from topology.routes import ROUTES
 
-LOGIN_ROLES = ("fn_gateway", "fn_registry", "fn_runner")
 # Settings a developer may give in the shell that starts the platform; everything else is decided here.
 PASSED_THROUGH = ("EXTENSIONS_ENABLED", "EXT_GATEWAY_TIMEOUT_MS", "LOG_LEVEL")
+# Names that only local processes are given: Lambda itself provides region, credentials, endpoints and layers.
+LOCAL_ONLY = frozenset(
+    {*LOCAL_CREDENTIALS, "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "PYTHONPATH"}
+)
+# Folders below /tmp, which is private to a process in Lambda.
+PRIVATE_FOLDERS = {"ARTIFACT_FOLDER": "alga-ext/artifacts"}
+# One compilation takes a core for seconds, so two run beside each other; other queues have one poller.
+POLLERS = {"prepare": 2}
+API_ROUTES = tuple(route for route in ROUTES if route.front == "api")
+UI_ROUTES = tuple(route for route in ROUTES if route.front == "ui")
 
-QUEUE_MAPPINGS = (
-    QueueMapping("prepare", "prepare", batch_size=1, pollers=2),  # one compilation takes a core for seconds
-    QueueMapping("prepared", "assets"),
-    QueueMapping("executions", "recorder"),
-)
-SCHEDULES = (Schedule("sweeper", 60),)
-API_ROUTES = (
-    Route("/api/registry/v1", "registry"),
-    Route("/api/ext", "gateway"),
-    Route("/healthz", "gateway", ("GET", "HEAD")),
-)
-UI_ROUTES = (Route("/ext-ui", "uihost", ("GET", "HEAD", "OPTIONS"), decode_path=False),)
+
+class EnvironmentNamesError(ValueError):
+    """A function's environment does not have the names that the topology lists for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Secrets:
 def function_specs(
     root: Path, addresses: Addresses, cloud: Cloud, secrets: Secrets, given: Mapping[str, str]
 ) -> tuple[FunctionSpec, ...]:
-    """Every function with its environment.
+    """Return every function of the topology with its environment.
 
     Args:
         root: the checkout; its core layer is on the search path, as Lambda mounts it.
@@ -64,110 +65,88 @@ def function_specs(
         cloud: bucket and queues.
         secrets: keys and passwords.
         given: the environment of the shell, of which little passes.
+
+    Raises:
+        EnvironmentNamesError: there is no value for a name that the topology lists as required.
     """
-    keys = secrets.keys
-    base = {
+    local = {
         **LOCAL_CREDENTIALS,
         "PYTHONPATH": str(root / "layers" / "core" / "python"),
         "AWS_ENDPOINT_URL": cloud.endpoint_url,
+    }
+    invoking = {access.function for access in ACCESS if access.invokes}
+    values = environment_values(addresses, cloud, secrets, given)
+    specs = []
+    for function in FUNCTIONS:
+        environment = {name: values[name] for name in function.names if name in values}
+        if "DATABASE_URL" in function.required:
+            environment["DATABASE_URL"] = _database_url(function, addresses, secrets)
+        if function.name in invoking:
+            environment["AWS_ENDPOINT_URL_LAMBDA"] = addresses.invoke
+        folders = {name: folder for name, folder in PRIVATE_FOLDERS.items() if name in function.names}
+        specs.append(function_spec(function, {**local, **environment}, folders))
+    return tuple(specs)
+
+
+def environment_values(
+    addresses: Addresses, cloud: Cloud, secrets: Secrets, given: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the value of each environment name that is the same for every function which is given it."""
+    keys = secrets.keys
+    return {
         "LOG_LEVEL": "INFO",
         **{name: given[name] for name in PASSED_THROUGH if given.get(name)},
+        **{queue.url_name: cloud.queue_urls[queue.name] for queue in QUEUES},
+        **{f"{role.upper()}_PASSWORD": password for role, password in secrets.passwords.items()},
+        "AUTH_JWKS": keys.jwks,
+        "AUTH_ISSUER": ISSUER,
+        "AUTH_AUDIENCE": AUDIENCE,
+        "BUNDLE_STORE_BASE": cloud.bundle_store_base,
+        "SIGNING_TRUST_BUNDLE": str(secrets.trust_bundle),
+        "SECRETS_KEY_ID": cloud.secrets_key_id,
+        "RUNNER_BASE_URL": f"lambda://{RUNNER.name}",
+        "RUNNER_PUBLIC_BASE": addresses.ui,
+        "FRAME_ANCESTORS": f"{addresses.host} {addresses.host.replace('127.0.0.1', 'localhost')}",
+        "EXECUTION_TOKEN_PRIVATE_KEY": keys.execution.private_pem,
+        "EXECUTION_TOKEN_PUBLIC_KEY": keys.execution.public_pem,
+        "ARTIFACT_SIGNING_KEY": keys.artifact.private_pem,
+        "RELEASE_SIGNING_KEY": keys.release.private_pem,
+        "LOG_SIGNING_KEY": keys.log.private_pem,
     }
-    tokens = {"AUTH_JWKS": keys.jwks, "AUTH_ISSUER": ISSUER, "AUTH_AUDIENCE": AUDIENCE}
-    store = {"BUNDLE_STORE_BASE": cloud.bundle_store_base, "SIGNING_TRUST_BUNDLE": str(secrets.trust_bundle)}
-    ancestors = f"{addresses.host} {addresses.host.replace('127.0.0.1', 'localhost')}"
 
-    def database(role: str) -> dict[str, str]:
-        return {"DATABASE_URL": database_url(addresses.database, role=role, password=secrets.passwords[role])}
 
-    registry = {**base, **database("fn_registry"), **store}
-    return (
-        FunctionSpec(
-            "gateway",
-            "functions.gateway.handler.handler",
-            30,
-            {
-                **base,
-                **database("fn_gateway"),
-                **tokens,
-                "AWS_ENDPOINT_URL_LAMBDA": addresses.invoke,
-                "RUNNER_BASE_URL": "lambda://runner",
-                "EXECUTIONS_QUEUE_URL": cloud.queue_urls["executions"],
-                "EXECUTION_TOKEN_PRIVATE_KEY": keys.execution.private_pem,
-            },
-        ),
-        FunctionSpec(
-            "registry",
-            "functions.registry.handler.handler",
-            30,
-            {
-                **registry,
-                **tokens,
-                "PREPARE_QUEUE_URL": cloud.queue_urls["prepare"],
-                "RUNNER_PUBLIC_BASE": addresses.ui,
-                "RELEASE_SIGNING_KEY": keys.release.private_pem,
-                "LOG_SIGNING_KEY": keys.log.private_pem,
-                "SECRETS_KEY_ID": cloud.secrets_key_id,
-            },
-        ),
-        FunctionSpec(
-            "uihost",
-            "functions.uihost.handler.handler",
-            10,
-            {**base, **store, "FRAME_ANCESTORS": ancestors},
-        ),
-        FunctionSpec(
-            "runner",
-            "functions.runner.handler.handler",
-            32,
-            {
-                **base,
-                **database("fn_runner"),
-                **store,
-                "EXECUTION_TOKEN_PUBLIC_KEY": keys.execution.public_pem,
-                "SECRETS_KEY_ID": cloud.secrets_key_id,
-            },
-            memory_mb=2048,
-            per_tenant=True,
-            private_folders={"ARTIFACT_FOLDER": "alga-ext/artifacts"},
-        ),
-        FunctionSpec(
-            "prepare",
-            "functions.runner.preparing.handler.handler",
-            300,
-            {
-                **base,
-                **store,
-                "PREPARED_QUEUE_URL": cloud.queue_urls["prepared"],
-                "ARTIFACT_SIGNING_KEY": keys.artifact.private_pem,
-            },
-            memory_mb=4096,
-        ),
-        FunctionSpec(
-            "assets",
-            "functions.registry.assets.handler",
-            60,
-            {**registry, "RELEASE_SIGNING_KEY": keys.release.private_pem},
-        ),
-        FunctionSpec("recorder", "functions.registry.recorder.handler", 30, registry),
-        FunctionSpec(
-            "sweeper",
-            "functions.registry.sweeper.handler",
-            60,
-            {
-                **registry,
-                "PREPARE_QUEUE_URL": cloud.queue_urls["prepare"],
-                "LOG_SIGNING_KEY": keys.log.private_pem,
-            },
-        ),
-        FunctionSpec(
-            "migrate",
-            "functions.registry.migrations.handler.handler",
-            120,
-            {
-                **base,
-                "DATABASE_URL": addresses.database,
-                **{f"{role.upper()}_PASSWORD": password for role, password in secrets.passwords.items()},
-            },
-        ),
+def function_spec(
+    function: Function, environment: Mapping[str, str], private_folders: Mapping[str, str] | None = None
+) -> FunctionSpec:
+    """Return a function of the topology as a local process.
+
+    Raises:
+        EnvironmentNamesError: a name is neither listed for the function nor local, or a required one is missing.
+    """
+    folders = private_folders or {}
+    names = {*environment, *folders}
+    unlisted = sorted(names - {*function.names} - LOCAL_ONLY)
+    if unlisted:
+        message = f"The topology does not list {', '.join(unlisted)} for the function {function.name}."
+        raise EnvironmentNamesError(message)
+    missing = sorted({*function.required} - names)
+    if missing:
+        message = f"The function {function.name} needs {', '.join(missing)}, which the topology lists as required."
+        raise EnvironmentNamesError(message)
+    return FunctionSpec(
+        function.name,
+        function.handler,
+        function.timeout_s,
+        environment,
+        memory_mb=function.memory_mb,
+        per_tenant=function.per_tenant,
+        private_folders=folders,
     )
+
+
+def _database_url(function: Function, addresses: Addresses, secrets: Secrets) -> str:
+    """Return the database's URL for the function's login role; without one, for the role that owns the schema."""
+    role = function.login_role
+    if role is None:
+        return addresses.database
+    return database_url(addresses.database, role=role, password=secrets.passwords[role])

@@ -9,7 +9,6 @@ import asyncio
 import mimetypes
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,29 +19,10 @@ from tools.local.functions import Functions
 from tools.local.gateway_events import Arrival, build_event, read_outcome, refusal
 from tools.local.http_server import HttpRequest, HttpResponse, HttpServer, Limits, serve
 from tools.local.lambda_types import PAYLOAD_BYTES_MAX
+from topology.routes import Route
 
 INTEGRATION_TIMEOUT_S = 30.0
 FRONT_LIMITS = Limits(header_bytes=10_240, body_bytes=10 * 1024 * 1024)
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Requests whose path is `prefix` or below it go to `function`."""
-
-    prefix: str
-    function: str
-    methods: tuple[str, ...] = METHODS
-    decode_path: bool = True  # an HTTP API decodes, a function URL does not
-
-    def matches(self, method: str, path: str) -> bool:
-        """Whether this route takes the request."""
-        return method in self.methods and (path == self.prefix or path.startswith(self.prefix.rstrip("/") + "/"))
-
-    @property
-    def key(self) -> str:
-        """The routeKey of the event."""
-        return f"ANY {self.prefix}/{{proxy+}}"
 
 
 class Front:
@@ -77,7 +57,7 @@ class Front:
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         request_id = str(uuid.uuid4())
         path = unquote(request.target.partition("?")[0])
-        route = next((route for route in self._routes if route.matches(request.method, path)), None)
+        route = next((route for route in self._routes if matches(route, request.method, path)), None)
         if route is None:
             if self._files is not None and request.method in {"GET", "HEAD"}:
                 return await asyncio.to_thread(static_file, self._files, path, self._frames)
@@ -85,7 +65,8 @@ class Front:
         port = self._server.port if self._server else 0
         rest = path.removeprefix(route.prefix).strip("/")
         parameters = {"proxy": rest} if rest else {}
-        arrival = Arrival(request_id, datetime.now(UTC), route.key, port, parameters, route.decode_path)
+        key, decode_path = f"ANY {route.prefix}/{{proxy+}}", route.front == "api"
+        arrival = Arrival(request_id, datetime.now(UTC), key, port, parameters, decode_path)
         payload = msgspec.json.encode(build_event(request, arrival))
         if len(payload) > PAYLOAD_BYTES_MAX:
             return refusal(413, "Request Entity Too Large", request_id)
@@ -94,6 +75,11 @@ class Front:
         except TimeoutError:
             return refusal(503, "Service Unavailable", request_id)
         return read_outcome(outcome, request_id)
+
+
+def matches(route: Route, method: str, path: str) -> bool:
+    """Tell whether the route takes a request."""
+    return method in route.methods and (path == route.prefix or path.startswith(route.prefix.rstrip("/") + "/"))
 
 
 def static_file(folder: Path, path: str, frames: str = "'none'") -> HttpResponse:

@@ -15,11 +15,10 @@ import msgspec
 from tools.local.cloud import Cloud, make_cloud
 from tools.local.deployment import (
     API_ROUTES,
-    LOGIN_ROLES,
-    QUEUE_MAPPINGS,
-    SCHEDULES,
+    POLLERS,
     UI_ROUTES,
     Addresses,
+    EnvironmentNamesError,
     Secrets,
     function_specs,
 )
@@ -34,8 +33,9 @@ from tools.local.postgres import Postgres, drop_database, make_database
 from tools.local.queues import QueuePollers
 from tools.local.schedules import Ticker
 from tools.local.state import ROOT, STATE, run_folder, write_state
-
-VISIBILITY_TIMEOUT_S = 360
+from topology.functions import LOGIN_ROLES, MIGRATE
+from topology.queues import EVENT_SOURCES
+from topology.schedules import SCHEDULES
 
 Step = Callable[[str], AbstractContextManager[object]]
 
@@ -140,7 +140,7 @@ class Platform:
         self.moto = MotoServer(ROOT, self._logs / "moto.log")
         self._undo.append(self.moto.stop)
         await self.moto.start()
-        self.cloud = await asyncio.to_thread(make_cloud, self.moto.url, VISIBILITY_TIMEOUT_S)
+        self.cloud = await asyncio.to_thread(make_cloud, self.moto.url)
 
     async def _deploy(self, database: str) -> None:
         # Functions are told each other's addresses before any of them exists: hence ports first.
@@ -151,9 +151,12 @@ class Platform:
         trust_bundle = self._run / "trust-bundle.json"
         trust_bundle.write_text(self.keys.trust_bundle, encoding="utf-8")
         passwords = {role: secrets.token_urlsafe(24) for role in LOGIN_ROLES}
-        specs = function_specs(
-            ROOT, self.addresses, self.cloud, Secrets(self.keys, passwords, trust_bundle), self.options.environ
-        )
+        try:
+            specs = function_specs(
+                ROOT, self.addresses, self.cloud, Secrets(self.keys, passwords, trust_bundle), self.options.environ
+            )
+        except EnvironmentNamesError as error:
+            raise StartError(str(error)) from error
         self.functions = Functions(specs, ROOT, self._logs, self._run / "tmp")
         self.functions.start()
         self._undo.append(self.functions.close)
@@ -162,7 +165,7 @@ class Platform:
         self._undo.append(invoke_api.close)
 
     async def _migrate(self) -> None:
-        outcome = await self.functions.invoke("migrate", b"{}")
+        outcome = await self.functions.invoke(MIGRATE.name, b"{}")
         if outcome.error is not None:
             reason = msgspec.json.decode(outcome.payload).get("errorMessage", "unknown")
             message = f"The database could not be migrated: {reason} (see {self._logs / 'migrate.log'})"
@@ -183,7 +186,7 @@ class Platform:
                 message = f"Port {port} cannot be used ({error.strerror}); choose another with --port, or --port 0."
                 raise StartError(message) from error
             self._undo.append(front.close)
-        pollers = QueuePollers(self.functions, self.cloud, QUEUE_MAPPINGS)
+        pollers = QueuePollers(self.functions, self.cloud, EVENT_SOURCES, POLLERS)
         pollers.start()
         self._undo.append(lambda: self._close_pollers(pollers))
         ticker = Ticker(self.functions, SCHEDULES)

@@ -2,16 +2,18 @@
 
 The function answers `{"batchItemFailures": [{"itemIdentifier": messageId}]}` (ReportBatchItemFailures). An empty or
 absent list means all are done; a function error or an identifier that is not in the batch means none is. What failed
-becomes visible again and after five receives lies in the dead-letter queue.
+becomes visible again and after the queue's `max_receive_count` receives lies in the dead-letter queue.
 
-One deviation: in AWS a failed message waits for the queue's visibility timeout; here it waits `RETRY_AFTER_S`, so that
-a developer sees the retries.
+Deviations: in AWS a failed message waits for the queue's visibility timeout; here it waits `RETRY_AFTER_S`, so that
+a developer sees the retries. A batch does not wait to fill (`batch_window_s`). How many batches are in flight is given
+as pollers, because one machine takes fewer than `maximum_concurrency`.
 """
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -20,37 +22,42 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tools.local.cloud import Cloud, aws_client
 from tools.local.functions import Functions
 from tools.local.lambda_types import ACCOUNT_ID, Outcome
+from topology.queues import EventSource
 
 LOG = logging.getLogger(__name__)
 WAIT_S = 10
+RECEIVED_AT_ONCE_MAX = 10  # by SQS; a larger batch takes several receives, and here several invocations
 RETRY_AFTER_S = 1
 PAUSE_WHEN_UNREACHABLE_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Mapping:
-    """Messages of `queue` go to `function`, at most `batch_size` at once, with `pollers` batches in flight."""
-
-    queue: str
-    function: str
-    batch_size: int = 10
-    pollers: int = 1
-
-
 class QueuePollers:
-    """All mappings of one platform, each poller with a thread of its own for the blocking client."""
+    """All event sources of one platform, each poller with a thread of its own for the blocking client.
 
-    def __init__(self, functions: Functions, cloud: Cloud, mappings: tuple[Mapping, ...]) -> None:
+    Args:
+        functions: what consumes.
+        cloud: where the queues are.
+        sources: which queue goes to which function.
+        pollers: how many batches of a queue may be in flight, by the queue's name; one where nothing is said.
+    """
+
+    def __init__(
+        self,
+        functions: Functions,
+        cloud: Cloud,
+        sources: tuple[EventSource, ...],
+        pollers: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._functions = functions
         self._cloud = cloud
-        self._mappings = [mapping for mapping in mappings for _ in range(mapping.pollers)]
-        self._threads = ThreadPoolExecutor(max(len(self._mappings), 1), "queue")
+        self._sources = [source for source in sources for _ in range(pollers.get(source.queue, 1))]
+        self._threads = ThreadPoolExecutor(max(len(self._sources), 1), "queue")
         self._sqs = aws_client("sqs", cloud.endpoint_url, read_timeout_s=WAIT_S + 5)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin polling."""
-        self._tasks = [asyncio.create_task(self._poll(mapping)) for mapping in self._mappings]
+        self._tasks = [asyncio.create_task(self._poll(source)) for source in self._sources]
 
     async def close(self) -> None:
         """Stop polling. Call it when the queue service has ended, or wait for the polls under way."""
@@ -60,47 +67,47 @@ class QueuePollers:
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
         self._sqs.close()
 
-    async def _poll(self, mapping: Mapping) -> None:
+    async def _poll(self, source: EventSource) -> None:
         unreachable = False
         while True:
             try:
                 messages = await self._call(
                     "receive_message",
-                    mapping,
-                    MaxNumberOfMessages=mapping.batch_size,
+                    source,
+                    MaxNumberOfMessages=min(source.batch_size, RECEIVED_AT_ONCE_MAX),
                     WaitTimeSeconds=WAIT_S,
                     MessageSystemAttributeNames=["All"],
                     MessageAttributeNames=["All"],
                 )
                 if messages.get("Messages"):
-                    await self._process(mapping, messages["Messages"])
+                    await self._process(source, messages["Messages"])
                 unreachable = False
             except (BotoCoreError, ClientError) as error:
                 if not unreachable:
-                    LOG.warning("queue %s cannot be reached, trying on: %s", mapping.queue, error)
+                    LOG.warning("queue %s cannot be reached, trying on: %s", source.queue, error)
                 unreachable = True
                 await asyncio.sleep(PAUSE_WHEN_UNREACHABLE_S)
 
-    async def _process(self, mapping: Mapping, messages: list[dict[str, Any]]) -> None:
-        records = [_record(message, mapping.queue) for message in messages]
-        outcome = await self._functions.invoke(mapping.function, msgspec.json.encode({"Records": records}))
+    async def _process(self, source: EventSource, messages: list[dict[str, Any]]) -> None:
+        records = [_record(message, source.queue) for message in messages]
+        outcome = await self._functions.invoke(source.function, msgspec.json.encode({"Records": records}))
         failed = failed_ids(outcome, {message["MessageId"] for message in messages})
         if failed:
-            LOG.warning("%s failed on %s of %s messages", mapping.function, len(failed), len(messages))
+            LOG.warning("%s failed on %s of %s messages", source.function, len(failed), len(messages))
         done = [message for message in messages if message["MessageId"] not in failed]
         again = [message for message in messages if message["MessageId"] in failed]
         if done:
             entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(done)]
-            await self._call("delete_message_batch", mapping, Entries=entries)
+            await self._call("delete_message_batch", source, Entries=entries)
         if again:
             entries = [
                 {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"], "VisibilityTimeout": RETRY_AFTER_S}
                 for n, m in enumerate(again)
             ]
-            await self._call("change_message_visibility_batch", mapping, Entries=entries)
+            await self._call("change_message_visibility_batch", source, Entries=entries)
 
-    async def _call(self, operation: str, mapping: Mapping, **arguments: Any) -> dict[str, Any]:
-        arguments["QueueUrl"] = self._cloud.queue_urls[mapping.queue]
+    async def _call(self, operation: str, source: EventSource, **arguments: Any) -> dict[str, Any]:
+        arguments["QueueUrl"] = self._cloud.queue_urls[source.queue]
         call = getattr(self._sqs, operation)
         answer: dict[str, Any] = await asyncio.get_running_loop().run_in_executor(
             self._threads, lambda: call(**arguments)

@@ -1,20 +1,12 @@
-"""The schedules of the deployment: functions invoked at a steady pace, as EventBridge Scheduler does."""
+"""Schedules: functions invoked at a steady pace, as EventBridge Scheduler does."""
 
 import asyncio
 import logging
-from dataclasses import dataclass
 
 from tools.local.functions import Functions
+from topology.schedules import Schedule
 
 LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """`function` is invoked with an empty event every `every_s` seconds, the first time after one such pause."""
-
-    function: str
-    every_s: float
 
 
 class Ticker:

@@ -132,11 +132,11 @@ def test_expired_uploads_are_the_only_deletion() -> None:
     assert {access.function: access.deletes for access in ACCESS if access.deletes} == {"sweeper": ("staging/",)}
 
 
+QUEUE_ROWS = rows("events-and-messages.md", "| queue | message | from | to | tried again after |")
+
+
 def test_the_page_of_queues_names_senders_and_consumers() -> None:
-    told = {
-        row[0].strip("`"): (set(NAMES.findall(row[2])), set(NAMES.findall(row[3])))
-        for row in rows("events-and-messages.md", "| queue | message | from | to |")
-    }
+    told = {row[0].strip("`"): (set(NAMES.findall(row[2])), set(NAMES.findall(row[3]))) for row in QUEUE_ROWS}
 
     assert told == {
         queue.name: (
@@ -145,6 +145,12 @@ def test_the_page_of_queues_names_senders_and_consumers() -> None:
         )
         for queue in QUEUES
     }
+
+
+def test_the_page_of_queues_says_when_a_message_is_tried_again() -> None:
+    told = {row[0].strip("`"): row[4] for row in QUEUE_ROWS}
+
+    assert told == {queue.name: f"{queue.visibility_timeout_s // 60} min" for queue in QUEUES}
 
 
 def test_the_page_of_queues_names_the_schedules() -> None:

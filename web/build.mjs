@@ -1,15 +1,15 @@
 // npm run build: packages and the host demo into their ignored dist/ folders, JavaScript by esbuild, types by tsc.
 // `node web/build.mjs host-demo [FOLDER]` builds the demo only, into dist/ or an empty folder.
 import { execFileSync } from "node:child_process";
-import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
 
-import { ENTRIES } from "./packages.mjs";
-
 const web = fileURLToPath(new URL(".", import.meta.url));
 const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url));
+/** The condition of a package's `exports` under which it gives its TypeScript sources; tsconfig.base.json has it too. */
+const SOURCE = "alga-source";
 const common = /** @type {const} */ ({ bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
 
 const [only, out = `${web}host-demo/dist`] = process.argv.slice(2);
@@ -23,20 +23,19 @@ await buildDemo(`${web}host-demo`, out);
 async function buildPackage(folder) {
   rmSync(`${folder}/dist`, { recursive: true, force: true });
   const { exports } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
-  const targets = Object.values(exports).map((target) => target.default);
   await build({
     ...common,
-    entryPoints: targets.map((target) => target.replace("./dist/", `${folder}/src/`).replace(/\.js$/, ".ts")),
+    entryPoints: Object.values(exports).map((target) => `${folder}/${target[SOURCE]}`),
     outdir: `${folder}/dist`,
     outbase: `${folder}/src`,
     splitting: true,
     sourcemap: true,
     external: ["alga:extension/*", "@alga/*"],
   });
-  const own = `${folder}/tsconfig.build.json`;
-  const project = existsSync(own) ? own : folder;
-  const types = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--outDir", `${folder}/dist`];
-  execFileSync(tsc, ["-p", project, ...types], { stdio: "inherit" });
+  // Without the condition, another package's types come from its dist/, and only this package's own are written.
+  const types = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--customConditions", "null"];
+  const folders = ["--rootDir", `${folder}/src`, "--outDir", `${folder}/dist`];
+  execFileSync(tsc, ["-p", folder, ...types, ...folders], { stdio: "inherit" });
 }
 
 /**
@@ -45,5 +44,6 @@ async function buildPackage(folder) {
  */
 async function buildDemo(folder, out) {
   cpSync(`${folder}/static`, out, { recursive: true });
-  await build({ ...common, entryPoints: [`${folder}/src/main.ts`], outfile: `${out}/main.js`, minify: true, alias: ENTRIES });
+  const options = { entryPoints: [`${folder}/src/main.ts`], outfile: `${out}/main.js`, minify: true };
+  await build({ ...common, ...options, conditions: [SOURCE] });
 }

@@ -21,7 +21,8 @@ def build_host_page() -> Path:
     """
     sources = (_WEB / "host-demo", _WEB / "host-bridge" / "src", FRAME_SDK_SOURCE)
     trees = [(folder, list(files_below(folder))) for folder in sources]
-    trees.append((_WEB, [_BUILD_SCRIPT, _WEB / "packages.mjs"]))
+    # A package.json says which source file a package's name stands for.
+    trees.append((_WEB, [_BUILD_SCRIPT, *sorted(_WEB.glob("*/package.json"))]))
     key = hash_of([bundler_version()], trees)
     return built("pages", key, _build)
 

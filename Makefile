@@ -43,6 +43,7 @@ check: setup ## Format, lint, types, import contracts
 
 fmt: setup ## Format and fix what can be fixed by machine
 	@ruff check --quiet --fix . ; ruff format --quiet .
+	@npm run --silent fmt
 
 schema: setup ## Write the generated references: manifest schema, OpenAPI, database dump
 	@python -m tools.references

@@ -1,5 +1,5 @@
 // @ts-check
-import { Router, bytes, config, json, log } from "@alga/extension-runtime";
+import { bytes, config, json, log, Router } from "@alga/extension-runtime";
 
 // Every call runs in a fresh instance, so what a module remembers is gone with the call. Keep state in storage.
 let calls = 0;

@@ -4,10 +4,17 @@ import { getContext } from "alga:extension/context";
 import { fetch } from "alga:extension/http";
 import { createManualInvoice } from "alga:extension/invoicing";
 import { logError, logInfo, logWarn } from "alga:extension/logging";
-import { createSchedule, deleteSchedule, getEndpoints, getSchedule, listSchedules, updateSchedule } from "alga:extension/scheduler";
+import {
+  createSchedule,
+  deleteSchedule,
+  getEndpoints,
+  getSchedule,
+  listSchedules,
+  updateSchedule,
+} from "alga:extension/scheduler";
 import { get as getSecret, listKeys } from "alga:extension/secrets";
 import { getService, listServices } from "alga:extension/services";
-import { delete as remove, get, listEntries, put } from "alga:extension/storage";
+import { get, listEntries, put, delete as remove } from "alga:extension/storage";
 import { callRoute } from "alga:extension/ui-proxy";
 import { getUser } from "alga:extension/user";
 
@@ -54,11 +61,18 @@ export function handler(request) {
     update: updateSchedule("none", { enabled: false }).success,
     remove: deleteSchedule("none").success,
     endpoints: attempt(() => getEndpoints().length),
-    invoice: createManualInvoice({ clientId: "c", items: [{ serviceId: "s", quantity: 1, description: "d", rate: 2, discountType: "fixed" }] }).success,
+    invoice: createManualInvoice({
+      clientId: "c",
+      items: [{ serviceId: "s", quantity: 1, description: "d", rate: 2, discountType: "fixed" }],
+    }).success,
     clients: attempt(() => listClients({})),
     client: attempt(() => getClient("c")),
     services: attempt(() => listServices({ itemKind: "product", billingMethod: "usage" })),
     service: attempt(() => getService("s")),
   };
-  return { status: 200, headers: [{ name: "content-type", value: "application/json" }], body: bytes(JSON.stringify(found)) };
+  return {
+    status: 200,
+    headers: [{ name: "content-type", value: "application/json" }],
+    body: bytes(JSON.stringify(found)),
+  };
 }

@@ -1,7 +1,7 @@
 import { ApiResponse } from "./api-response.js";
 import { HostLinkError } from "./errors.js";
 import { toBase64 } from "./protocol/base64.js";
-import { message, type ApiProxyPayload, type ApiProxyResponsePayload } from "./protocol/messages.js";
+import { type ApiProxyPayload, type ApiProxyResponsePayload, message } from "./protocol/messages.js";
 
 export interface CallOptions {
   readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
@@ -49,7 +49,8 @@ export class ApiCalls {
     this.#waiting.delete(id);
     clearTimeout(waiting.timer);
     if (payload.error === undefined) waiting.resolve(new ApiResponse(payload));
-    else waiting.reject(new HostLinkError(payload.error, `The host application did not make the call: ${payload.error}.`));
+    else
+      waiting.reject(new HostLinkError(payload.error, `The host application did not make the call: ${payload.error}.`));
   }
 }
 

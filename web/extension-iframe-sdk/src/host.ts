@@ -3,7 +3,13 @@ import type { ApiResponse } from "./api-response.js";
 import { HostLinkError } from "./errors.js";
 import { openPort, originOfHost } from "./handshake.js";
 import { isHostMessage } from "./protocol/guards.js";
-import { message, type BootstrapPayload, type HostMessage, type Session, type ThemeTokens } from "./protocol/messages.js";
+import {
+  type BootstrapPayload,
+  type HostMessage,
+  message,
+  type Session,
+  type ThemeTokens,
+} from "./protocol/messages.js";
 import { applyTheme } from "./theme.js";
 
 export interface ConnectOptions {

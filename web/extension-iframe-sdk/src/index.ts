@@ -1,5 +1,5 @@
-export { type CallOptions } from "./api-calls.js";
+export type { CallOptions } from "./api-calls.js";
 export { ApiResponse } from "./api-response.js";
 export { HostLinkError } from "./errors.js";
-export { connect, Host, type ConnectOptions } from "./host.js";
-export { type Session, type ThemeTokens } from "./protocol/messages.js";
+export { type ConnectOptions, connect, Host } from "./host.js";
+export type { Session, ThemeTokens } from "./protocol/messages.js";

@@ -21,7 +21,7 @@ describe("isPath", () => {
     "/a\n",
     "/a b",
     "https://evil.example/",
-    "/" + "a".repeat(9000),
+    `/${"a".repeat(9000)}`,
     7,
     null,
   ])("refuses %j", (path) => {
@@ -89,6 +89,8 @@ describe("payloads", () => {
 
   it("takes a first bootstrap without a session and a later one with it", () => {
     expect(isHostMessage(message("bootstrap", state))).toBe(true);
-    expect(isHostMessage(message("bootstrap", { ...state, session: { token: "t", expires_at: "2030-01-01T00:00:00Z" } }))).toBe(true);
+    expect(
+      isHostMessage(message("bootstrap", { ...state, session: { token: "t", expires_at: "2030-01-01T00:00:00Z" } })),
+    ).toBe(true);
   });
 });

@@ -229,6 +229,7 @@ declare module "alga:extension/storage" {
   export function get(namespace: string, key: string): StorageEntry;
   export function put(entry: StorageEntry): StorageEntry;
   function remove(namespace: string, key: string): void;
+
   export { remove as delete };
   export function listEntries(namespace: string, cursor: Option<string>): StorageEntry[];
 }
@@ -283,13 +284,13 @@ declare module "alga:extension/invoicing" {
 }
 
 declare module "alga:extension/clients" {
-  import type { ClientsListInput, ClientsListResult, ClientSummary, Option } from "alga:extension/types";
+  import type { ClientSummary, ClientsListInput, ClientsListResult, Option } from "alga:extension/types";
   export function listClients(input: ClientsListInput): ClientsListResult;
   export function getClient(id: string): Option<ClientSummary>;
 }
 
 declare module "alga:extension/services" {
-  import type { Option, ServicesListInput, ServicesListResult, ServiceSummary } from "alga:extension/types";
+  import type { Option, ServiceSummary, ServicesListInput, ServicesListResult } from "alga:extension/types";
   export function listServices(input: ServicesListInput): ServicesListResult;
   export function getService(id: string): Option<ServiceSummary>;
 }

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { HostError, asking, askingUnless } from "../src/host/host-error.js";
+import { asking, askingUnless, HostError } from "../src/host/host-error.js";
 
 const refuse = (payload: unknown) => () => {
   throw Object.assign(Object.create(null), { payload });

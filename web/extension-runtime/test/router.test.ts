@@ -48,7 +48,10 @@ describe("Router", () => {
   });
 
   it("passes bodies and joined headers", () => {
-    expect(call(router, "PUT", "/echo", "Grüße")).toMatchObject({ text: "Grüße", headers: { "content-type": "text/plain" } });
+    expect(call(router, "PUT", "/echo", "Grüße")).toMatchObject({
+      text: "Grüße",
+      headers: { "content-type": "text/plain" },
+    });
     expect(call(router, "GET", "/many").text).toBe('"1, 2"');
     expect(call(router, "POST", "/notes", '{"a":1}')).toMatchObject({ status: 201, text: '{"a":1}' });
     expect(call(router, "DELETE", "/notes/1")).toMatchObject({ status: 204, text: "" });

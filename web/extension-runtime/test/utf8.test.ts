@@ -3,7 +3,18 @@ import { describe, expect, it } from "vitest";
 import { decodeUtf8, encodeUtf8 } from "../src/utf8.js";
 
 // The platform's own coders are the measure: what they say for any input, ours must say.
-const TEXTS = ["", "plain", "Grüße", "日本語", "😀🏳️‍🌈", "a\ud800b", "\udc00", "\ud83d", "\u{10ffff}", "x".repeat(20_000)];
+const TEXTS = [
+  "",
+  "plain",
+  "Grüße",
+  "日本語",
+  "😀🏳️‍🌈",
+  "a\ud800b",
+  "\udc00",
+  "\ud83d",
+  "\u{10ffff}",
+  "x".repeat(20_000),
+];
 const BYTES = [
   [],
   [0x41, 0xc3],

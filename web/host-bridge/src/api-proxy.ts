@@ -1,8 +1,8 @@
 import {
-  fromBase64,
-  toBase64,
   type ApiProxyPayload,
   type ApiProxyResponsePayload,
+  fromBase64,
+  toBase64,
 } from "@alga/extension-iframe-sdk/protocol";
 
 import type { LinkOptions } from "./options.js";

@@ -1,9 +1,9 @@
 import {
-  isFrameMessage,
-  message,
   type BootstrapPayload,
   type FrameMessage,
   type HostMessage,
+  isFrameMessage,
+  message,
   type ThemeTokens,
 } from "@alga/extension-iframe-sdk/protocol";
 

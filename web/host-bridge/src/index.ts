@@ -1,3 +1,3 @@
-export { FrameLink, GREATEST_HEIGHT, LOWEST_HEIGHT, type LinkEnds } from "./frame-link.js";
-export { mountExtension, type MountedExtension, type MountOptions } from "./mount.js";
+export { FrameLink, GREATEST_HEIGHT, type LinkEnds, LOWEST_HEIGHT } from "./frame-link.js";
+export { type MountedExtension, type MountOptions, mountExtension } from "./mount.js";
 export type { ApiAnswer, ApiCall, LinkOptions, Session, ThemeTokens } from "./options.js";

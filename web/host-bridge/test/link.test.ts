@@ -1,9 +1,9 @@
-import { connect, HostLinkError, type Host } from "@alga/extension-iframe-sdk";
+import { connect, type Host, HostLinkError } from "@alga/extension-iframe-sdk";
 import { message } from "@alga/extension-iframe-sdk/protocol";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
 import { FrameLink, type LinkOptions, type Session } from "../src/index.js";
-import { hostAndFrame, type FakeWindow } from "./windows.js";
+import { type FakeWindow, hostAndFrame } from "./windows.js";
 
 const inAnHour = (): string => new Date(Date.now() + 3_600_000).toISOString();
 const options = (more: Partial<LinkOptions> = {}): LinkOptions => ({
@@ -18,7 +18,11 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-function link(windows: { host: FakeWindow; frame: FakeWindow }, linkOptions: LinkOptions, frameOrigin = "null"): FrameLink {
+function link(
+  windows: { host: FakeWindow; frame: FakeWindow },
+  linkOptions: LinkOptions,
+  frameOrigin = "null",
+): FrameLink {
   const ends = { host: windows.host.asWindow(), frame: windows.frame.asWindow(), frameOrigin };
   const made = new FrameLink(ends, linkOptions);
   closing.push(() => made.close());
@@ -58,7 +62,9 @@ describe("the handshake", () => {
     await expect(connect({ window: windows.frame.asWindow() })).resolves.toBeDefined();
     const elsewhere = hostAndFrame("https://evil.example");
     link(elsewhere, options(), origin);
-    await expect(connect({ window: elsewhere.frame.asWindow(), timeoutMs: 30 })).rejects.toMatchObject({ code: "timeout" });
+    await expect(connect({ window: elsewhere.frame.asWindow(), timeoutMs: 30 })).rejects.toMatchObject({
+      code: "timeout",
+    });
   });
 
   it("is not opened by another window, another origin or another envelope", () => {

@@ -1,7 +1,7 @@
 /** A stand-in for the host application: sign in with a token, choose an extension, see its page. */
 
 import { fromTemplate, part, show } from "./page.js";
-import { Platform, Refusal, type Install } from "./platform.js";
+import { type Install, Platform, Refusal } from "./platform.js";
 import { Stage } from "./stage.js";
 import { currentScheme, setScheme } from "./theme.js";
 

@@ -35,7 +35,8 @@ export class Platform {
       const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
       const response = await this.#fetch("GET", `/api/registry/v1/installs?page_size=100${query}`);
       const document: { items: Install[]; next_cursor: string | null; detail?: string } = await response.json();
-      if (!response.ok) throw new Refusal(response.status, document.detail ?? `The platform answered ${response.status}.`);
+      if (!response.ok)
+        throw new Refusal(response.status, document.detail ?? `The platform answered ${response.status}.`);
       found.push(...document.items.filter((install) => install.ui_url !== null));
       cursor = document.next_cursor;
     } while (cursor !== null);

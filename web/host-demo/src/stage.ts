@@ -1,6 +1,6 @@
 /** Shows one extension at a time and keeps the list of the calls made for it. */
 
-import { mountExtension, type ApiAnswer, type ApiCall, type MountedExtension } from "@alga/host-bridge";
+import { type ApiAnswer, type ApiCall, type MountedExtension, mountExtension } from "@alga/host-bridge";
 
 import { fromTemplate, part } from "./page.js";
 import type { Install, Platform } from "./platform.js";

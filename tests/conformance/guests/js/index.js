@@ -1,5 +1,5 @@
 // @ts-check
-import { Request, Router, bytes, empty, json, problem } from "@alga/extension-runtime";
+import { bytes, empty, json, problem, Request, Router } from "@alga/extension-runtime";
 
 import { fromBase64 } from "./base64.js";
 import { callHost } from "./host.js";

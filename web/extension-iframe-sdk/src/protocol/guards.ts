@@ -45,6 +45,7 @@ export function isFrameMessage(value: unknown): value is FrameMessage {
 export function isPath(value: unknown): value is string {
   if (typeof value !== "string" || value.length > PATH_LIMIT) return false;
   if (!value.startsWith("/") || value.startsWith("//")) return false;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here
   if (/[\u0000-\u0020\u007f\\]/.test(value)) return false;
   const [path = ""] = value.split(/[?#]/);
   return path.split("/").every((segment) => !/^(?:\.|%2e){1,2}$/i.test(segment));
@@ -55,7 +56,7 @@ function isMessage(value: unknown, payloads: ReadonlyMap<string, Check>): boolea
   if (!isOptional(value["request_id"], isText)) return false;
   const type = value["type"];
   const check = typeof type === "string" ? payloads.get(type) : undefined;
-  return check !== undefined && check(value["payload"]);
+  return check?.(value["payload"]) ?? false;
 }
 
 function isBootstrap(value: unknown): value is BootstrapPayload {

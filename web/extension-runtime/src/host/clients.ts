@@ -1,5 +1,5 @@
 import * as host from "alga:extension/clients";
-import type { ClientsListInput, ClientsListResult, ClientSummary } from "alga:extension/types";
+import type { ClientSummary, ClientsListInput, ClientsListResult } from "alga:extension/types";
 
 import { asking } from "./host-error.js";
 

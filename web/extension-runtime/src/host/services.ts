@@ -1,5 +1,5 @@
 import * as host from "alga:extension/services";
-import type { ServicesListInput, ServicesListResult, ServiceSummary } from "alga:extension/types";
+import type { ServiceSummary, ServicesListInput, ServicesListResult } from "alga:extension/types";
 
 import { asking } from "./host-error.js";
 

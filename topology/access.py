@@ -14,7 +14,8 @@ class Access:
     Attributes:
         function: name of the function.
         reads: key prefixes of the object store that it gets and heads objects of. Every reader also asks for objects
-            that may be absent. S3 answers 404 for them, and not 403, only to a caller that may list the bucket.
+            that may be absent, and health checks ask for the absent key ``healthz`` below one of them. S3 answers 404
+            for them, and not 403, only to a caller that may list the bucket.
         writes: key prefixes that it puts objects under. A writer also reads what it writes: when a key exists, the
             stored bytes are compared.
         deletes: key prefixes that it deletes objects of.
@@ -59,7 +60,7 @@ ACCESS: Final = (
     Access("uihost", reads=("ui/", "releases/", "withdrawals/")),
     Access(
         "runner",
-        reads=("cwasm/", "releases/", "withdrawals/", "healthz"),  # its health check asks for the absent key healthz
+        reads=("cwasm/", "releases/", "withdrawals/"),
         opens_data_keys=True,
         secrets=("DATABASE_URL", "UI_PROXY_SIGNING_KEY"),
     ),

@@ -84,6 +84,7 @@ REGISTRY: Final = Function(
         "SECRETS_KEY_ID",
     ),
     optional=(
+        "AUTH_CLAIM_NAMES",
         "AUTH_JWKS",  # one of these two is needed
         "AUTH_JWKS_URL",
         "EXTENSIONS_ENABLED",

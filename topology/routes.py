@@ -29,4 +29,5 @@ ROUTES: Final = (
     Route("/api/ext", "gateway"),
     Route("/healthz", "gateway", ("GET", "HEAD")),
     Route("/ext-ui", "uihost", ("GET", "HEAD", "OPTIONS"), "ui"),
+    Route("/healthz", "uihost", ("GET", "HEAD"), "ui"),
 )

@@ -22,7 +22,7 @@ from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import BELIEVED_FOR_S
 from functions.runner.provenance import Engine, accepted_code, accepted_component
-from functions.runner.sandbox.protocol.messages import Artifact
+from functions.runner.sandbox.protocol.messages import Program
 
 _CHUNK_BYTES: Final = 1 << 20
 _RECORDS_LIMIT: Final = 4_096
@@ -31,7 +31,7 @@ _RECORDS_LIMIT: Final = 4_096
 class Obtained(NamedTuple):
     """An artifact on disk; ``fresh`` when its bytes were hashed in this very call."""
 
-    artifact: Artifact
+    artifact: Program
     fresh: bool
 
 
@@ -127,11 +127,11 @@ class ArtifactCache:
         finally:
             self._take_back(sha256)
 
-    def is_here(self, artifact: Artifact) -> bool:
+    def is_here(self, artifact: Program) -> bool:
         """Tell whether an artifact's file still exists: others clean temporary folders too."""
         return os.path.exists(artifact.path)  # noqa: PTH110 - on the path of every call
 
-    def recheck(self, artifact: Artifact) -> None:
+    def recheck(self, artifact: Program) -> None:
         """Hash the file again, before another sandbox loads it; a file that changed is removed.
 
         Raises:
@@ -247,7 +247,7 @@ class ArtifactCache:
                 raise PlatformError(
                     "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error
                 ) from error
-        return Obtained(Artifact(sha256, name, size), fresh)
+        return Obtained(Program(sha256, name, size), fresh)
 
     def _take_back(self, sha256: str) -> None:
         with self._lock:

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlencode
 
 from alga_ext.calls.envelope import ExecuteHttp, ExecuteUser
 from alga_ext.errors import PlatformError
-from functions.runner.sandbox.protocol.messages import Pair, Request, User
+from functions.runner.sandbox.protocol.messages import GuestRequest, GuestUser, Pair
 from functions.runner.sandbox.protocol.verdict import Verdict
 
 HEADERS_LIMIT: Final = 256
@@ -27,7 +27,7 @@ _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~"
 
 
-def guest_request(http: ExecuteHttp) -> Request:
+def guest_request(http: ExecuteHttp) -> GuestRequest:
     """Return the guest's request.
 
     Raises:
@@ -43,14 +43,14 @@ def guest_request(http: ExecuteHttp) -> Request:
             body = base64.b64decode(http.body_b64, validate=True)
         except (binascii.Error, ValueError):
             raise PlatformError("invalid_request", "http.body_b64 is not base64.") from None
-    return Request(http.method, _url(http), list(_pairs(http.headers)), body)
+    return GuestRequest(http.method, _url(http), list(_pairs(http.headers)), body)
 
 
-def guest_user(user: ExecuteUser | None, tenant_id: str) -> User | None:
+def guest_user(user: ExecuteUser | None, tenant_id: str) -> GuestUser | None:
     """Return the guest's ``user-data-v2``."""
     if user is None:
         return None
-    return User(
+    return GuestUser(
         tenant_id,
         user.client_name,
         user.user_id,

@@ -13,8 +13,8 @@ from functions.runner.imports.egress_ledger import Ledger
 from functions.runner.limits import CallLimits
 from functions.runner.records import Records
 from functions.runner.sandbox.protocol.ended import Ended
-from functions.runner.sandbox.protocol.messages import Artifact, Done, Failed, Limits, Request, Run
-from functions.runner.sandboxes.child_process import Host
+from functions.runner.sandbox.protocol.messages import Done, Failed, GuestRequest, Program, Run, RunLimits
+from functions.runner.sandboxes.child_process import CallHandlers
 
 
 class Invocation:
@@ -28,7 +28,7 @@ class Invocation:
     """
 
     def __init__(
-        self, request: ExecuteRequest, guest_request: Request, providers: frozenset[str], limits: CallLimits
+        self, request: ExecuteRequest, guest_request: GuestRequest, providers: frozenset[str], limits: CallLimits
     ) -> None:
         self._request = request
         self._guest_request = guest_request
@@ -40,7 +40,9 @@ class Invocation:
         self._broker: Broker | None = None
         self._records: Records | None = None
 
-    def begin(self, providers: Mapping[str, Provider], unsealer: Unsealer | None, now_s: Callable[[], float]) -> Host:
+    def begin(
+        self, providers: Mapping[str, Provider], unsealer: Unsealer | None, now_s: Callable[[], float]
+    ) -> CallHandlers:
         """Start the clock, now that a sandbox is ready, and return who serves it."""
         self._started_ns = time.monotonic_ns()
         deadline_ns = self._started_ns + self._limits.timeout_ms * 1_000_000
@@ -48,9 +50,9 @@ class Invocation:
         broker = Broker(call, providers)
         records = Records(self._request.context, self.trace_id, call.secrets)
         self._call, self._broker, self._records = call, broker, records
-        return Host(broker.answer, records.log, records.metric)
+        return CallHandlers(broker.answer, records.log, records.metric)
 
-    def message(self, artifact: Artifact) -> Run:
+    def message(self, artifact: Program) -> Run:
         """Return what the sandbox is told; call ``begin`` first."""
         context = self._request.context
         may_see_user = "cap:user.read" in self._granted
@@ -62,7 +64,7 @@ class Invocation:
             sorted(self._granted),
             context.config if "cap:context.read" in self._granted else {},
             envelope.guest_user(self._request.user, context.tenant_id) if may_see_user else None,
-            Limits(
+            RunLimits(
                 self._started_ns + limits.timeout_ms * 1_000_000,
                 limits.memory_bytes,
                 limits.fuel,

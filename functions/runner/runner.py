@@ -26,9 +26,9 @@ from functions.runner.limits import effective
 from functions.runner.replay import UsedTokens
 from functions.runner.sandbox.protocol.channel import Malformed
 from functions.runner.sandbox.protocol.ended import Ended
-from functions.runner.sandbox.protocol.messages import Done, Failed, HostAnswer, Limits, Warm
+from functions.runner.sandbox.protocol.messages import Done, Failed, HostAnswer, RunLimits, Warm
 from functions.runner.sandbox.protocol.verdict import Verdict
-from functions.runner.sandboxes.child_process import Child, Host, signal_name
+from functions.runner.sandboxes.child_process import CallHandlers, Child, signal_name
 from functions.runner.services import Services
 
 WARMUP_PATH: Final = "/warmup"
@@ -133,7 +133,7 @@ class Runner:
                 program = self._rechecked(child, bundle_sha256, program)
                 started_ns = time.monotonic_ns()
                 deadline_ns = started_ns + maxima.timeout_ms * 1_000_000
-                limits = Limits(deadline_ns, maxima.memory_mb << 20, maxima.fuel, 0)
+                limits = RunLimits(deadline_ns, maxima.memory_mb << 20, maxima.fuel, 0)
                 found = child.run(Warm(program.artifact, limits), _NO_HOST_IMPORTS)
         except Ended as ended:
             _log_ended(ended)
@@ -204,7 +204,7 @@ def _refuse_all(_call: Any) -> HostAnswer:
     return HostAnswer(trap="host imports are not available while warming up")
 
 
-_NO_HOST_IMPORTS: Final = Host(_refuse_all, lambda _line: None, lambda _metric: None)
+_NO_HOST_IMPORTS: Final = CallHandlers(_refuse_all, lambda _line: None, lambda _metric: None)
 
 
 def _bearer(http: Request) -> str:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from alga_ext.calls.envelope import EXECUTE_PATH, encode
 from alga_ext.stores.aws import S3ObjectStore
 from tests.support.places import ROOT
-from tests.support.runner_fixture import House, call
+from tests.support.runner_fixture import RunnerFixture, call
 from tests.support.servers import Loop, start_moto
 
 STARTS = 5
@@ -48,7 +48,7 @@ def cold_starts(guests: Mapping[str, Callable[[], bytes]]) -> Iterator[ColdStart
     with tempfile.TemporaryDirectory(prefix="bench-cold-") as name:
         folder = Path(name)
         moto = start_moto(loop, folder)
-        house = House(folder / "house")
+        house = RunnerFixture(folder / "house")
         try:
             environment = _environment(house, moto.url, folder)
             os.environ.update({k: v for k, v in environment.items() if k.startswith("AWS_")})
@@ -67,7 +67,7 @@ def cold_starts(guests: Mapping[str, Callable[[], bytes]]) -> Iterator[ColdStart
             loop.close()
 
 
-def _start(house: House, content_hash: str, environment: dict[str, str], folder: Path) -> float:
+def _start(house: RunnerFixture, content_hash: str, environment: dict[str, str], folder: Path) -> float:
     request = call(content_hash, path="/count")
     body = encode(request)
     event = {
@@ -99,7 +99,7 @@ def _start(house: House, content_hash: str, environment: dict[str, str], folder:
     return taken
 
 
-def _environment(house: House, url: str, folder: Path) -> dict[str, str]:
+def _environment(house: RunnerFixture, url: str, folder: Path) -> dict[str, str]:
     trust = {
         "version": 1,
         "keys": [

@@ -28,7 +28,7 @@ from tests.bench.measure import in_turns
 from tests.bench.targets import ADDED_MS, COLD_MS, ECHO_MS, RESIDENT_MIB, WARM_RATIO, verdict
 from tests.support import wat
 from tests.support.places import ROOT
-from tests.support.runner_fixture import House, call
+from tests.support.runner_fixture import RunnerFixture, call
 from tools.guests.build import build_component
 from tools.guests.recipe import Engine
 
@@ -56,7 +56,7 @@ GUEST_BUILDERS: dict[str, Callable[[], bytes]] = {
 class Prepared:
     """Calls made ready before the clock runs: envelope, token and event; each is good once."""
 
-    def __init__(self, house: House, content_hash: str, times: int, **how: Any) -> None:
+    def __init__(self, house: RunnerFixture, content_hash: str, times: int, **how: Any) -> None:
         self._house = house
         self._events = [self._event(content_hash, how) for _ in range(times)]
 
@@ -78,7 +78,7 @@ class Prepared:
             raise RuntimeError(answer["body"][:500])
 
 
-def against_bare(house: House, times: int) -> Iterator[Row]:
+def against_bare(house: RunnerFixture, times: int) -> Iterator[Row]:
     """A small call of each guest: at the handler, against wasmtime-py's own ``Func.__call__``."""
     for name, build in GUEST_BUILDERS.items():
         binary = build()
@@ -98,7 +98,7 @@ def against_bare(house: House, times: int) -> Iterator[Row]:
         }
 
 
-def with_bodies(house: House, times: int) -> Iterator[Row]:
+def with_bodies(house: RunnerFixture, times: int) -> Iterator[Row]:
     """An echo of each size at the handler; bare for comparison where it takes less than minutes."""
     for name in ("trivial (WAT)", "QuickJS 1.6 MB", "StarlingMonkey 12 MB", "CPython 18 MB"):
         binary = GUEST_BUILDERS[name]()
@@ -123,7 +123,7 @@ def with_bodies(house: House, times: int) -> Iterator[Row]:
 def many_extensions(folder: Path) -> Row:
     """200 WAT extensions and 8 JavaScript ones in turn, twice, in a sandbox whose budget does not hold them all."""
     budget = 32 * MIB
-    house = House(folder / "many", component_budget_bytes=budget, artifact_budget_bytes=512 * MIB)
+    house = RunnerFixture(folder / "many", component_budget_bytes=budget, artifact_budget_bytes=512 * MIB)
     try:
         small = [house.publish(wat.guest(ECHO, extra=f"(func $f (result i32) (i32.const {n}))")) for n in range(200)]
         script = toolchain("js", "quickjs")
@@ -153,7 +153,7 @@ def many_extensions(folder: Path) -> Row:
     }
 
 
-def host_calls(house: House, times: int) -> Iterator[Row]:
+def host_calls(house: RunnerFixture, times: int) -> Iterator[Row]:
     """What one host import costs: answered in the child, and brokered by the parent."""
     loop = "(local $n i32) (loop $again {call} (local.set $n (i32.add (local.get $n) (i32.const 1))) {more})"
     more = "(br_if $again (i32.lt_u (local.get $n) (i32.const 500)))"
@@ -205,7 +205,7 @@ def run(times: int, *, cold: bool) -> Row:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, _quiet():
         from tests.support.runner_fixture import MAXIMA
 
-        house = House(Path(folder, "house"), maxima=MAXIMA)
+        house = RunnerFixture(Path(folder, "house"), maxima=MAXIMA)
         try:
             figures["against_bare"] = list(against_bare(house, times))
             _show(

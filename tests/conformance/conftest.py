@@ -11,7 +11,7 @@ import pytest
 from tests.conformance.guest import Guest, JsonGuest
 from tests.conformance.installs import Install, Installs
 from tests.conformance.outside import Outside
-from tests.conformance.port import Runner
+from tests.conformance.port import RunnerPort
 from tests.conformance.remote import RUNNER_URL, remote_surroundings
 from tests.conformance.surroundings import Surroundings, local_surroundings
 from tests.conformance.vault import Vault
@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 class Guests:
     """Published guests by name, each made when it is first asked for."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: RunnerPort) -> None:
         self._runner = runner
         self._made: dict[str, Guest] = {}
 
@@ -77,12 +77,12 @@ def surroundings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
-def runner(surroundings: Surroundings) -> Runner:
+def runner(surroundings: Surroundings) -> RunnerPort:
     return surroundings.runner
 
 
 @pytest.fixture(scope="session")
-def guests(runner: Runner) -> Guests:
+def guests(runner: RunnerPort) -> Guests:
     return Guests(runner)
 
 

@@ -10,7 +10,7 @@ from alga_ext.calls.envelope import ExecuteResponse
 from functions.runner.sandbox.protocol.shapes import Function
 from functions.runner.sandbox.protocol.world import EXECUTE_REQUEST, IMPORTS
 from tests.conformance.envelopes import body_of, envelope, json_of
-from tests.conformance.port import Runner
+from tests.conformance.port import RunnerPort
 from tests.conformance.values import from_json, outcome_from_json, to_json
 
 Header = tuple[str, str]
@@ -35,7 +35,7 @@ class Guest(ABC):
         component: its bytes.
     """
 
-    def __init__(self, name: str, runner: Runner, component: bytes) -> None:
+    def __init__(self, name: str, runner: RunnerPort, component: bytes) -> None:
         self.name = name
         self.runner = runner
         self.content_hash = runner.publish(component)

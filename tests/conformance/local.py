@@ -19,8 +19,8 @@ from functions.runner.imports.broker import Provider
 from functions.runner.limits import Maxima
 from functions.runner.services import _database_of, _providers
 from functions.runner.settings import RunnerSettings
-from tests.conformance.port import Answer, Line, Runner, Said
-from tests.support.runner_fixture import SETTINGS, House
+from tests.conformance.port import Answer, Line, RunnerPort, Said
+from tests.support.runner_fixture import SETTINGS, RunnerFixture
 from tools.guests.cache import built
 from tools.guests.inputs import hash_of
 from tools.guests.places import ROOT
@@ -54,7 +54,7 @@ def providers_from(environment: Mapping[str, str]) -> Iterator[Mapping[str, Prov
         database().close()
 
 
-class LocalRunner(Runner):
+class LocalRunner(RunnerPort):
     """See the module.
 
     Args:
@@ -66,7 +66,7 @@ class LocalRunner(Runner):
     def __init__(
         self, folder: Path, providers: Mapping[str, Provider] | None = None, unsealer: Sealer | None = None
     ) -> None:
-        self.house = House(folder, providers, MAXIMA, unsealer=unsealer)
+        self.house = RunnerFixture(folder, providers, MAXIMA, unsealer=unsealer)
         super().__init__(self.house.gateway_key)
         self._lines = _Lines()
         self._metrics: dict[str, dict[str, float]] = {}

@@ -33,7 +33,7 @@ class Said(NamedTuple):
     metrics: dict[str, float]
 
 
-class Runner(ABC):
+class RunnerPort(ABC):
     """A runner of the contract.
 
     Args:

@@ -21,7 +21,7 @@ from alga_ext.stores.aws import KmsDataKeys, LambdaFunction
 from alga_ext.trust.signing import LocalSigner
 from tests.conformance.installs import Installs
 from tests.conformance.outside import Outside
-from tests.conformance.port import Answer, Runner
+from tests.conformance.port import Answer, RunnerPort
 from tests.conformance.surroundings import Surroundings
 from tests.conformance.vault import Vault
 from tests.support.tls import Authority
@@ -45,7 +45,7 @@ class RemoteSettings(Settings):
     conformance_host_port: int = 0
 
 
-class RemoteRunner(Runner):
+class RemoteRunner(RunnerPort):
     """A runner at a URL.
 
     Args:

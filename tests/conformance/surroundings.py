@@ -10,7 +10,7 @@ from alga_ext.trust.signing import LocalSigner
 from tests.conformance.installs import Installs
 from tests.conformance.local import LocalRunner, providers_from
 from tests.conformance.outside import Outside
-from tests.conformance.port import Runner
+from tests.conformance.port import RunnerPort
 from tests.conformance.vault import KeptKeys, Vault
 from tests.support.tls import Authority
 
@@ -31,7 +31,7 @@ class Surroundings:
         host: the host application behind ``ui-proxy``.
     """
 
-    runner: Runner
+    runner: RunnerPort
     installs: Installs | None
     vault: Vault | None
     outside: Outside | None

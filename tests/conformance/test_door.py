@@ -11,7 +11,7 @@ from alga_ext.calls.execution_token import sign_execution_token
 from alga_ext.trust.signing import LocalSigner
 from tests.conformance.envelopes import TENANT, code_of, envelope
 from tests.conformance.guest import Guest
-from tests.conformance.port import Answer, Runner
+from tests.conformance.port import Answer, RunnerPort
 
 KIB = 1024
 NOBODY = "sha256:" + "0" * 64
@@ -32,7 +32,7 @@ def refused(answer: Answer, status: int, code: str) -> bool:
     return answer.content_type.startswith("application/problem+json")
 
 
-def sent(runner: Runner, body: bytes, token: str) -> Answer:
+def sent(runner: RunnerPort, body: bytes, token: str) -> Answer:
     return runner.post(body, token, TENANT)
 
 
@@ -54,7 +54,7 @@ def changed(request: ExecuteRequest, **changes: Any) -> bytes:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b"5", b'"text"', b"\xff\xfe", b"{}", b'{"context":{}}', b"[" * 100_000]
 )
-def test_what_is_no_envelope_is_an_invalid_request(runner: Runner, request_: ExecuteRequest, body: bytes) -> None:
+def test_what_is_no_envelope_is_an_invalid_request(runner: RunnerPort, request_: ExecuteRequest, body: bytes) -> None:
     assert refused(sent(runner, body, runner.token(request_, body)), 400, "invalid_request")
 
 
@@ -76,23 +76,23 @@ def test_what_is_no_envelope_is_an_invalid_request(runner: Runner, request_: Exe
     ids=str,
 )  # fmt: skip
 def test_an_envelope_with_a_field_that_cannot_be_is_an_invalid_request(
-    runner: Runner, request_: ExecuteRequest, changes: dict[str, Any]
+    runner: RunnerPort, request_: ExecuteRequest, changes: dict[str, Any]
 ) -> None:
     body = changed(request_, **changes)
     assert refused(sent(runner, body, runner.token(request_, body)), 400, "invalid_request")
 
 
-def test_a_configuration_over_64_kib_is_an_invalid_request(runner: Runner, request_: ExecuteRequest) -> None:
+def test_a_configuration_over_64_kib_is_an_invalid_request(runner: RunnerPort, request_: ExecuteRequest) -> None:
     body = changed(request_, context__config={"key": "v" * 64 * KIB})
     assert refused(sent(runner, body, runner.token(request_, body)), 400, "invalid_request")
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "Bearer x"])
-def test_a_call_without_a_token_is_unauthorized(runner: Runner, request_: ExecuteRequest, token: str) -> None:
+def test_a_call_without_a_token_is_unauthorized(runner: RunnerPort, request_: ExecuteRequest, token: str) -> None:
     assert refused(sent(runner, encode(request_), token), 401, "unauthorized")
 
 
-def test_a_token_of_another_key_is_unauthorized(runner: Runner, request_: ExecuteRequest) -> None:
+def test_a_token_of_another_key_is_unauthorized(runner: RunnerPort, request_: ExecuteRequest) -> None:
     body = encode(request_)
     token = sign_execution_token(LocalSigner.generate(), request_, body, token_id="t", now_s=int(time.time()))
     assert refused(sent(runner, body, token), 401, "unauthorized")
@@ -100,7 +100,7 @@ def test_a_token_of_another_key_is_unauthorized(runner: Runner, request_: Execut
 
 @pytest.mark.parametrize("age_s", [120, 3_600, -120])
 def test_a_token_that_is_over_or_of_the_future_is_unauthorized(
-    runner: Runner, request_: ExecuteRequest, age_s: int
+    runner: RunnerPort, request_: ExecuteRequest, age_s: int
 ) -> None:
     body = encode(request_)
     token = runner.token(request_, body, now_s=int(time.time()) - age_s)
@@ -123,18 +123,18 @@ def test_a_token_that_is_over_or_of_the_future_is_unauthorized(
     ids=str,
 )
 def test_a_token_for_another_call_is_unauthorized(
-    runner: Runner, request_: ExecuteRequest, changes: dict[str, Any]
+    runner: RunnerPort, request_: ExecuteRequest, changes: dict[str, Any]
 ) -> None:
     token = runner.token(request_, encode(request_))
     assert refused(sent(runner, changed(request_, **changes), token), 401, "unauthorized")
 
 
-def test_a_token_for_the_same_call_in_other_bytes_is_unauthorized(runner: Runner, request_: ExecuteRequest) -> None:
+def test_a_token_for_the_same_call_in_other_bytes_is_unauthorized(runner: RunnerPort, request_: ExecuteRequest) -> None:
     token = runner.token(request_, encode(request_))
     assert refused(sent(runner, encode(request_) + b" ", token), 401, "unauthorized")
 
 
-def test_a_token_is_good_for_one_call(runner: Runner, request_: ExecuteRequest) -> None:
+def test_a_token_is_good_for_one_call(runner: RunnerPort, request_: ExecuteRequest) -> None:
     body = encode(request_)
     token = runner.token(request_, body)
     assert sent(runner, body, token).status == 200
@@ -142,13 +142,13 @@ def test_a_token_is_good_for_one_call(runner: Runner, request_: ExecuteRequest) 
 
 
 @pytest.mark.parametrize("name", ["cap:root", "", "cap:", "CAP:LOG.EMIT", "log", "*", "cap:cap:log.emit"])
-def test_a_capability_that_does_not_exist_is_unknown(runner: Runner, any_guest: Guest, name: str) -> None:
+def test_a_capability_that_does_not_exist_is_unknown(runner: RunnerPort, any_guest: Guest, name: str) -> None:
     request = envelope(any_guest.content_hash, providers=["cap:log.emit", name])
     body = encode(request)
     assert refused(sent(runner, body, runner.token(request, body)), 400, "unknown_capabilities")
 
 
-def test_a_program_that_is_not_there_is_not_found(runner: Runner) -> None:
+def test_a_program_that_is_not_there_is_not_found(runner: RunnerPort) -> None:
     response = runner.execute(envelope(NOBODY))
     assert (code_of(response), response.status) == ("artifact_not_found", 502)
     assert response.trace_id

@@ -12,7 +12,7 @@ from tests.conformance.conftest import LANGUAGES
 from tests.conformance.envelopes import TENANT, body_of, envelope
 from tests.conformance.installs import Install
 from tests.conformance.old_components import SOURCES, old_component
-from tests.conformance.port import Runner
+from tests.conformance.port import RunnerPort
 from tests.conformance.values import Ok
 from tests.conformance.vault import Vault
 
@@ -53,7 +53,9 @@ def test_the_old_contract_lacks_what_is_new_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
-def test_an_old_guest_of_a_language_runs_unmodified(runner: Runner, install: Install, vault: Vault, name: str) -> None:
+def test_an_old_guest_of_a_language_runs_unmodified(
+    runner: RunnerPort, install: Install, vault: Vault, name: str
+) -> None:
     component = old_component(name)
     assert [interface for interface in NEW if f"alga:extension/{interface}".encode() in component] == []
     request = envelope(
@@ -72,7 +74,7 @@ def test_an_old_guest_of_a_language_runs_unmodified(runner: Runner, install: Ins
     assert json.loads(body_of(response)) == EXPECTED
 
 
-def test_an_old_guest_without_a_language_runs_unmodified(runner: Runner) -> None:
+def test_an_old_guest_without_a_language_runs_unmodified(runner: RunnerPort) -> None:
     old = [name for name in wat_guest.FUNCTIONS if name.partition(".")[0] not in NEW]
     content_hash = runner.publish(wat_guest.component(old))
     response = runner.execute(
@@ -86,6 +88,6 @@ def test_an_old_guest_without_a_language_runs_unmodified(runner: Runner) -> None
     assert outcome.value["user-id"] == "u"
 
 
-def test_a_guest_that_imports_nothing_of_the_contract_runs(runner: Runner) -> None:
+def test_a_guest_that_imports_nothing_of_the_contract_runs(runner: RunnerPort) -> None:
     response = runner.execute(envelope(runner.publish(wat_guest.component([])), path="/echo", body=b"alone"))
     assert (response.error, body_of(response)) == (None, b"alone")

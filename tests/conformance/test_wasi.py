@@ -7,7 +7,7 @@ import pytest
 from alga_ext.calls.envelope import ExecuteResponse
 from tests.conformance.envelopes import body_of, code_of, envelope, json_of
 from tests.conformance.guest import Guest
-from tests.conformance.port import Line, Runner
+from tests.conformance.port import Line, RunnerPort
 from tests.support import wat
 
 LIST_LENGTH = """
@@ -16,7 +16,7 @@ LIST_LENGTH = """
 """
 
 
-def run(runner: Runner, code: str, parts: list[str], **given: Any) -> ExecuteResponse:
+def run(runner: RunnerPort, code: str, parts: list[str], **given: Any) -> ExecuteResponse:
     """Publish a component that uses parts of WASI and call it."""
     more = {name: given.pop(name) for name in ("data",) if name in given}
     return runner.execute(envelope(runner.publish(wat.guest(code, wasi=parts, **more)), **given))
@@ -26,7 +26,7 @@ def run(runner: Runner, code: str, parts: list[str], **given: Any) -> ExecuteRes
     ("function", "part"),
     [("wasi.environment", "environment"), ("wasi.arguments", "environment"), ("wasi.directories", "preopens")],
 )
-def test_environment_arguments_and_directories_are_empty(runner: Runner, function: str, part: str) -> None:
+def test_environment_arguments_and_directories_are_empty(runner: RunnerPort, function: str, part: str) -> None:
     response = run(runner, LIST_LENGTH.format(function=function), [part])
     assert (response.error, body_of(response)) == (None, b"0")
 
@@ -43,7 +43,7 @@ def test_a_language_finds_no_environment_arguments_or_input(guest: Guest) -> Non
     [("wasi.fields", "outgoing-http", "wasi:http"), ("wasi.network", "sockets", "wasi:sockets")],
 )
 def test_a_call_into_the_network_traps_and_names_what_to_use(
-    runner: Runner, function: str, part: str, name: str
+    runner: RunnerPort, function: str, part: str, name: str
 ) -> None:
     response = run(runner, f"(drop (call ${function}))\n(unreachable)", [part])
     assert (code_of(response), response.status) == ("guest_trapped", 502)
@@ -53,7 +53,7 @@ def test_a_call_into_the_network_traps_and_names_what_to_use(
 
 
 @pytest.mark.parametrize("part", ["outgoing-http", "sockets"])
-def test_a_component_that_only_imports_the_network_runs(runner: Runner, part: str) -> None:
+def test_a_component_that_only_imports_the_network_runs(runner: RunnerPort, part: str) -> None:
     response = run(runner, "(call $respond (i32.const 204) (i32.const 0) (i32.const 0))", [part])
     assert (response.error, response.status) == (None, 204)
 
@@ -68,7 +68,7 @@ def test_a_socket_of_a_language_traps_and_names_what_to_use(guest: Guest, query:
 
 
 @pytest.mark.parametrize(("stream", "level"), [("stdout", "info"), ("stderr", "error")])
-def test_output_becomes_log_lines(runner: Runner, stream: str, level: str) -> None:
+def test_output_becomes_log_lines(runner: RunnerPort, stream: str, level: str) -> None:
     code = f"""
     (call $wasi.write (call $wasi.{stream}) (i32.const 0) (i32.const 8) (i32.const 16))
     (call $respond (i32.const 204) (i32.const 0) (i32.const 0))"""

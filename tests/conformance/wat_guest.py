@@ -15,7 +15,7 @@ from functions.runner.sandbox.protocol.world import EXECUTE_REQUEST, EXECUTE_RES
 from tests.conformance import canonical
 from tests.conformance.envelopes import body_of
 from tests.conformance.guest import Guest, Header, Seen, function_of, seen_of
-from tests.conformance.port import Runner
+from tests.conformance.port import RunnerPort
 from tests.support.wat import Layout, guest
 
 IMAGE: Final = 16 * 1024 * 1024
@@ -117,7 +117,7 @@ class WatGuest(Guest):
         layout: where its imports are; a runner that looks into components may treat them differently.
     """
 
-    def __init__(self, name: str, runner: Runner, *, layout: Layout = "imports first") -> None:
+    def __init__(self, name: str, runner: RunnerPort, *, layout: Layout = "imports first") -> None:
         super().__init__(name, runner, component(FUNCTIONS, layout=layout))
 
     def ask(self, function: str, *arguments: Any, times: int = 1, **given: Any) -> ExecuteResponse:

@@ -14,7 +14,7 @@ from functions.runner.sandbox.protocol.messages import Configure
 from functions.runner.sandboxes.child_process import Child
 from functions.runner.sandboxes.pool import Pool
 from tests.conftest import Databases
-from tests.support.runner_fixture import MIB, NO_DATABASE, House, call
+from tests.support.runner_fixture import MIB, NO_DATABASE, RunnerFixture, call
 from tests.support.wat import guest
 
 GREETING = guest("(call $respond (i32.const 204) (i32.const 0) (i32.const 0))")
@@ -22,49 +22,49 @@ BUCKET = "health"
 
 
 @pytest.fixture
-def house(aws: str, databases: Databases, tmp_path: Path) -> Iterator[House]:
+def house(aws: str, databases: Databases, tmp_path: Path) -> Iterator[RunnerFixture]:
     """A runner whose store and database are there."""
     boto3.client("s3", endpoint_url=aws).create_bucket(Bucket=BUCKET)
-    made = House(tmp_path / "house", database=Database(databases.runner), artifact_budget_bytes=64 * MIB)
+    made = RunnerFixture(tmp_path / "house", database=Database(databases.runner), artifact_budget_bytes=64 * MIB)
     yield made
     made.close()
     made.database.close()
 
 
-def failing(house: House) -> tuple[int, str, list[str]]:
+def failing(house: RunnerFixture) -> tuple[int, str, list[str]]:
     """Return status, word, and the checks that failed."""
     status, document = house.health()
     return status, document["status"], [name for name, check in document["checks"].items() if not check["ok"]]
 
 
-def test_all_is_well_with_everything_there(house: House) -> None:
+def test_all_is_well_with_everything_there(house: RunnerFixture) -> None:
     house.replace(store=S3ObjectStore(f"s3://{BUCKET}"))
     assert failing(house) == (200, "ok", [])
 
 
-def test_the_checks_are_those_that_are_documented(house: House) -> None:
+def test_the_checks_are_those_that_are_documented(house: RunnerFixture) -> None:
     assert list(house.health()[1]["checks"]) == ["sandbox", "artifact_cache", "object_store", "database"]
 
 
-def test_the_cache_reports_its_size_and_budget(house: House) -> None:
+def test_the_cache_reports_its_size_and_budget(house: RunnerFixture) -> None:
     house.execute(call(house.publish(GREETING)))
     check = house.health()[1]["checks"]["artifact_cache"]
     size = sum(file.stat().st_size for file in house.folder.glob("*.cwasm"))
     assert check == {"ok": True, "size_bytes": size, "budget_bytes": 64 * MIB}
 
 
-def test_the_check_of_the_cache_leaves_no_file(house: House) -> None:
+def test_the_check_of_the_cache_leaves_no_file(house: RunnerFixture) -> None:
     house.health()
     assert list(house.folder.iterdir()) == []
 
 
-def test_a_cache_that_cannot_be_written_is_unhealthy(house: House) -> None:
+def test_a_cache_that_cannot_be_written_is_unhealthy(house: RunnerFixture) -> None:
     shutil.rmtree(house.folder)
     house.folder.write_bytes(b"in the way")
     assert failing(house) == (503, "unavailable", ["artifact_cache"])
 
 
-def test_a_sandbox_that_cannot_be_started_is_unhealthy(house: House) -> None:
+def test_a_sandbox_that_cannot_be_started_is_unhealthy(house: RunnerFixture) -> None:
     def no_process() -> Child:
         raise OSError("no more processes")
 
@@ -72,13 +72,13 @@ def test_a_sandbox_that_cannot_be_started_is_unhealthy(house: House) -> None:
     assert failing(house) == (503, "unavailable", ["sandbox"])
 
 
-def test_a_store_that_cannot_be_reached_is_unhealthy(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_reached_is_unhealthy(house: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     house.replace(store=S3ObjectStore(f"s3://{BUCKET}"))
     assert failing(house) == (503, "unavailable", ["object_store"])
 
 
-def test_a_database_whose_connection_broke_is_unhealthy(house: House, databases: Databases) -> None:
+def test_a_database_whose_connection_broke_is_unhealthy(house: RunnerFixture, databases: Databases) -> None:
     with house.database.system() as tx:
         process_id = tx.one("select pg_backend_pid() as id")["id"]
     owner = Database(databases.owner)
@@ -88,34 +88,34 @@ def test_a_database_whose_connection_broke_is_unhealthy(house: House, databases:
     assert failing(house) == (503, "unavailable", ["database"])
 
 
-def test_a_health_check_opens_no_connection_to_a_database(house: House) -> None:
+def test_a_health_check_opens_no_connection_to_a_database(house: RunnerFixture) -> None:
     house.database = Database(NO_DATABASE)
     status, document = house.health()
     assert (status, document["checks"]["database"]) == (200, {"ok": True, "connected": False})
 
 
-def test_without_a_token_health_names_no_part(house: House) -> None:
+def test_without_a_token_health_names_no_part(house: RunnerFixture) -> None:
     shutil.rmtree(house.folder)
     house.folder.write_bytes(b"in the way")
     answer = house.send("GET", "/healthz")
     assert (answer["statusCode"], json.loads(answer["body"])) == (503, {"status": "unavailable"})
 
 
-def test_an_execution_token_does_not_show_the_parts(house: House) -> None:
+def test_an_execution_token_does_not_show_the_parts(house: RunnerFixture) -> None:
     request = call("sha256:" + "0" * 64)
     token = house.token(request, b"")
     answer = house.send("GET", "/healthz", headers={"authorization": f"Bearer {token}"})
     assert answer["statusCode"] == 401
 
 
-def test_checks_run_once_in_ten_seconds_whoever_asks(house: House) -> None:
+def test_checks_run_once_in_ten_seconds_whoever_asks(house: RunnerFixture) -> None:
     assert house.health()[0] == 200
     shutil.rmtree(house.folder)
     house.folder.write_bytes(b"in the way")
     assert house.health()[0] == 200
 
 
-def test_what_failed_is_said_without_details_of_the_machine(house: House) -> None:
+def test_what_failed_is_said_without_details_of_the_machine(house: RunnerFixture) -> None:
     shutil.rmtree(house.folder)
     house.folder.write_bytes(b"in the way")
     detail = house.health()[1]["checks"]["artifact_cache"]["detail"]

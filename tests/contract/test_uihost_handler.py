@@ -35,7 +35,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class Host:
+class UiHostFixture:
     """The UI host and the store behind it."""
 
     def __init__(self, objects: S3ObjectStore, environment: dict[str, str]) -> None:
@@ -68,7 +68,7 @@ class Host:
 
 
 @pytest.fixture
-def host(aws: str) -> Host:
+def host(aws: str) -> UiHostFixture:
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     objects = S3ObjectStore(f"s3://{bucket}/p")
@@ -78,10 +78,10 @@ def host(aws: str) -> Host:
         "SIGNING_TRUST_BUNDLE": json.dumps(TRUST),
         "FRAME_ANCESTORS": "https://host.example",
     }
-    return Host(objects, environment)
+    return UiHostFixture(objects, environment)
 
 
-def test_the_page_is_served_confined_and_for_ever(host: Host) -> None:
+def test_the_page_is_served_confined_and_for_ever(host: UiHostFixture) -> None:
     answer = host.get("/index.html")
 
     assert (answer.status, answer.body) == (200, PAGE)
@@ -95,32 +95,32 @@ def test_the_page_is_served_confined_and_for_ever(host: Host) -> None:
 
 
 @pytest.mark.parametrize("path", ["", "/", "/notes/5"])
-def test_a_path_of_the_application_is_answered_by_its_page(host: Host, path: str) -> None:
+def test_a_path_of_the_application_is_answered_by_its_page(host: UiHostFixture, path: str) -> None:
     answer = host.get(path)
 
     assert answer.body == PAGE
     assert answer.headers["content-security-policy"] == CSP
 
 
-def test_a_drawing_is_a_document_too(host: Host) -> None:
+def test_a_drawing_is_a_document_too(host: UiHostFixture) -> None:
     assert host.get("/drawing.svg").headers["content-security-policy"] == CSP
 
 
-def test_a_script_is_served_with_its_type(host: Host) -> None:
+def test_a_script_is_served_with_its_type(host: UiHostFixture) -> None:
     answer = host.get("/js/app.js")
 
     assert (answer.status, answer.body) == (200, SCRIPT)
     assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
 
 
-def test_bytes_that_are_no_text_travel_whole(host: Host) -> None:
+def test_bytes_that_are_no_text_travel_whole(host: UiHostFixture) -> None:
     assert host.get("/logo.png").body == LOGO
 
 
 @pytest.mark.parametrize(
     ("accepts", "name", "unfold"), [("br", "br", brotli.decompress), ("gzip", "gzip", gzip.decompress)]
 )
-def test_a_form_the_browser_understands_is_sent(host: Host, accepts: str, name: str, unfold: Any) -> None:
+def test_a_form_the_browser_understands_is_sent(host: UiHostFixture, accepts: str, name: str, unfold: Any) -> None:
     answer = host.get("/js/app.js", accept_encoding=accepts)
 
     assert answer.headers["content-encoding"] == name
@@ -129,7 +129,7 @@ def test_a_form_the_browser_understands_is_sent(host: Host, accepts: str, name: 
     assert answer.headers["etag"] != host.get("/js/app.js").headers["etag"]
 
 
-def test_what_the_browser_has_is_not_sent_again(host: Host) -> None:
+def test_what_the_browser_has_is_not_sent_again(host: UiHostFixture) -> None:
     etag = host.get("/index.html").headers["etag"]
     answer = host.get("/index.html", if_none_match=etag)
 
@@ -138,7 +138,7 @@ def test_what_the_browser_has_is_not_sent_again(host: Host) -> None:
     assert host.get("/index.html", if_none_match='"other"').status == 200
 
 
-def test_head_says_the_size_and_sends_nothing(host: Host) -> None:
+def test_head_says_the_size_and_sends_nothing(host: UiHostFixture) -> None:
     answer = host.get("/index.html", "HEAD")
 
     assert (answer.status, answer.body, answer.headers["content-length"]) == (200, b"", str(len(PAGE)))
@@ -147,7 +147,7 @@ def test_head_says_the_size_and_sends_nothing(host: Host) -> None:
 @pytest.mark.parametrize(
     ("header", "part"), [("bytes=0-4", slice(0, 5)), ("bytes=5-", slice(5, None)), ("bytes=-7", slice(-7, None))]
 )
-def test_a_range_is_of_the_file_as_it_is(host: Host, header: str, part: slice) -> None:
+def test_a_range_is_of_the_file_as_it_is(host: UiHostFixture, header: str, part: slice) -> None:
     answer = host.get("/js/app.js", range=header, accept_encoding="br")
 
     assert (answer.status, answer.body) == (206, SCRIPT[part])
@@ -156,14 +156,14 @@ def test_a_range_is_of_the_file_as_it_is(host: Host, header: str, part: slice) -
     assert answer.headers["content-range"] == f"bytes {first}-{last}/{len(SCRIPT)}"
 
 
-def test_a_range_behind_the_end_is_refused_with_the_size(host: Host) -> None:
+def test_a_range_behind_the_end_is_refused_with_the_size(host: UiHostFixture) -> None:
     answer = host.get("/js/app.js", range="bytes=5000-")
 
     assert (answer.status, answer.headers["content-range"]) == (416, f"bytes */{len(SCRIPT)}")
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_a_range_of_another_version_sends_everything(host: Host) -> None:
+def test_a_range_of_another_version_sends_everything(host: UiHostFixture) -> None:
     etag = host.get("/js/app.js").headers["etag"]
 
     assert host.get("/js/app.js", range="bytes=0-4", if_range=etag).status == 206
@@ -181,29 +181,29 @@ def test_a_range_of_another_version_sends_everything(host: Host) -> None:
         ("/.env", (400, "ui_path_invalid")),
     ],
 )
-def test_what_is_not_there_is_refused_and_not_kept(host: Host, path: str, expected: tuple[int, str]) -> None:
+def test_what_is_not_there_is_refused_and_not_kept(host: UiHostFixture, path: str, expected: tuple[int, str]) -> None:
     assert host.code(path) == expected
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS", "PATCH"])
-def test_only_get_and_head_are_answered(host: Host, method: str) -> None:
+def test_only_get_and_head_are_answered(host: UiHostFixture, method: str) -> None:
     assert host.code("/index.html", method) == (405, "method_not_allowed")
 
 
-def test_a_changed_file_is_not_served(host: Host) -> None:
+def test_a_changed_file_is_not_served(host: UiHostFixture) -> None:
     boto3.client("s3").put_object(Bucket=host.objects._bucket, Key=f"p/ui/{HEX}/files/js/app.js", Body=b"evil()")
 
     assert host.code("/js/app.js") == (502, "ui_integrity")
 
 
-def test_a_withdrawn_bundle_is_not_found(host: Host) -> None:
+def test_a_withdrawn_bundle_is_not_found(host: UiHostFixture) -> None:
     host.objects.put_new(object_keys.withdrawal(sha256_hex(HASH)), b"{}", "application/json")
 
     assert host.code("/index.html") == (404, "ui_not_found")
 
 
 @pytest.fixture
-def trust_file(host: Host, tmp_path: Path) -> Path:
+def trust_file(host: UiHostFixture, tmp_path: Path) -> Path:
     """The host's trust bundle as a file."""
     path = tmp_path / "trust.json"
     path.write_text(json.dumps(TRUST))
@@ -215,14 +215,14 @@ def revoking(key_id: str) -> str:
     return json.dumps({**TRUST, "revocations": [{"key_id": key_id, "from": "2026-01-01T00:00:00Z"}]})
 
 
-def test_a_page_shown_before_is_gone_once_its_release_key_is_revoked(host: Host, trust_file: Path) -> None:
+def test_a_page_shown_before_is_gone_once_its_release_key_is_revoked(host: UiHostFixture, trust_file: Path) -> None:
     assert host.get("/index.html").status == 200
     trust_file.write_text(revoking(RELEASE.key_id))
 
     assert host.code("/index.html") == (502, "release_integrity")
 
 
-def test_a_page_shown_before_is_gone_once_its_publishers_key_is_revoked(host: Host, trust_file: Path) -> None:
+def test_a_page_shown_before_is_gone_once_its_publishers_key_is_revoked(host: UiHostFixture, trust_file: Path) -> None:
     assert host.get("/index.html").status == 200
     trust_file.write_text(revoking(PUBLISHER_KEY))
 
@@ -230,7 +230,7 @@ def test_a_page_shown_before_is_gone_once_its_publishers_key_is_revoked(host: Ho
 
 
 def test_a_trust_bundle_that_cannot_be_read_any_more_shows_nothing_and_says_nothing(
-    host: Host, trust_file: Path
+    host: UiHostFixture, trust_file: Path
 ) -> None:
     host.get("/index.html")
     trust_file.write_text("{")
@@ -240,14 +240,14 @@ def test_a_trust_bundle_that_cannot_be_read_any_more_shows_nothing_and_says_noth
     assert b"trust" not in answer.body
 
 
-def test_a_store_that_cannot_be_reached_is_a_503(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_cannot_be_reached_is_a_503(host: UiHostFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     host.rewire()
 
     assert host.code("/index.html") == (503, "policy_unavailable")
 
 
-def test_switched_off_it_answers_clearly(host: Host) -> None:
+def test_switched_off_it_answers_clearly(host: UiHostFixture) -> None:
     host.rewire(EXTENSIONS_ENABLED="false")
 
     assert host.code("/index.html") == (503, "extensions_disabled")
@@ -256,13 +256,15 @@ def test_switched_off_it_answers_clearly(host: Host) -> None:
 HEALTH = {"rawPath": "/healthz", "requestContext": {"http": {"method": "GET"}}}
 
 
-def test_health_says_ok_and_no_more(host: Host) -> None:
+def test_health_says_ok_and_no_more(host: UiHostFixture) -> None:
     answer = host.answer(HEALTH)
 
     assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
 
 
-def test_without_its_store_health_says_unavailable_and_no_more(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_store_health_says_unavailable_and_no_more(
+    host: UiHostFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     host.rewire()
     answer = host.answer(HEALTH)
@@ -270,7 +272,7 @@ def test_without_its_store_health_says_unavailable_and_no_more(host: Host, monke
     assert (answer["statusCode"], json.loads(answer["body"])) == (503, {"status": "unavailable"})
 
 
-def test_health_notices_a_trust_bundle_that_cannot_be_read(host: Host, trust_file: Path) -> None:
+def test_health_notices_a_trust_bundle_that_cannot_be_read(host: UiHostFixture, trust_file: Path) -> None:
     trust_file.write_text("{")
 
     assert host.answer(HEALTH)["statusCode"] == 503
@@ -279,5 +281,5 @@ def test_health_notices_a_trust_bundle_that_cannot_be_read(host: Host, trust_fil
 @pytest.mark.parametrize(
     "event", [{}, {"body": "!", "isBase64Encoded": True, "rawPath": BASE}, {"headers": None, "rawPath": "/x"}]
 )
-def test_any_event_gets_an_answer(host: Host, event: dict[str, Any]) -> None:
+def test_any_event_gets_an_answer(host: UiHostFixture, event: dict[str, Any]) -> None:
     assert host.answer(event)["statusCode"] in (200, 404)

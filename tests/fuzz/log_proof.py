@@ -8,7 +8,7 @@ import atheris
 with atheris.instrument_imports(include=["alga_ext"]):
     from alga_ext.ids import ContentHash
     from alga_ext.trust import merkle
-    from alga_ext.trust.log_proof import ORIGIN, verify_proof, verify_publication
+    from alga_ext.trust.log_proof import ORIGIN, verify_proof, verify_publication_proof
     from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, PublicKey, sign_envelope
 
 from tests.fuzz.harness import fuzz, refused_or_read
@@ -59,7 +59,7 @@ def signed(entry: str, root: str) -> None:
     said = json.dumps({"origin": ORIGIN, "tree_size": 1, "root_hash": root, "timestamp": ""}).encode()
     head = json.loads(sign_envelope(SIGNER, said, LOG_HEAD_PAYLOAD_TYPE))
     document = {"leaf_index": 0, "entry": entry, "tree_size": 1, "proof": [], "head": head}
-    verify_publication(json.dumps(document).encode(), KEY, HASH)
+    verify_publication_proof(json.dumps(document).encode(), KEY, HASH)
 
 
 def seeds() -> list[bytes]:

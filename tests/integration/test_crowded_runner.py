@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.runner_fixture import House, body_of, call
+from tests.support.runner_fixture import RunnerFixture, body_of, call
 from tests.support.wat import guest
 
 
@@ -20,13 +20,13 @@ def saying(text: str) -> bytes:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path / "house", artifact_budget_bytes=1, component_budget_bytes=1)
+def house(tmp_path: Path) -> Iterator[RunnerFixture]:
+    made = RunnerFixture(tmp_path / "house", artifact_budget_bytes=1, component_budget_bytes=1)
     yield made
     made.close()
 
 
-def test_every_call_gets_its_own_program_although_only_one_fits(house: House) -> None:
+def test_every_call_gets_its_own_program_although_only_one_fits(house: RunnerFixture) -> None:
     texts = [f"guest {n}" for n in range(4)]
     hashes = {text: house.publish(saying(text)) for text in texts}
 
@@ -40,7 +40,7 @@ def test_every_call_gets_its_own_program_although_only_one_fits(house: House) ->
     assert heard == wanted
 
 
-def test_no_more_than_one_program_is_left_when_all_calls_are_over(house: House) -> None:
+def test_no_more_than_one_program_is_left_when_all_calls_are_over(house: RunnerFixture) -> None:
     hashes = [house.publish(saying(f"guest {n}")) for n in range(4)]
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(lambda content_hash: house.execute(call(content_hash)), hashes * 3))
@@ -48,7 +48,7 @@ def test_no_more_than_one_program_is_left_when_all_calls_are_over(house: House) 
     assert (len(files), house.artifacts.size_bytes()) == (1, files[0].stat().st_size)
 
 
-def test_a_program_whose_file_vanished_is_fetched_again(house: House) -> None:
+def test_a_program_whose_file_vanished_is_fetched_again(house: RunnerFixture) -> None:
     content_hash = house.publish(saying("back"))
     house.execute(call(content_hash))
     house.execute(call(house.publish(saying("between"))))
@@ -58,7 +58,7 @@ def test_a_program_whose_file_vanished_is_fetched_again(house: House) -> None:
 
 
 def test_a_file_that_vanishes_while_its_call_waits_for_the_sandbox_is_fetched_again(tmp_path: Path) -> None:
-    house = House(tmp_path / "house", component_budget_bytes=1)
+    house = RunnerFixture(tmp_path / "house", component_budget_bytes=1)
     try:
         waiting = house.publish(saying("back"))
         busy = house.publish(
@@ -81,7 +81,7 @@ def test_a_file_that_vanishes_while_its_call_waits_for_the_sandbox_is_fetched_ag
         house.close()
 
 
-def test_a_disk_that_takes_no_file_is_answered_as_unavailable(house: House) -> None:
+def test_a_disk_that_takes_no_file_is_answered_as_unavailable(house: RunnerFixture) -> None:
     content_hash = house.publish(saying("x"))
     shutil.rmtree(house.folder)
     house.folder.write_bytes(b"in the way")

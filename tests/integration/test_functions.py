@@ -30,7 +30,7 @@ SPECS = (
 )
 
 
-class House:
+class LocalFunctions:
     """The functions above, invoked and waited for from the test's thread."""
 
     def __init__(self, loop: Loop, folder: Path) -> None:
@@ -61,8 +61,8 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = House(server_loop, tmp_path_factory.mktemp("house"))
+def house(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalFunctions]:
+    house = LocalFunctions(server_loop, tmp_path_factory.mktemp("house"))
     yield house
     house.stop()
     assert house.functions.pids() == []
@@ -70,7 +70,7 @@ def house(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture
-def aws(house: House) -> Iterator[Any]:
+def aws(house: LocalFunctions) -> Iterator[Any]:
     client = boto3.session.Session().client(
         "lambda",
         endpoint_url=house.url,
@@ -83,7 +83,7 @@ def aws(house: House) -> Iterator[Any]:
         yield client
 
 
-def test_a_process_serves_one_call_after_another(house: House) -> None:
+def test_a_process_serves_one_call_after_another(house: LocalFunctions) -> None:
     first, second = house.answer("echo", {"n": 1}), house.answer("echo", {"n": 2})
 
     assert second["pid"] == first["pid"]
@@ -92,7 +92,7 @@ def test_a_process_serves_one_call_after_another(house: House) -> None:
     assert 0 < second["remaining_ms"] <= 5000
 
 
-def test_a_process_sees_its_own_environment_and_nothing_of_the_shell(house: House) -> None:
+def test_a_process_sees_its_own_environment_and_nothing_of_the_shell(house: LocalFunctions) -> None:
     os.environ["ALGA_TEST_SECRET"] = "of the shell"
     try:
         environment = house.answer("echo")["environment"]
@@ -105,7 +105,7 @@ def test_a_process_sees_its_own_environment_and_nothing_of_the_shell(house: Hous
     assert "ALGA_TEST_SECRET" not in environment
 
 
-def test_tenants_never_share_a_process(house: House) -> None:
+def test_tenants_never_share_a_process(house: LocalFunctions) -> None:
     acme, globex = house.answer("tenant-echo", tenant_id="acme"), house.answer("tenant-echo", tenant_id="globex")
 
     assert (acme["tenant_id"], globex["tenant_id"]) == ("acme", "globex")
@@ -113,7 +113,7 @@ def test_tenants_never_share_a_process(house: House) -> None:
     assert house.answer("tenant-echo", tenant_id="acme")["pid"] == acme["pid"]
 
 
-def test_a_tenant_is_needed_exactly_where_isolation_is_on(house: House) -> None:
+def test_a_tenant_is_needed_exactly_where_isolation_is_on(house: LocalFunctions) -> None:
     with pytest.raises(TenantRuleError):
         house.invoke("tenant-echo")
     with pytest.raises(TenantRuleError):
@@ -122,7 +122,7 @@ def test_a_tenant_is_needed_exactly_where_isolation_is_on(house: House) -> None:
         house.invoke("nobody")
 
 
-def test_an_exception_is_the_functions_error_and_the_process_lives(house: House) -> None:
+def test_an_exception_is_the_functions_error_and_the_process_lives(house: LocalFunctions) -> None:
     before = house.answer("misbehave")["pid"]
 
     outcome = house.invoke("misbehave", {"do": "raise"})
@@ -133,7 +133,7 @@ def test_an_exception_is_the_functions_error_and_the_process_lives(house: House)
 
 
 @pytest.mark.parametrize(("how", "reason"), [("exit", "exit status 3"), ("crash", "signal 11")])
-def test_a_process_that_ends_costs_one_call(house: House, how: str, reason: str) -> None:
+def test_a_process_that_ends_costs_one_call(house: LocalFunctions, how: str, reason: str) -> None:
     outcome = house.invoke("misbehave", {"do": how})
 
     error = json.loads(outcome.payload)
@@ -142,7 +142,7 @@ def test_a_process_that_ends_costs_one_call(house: House, how: str, reason: str)
     assert house.answer("misbehave")["pid"] > 0
 
 
-def test_a_timeout_kills_the_process_and_what_it_started(house: House) -> None:
+def test_a_timeout_kills_the_process_and_what_it_started(house: LocalFunctions) -> None:
     child = house.answer("misbehave", {"do": "child"})["child"]
     started = time.monotonic()
 
@@ -153,14 +153,14 @@ def test_a_timeout_kills_the_process_and_what_it_started(house: House) -> None:
     assert gone(child)
 
 
-def test_a_response_above_the_limit_is_an_error(house: House) -> None:
+def test_a_response_above_the_limit_is_an_error(house: LocalFunctions) -> None:
     outcome = house.invoke("misbehave", {"do": "large"})
 
     assert json.loads(outcome.payload)["errorType"] == "Function.ResponseSizeTooLarge"
     assert house.answer("misbehave")["pid"] > 0
 
 
-def test_a_broken_initialisation_fails_the_call_and_is_tried_again(house: House) -> None:
+def test_a_broken_initialisation_fails_the_call_and_is_tried_again(house: LocalFunctions) -> None:
     cold_starts = house.functions.cold_starts("broken")
     for _ in range(2):
         error = json.loads(house.invoke("broken").payload)
@@ -168,7 +168,7 @@ def test_a_broken_initialisation_fails_the_call_and_is_tried_again(house: House)
     assert house.functions.cold_starts("broken") == cold_starts + 2
 
 
-def test_calls_beyond_four_processes_wait_their_turn(house: House) -> None:
+def test_calls_beyond_four_processes_wait_their_turn(house: LocalFunctions) -> None:
     event = json.dumps({"do": "sleep", "seconds": 0.2}).encode()
 
     async def many() -> list[Outcome]:

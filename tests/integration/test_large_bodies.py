@@ -13,7 +13,7 @@ from functions.runner.imports import ui_proxy
 from functions.runner.imports.http import egress, fetch
 from tests.security.guests import wat_snippets
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
-from tests.support.runner_fixture import MIB, House, body_of, call, code_of
+from tests.support.runner_fixture import MIB, RunnerFixture, body_of, call, code_of
 
 LIMIT: Final = 4 * MIB
 INTERNAL: Final = 483
@@ -33,54 +33,58 @@ def server() -> Iterator[AnsweringServer]:
 
 
 @pytest.fixture(scope="module")
-def house(server: AnsweringServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(server: AnsweringServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerFixture]:
     folder: Path = tmp_path_factory.mktemp("house")
     opened = egress.parse_networks("127.0.0.1/32")
     providers = {
         "http": fetch.provider(lambda _host, _port: ["127.0.0.1"], opened, lambda: None),  # type: ignore[arg-type]
         "ui-proxy": ui_proxy.provider(server.url, LocalSigner.generate(), time.time),
     }
-    made = House(folder, providers)
+    made = RunnerFixture(folder, providers)
     yield made
     made.close()
 
 
-def fetched(house: House, server: AnsweringServer, size: int) -> ExecuteResponse:
+def fetched(house: RunnerFixture, server: AnsweringServer, size: int) -> ExecuteResponse:
     request = call(house.publish(wat_snippets.fetcher()), timeout_ms=10_000, memory_mb=256)
     wat_snippets.give_body(request, f"{server.url}/{size}")
     request.grants.egress = [server.url]
     return house.execute(request)
 
 
-def routed(house: House, size: int) -> ExecuteResponse:
+def routed(house: RunnerFixture, size: int) -> ExecuteResponse:
     request = call(house.publish(wat_snippets.caller()), timeout_ms=10_000, memory_mb=256)
     wat_snippets.give_body(request, f"/api/{size}")
     return house.execute(request)
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB + 1, LIMIT])
-def test_a_fetched_body_of_up_to_four_mebibytes_arrives_whole(house: House, server: AnsweringServer, size: int) -> None:
+def test_a_fetched_body_of_up_to_four_mebibytes_arrives_whole(
+    house: RunnerFixture, server: AnsweringServer, size: int
+) -> None:
     response = fetched(house, server, size)
 
     assert (code_of(response), response.status, body_of(response) == PATTERN[:size]) == (None, 200, True)
 
 
-def test_a_fetched_body_of_one_byte_more_is_a_failure_of_transport(house: House, server: AnsweringServer) -> None:
+def test_a_fetched_body_of_one_byte_more_is_a_failure_of_transport(
+    house: RunnerFixture, server: AnsweringServer
+) -> None:
     assert fetched(house, server, LIMIT + 1).status == TRANSPORT
 
 
 @pytest.mark.parametrize("size", [0, 1, MIB + 1, LIMIT])
-def test_a_routes_answer_of_up_to_four_mebibytes_arrives_whole(house: House, size: int) -> None:
+def test_a_routes_answer_of_up_to_four_mebibytes_arrives_whole(house: RunnerFixture, size: int) -> None:
     response = routed(house, size)
 
     assert (code_of(response), response.status, body_of(response) == PATTERN[:size]) == (None, 200, True)
 
 
-def test_a_routes_answer_of_one_byte_more_is_internal(house: House) -> None:
+def test_a_routes_answer_of_one_byte_more_is_internal(house: RunnerFixture) -> None:
     assert routed(house, LIMIT + 1).status == INTERNAL
 
 
-def test_the_runner_serves_a_small_call_after_large_ones(house: House, server: AnsweringServer) -> None:
+def test_the_runner_serves_a_small_call_after_large_ones(house: RunnerFixture, server: AnsweringServer) -> None:
     fetched(house, server, LIMIT)
 
     assert body_of(routed(house, 5)) == PATTERN[:5]

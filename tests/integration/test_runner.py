@@ -13,7 +13,7 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.objects import Downloaded, MemoryObjectStore, write_hashed
-from tests.support.runner_fixture import House, body_of, call, code_of
+from tests.support.runner_fixture import RunnerFixture, body_of, call, code_of
 from tests.support.wat import guest
 
 HELLO = guest("(call $respond (i32.const 200) (i32.const 256) (i32.const 5))", data='(data (i32.const 256) "hello")')
@@ -65,26 +65,26 @@ def store() -> CountingStore:
 
 
 @pytest.fixture
-def house(tmp_path: Path, store: CountingStore) -> Iterator[House]:
-    made = House(tmp_path / "house", store=store)
+def house(tmp_path: Path, store: CountingStore) -> Iterator[RunnerFixture]:
+    made = RunnerFixture(tmp_path / "house", store=store)
     yield made
     made.close()
 
 
-def called(house: House, content_hash: str) -> bytes:
+def called(house: RunnerFixture, content_hash: str) -> bytes:
     """Return what the guest answers."""
     response = house.execute(call(content_hash))
     assert code_of(response) is None, response
     return body_of(response)
 
 
-def warmed(house: House, body: object) -> tuple[int, Any]:
+def warmed(house: RunnerFixture, body: object) -> tuple[int, Any]:
     """Return status and document of ``POST /warmup``."""
     answer = house.post("/warmup", body if isinstance(body, bytes) else json.dumps(body).encode())
     return answer["statusCode"], json.loads(answer["body"])
 
 
-def loads(house: House) -> int:
+def loads(house: RunnerFixture) -> int:
     """Return how many components the sandbox at work has loaded since it began."""
     with house.pool.child() as child:
         return child.loads
@@ -93,7 +93,7 @@ def loads(house: House) -> int:
 # --- a second call ---
 
 
-def test_a_second_call_of_a_component_asks_the_store_for_nothing(house: House, store: CountingStore) -> None:
+def test_a_second_call_of_a_component_asks_the_store_for_nothing(house: RunnerFixture, store: CountingStore) -> None:
     content_hash = house.publish(HELLO)
     called(house, content_hash)
     store.asked.clear()
@@ -102,7 +102,7 @@ def test_a_second_call_of_a_component_asks_the_store_for_nothing(house: House, s
     assert store.asked == []
 
 
-def test_a_first_call_asks_for_marker_records_and_code_once_each(house: House, store: CountingStore) -> None:
+def test_a_first_call_asks_for_marker_records_and_code_once_each(house: RunnerFixture, store: CountingStore) -> None:
     content_hash = house.publish(HELLO)
     store.asked.clear()
     called(house, content_hash)
@@ -111,7 +111,7 @@ def test_a_first_call_asks_for_marker_records_and_code_once_each(house: House, s
     assert asked == [("size", "withdrawals"), ("get", "releases"), ("get", "cwasm"), ("download", "cwasm")]
 
 
-def test_a_second_call_of_a_component_loads_nothing(house: House) -> None:
+def test_a_second_call_of_a_component_loads_nothing(house: RunnerFixture) -> None:
     hashes = [house.publish(HELLO), house.publish(OTHER)]
     first = [called(house, content_hash) for content_hash in hashes]
     before = loads(house)
@@ -120,9 +120,9 @@ def test_a_second_call_of_a_component_loads_nothing(house: House) -> None:
     assert (before, loads(house)) == (2, 2)
 
 
-def test_the_component_that_was_used_longest_ago_makes_room(tmp_path: Path, house: House) -> None:
+def test_the_component_that_was_used_longest_ago_makes_room(tmp_path: Path, house: RunnerFixture) -> None:
     size_bytes = warmed(house, {"content_hash": house.publish(HELLO)})[1]["artifact_bytes"]
-    small = House(tmp_path / "small", component_budget_bytes=size_bytes * 5 // 2)
+    small = RunnerFixture(tmp_path / "small", component_budget_bytes=size_bytes * 5 // 2)
     first, second, third = (small.publish(component) for component in (HELLO, OTHER, THIRD))
     seen = []
     for content_hash in (first, second, first, third, first, second):
@@ -137,7 +137,7 @@ def test_the_component_that_was_used_longest_ago_makes_room(tmp_path: Path, hous
 
 
 def test_a_component_larger_than_the_budget_runs_alone(tmp_path: Path) -> None:
-    tiny = House(tmp_path / "tiny", component_budget_bytes=1)
+    tiny = RunnerFixture(tmp_path / "tiny", component_budget_bytes=1)
     hashes = [tiny.publish(HELLO), tiny.publish(OTHER)]
     answers = [called(tiny, content_hash) for content_hash in (hashes[0], hashes[0], hashes[1], hashes[0])]
     seen = loads(tiny)
@@ -146,7 +146,7 @@ def test_a_component_larger_than_the_budget_runs_alone(tmp_path: Path) -> None:
     assert (answers, seen) == ([b"hello", b"hello", b"other", b"hello"], 3)
 
 
-def test_a_second_call_starts_no_process(house: House) -> None:
+def test_a_second_call_starts_no_process(house: RunnerFixture) -> None:
     content_hash = house.publish(HELLO)
     called(house, content_hash)
     before = (house.pool.starts, house.pool.process_ids())
@@ -155,7 +155,7 @@ def test_a_second_call_starts_no_process(house: House) -> None:
     assert (house.pool.starts, house.pool.process_ids()) == before
 
 
-def test_a_new_sandbox_loads_again_and_fetches_nothing(house: House, store: CountingStore) -> None:
+def test_a_new_sandbox_loads_again_and_fetches_nothing(house: RunnerFixture, store: CountingStore) -> None:
     content_hash = house.publish(HELLO)
     called(house, content_hash)
     store.asked.clear()
@@ -169,7 +169,7 @@ def test_a_new_sandbox_loads_again_and_fetches_nothing(house: House, store: Coun
 # --- an artifact folder that somebody removes ---
 
 
-def test_a_program_is_loaded_from_a_folder_that_was_made_anew(house: House) -> None:
+def test_a_program_is_loaded_from_a_folder_that_was_made_anew(house: RunnerFixture) -> None:
     called(house, house.publish(HELLO))
     other = house.publish(OTHER)
     shutil.rmtree(house.folder)
@@ -177,7 +177,7 @@ def test_a_program_is_loaded_from_a_folder_that_was_made_anew(house: House) -> N
     assert called(house, other) == b"other"
 
 
-def test_a_health_check_in_between_hides_nothing(house: House) -> None:
+def test_a_health_check_in_between_hides_nothing(house: RunnerFixture) -> None:
     hello, other = house.publish(HELLO), house.publish(OTHER)
     called(house, hello)
     shutil.rmtree(house.folder)
@@ -186,7 +186,7 @@ def test_a_health_check_in_between_hides_nothing(house: House) -> None:
     assert (called(house, other), called(house, hello)) == (b"other", b"hello")
 
 
-def test_a_spare_that_was_let_into_the_removed_folder_is_not_used(house: House) -> None:
+def test_a_spare_that_was_let_into_the_removed_folder_is_not_used(house: RunnerFixture) -> None:
     hello, other = house.publish(HELLO), house.publish(OTHER)
     called(house, hello)
     house.pool.ensure_spare()
@@ -200,7 +200,7 @@ def test_a_spare_that_was_let_into_the_removed_folder_is_not_used(house: House) 
 # --- warming ---
 
 
-def test_warming_a_program_says_it_is_ready(house: House) -> None:
+def test_warming_a_program_says_it_is_ready(house: RunnerFixture) -> None:
     status, document = warmed(house, {"content_hash": house.publish(HELLO)})
 
     assert (status, document["ready"], "error" in document) == (200, True, False)
@@ -208,7 +208,7 @@ def test_warming_a_program_says_it_is_ready(house: House) -> None:
     assert document["duration_ms"] > 0
 
 
-def test_the_first_call_after_warming_fetches_and_loads_nothing(house: House, store: CountingStore) -> None:
+def test_the_first_call_after_warming_fetches_and_loads_nothing(house: RunnerFixture, store: CountingStore) -> None:
     content_hash = house.publish(HELLO)
     warmed(house, {"content_hash": content_hash})
     store.asked.clear()
@@ -217,19 +217,19 @@ def test_the_first_call_after_warming_fetches_and_loads_nothing(house: House, st
     assert (store.asked, loads(house)) == ([], 1)
 
 
-def test_warming_a_program_that_traps_when_it_starts_says_why_it_is_not_ready(house: House) -> None:
+def test_warming_a_program_that_traps_when_it_starts_says_why_it_is_not_ready(house: RunnerFixture) -> None:
     status, document = warmed(house, {"content_hash": house.publish(GREEDY)})
 
     assert (status, document["ready"], document["error"]["code"]) == (200, False, "guest_trapped")
 
 
-def test_the_runner_serves_calls_after_a_program_trapped_while_warming(house: House) -> None:
+def test_the_runner_serves_calls_after_a_program_trapped_while_warming(house: RunnerFixture) -> None:
     warmed(house, {"content_hash": house.publish(GREEDY)})
 
     assert called(house, house.publish(HELLO)) == b"hello"
 
 
-def test_warming_a_program_that_does_not_exist_is_refused(house: House) -> None:
+def test_warming_a_program_that_does_not_exist_is_refused(house: RunnerFixture) -> None:
     status, document = warmed(house, {"content_hash": "sha256:" + "0" * 64})
 
     assert (status, document["code"]) == (502, "artifact_not_found")
@@ -240,7 +240,7 @@ def test_warming_while_the_store_is_gone_says_that_the_runner_is_unavailable(tmp
         def size(self, key: str) -> int | None:
             raise PlatformError("object_store_unavailable", f"The store cannot be reached for {key}.")
 
-    house = House(tmp_path / "gone", store=GoneStore())
+    house = RunnerFixture(tmp_path / "gone", store=GoneStore())
     status, document = warmed(house, {"content_hash": "sha256:" + "0" * 64})
     house.close()
 
@@ -248,7 +248,7 @@ def test_warming_while_the_store_is_gone_says_that_the_runner_is_unavailable(tmp
     assert "withdrawals/" not in json.dumps(document)
 
 
-def test_warming_a_program_that_was_changed_is_refused(house: House, store: CountingStore) -> None:
+def test_warming_a_program_that_was_changed_is_refused(house: RunnerFixture, store: CountingStore) -> None:
     content_hash = house.publish(HELLO)
     (code,) = [key for key in store.objects if key.endswith(".cwasm")]
     store.objects[code] = bytes([store.objects[code][0] ^ 1]) + store.objects[code][1:]
@@ -265,12 +265,12 @@ def test_warming_a_program_that_was_changed_is_refused(house: House, store: Coun
         {"content_hash": "../" * 20}, {"content_hash": "sha256:" + "0" * 63}, {"content_hash": "sha1:" + "0" * 64},
     ],
 )  # fmt: skip
-def test_a_body_without_a_content_hash_is_an_invalid_request(house: House, body: object) -> None:
+def test_a_body_without_a_content_hash_is_an_invalid_request(house: RunnerFixture, body: object) -> None:
     status, document = warmed(house, body)
 
     assert (status, document["code"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-def test_warming_by_another_method_is_refused(house: House, method: str) -> None:
+def test_warming_by_another_method_is_refused(house: RunnerFixture, method: str) -> None:
     assert house.send(method, "/warmup")["statusCode"] == 405

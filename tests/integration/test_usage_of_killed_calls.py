@@ -6,7 +6,7 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse, Usage
 from functions.runner.imports import secrets
-from tests.support.runner_fixture import MIB, House, call, code_of
+from tests.support.runner_fixture import MIB, RunnerFixture, call, code_of
 from tests.support.wat import guest
 
 SLEEPER = guest(
@@ -31,7 +31,7 @@ SLEEPER = guest(
 
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExecuteResponse]:
-    house = House(tmp_path_factory.mktemp("killed"), providers={"secrets": secrets.open_for})
+    house = RunnerFixture(tmp_path_factory.mktemp("killed"), providers={"secrets": secrets.open_for})
     response = house.execute(call(house.publish(SLEEPER), timeout_ms=400))
     assert code_of(response) == "guest_timeout"
     assert house.pool.kills == 1

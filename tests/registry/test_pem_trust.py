@@ -17,13 +17,15 @@ from functions.runner.preparing.preparation import Prepare
 from tests.security.attacks import GREETING
 from tests.support.keys import P256Signer
 from tests.support.registry import UI_FILES, RegistryWorld, manifest_of
-from tests.support.runner_fixture import MIB, House, Outbox, body_of, call, code_of
+from tests.support.runner_fixture import MIB, Outbox, RunnerFixture, body_of, call, code_of
 
 
 class Platform:
     """Registry, prepare and runner, over one store and one PEM trust bundle."""
 
-    def __init__(self, world: RegistryWorld, house: House, trust: Path, publisher: Signer, artifact: Signer) -> None:
+    def __init__(
+        self, world: RegistryWorld, house: RunnerFixture, trust: Path, publisher: Signer, artifact: Signer
+    ) -> None:
         self.world, self.house, self.trust, self.publisher = world, house, trust, publisher
         self.outbox = Outbox()
         source = TrustSource(str(trust))
@@ -97,7 +99,7 @@ def platform(world: RegistryWorld, keys: dict[str, Signer], tmp_path: Path) -> I
     world.rewire(SIGNING_TRUST_BUNDLE=str(trust))
     made = world.call("POST", "/publishers", world.admin, {"publisher": "acme", "display_name": "Acme"})
     assert made.status == 201, made
-    house = House(tmp_path / f"artifacts-{uuid.uuid4().hex[:8]}")
+    house = RunnerFixture(tmp_path / f"artifacts-{uuid.uuid4().hex[:8]}")
     yield Platform(world, house, trust, keys["publisher"], keys["artifact"])
     house.close()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.trust import merkle
-from alga_ext.trust.log_proof import verify_proof, verify_publication
+from alga_ext.trust.log_proof import verify_proof, verify_publication_proof
 from alga_ext.trust.signing import PublicKey
 from alga_ext.trust.trust_document import parse_trust_bundle
 from tests.support.registry import RegistryWorld, manifest_of
@@ -125,7 +125,7 @@ def test_a_publication_is_proven_offline(world: RegistryWorld) -> None:
     document = json.dumps(world.call("GET", f"/versions/{version['version_id']}/proof", world.publisher).body).encode()
     log_key = PublicKey.from_pem(world.log.public_pem)
 
-    proven = verify_publication(document, log_key, ContentHash(version["content_hash"]))
+    proven = verify_publication_proof(document, log_key, ContentHash(version["content_hash"]))
 
     assert proven.entry["version"] == "1.0.0"
 
@@ -136,7 +136,7 @@ def test_a_proof_of_another_bundle_is_refused(world: RegistryWorld) -> None:
     document = json.dumps(world.call("GET", f"/versions/{version['version_id']}/proof", world.publisher).body).encode()
 
     with pytest.raises(PlatformError, match="log_integrity"):
-        verify_publication(document, PublicKey.from_pem(world.log.public_pem), ContentHash(other["content_hash"]))
+        verify_publication_proof(document, PublicKey.from_pem(world.log.public_pem), ContentHash(other["content_hash"]))
 
 
 def test_a_proof_by_another_key_is_refused(world: RegistryWorld) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from functions.runner.imports.broker import Handler, Opened
 from tests.support import wat
-from tests.support.runner_fixture import House, call, code_of
+from tests.support.runner_fixture import RunnerFixture, call, code_of
 
 ASKS = wat.guest("(call $secrets.list-keys (i32.const 256)) (unreachable)", imports=["secrets.list-keys"])
 GREETS = wat.guest("(call $respond (i32.const 204) (i32.const 0) (i32.const 0))")
@@ -20,8 +20,8 @@ def _broken(_call: object) -> object:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path / "house", providers={"secrets": _broken})
+def house(tmp_path: Path) -> Iterator[RunnerFixture]:
+    made = RunnerFixture(tmp_path / "house", providers={"secrets": _broken})
     yield made
     made.close()
 
@@ -30,7 +30,7 @@ def test_a_host_import_that_hangs_far_past_the_deadline_is_a_timeout(tmp_path: P
     def stuck(_call: object) -> Opened:
         return Opened({"secrets.list-keys": Handler(tuple[()], lambda: time.sleep(2.5) or [], [])}, lambda: None)
 
-    house = House(tmp_path / "stuck", providers={"secrets": stuck})
+    house = RunnerFixture(tmp_path / "stuck", providers={"secrets": stuck})
     try:
         answer = house.execute(call(house.publish(ASKS), timeout_ms=100))
     finally:
@@ -38,7 +38,7 @@ def test_a_host_import_that_hangs_far_past_the_deadline_is_a_timeout(tmp_path: P
     assert code_of(answer) == "guest_timeout"
 
 
-def test_a_provider_that_raises_does_not_hand_the_outcome_to_the_next_caller(house: House) -> None:
+def test_a_provider_that_raises_does_not_hand_the_outcome_to_the_next_caller(house: RunnerFixture) -> None:
     asks, greets = house.publish(ASKS), house.publish(GREETS)
     broken = house.answer(call(asks, providers=["cap:secrets.get"]))
 

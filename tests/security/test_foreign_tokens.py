@@ -15,7 +15,7 @@ from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES, ExecuteRequest, encode
 from alga_ext.calls.execution_token import AUDIENCE, ISSUER, LIFETIME_S, capabilities_digest
 from alga_ext.trust.signing import LocalSigner
 from tests.security.attacks import GREETING
-from tests.support.runner_fixture import EVERY_CAPABILITY, House, body_of, call
+from tests.support.runner_fixture import EVERY_CAPABILITY, RunnerFixture, body_of, call
 from tests.support.wat import guest
 
 OTHER: Final = "99999999-9999-4999-8999-999999999999"
@@ -26,18 +26,18 @@ _ECHO_SIZE: Final = """
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    house = House(tmp_path_factory.mktemp("tokens") / "artifacts")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerFixture]:
+    house = RunnerFixture(tmp_path_factory.mktemp("tokens") / "artifacts")
     yield house
     house.close()
 
 
 @pytest.fixture(scope="module")
-def greeting(house: House) -> str:
+def greeting(house: RunnerFixture) -> str:
     return house.publish(GREETING)
 
 
-def refusal(house: House, request: ExecuteRequest, **given: Any) -> tuple[int, str]:
+def refusal(house: RunnerFixture, request: ExecuteRequest, **given: Any) -> tuple[int, str]:
     """Send a request; return the status and code of the problem document."""
     answer = house.answer(request, **given)
     return answer["statusCode"], json.loads(answer["body"]).get("code", "")
@@ -62,11 +62,11 @@ def claims(request: ExecuteRequest, **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 
-def signed(house: House, request: ExecuteRequest, **changes: Any) -> str:
+def signed(house: RunnerFixture, request: ExecuteRequest, **changes: Any) -> str:
     return jwt.encode(claims(request, **changes), house.gateway_key.raw, algorithm="EdDSA")
 
 
-def test_a_whole_token_is_good(house: House, greeting: str) -> None:
+def test_a_whole_token_is_good(house: RunnerFixture, greeting: str) -> None:
     request = call(greeting)
     assert house.answer(request, token=signed(house, request))["statusCode"] == 200
 
@@ -98,12 +98,12 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_token_for_something_else_is_refused(house: House, greeting: str, what: str) -> None:
+def test_a_token_for_something_else_is_refused(house: RunnerFixture, greeting: str, what: str) -> None:
     request = call(greeting)
     assert refusal(house, request, token=signed(house, request, **CHANGES[what])) == (401, "unauthorized")
 
 
-FORGERIES: Final[dict[str, Callable[[House, dict[str, Any]], str]]] = {
+FORGERIES: Final[dict[str, Callable[[RunnerFixture, dict[str, Any]], str]]] = {
     "nothing": lambda _house, _claims: " ",
     "nonsense": lambda _house, _claims: "a.b.c",
     "no signature": lambda _house, given: jwt.encode(given, None, algorithm="none"),
@@ -117,7 +117,7 @@ FORGERIES: Final[dict[str, Callable[[House, dict[str, Any]], str]]] = {
 }
 
 
-def _hmac(house: House, given: dict[str, Any]) -> str:
+def _hmac(house: RunnerFixture, given: dict[str, Any]) -> str:
     """Sign as if the gateway's public key were a shared secret, which libraries have fallen for."""
     import hmac
 
@@ -130,18 +130,18 @@ def _hmac(house: House, given: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("what", FORGERIES)
-def test_a_forged_token_is_refused(house: House, greeting: str, what: str) -> None:
+def test_a_forged_token_is_refused(house: RunnerFixture, greeting: str, what: str) -> None:
     request = call(greeting)
     assert refusal(house, request, token=FORGERIES[what](house, claims(request))) == (401, "unauthorized")
 
 
 @pytest.mark.parametrize("header", [{}, {"authorization": ""}, {"authorization": "Basic eDp5"}, {"authorization": "x"}])
-def test_a_call_without_a_token_is_refused(house: House, greeting: str, header: dict[str, str]) -> None:
+def test_a_call_without_a_token_is_refused(house: RunnerFixture, greeting: str, header: dict[str, str]) -> None:
     answer = house.post("/v1/execute", encode(call(greeting)), header)
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (401, "unauthorized")
 
 
-def test_a_token_is_good_once(house: House, greeting: str) -> None:
+def test_a_token_is_good_once(house: RunnerFixture, greeting: str) -> None:
     request = call(greeting)
     token = house.token(request, encode(request))
     house.answer(request, token=token)
@@ -162,20 +162,22 @@ def test_a_token_is_good_once(house: House, greeting: str) -> None:
     ],
     ids=["tenant", "install", "config", "path", "limits", "providers", "egress", "secrets"],
 )
-def test_a_body_changed_after_signing_is_refused(house: House, greeting: str, change: Callable[..., None]) -> None:
+def test_a_body_changed_after_signing_is_refused(
+    house: RunnerFixture, greeting: str, change: Callable[..., None]
+) -> None:
     request = call(greeting, providers=("cap:log.emit",))
     token = house.token(request, encode(request))
     change(request)
     assert refusal(house, request, token=token, body=encode(request)) == (401, "unauthorized")
 
 
-def test_a_space_added_after_signing_is_refused(house: House, greeting: str) -> None:
+def test_a_space_added_after_signing_is_refused(house: RunnerFixture, greeting: str) -> None:
     request = call(greeting)
     token = house.token(request, encode(request))
     assert refusal(house, request, token=token, body=encode(request) + b" ") == (401, "unauthorized")
 
 
-def test_a_key_given_twice_after_signing_is_refused(house: House, greeting: str) -> None:
+def test_a_key_given_twice_after_signing_is_refused(house: RunnerFixture, greeting: str) -> None:
     request = call(greeting)
     token = house.token(request, encode(request))
     body = encode(request)[:-1] + b',"providers":["cap:storage.kv"]}'
@@ -185,7 +187,7 @@ def test_a_key_given_twice_after_signing_is_refused(house: House, greeting: str)
 # --- envelopes that are none, properly signed ---
 
 
-def sent(house: House, body: bytes) -> tuple[int, str]:
+def sent(house: RunnerFixture, body: bytes) -> tuple[int, str]:
     """Send any bytes with a token of a proper call; return status and code."""
     return refusal(house, call("sha256:" + "0" * 64), body=body)
 
@@ -212,7 +214,7 @@ MALFORMED: Final[dict[str, bytes]] = {
 
 
 @pytest.mark.parametrize("what", MALFORMED)
-def test_an_envelope_that_is_none_is_an_invalid_request(house: House, what: str) -> None:
+def test_an_envelope_that_is_none_is_an_invalid_request(house: RunnerFixture, what: str) -> None:
     assert sent(house, MALFORMED[what]) == (400, "invalid_request")
 
 
@@ -231,37 +233,37 @@ FIELDS: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", FIELDS)
-def test_a_field_that_cannot_be_is_an_invalid_request(house: House, greeting: str, what: str) -> None:
+def test_a_field_that_cannot_be_is_an_invalid_request(house: RunnerFixture, greeting: str, what: str) -> None:
     body = changed(greeting, **FIELDS[what])
     request = call(FIELDS[what].get("context", {}).get("content_hash", greeting))
     token = jwt.encode(claims(request, body=hashlib.sha256(body).hexdigest()), house.gateway_key.raw, algorithm="EdDSA")
     assert refusal(house, request, token=token, body=body) == (400, "invalid_request")
 
 
-def test_configuration_over_its_limit_is_an_invalid_request(house: House, greeting: str) -> None:
+def test_configuration_over_its_limit_is_an_invalid_request(house: RunnerFixture, greeting: str) -> None:
     request = call(greeting, config={"a": "b" * CONFIG_LIMIT_BYTES})
     assert refusal(house, request) == (400, "invalid_request")
 
 
-def test_a_capability_that_does_not_exist_is_refused(house: House, greeting: str) -> None:
+def test_a_capability_that_does_not_exist_is_refused(house: RunnerFixture, greeting: str) -> None:
     assert refusal(house, call(greeting, providers=("cap:root",))) == (400, "unknown_capabilities")
 
 
-def test_a_body_of_six_megabytes_reaches_the_guest(house: House) -> None:
+def test_a_body_of_six_megabytes_reaches_the_guest(house: RunnerFixture) -> None:
     counting = house.publish(guest(_ECHO_SIZE))
     response = house.execute(call(counting, body=b"x" * 6_000_000, memory_mb=128))
     assert body_of(response) == b"6000000"
 
 
-def test_a_body_larger_than_a_frame_is_an_invalid_request(house: House, greeting: str) -> None:
+def test_a_body_larger_than_a_frame_is_an_invalid_request(house: RunnerFixture, greeting: str) -> None:
     assert refusal(house, call(greeting, body=b"x" * 9_000_000)) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("limit", [0, -1, -(1 << 60), 1 << 60])
-def test_limits_beyond_all_sense_harm_nobody(house: House, greeting: str, limit: int) -> None:
+def test_limits_beyond_all_sense_harm_nobody(house: RunnerFixture, greeting: str, limit: int) -> None:
     request = call(greeting, timeout_ms=limit, memory_mb=limit, fuel=limit)
     assert house.answer(request)["statusCode"] == 200
 
 
-def test_the_runner_serves_the_next_call_after_all_of_this(house: House, greeting: str) -> None:
+def test_the_runner_serves_the_next_call_after_all_of_this(house: RunnerFixture, greeting: str) -> None:
     assert house.execute(call(greeting)).status == 200

@@ -18,7 +18,7 @@ from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.artifacts import ArtifactCache
 from tests.security.attacks import GREETING
-from tests.support.runner_fixture import House, call, code_of
+from tests.support.runner_fixture import RunnerFixture, call, code_of
 from tests.support.wat import guest
 
 MARK: Final = "artifact_integrity"
@@ -30,7 +30,7 @@ class Vault:
     """A house with two published programs, and the keys of their objects."""
 
     def __init__(self, folder: Path) -> None:
-        self.house = House(folder)
+        self.house = RunnerFixture(folder)
         self.content_hash = self.house.publish(GREETING)
         self.other_hash = self.house.publish(guest("(unreachable)"))
         self.places = self.house.places(self._component(self.content_hash))

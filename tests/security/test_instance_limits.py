@@ -13,7 +13,7 @@ import wasmtime
 from functions.runner.sandbox.child import guest as sandbox
 from tests.security.attacks import GREETING
 from tests.support import wat
-from tests.support.runner_fixture import House, body_of, call, code_of
+from tests.support.runner_fixture import RunnerFixture, body_of, call, code_of
 
 _HELLO: Final = "(call $respond (i32.const 200) (i32.const 256) (i32.const 5))"
 _DATA: Final = '(data (i32.const 256) "hello")'
@@ -47,8 +47,8 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    made = House(tmp_path_factory.mktemp("house"))
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerFixture]:
+    made = RunnerFixture(tmp_path_factory.mktemp("house"))
     yield made
     made.close()
 
@@ -58,31 +58,31 @@ def test_the_limits_are_the_documented_ones() -> None:
 
 
 @every_kind
-def test_a_guest_at_the_limit_runs(house: House, kind: str) -> None:
+def test_a_guest_at_the_limit_runs(house: RunnerFixture, kind: str) -> None:
     build, limit = KINDS[kind]
     assert body_of(house.execute(call(house.publish(build(limit))))) == b"hello"
 
 
 @every_kind
-def test_a_guest_beyond_the_limit_is_not_published(house: House, kind: str) -> None:
+def test_a_guest_beyond_the_limit_is_not_published(house: RunnerFixture, kind: str) -> None:
     build, limit = KINDS[kind]
     assert [reason.code for reason in house.prepared(build(limit + 1)).reasons] == ["component_invalid"]
 
 
 @every_kind
-def test_a_guest_beyond_the_limit_that_got_past_prepare_traps(house: House, kind: str) -> None:
+def test_a_guest_beyond_the_limit_that_got_past_prepare_traps(house: RunnerFixture, kind: str) -> None:
     build, limit = KINDS[kind]
     assert code_of(house.execute(call(house.publish_untried(build(limit + 1))))) == "guest_trapped"
 
 
 @every_kind
-def test_a_guest_at_the_limit_runs_without_being_tried_before(house: House, kind: str) -> None:
+def test_a_guest_at_the_limit_runs_without_being_tried_before(house: RunnerFixture, kind: str) -> None:
     build, limit = KINDS[kind]
     assert body_of(house.execute(call(house.publish_untried(build(limit))))) == b"hello"
 
 
 @every_kind
-def test_the_sandbox_serves_the_next_call_after_it(house: House, kind: str) -> None:
+def test_the_sandbox_serves_the_next_call_after_it(house: RunnerFixture, kind: str) -> None:
     build, limit = KINDS[kind]
     house.execute(call(house.publish(GREETING)))
     sandboxes = house.pool.process_ids()

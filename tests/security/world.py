@@ -27,7 +27,7 @@ from functions.runner.imports.http import egress, fetch
 from functions.runner.imports.scheduler import scheduler
 from functions.runner.imports.storage import storage
 from tests.security.servers import ACCOMPLICE_ADDRESS, STRANGER_ADDRESS, Server
-from tests.support.runner_fixture import INSTALL, TENANT, House
+from tests.support.runner_fixture import INSTALL, TENANT, RunnerFixture
 from tests.support.tls import Authority
 
 NEIGHBOUR: Final = "44444444-4444-4444-8444-444444444444"
@@ -155,7 +155,9 @@ class World:
         self.authority = Authority(folder / "authority")
         with self.database.system() as tx:  # its connection is there from the beginning, and no attack's doing
             tx.row("select 1 as one")
-        self.house = House(folder / "artifacts", self._providers(), unsealer=self.sealer, database=self.database)
+        self.house = RunnerFixture(
+            folder / "artifacts", self._providers(), unsealer=self.sealer, database=self.database
+        )
 
     def close(self) -> None:
         self.resolver.released.set()

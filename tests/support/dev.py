@@ -54,6 +54,7 @@ class Dev:
 def folder_named(name: str) -> Iterator[Path]:
     """A state folder below the checkout, which the database's own account can reach; removed afterwards."""
     folder = ROOT / ".local" / f"tests-dev-{os.getpid()}-{name}"
+    folder.parent.mkdir(exist_ok=True)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
     folder.with_suffix(".out").unlink(missing_ok=True)

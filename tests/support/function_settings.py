@@ -6,8 +6,8 @@ from alga_ext.settings import Settings
 from functions.gateway.settings import GatewaySettings
 from functions.registry.settings import (
     AssetsSettings,
-    DatabaseSettings,
     MigrateSettings,
+    RecorderSettings,
     RegistrySettings,
     SweeperSettings,
 )
@@ -21,7 +21,7 @@ SETTINGS: Final[dict[str, type[Settings]]] = {
     "runner": RunnerSettings,
     "prepare": PrepareSettings,
     "assets": AssetsSettings,
-    "recorder": DatabaseSettings,
+    "recorder": RecorderSettings,
     "sweeper": SweeperSettings,
     "migrate": MigrateSettings,
 }

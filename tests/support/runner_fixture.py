@@ -96,7 +96,7 @@ class Places(NamedTuple):
     record: str
 
 
-class House:
+class RunnerFixture:
     """A runner with its own keys, store and folder. Close it: it has processes."""
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from alga_ext.bundles.archive import content_hash_of
-from alga_ext.trust.log_proof import verify_publication
+from alga_ext.trust.log_proof import verify_publication_proof
 from alga_ext.trust.signing import LocalSigner, PublicKey
 from tools.cli.bundles import (
     BUNDLE_NAME,
@@ -107,7 +107,7 @@ def verify(
     lines = [f"{release.name} {release.version} by {release.publisher}, signed by {public_key.key_id}"]
     if log is not None and log_key is not None:
         trusted = PublicKey.from_pem(log_key.read_text(encoding="utf-8"))
-        proven = verify_publication(log.read_bytes(), trusted, content_hash_of(bundle))
+        proven = verify_publication_proof(log.read_bytes(), trusted, content_hash_of(bundle))
         result["log"] = {"leaf_index": proven.leaf_index, "tree_size": proven.tree_size, "head_at": proven.head_at}
         lines.append(f"in the log as entry {proven.leaf_index} of {proven.tree_size}, head signed at {proven.head_at}")
     answer(json.dumps(result, indent=2) if as_json else "\n".join(lines))

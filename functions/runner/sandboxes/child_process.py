@@ -40,7 +40,7 @@ KILL_AFTER_NS: Final = 250_000_000
 _START_TIMEOUT_NS: Final = 10_000_000_000
 
 
-class Host(NamedTuple):
+class CallHandlers(NamedTuple):
     """What the parent does for a call: answer imports, take log lines and numbers."""
 
     answer: Callable[[HostCall], HostAnswer]
@@ -116,7 +116,7 @@ class Child:
             self._end("the sandbox died between two calls", Closed())
         return self.report
 
-    def run(self, message: Run | Warm, host: Host) -> Done | Failed:
+    def run(self, message: Run | Warm, host: CallHandlers) -> Done | Failed:
         """Run one call and return what the child says of it; the child lives on.
 
         Raises:
@@ -136,7 +136,7 @@ class Child:
             self.kill()
             raise
 
-    def _hear_out(self, message: Run | Warm, host: Host) -> Done | Failed:
+    def _hear_out(self, message: Run | Warm, host: CallHandlers) -> Done | Failed:
         while True:
             heard = self._receive()
             match heard:

@@ -50,7 +50,7 @@ def test_the_user_interface_of_extensions_shares_no_front_with_the_api() -> None
 @pytest.mark.parametrize(
     ("module", "prefix"),
     [
-        ("functions/registry/handler.py", "/api/registry/v1"),
+        ("functions/registry/api/registry.py", "/api/registry/v1"),
         ("functions/gateway/routing.py", "/api/ext/"),
         ("functions/uihost/paths.py", "/ext-ui/"),
     ],

@@ -22,10 +22,10 @@ from functions.runner.sandbox.protocol.messages import (
     Figures,
     HostAnswer,
     HostCall,
-    Limits,
     LogLine,
     Metric,
     Run,
+    RunLimits,
     Warm,
 )
 from functions.runner.sandbox.protocol.refusals import REFUSALS
@@ -171,7 +171,7 @@ class Sandbox:
         self._log.flush()
         return Failed(verdict.code, verdict.message, self._figures(call, context, limits))
 
-    def _prepare_store(self, store: int, context: int, limits: Limits) -> None:
+    def _prepare_store(self, store: int, context: int, limits: RunLimits) -> None:
         abi.store_limiter(
             store, limits.memory_bytes, TABLE_ELEMENTS_LIMIT, INSTANCES_LIMIT, TABLES_LIMIT, MEMORIES_LIMIT
         )
@@ -206,7 +206,7 @@ class Sandbox:
         status, headers, has_body, words, size = self._lift_packed(raw, 0)
         return status, headers, words[:size] if has_body else None, size if has_body else 0
 
-    def _call(self, call: "_Call", loaded: Loaded, context: int, request: int, limits: Limits) -> Done | Failed:
+    def _call(self, call: "_Call", loaded: Loaded, context: int, request: int, limits: RunLimits) -> Done | Failed:
         instance, function = ctypes.addressof(self._instance), ctypes.addressof(self._function)
         if not abi.instance_function(instance, context, loaded.export_pointer, function):
             return Failed("artifact_integrity", "The program has no handler.", Figures())
@@ -227,7 +227,7 @@ class Sandbox:
             return Failed("response_too_large", text, figures)
         return Done(status, headers, body, figures)
 
-    def _figures(self, call: "_Call", context: int, limits: Limits) -> Figures:
+    def _figures(self, call: "_Call", context: int, limits: RunLimits) -> Figures:
         left = ctypes.c_uint64(0)
         abi.check(abi.get_fuel(context, ctypes.addressof(left)))
         return Figures(

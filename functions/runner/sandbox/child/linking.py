@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from wasmtime import Engine, component
 
 from functions.runner.sandbox.protocol import abi
-from functions.runner.sandbox.protocol.messages import Artifact
+from functions.runner.sandbox.protocol.messages import Program
 from functions.runner.sandbox.protocol.world import EXPORT_NAME, IMPORTS, PACKAGE, PACKED_EXPORT_NAME
 
 REFUSED_PACKAGES: Final = ("wasi:http/", "wasi:sockets/")
@@ -145,7 +145,7 @@ class Components:
         self.loads = 0
         self._evicted: list[str] = []
 
-    def get(self, artifact: Artifact) -> Loaded:
+    def get(self, artifact: Program) -> Loaded:
         """Return the component, loading it from its file when it is not here.
 
         Raises:
@@ -171,7 +171,7 @@ class Components:
         evicted, self._evicted = self._evicted, []
         return evicted
 
-    def _load(self, artifact: Artifact) -> Loaded:
+    def _load(self, artifact: Program) -> Loaded:
         program = component.Component.deserialize_file(self._engine, artifact.path)
         packed = program.get_export_index(PACKED_EXPORT_NAME)
         export = packed or program.get_export_index(EXPORT_NAME)

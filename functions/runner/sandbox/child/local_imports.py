@@ -20,7 +20,7 @@ class Trap(Exception):
     """Ends the guest; the text becomes the trap's message."""
 
 
-class Call(Protocol):
+class GuestCall(Protocol):
     """What a handler may see and do."""
 
     run: Run
@@ -37,7 +37,7 @@ class Log:
     stream.
     """
 
-    def __init__(self, call: Call) -> None:
+    def __init__(self, call: GuestCall) -> None:
         self._call = call
         self._lines = 0
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}

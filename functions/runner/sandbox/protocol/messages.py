@@ -22,7 +22,7 @@ class Configure(msgspec.Struct, array_like=True, tag=0):
     read_only_paths: list[str]
 
 
-class Artifact(msgspec.Struct, array_like=True, frozen=True):
+class Program(msgspec.Struct, array_like=True, frozen=True):
     """A verified cwasm: its key (which names its content), where it lies, and its size."""
 
     key: str
@@ -30,7 +30,7 @@ class Artifact(msgspec.Struct, array_like=True, frozen=True):
     size_bytes: int
 
 
-class Limits(msgspec.Struct, array_like=True):
+class RunLimits(msgspec.Struct, array_like=True):
     """Limits of one call; the deadline is of CLOCK_MONOTONIC, which all processes of a machine share."""
 
     deadline_ns: int
@@ -39,7 +39,7 @@ class Limits(msgspec.Struct, array_like=True):
     response_bytes: int
 
 
-class Request(msgspec.Struct, array_like=True):
+class GuestRequest(msgspec.Struct, array_like=True):
     """The guest's ``http-request``."""
 
     method: str
@@ -48,7 +48,7 @@ class Request(msgspec.Struct, array_like=True):
     body: bytes | None
 
 
-class User(msgspec.Struct, array_like=True):
+class GuestUser(msgspec.Struct, array_like=True):
     """The guest's ``user-data-v2``."""
 
     tenant_id: str
@@ -64,20 +64,20 @@ class User(msgspec.Struct, array_like=True):
 class Run(msgspec.Struct, array_like=True, tag=1):
     """Parent to child: one call. ``context`` is ``context-data`` in field order."""
 
-    artifact: Artifact
+    artifact: Program
     context: tuple[str | None, str, str, str | None, str | None]
-    request: Request
+    request: GuestRequest
     providers: list[str]
     config: dict[str, str]
-    user: User | None
-    limits: Limits
+    user: GuestUser | None
+    limits: RunLimits
 
 
 class Warm(msgspec.Struct, array_like=True, tag=2):
     """Parent to child: load a component and instantiate it once, without calling it."""
 
-    artifact: Artifact
-    limits: Limits
+    artifact: Program
+    limits: RunLimits
 
 
 class HostAnswer(msgspec.Struct, array_like=True, tag=3):

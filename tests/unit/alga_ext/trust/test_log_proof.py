@@ -8,7 +8,7 @@ import pytest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.trust import merkle
-from alga_ext.trust.log_proof import ORIGIN, PROOF_LIMIT_BYTES, verify_proof, verify_publication
+from alga_ext.trust.log_proof import ORIGIN, PROOF_LIMIT_BYTES, verify_proof, verify_publication_proof
 from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, PublicKey, Signer, sign_envelope
 from tests.support.keys import P256Signer
 
@@ -37,7 +37,7 @@ def fault(document: bytes, signer: Signer = LOG) -> str:
 
 @pytest.mark.parametrize("signer", [LOG, P256], ids=["Ed25519", "ECDSA P-256"])
 def test_a_proof_of_a_publication_holds(signer: Signer) -> None:
-    proven = verify_publication(proof(signer=signer), PublicKey.from_pem(signer.public_pem), HASH)
+    proven = verify_publication_proof(proof(signer=signer), PublicKey.from_pem(signer.public_pem), HASH)
 
     assert (proven.leaf_index, proven.tree_size, proven.head_at) == (1, 2, "2026-06-01T12:00:00Z")
 
@@ -122,6 +122,6 @@ def test_an_entry_that_is_no_object_is_refused_although_it_is_in_the_log(entry: 
 
 def test_another_entry_than_the_publication_is_refused() -> None:
     with pytest.raises(PlatformError) as refusal:
-        verify_publication(proof(), PublicKey.from_pem(LOG.public_pem), ContentHash("sha256:" + "cd" * 32))
+        verify_publication_proof(proof(), PublicKey.from_pem(LOG.public_pem), ContentHash("sha256:" + "cd" * 32))
 
     assert (refusal.value.code, refusal.value.context["fault"]) == ("log_integrity", "log_entry")

@@ -21,7 +21,7 @@ from functions.runner.preparing import compile_worker
 from functions.runner.provenance import accepted_code
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.support import wat
-from tests.support.runner_fixture import House
+from tests.support.runner_fixture import RunnerFixture
 
 GOOD = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))", imports=["storage.get"])
 COMPONENT = hashlib.sha256(GOOD).hexdigest()
@@ -39,13 +39,13 @@ class Raced(MemoryObjectStore):
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
-    made = House(tmp_path / "artifacts")
+def house(tmp_path: Path) -> Iterator[RunnerFixture]:
+    made = RunnerFixture(tmp_path / "artifacts")
     yield made
     made.close()
 
 
-def test_a_good_component_becomes_a_signed_artifact(house: House) -> None:
+def test_a_good_component_becomes_a_signed_artifact(house: RunnerFixture) -> None:
     result = house.prepared(GOOD)
     assert result.artifact is not None
     component, places = COMPONENT, house.places(COMPONENT)
@@ -54,7 +54,7 @@ def test_a_good_component_becomes_a_signed_artifact(house: House) -> None:
     assert accepted_code(record, component, house.engine, house.trust, at) == hashlib.sha256(code).hexdigest()
 
 
-def test_the_result_says_what_the_component_imports_and_exports(house: House) -> None:
+def test_the_result_says_what_the_component_imports_and_exports(house: RunnerFixture) -> None:
     result = house.prepared(GOOD)
     assert (result.ok, result.imports, result.exports) == (
         True,
@@ -63,38 +63,38 @@ def test_the_result_says_what_the_component_imports_and_exports(house: House) ->
     )
 
 
-def test_the_result_is_sent(house: House) -> None:
+def test_the_result_is_sent(house: RunnerFixture) -> None:
     result = house.prepared(GOOD)
     assert [decode_message(body) for body in house.outbox.sent] == [result]
 
 
-def test_a_version_without_a_server_part_is_passed_on(house: House) -> None:
+def test_a_version_without_a_server_part_is_passed_on(house: RunnerFixture) -> None:
     message = PrepareMessage(version_id="v", content_hash="sha256:" + "0" * 64)
     assert house.prepare.handle(message) == PreparedMessage(version_id="v", content_hash="sha256:" + "0" * 64, ok=True)
 
 
-def test_the_same_component_again_is_described_and_not_made_again(house: House) -> None:
+def test_the_same_component_again_is_described_and_not_made_again(house: RunnerFixture) -> None:
     first = house.prepared(GOOD)
     stored = dict(house.store.objects)
     second = house.prepared(GOOD)
     assert (second.artifact, second.imports, house.store.objects) == (first.artifact, first.imports, stored)
 
 
-def test_an_attempt_that_stopped_before_its_record_is_finished(house: House) -> None:
+def test_an_attempt_that_stopped_before_its_record_is_finished(house: RunnerFixture) -> None:
     first = house.prepared(GOOD)
     places = house.places(COMPONENT)
     del house.store.objects[places.record]
     assert (house.prepared(GOOD).artifact, places.record in house.store.objects) == (first.artifact, True)
 
 
-def test_code_that_is_gone_is_made_again(house: House) -> None:
+def test_code_that_is_gone_is_made_again(house: RunnerFixture) -> None:
     first = house.prepared(GOOD)
     places = house.places(COMPONENT)
     del house.store.objects[places.code]
     assert (house.prepared(GOOD).artifact, places.code in house.store.objects) == (first.artifact, True)
 
 
-def test_another_key_vouches_for_an_artifact_whose_key_was_revoked(house: House) -> None:
+def test_another_key_vouches_for_an_artifact_whose_key_was_revoked(house: RunnerFixture) -> None:
     first = house.prepared(GOOD)
     revoked, new = house.artifact_key, LocalSigner.generate()
     house.trust = house.trust.extended(
@@ -111,7 +111,7 @@ def test_another_key_vouches_for_an_artifact_whose_key_was_revoked(house: House)
     assert accepted_code(record, COMPONENT, house.engine, house.trust, at) == first.artifact.sha256
 
 
-def test_a_key_that_is_revoked_does_not_sign_on_in_silence(house: House) -> None:
+def test_a_key_that_is_revoked_does_not_sign_on_in_silence(house: RunnerFixture) -> None:
     house.prepared(GOOD)
     revocation = {"key_id": house.artifact_key.key_id, "from": datetime(2020, 1, 1, tzinfo=UTC)}
     house.trust = house.trust.extended([], [Revocation.model_validate(revocation)])
@@ -119,7 +119,7 @@ def test_a_key_that_is_revoked_does_not_sign_on_in_silence(house: House) -> None
         house.prepared(GOOD)
 
 
-def test_of_two_workers_that_compile_differently_the_first_record_counts(house: House) -> None:
+def test_of_two_workers_that_compile_differently_the_first_record_counts(house: RunnerFixture) -> None:
     rival = b"code of another worker"
     sha256 = hashlib.sha256(rival).hexdigest()
     place = object_keys.code(COMPONENT, house.engine, sha256)
@@ -137,7 +137,7 @@ def test_of_two_workers_that_compile_differently_the_first_record_counts(house: 
     assert (artifact.sha256, artifact.key) == (sha256, place)
 
 
-def test_an_artifact_whose_bytes_changed_is_not_vouched_for(house: House) -> None:
+def test_an_artifact_whose_bytes_changed_is_not_vouched_for(house: RunnerFixture) -> None:
     house.prepared(GOOD)
     places = house.places(COMPONENT)
     house.store.objects[places.code] += b"x"
@@ -145,7 +145,7 @@ def test_an_artifact_whose_bytes_changed_is_not_vouched_for(house: House) -> Non
         house.prepared(GOOD)
 
 
-def test_a_component_that_is_not_the_one_it_is_named_by_is_refused(house: House) -> None:
+def test_a_component_that_is_not_the_one_it_is_named_by_is_refused(house: RunnerFixture) -> None:
     house.store.objects[object_keys.component("0" * 64)] = GOOD
     message = PrepareMessage(version_id="v", content_hash="sha256:" + "0" * 64, component_sha256="0" * 64)
     with pytest.raises(PlatformError, match="artifact_integrity"):
@@ -153,7 +153,7 @@ def test_a_component_that_is_not_the_one_it_is_named_by_is_refused(house: House)
 
 
 @pytest.mark.parametrize("binary", [b"not wasm", b"\0asm\x01\0\0\0", b"\0asm\x0d\0\x01\0\xff\xff\xff"])
-def test_what_is_no_component_is_rejected_with_a_reason(house: House, binary: bytes) -> None:
+def test_what_is_no_component_is_rejected_with_a_reason(house: RunnerFixture, binary: bytes) -> None:
     result = house.prepared(binary)
     assert (result.ok, result.artifact, result.reasons[0].code) in (
         (False, None, "component_invalid"),
@@ -161,7 +161,7 @@ def test_what_is_no_component_is_rejected_with_a_reason(house: House, binary: by
     )
 
 
-def test_a_component_of_another_world_is_rejected_with_each_difference(house: House) -> None:
+def test_a_component_of_another_world_is_rejected_with_each_difference(house: RunnerFixture) -> None:
     text = '(component (import "acme:db/sql@1.0.0" (instance (export "query" (func)))))'
     result = house.prepared(bytes(wasmtime.wat2wasm(text)))
     details = " ".join(reason.detail for reason in result.reasons)
@@ -172,30 +172,30 @@ def test_a_component_of_another_world_is_rejected_with_each_difference(house: Ho
     )
 
 
-def test_a_component_that_traps_while_starting_is_rejected(house: House) -> None:
+def test_a_component_that_traps_while_starting_is_rejected(house: RunnerFixture) -> None:
     guest = wat.guest("(unreachable)", extra="(start $boot) (func $boot (unreachable))")
     assert house.prepared(guest).reasons[0].code == "component_invalid"
 
 
 def test_a_component_larger_than_allowed_is_rejected_unread(tmp_path: Path) -> None:
-    house = House(tmp_path / "artifacts")
+    house = RunnerFixture(tmp_path / "artifacts")
     house.prepare._max_component_bytes = 100
     result = house.prepared(GOOD)
     house.close()
     assert "at most 100" in result.reasons[0].detail
 
 
-def test_a_compilation_that_takes_too_long_is_given_up(house: House) -> None:
+def test_a_compilation_that_takes_too_long_is_given_up(house: RunnerFixture) -> None:
     house.prepare._compiler._timeout_s = 0
     assert "within 0 seconds" in house.prepared(GOOD).reasons[0].detail
 
 
-def test_a_compilation_that_needs_too_much_memory_is_given_up(house: House) -> None:
+def test_a_compilation_that_needs_too_much_memory_is_given_up(house: RunnerFixture) -> None:
     house.prepare._compiler._memory_bytes = 16 << 20
     assert "limits of memory and time" in house.prepared(GOOD).reasons[0].detail
 
 
-def test_a_worker_that_says_much_is_heard(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_says_much_is_heard(house: RunnerFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than a pipe holds, while nobody reads yet."""
     monkeypatch.setattr(
         compile_worker,
@@ -208,7 +208,7 @@ compiler.main()
     assert len(house.prepared(GOOD).imports) == 500
 
 
-def test_a_component_that_is_gone_leaves_no_descriptor(house: House, tmp_path: Path) -> None:
+def test_a_component_that_is_gone_leaves_no_descriptor(house: RunnerFixture, tmp_path: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):
         with pytest.raises(FileNotFoundError):
@@ -264,7 +264,7 @@ compiler.main()
 @pytest.fixture(scope="module")
 def seen_by_the_worker(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a worker sees, started as the real one is by a function that holds a canary."""
-    house = House(tmp_path_factory.mktemp("artifacts"))
+    house = RunnerFixture(tmp_path_factory.mktemp("artifacts"))
     canary = f"canary-{os.urandom(16).hex()}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_SECRET_ACCESS_KEY", canary)
@@ -304,7 +304,7 @@ def test_the_compile_worker_has_no_credentials_and_reaches_nothing(
 
 
 @pytest.mark.parametrize("layout", ["own instance first", "imports first"])
-def test_a_component_cannot_bring_an_adapter_of_its_own(house: House, layout: wat.Layout) -> None:
+def test_a_component_cannot_bring_an_adapter_of_its_own(house: RunnerFixture, layout: wat.Layout) -> None:
     """It would be called in place of ``handler``, with types nobody checked, and read the sandbox by them."""
     text = wat.text("(unreachable)", [], [], 2, None, "", "", layout)
     end = '  (export "handler" (func $handler))\n'

@@ -15,11 +15,11 @@ import pytest
 from alga_ext.errors import PlatformError
 from functions.runner.sandbox.protocol.channel import Channel, Closed
 from functions.runner.sandbox.protocol.ended import Ended
-from functions.runner.sandbox.protocol.messages import Artifact, Configure, Failed, HostAnswer, Limits, LogLine, Warm
-from functions.runner.sandboxes.child_process import Child, Host
+from functions.runner.sandbox.protocol.messages import Configure, Failed, HostAnswer, LogLine, Program, RunLimits, Warm
+from functions.runner.sandboxes.child_process import CallHandlers, Child
 from functions.runner.sandboxes.pool import Pool
 
-HOST = Host(lambda _: HostAnswer(), lambda _: None, lambda _: None)
+HOST = CallHandlers(lambda _: HostAnswer(), lambda _: None, lambda _: None)
 
 
 def configure(folder: Path) -> Configure:
@@ -35,7 +35,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 
 def warm(timeout_ms: int = 2_000) -> Warm:
     deadline_ns = time.monotonic_ns() + timeout_ms * 1_000_000
-    return Warm(Artifact("k", "/nowhere/x.cwasm", 1), Limits(deadline_ns, 64 << 20, 1 << 40, 1))
+    return Warm(Program("k", "/nowhere/x.cwasm", 1), RunLimits(deadline_ns, 64 << 20, 1 << 40, 1))
 
 
 class Babbler:
@@ -209,7 +209,7 @@ def test_a_file_that_is_no_artifact_is_refused_and_the_child_lives_on(pool: Pool
     message = warm()
     with pool.child() as child:
         answer = child.run(
-            Warm(Artifact("k", str(tmp_path / "x.cwasm"), 1), message.limits),
+            Warm(Program("k", str(tmp_path / "x.cwasm"), 1), message.limits),
             HOST,
         )
     assert isinstance(answer, Failed)

@@ -105,7 +105,7 @@ def _refused(fault: Fault, why: str) -> PlatformError:
     return PlatformError("log_integrity", why, fault=fault)
 
 
-def verify_publication(document: bytes, log_key: PublicKey, content_hash: ContentHash) -> Proven:
+def verify_publication_proof(document: bytes, log_key: PublicKey, content_hash: ContentHash) -> Proven:
     """Check that a proof shows the publication of the bundle with this hash.
 
     Raises:

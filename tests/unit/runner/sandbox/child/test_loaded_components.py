@@ -11,7 +11,7 @@ from functions.runner.sandbox.child.linking import Components, Linkers
 from functions.runner.sandbox.compiler.main import _Refusing
 from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.protocol import abi
-from functions.runner.sandbox.protocol.messages import Artifact
+from functions.runner.sandbox.protocol.messages import Program
 from tests.support import wat
 
 GUEST = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))")
@@ -31,6 +31,6 @@ def test_beyond_the_count_the_one_that_was_used_longest_ago_goes(
     components = Components(engine, Linkers(engine, callbacks), budget_bytes=1 << 30)
     for key in ("a", "b", "a", "c"):
         (tmp_path / key).write_bytes(code)
-        components.get(Artifact(key, str(tmp_path / key), len(code)))
+        components.get(Program(key, str(tmp_path / key), len(code)))
 
     assert (components.take_evicted(), components.loads) == (["b"], 3)

@@ -7,7 +7,6 @@ guest's response is checked before anything of it goes out: status, header names
 import base64
 import binascii
 import re
-import secrets
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -98,14 +97,14 @@ def joined_headers(headers: list[Pair]) -> dict[str, str | list[str]]:
     return joined
 
 
-def trace_id(headers: Mapping[str, str | list[str]]) -> str:
-    """Return the trace id of a ``traceparent`` header, or a new one."""
+def trace_id(headers: Mapping[str, str | list[str]]) -> str | None:
+    """Return the trace id of a ``traceparent`` header (W3C Trace Context), or None without a valid one."""
     for name, value in headers.items():
         if name.lower() == "traceparent" and isinstance(value, str):
             match = _TRACEPARENT.match(value)
             if match:
                 return match[1]
-    return secrets.token_hex(16)
+    return None
 
 
 def _url(http: ExecuteHttp) -> str:

@@ -1,5 +1,6 @@
 """One authorised call on its way through a sandbox: what is sent, who answers its host calls, what comes of it."""
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 
@@ -34,7 +35,7 @@ class Invocation:
         self._guest_request = guest_request
         self._granted = providers
         self._limits = limits
-        self.trace_id = envelope.trace_id(request.http.headers)
+        self.trace_id = envelope.trace_id(request.http.headers) or secrets.token_hex(16)
         self._started_ns = time.monotonic_ns()
         self._call: CallContext | None = None
         self._broker: Broker | None = None

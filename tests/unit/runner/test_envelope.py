@@ -113,5 +113,5 @@ def test_the_trace_id_is_the_callers() -> None:
     assert envelope.trace_id({"Traceparent": header}) == "a" * 32
 
 
-def test_a_malformed_traceparent_gets_a_new_trace_id() -> None:
-    assert len(envelope.trace_id({"traceparent": "nonsense"})) == 32
+def test_a_malformed_traceparent_has_no_trace_id() -> None:
+    assert envelope.trace_id({"traceparent": "nonsense"}) is None

@@ -210,3 +210,32 @@ def test_a_resolved_install_is_used_for_its_time(door: Door) -> None:
     assert door.call().status == 200
     assert door.call(door.install["install_id"] + "/notes").code == "not_installed"
     assert door.call(token=door.token("tenant-b")).code == "not_installed"
+
+
+def test_health_names_its_parts_to_platform_admins_only(door: Door) -> None:
+    everyone = door.call("/healthz", token="")
+    user = door.call("/healthz")
+    admin = door.call("/healthz", token=door.world.admin)
+
+    assert (everyone.status, json.loads(everyone.body)) == (200, {"status": "ok"})
+    assert json.loads(user.body) == {"status": "ok"}
+    assert list(json.loads(admin.body)["checks"]) == ["database", "key_set"]
+
+
+def test_health_opens_no_connection_to_a_database(door: Door) -> None:
+    door.rewire(DATABASE_URL="postgresql://fn_gateway@127.0.0.1:1/gone")
+
+    assert json.loads(door.call("/healthz", token=door.world.admin).body)["checks"]["database"] == {
+        "ok": True,
+        "connected": False,
+    }
+
+
+def test_without_a_key_set_health_is_unavailable(door: Door) -> None:
+    door.rewire(AUTH_JWKS="", AUTH_JWKS_URL="http://127.0.0.1:1/keys")
+
+    assert door.call("/healthz", token="").status == 503
+
+
+def test_a_token_that_does_not_verify_is_refused_by_health(door: Door) -> None:
+    assert door.call("/healthz", token="nonsense").code == "unauthenticated"

@@ -1,5 +1,6 @@
 """One connection serves one request after the other: what goes wrong in one must not be answered to the next."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
@@ -102,3 +103,44 @@ def test_a_key_with_an_instant_out_of_range_is_refused(world: RegistryWorld, mem
     refused = world.call("POST", "/publishers/acme/keys", world.publisher, body)
 
     assert (refused.status, refused.code) == (400, "invalid_request")
+
+
+def test_one_returns_the_row_that_must_be_there(databases: Databases) -> None:
+    database = Database(databases.registry)
+    with database.system() as tx:
+        assert tx.one("select 7 as n") == {"n": 7}
+    database.close()
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_one_raises_when_the_row_is_not_there_or_not_alone(databases: Databases, count: int) -> None:
+    database = Database(databases.registry)
+    with pytest.raises(LookupError, match=f"returned {count}"), database.system() as tx:
+        tx.one("select * from generate_series(1, :count) as n", count=count)
+    database.close()
+
+
+def test_a_check_of_a_busy_connection_does_not_wait_for_it(databases: Databases) -> None:
+    database = Database(databases.registry)
+    with database.system() as tx:
+        assert database.check() == {"connected": True}
+        assert tx.one("select 7 as n") == {"n": 7}
+    database.close()
+
+
+def test_transactions_of_two_threads_wait_for_each_other(databases: Databases) -> None:
+    database = Database(databases.registry)
+    found: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            with database.system() as tx:
+                found.append(tx.one("select cast(:number as integer) as n", number=number)["n"] == number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    database.close()
+    assert found == [True] * 80

@@ -48,11 +48,20 @@ class Settings(BaseModel):
             SettingsError: one or more variables are missing or do not fit; all are named in one message.
         """
         given = {name: environ[name.upper()] for name in cls.model_fields if environ.get(name.upper())}
+        faults = [("", reason) for reason in cls.faults_together(given)]
         try:
-            return cls.model_validate(given)
+            settings = cls.model_validate(given)
         except ValidationError as error:
-            faults = [(str(fault["loc"][0]) if fault["loc"] else "", _reason(fault)) for fault in error.errors()]
+            faults += [(str(fault["loc"][0]), _reason(fault)) for fault in error.errors()]
+        else:
+            if not faults:
+                return settings
         raise SettingsError(cls._message(faults))
+
+    @classmethod
+    def faults_together(cls, given: Mapping[str, str]) -> list[str]:  # noqa: ARG003 - for classes that have such a rule
+        """Return what is wrong with the given variables taken together, each reason naming them."""
+        return []
 
     def build(self, field: str, make: Callable[[str], Built]) -> Built:
         """Return what ``make`` makes of a field's value, such as a key of its PEM.

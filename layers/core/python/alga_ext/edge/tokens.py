@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
 
 import jwt
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator
 
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
@@ -67,12 +67,12 @@ class TokenSettings(Settings):
         str, AfterValidator(_check_claim_names), Form('a JSON object such as {"tenant_id": "org"}')
     ] = "{}"
 
-    @model_validator(mode="after")
-    def _name_a_key_set(self) -> Self:
-        if not self.auth_jwks and not self.auth_jwks_url:
-            message = "AUTH_JWKS, AUTH_JWKS_URL: both are missing or empty; give the host application's key set in one"
-            raise ValueError(message)
-        return self
+    @classmethod
+    def faults_together(cls, given: Mapping[str, str]) -> list[str]:
+        """See ``Settings.faults_together``: one of the two key sets is required."""
+        if "auth_jwks" in given or "auth_jwks_url" in given:
+            return []
+        return ["AUTH_JWKS, AUTH_JWKS_URL: both are missing or empty; give the host application's key set in one"]
 
 
 class TokenVerifier:

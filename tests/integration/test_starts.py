@@ -1,0 +1,138 @@
+"""A function with a wrong environment does not start: one message names each variable, its form and its page."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from alga_ext.settings import SettingsError
+from alga_ext.trust.signing import LocalSigner
+from functions.gateway.services import Services as GatewayServices
+from functions.runner.services import Services as RunnerServices
+from tests.support.function_settings import SETTINGS
+from tests.support.places import ROOT
+from topology.functions import FUNCTIONS, Function
+
+each_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+
+GOOD = {
+    "DATABASE_URL": "postgresql://role:secret-of-the-database@127.0.0.1:1/none",
+    "BUNDLE_STORE_BASE": "s3://bucket",
+    "SIGNING_TRUST_BUNDLE": '{"version": 1, "keys": []}',
+    "AUTH_JWKS_URL": "https://host.test/keys",
+    "AUTH_ISSUER": "https://host.test",
+    "AUTH_AUDIENCE": "alga",
+    "RUNNER_PUBLIC_BASE": "https://ui.test",
+    "RUNNER_BASE_URL": "lambda://runner",
+    "FRAME_ANCESTORS": "https://host.test",
+    **{
+        name: f"https://sqs.test/{name}" for name in ("EXECUTIONS_QUEUE_URL", "PREPARE_QUEUE_URL", "PREPARED_QUEUE_URL")
+    },
+    **dict.fromkeys(("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY"), "kms:key"),
+}
+AWS = {
+    "AWS_REGION": "eu-central-1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ACCESS_KEY_ID": "x",
+    "AWS_SECRET_ACCESS_KEY": "y",
+}
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """An environment that every function starts with."""
+    key = LocalSigner.generate()
+    folder = tmp_path_factory.mktemp("artifacts")
+    return {
+        **GOOD,
+        "EXECUTION_TOKEN_PRIVATE_KEY": key.private_pem,
+        "EXECUTION_TOKEN_PUBLIC_KEY": key.public_pem,
+        "ARTIFACT_FOLDER": str(folder),
+    }
+
+
+def start(function: Function, environment: dict[str, str]) -> tuple[int, str]:
+    """Load a function's module as Lambda does; return the exit status and what it printed."""
+    module = function.handler.rpartition(".")[0]
+    ended = subprocess.run(
+        [sys.executable, "-c", f"import {module}"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'layers/core/python'}", **AWS, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+@each_function
+def test_a_function_with_every_setting_starts(function: Function, good: dict[str, str]) -> None:
+    assert start(function, good) == (0, "")
+
+
+@each_function
+def test_a_function_without_settings_ends_with_one_message_that_names_each(function: Function) -> None:
+    status, printed = start(function, {})
+    settings = SETTINGS[function.name]
+    required = {name.upper() for name, field in settings.model_fields.items() if field.is_required()}
+
+    assert status == 1
+    (message,) = re.findall(r"SettingsError: (.*)", printed, re.DOTALL)
+    assert {name for name in required if f"{name}: it is missing or empty; give " not in message} == set()
+    assert f"docs/reference/settings.md#{settings.section.lower().replace(' ', '-')}" in message
+    if "auth_jwks" in settings.model_fields:
+        assert "AUTH_JWKS, AUTH_JWKS_URL: both are missing or empty" in message
+
+
+@each_function
+def test_a_value_that_does_not_fit_is_named_and_not_shown(function: Function) -> None:
+    typed = [
+        name for name in ("DATABASE_URL", "BUNDLE_STORE_BASE") if name.lower() in SETTINGS[function.name].model_fields
+    ]
+    with pytest.raises(SettingsError) as refused:
+        SETTINGS[function.name].read({**GOOD, typed[0]: "secret-nonsense"})
+
+    assert f"  {typed[0]}: " in str(refused.value)
+    assert "secret-nonsense" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://role@host/x"),
+        ("BUNDLE_STORE_BASE", "bucket"),
+        ("SIGNING_TRUST_BUNDLE", "/no/such/file"),
+        ("SIGNING_TRUST_BUNDLE", "{"),
+        ("EXECUTION_TOKEN_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----\nnone\n"),
+        ("UI_PROXY_BASE_URL", "ftp://host"),
+        ("UI_PROXY_SIGNING_KEY", "/no/such/key.pem"),
+        ("EGRESS_PRIVATE_NETWORKS", "10.0.0.0/33"),
+        ("EGRESS_CA_BUNDLE", "/no/such/bundle.pem"),
+        ("MAX_TIMEOUT_MS", "9999999"),
+        ("EXTENSIONS_ENABLED", "perhaps"),
+    ],
+)
+def test_the_runner_names_the_setting_that_does_not_fit(good: dict[str, str], name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"\n  {name}: "):
+        RunnerServices.build({**AWS, **good, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUTH_JWKS", "{}"),
+        ("AUTH_JWKS", '{"keys": []}'),
+        ("AUTH_JWKS_URL", "host.test"),
+        ("AUTH_CLAIM_NAMES", "[]"),
+        ("AUTH_CLAIM_NAMES", '{"tenant": "org"}'),
+        ("RUNNER_BASE_URL", "runner"),
+        ("EXECUTION_TOKEN_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nnone\n"),
+        ("EXECUTIONS_QUEUE_URL", "executions"),
+        ("EXT_GATEWAY_TIMEOUT_MS", "29001"),
+    ],
+)
+def test_the_gateway_names_the_setting_that_does_not_fit(good: dict[str, str], name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"\n  {name}: "):
+        GatewayServices.build({**good, name: value})

@@ -1,0 +1,62 @@
+"""The HTTP rim: every request gets an answer with its id, every failure a problem document."""
+
+import json
+from typing import Any
+
+from alga_ext.edge.http import Request, json_response
+from alga_ext.edge.rim import Rim
+from alga_ext.errors import PlatformError
+
+EVENT = {"rawPath": "/x", "requestContext": {"requestId": "r-1", "http": {"method": "POST"}}, "body": "hello"}
+
+
+def refused(_: Request) -> dict[str, Any]:
+    raise PlatformError("not_installed", "It is not installed.", secret="hidden")
+
+
+def broken(_: Request) -> dict[str, Any]:
+    message = "a secret of the platform"
+    raise ZeroDivisionError(message)
+
+
+def test_an_answer_carries_the_requests_id() -> None:
+    answer = Rim("test").answer(EVENT, lambda request: json_response(200, {"body": request.body.decode()}))
+
+    assert (answer["headers"]["x-request-id"], json.loads(answer["body"])) == ("r-1", {"body": "hello"})
+
+
+def test_a_refusal_becomes_its_problem_document() -> None:
+    answer = Rim("test", headers={"x-more": "1"}).answer(EVENT, refused)
+    document = json.loads(answer["body"])
+
+    assert (answer["statusCode"], document["code"], document["request_id"]) == (404, "not_installed", "r-1")
+    assert answer["headers"]["x-more"] == "1"
+    assert "hidden" not in answer["body"]
+
+
+def test_a_refusal_is_shown_as_the_function_wants_it() -> None:
+    rim = Rim("test", lambda _: PlatformError("policy_unavailable", "Try again."))
+
+    assert json.loads(rim.answer(EVENT, refused)["body"])["code"] == "policy_unavailable"
+
+
+def test_a_fault_is_a_500_that_tells_nothing() -> None:
+    answer = Rim("test").answer(EVENT, broken)
+
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (500, "internal")
+    assert "secret of the platform" not in answer["body"]
+
+
+def test_a_body_that_cannot_be_decoded_is_refused_with_the_requests_id() -> None:
+    answer = Rim("test").answer({**EVENT, "body": "!", "isBase64Encoded": True}, broken)
+
+    assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (400, "r-1")
+
+
+def test_a_function_without_bodies_decodes_none() -> None:
+    rim = Rim("test", reads_bodies=False)
+    answer = rim.answer(
+        {**EVENT, "body": "!", "isBase64Encoded": True}, lambda request: json_response(200, len(request.body))
+    )
+
+    assert answer["body"] == "0"

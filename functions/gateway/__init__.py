@@ -1,5 +1,5 @@
-"""The tenants' door: authenticate, admit, dispatch, reply.
+"""The gateway: authenticate a tenant's user, admit the call, run it and send the response.
 
-Handler: ``handler`` (HTTP API ``/api/ext``). Logs in as ``fn_gateway``, which reads the registry and the tenant's
-installs; invokes the runner and writes to the executions queue.
+Handler: ``handler`` (HTTP API ``/api/ext``). It logs in to the database as ``fn_gateway``, which reads the registry and
+the tenant's installs. It invokes the runner and writes to the executions queue.
 """

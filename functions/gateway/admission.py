@@ -1,4 +1,4 @@
-"""Whether a call may be dispatched: the gateway's checks in their order, each refusal ending the request."""
+"""Decide whether a call may run: the gateway's checks. The first check that fails ends the request."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -14,19 +14,19 @@ BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 
 class AdmittedCall(NamedTuple):
-    """One call that may run: of a request at the door, and of whatever else may call an extension.
+    """One call that may run. It holds no HTTP request, so any source of calls can build one.
 
     Attributes:
-        request_id: identifies the call in both systems.
-        tenant_id: whose call it is.
-        install: the active install that answers.
-        principal: who calls.
-        extension: the extension as the caller wrote it, which redirects to itself are written with.
-        method: of HTTP.
-        path: within the extension, percent-decoded.
-        raw_query: as it stood in the URL, without ``?``.
-        headers: the caller's, with lower-case names; which of them pass is decided later.
-        body: the caller's.
+        request_id: the id of the call, in the caller's system and in the platform.
+        tenant_id: the tenant that the call belongs to.
+        install: the active install that answers the call.
+        principal: the caller.
+        extension: the extension as the caller wrote it; redirects within the extension are built from it.
+        method: the HTTP method.
+        path: the path within the extension, percent-decoded.
+        raw_query: the query string as in the URL, without ``?``.
+        headers: the caller's headers with lower-case names; ``headers.to_guest`` decides later which of them pass.
+        body: the caller's body.
     """
 
     request_id: str
@@ -42,7 +42,7 @@ class AdmittedCall(NamedTuple):
 
 
 class RoleMap:
-    """Which roles of a token mean ``extension:read`` and ``extension:write``."""
+    """Which token roles give ``extension:read``, and which give ``extension:write``."""
 
     def __init__(self, read: frozenset[str], write: frozenset[str]) -> None:
         self._read = read
@@ -54,16 +54,19 @@ class RoleMap:
 
 
 def check_request(request: Request) -> ExtensionPath:
-    """Check what needs no knowledge of the caller, and return what the path names.
+    """Check everything that does not depend on the caller, and return the parts of the path.
 
     Raises:
         PlatformError: ``not_found``, ``method_not_allowed``, ``payload_too_large``.
     """
     target = parse_path(request.path)
     if target is None:
-        raise PlatformError("not_found", "Extensions are called at /api/ext/{extension}/{path}.")
+        raise PlatformError(
+            "not_found",
+            "This path names no extension. Call /api/ext/{extension}/{path}, without '.' and '..' segments.",
+        )
     if request.method not in METHODS:
-        raise PlatformError("method_not_allowed", f"Extensions answer {', '.join(sorted(METHODS))}.")
+        raise PlatformError("method_not_allowed", f"Call extensions with one of {', '.join(sorted(METHODS))}.")
     if len(request.body) > BODY_LIMIT_BYTES:
         raise PlatformError(
             "payload_too_large", f"The body is {len(request.body)} bytes; at most {BODY_LIMIT_BYTES} are allowed."
@@ -71,29 +74,33 @@ def check_request(request: Request) -> ExtensionPath:
     size = sum(len(name) + len(value) + 4 for name, value in request.headers.items())
     if size > HEADERS_LIMIT_BYTES:
         raise PlatformError(
-            "payload_too_large", f"The headers are {size} bytes; at most {HEADERS_LIMIT_BYTES} are allowed."
+            "payload_too_large", f"The headers together are {size} bytes; at most {HEADERS_LIMIT_BYTES} are allowed."
         )
     return target
 
 
 def check_tenant(principal: Principal, request: Request) -> str:
-    """Return the tenant, which is the token's and nothing else's.
+    """Return the tenant of the call. It comes from the token and from nothing else.
 
     A request that also names a tenant (``x-alga-tenant`` or ``x-tenant-id``) must name the same one.
 
     Raises:
-        PlatformError: ``forbidden`` for a token without tenant; ``tenant_mismatch``.
+        PlatformError: ``forbidden`` for a token without a tenant; ``tenant_mismatch``.
     """
     if principal.tenant_id is None:
-        raise PlatformError("forbidden", "The token names no tenant, and extensions are installed for one.")
+        raise PlatformError(
+            "forbidden", "Extensions are installed for tenants, but the token names no tenant. Use a tenant's token."
+        )
     for name in ("x-alga-tenant", "x-tenant-id"):
         if request.headers.get(name, principal.tenant_id) != principal.tenant_id:
-            raise PlatformError("tenant_mismatch", f"The header {name} names another tenant than the token.")
+            raise PlatformError(
+                "tenant_mismatch", f"The header {name} does not name the token's tenant; correct it or leave it out."
+            )
     return principal.tenant_id
 
 
 def check_endpoint(install: Install | None, target: ExtensionPath, method: str) -> Install:
-    """Return the install when it declares an endpoint that answers.
+    """Return the install, when it exists and declares an endpoint for this method and path.
 
     Raises:
         PlatformError: ``not_installed``; ``endpoint_not_found``.
@@ -109,4 +116,4 @@ def check_role(roles: RoleMap, principal: Principal, method: str) -> None:
     """Raise ``forbidden`` unless the caller's roles allow the method."""
     if not roles.allows(principal, method):
         needed = "extension:read" if method in READ_METHODS else "extension:write"
-        raise PlatformError("forbidden", f"{method} on an extension needs {needed}.")
+        raise PlatformError("forbidden", f"{method} on an extension needs a role that gives {needed}.")

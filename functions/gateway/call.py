@@ -1,4 +1,4 @@
-"""One admitted call: record it as accepted, run it, record how it ended, and say what the caller gets back."""
+"""Run one admitted call: record it as accepted, run it, record how it ended, and build the caller's response."""
 
 import base64
 import secrets
@@ -17,18 +17,18 @@ from functions.gateway.services import Services
 
 RESPONSE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 _RUNNER_MARGIN_S: Final = 1.0
-"""How much longer than the call's own limit the runner may take to answer."""
+"""How many seconds longer than the call's own time limit the gateway waits for the runner's answer."""
 
 
 def run(call: AdmittedCall, services: Services) -> tuple[int, dict[str, str], bytes]:
     """Record the call as accepted, run it, record how it ended, and return status, headers and body.
 
-    The accepted record is acknowledged by the queue before the runner is asked, so a call that was accepted always
-    leaves a record. When the finished record cannot be sent, the answer still goes out and the record stays
-    ``accepted``: it says that the outcome is not known.
+    The queue acknowledges the accepted record before the runner is invoked, so every accepted call leaves a record.
+    When the finished record cannot be sent, the response is still sent and the record stays ``accepted``, which means
+    that the outcome is unknown.
 
     Raises:
-        PlatformError: ``queue_unavailable`` before anything ran; otherwise what the caller is to see.
+        PlatformError: ``queue_unavailable`` before anything ran; otherwise the error that the caller gets.
     """
     trace_id = headers.trace_id(call.headers) or secrets.token_hex(16)
     accepted = execution_messages.accepted(call, new_id(), trace_id, services.now())
@@ -62,23 +62,23 @@ def _execute(call: AdmittedCall, trace_id: str, services: Services) -> ExecuteRe
 
 
 def _body(answer: ExecuteResponse) -> bytes:
-    """Return the answer's body, or raise ``bad_gateway`` for an answer that is not an HTTP response."""
+    """Return the answer's body, or raise ``bad_gateway`` for an answer that is not a valid HTTP response."""
     try:
         body = base64.b64decode(answer.body_b64 or "", validate=True)
     except ValueError:
-        raise PlatformError("bad_gateway", "The runner's answer has a body that is not base64.") from None
+        raise PlatformError("bad_gateway", "The body of the runner's answer is not valid base64.") from None
     if answer.error is None and not 200 <= answer.status <= 599:
-        raise PlatformError("bad_gateway", f"The runner's answer has the status {answer.status}.")
+        raise PlatformError("bad_gateway", f"The runner's answer has the status {answer.status}, not 200 to 599.")
     return body
 
 
 def _refusal(answer: ExecuteResponse, body_bytes: int) -> PlatformError | None:
-    """Return what the caller sees in place of the guest's answer, or None when that passes through."""
+    """Return the error that the caller gets in place of the guest's answer, or None when the answer passes."""
     if answer.error is not None:
         if answer.error.code == "guest_timeout":
             return PlatformError("gateway_timeout", answer.error.message)
         if answer.error.code == "runner_unavailable":
-            return PlatformError("runner_unavailable", "Extensions cannot be run just now; try again.")
+            return PlatformError("runner_unavailable", "Extensions cannot run at the moment; try again later.")
         return PlatformError("bad_gateway", f"{answer.error.message} ({answer.error.code})")
     if body_bytes > RESPONSE_LIMIT_BYTES:
         detail = f"The extension's answer is {body_bytes} bytes; at most {RESPONSE_LIMIT_BYTES} are allowed."
@@ -93,7 +93,7 @@ def _finish(
     response_bytes: int,
     services: Services,
 ) -> None:
-    """Send the finished record; the answer goes out even when that fails."""
+    """Send the finished record. A failure is only logged: the caller's response is sent anyway."""
     finished = execution_messages.finished(accepted, answer, error_code, response_bytes, services.now())
     try:
         services.executions.send(encode_message(finished), group=accepted.tenant_id)

@@ -1,4 +1,7 @@
-"""Reaching the runner: by Lambda Invoke for one tenant, or over plain HTTP for any other runner of the contract."""
+"""Send calls to the runner: by Lambda Invoke for one tenant, or over plain HTTP.
+
+Over HTTP, any runner works that implements the contract (docs/reference/execute.md).
+"""
 
 import base64
 import json
@@ -12,14 +15,21 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.aws import LambdaFunction
 
 _ANSWER_LIMIT_BYTES: Final = 8 * 1024 * 1024
-"""More than a Lambda function can answer."""
+"""More than the largest response of a Lambda function."""
 
 
 class RunnerClient(Protocol):
     """Runs one encoded execute envelope and returns the runner's encoded answer."""
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:
-        """Return the answer's bytes.
+        """Run one envelope and return the answer's bytes.
+
+        Args:
+            body: the encoded execute envelope.
+            token: the execution token, signed for exactly these bytes.
+            tenant_id: the tenant of the call.
+            request_id: the id of the call, for the runner's logs.
+            timeout_s: how many seconds to wait for the answer.
 
         Raises:
             PlatformError: ``runner_unavailable``; ``gateway_timeout``; ``bad_gateway`` when the runner refused.
@@ -75,17 +85,19 @@ class HttpRunnerClient:
             raise PlatformError("gateway_timeout", "The extension did not answer in time.", cause=error) from error
         except urllib3.exceptions.HTTPError as error:
             raise PlatformError(
-                "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error
+                "runner_unavailable", "Extensions cannot run at the moment; try again later.", cause=error
             ) from error
         if len(data) > _ANSWER_LIMIT_BYTES:
             answer.close()
-            raise PlatformError("bad_gateway", f"The runner's answer is over {_ANSWER_LIMIT_BYTES} bytes.")
+            raise PlatformError(
+                "bad_gateway", f"The runner's answer is larger than the allowed {_ANSWER_LIMIT_BYTES} bytes."
+            )
         answer.release_conn()
         return _checked(answer.status, data)
 
 
 def make_runner_client(base_url: str, longest_s: float) -> RunnerClient:
-    """Return the client of the runner that ``RUNNER_BASE_URL`` names.
+    """Return a client for the runner that ``RUNNER_BASE_URL`` names.
 
     Raises:
         ValueError: the scheme is not ``lambda``, ``http`` or ``https``.
@@ -107,13 +119,22 @@ def _unwrapped(payload: bytes) -> tuple[int, bytes]:
         data = base64.b64decode(text, validate=True) if answer.get("isBase64Encoded") else text.encode()
         return int(answer["statusCode"]), data
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise PlatformError("bad_gateway", "The runner's answer was not a response.", cause=error) from None
+        raise PlatformError("bad_gateway", "The runner's answer is not an HTTP response.", cause=error) from None
 
 
 def _checked(status: int, data: bytes) -> bytes:
-    """Return the body of a 200; what a runner refuses outright is a fault between us, not the caller's."""
+    """Return the body of a 200 answer.
+
+    A runner answers 200 for every valid and authorised envelope. Any other status is a fault between gateway and
+    runner, not a fault of the caller.
+
+    Raises:
+        PlatformError: ``runner_unavailable`` for a 503; ``bad_gateway`` for any other status.
+    """
     if status == 200:
         return data
     code = "runner_unavailable" if status == 503 else "bad_gateway"
-    detail = "Extensions cannot be run just now; try again." if status == 503 else "The runner refused the call."
+    detail = (
+        "Extensions cannot run at the moment; try again later." if status == 503 else "The runner refused the call."
+    )
     raise PlatformError(code, detail, runner_status=status, runner_body=data[:500])

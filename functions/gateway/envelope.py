@@ -22,9 +22,9 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
     """Return the execute envelope of a call.
 
     Args:
-        call: the call.
-        traceparent: what the guest gets as that header (W3C Trace Context).
-        timeout_ms: the gateway's time limit; the install's own wins when it is less.
+        call: the admitted call.
+        traceparent: the ``traceparent`` header that the guest gets (W3C Trace Context).
+        timeout_ms: the gateway's time limit in milliseconds; the install's own limit applies when it is lower.
     """
     install, principal = call.install, call.principal
     query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(call.raw_query, True).items()}
@@ -69,10 +69,10 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
 
 
 def encoded_path(path: str) -> str:
-    """Return a path, which API Gateway decodes, as it stood in the URL: ASCII, which every store keeps."""
+    """Percent-encode a path again, because API Gateway decodes it. The result is ASCII, which every store can keep."""
     return quote(path, safe="/:@!$&'()*+,;=~", errors="replace")
 
 
 def _config_text(value: Any) -> str:
-    """Return a configuration value as the guest reads it: text as it is, all else as JSON."""
+    """Return a configuration value as the guest reads it: text unchanged, any other value as JSON."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

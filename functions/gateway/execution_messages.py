@@ -1,4 +1,7 @@
-"""The two records of a call, as messages to the queue ``executions`` (docs/reference/events-and-messages.md). Pure."""
+"""Build the two records of a call, accepted and finished, as messages to the queue ``executions``. Pure.
+
+Their fields are described in docs/reference/events-and-messages.md.
+"""
 
 from datetime import datetime
 from typing import Final

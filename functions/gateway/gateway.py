@@ -1,6 +1,6 @@
-"""The tenants' door, ``ANY /api/ext/{extension}/{path…}``: authenticate, admit, run, answer.
+"""Answer calls of tenants' users, ``ANY /api/ext/{extension}/{path…}``: authenticate, admit, run, respond.
 
-The order of the checks is part of the contract (docs/reference/gateway.md): each refusal ends the request.
+The order of the checks is part of the contract (docs/reference/gateway.md). The first failed check ends the request.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,10 @@ from functions.gateway.services import Services
 HEALTH_PATH: Final = "/healthz"
 
 CONFINING: Final = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
-"""On every answer of a guest: if a browser shows one, it is not a document of the host application's origin."""
+"""Headers added to every answer of a guest.
+
+If a browser displays such an answer, the document does not have the origin of the host application.
+"""
 
 
 class Gateway:
@@ -41,10 +44,10 @@ class Gateway:
     def _call(self, request: Request) -> dict[str, Any]:
         """Check and run one call.
 
-        1. Extensions are switched on; path, method and sizes are possible.
-        2. The caller is who the token says.
-        3. The tenant is the token's.
-        4. The tenant has an active install of the extension, which declares the endpoint.
+        1. Extensions are switched on; path, method and sizes are allowed.
+        2. The bearer token is valid. It identifies the caller.
+        3. The tenant is the one that the token names.
+        4. The tenant has an active install of the extension, and that install declares the endpoint.
         5. The caller's roles allow the method.
         6. The call is recorded as accepted, run, and recorded as finished.
         """
@@ -75,7 +78,7 @@ class Gateway:
         return response(status, {**headers, **CONFINING}, b"" if request.method == "HEAD" else body)
 
     def _healthz(self, request: Request) -> dict[str, Any]:
-        """Answer whether calls can be served; platform admins are told which part is missing."""
+        """Report whether calls can be served. A platform admin also gets the result of each check."""
         if request.method not in ("GET", "HEAD"):
             raise PlatformError("method_not_allowed", "The health check answers GET and HEAD.")
         authorization = request.headers.get("authorization")
@@ -84,7 +87,12 @@ class Gateway:
 
 
 def _outward(error: PlatformError) -> PlatformError:
-    """Return how a failure shows at this door: a policy input that cannot be read is 503, never allow."""
+    """Return the error that the caller gets.
+
+    When a store or queue that a call depends on cannot be reached, the call is refused with 503; it is never allowed.
+    """
     if error.code in ("database_unavailable", "queue_unavailable", "object_store_unavailable"):
-        return PlatformError("policy_unavailable", "The call cannot be decided just now; try again.")
+        return PlatformError(
+            "policy_unavailable", "The platform cannot check this call at the moment; try again later."
+        )
     return error

@@ -1,4 +1,4 @@
-"""The gateway's Lambda entry point. Trigger: API Gateway HTTP API. What it does is in ``gateway.py``."""
+"""The gateway's Lambda entry point. Trigger: API Gateway HTTP API. The logic is in ``gateway.py``."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Which headers pass the gateway, in each direction: pure rules. Whatever is not listed does not pass."""
+"""Decide which headers pass the gateway, in each direction: pure rules. A header that is not listed does not pass."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 def to_guest(
     headers: Mapping[str, str], *, tenant_id: str, extension_id: str, request_id: str, traceparent: str
 ) -> dict[str, str]:
-    """Return the guest's request headers: the listed ones of the caller and those the gateway makes."""
+    """Return the guest's request headers: the listed headers of the caller, and those that the gateway sets."""
     passed = {name: value for name, value in headers.items() if name in TO_GUEST}
     return passed | {
         "x-request-id": request_id,
@@ -33,12 +33,12 @@ def to_guest(
 
 
 def to_caller(headers: Mapping[str, str | list[str]], public_prefix: str) -> dict[str, str]:
-    """Return the caller's response headers out of the guest's.
+    """Return the response headers for the caller: the listed ones of the guest's response headers.
 
     Args:
-        headers: the guest's; repeated ones as a list, of which all are joined with ``, ``.
-        public_prefix: ``/api/ext/{extension}``; a ``location`` passes only when it stays below it, given either as
-            a path within the extension (``/notes/1``) or as the full public path.
+        headers: the guest's response headers. The values of a repeated header are a list and are joined with ``, ``.
+        public_prefix: ``/api/ext/{extension}``. A ``location`` passes only when it stays below this prefix. It may be
+            a path within the extension (``/notes/1``) or the full public path.
     """
     passed: dict[str, str] = {}
     for raw_name, raw in headers.items():
@@ -59,9 +59,9 @@ def to_caller(headers: Mapping[str, str | list[str]], public_prefix: str) -> dic
 
 
 def own_location(value: str, public_prefix: str) -> str | None:
-    r"""Return where a redirect within the same extension leads, or None when it leads elsewhere.
+    r"""Return the public location of a redirect within the same extension, or None when it leads elsewhere.
 
-    Browsers drop tabs and read ``\`` as ``/``, so only visible ASCII without backslash passes.
+    Browsers remove tabs and read ``\`` as ``/``, so only visible ASCII without a backslash passes.
     """
     path = value.partition("?")[0].partition("#")[0]
     if not _LOCATION.match(value) or "//" in path or any(segment in (".", "..") for segment in path.split("/")):

@@ -1,10 +1,10 @@
-"""An active install as a value: what the gateway needs of it to admit and dispatch a call."""
+"""The value that describes an active install."""
 
 from typing import Any, NamedTuple
 
 
 class Install(NamedTuple):
-    """What the gateway needs of an active install to admit and dispatch a call."""
+    """The parts of an active install that the gateway needs to admit and run a call."""
 
     install_id: str
     extension_id: str
@@ -14,7 +14,7 @@ class Install(NamedTuple):
     egress: list[str]
     secrets: dict[str, list[str]]
     sealed_secrets: list[dict[str, Any]]
-    """The newest version of each granted secret that is set: name, sealed_b64, version, expires_at_s."""
+    """The newest version of each granted secret that has a value: name, sealed_b64, version, expires_at_s."""
     grant_hash: str
     config: dict[str, Any]
     endpoints: list[dict[str, Any]]

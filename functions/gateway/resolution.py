@@ -1,4 +1,4 @@
-"""Finding the tenant's install that a request names, and remembering it for a moment."""
+"""Find the tenant's install that a request names, and cache it for a short time."""
 
 import re
 from typing import Final
@@ -7,8 +7,8 @@ from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Database
 from functions.gateway.install import Install
 
-# Version and extension are read by scalar subqueries: a join costs twice the planning, which is most of the time here.
-# A version that was withdrawn no longer runs, whatever the install says; its subquery then gives null.
+# Version and extension are read by scalar subqueries: a join would double the planning time, which is most of the time
+# of this query. A withdrawn version no longer runs, even while its install is enabled; its subquery then returns null.
 _COLUMNS: Final = """
 select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_capabilities, i.granted_egress,
        i.granted_secrets, i.granted_limits, i.grant_hash, i.config,
@@ -37,14 +37,13 @@ where tenant_id = :tenant_id and install_id = :install_id and name = any(:names)
 order by name, secret_version desc
 """
 
-
-_NAMED: Final = re.compile(r"[a-z0-9-]{1,63}\.[a-z0-9.-]{1,255}\Z")
+_PUBLISHER_AND_NAME: Final = re.compile(r"[a-z0-9-]{1,63}\.[a-z0-9.-]{1,255}\Z")
 
 
 class Installs:
-    """Resolved installs, each believed for ``lifetime_s``; absence is not remembered.
+    """Resolved installs, each cached for ``lifetime_s`` seconds. A missing install is not cached.
 
-    Not one tenant's rows reach another: the tenant is part of every key.
+    The tenant is part of every cache key, so no tenant gets rows of another tenant.
     """
 
     def __init__(self, database: Database, lifetime_s: float, capacity: int = 1_000) -> None:
@@ -54,12 +53,12 @@ class Installs:
         self._known: dict[tuple[str, str], tuple[float, Install]] = {}
 
     def find(self, tenant_id: str, reference: str, now_s: float) -> Install | None:
-        """Return the tenant's active install named by extension id, install id or ``publisher.name``.
+        """Return the tenant's active install that a reference names, or None.
 
         Args:
-            tenant_id: from the caller's token.
-            reference: as the caller wrote it.
-            now_s: a monotonic clock.
+            tenant_id: the tenant of the caller's token.
+            reference: extension id, install id or ``publisher.name``, as the caller wrote it.
+            now_s: the present time of a monotonic clock, in seconds.
 
         Raises:
             PlatformError: ``database_unavailable``.
@@ -78,7 +77,7 @@ class Installs:
 
     def _load(self, tenant_id: str, reference: str) -> Install | None:
         publisher, _, name = reference.partition(".")
-        if not is_uuid(reference) and not _NAMED.match(reference):
+        if not is_uuid(reference) and not _PUBLISHER_AND_NAME.match(reference):
             return None
         with self._database.tenant(tenant_id) as tx:
             if is_uuid(reference):
@@ -88,7 +87,7 @@ class Installs:
             if row is None or row["declared"] is None:
                 return None
             granted = list(row["granted_secrets"])
-            # A query of its own, only where there is something to find: in the one above it doubles the planning.
+            # A separate query, run only when secrets are granted: in the query above it would double the planning time.
             sealed = (
                 tx.rows(_SECRETS, tenant_id=tenant_id, install_id=row["install_id"], names=granted) if granted else []
             )

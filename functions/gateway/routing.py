@@ -1,4 +1,4 @@
-"""Which declared endpoint answers a request: pure rules over methods and paths."""
+"""Decide which declared endpoint answers a request: pure rules over methods and paths."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
@@ -8,14 +8,14 @@ READ_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
 class ExtensionPath(NamedTuple):
-    """What a request path names: the extension as the caller wrote it, and the path within it."""
+    """The parts of a request path: the extension as the caller wrote it, and the path within the extension."""
 
     extension: str
     path: str
 
 
 def parse_path(path: str) -> ExtensionPath | None:
-    """Take ``/api/ext/{extension}/{path…}`` apart; None when it is another path, or a segment is ``.`` or ``..``."""
+    """Split ``/api/ext/{extension}/{path…}``. Return None for another path, or for a ``.`` or ``..`` segment."""
     prefix = "/api/ext/"
     if not path.startswith(prefix):
         return None
@@ -28,11 +28,12 @@ def parse_path(path: str) -> ExtensionPath | None:
 def find_endpoint(endpoints: Iterable[Mapping[str, Any]], method: str, path: str) -> Mapping[str, Any] | None:
     """Return the declared endpoint for a request, or None.
 
-    Segments are literal or ``:param`` and their number must be equal; HEAD is answered by GET. Of several matches the
-    one with the earliest literal segment wins, so ``/notes/new`` comes before ``/notes/:id``.
+    Each declared segment is literal or ``:param``, and the number of segments must be equal. An endpoint for GET also
+    answers HEAD. When several endpoints match, the one with the earliest literal segment wins, so ``/notes/new`` comes
+    before ``/notes/:id``.
     """
     wanted = "GET" if method == "HEAD" else method
-    segments = _segments(path)  # empty ones too: "//notes" and "/notes/" are not "/notes"
+    segments = _segments(path)  # empty segments count: "//notes" and "/notes/" differ from "/notes"
     matches = [endpoint for endpoint in endpoints if endpoint["method"] == wanted and _fits(endpoint["path"], segments)]
     return min(matches, key=lambda endpoint: _pattern_rank(endpoint["path"]), default=None)
 

@@ -1,4 +1,4 @@
-"""Everything the gateway works with, built once from its environment."""
+"""The gateway's settings and clients, built once from its environment."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +17,10 @@ from functions.gateway.resolution import Installs
 from functions.gateway.settings import GatewaySettings
 
 _RUNNER_MARGIN_S: Final = 2.0
-"""How much longer than the longest call the gateway waits for the runner: its own limits end a call first."""
+"""How many seconds longer than the longest call the gateway waits for the runner.
+
+The runner's own limits end a call earlier.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +30,14 @@ class Services:
     Attributes:
         settings: the validated environment.
         database: PostgreSQL as ``fn_gateway``.
-        installs: resolved installs.
+        installs: finds and caches tenants' installs.
         tokens: verifies callers' bearer tokens.
-        roles: which roles may read and write through extensions.
+        roles: which roles may call read endpoints, and which may call the others.
         execution_signer: signs execution tokens.
         runner: runs execute envelopes.
         executions: the queue of execution records.
-        now: the present instant, UTC.
-        monotonic_s: a clock that only goes forward, in seconds.
+        now: returns the present instant, in UTC.
+        monotonic_s: a monotonic clock, in seconds.
     """
 
     settings: GatewaySettings
@@ -50,10 +53,10 @@ class Services:
 
     @classmethod
     def build(cls, environ: Mapping[str, str]) -> Self:
-        """Build the services that an environment describes; nothing is connected yet.
+        """Build the services from environment variables. No connection is opened yet.
 
         Raises:
-            SettingsError: a variable is missing or does not fit.
+            SettingsError: a variable is missing or not valid.
         """
         settings = GatewaySettings.read(environ)
         longest_s = settings.ext_gateway_timeout_ms / 1000 + _RUNNER_MARGIN_S

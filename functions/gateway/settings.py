@@ -9,19 +9,19 @@ from alga_ext.settings import DatabaseUrl, Form, PrivateKey, QueueUrl
 
 
 class GatewaySettings(TokenSettings):
-    """What the gateway reads from its environment; those of ``TokenSettings`` too.
+    """Settings that the gateway reads from its environment, in addition to those of ``TokenSettings``.
 
     Attributes:
         database_url: PostgreSQL as ``fn_gateway``.
         runner_base_url: ``lambda://function-name`` to invoke the runner directly, or ``http(s)://host`` of a runner
             behind plain HTTP.
         executions_queue_url: queue of the execution records.
-        execution_token_private_key: PEM, or the path of one; signs execution tokens.
-        auth_read_roles: roles, comma-separated, that may call GET and HEAD endpoints (``extension:read``).
-        auth_write_roles: roles that may call the others (``extension:write``).
-        ext_gateway_timeout_ms: default time limit of a call.
-        install_cache_ms: how long a resolved install is used before it is read again.
-        extensions_enabled: false answers every call with ``extensions_disabled``.
+        execution_token_private_key: the key that signs execution tokens: PEM text, or the path of a PEM file.
+        auth_read_roles: roles that may call GET and HEAD endpoints (``extension:read``), separated by commas.
+        auth_write_roles: roles that may call the other endpoints (``extension:write``), separated by commas.
+        ext_gateway_timeout_ms: default time limit of a call, in milliseconds.
+        install_cache_ms: for how many milliseconds a resolved install is used before it is read again.
+        extensions_enabled: when false, every call is answered with ``extensions_disabled``.
     """
 
     section = "Gateway"

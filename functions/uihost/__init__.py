@@ -1,1 +1,4 @@
-"""Static UI of extensions, by bundle hash. Handler: ``handler`` (function URL behind CloudFront); it only reads."""
+"""Serve the static UI of extensions, by bundle hash. It only reads.
+
+Handler: ``handler`` (function URL behind CloudFront).
+"""

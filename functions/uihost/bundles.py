@@ -1,8 +1,8 @@
-"""The UI of published bundles: believed only through the registry's signature.
+"""Read the UI of published bundles, and verify it through the registry's signature.
 
-A bundle is served as long as its release record may be believed (``alga_ext.trust.releases``) and names the hash of the
-index; a file is served when its bytes have the hash the index gives. All three come from the object store, which is not
-believed.
+A bundle is served while its release record verifies (``alga_ext.trust.releases``). The record holds the hash of the
+index, and the index holds the hash of each file; both are compared with the stored bytes. Record, index and files come
+from the object store, which is untrusted.
 """
 
 import hashlib
@@ -29,7 +29,10 @@ class Variant(NamedTuple):
 
 
 class File(NamedTuple):
-    """One file of a UI. ``sha256`` is of the plain bytes; variants are by encoding (identity, .br, .gz)."""
+    """One file of a UI.
+
+    ``sha256`` is the hash of the uncompressed bytes. ``variants`` has the encoding as key (identity, .br, .gz).
+    """
 
     content_type: str
     sha256: str
@@ -37,14 +40,17 @@ class File(NamedTuple):
 
 
 class Index(NamedTuple):
-    """The files of one bundle's UI, by path, and its first page."""
+    """The files of one bundle's UI, by path, and the path of its entry page."""
 
     entry: str
     files: dict[str, File]
 
 
-class _Believed(NamedTuple):
-    """An index, the record that vouches for it, and under which trust bundle and until when that was found true."""
+class _VerifiedIndex(NamedTuple):
+    """An index, the release record that was verified for it, the trust bundle used, and when to verify again.
+
+    ``until_s`` is a time of the monotonic clock, in seconds.
+    """
 
     ui: Index
     record: bytes
@@ -53,15 +59,15 @@ class _Believed(NamedTuple):
 
 
 class UiBundles:
-    """Verified indexes (a few hundred) and small files (bounded by bytes), for the life of the process.
+    """Cache verified indexes (a few hundred) and small files (bounded by bytes) for the life of the process.
 
     Args:
-        objects: where releases and UI files lie.
+        objects: the store that holds release records and UI files.
         trust: returns the current trust bundle.
-        cache_bytes: of small files together.
-        now: the present instant.
-        monotonic_s: a clock that only goes forward.
-        indexes: how many are kept.
+        cache_bytes: how many bytes of small files are cached together.
+        now: returns the present instant.
+        monotonic_s: a monotonic clock, in seconds.
+        indexes: how many indexes are cached.
     """
 
     def __init__(
@@ -79,7 +85,7 @@ class UiBundles:
         self._trust = trust
         self._now = now
         self._index_capacity = indexes
-        self._indexes: OrderedDict[ContentHash, _Believed] = OrderedDict()
+        self._indexes: OrderedDict[ContentHash, _VerifiedIndex] = OrderedDict()
         self._cache_bytes = cache_bytes
         self._cached_bytes = 0
         self._files: OrderedDict[str, bytes] = OrderedDict()
@@ -87,21 +93,21 @@ class UiBundles:
     def index(self, content_hash: ContentHash) -> Index:
         """Return a bundle's index.
 
-        1. The bundle is not withdrawn; believed for ``withdrawals.LIFETIME_S``.
+        1. The bundle is not withdrawn. This result is cached for ``withdrawals.LIFETIME_S``.
         2. The release record is verified: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
-        3. The index has the hash the record names.
+        3. The index has the hash that the record holds.
 
         Raises:
             PlatformError: ``ui_not_found`` for a bundle that is not published, was withdrawn or has no UI;
-                ``release_integrity`` and ``ui_integrity`` when record or index are not what was signed;
-                ``policy_unavailable`` and ``object_store_unavailable`` when it cannot be known.
+                ``release_integrity`` and ``ui_integrity`` when record or index do not verify;
+                ``policy_unavailable`` and ``object_store_unavailable`` when this cannot be checked.
         """
         self._check_withdrawal(content_hash)  # (1)
         trust, now_s = self._trust(), self._monotonic_s()
         known = self._indexes.pop(content_hash, None)
         if known is None:
             index, record = self._load(content_hash, trust)  # (2), (3)
-            known = _Believed(index, record, trust, now_s + BELIEVED_FOR_S)
+            known = _VerifiedIndex(index, record, trust, now_s + BELIEVED_FOR_S)
         elif known.trust is not trust or now_s >= known.until_s:
             accepted_release(known.record, sha256_hex(content_hash), trust, self._now())  # (2)
             known = known._replace(trust=trust, until_s=now_s + BELIEVED_FOR_S)
@@ -119,10 +125,10 @@ class UiBundles:
             raise PlatformError("ui_not_found", "No published bundle has this hash.", cause=error) from error
 
     def read(self, content_hash: ContentHash, path: str, encoding: str, variant: Variant) -> bytes:
-        """Return the bytes of one stored form of a file, checked against the index.
+        """Return the bytes of one stored form of a file, after comparing their hash with the index.
 
         Raises:
-            PlatformError: ``ui_integrity`` when the bytes are absent or not the published ones.
+            PlatformError: ``ui_integrity`` when the bytes are missing or are not the published ones.
         """
         known = self._files.get(variant.sha256)
         if known is not None:
@@ -138,7 +144,7 @@ class UiBundles:
         return data
 
     def _keep(self, sha256: str, data: bytes) -> None:
-        """Keep a small file under its hash, so that no index but one that names these bytes finds them."""
+        """Cache a small file under its hash, so that it is only found through an index that holds this hash."""
         if len(data) > self._cache_bytes // 8:
             return
         self._files[sha256] = data
@@ -158,7 +164,7 @@ class UiBundles:
         document = self._objects.get_optional(object_keys.ui_index(hex_digits))
         if document is None or hashlib.sha256(document).hexdigest() != release.ui_index_sha256:
             raise PlatformError(
-                "ui_integrity", "The UI's index is not the one that was published.", fault=Fault.UI_INDEX
+                "ui_integrity", "The index of the UI is not the one that was published.", fault=Fault.UI_INDEX
             )
         return _index(json.loads(document)), record
 

@@ -1,4 +1,4 @@
-"""The UI host's Lambda entry point. Trigger: function URL behind CloudFront. What it does is in ``uihost.py``."""
+"""The UI host's Lambda entry point. Trigger: function URL behind CloudFront. The logic is in ``uihost.py``."""
 
 from typing import Any
 

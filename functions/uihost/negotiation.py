@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 _ENCODINGS: Final = ((".br", "br"), (".gz", "gzip"))
-"""Suffix of the stored form and its name in HTTP, in our order of preference."""
+"""Suffix of the stored form and its name in HTTP, the preferred one first."""
 
 _RANGE: Final = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})\Z", re.IGNORECASE)
 _QUALITY: Final = re.compile(r"q=([01](?:\.[0-9]{0,3})?)\Z", re.IGNORECASE)
@@ -14,7 +14,7 @@ def choose_encoding(accept_encoding: str, available: set[str]) -> str:
     """Return the stored form to send: ``.br``, ``.gz`` or ``identity``."""
     accepted = _weights(accept_encoding)
     weights = {suffix: accepted.get(name, accepted.get("*", 0.0)) for suffix, name in _ENCODINGS if suffix in available}
-    best = max(weights, key=lambda suffix: weights[suffix], default="identity")  # the first of equals
+    best = max(weights, key=lambda suffix: weights[suffix], default="identity")  # of equal weights, the first
     return best if weights.get(best, 0.0) > 0 else "identity"
 
 
@@ -32,10 +32,10 @@ def etag_matches(if_none_match: str, etag: str) -> bool:
 def byte_range(header: str, size: int) -> tuple[int, int] | None:
     """Return the first and last byte of a single satisfiable range.
 
-    None means: send the whole file, which RFC 9110 allows for several ranges and for what cannot be understood.
+    None means: send the whole file. RFC 9110 allows this for several ranges and for a malformed range.
 
     Raises:
-        ValueError: the range is well-formed and lies outside the file (416).
+        ValueError: the range is well-formed, but it is empty or starts after the end of the file (416).
     """
     match = _RANGE.match(header.strip())
     first_text, last_text = match.groups() if match is not None else ("", "")
@@ -44,7 +44,7 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     if not first_text:
         length = int(last_text)
         if length == 0 or size == 0:
-            message = "an empty range"
+            message = "the range is empty"
             raise ValueError(message)
         return max(0, size - length), size - 1
     first = int(first_text)
@@ -52,7 +52,7 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
     if last_text and int(last_text) < first:
         return None
     if first >= size:
-        message = "a range behind the end"
+        message = "the range starts after the end of the file"
         raise ValueError(message)
     return first, last
 
@@ -62,6 +62,6 @@ def _weights(header: str) -> dict[str, float]:
     for item in header.split(",")[:32]:
         name, separator, parameter = item.partition(";")
         quality = _QUALITY.match(parameter.strip())
-        # A weight that is not well-formed counts as a refusal: the plain file is always understood.
+        # A malformed weight counts as 0, a refusal: every client can read the uncompressed file.
         weights[name.strip().lower()] = float(quality[1]) if quality else (0.0 if separator else 1.0)
     return weights

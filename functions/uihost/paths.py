@@ -1,4 +1,4 @@
-"""What a request path names: pure rules that refuse before anything is looked up."""
+"""Parse a request path: pure rules that refuse an invalid path before anything is looked up."""
 
 import re
 import unicodedata
@@ -14,7 +14,10 @@ _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class UiPath(NamedTuple):
-    """A well-formed request: whose UI, which bundle, which file (relative to ``ui/``; empty = the entry)."""
+    """A well-formed request path: the extension, the bundle's hash, and the file.
+
+    ``path`` is relative to ``ui/``. An empty path means the page, see ``uihost.find_file``.
+    """
 
     extension_id: str
     content_hash: ContentHash
@@ -22,35 +25,36 @@ class UiPath(NamedTuple):
 
 
 def parse(raw_path: str) -> UiPath:
-    """Read ``/ext-ui/{extensionId}/{contentHash}/{path…}``, percent-encoded as the client wrote it.
+    """Parse ``/ext-ui/{extensionId}/{contentHash}/{path…}``, percent-encoded as the client wrote it.
 
-    It is decoded once, as a whole segment list, and what is then left of ``%`` is a plain character.
+    The path is split at its slashes, and then each segment is decoded once. A ``%`` that remains after that is an
+    ordinary character.
 
     Raises:
-        PlatformError: ``ui_not_found`` for another prefix; ``ui_path_invalid`` for a hash that is none, a ``.`` or
+        PlatformError: ``ui_not_found`` for another prefix; ``ui_path_invalid`` for a hash that is not valid, a ``.`` or
             ``..`` segment, a hidden segment, an empty one, a backslash, a control character, an encoded slash or
             bytes that are not UTF-8.
     """
     if not raw_path.startswith(PREFIX):
         raise PlatformError("ui_not_found", "Files of extensions are at /ext-ui/{extensionId}/{contentHash}/{path}.")
     if _BAD_ESCAPE.search(raw_path):
-        raise _invalid("it has a '%' that is no escape")
+        raise _invalid("it has a '%' that is not followed by two hex digits")
     extension_id, *rest = [_decoded(segment) for segment in raw_path.removeprefix(PREFIX).split("/")]
     content_hash = parse_content_hash(rest[0]) if rest else None
     if content_hash is None:
-        raise _invalid("the content hash must be sha256: and 64 hex digits, or the digits alone")
+        raise _invalid("the content hash must be 'sha256:' and 64 hex digits, or the digits alone")
     segments = rest[1:]
     if segments and segments[-1] == "":
-        segments.pop()  # a slash at the end names the folder's page, as no slash does
+        segments.pop()  # a slash at the end changes nothing
     for segment in (extension_id, *segments):
         if not segment:
             raise _invalid("it has an empty segment")
         if segment.startswith("."):
-            raise _invalid("it has a '.', '..' or hidden segment")
+            raise _invalid("it has a segment that begins with '.'")
         if "\\" in segment or "/" in segment:
             raise _invalid("it has a backslash or an encoded slash")
         if any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in segment):
-            raise _invalid("it has a control character")
+            raise _invalid("it has a control character or another invisible character")
     return UiPath(extension_id, content_hash, "/".join(segments))
 
 
@@ -58,7 +62,7 @@ def _decoded(segment: str) -> str:
     try:
         return unquote_to_bytes(segment).decode()
     except UnicodeError:
-        raise _invalid("it is not UTF-8") from None
+        raise _invalid("its decoded bytes are not UTF-8") from None
 
 
 def _invalid(why: str) -> PlatformError:

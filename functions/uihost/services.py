@@ -1,4 +1,4 @@
-"""Everything the UI host works with, built once from its environment."""
+"""The UI host's settings and clients, built once from its environment."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,10 +19,10 @@ class Services:
 
     Attributes:
         settings: the validated environment.
-        objects: where releases and UI files lie.
-        trust: the trust bundle.
-        bundles: published UIs.
-        monotonic_s: a clock that only goes forward, in seconds.
+        objects: the store that holds release records and UI files.
+        trust: reads the trust bundle.
+        bundles: reads published UIs.
+        monotonic_s: a monotonic clock, in seconds.
     """
 
     settings: UiHostSettings
@@ -33,10 +33,10 @@ class Services:
 
     @classmethod
     def build(cls, environ: Mapping[str, str]) -> Self:
-        """Build the services that an environment describes.
+        """Build the services from environment variables.
 
         Raises:
-            SettingsError: a variable is missing or does not fit.
+            SettingsError: a variable is missing or not valid.
         """
         settings = UiHostSettings.read(environ)
         objects = S3ObjectStore(settings.bundle_store_base)

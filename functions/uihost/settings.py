@@ -8,14 +8,14 @@ from alga_ext.settings import Settings, StoreBase, TrustBundleSetting
 
 
 class UiHostSettings(Settings):
-    """What the UI host reads from its environment.
+    """Settings that the UI host reads from its environment.
 
     Attributes:
-        bundle_store_base: ``s3://bucket[/prefix]``; it reads ``ui/`` and ``releases/`` only.
+        bundle_store_base: ``s3://bucket[/prefix]`` of release records, withdrawals and UI files.
         signing_trust_bundle: path or content of the trust bundle, which holds the release keys.
-        frame_ancestors: origins of the host application that may frame extensions, separated by spaces.
+        frame_ancestors: origins of the host application that may show extensions in a frame, separated by spaces.
         ui_cache_bytes: how many bytes of small files are kept in memory.
-        extensions_enabled: false answers every request with ``extensions_disabled``.
+        extensions_enabled: when false, every request is answered with ``extensions_disabled``.
     """
 
     section = "UI host"

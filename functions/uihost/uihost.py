@@ -1,7 +1,7 @@
-"""Static UI of extensions, ``GET|HEAD /ext-ui/{extensionId}/{contentHash}/{path…}``.
+"""Serve the static UI of extensions, ``GET|HEAD /ext-ui/{extensionId}/{contentHash}/{path…}``.
 
-Trigger: function URL behind CloudFront. Paths hold the bundle's hash, so everything is immutable; documents carry a
-Content-Security-Policy that confines them as the sandboxed frame does.
+Trigger: function URL behind CloudFront. Each path contains the bundle's hash, so every file is immutable. Documents
+carry a Content-Security-Policy that confines them in the same way as the sandboxed frame.
 """
 
 from collections.abc import Mapping
@@ -44,11 +44,13 @@ class UiHost:
 
     def _route(self, request: Request) -> dict[str, Any]:
         if request.path == HEALTH_PATH:
-            return self._health.answer(detailed=False)  # no caller has a token here, so no part is named
+            return self._health.answer(detailed=False)  # requests have no token here, so no check is named
         if request.method not in ("GET", "HEAD"):
-            raise PlatformError("method_not_allowed", "Files of extensions answer GET and HEAD.")
+            raise PlatformError("method_not_allowed", "Files of extensions can only be read with GET and HEAD.")
         if not self._services.settings.extensions_enabled:
-            raise PlatformError("extensions_disabled", "Extensions are switched off here.")
+            raise PlatformError(
+                "extensions_disabled", "Extensions are switched off here; the operator can switch them on."
+            )
         wanted = parse(request.path)
         index = self._services.bundles.index(wanted.content_hash)
         path, file = find_file(index, wanted.path)
@@ -57,7 +59,7 @@ class UiHost:
     def _file_response(self, request: Request, wanted: UiPath, path: str, file: File) -> dict[str, Any]:
         encoding = negotiation.choose_encoding(request.headers.get("accept-encoding", ""), set(file.variants))
         if "range" in request.headers:
-            encoding = "identity"  # ranges are of the file as it is
+            encoding = "identity"  # byte ranges refer to the uncompressed file
         variant = file.variants[encoding]
         etag = f'"{variant.sha256}"'
         headers = {
@@ -98,7 +100,7 @@ class UiHost:
 
 
 def content_security_policy(frame_ancestors: str) -> str:
-    """Return the policy of every document (docs/reference/ui-host.md)."""
+    """Return the Content-Security-Policy of every document (docs/reference/ui-host.md)."""
     return (
         "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
         "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
@@ -107,10 +109,13 @@ def content_security_policy(frame_ancestors: str) -> str:
 
 
 def find_file(index: Index, path: str) -> tuple[str, File]:
-    """Return the file for a path; an unknown path without extension is the entry (single-page applications).
+    """Return the file for a path.
+
+    An unknown path without a file extension, such as the empty path, gives the page: ``index.html``, or the entry when
+    there is no such file. Single-page applications need this.
 
     Raises:
-        PlatformError: ``ui_not_found`` for an unknown path whose last segment has an extension.
+        PlatformError: ``ui_not_found`` for an unknown path whose last segment has a file extension.
     """
     file = index.files.get(path)
     if file is not None:
@@ -123,5 +128,5 @@ def find_file(index: Index, path: str) -> tuple[str, File]:
 
 def _outward(error: PlatformError) -> PlatformError:
     if error.code in ("object_store_unavailable", "policy_unavailable", "trust_bundle_invalid", "key_invalid"):
-        return PlatformError("policy_unavailable", "The file cannot be read just now; try again.")
+        return PlatformError("policy_unavailable", "The file cannot be read at the moment; try again later.")
     return error

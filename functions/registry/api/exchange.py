@@ -16,21 +16,21 @@ from functions.registry.services import Services
 
 
 def services(router: APIGatewayHttpRouter) -> Services:
-    """Return what the registry works with; the request that ``router`` is answering carries it."""
+    """Return the registry's services. They are passed with the request that ``router`` is answering."""
     given: Services = router.context["services"]
     return given
 
 
 def require_enabled(router: APIGatewayHttpRouter) -> None:
-    """Refuse with ``extensions_disabled`` what starts or widens something while the operator's switch is off.
+    """Raise ``extensions_disabled`` while the operator has switched extensions off.
 
-    Reads, and whatever stops something, go on.
+    Routes that start or widen something call this. Reads, and requests that stop something, are still answered.
     """
     if not services(router).settings.extensions_enabled:
         raise PlatformError(
             "extensions_disabled",
-            "Extensions are switched off here: nothing is published, installed or updated. The operator can switch "
-            "them on with EXTENSIONS_ENABLED.",
+            "Extensions are switched off here, so nothing can be published, installed or updated. The operator can "
+            "switch them on with EXTENSIONS_ENABLED.",
         )
 
 
@@ -40,34 +40,37 @@ def principal(router: APIGatewayHttpRouter) -> Principal:
 
 
 def actor(router: APIGatewayHttpRouter, caller: Principal) -> Actor:
-    """Return the caller as the audit trail names it."""
+    """Return the caller and the request id, as the audit trail records them."""
     return Actor(caller.subject, str(router.context.get("request_id", "")))
 
 
 def header(router: APIGatewayHttpRouter, name: str) -> str | None:
-    """Return a request header, given in lower case; None when it is absent."""
+    """Return the value of a request header, or None when it is absent. ``name`` is in lower case."""
     headers: dict[str, Any] = router.current_event.headers or {}
     return next((str(value) for key, value in headers.items() if key.lower() == name), None)
 
 
 def attempt(router: APIGatewayHttpRouter, caller: Principal, operation: str, tenant_id: str | None = None) -> Attempt:
-    """Return the creation this request attempts, under its Idempotency-Key if it has one."""
+    """Return this request as an attempt to create something, with its Idempotency-Key if it has one."""
     body = (router.current_event.decoded_body or "").encode()
     return Attempt(tenant_id, caller.subject, operation, header(router, "idempotency-key"), body)
 
 
 def check_match(router: APIGatewayHttpRouter, current: BaseModel) -> None:
-    """Refuse with ``precondition_failed`` unless the request is about the thing as it is now, locked."""
+    """Raise ``precondition_failed`` when If-Match names another state than the current one.
+
+    ``current`` must be locked, so that it cannot change before the transaction ends.
+    """
     preconditions.check_match(header(router, "if-match"), etag_of(current))
 
 
 def shown(out: BaseModel) -> Response[Any]:
-    """Answer with a thing that has no revision, and its entity tag."""
+    """Answer with a resource that has no revision number, and with its entity tag."""
     return reply(created(out, 200), {"etag": etag_of(out)})
 
 
 def created(out: BaseModel, status: int = 201) -> Answer:
-    """Return a creation's answer as it is sent and stored."""
+    """Build an answer in the form in which it is sent and stored."""
     return Answer(status, out.model_dump(mode="json"))
 
 

@@ -1,6 +1,7 @@
-"""Idempotency keys of creations: the same request again gets the answer it got, another one is refused.
+"""Idempotency keys of creations.
 
-The record is written in the transaction of the creation, so there is never one without the other.
+The same request under the same key gets the first answer again. Another request under that key is refused. The record
+is written in the transaction of the creation, so neither exists without the other.
 """
 
 import hashlib
@@ -36,14 +37,14 @@ _LOCK: Final = "select pg_advisory_xact_lock(hashtextextended(:identity, 13))"
 
 
 class Answer(NamedTuple):
-    """A stored answer: its status and its JSON document."""
+    """An answer that can be stored: its HTTP status and its JSON document."""
 
     status: int
     document: Any
 
 
 class Attempt(NamedTuple):
-    """One creation under an idempotency key; without a key nothing is looked up and nothing stored."""
+    """One request to create something under an idempotency key. Without a key nothing is looked up or stored."""
 
     tenant_id: str | None
     principal: str
@@ -57,30 +58,33 @@ class Attempt(NamedTuple):
         return identity if self.tenant_id is None else {"tenant_id": self.tenant_id, **identity}
 
     def earlier(self, tx: Tx) -> Answer | None:
-        """Return the answer an earlier attempt got, or None; another one at work is waited for.
+        """Return the answer that an earlier attempt got, or None.
 
-        Until the transaction ends no other attempt under this key gets further than here.
+        Takes a lock that is held until the transaction ends. So this waits for an attempt under the same key that is
+        still running, and later attempts wait here for this one.
 
         Raises:
-            PlatformError: ``idempotency_conflict`` when the key was used for another body; ``invalid_request`` for a
-                key that is too long.
+            PlatformError: ``idempotency_conflict`` when the key was used with another body; ``invalid_request`` for a
+                key that is empty or too long.
         """
         if self.key is None:
             return None
         if not 1 <= len(self.key) <= 255:
-            raise PlatformError("invalid_request", f"An Idempotency-Key has 1 to 255 characters, not {len(self.key)}.")
+            raise PlatformError(
+                "invalid_request", f"The Idempotency-Key has {len(self.key)} characters; send 1 to 255 characters."
+            )
         tx.execute(_LOCK, identity=json.dumps([self.tenant_id, self.principal, self.operation, self.key]))
         row = tx.row(_FIND[self.tenant_id is not None], **self._identity)
         if row is None:
             return None
         if row["body_sha256"] != hashlib.sha256(self.body).hexdigest():
             raise PlatformError(
-                "idempotency_conflict", "This Idempotency-Key was used for another request; use a new one."
+                "idempotency_conflict", "This Idempotency-Key was used for another request; send a new key."
             )
         return Answer(row["status"], row["response"])
 
     def keep(self, tx: Tx, answer: Answer) -> None:
-        """Store the answer, in the transaction that asked for an earlier one."""
+        """Store the answer. Call it in the same transaction as ``earlier``."""
         if self.key is None:
             return
         tx.execute(

@@ -1,4 +1,4 @@
-"""Opaque cursors for keyset pages: where the page before ended, as base64url JSON."""
+"""Opaque cursors for keyset pagination: the position where the previous page ended, as base64url JSON."""
 
 import base64
 import json
@@ -9,23 +9,23 @@ from alga_ext.errors import PlatformError
 
 
 def encode_cursor(*position: Any) -> str:
-    """Return the cursor of a position: the sort key of the last row shown."""
+    """Return the cursor of a position. A position is the sort key of the last row of a page."""
     text = json.dumps([str(part) for part in position], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str | None, first: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the position of a cursor, or ``first`` when there is none.
+    """Return the position of a cursor, or ``first`` when there is no cursor.
 
     Raises:
-        PlatformError: ``invalid_request`` for a cursor that this API did not make for a list of this kind.
+        PlatformError: ``invalid_request`` for a cursor that does not have the form of a cursor of this list.
     """
     if not cursor:
         return first
     try:
         parts = strict_json.parse(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except ValueError:  # JsonError and binascii.Error are such
+    except ValueError:  # covers JsonError and binascii.Error
         parts = None
     if not isinstance(parts, list) or len(parts) != len(first) or not all(isinstance(part, str) for part in parts):
-        raise PlatformError("invalid_request", "The cursor is not one that this list answered with.")
+        raise PlatformError("invalid_request", "The cursor is not valid; send a next_cursor of this list unchanged.")
     return tuple(parts)

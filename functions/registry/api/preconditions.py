@@ -1,4 +1,4 @@
-"""Entity tags and ``If-Match`` (RFC 9110 §13.1.1): a change is made to what its maker has read, or not at all."""
+"""Entity tags and ``If-Match`` (RFC 9110 §13.1.1): a change is only made to the state that the caller has read."""
 
 import hashlib
 import json
@@ -9,18 +9,24 @@ from alga_ext.errors import PlatformError
 
 
 def etag_of(out: BaseModel) -> str:
-    """Return the entity tag of a thing without a revision: a hash of how it is shown, so any change makes another."""
+    """Return the entity tag of a resource without a revision number.
+
+    The tag is a hash of its JSON representation, so any change yields a new tag.
+    """
     shown = json.dumps(out.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     return f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
 
 
 def revision_tag(revision: int) -> str:
-    """Return the entity tag of an install, which counts its changes."""
+    """Return the entity tag of an install. Its revision number counts its changes."""
     return f'"{revision}"'
 
 
 def check_match(if_match: str | None, etag: str) -> None:
-    """Pass when ``If-Match`` is absent, ``*`` or names ``etag``, that of the thing as it is now, locked.
+    """Check that ``If-Match`` is absent, is ``*`` or names ``etag``.
+
+    ``etag`` is the tag of the current state. That state must be locked, so that it cannot change before the transaction
+    ends.
 
     Raises:
         PlatformError: ``precondition_failed``.
@@ -29,5 +35,7 @@ def check_match(if_match: str | None, etag: str) -> None:
         return
     if etag not in [tag.strip() for tag in if_match.split(",")]:
         raise PlatformError(
-            "precondition_failed", f"It has changed: its ETag is {etag}, not {if_match[:200]}; read it again."
+            "precondition_failed",
+            f"The state has changed since it was read: its ETag is {etag}, but If-Match is {if_match[:200]}. "
+            "Read it again before the change.",
         )

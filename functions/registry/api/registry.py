@@ -1,6 +1,7 @@
 """The registry's HTTP API (``/api/registry/v1``).
 
-A route is parse → authorise → one call into the feature → render. Every failure leaves as a problem document.
+Each route does four things: parse, authorise, make one call into the feature, render. Every failure is answered with a
+problem document.
 """
 
 from collections.abc import Mapping
@@ -23,13 +24,13 @@ HEALTH_PATH: Final = f"{PREFIX}/healthz"
 _PROBE_KEY: Final = "staging/healthz"
 
 app = APIGatewayHttpResolver(enable_validation=True)
-"""Routes and their parsing. What they work with comes with each request, so one value serves every ``Registry``."""
+"""The routes and their parsing. Services are passed with each request, so one value serves every ``Registry``."""
 for _routes in (publishers, publishing, catalog, installs, secrets, records):
     app.include_router(_routes.router, prefix=PREFIX)
 
 
 class Registry:
-    """Answers publishers, tenant admins and platform admins."""
+    """Answers the requests of publishers, tenant admins and platform admins."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -57,7 +58,7 @@ class Registry:
         return answer
 
     def _healthz(self, request: Request) -> dict[str, Any]:
-        """Answer whether requests can be served; platform admins are told which part is missing."""
+        """Report whether requests can be served. A platform admin also gets the result of each check."""
         if request.method not in ("GET", "HEAD"):
             raise PlatformError("method_not_allowed", "The health check answers GET and HEAD.")
         authorization = request.headers.get("authorization")
@@ -74,10 +75,10 @@ class Registry:
 
 
 def _check_json(body: bytes) -> None:
-    """Refuse a body that is not JSON as it is wanted here, before anything else parses it."""
+    """Refuse a body that ``strict_json`` does not accept, before anything else parses it."""
     try:
         strict_json.parse(body)
-    except ValueError as error:  # covers JsonError, and text that is not UTF-8
+    except ValueError as error:  # covers JsonError and text that is not UTF-8
         raise PlatformError("invalid_request", f"The body is not valid JSON: {error}.") from None
 
 
@@ -92,7 +93,7 @@ def _on_invalid(error: RequestValidationError) -> None:
 
 @app.not_found
 def _on_no_route(_: NotFoundError) -> None:
-    raise PlatformError("not_found", "There is no such path here; see docs/reference/http-api.md.")
+    raise PlatformError("not_found", "The registry has no such path; see docs/reference/http-api.md for all paths.")
 
 
 @app.exception_handler(ServiceError)

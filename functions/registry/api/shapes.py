@@ -1,4 +1,4 @@
-"""The shapes of the registry API: what a request body may hold and what an answer holds (pydantic, and so OpenAPI)."""
+"""The request and response bodies of the registry API, as pydantic models. The OpenAPI document is made from them."""
 
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
@@ -43,7 +43,7 @@ class PublisherOut(_Out):
 
 
 class KeyIn(_In):
-    """A public key (PEM SubjectPublicKeyInfo, Ed25519 or ECDSA P-256) and from when until when it may sign."""
+    """A public key (PEM SubjectPublicKeyInfo, Ed25519 or ECDSA P-256) and the period in which it may sign."""
 
     public_key: Annotated[str, Field(max_length=2000)]
     valid_from: AwareDatetime | None = None
@@ -64,13 +64,13 @@ class KeyOut(_Out):
 
 
 class RetirementIn(_In):
-    """When a key ends (default: now)."""
+    """The instant at which a key's validity ends (default: now)."""
 
     valid_until: AwareDatetime | None = None
 
 
 class RevocationIn(_In):
-    """Why, and from when on, a key is not to be believed (default: now)."""
+    """The reason for a revocation, and the instant from which the key is revoked (default: now)."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)]
     revoked_from: AwareDatetime | None = None
@@ -85,7 +85,7 @@ class UploadIn(_In):
 
 
 class UploadOut(_Out):
-    """Where to PUT the archive, and the headers that must go with it."""
+    """The URL to PUT the archive to, and the headers that must be sent with it."""
 
     upload_id: str
     url: str
@@ -94,7 +94,10 @@ class UploadOut(_Out):
 
 
 class VersionIn(_In):
-    """A version to publish: an upload, or the archive itself as base64 when it is small (up to 4 MiB)."""
+    """A version to publish: an upload, or the archive itself as base64 when it is small (up to 4 MiB).
+
+    Exactly one of ``upload_id`` and ``bundle_b64`` must be given.
+    """
 
     upload_id: str | None = None
     bundle_b64: Annotated[str, Field(max_length=6 * 1024 * 1024)] | None = None
@@ -111,7 +114,7 @@ class ReasonOut(_Out):
 
 
 class VersionOut(_Out):
-    """A version and how far its publication is."""
+    """A version and the progress of its publication."""
 
     version_id: str
     extension_id: str
@@ -135,26 +138,26 @@ class VersionOut(_Out):
 
 
 class ReasonIn(_In):
-    """Why something is done; people will read it."""
+    """The reason for a change. It is shown to people."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class TransferIn(_In):
-    """Whom an extension is handed to."""
+    """The publisher that an extension is transferred to."""
 
     publisher: Slug
 
 
 class ReprepareOut(_Out):
-    """How many versions were put on the queue, and where to go on."""
+    """How many versions were put on the queue, and the cursor of the next page."""
 
     queued: int
     next_cursor: str | None
 
 
 class EngineOut(_Out):
-    """An engine, and how many components of active versions are compiled for it."""
+    """An engine, and how many components of active versions are compiled for it and how many are not."""
 
     wasmtime_version: str
     engine_config_hash: str
@@ -177,7 +180,7 @@ class ExtensionOut(_Out):
 
 
 class PermissionOut(_Out):
-    """A capability asked for, and what for."""
+    """A capability that a version asks for, and its purpose."""
 
     name: str
     purpose: str
@@ -185,7 +188,7 @@ class PermissionOut(_Out):
 
 
 class SecretRequestOut(_Out):
-    """A secret asked for; with hosts it is only ever injected into requests to them."""
+    """A secret that a version asks for. With ``hosts``, its value is only injected into requests to these hosts."""
 
     name: str
     description: str
@@ -194,7 +197,10 @@ class SecretRequestOut(_Out):
 
 
 class PermissionsOut(_Out):
-    """Everything a version asks for, and what its component imports without declaring it (refused at call)."""
+    """Everything a version asks for, and the capabilities that its component imports but the manifest does not declare.
+
+    Calls to undeclared capabilities are refused.
+    """
 
     version_id: str
     version: str
@@ -206,7 +212,7 @@ class PermissionsOut(_Out):
 
 
 class GrantsIn(_In):
-    """What the admin grants; whatever is not named here is not granted."""
+    """What the admin grants. Anything that is not named here is not granted."""
 
     capabilities: list[str] = []
     egress: list[str] = []
@@ -215,7 +221,7 @@ class GrantsIn(_In):
 
 
 class InstallIn(_In):
-    """An extension to install: by id or name, in its newest ready version or the one named."""
+    """An extension to install, by id or name. Without ``version``, the newest ready version is installed."""
 
     extension: Annotated[str, Field(min_length=1, max_length=255)]
     version: str | None = None
@@ -258,7 +264,7 @@ class InstallOut(_Out):
 
 
 class RequestOut(_Out):
-    """What a newer version asks for beyond the one before, waiting for a decision."""
+    """What a newer version asks for beyond the earlier one. It waits for a decision."""
 
     request_id: str
     from_version: str
@@ -270,32 +276,32 @@ class RequestOut(_Out):
 
 
 class UpdateIn(_In):
-    """The version to move to; the newest ready one when it is left out."""
+    """The version to update to. Without ``version``, it is the newest ready version."""
 
     version: str | None = None
 
 
 class RollbackIn(_In):
-    """The earlier version to go back to, and why."""
+    """The earlier version to go back to, and the reason."""
 
     version: str
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class ApprovalIn(_In):
-    """The whole grant set from now on; left out, what is held plus all the request asks for."""
+    """The whole grant set from now on. Without ``grants``: the current grants plus all that the request asks for."""
 
     grants: GrantsIn | None = None
 
 
 class ConfigIn(_In):
-    """A whole configuration."""
+    """The whole configuration of an install."""
 
     config: dict[str, Any]
 
 
 class SecretIn(_In):
-    """A secret's value, and when it ends: an instant, or a maximum age in seconds."""
+    """A secret's value, and when it expires: an instant, or a maximum age in seconds, but not both."""
 
     value: Annotated[str, Field(min_length=1, max_length=65_536)]
     expires_at: AwareDatetime | None = None
@@ -303,7 +309,7 @@ class SecretIn(_In):
 
 
 class SecretOut(_Out):
-    """How a declared secret stands; its value is never shown."""
+    """The state of a declared secret. Its value is never shown."""
 
     name: str
     description: str
@@ -339,7 +345,7 @@ class LogEntryOut(_Out):
 
 
 class InclusionOut(_Out):
-    """All that shows a leaf to be in the log: the leaf, its audit path (hex) and the signed head of that size."""
+    """The proof that a leaf is in the log: the leaf, its audit path (hex) and the signed head for ``tree_size``."""
 
     leaf_index: int
     entry: str
@@ -349,7 +355,7 @@ class InclusionOut(_Out):
 
 
 class ConsistencyOut(_Out):
-    """All that shows the log of ``tree_size`` to have grown out of the one of ``old_size``."""
+    """The proof that the log of ``tree_size`` entries extends the log of ``old_size`` entries."""
 
     old_size: int
     tree_size: int
@@ -358,7 +364,7 @@ class ConsistencyOut(_Out):
 
 
 class Page(BaseModel, Generic[T]):
-    """One page of a list; ``next_cursor`` is null when nothing follows."""
+    """One page of a list. ``next_cursor`` is null when nothing follows."""
 
     items: list[T]
     next_cursor: str | None
@@ -377,19 +383,19 @@ class ProblemOut(_Out):
 
 
 def texts(row: Row) -> Row:
-    """Return a row with its UUIDs as text."""
+    """Return a row with its UUIDs converted to text."""
     return {name: str(value) if type(value).__name__ == "UUID" else value for name, value in row.items()}
 
 
 def version_out(row: Row) -> VersionOut:
-    """Make the answer for a version row; ``progress`` tells the step a publication is at."""
+    """Build the answer for a version row. ``progress`` names the step that its publication has reached."""
     settled = row["state"] != "pending"
     progress = "done" if settled else "prepared" if row["prepared_at"] else "queued"
     return VersionOut.model_validate({**texts(row), "progress": progress})
 
 
 def install_out(row: Row, request: Row | None, ui_base: str) -> InstallOut:
-    """Make the answer for an install row."""
+    """Build the answer for an install row, with its waiting request if it has one."""
     url = None
     if row["ui_entry"] is not None:
         entry = row["ui_entry"].removeprefix(UI_PREFIX)

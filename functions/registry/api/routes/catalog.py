@@ -1,4 +1,4 @@
-"""Routes for reading extensions, versions and what they ask for."""
+"""Routes that read extensions, versions and what a version asks for."""
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
@@ -41,7 +41,7 @@ def list_extensions(cursor: str | None = None, page_size: PageSize = 25) -> Page
 
 @router.get("/extensions/<reference>")
 def get_extension(reference: str) -> Response[ExtensionOut]:
-    """Get an extension by id or name; its ETag goes into If-Match of a change."""
+    """Get an extension by id or name. Send its ETag as If-Match with a change."""
     permissions.require_reader(principal(router))
     with services(router).database.system() as tx:
         return shown(ExtensionOut.model_validate(texts(versions.load_extension(tx, reference))))
@@ -49,7 +49,7 @@ def get_extension(reference: str) -> Response[ExtensionOut]:
 
 @router.get("/extensions/<reference>/versions")
 def list_versions(reference: str, cursor: str | None = None, page_size: PageSize = 25) -> Page[VersionOut]:
-    """List an extension's versions, newest first; pending and rejected ones to its owner only."""
+    """List an extension's versions, newest first. Pending and rejected versions are shown to its owner only."""
     caller = permissions.require_reader(principal(router))
     before_at, before_id = decode_cursor(cursor, _NEWEST)
     with services(router).database.system() as tx:
@@ -88,9 +88,10 @@ def get_permissions(reference: str, version: str | None = None) -> PermissionsOu
 
 @router.get("/versions/<version_id>")
 def get_version(version_id: str) -> Response[VersionOut]:
-    """Get a version: its state and progress tell how far its publication is, and why it was rejected.
+    """Get a version, with the state and progress of its publication and the reasons of a rejection.
 
-    Pending and rejected ones are shown to the publisher and the owner only. The ETag goes into If-Match of a change.
+    Pending and rejected versions are shown to the publisher and the owner only. Send the ETag as If-Match with a
+    change.
     """
     caller = permissions.require_reader(principal(router))
     with services(router).database.system() as tx:

@@ -1,4 +1,4 @@
-"""Routes of tenants: what they have installed, and changes to it."""
+"""Routes that read and change what a tenant has installed."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -43,12 +43,12 @@ router = APIGatewayHttpRouter()
 _FIRST = ("00000000-0000-0000-0000-000000000000",)
 
 Change = Callable[[Tx, str, Actor], None]
-"""A change to an install in a transaction of its tenant, given the tenant and who acts."""
+"""Changes an install. Arguments: a transaction of its tenant, the tenant's id, and the actor."""
 
 
 @router.post("/installs")
 def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
-    """Install an extension with exactly the grants that are named."""
+    """Install an extension with exactly the named grants."""
     registry = services(router)
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
@@ -69,7 +69,7 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
 
 @router.get("/installs")
 def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[InstallOut]:
-    """List the tenant's installs by id."""
+    """List the tenant's installs, ordered by id."""
     registry = services(router)
     tenant_id = permissions.require_tenant_viewer(principal(router))
     (after,) = decode_cursor(cursor, _FIRST)
@@ -83,7 +83,7 @@ def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[I
 
 @router.get("/installs/<install_id>")
 def get_install(install_id: str) -> Response[InstallOut]:
-    """Get an install; its ETag goes into If-Match of a change."""
+    """Get an install. Send its ETag as If-Match with a change."""
     tenant_id = permissions.require_tenant_viewer(principal(router))
     with services(router).database.tenant(tenant_id) as tx:
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
@@ -92,7 +92,10 @@ def get_install(install_id: str) -> Response[InstallOut]:
 
 @router.delete("/installs/<install_id>")
 def delete_install(install_id: str) -> Response[None]:
-    """Uninstall: it stops answering at once; storage is kept for the grace time."""
+    """Uninstall an extension: new calls to it are refused. Its storage is kept for the grace time.
+
+    The gateway may use a cached copy of the install for a short time (``INSTALL_CACHE_MS``, two seconds by default).
+    """
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
     with services(router).database.tenant(tenant_id) as tx:
@@ -103,7 +106,7 @@ def delete_install(install_id: str) -> Response[None]:
 
 @router.post("/installs/<install_id>/enable")
 def enable_install(install_id: str) -> Response[InstallOut]:
-    """Let a disabled install answer again."""
+    """Enable a disabled install, so that it answers calls again."""
     return _change(
         install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "enabled", who), starts=True
     )
@@ -111,13 +114,13 @@ def enable_install(install_id: str) -> Response[InstallOut]:
 
 @router.post("/installs/<install_id>/disable")
 def disable_install(install_id: str) -> Response[InstallOut]:
-    """Stop an install from answering; everything it has stays."""
+    """Disable an install, so that it answers no calls. It keeps its data, grants and configuration."""
     return _change(install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "disabled", who))
 
 
 @router.post("/installs/<install_id>/update")
 def update_install(install_id: str, body: Annotated[UpdateIn, Body()]) -> Response[InstallOut]:
-    """Move to another version; what it asks for beyond the one before waits as a request."""
+    """Update an install to a later version. What it asks for beyond the earlier version waits as a request."""
 
     def change(tx: Tx, tenant_id: str, who: Actor) -> None:
         install = installs.load_install(tx, tenant_id, install_id)
@@ -129,7 +132,7 @@ def update_install(install_id: str, body: Annotated[UpdateIn, Body()]) -> Respon
 
 @router.post("/installs/<install_id>/rollback")
 def roll_back_install(install_id: str, body: Annotated[RollbackIn, Body()]) -> Response[InstallOut]:
-    """Go back to an earlier version, with a reason."""
+    """Roll an install back to an earlier version, with a reason."""
     registry = services(router)
 
     def change(tx: Tx, tenant_id: str, who: Actor) -> None:
@@ -143,19 +146,19 @@ def roll_back_install(install_id: str, body: Annotated[RollbackIn, Body()]) -> R
 
 @router.post("/installs/<install_id>/pin")
 def pin_install(install_id: str) -> Response[InstallOut]:
-    """Pin to the version it has."""
+    """Pin an install to its current version."""
     return _change(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, True, who))
 
 
 @router.post("/installs/<install_id>/unpin")
 def unpin_install(install_id: str) -> Response[InstallOut]:
-    """Let updates move it again."""
+    """Unpin an install, so that it can be updated again."""
     return _change(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, False, who))
 
 
 @router.post("/installs/<install_id>/request/approve")
 def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Response[InstallOut]:
-    """Approve what a newer version asks for."""
+    """Approve the waiting request of an install: what a newer version asks for."""
     registry = services(router)
     named = None if body.grants is None else body.grants.model_dump()
 
@@ -171,27 +174,27 @@ def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Res
 
 @router.post("/installs/<install_id>/request/decline")
 def decline_request(install_id: str) -> Response[InstallOut]:
-    """Decline it; grants stay as they are."""
+    """Decline the waiting request of an install. Its grants stay as they are."""
     return _change(install_id, lambda tx, tenant, who: updates.decline(tx, tenant, install_id, who))
 
 
 @router.put("/installs/<install_id>/grants")
 def replace_grants(install_id: str, body: Annotated[GrantsIn, Body()]) -> Response[InstallOut]:
-    """Replace the grants by exactly those named."""
+    """Replace the grants of an install with exactly the named ones."""
     named = body.model_dump()
     return _change(install_id, lambda tx, tenant, who: updates.regrant(tx, tenant, install_id, named, who))
 
 
 @router.put("/installs/<install_id>/config")
 def replace_config(install_id: str, body: Annotated[ConfigIn, Body()]) -> Response[InstallOut]:
-    """Replace the configuration; it is checked against the version's schema."""
+    """Replace the configuration of an install. It is checked against the version's schema."""
     return _change(install_id, lambda tx, tenant, who: installs.set_config(tx, tenant, install_id, body.config, who))
 
 
 def _change(install_id: str, change: Callable[[Tx, str, Actor], Any], *, starts: bool = False) -> Response[InstallOut]:
-    """Make one change as a tenant's admin, under If-Match, and answer with the install as it then is.
+    """Make one change as a tenant's admin, under If-Match, and answer with the changed install.
 
-    A change that ``starts`` something is refused while the operator's switch is off.
+    A change that ``starts`` something is refused while the operator has switched extensions off.
     """
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
@@ -210,7 +213,7 @@ def _check_revision(tx: Tx, tenant_id: str, install_id: str) -> None:
 
 
 def _target(tx: Tx, extension: Row, version: str | None) -> Row:
-    """Return the version to install or to update to, its signatures verified again."""
+    """Return the version to install or to update to, after its signatures have been verified again."""
     registry = services(router)
     row = versions.load_installable(tx, str(extension["extension_id"]), version, lock=True)
     verification.verify_version(tx, row, registry.objects, registry.trust.current(), registry.now())

@@ -1,4 +1,4 @@
-"""Routes of publishers: registration and keys."""
+"""Routes of publishers: registration and signing keys."""
 
 from typing import Annotated
 
@@ -54,7 +54,7 @@ def create_publisher(body: Annotated[PublisherIn, Body()]) -> Response[Publisher
 
 @router.get("/publishers")
 def list_publishers(cursor: str | None = None, page_size: PageSize = 25) -> Page[PublisherOut]:
-    """List publishers by slug."""
+    """List publishers, ordered by slug."""
     permissions.require_reader(principal(router))
     (after,) = decode_cursor(cursor, ("",))
     with services(router).database.system() as tx:
@@ -73,7 +73,7 @@ def get_publisher(publisher: str) -> PublisherOut:
 
 @router.get("/publishers/<publisher>/keys")
 def list_keys(publisher: str, cursor: str | None = None, page_size: PageSize = 25) -> Page[KeyOut]:
-    """List a publisher's keys, oldest first, the revoked ones too."""
+    """List a publisher's keys, oldest first, including revoked keys."""
     permissions.require_reader(principal(router))
     after_at, after_id = decode_cursor(cursor, ("-infinity", ""))
     with services(router).database.system() as tx:
@@ -85,7 +85,7 @@ def list_keys(publisher: str, cursor: str | None = None, page_size: PageSize = 2
 
 @router.get("/publishers/<publisher>/keys/<key_id>")
 def get_key(publisher: str, key_id: str) -> Response[KeyOut]:
-    """Get a key; its ETag goes into If-Match of a change."""
+    """Get a key. Send its ETag as If-Match with a change."""
     permissions.require_reader(principal(router))
     with services(router).database.system() as tx:
         return shown(KeyOut.model_validate(publishers.load_key(tx, publisher, key_id)))
@@ -93,7 +93,7 @@ def get_key(publisher: str, key_id: str) -> Response[KeyOut]:
 
 @router.post("/publishers/<publisher>/keys")
 def add_key(publisher: str, body: Annotated[KeyIn, Body()]) -> Response[KeyOut]:
-    """Add a signing key; earlier ones stay valid, so that a rotation can overlap."""
+    """Add a signing key. Earlier keys stay valid, so that a rotation can overlap."""
     registry = services(router)
     caller = principal(router)
     permissions.require_publisher(caller, publisher)
@@ -118,9 +118,9 @@ def add_key(publisher: str, body: Annotated[KeyIn, Body()]) -> Response[KeyOut]:
 
 @router.post("/publishers/<publisher>/keys/<key_id>/retire")
 def retire_key(publisher: str, key_id: str, body: Annotated[RetirementIn, Body()]) -> Response[KeyOut]:
-    """End a key's validity at an instant to come (default: now): the overlap of a rotation.
+    """End a key's validity now (the default) or at a later instant, so that a rotation can overlap.
 
-    What it signed until then stays as it is.
+    What the key signed until then stays valid.
     """
     registry = services(router)
     caller = principal(router)
@@ -135,9 +135,9 @@ def retire_key(publisher: str, key_id: str, body: Annotated[RetirementIn, Body()
 
 @router.post("/publishers/<publisher>/keys/<key_id>/revoke")
 def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()]) -> Response[KeyOut]:
-    """Revoke a key from an instant on.
+    """Revoke a key from an instant on (default: now).
 
-    Versions published with it before that stay as they are; those published since are withdrawn.
+    Versions that were published with it before this instant stay as they are. Versions published since are withdrawn.
     """
     registry = services(router)
     caller = principal(router)
@@ -145,7 +145,8 @@ def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()
     now, who = registry.now(), actor(router, caller)
     revoked_from = body.revoked_from or now
     with registry.database.system() as tx:
-        # The lock: a version that is made ready just now is so before, or finds the key revoked.
+        # The lock orders this and a publication that finishes at the same time: either its version is ready before the
+        # versions are listed here, or the publication finds the key revoked.
         check_match(router, KeyOut.model_validate(publishers.lock_key(tx, publisher, key_id)))
         signed = versions.list_signed_since(tx, publisher, key_id, revoked_from)
         for version in signed:

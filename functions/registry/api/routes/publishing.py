@@ -1,4 +1,4 @@
-"""Routes of publishing: uploads, versions, and how a version ends."""
+"""Routes of publishing: uploads, publication of versions, and their yank or withdrawal."""
 
 import base64
 import hashlib
@@ -54,10 +54,10 @@ _FIRST = ("00000000-0000-0000-0000-000000000000",)
 
 @router.post("/uploads")
 def start_upload(body: Annotated[UploadIn, Body()]) -> Response[UploadOut]:
-    """Announce an archive; it is then PUT to the answered URL with the answered headers.
+    """Announce an archive. Then PUT it to the URL in the answer, with the headers in the answer.
 
-    Repeated under the same Idempotency-Key it answers with the same upload, and a URL that is signed anew: a URL is
-    leave to write, and none is stored.
+    A request repeated under the same Idempotency-Key is answered with the same upload and a newly signed URL. The URL
+    gives permission to write, so it is not stored.
     """
     registry = services(router)
     caller = principal(router)
@@ -88,14 +88,15 @@ def start_upload(body: Annotated[UploadIn, Body()]) -> Response[UploadOut]:
 
 @router.post("/versions")
 def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
-    """Finalize a publication: verify, record as pending, and have it prepared (202).
+    """Finalize a publication: verify it, record it as pending and put it on the prepare queue (202).
 
-    A finalize repeated for the same upload, or under the same Idempotency-Key, answers as the first did.
+    A request repeated for the same upload is answered with the version that was made of it. A request repeated under
+    the same Idempotency-Key gets the first answer again.
     """
     registry = services(router)
     caller = principal(router)
     if "platform_admin" not in caller.roles and "publisher" not in caller.roles:
-        raise PlatformError("forbidden", "This needs the role publisher.")
+        raise PlatformError("forbidden", "This request needs the role publisher.")
     require_enabled(router)
     trial = attempt(router, caller, "versions.create")
     database = registry.database
@@ -112,7 +113,7 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
         permissions.require_publisher(caller, accepted.contents.manifest.publisher)
         submission.store(accepted, archive, registry.objects)
     with database.system() as tx:
-        # Another attempt may have come first while this one was verified.
+        # Another attempt may have finished while this one was verified.
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
         if body.upload_id is not None and (made := submission.consumed_by(tx, body.upload_id)) is not None:
@@ -120,45 +121,48 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
         version_id, message = submission.record(tx, accepted, body.upload_id, actor(router, caller), registry.now())
         answer = created(version_out(versions.load_version(tx, version_id)), 202)
         trial.keep(tx, answer)
-    # Should this be lost, the sweeper sends it again: the version is recorded as pending.
+    # If this message is lost, the sweeper sends it again, because the version is recorded as pending.
     registry.prepare_queue.send(encode_message(message), group=accepted.contents.manifest.publisher)
-    # What was staged goes when the upload expires: another attempt for it may be reading just now.
+    # The staged archive is deleted only after the upload expires: another attempt may be reading it now.
     return reply(answer)
 
 
 @router.post("/versions/<version_id>/yank")
 def yank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
-    """Stop new installs of a version; those that have it keep it."""
+    """Yank a version: it can no longer be installed. Installs that have it keep it."""
     return _move(version_id, "yanked", body.reason)
 
 
 @router.post("/versions/<version_id>/unyank")
 def unyank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
-    """Take a yank back."""
+    """Undo a yank, so that the version can be installed again."""
     return _move(version_id, "ready", body.reason)
 
 
 @router.post("/versions/<version_id>/withdraw")
 def withdraw_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
-    """Stop a version from running and showing, everywhere, for ever."""
+    """Withdraw a version permanently: for all tenants it no longer runs and its UI is no longer served."""
     return _move(version_id, "withdrawn", body.reason)
 
 
 @router.post("/extensions/<reference>/deprecate")
 def deprecate_extension(reference: str, body: Annotated[ReasonIn, Body()]) -> Response[ExtensionOut]:
-    """Mark an extension as deprecated; installs go on working."""
+    """Mark an extension as deprecated. Its installs continue to work."""
     return _deprecate(reference, body.reason)
 
 
 @router.delete("/extensions/<reference>/deprecate")
 def undeprecate_extension(reference: str) -> Response[ExtensionOut]:
-    """Take a deprecation back."""
+    """Undo the deprecation of an extension."""
     return _deprecate(reference, None)
 
 
 @router.post("/extensions/<reference>/transfer")
 def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> Response[ExtensionOut]:
-    """Hand an extension to another publisher (platform admins); tenants see it and approve the next version."""
+    """Transfer an extension to another publisher (platform admins).
+
+    Tenants see the transfer among their events, and the next version waits for their approval.
+    """
     registry = services(router)
     caller = principal(router)
     permissions.require_platform_admin(caller)
@@ -172,7 +176,10 @@ def transfer_extension(reference: str, body: Annotated[TransferIn, Body()]) -> R
 
 @router.get("/maintenance/prepare")
 def list_engines() -> list[EngineOut]:
-    """Show how far recompiling is: for each engine, the one compiled for last first (platform admins)."""
+    """Show for each engine how many components are compiled for it (platform admins).
+
+    The engine with the latest compilation comes first.
+    """
     permissions.require_platform_admin(principal(router))
     with services(router).database.system() as tx:
         return [EngineOut.model_validate(row) for row in versions.list_compiled(tx)]
@@ -182,7 +189,7 @@ def list_engines() -> list[EngineOut]:
 def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> ReprepareOut:
     """Put a page of active versions on the prepare queue, to compile them for a new engine (platform admins).
 
-    What is compiled already for the running engine is found and not compiled again.
+    A component that is already compiled for the running engine is not compiled again.
     """
     registry = services(router)
     permissions.require_platform_admin(principal(router))
@@ -201,7 +208,7 @@ def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> Re
 
 
 def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
-    """Move a version to another state; a withdrawal writes its marker first, see ``withdrawal.mark_withdrawn``."""
+    """Move a version to another state. A withdrawal writes its marker first, see ``withdrawal.mark_withdrawn``."""
     registry = services(router)
     caller, now = principal(router), registry.now()
     with registry.database.system() as tx:
@@ -229,16 +236,19 @@ def _extension_out(row: Row) -> ExtensionOut:
 
 
 def _submission(body: VersionIn, archive: Path) -> submission.Submission | VersionOut:
-    """Fetch what is to be published into ``archive``; or return the version an earlier finalize made of it."""
+    """Write the archive to publish into the file ``archive`` and return the submission.
+
+    When an earlier request already made a version of the same upload, return that version instead.
+    """
     signature = json.dumps(body.signature, separators=(",", ":")).encode()
     if (body.upload_id is None) == (body.bundle_b64 is None):
-        raise PlatformError("invalid_request", "Give either upload_id or bundle_b64.")
+        raise PlatformError("invalid_request", "Send either upload_id or bundle_b64, and not both.")
     if body.upload_id is not None:
         return _staged(body.upload_id, archive, signature, body.manifest)
     try:
         data = base64.b64decode(body.bundle_b64 or "", validate=True)
-    except ValueError:  # binascii.Error is one; so is what a letter outside ASCII raises
-        raise PlatformError("invalid_request", "bundle_b64 is not base64.") from None
+    except ValueError:  # covers binascii.Error, and the error for a character outside ASCII
+        raise PlatformError("invalid_request", "bundle_b64 is not valid base64.") from None
     archive.write_bytes(data)
     declared = body.content_hash or "sha256:" + hashlib.sha256(data).hexdigest()
     return submission.Submission(archive, ContentHash(declared), len(data), signature, body.manifest, None)
@@ -249,7 +259,7 @@ def _staged(
 ) -> submission.Submission | VersionOut:
     registry = services(router)
     if not is_uuid(upload_id):
-        raise PlatformError("upload_not_found", "upload_id is not the id of an upload.")
+        raise PlatformError("upload_not_found", "upload_id is not a UUID; send the id that POST /uploads returned.")
     with registry.database.system() as tx:
         upload = submission.load_upload(tx, upload_id, registry.now())
         if upload["version_id"] is not None:
@@ -258,10 +268,10 @@ def _staged(
     size = registry.objects.size(key)
     if size is None:
         raise PlatformError("upload_not_found", "Nothing was uploaded yet; PUT the archive to the upload's URL first.")
-    if size != upload["size_bytes"]:  # before it is fetched: it may be larger than there is room for
+    if size != upload["size_bytes"]:  # checked before the download, because it may not fit on the disk
         raise PlatformError(
             "bundle_hash_mismatch",
-            f"The upload has {size} bytes; declared were {upload['size_bytes']}. Start a new one.",
+            f"The uploaded archive has {size} bytes, but {upload['size_bytes']} were declared. Start a new upload.",
         )
     registry.objects.download(key, archive)
     content_hash = ContentHash(upload["content_hash"])

@@ -1,4 +1,4 @@
-"""Routes for reading records: the tenant's audit trail and the transparency log."""
+"""Routes that read records: the tenant's audit trail and the transparency log."""
 
 from typing import Annotated
 
@@ -34,7 +34,8 @@ def list_audit(cursor: str | None = None, page_size: PageSize = 25) -> Page[Audi
 def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEntryOut]:
     """List, newest first, what happened to the tenant's extensions since it installed them.
 
-    New and revoked keys, transfers, versions published, yanked or withdrawn, deprecations.
+    These are entries of the transparency log, such as new and revoked keys, transfers, published, yanked and withdrawn
+    versions, and deprecations.
     """
     tenant_id = permissions.require_tenant_viewer(principal(router))
     before = _number(cursor, _NEWEST)
@@ -46,7 +47,7 @@ def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[Log
 
 @router.get("/log/entries")
 def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEntryOut]:
-    """List the transparency log from its first entry on."""
+    """List the transparency log, starting with its first entry."""
     permissions.require_reader(principal(router))
     first = _number(cursor, ("0",))
     with services(router).database.system() as tx:
@@ -65,7 +66,7 @@ def get_inclusion(leaf_index: int) -> InclusionOut:
 
 @router.get("/versions/<version_id>/proof")
 def get_publication_proof(version_id: str) -> InclusionOut:
-    """Get the proof that a version's publication is in the log; ``alga-ext verify --log`` checks it offline."""
+    """Get the proof that a version's publication is in the log. ``alga-ext verify --log`` checks it offline."""
     permissions.require_reader(principal(router))
     with services(router).database.system() as tx:
         version = versions.load_version(tx, version_id)
@@ -75,7 +76,7 @@ def get_publication_proof(version_id: str) -> InclusionOut:
 
 @router.get("/log/consistency")
 def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
-    """Get the proof that the log has only grown since it had ``old_size`` entries."""
+    """Get the proof that entries were only appended since the log had ``old_size`` entries."""
     permissions.require_reader(principal(router))
     with services(router).database.system() as tx:
         size, proof = transparency.consistency(tx, old_size)
@@ -85,7 +86,7 @@ def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
 
 @router.get("/log/head")
 def get_head() -> dict[str, object]:
-    """Get the signed head of the log as it is now (a DSSE envelope)."""
+    """Get the signed head of the present log (a DSSE envelope)."""
     permissions.require_reader(principal(router))
     with services(router).database.system() as tx:
         return _head(tx)
@@ -104,6 +105,6 @@ def _head(tx: Tx, size: int | None = None) -> dict[str, object]:
 
 def _number(cursor: str | None, first: tuple[str]) -> int:
     (text,) = decode_cursor(cursor, first)
-    if not (text.isascii() and text.isdigit()):  # "²" is a digit, but no number
-        raise PlatformError("invalid_request", "The cursor is not one that this list answered with.")
+    if not (text.isascii() and text.isdigit()):  # isdigit alone accepts "²", int does not
+        raise PlatformError("invalid_request", "The cursor is not valid; send a next_cursor of this list unchanged.")
     return min(int(text), 2**62)

@@ -1,4 +1,4 @@
-"""Routes of an install's secrets: set, list how they stand, delete; values are never read back."""
+"""Routes of an install's secrets: set, list with their states, delete. Values are never read back."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ router = APIGatewayHttpRouter()
 
 @router.get("/installs/<install_id>/secrets")
 def list_secrets(install_id: str) -> Response[list[SecretOut]]:
-    """List the declared secrets and how each stands: missing, set or expired; the ETag is the install's."""
+    """List the declared secrets with their states: missing, set or expired. The ETag is the install's."""
     registry = services(router)
     tenant_id = permissions.require_tenant_viewer(principal(router))
     with registry.database.tenant(tenant_id) as tx:
@@ -32,7 +32,7 @@ def list_secrets(install_id: str) -> Response[list[SecretOut]]:
 
 @router.put("/installs/<install_id>/secrets/<name>")
 def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) -> Response[SecretOut]:
-    """Set a secret's next value, which is sealed at once."""
+    """Set the next value of a secret. It is sealed before it is stored."""
     registry = services(router)
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
@@ -40,10 +40,10 @@ def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) ->
     expires_at = body.expires_at
     if body.max_age_s is not None:
         if expires_at is not None:
-            raise PlatformError("invalid_request", "Give either expires_at or max_age_s.")
+            raise PlatformError("invalid_request", "Send either expires_at or max_age_s, and not both.")
         expires_at = now + timedelta(seconds=body.max_age_s)
     if expires_at is not None and expires_at <= now:
-        raise PlatformError("invalid_request", "expires_at lies in the past.")
+        raise PlatformError("invalid_request", f"expires_at {expires_at.isoformat()} is not in the future.")
     sealer = registry.sealer()
     with registry.database.tenant(tenant_id) as tx:
         who = actor(router, caller)
@@ -56,7 +56,7 @@ def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) ->
 
 @router.delete("/installs/<install_id>/secrets/<name>")
 def delete_secret(install_id: str, name: str) -> Response[None]:
-    """Delete every version of a secret."""
+    """Delete all versions of a secret."""
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
     with services(router).database.tenant(tenant_id) as tx:
@@ -66,7 +66,7 @@ def delete_secret(install_id: str, name: str) -> Response[None]:
 
 
 def _etag(tx: Tx, tenant_id: str, install_id: str) -> str:
-    """Return the entity tag of an install, and keep it from changing until the transaction ends."""
+    """Return the entity tag of an install, and lock the install until the transaction ends."""
     return revision_tag(installs.load_install(tx, tenant_id, install_id, lock=True)["revision"])
 
 

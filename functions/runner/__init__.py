@@ -1,1 +1,1 @@
-"""The runner: runs guests in a sandbox, and prepares their programs."""
+"""The runner function, which runs guests in a sandbox, and the prepare function, which compiles their programs."""

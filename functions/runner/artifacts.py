@@ -1,7 +1,8 @@
-"""Verified artifacts on local disk: object store → /tmp → sandbox, each step by content hash.
+"""Keep verified artifacts on local disk: object store → /tmp → sandbox, with the content hash checked at each step.
 
-Only content lives here, named by hash; nothing of a tenant. Least recently used files go first when the budget is
-full, but none that a call in hand still needs; a file that a sandbox has mapped stays valid after it is unlinked.
+Files are named by the hash of their content; nothing of a tenant is stored. When the files exceed the budget, the least
+recently used are deleted first, but never a file that a running call still needs. A file that a sandbox has mapped
+stays valid for it after it is unlinked.
 """
 
 import hashlib
@@ -26,10 +27,13 @@ from functions.runner.sandbox.protocol.messages import Program
 
 _CHUNK_BYTES: Final = 1 << 20
 _RECORDS_LIMIT: Final = 4_096
+_NOT_IN_STORE: Final = (
+    "The object store has no program for this version: it is not published, or not compiled for this engine."
+)
 
 
 class Obtained(NamedTuple):
-    """An artifact on disk; ``fresh`` when its bytes were hashed in this very call."""
+    """An artifact on disk. ``fresh`` means that this call has just fetched and hashed its bytes."""
 
     artifact: Program
     fresh: bool
@@ -44,7 +48,7 @@ class _Records(NamedTuple):
 
 
 class _Accepted(NamedTuple):
-    """What the records said when they were last verified, and under which trust bundle."""
+    """The result of the last verification of the records: the accepted code, the trust bundle used, and its expiry."""
 
     code_sha256: str
     trust: TrustBundle
@@ -55,13 +59,14 @@ class ArtifactCache:
     """Artifacts by bundle hash.
 
     Args:
-        store: where releases and artifacts lie.
+        store: contains the release records and artifacts.
         trust: returns the current trust bundle.
-        engine: what artifacts must have been made for.
-        folder: made when it is missing; files found there are not believed, only names this process verified.
-        budget_bytes: of all files together; calls in hand may exceed it by what they need.
-        now: the present instant.
-        monotonic_s: a clock that only goes forward.
+        engine: the engine that artifacts must have been made for.
+        folder: created when it is missing. Files that are already there are untrusted: only files that this process
+            has verified are used.
+        budget_bytes: for all files together. Running calls may exceed it by the files they need.
+        now: returns the present time.
+        monotonic_s: returns the seconds of a monotonic clock.
     """
 
     def __init__(
@@ -88,23 +93,26 @@ class ArtifactCache:
         self._records: OrderedDict[str, _Records] = OrderedDict()
         self._accepted: dict[str, _Accepted] = {}
         self._files: OrderedDict[str, int] = OrderedDict()
-        self._lent: Counter[str] = Counter()
+        self._in_use: Counter[str] = Counter()
         self.fetches = 0
-        """Objects read from the store so far."""
+        """Number of reads from the store so far."""
 
     def obtain(self, bundle_sha256: str) -> Obtained:
-        """Return the verified artifact of a bundle as ``lend`` does; its file may go as soon as there is no room."""
+        """Return the verified artifact of a bundle as ``lend`` does.
+
+        The file is not protected: it may be deleted as soon as the budget is exceeded.
+        """
         with self.lend(bundle_sha256) as obtained:
             return obtained
 
     @contextmanager
     def lend(self, bundle_sha256: str) -> Iterator[Obtained]:
-        """Lend the verified artifact of a bundle, fetching what is not here; its file stays until the block ends.
+        """Yield the verified artifact of a bundle and fetch it if needed. Its file is kept until the block ends.
 
-        1. The bundle is not withdrawn; believed for ``withdrawals.LIFETIME_S``.
-        2. The signed records are verified: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
-        3. The file is here, or is fetched into a new file.
-        4. Its bytes have the hash the artifact record names; only then it gets its name.
+        1. Check that the bundle is not withdrawn. The result is reused for ``withdrawals.LIFETIME_S``.
+        2. Verify the signed records: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
+        3. Find the file on disk, or fetch it into a new file.
+        4. Check that a fetched file has the hash that the artifact record names. Only then give it its final name.
 
         Raises:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``; ``object_store_unavailable``;
@@ -116,26 +124,26 @@ class ArtifactCache:
             self._check_withdrawal(bundle_sha256)  # (1)
             sha256 = self._verified(bundle_sha256)  # (2)
             with self._lock:
-                self._lent[sha256] += 1
+                self._in_use[sha256] += 1
             try:
                 obtained = self._present(bundle_sha256, sha256)
             except BaseException:
-                self._take_back(sha256)
+                self._release(sha256)
                 raise
         try:
             yield obtained
         finally:
-            self._take_back(sha256)
+            self._release(sha256)
 
     def is_here(self, artifact: Program) -> bool:
-        """Tell whether an artifact's file still exists: others clean temporary folders too."""
+        """Tell whether an artifact's file still exists. Other programs may clean temporary folders."""
         return os.path.exists(artifact.path)  # noqa: PTH110 - on the path of every call
 
     def recheck(self, artifact: Program) -> None:
-        """Hash the file again, before another sandbox loads it; a file that changed is removed.
+        """Hash the file again before another sandbox loads it. A file that changed is deleted.
 
         Raises:
-            PlatformError: ``artifact_integrity``.
+            PlatformError: ``artifact_integrity`` when the file changed or cannot be read.
         """
         path = self._path(artifact.key)
         try:
@@ -146,20 +154,20 @@ class ArtifactCache:
             self._forget(artifact.key)
             raise PlatformError(
                 "artifact_integrity",
-                "The program on disk is not the one that was published.",
+                "The compiled program on the runner's disk does not have the published hash; try again.",
                 fault=Fault.ARTIFACT_FILE,
             )
 
     @property
     def budget_bytes(self) -> int:
-        """What all files may take together."""
+        """The size limit of all files together."""
         return self._budget_bytes
 
     def check_writable(self) -> None:
-        """Write a small file where artifacts go, and remove it.
+        """Write a small file to the artifact folder and delete it.
 
         Raises:
-            PlatformError: ``runner_unavailable``.
+            PlatformError: ``runner_unavailable`` when this fails.
         """
         probe = self._folder / f"{new_id()}.partial"
         try:
@@ -174,7 +182,7 @@ class ArtifactCache:
             ) from error
 
     def size_bytes(self) -> int:
-        """Return the bytes of all files."""
+        """Return the size of all files together."""
         with self._lock:
             return sum(self._files.values())
 
@@ -216,7 +224,10 @@ class ArtifactCache:
         )
 
     def _accepted_code(self, records: _Records, bundle_sha256: str, trust: TrustBundle) -> str | None:
-        """Verify records read earlier; None when they do not hold any more and others may have taken their place."""
+        """Verify records that were read earlier.
+
+        Returns None when they are not valid any more: the store may contain newer records.
+        """
         now = self._now()
         try:
             component = accepted_component(records.release, bundle_sha256, trust, now)
@@ -225,13 +236,17 @@ class ArtifactCache:
             return None
 
     def _get(self, *keys: str) -> bytes:
-        """Return the first of the objects that is there."""
+        """Return the first of these objects that exists in the store.
+
+        Raises:
+            PlatformError: ``artifact_not_found``.
+        """
         for key in keys:
             self.fetches += 1
             data = self._store.get_optional(key)
             if data is not None:
                 return data
-        raise PlatformError("artifact_not_found", "The extension's program is not in the store.", keys=keys)
+        raise PlatformError("artifact_not_found", _NOT_IN_STORE, keys=keys)
 
     def _present(self, bundle_sha256: str, sha256: str) -> Obtained:
         name = self._name(sha256)
@@ -243,17 +258,17 @@ class ArtifactCache:
         if size is None or fresh:
             try:
                 size = self._fetch(bundle_sha256, sha256)  # (3), (4)
-            except OSError as error:  # a full disk, most likely
+            except OSError as error:  # most likely the disk is full
                 raise PlatformError(
-                    "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error
+                    "runner_unavailable", "Extensions cannot run at the moment; try again.", cause=error
                 ) from error
         return Obtained(Program(sha256, name, size), fresh)
 
-    def _take_back(self, sha256: str) -> None:
+    def _release(self, sha256: str) -> None:
         with self._lock:
-            self._lent[sha256] -= 1
-            if not self._lent[sha256]:
-                del self._lent[sha256]
+            self._in_use[sha256] -= 1
+            if not self._in_use[sha256]:
+                del self._in_use[sha256]
             self._make_room()
 
     def _fetch(self, bundle_sha256: str, sha256: str) -> int:
@@ -267,16 +282,14 @@ class ArtifactCache:
             if stored.sha256 != sha256:
                 raise PlatformError(
                     "artifact_integrity",
-                    "The program in the store is not the one that was published.",
+                    "The compiled program in the object store does not have the published hash.",
                     fault=Fault.ARTIFACT_BYTES,
                     key=key,
                 )
             partial.replace(self._path(sha256))
         except PlatformError as error:
             if error.code == "object_not_found":
-                raise PlatformError(
-                    "artifact_not_found", "The extension's program is not in the store.", key=key
-                ) from error
+                raise PlatformError("artifact_not_found", _NOT_IN_STORE, key=key) from error
             raise
         finally:
             partial.unlink(missing_ok=True)
@@ -284,19 +297,19 @@ class ArtifactCache:
         return stored.size_bytes
 
     def _admit(self, sha256: str, size: int) -> None:
-        """Count a new file and make room for it."""
+        """Add the size of a new file, and delete other files if the budget is exceeded."""
         with self._lock:
             self._files[sha256] = size
             self._files.move_to_end(sha256)
             self._make_room()
 
     def _make_room(self) -> None:
-        """Unlink the least recently used files beyond the budget, but the last one and those of calls in hand."""
+        """Delete the least recently used files until the budget is met; keep the newest and those that calls use."""
         excess = sum(self._files.values()) - self._budget_bytes
         if excess <= 0:
             return
         for sha256 in list(self._files)[:-1]:
-            if excess > 0 and sha256 not in self._lent:
+            if excess > 0 and sha256 not in self._in_use:
                 excess -= self._files.pop(sha256)
                 self._path(sha256).unlink(missing_ok=True)
 

@@ -1,7 +1,8 @@
-"""From the execute envelope to what the guest sees, and back: pure.
+"""Translate the execute envelope into the guest's request, and check the guest's response (pure).
 
-The guest's request is ``http-request``: the path below the extension with the encoded query, headers one by one. The
-guest's response is checked before anything of it goes out: status, header names and values, sizes.
+The guest's request is the WIT record ``http-request``: the path below the extension with the encoded query, and one
+entry for each header value. The guest's response is checked before any part of it is sent: status, header names and
+values, sizes.
 """
 
 import base64
@@ -30,10 +31,10 @@ def guest_request(http: ExecuteHttp) -> GuestRequest:
     """Return the guest's request.
 
     Raises:
-        PlatformError: ``invalid_request``: method, path or base64 body that cannot be.
+        PlatformError: ``invalid_request`` when the method, the path or the base64 body is not valid.
     """
     if not _METHOD.match(http.method):
-        raise PlatformError("invalid_request", "http.method must be upper-case letters.")
+        raise PlatformError("invalid_request", "http.method must consist of 1 to 16 upper-case letters, like 'GET'.")
     if not http.path.startswith("/"):
         raise PlatformError("invalid_request", "http.path must start with '/'.")
     body = None
@@ -41,12 +42,12 @@ def guest_request(http: ExecuteHttp) -> GuestRequest:
         try:
             body = base64.b64decode(http.body_b64, validate=True)
         except (binascii.Error, ValueError):
-            raise PlatformError("invalid_request", "http.body_b64 is not base64.") from None
+            raise PlatformError("invalid_request", "http.body_b64 is not valid base64.") from None
     return GuestRequest(http.method, _url(http), list(_pairs(http.headers)), body)
 
 
 def guest_user(user: ExecuteUser | None, tenant_id: str) -> GuestUser | None:
-    """Return the guest's ``user-data-v2``."""
+    """Return the calling user as the guest's ``user-data-v2``, or None for a call without a user."""
     if user is None:
         return None
     return GuestUser(
@@ -62,7 +63,7 @@ def guest_user(user: ExecuteUser | None, tenant_id: str) -> GuestUser | None:
 
 
 def response_fault(status: int, headers: list[Pair]) -> Verdict | None:
-    """Return what is wrong with a guest's response, or None."""
+    """Return the fault of a guest's response, or None when the response is valid."""
     if not 200 <= status <= 599:
         return Verdict("guest_invalid_response", f"The extension answered status {status}; 200 to 599 are allowed.")
     if len(headers) > HEADERS_LIMIT:
@@ -72,9 +73,12 @@ def response_fault(status: int, headers: list[Pair]) -> Verdict | None:
     for name, value in headers:
         size += len(name) + len(value)
         if not _NAME.match(name):
-            return Verdict("guest_invalid_response", "The extension answered a header whose name is not a token.")
+            text = (
+                "The extension answered a header with an invalid name; see 'token' in RFC 9110, at most 128 characters."
+            )
+            return Verdict("guest_invalid_response", text)
         if not _VALUE.match(value):
-            text = f"The extension answered header {name.lower()} with a character that is not allowed."
+            text = f"The extension answered a value of header {name.lower()} with a character that is not allowed."
             return Verdict("guest_invalid_response", text)
     if size > HEADER_BYTES_LIMIT:
         text = f"The extension answered {size} bytes of headers; at most {HEADER_BYTES_LIMIT} are allowed."
@@ -83,7 +87,7 @@ def response_fault(status: int, headers: list[Pair]) -> Verdict | None:
 
 
 def joined_headers(headers: list[Pair]) -> dict[str, str | list[str]]:
-    """Return headers by lower-case name; a name given more than once has the list of its values, in order."""
+    """Return headers by lower-case name. A name that occurs more than once maps to its values in order."""
     joined: dict[str, str | list[str]] = {}
     for name, value in headers:
         key = name.lower()

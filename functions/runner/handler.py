@@ -1,15 +1,15 @@
-"""The runner's Lambda entry point. Trigger: Invoke with a tenant, whose payload is an API Gateway v2 event.
+"""The runner's Lambda entry point. Trigger: a direct Invoke for one tenant; the payload is an API Gateway v2 event.
 
-``POST /v1/execute`` runs a guest, ``POST /warmup`` loads one, ``GET /healthz`` tells whether calls can be served. What
-it does is in ``runner.py``.
+``POST /v1/execute`` runs a guest. ``POST /warmup`` loads a program without calling it. ``GET /healthz`` reports whether
+calls can be served. The work is done in ``runner.py``.
 """
 
 import gc
 
-# Imports make few cycles and many objects: collecting meanwhile would be a tenth of the start.
+# Imports create many objects and few reference cycles. Garbage collection during them would take a tenth of the start.
 gc.disable()
 
-# The sandbox starts first and gets ready while everything else is imported.
+# Start the sandbox process first: it gets ready while everything else is imported.
 from functions.runner.sandboxes.child_process import Child  # noqa: E402 - see above
 
 _FIRST_CHILD = Child()
@@ -21,7 +21,7 @@ from functions.runner.runner import Runner  # noqa: E402 - see above
 from functions.runner.services import Services  # noqa: E402 - see above
 
 _RUNNER = Runner(Services.build(environment(), _FIRST_CHILD))
-gc.freeze()  # what is here by now stays, and need not be looked at again
+gc.freeze()  # these objects live as long as the process, so the collector need not scan them
 gc.enable()
 
 

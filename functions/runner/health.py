@@ -1,4 +1,4 @@
-"""The runner's health checks: what must be there for calls to be served, and what could not be confined."""
+"""The runner's health checks: the resources that calls need, and the confinement steps of the sandbox."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,7 +12,8 @@ _PROBE_KEY: Final = "releases/healthz"
 def checks(services: Services) -> dict[str, Check]:
     """Return the checks by name.
 
-    A confinement step that the kernel does not offer is shown and does not fail the check: the others still hold.
+    A confinement step that the kernel does not support is reported in ``not_applied`` and does not fail the check,
+    because the other steps still protect.
     """
 
     def sandbox() -> Mapping[str, Any]:

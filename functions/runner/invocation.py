@@ -1,4 +1,4 @@
-"""One authorised call on its way through a sandbox: what is sent, who answers its host calls, what comes of it."""
+"""One authorised call in a sandbox: the message to the child, the handlers of its host calls, and its result."""
 
 import secrets
 import time
@@ -19,13 +19,13 @@ from functions.runner.sandboxes.child_process import CallHandlers
 
 
 class Invocation:
-    """One call. ``begin`` starts its clock, ``close`` forgets everything of its tenant.
+    """One call. ``begin`` starts its time limit; ``close`` deletes everything that belongs to its tenant.
 
     Args:
         request: the envelope.
-        guest_request: what the guest sees of it.
-        providers: the granted capabilities, canonical.
-        limits: the limits it runs under.
+        guest_request: the request as the guest sees it.
+        providers: the granted capabilities, with canonical names.
+        limits: the limits of this call.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Invocation:
     def begin(
         self, providers: Mapping[str, Provider], unsealer: Unsealer | None, now_s: Callable[[], float]
     ) -> CallHandlers:
-        """Start the clock, now that a sandbox is ready, and return who serves it."""
+        """Start the call's time limit, now that a sandbox is ready, and return the handlers that serve the call."""
         self._started_ns = time.monotonic_ns()
         deadline_ns = self._started_ns + self._limits.timeout_ms * 1_000_000
         call = CallContext(self._request, self._granted, deadline_ns, unsealer, now_s)
@@ -54,7 +54,7 @@ class Invocation:
         return CallHandlers(broker.answer, records.log, records.metric)
 
     def message(self, artifact: Program) -> Run:
-        """Return what the sandbox is told; call ``begin`` first."""
+        """Return the message that starts the call in the sandbox. Call ``begin`` first."""
         context = self._request.context
         may_see_user = "cap:user.read" in self._granted
         limits = self._limits
@@ -78,36 +78,38 @@ class Invocation:
         return outcome.of_ended(ended, self._limits.memory_bytes)
 
     def answer(self, found: Done | Failed) -> ExecuteResponse:
-        """Return the envelope's answer. What the platform decided stands before what the guest did."""
+        """Return the response envelope. A failure that the platform decided replaces the failure of the guest."""
         duration_ms = (time.monotonic_ns() - self._started_ns) / 1e6
         answered = self._broker.counts if self._broker else {}
-        heard = self._records.counts if self._records else {}
+        received = self._records.counts if self._records else {}
         egress_bytes = self._call.ledger.total_bytes() if self._call else 0
-        usage = outcome.usage_of(found.figures, duration_ms, answered, heard, egress_bytes)
+        usage = outcome.usage_of(found.figures, duration_ms, answered, received, egress_bytes)
         limit = self._limits.response_bytes
-        if isinstance(found, Done) and len(found.body or b"") > limit:  # the child checks too, and is not believed
-            text = f"The extension answered {len(found.body or b'')} bytes; at most {limit} are allowed."
+        # The child already checks this, but it is untrusted, so check again.
+        if isinstance(found, Done) and len(found.body or b"") > limit:
+            text = f"The extension's response body has {len(found.body or b'')} bytes; at most {limit} are allowed."
             found = Failed("response_too_large", text, found.figures)
         if self._call is not None and self._call.failure is not None and isinstance(found, Failed):
             return outcome.failed(self._call.failure, usage, self.trace_id)
         return outcome.answer(found, usage, self.trace_id, self._scrub)
 
     def close(self) -> None:
-        """Close what host calls opened, note the egress, forget the secrets."""
+        """Close everything that host calls opened, log the egress, and delete the secrets."""
         if self._broker is not None:
             self._broker.close()
         if self._call is not None:
-            self._note_egress(self._call)
+            self._log_egress(self._call)
             self._call.secrets.clear()
 
     def _scrub(self, text: str) -> str:
         return self._call.secrets.scrub_any_case(text) if self._call is not None else text
 
-    def _note_egress(self, call: CallContext) -> None:
+    def _log_egress(self, call: CallContext) -> None:
         if call.ledger.destinations:
             context = self._request.context
             logged = Ledger()
-            for name, entry in call.ledger.destinations.items():  # a guest may have put a secret into a host's name
+            # A guest may have put a secret into a host name, so the names are scrubbed before they are logged.
+            for name, entry in call.ledger.destinations.items():
                 logged.add(call.secrets.scrub_any_case(name), **entry._asdict())
             destinations = {name: entry._asdict() for name, entry in logged.destinations.items()}
             extra = {

@@ -1,4 +1,4 @@
-"""Limits of one call: what was asked, the defaults, and the platform's maxima above both. Pure."""
+"""Compute the limits of one call from the requested limits, the defaults and the platform's maxima (pure)."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ _LEAST_TIMEOUT_MS = 1
 
 
 class Maxima(NamedTuple):
-    """The platform's limits; a call without its own gets the defaults, never none."""
+    """The platform's default and maximum limits. A call without limits of its own gets the defaults."""
 
     default_timeout_ms: int
     timeout_ms: int
@@ -28,7 +28,7 @@ class CallLimits(NamedTuple):
 
 
 def effective(asked: ExecuteLimits, maxima: Maxima) -> CallLimits:
-    """Return the limits of a call; what is not positive counts as not asked."""
+    """Return the limits of a call. A requested limit that is not positive is ignored, and the default is used."""
     timeout_ms = asked.timeout_ms if asked.timeout_ms and asked.timeout_ms > 0 else maxima.default_timeout_ms
     memory_mb = asked.memory_mb if asked.memory_mb and asked.memory_mb > 0 else maxima.default_memory_mb
     fuel = asked.fuel if asked.fuel and asked.fuel > 0 else maxima.fuel

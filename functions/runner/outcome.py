@@ -1,4 +1,4 @@
-"""From what became of a guest to the envelope's answer: pure."""
+"""Turn the result of a guest run into an ``ExecuteResponse`` (pure)."""
 
 import base64
 from collections.abc import Callable, Mapping
@@ -15,68 +15,69 @@ from functions.runner.sandbox.protocol.verdict import Verdict
 _SIGABRT: Final = 6
 _MESSAGE_LIMIT: Final = 1_000
 _FIGURE_LIMIT: Final = (1 << 53) - 1
-_CHILDS_CODES: Final = frozenset({
+_CHILD_CODES: Final = frozenset({
     "guest_timeout", "guest_out_of_memory", "guest_out_of_fuel", "guest_trapped", "response_too_large",
     "artifact_integrity",
 })  # fmt: skip
-"""What a child may say of a call; anything else it says counts as a trap."""
+"""The error codes a child may report. Any other code it reports counts as ``guest_trapped``."""
 
 
 def of_ended(ended: Ended, memory_bytes: int) -> Failed:
-    """Return the failure for a child that ended during the call: past its deadline, or by a signal of its own.
+    """Return the failure for a child that ended during the call.
 
-    The engine aborts when the process may have no more memory, so an abort counts as that.
+    A child that ran past its deadline is ``guest_timeout``. A child that ended with SIGABRT is ``guest_out_of_memory``,
+    because the engine aborts when the process cannot get more memory. Any other end is ``guest_trapped``.
     """
     figures = Figures(cpu_ns=ended.cpu_ns, memory_peak_bytes=ended.memory_peak_bytes)
     if ended.timed_out:
         return Failed("guest_timeout", "The extension ran longer than its time limit.", figures)
     if ended.signal_number == _SIGABRT:
-        text = f"The extension needed more memory than a sandbox has beside its {memory_bytes >> 20} MiB."
+        text = f"The sandbox ran out of memory; the extension's own limit is {memory_bytes >> 20} MiB."
         return Failed("guest_out_of_memory", text, figures)
-    return Failed("guest_trapped", "The extension ended its sandbox.", figures)
+    return Failed("guest_trapped", "The extension's sandbox ended unexpectedly during the call.", figures)
 
 
 def usage_of(
-    figures: Figures, duration_ms: float, answered: Mapping[str, int], heard: Mapping[str, int], egress_bytes: int
+    figures: Figures, duration_ms: float, answered: Mapping[str, int], received: Mapping[str, int], egress_bytes: int
 ) -> Usage:
     """Return the usage of a call.
 
     Args:
-        figures: the child's, or what could be measured from outside of one that was killed.
+        figures: measured by the child or, for a child that was killed, by the parent from outside.
         duration_ms: wall clock.
-        answered: host calls that the parent answered, by name; these stand.
-        heard: log lines and metrics that reached the parent, by name; the child has the say when it counted more,
-            because it drops what is over a limit.
-        egress_bytes: in both directions.
+        answered: host calls that the parent answered, by name. These counts override those of the child.
+        received: log lines and metrics that reached the parent, by name. The child's count is used when it is higher,
+            because the child drops what is over a limit.
+        egress_bytes: bytes sent and received.
     """
-    said = {name: _sane(count) for name, count in figures.host_calls.items() if name in REFUSALS and count > 0}
-    counts = {**said, **{name: max(count, said.get(name, 0)) for name, count in heard.items()}, **answered}
+    reported = {name: _bounded(count) for name, count in figures.host_calls.items() if name in REFUSALS and count > 0}
+    counts = {**reported, **{name: max(count, reported.get(name, 0)) for name, count in received.items()}, **answered}
     return Usage(
         duration_ms=round(duration_ms, 3),
-        cpu_ms=round(_sane(figures.cpu_ns) / 1e6, 3),
-        memory_peak_bytes=_sane(figures.memory_peak_bytes),
-        fuel=None if figures.fuel is None else _sane(figures.fuel),
+        cpu_ms=round(_bounded(figures.cpu_ns) / 1e6, 3),
+        memory_peak_bytes=_bounded(figures.memory_peak_bytes),
+        fuel=None if figures.fuel is None else _bounded(figures.fuel),
         egress_bytes=egress_bytes,
         host_calls=dict(sorted(counts.items())),
     )
 
 
-def _sane(figure: int) -> int:
-    """Return a figure of the child's as a number that every store of ours can hold."""
+def _bounded(figure: int) -> int:
+    """Return a number that the child reported, limited to the range 0 to 2^53 - 1, which every store can hold."""
     return min(max(0, figure), _FIGURE_LIMIT)
 
 
 def answer(outcome: Done | Failed, usage: Usage, trace_id: str, scrub: Callable[[str], str]) -> ExecuteResponse:
-    """Return the envelope's answer; a guest's response is checked here, before anything of it goes out.
+    """Return the response envelope. A guest's response is checked here, before any part of it is sent.
 
     Args:
-        outcome: what the child says of the call.
-        usage: what it used.
+        outcome: the child's report of the call.
+        usage: what the call used.
         trace_id: of the invocation.
-        scrub: takes secrets out of the platform's words about a guest, which may quote it.
+        scrub: removes secrets from the platform's error messages, which may quote the guest.
     """
     if isinstance(outcome, Failed):
-        code = outcome.code if outcome.code in _CHILDS_CODES else "guest_trapped"
+        code = outcome.code if outcome.code in _CHILD_CODES else "guest_trapped"
         return failed(Verdict(code, scrub(outcome.message)[:_MESSAGE_LIMIT]), usage, trace_id)
     fault = envelope.response_fault(outcome.status, outcome.headers)
     if fault is not None:
@@ -91,7 +92,7 @@ def answer(outcome: Done | Failed, usage: Usage, trace_id: str, scrub: Callable[
 
 
 def failed(verdict: Verdict, usage: Usage, trace_id: str) -> ExecuteResponse:
-    """Return the answer for a call without a guest's response."""
+    """Return the response envelope of a call for which the platform answers instead of the guest."""
     status = KINDS[CODES[verdict.code].kind].status
     error = ExecuteError(code=verdict.code, message=verdict.message)
     return ExecuteResponse(status=status, error=error, usage=usage, trace_id=trace_id)

@@ -1,6 +1,7 @@
-"""Whether an artifact may be loaded, decided from signed records: bytes and values in, a verdict out.
+"""Decide from signed records which compiled program may be loaded (pure: takes bytes and values, does no I/O).
 
-Native code is a takeover when it is not ours, so nothing is loaded that this module has not accepted.
+Native code that the platform did not compile could take over the process. So only programs that this module accepts
+are loaded.
 """
 
 from datetime import datetime
@@ -25,8 +26,8 @@ class Engine(NamedTuple):
 def accepted_component(record: bytes, bundle_sha256: str, trust: TrustBundle, now: datetime) -> str:
     """Return the sha256 of the component that the registry accepted as part of a bundle.
 
-    1. The release record may be believed (``alga_ext.trust.releases``).
-    2. The bundle has a component.
+    1. Verify the release record (``alga_ext.trust.releases``).
+    2. Check that the bundle has a component.
 
     Raises:
         PlatformError: ``artifact_integrity`` (1); ``artifact_not_found`` (2).
@@ -36,15 +37,17 @@ def accepted_component(record: bytes, bundle_sha256: str, trust: TrustBundle, no
     except PlatformError as error:
         raise PlatformError("artifact_integrity", error.detail, **error.context) from error
     if release.component_sha256 is None:  # (2)
-        raise PlatformError("artifact_not_found", "This version of the extension has no server part.")
+        raise PlatformError(
+            "artifact_not_found", "This version of the extension has no server component, so it cannot be called."
+        )
     return release.component_sha256
 
 
 def accepted_code(record: bytes, component_sha256: str, engine: Engine, trust: TrustBundle, now: datetime) -> str:
     """Return the sha256 that the compiled component's bytes must have.
 
-    1. The artifact record is signed by a key the platform uses for artifacts, valid and not revoked now.
-    2. It says: made from this component, for this engine.
+    1. Check that the artifact record is signed by a platform key for artifacts that is valid and not revoked now.
+    2. Check that the record names this component and this engine.
 
     Raises:
         PlatformError: ``artifact_integrity``.
@@ -65,18 +68,18 @@ def accepted_code(record: bytes, component_sha256: str, engine: Engine, trust: T
     if found != (component_sha256, *engine):  # (2)
         raise PlatformError(
             "artifact_integrity",
-            "The compiled program is for another component or engine.",
+            "The compiled program was made from another component or for another engine.",
             fault=Fault.ARTIFACT_ENGINE,
         )
     return sha256
 
 
 def _subject(payload: bytes) -> str:
-    """Return the sha256 a verified statement is about; the statement's own reader checks the rest."""
+    """Return the sha256 of the subject of a verified in-toto statement. ``read_statement`` checks the rest of it."""
     try:
         digest = strict_json.parse(payload)["subject"][0]["digest"]["sha256"]
     except (JsonError, KeyError, IndexError, TypeError):
         digest = None
     if not isinstance(digest, str):
-        raise PlatformError("signature_malformed", "The artifact record names no digest.")
+        raise PlatformError("signature_malformed", "The artifact record has no sha256 digest of its subject.")
     return digest

@@ -1,4 +1,4 @@
-"""What a guest says and counts, on its way to the platform's logs: structured lines that name whose it is."""
+"""Write a guest's log lines and metrics to the platform's logs, as structured lines that name tenant and install."""
 
 import json
 import time
@@ -14,7 +14,7 @@ from functions.runner.sandbox.protocol.refusals import REFUSALS
 
 NAMESPACE: Final = "AlgaExtensions"
 
-# The child keeps to its limits; these hold if it does not, and leave room for what the platform itself has to say.
+# The child enforces its own limits, but it is untrusted. These limits also leave room for the platform's own lines.
 _LINES_LIMIT: Final = LOG_LINES_LIMIT + 50
 _TEXT_LIMIT: Final = LOG_LINE_LIMIT_BYTES + 50
 _SOURCE_LIMIT: Final = 20
@@ -26,12 +26,12 @@ _UNITS: Final = frozenset({
 
 
 class Records:
-    """Lines and numbers of one invocation.
+    """Log lines and metrics of one invocation.
 
     Args:
-        context: whose it is.
+        context: names tenant, extension, install, version and request.
         trace_id: of the invocation.
-        secrets: the call's, to be taken out of what the guest says.
+        secrets: the call's secrets, which are removed from everything the guest writes.
     """
 
     def __init__(self, context: ExecuteContext, trace_id: str, secrets: SecretBox) -> None:
@@ -39,8 +39,8 @@ class Records:
         self._lines = 0
         self._metrics = 0
         self.counts: dict[str, int] = {}
-        """The guest's own lines and numbers that came here, by the import they came through."""
-        self._whose = {
+        """How many lines and metrics of the guest were received, by host import."""
+        self._labels = {
             "tenant_id": context.tenant_id,
             "extension_id": context.extension_id,
             "install_id": context.install_id,
@@ -50,13 +50,13 @@ class Records:
         }
 
     def log(self, line: LogLine) -> None:
-        """Write one line of the guest's log; a child that exceeds its limits is not believed."""
+        """Write one line of the guest's log. Lines over the limit are dropped, because the child is untrusted."""
         self._lines += 1
         if line.source == "guest":
             self._count(f"logging.log-{line.level}")
         if self._lines > _LINES_LIMIT:
             return
-        extra = {"source": line.source[:_SOURCE_LIMIT], "guest": True, **self._whose}
+        extra = {"source": line.source[:_SOURCE_LIMIT], "guest": True, **self._labels}
         text = self._scrubbed(line.text[:_TEXT_LIMIT])
         match line.level:
             case "error":
@@ -67,13 +67,13 @@ class Records:
                 logger("runner").info(text, extra=extra)
 
     def metric(self, metric: Metric) -> None:
-        """Write one number in CloudWatch's embedded metric format; an unknown unit counts as none."""
+        """Write one metric in CloudWatch's embedded metric format. An unknown unit is written as ``None``."""
         self._metrics += 1
         self._count("metrics.emit")
         kept = local_imports.metric(metric.name, metric.value, metric.unit, metric.dimensions)
         if self._metrics > METRICS_LIMIT or kept is None:
             return
-        document = json.dumps(embedded(kept, self._whose, int(time.time() * 1000)))
+        document = json.dumps(embedded(kept, self._labels, int(time.time() * 1000)))
         print(self._secrets.scrub(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
 
     def _scrubbed(self, text: str) -> str:
@@ -86,11 +86,11 @@ class Records:
             self.counts[name] = self.counts.get(name, 0) + 1
 
 
-def embedded(metric: Metric, whose: dict[str, str], now_ms: int) -> dict[str, Any]:
-    """Return a metric as an embedded-metric-format document.
+def embedded(metric: Metric, labels: dict[str, str], now_ms: int) -> dict[str, Any]:
+    """Return a metric as a document in CloudWatch's embedded metric format.
 
-    Tenant and extension are dimensions; the guest's own dimensions are properties, because each new dimension value
-    is a metric that is paid for. Guest names are prefixed so that they cannot replace ours.
+    Tenant and extension are dimensions. The guest's own dimensions are properties, because CloudWatch charges for each
+    new dimension value as another metric. Guest names get a prefix, so that they cannot replace the platform's names.
     """
     unit = metric.unit.capitalize() if metric.unit.capitalize() in _UNITS else "None"
     return {
@@ -106,5 +106,5 @@ def embedded(metric: Metric, whose: dict[str, str], now_ms: int) -> dict[str, An
         },
         f"ext.{metric.name}": metric.value,
         "ext_dimensions": dict(metric.dimensions),
-        **whose,
+        **labels,
     }

@@ -1,4 +1,4 @@
-"""Execution tokens that were used already: each is good for one call in one execution environment."""
+"""Remember used execution tokens: each is valid for one call in one execution environment."""
 
 from collections import OrderedDict
 from typing import Final
@@ -7,11 +7,12 @@ from alga_ext.calls.execution_token import LIFETIME_S
 from alga_ext.errors import PlatformError
 
 _KEPT_FOR_S: Final = LIFETIME_S + 10
-"""A token lives 60 s and clocks may differ by 5 s; after this it is refused for its age."""
+"""A token is valid for 60 seconds, and the clocks may differ by 5 seconds in either direction. After this time a token
+is refused because it has expired, so its id need not be remembered."""
 
 
 class UsedTokens:
-    """Token ids seen within a token's life."""
+    """The ids of the tokens that were used recently."""
 
     def __init__(self) -> None:
         self._seen: OrderedDict[str, int] = OrderedDict()
@@ -28,5 +29,5 @@ class UsedTokens:
                 break
             del self._seen[oldest]
         if token_id in self._seen:
-            raise PlatformError("unauthorized", "The execution token was used already.")
+            raise PlatformError("unauthorized", "The execution token was used already; each is valid for one call.")
         self._seen[token_id] = now_s

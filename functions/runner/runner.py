@@ -1,7 +1,8 @@
-"""The runner: routes its requests, and serves a call: authorise, find the program, run it, answer.
+"""Route the runner's requests, and serve a call: authorise it, find the program, run it, answer.
 
-The envelope's own faults are refusals (``PlatformError``, problem documents with their own status). Once the call is
-authorised every outcome is a 200 whose envelope says what happened, whatever the guest did.
+An invalid or unauthorised envelope is refused with a ``PlatformError``, which becomes a problem document with its own
+status. Once a call is authorised, the HTTP status is 200 whatever the guest did: the response envelope contains the
+outcome. Faults of the platform and providers that do not exist are still refused (``Runner.execute``).
 """
 
 import threading
@@ -34,12 +35,13 @@ from functions.runner.services import Services
 WARMUP_PATH: Final = "/warmup"
 HEALTH_PATH: Final = "/healthz"
 _CAUSE_LIMIT: Final = 2_000
-_OF_THE_PROGRAM: Final = frozenset({"artifact_not_found", "artifact_integrity"})
-"""Codes of a program that cannot be had, which are the call's outcome; all others are faults of ours."""
+_PROGRAM_CODES: Final = frozenset({"artifact_not_found", "artifact_integrity"})
+"""Error codes for a program that cannot be used. They are the outcome of the call, returned in the response envelope.
+All other errors while obtaining a program are faults of the platform."""
 
 
 class Runner:
-    """Answers the gateway, and operators who ask for its health or warm it up."""
+    """Answers the gateway's calls, health checks and warm-up requests."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -49,7 +51,7 @@ class Runner:
         self._used_lock = threading.Lock()
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Answer one API Gateway v2 event; failures become problem documents."""
+        """Answer one API Gateway v2 event. Errors become problem documents."""
         return self._rim.answer(event, self._route)
 
     def _route(self, request: Request) -> dict[str, Any]:
@@ -64,18 +66,28 @@ class Runner:
                 self._check_switched_on()
                 return json_response(200, self.warm(_asked_bundle(request)))
             case (_, path) if path in (EXECUTE_PATH, HEALTH_PATH, WARMUP_PATH):
-                raise PlatformError("method_not_allowed", "This path does not answer that method.")
+                raise PlatformError(
+                    "method_not_allowed",
+                    f"{request.path} does not accept this method; use {'GET' if path == HEALTH_PATH else 'POST'}.",
+                )
             case _:
-                raise PlatformError("not_found", "There is no such path here.")
+                raise PlatformError(
+                    "not_found",
+                    f"There is no such path; the runner serves {EXECUTE_PATH}, {WARMUP_PATH}, {HEALTH_PATH}.",
+                )
 
     def _check_switched_on(self) -> None:
         if not self._services.settings.extensions_enabled:
             raise PlatformError(
-                "extensions_disabled", "Extensions are switched off here; the operator can switch them on."
+                "extensions_disabled", "Extensions are switched off on this platform; its operator can switch them on."
             )
 
     def _is_operator(self, request: Request) -> bool:
-        """Tell whether the request has an operator token; a token that does not verify is refused."""
+        """Tell whether the request has a valid operator token.
+
+        Raises:
+            PlatformError: ``unauthorized`` when there is an authorization header whose token does not verify.
+        """
         if "authorization" not in request.headers:
             return False
         verify_operator_token(self._services.gateway_key, _bearer(request), now_s=int(self._services.now_s()))
@@ -84,11 +96,11 @@ class Runner:
     def execute(self, http: Request) -> ExecuteResponse:
         """Serve ``POST /v1/execute``.
 
-        1. The envelope is well-formed.
-        2. Its execution token is for exactly these bytes and was not used before.
-        3. Its providers are capabilities.
-        4. The program is here, verified.
-        5. The guest runs, and what it answered is checked.
+        1. Check that the envelope is well-formed.
+        2. Check that the execution token is for exactly these bytes and was not used before.
+        3. Check that every provider is a known capability.
+        4. Obtain the verified program.
+        5. Run the guest, and check its response.
 
         Raises:
             PlatformError: ``invalid_request``, ``unauthorized``, ``unknown_capabilities``, ``runner_unavailable``.
@@ -105,14 +117,17 @@ class Runner:
             with self._services.artifacts.lend(bundle_sha256) as program:  # (4)
                 return self._call(invocation, bundle_sha256, program)  # (5)
         except PlatformError as error:
-            if error.code not in _OF_THE_PROGRAM:
+            if error.code not in _PROGRAM_CODES:
                 raise _unavailable(error) from error
             logger("runner").warning(error.detail, extra={"code": error.code, "context": str(error.context)})
             usage = Usage(duration_ms=_since_ms(started_ns))
             return outcome.failed(Verdict(error.code, error.detail), usage, invocation.trace_id)
 
     def warm(self, bundle_sha256: str) -> dict[str, Any]:
-        """Fetch, load and instantiate a program without calling it; return what happened.
+        """Fetch, load and instantiate a program without calling it.
+
+        Returns:
+            ``ready``, ``artifact_bytes``, ``duration_ms`` and, when the program failed, ``error`` (code and message).
 
         Raises:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``, ``runner_unavailable``.
@@ -121,7 +136,7 @@ class Runner:
             with self._services.artifacts.lend(bundle_sha256) as program:
                 return self._warm(bundle_sha256, program)
         except PlatformError as error:
-            if error.code in _OF_THE_PROGRAM:
+            if error.code in _PROGRAM_CODES:
                 raise
             raise _unavailable(error) from error
 
@@ -162,8 +177,8 @@ class Runner:
                     program = self._rechecked(child, bundle_sha256, program)
                     host = invocation.begin(self._services.providers, self._services.unsealer, self._services.now_s)
                     found = child.run(invocation.message(program.artifact), host)
-            except Malformed as error:  # nothing was sent; the sandbox is as it was
-                raise PlatformError("invalid_request", f"The request makes {error}.") from error
+            except Malformed as error:  # nothing was sent, so the sandbox can still be used
+                raise PlatformError("invalid_request", f"The request is too large for the sandbox: {error}.") from error
             except Ended as ended:
                 _log_ended(ended)
                 found = invocation.of_ended(ended)
@@ -177,8 +192,11 @@ class Runner:
     def _rechecked(self, child: Child, bundle_sha256: str, program: Obtained) -> Obtained:
         """Return a program that this sandbox may load.
 
-        What it has not loaded yet is hashed again, unless it was fetched just now; a file that vanished while the call
-        waited for its sandbox is fetched again.
+        A program that the sandbox has already loaded is returned as it is. Any other file is hashed again, unless this
+        call has just fetched it. A file that was deleted while the call waited for its sandbox is fetched again.
+
+        Raises:
+            PlatformError: see ``ArtifactCache.obtain`` and ``ArtifactCache.recheck``.
         """
         if program.artifact.key in child.loaded:
             return program
@@ -191,7 +209,7 @@ class Runner:
 
 def _log_ended(ended: Ended) -> None:
     extra = {"reason": ended.reason, "signal": signal_name(ended.signal_number), "timed_out": ended.timed_out}
-    logger("runner").warning("a sandbox was ended", extra=extra)
+    logger("runner").warning("a sandbox ended during a call", extra=extra)
 
 
 def _log_cause(found: Done | Failed) -> None:
@@ -201,7 +219,7 @@ def _log_cause(found: Done | Failed) -> None:
 
 
 def _refuse_all(_call: Any) -> HostAnswer:
-    return HostAnswer(trap="host imports are not available while warming up")
+    return HostAnswer(trap="host imports are not available during a warm-up")
 
 
 _NO_HOST_IMPORTS: Final = CallHandlers(_refuse_all, lambda _line: None, lambda _metric: None)
@@ -210,7 +228,7 @@ _NO_HOST_IMPORTS: Final = CallHandlers(_refuse_all, lambda _line: None, lambda _
 def _bearer(http: Request) -> str:
     scheme, _, token = http.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not token:
-        raise PlatformError("unauthorized", "The execution token is missing.")
+        raise PlatformError("unauthorized", "The token is missing; send it as 'authorization: Bearer …'.")
     return token.strip()
 
 
@@ -219,22 +237,24 @@ def _asked_bundle(request: Request) -> str:
     given = document.get("content_hash") if isinstance(document, dict) else None
     parsed = parse_content_hash(given) if isinstance(given, str) else None
     if parsed is None:
-        raise PlatformError("invalid_request", "content_hash must be sha256: and 64 hex digits.")
+        raise PlatformError("invalid_request", "content_hash must be 'sha256:' followed by 64 hexadecimal digits.")
     return sha256_hex(parsed)
 
 
 def _bundle_sha256(content_hash: str) -> str:
     parsed = parse_content_hash(content_hash)
     if parsed is None:
-        raise PlatformError("invalid_request", "context.content_hash must be sha256: and 64 hex digits.")
+        raise PlatformError(
+            "invalid_request", "context.content_hash must be 'sha256:' followed by 64 hexadecimal digits."
+        )
     return sha256_hex(parsed)
 
 
 def _known(providers: Iterable[str]) -> frozenset[str]:
     names = [capabilities.canonical(name) for name in providers]
-    strangers = capabilities.unknown(names)
-    if strangers:
-        raise PlatformError("unknown_capabilities", f"These providers do not exist: {', '.join(strangers)[:200]}.")
+    unknown = capabilities.unknown(names)
+    if unknown:
+        raise PlatformError("unknown_capabilities", f"These providers do not exist: {', '.join(unknown)[:200]}.")
     return frozenset(names)
 
 
@@ -242,7 +262,7 @@ def _unavailable(error: PlatformError) -> PlatformError:
     if error.code in ("invalid_request", "runner_unavailable"):
         return error
     return PlatformError(
-        "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error.code, **error.context
+        "runner_unavailable", "Extensions cannot run at the moment; try again.", cause=error.code, **error.context
     )
 
 

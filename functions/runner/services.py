@@ -1,7 +1,7 @@
-"""Everything the runner works with, built once from its environment.
+"""The runner's settings and clients, built once from its environment.
 
-What not every call needs (the database, the scheduler, the host application) is imported where it is first used: each
-import is paid at a cold start, and the first answer waits for it.
+Modules that not every call needs (the database, the scheduler, the host application) are imported at their first use.
+Imports at the top of the file would lengthen every cold start, and the first answer would wait for them.
 """
 
 import ssl
@@ -41,19 +41,19 @@ _MIB: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The runner's settings and clients; they live as long as the process.
+    """The runner's settings and clients. They live as long as the process.
 
     Attributes:
-        settings: the validated environment.
+        settings: the validated settings.
         pool: the sandboxes.
         artifacts: verified programs.
-        store: the object store; the runner reads only.
-        database: returns PostgreSQL as ``fn_runner``, made at its first use.
-        providers: open the host imports that this process serves, by interface; each is built at its first use.
-        unsealer: opens sealed secrets; None where the operator has configured no key, and none is ever kept in plain.
+        store: the object store, for reading only.
+        database: returns PostgreSQL as role ``fn_runner``. It is created at its first use.
+        providers: open the host imports that this process serves, by interface. Each is built at its first use.
+        unsealer: opens sealed secrets. None when the operator has configured no key; no secret is stored in plaintext.
         maxima: the platform's limits.
-        gateway_key: checks execution and operator tokens.
-        now_s: epoch seconds.
+        gateway_key: verifies execution and operator tokens.
+        now_s: returns the time in epoch seconds.
     """
 
     settings: RunnerSettings
@@ -69,14 +69,16 @@ class Services:
 
     @classmethod
     def build(cls, environ: Mapping[str, str], first_child: Child | None = None) -> Self:
-        """Build the services that an environment describes, and start what confines guests.
+        """Build the services from environment variables, and configure the first sandbox if there is one.
+
+        It also makes this process undumpable, and claims the artifact folder for it.
 
         Args:
-            environ: the environment.
-            first_child: a sandbox that is starting already.
+            environ: the environment variables.
+            first_child: a sandbox that has been started already.
 
         Raises:
-            SettingsError: a variable is missing or does not fit.
+            SettingsError: a variable is missing or not valid.
         """
         settings = RunnerSettings.read(environ)
         store = S3ObjectReader(settings.bundle_store_base, environ)
@@ -117,12 +119,12 @@ class Services:
 
 
 def engine() -> Engine:
-    """Return the engine that artifacts are made for."""
+    """Return the engine that artifacts must be made for: version, hash of the settings, target."""
     return Engine(wasmtime_version(), engine_config_hash(), TARGET)
 
 
 def now() -> datetime:
-    """Return the present instant, UTC."""
+    """Return the present time in UTC."""
     return datetime.now(UTC)
 
 
@@ -157,7 +159,7 @@ def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> 
 
     @cache
     def tls() -> ssl.SSLContext:
-        # Certificates are checked against the system's authorities, or the operator's.
+        # Certificates are verified against the system's certificate authorities, or those that the operator names.
         return ssl.create_default_context(cafile=settings.egress_ca_bundle or None)
 
     @cache
@@ -184,7 +186,7 @@ def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> 
 
 
 class _KmsUnsealer:
-    """Opens sealed secrets; its client is made at the first secret."""
+    """Opens sealed secrets with a KMS key. The KMS client is created for the first secret."""
 
     def __init__(self, key_id: str) -> None:
         self._key_id = key_id

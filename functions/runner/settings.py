@@ -19,26 +19,26 @@ _MIB = 1024 * 1024
 
 
 class RunnerSettings(Settings):
-    """What the runner reads from its environment.
+    """The runner's settings, read from environment variables.
 
     Attributes:
-        database_url: PostgreSQL as ``fn_runner``.
+        database_url: PostgreSQL as role ``fn_runner``.
         bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
-        signing_trust_bundle: trust bundle, in place or as a path; a path is read again when the file changes.
-        execution_token_public_key: PEM, or the path of one, of the gateway's key.
-        default_timeout_ms, max_timeout_ms: wall clock of a call.
-        default_memory_mb, max_memory_mb: linear memory of a guest.
-        max_fuel: fuel of a call, when it asks for none or for more.
-        max_response_bytes: body of a response.
-        artifact_folder, artifact_budget_mb: where verified artifacts are kept, and how much of it.
-        component_budget_mb: artifacts a sandbox keeps loaded, counted by file size.
-        aws_lambda_function_memory_size: set by Lambda, MiB; the sandbox gets what the parent leaves of it.
-        extensions_enabled: false answers every call with ``extensions_disabled``.
-        secrets_key_id: KMS key that wraps the data keys of tenants' secrets; without it no secret can be opened.
-        ui_proxy_base_url: base URL of the host application; without it ``ui-proxy`` knows no route.
-        ui_proxy_signing_key: PEM, or the path of one; signs ``x-runner-auth``.
+        signing_trust_bundle: the trust bundle itself, or its path. A file is read again when it changes.
+        execution_token_public_key: the gateway's public key in PEM, or the path of its file.
+        default_timeout_ms, max_timeout_ms: wall-clock time of a call in milliseconds.
+        default_memory_mb, max_memory_mb: linear memory of a guest in MiB.
+        max_fuel: the maximum fuel of a call, and the fuel of a call that requests none.
+        max_response_bytes: maximum size of a response body.
+        artifact_folder, artifact_budget_mb: folder for verified artifacts, and their total size in MiB.
+        component_budget_mb: total size in MiB of the artifacts that a sandbox keeps loaded, counted by file size.
+        aws_lambda_function_memory_size: memory of the function in MiB, set by Lambda; see ``sandbox_data_bytes``.
+        extensions_enabled: when false, every call is answered with ``extensions_disabled``.
+        secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it, no secret can be opened.
+        ui_proxy_base_url: base URL of the host application. Without it, every ``ui-proxy`` route is not found.
+        ui_proxy_signing_key: private key in PEM, or the path of its file. It signs ``x-runner-auth``.
         egress_private_networks: CIDR blocks, comma-separated, that guests may reach although they are private.
-        egress_ca_bundle: path of the authorities for egress, instead of the system's.
+        egress_ca_bundle: path of the certificate authorities to trust for egress, instead of the system's.
     """
 
     section = "Runner"
@@ -66,21 +66,24 @@ class RunnerSettings(Settings):
 
     @property
     def sandbox_data_bytes(self) -> int:
-        """Private writable memory a sandbox may have: what is left beside the parent and the spare."""
+        """Private writable memory of one sandbox, in bytes.
+
+        It is the function's memory without 384 MiB, which are for the parent and the spare sandbox; at least 256 MiB.
+        """
         return max(256, self.aws_lambda_function_memory_size - 384) * _MIB
 
 
 class PrepareSettings(Settings):
-    """What prepare reads from its environment.
+    """The settings of prepare, read from environment variables.
 
     Attributes:
         bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
-        prepared_queue_url: queue of the results.
-        signing_trust_bundle: trust bundle, in place or as a path.
-        artifact_signing_key: PEM, the path of one, or ``kms:key-id``; signs compiled components.
-        max_component_mb: the largest component that is compiled.
-        compile_timeout_s: wall clock of one compilation.
-        compile_memory_mb: private writable memory of the compiler.
+        prepared_queue_url: queue for the results.
+        signing_trust_bundle: the trust bundle itself, or its path.
+        artifact_signing_key: private key in PEM, the path of its file, or ``kms:key-id``. It signs compiled components.
+        max_component_mb: maximum size of a component in MiB.
+        compile_timeout_s: wall-clock time of one compilation in seconds.
+        compile_memory_mb: private writable memory of the compile worker in MiB.
     """
 
     section = "Prepare"

@@ -1,7 +1,7 @@
-"""Answers the sandbox's host calls: believes nothing, counts everything.
+"""Answer the host calls of a sandbox. The sandbox is untrusted: every call is checked and counted.
 
-For each call, in this order: the name exists; the call's budget is not used up; the capability is granted; the
-deadline is not over; the arguments fit their types. Then the capability's handler answers.
+The checks, in this order: the import exists; the budget of host calls is not used up; the capability is granted; the
+deadline has not passed; the arguments match their types. Then the handler of the capability answers.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,16 +17,16 @@ from functions.runner.sandbox.protocol.refusals import REFUSALS, WITHOUT_PROVIDE
 from functions.runner.sandbox.protocol.verdict import Verdict
 
 CALLS_LIMIT: Final = 1_000
-"""Host calls of one invocation that reach the parent; one more ends the guest."""
+"""How many host calls of one invocation the parent answers. One more ends the guest."""
 
 
 class Handler(NamedTuple):
     """How one import is served.
 
     Attributes:
-        arguments: the tuple type its arguments must fit.
-        answer: takes the arguments, returns a value of the import's result type.
-        fault: what the guest hears when the platform, not the guest, is at fault.
+        arguments: the tuple type that the arguments must match.
+        answer: takes the arguments and returns a value of the import's result type.
+        fault: the result that the guest gets when the platform, not the guest, is at fault.
     """
 
     arguments: Any
@@ -42,15 +42,15 @@ class Opened(NamedTuple):
 
 
 Provider = Callable[[CallContext], Opened]
-"""Opens a capability for one call; what it opens lives no longer than the call."""
+"""Opens a capability for one call. What it opens is closed when the call ends."""
 
 
 class Broker:
-    """Host calls of one invocation. Close it when the invocation ends.
+    """The host calls of one invocation. Close it when the invocation ends.
 
     Args:
         call: the invocation.
-        providers: by interface; opened at the first call of one of its functions.
+        providers: by interface. A provider is opened at the first call of one of the interface's functions.
     """
 
     def __init__(self, call: CallContext, providers: Mapping[str, Provider]) -> None:
@@ -60,29 +60,33 @@ class Broker:
         self._total = 0
         self.counts: dict[str, int] = {}
 
-    def answer(self, heard: HostCall) -> HostAnswer:
-        """Answer one host call; raises only what opening its provider raises, which ends the call and its sandbox."""
-        refusal = REFUSALS.get(heard.name)
+    def answer(self, host_call: HostCall) -> HostAnswer:
+        """Answer one host call.
+
+        Raises:
+            Exception: opening the provider failed. This ends the call and its sandbox. Nothing else is raised.
+        """
+        refusal = REFUSALS.get(host_call.name)
         if refusal is None:
             return HostAnswer(trap="no such host import")
         self._total += 1
         if self._total > CALLS_LIMIT:
             return HostAnswer(trap=f"more than {CALLS_LIMIT} host calls")
-        self.counts[heard.name] = self.counts.get(heard.name, 0) + 1
-        handler = self._handler(heard.name)
+        self.counts[host_call.name] = self.counts.get(host_call.name, 0) + 1
+        handler = self._handler(host_call.name)
         granted = refusal.capability in self._call.providers and refusal.capability not in WITHOUT_PROVIDER
         if not granted or handler is None:
             return HostAnswer(trap="not granted") if refusal.traps else HostAnswer(refusal.answer)
         if self._call.is_over():
             return HostAnswer(handler.fault)
         try:
-            arguments = msgspec.msgpack.decode(heard.arguments, type=handler.arguments)
+            arguments = msgspec.msgpack.decode(host_call.arguments, type=handler.arguments)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return HostAnswer(trap="arguments that do not fit their types")
         return self._served(handler, arguments)
 
     def close(self) -> None:
-        """End everything that was opened for this call."""
+        """Close everything that was opened for this call."""
         for opened in self._opened.values():
             opened.close()
         self._opened = {}
@@ -105,8 +109,8 @@ class Broker:
             if error.code == "secret_unavailable":
                 self._call.failure = Verdict(error.code, error.detail)
                 return HostAnswer(trap="sealed secrets cannot be opened")
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the runner; it is logged
-            # What merely took the call past its deadline is no fault, and the child ends the guest.
+        except Exception as error:  # noqa: BLE001 - a fault of the platform must not end the runner; it is logged
+            # A timeout at the call's deadline is not a fault. The child ends the guest in that case.
             if not (isinstance(error, TimeoutError) and self._call.is_over()):
                 log_failure("runner", error, self._call.request.context.request_id)
         return HostAnswer(handler.fault)

@@ -1,4 +1,4 @@
-"""What a host import may know of the call it serves."""
+"""The data of the current call that host imports may use."""
 
 import time
 from collections.abc import Callable
@@ -13,14 +13,14 @@ _LEAST_MS: Final = 1
 
 
 class CallContext:
-    """One call in hand: the authorised envelope, its one deadline, and what it uses of the world.
+    """One running call: the authorised envelope, its one deadline, its secrets and its egress.
 
     Args:
         request: the envelope.
-        providers: the granted capabilities, canonical.
-        deadline_ns: of CLOCK_MONOTONIC.
-        unsealer: opens sealed secrets; None when this platform has no unsealing key.
-        now_s: epoch seconds.
+        providers: the granted capabilities, with canonical names.
+        deadline_ns: the deadline in nanoseconds of CLOCK_MONOTONIC.
+        unsealer: opens sealed secrets. None when this platform has no unsealing key.
+        now_s: returns the time in epoch seconds.
 
     Attributes:
         secrets: the call's secrets.
@@ -45,12 +45,12 @@ class CallContext:
 
     @property
     def tenant_id(self) -> str:
-        """The tenant whose call this is."""
+        """The id of the call's tenant."""
         return self.request.context.tenant_id
 
     @property
     def install_id(self) -> str:
-        """The install whose call this is."""
+        """The id of the call's install."""
         return self.request.context.install_id
 
     def is_over(self) -> bool:
@@ -58,9 +58,9 @@ class CallContext:
         return time.monotonic_ns() >= self.deadline_ns
 
     def left_ms(self) -> int:
-        """Return the milliseconds before the deadline, at least one: what a store or a server may still take."""
+        """Return the milliseconds until the deadline, at least 1: the timeout for a database or a server."""
         return max(_LEAST_MS, (self.deadline_ns - time.monotonic_ns()) // 1_000_000)
 
     def left_s(self) -> float:
-        """Return the seconds before the deadline, at least a millisecond."""
+        """Return the seconds until the deadline, at least 0.001."""
         return max(0.001, (self.deadline_ns - time.monotonic_ns()) / 1e9)

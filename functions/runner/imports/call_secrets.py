@@ -1,4 +1,4 @@
-"""The secrets of one call: unsealed at first use, scrubbed from what is logged, forgotten with the call."""
+"""The secrets of one call: unsealed at first use, removed from log texts, and deleted when the call ends."""
 
 import base64
 import binascii
@@ -13,21 +13,25 @@ from alga_ext.stores.sealing import secret_context
 from functions.runner.imports.deadline import within
 
 _SCRUB_LEAST_CHARACTERS: Final = 4
-"""Shorter values occur in ordinary text; hiding them would hide everything."""
+"""Shorter values are not scrubbed: they occur in ordinary text, so scrubbing them would make logs unreadable."""
 _SCRUB_LEAST_LINE_CHARACTERS: Final = 8
-"""The same for one of several lines."""
+"""The same limit for a single line of a value that has several lines."""
 
 
 class Unsealer(Protocol):
     """Opens sealed secrets."""
 
     def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
-        """Return the plain value, or raise ``secret_unavailable``."""
+        """Return the plaintext.
+
+        Raises:
+            PlatformError: ``secret_unavailable``.
+        """
         ...
 
 
 class Held(NamedTuple):
-    """A secret that the tenant granted and that the envelope carries."""
+    """A secret that the tenant granted and that is in the envelope. ``hosts`` are the hosts it is bound to, if any."""
 
     sealed: SealedSecret
     hosts: tuple[str, ...]
@@ -37,10 +41,10 @@ class SecretBox:
     """The secrets of one call.
 
     Args:
-        request: the envelope that carries them.
-        unsealer: opens them; None when this platform has no unsealing key.
-        now_s: epoch seconds.
-        left_s: seconds that the call has left.
+        request: the envelope with the sealed secrets.
+        unsealer: opens them. None when this platform has no unsealing key.
+        now_s: returns the time in epoch seconds.
+        left_s: returns the seconds until the call's deadline.
     """
 
     def __init__(
@@ -62,7 +66,7 @@ class SecretBox:
         self._spellings: list[tuple[str, str]] = []
 
     def names(self) -> list[str]:
-        """Return the names of all granted secrets, sorted; those for injection only too."""
+        """Return the names of all granted secrets, sorted, including those that can only be injected into headers."""
         return sorted(self._held)
 
     def find(self, name: str) -> Held | None:
@@ -74,7 +78,7 @@ class SecretBox:
         return name in self._denied
 
     def is_expired(self, held: Held) -> bool:
-        """Tell whether a secret is past its maximum age."""
+        """Tell whether a secret has expired."""
         expires = held.sealed.expires_at_s
         return expires is not None and expires <= self._now_s()
 
@@ -83,25 +87,29 @@ class SecretBox:
 
         Raises:
             PlatformError: ``secret_unavailable``.
-            TimeoutError: the key service took longer than the call has left.
+            TimeoutError: the key service did not answer before the call's deadline.
         """
         name = held.sealed.name
         if name not in self._values:
             value = self._values[name] = self._unseal(held.sealed)
             self._spellings += [(spelling, f"[secret {name}]") for spelling in _spellings(value)]
-            # The longest first: one secret may begin with another, whose mark would leave its tail.
+            # The longest first. If one secret begins with another, replacing the shorter one first would leave the
+            # rest of the longer one in the text.
             self._spellings.sort(key=lambda entry: len(entry[0]), reverse=True)
         return self._values[name]
 
     def scrub(self, text: str) -> str:
-        """Return ``text`` without any value unsealed in this call, be it plain, inside JSON, or one line of it."""
+        """Return ``text`` without the values unsealed in this call: as they are, as JSON writes them, or line by line.
+
+        Each occurrence is replaced by a mark with the secret's name.
+        """
         for spelling, mark in self._spellings:
             if spelling in text:
                 text = text.replace(spelling, mark)
         return text
 
     def scrub_cut(self, text: str) -> str:
-        """Return the scrubbed beginning of a text that was cut, without the beginning of a value at its end."""
+        """Return a truncated text, scrubbed. The beginning of a secret at its end is removed too."""
         text = self.scrub(text)
         for spelling, mark in self._spellings:
             longest = min(len(spelling) - 1, len(text))
@@ -111,13 +119,13 @@ class SecretBox:
         return text
 
     def scrub_any_case(self, text: str) -> str:
-        """Return ``text`` scrubbed, whatever became of the letters' case: host and header names are lower-cased."""
+        """Return ``text`` scrubbed in any mix of upper and lower case: host and header names are lower-cased."""
         for spelling, mark in self._spellings:
             text = mark.join(re.split(re.escape(spelling), text, flags=re.IGNORECASE))
         return text
 
     def clear(self) -> None:
-        """Forget all values."""
+        """Delete all values."""
         self._values.clear()
         self._spellings.clear()
 
@@ -134,7 +142,7 @@ class SecretBox:
 
 
 def _spellings(value: str) -> list[str]:
-    """Return how a value may stand in a log line: whole, escaped as JSON writes it, or line by line as streams do."""
+    """Return the forms in which a value may occur in a log: whole, line by line as streams write it, JSON-escaped."""
     lines = value.splitlines()
     least = _SCRUB_LEAST_CHARACTERS if len(lines) < 2 else _SCRUB_LEAST_LINE_CHARACTERS
     found = [value, *(line for line in lines if len(line) >= least)]

@@ -1,4 +1,4 @@
-"""Waiting for names, servers and keys no longer than a call lasts."""
+"""Limit how long a call waits for name resolution, servers and key services."""
 
 import threading
 import time
@@ -9,19 +9,19 @@ Answer = TypeVar("Answer")
 
 THREADS_LIMIT: Final = 64
 _THREADS: Final = threading.BoundedSemaphore(THREADS_LIMIT)
-_TOO_LONG: Final = "the work took longer than the call has left"
+_TOO_LONG: Final = "the work did not finish before the call's deadline"
 
 
 def within(timeout_s: float, work: Callable[[], Answer]) -> Answer:
-    """Return what ``work`` returns, or raise what it raises, unless it takes longer.
+    """Return what ``work`` returns, or raise what it raises, unless it takes longer than ``timeout_s`` seconds.
 
-    The work runs in a thread of its own, because the system's resolver, slow servers and key services know no
-    deadline. One that is given up goes on by itself until its own socket's timeout ends it; at most ``THREADS_LIMIT``
-    do at once, so that guests that call dead name servers again and again do not use up the runner's threads and
+    The work runs in a separate thread, because the system's resolver, slow servers and key services have no deadline.
+    A thread that is given up continues until its own socket times out. At most ``THREADS_LIMIT`` such threads run at
+    the same time: guests that repeatedly call name servers that do not answer must not use up the runner's threads and
     descriptors.
 
     Raises:
-        TimeoutError: it took longer, or no thread was free for that long.
+        TimeoutError: the work took longer, or no thread was free in that time.
     """
     until_s = time.monotonic() + timeout_s
     if not _THREADS.acquire(timeout=max(timeout_s, 0)):
@@ -32,7 +32,7 @@ def within(timeout_s: float, work: Callable[[], Answer]) -> Answer:
     def run() -> None:
         try:
             outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - handed to the caller
+        except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             failure.append(error)
         finally:
             _THREADS.release()
@@ -40,7 +40,7 @@ def within(timeout_s: float, work: Callable[[], Answer]) -> Answer:
     thread = threading.Thread(target=run, name="within", daemon=True)
     try:
         thread.start()
-    except RuntimeError as error:  # the system gives no thread
+    except RuntimeError as error:  # the system cannot start another thread
         _THREADS.release()
         raise TimeoutError(_TOO_LONG) from error
     thread.join(max(until_s - time.monotonic(), 0))

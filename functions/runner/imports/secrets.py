@@ -1,7 +1,6 @@
-"""``secrets``: the install's secrets. Capability cap:secrets.get.
+"""Interface ``secrets``: the install's secrets. Capability cap:secrets.get.
 
-A secret bound to hosts is injection-only: it is never readable here, and ``http.fetch`` puts it into headers for
-those hosts.
+A secret that is bound to hosts cannot be read here: ``http.fetch`` injects it into headers of requests to those hosts.
 """
 
 from typing import Any, Final

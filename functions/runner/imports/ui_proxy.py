@@ -1,8 +1,9 @@
-"""``ui-proxy``: routes of the host application. Capability cap:ui.proxy.
+"""Interface ``ui-proxy``: routes of the host application. Capability cap:ui.proxy.
 
-The target is the operator's own base URL; the guest chooses only the path and query below it. A route under ``/api/``
-goes to the application itself, any other below the extension's own id. The application knows us by a token signed for
-this one request (``x-runner-auth``) and hears whose call it is by the headers it has always read.
+The target is the base URL that the operator configured; the guest chooses only the path and query below it. A route
+under ``/api/`` is sent as it is. Any other route is sent below the extension's id. A token signed for this one request
+(``x-runner-auth``) proves to the application that the runner sent it. Other headers name the request, tenant,
+extension, install, version and user; they have the names that the application already reads.
 """
 
 import hashlib
@@ -40,7 +41,7 @@ _INTERNAL: Final[Outcome] = (False, "internal")
 
 
 class Application(NamedTuple):
-    """The host application: scheme, host (IPv6 without brackets), port, and the path below which its routes lie."""
+    """The host application: scheme, host (IPv6 without brackets), port, and the path before its routes."""
 
     scheme: str
     host: str
@@ -49,14 +50,14 @@ class Application(NamedTuple):
 
 
 def application_at(base_url: str) -> Application:
-    """Return what a base URL names.
+    """Return the host application at a base URL.
 
     Raises:
-        ValueError: it is no http or https URL.
+        ValueError: it is not an http or https URL.
     """
     parts = urlsplit(base_url.rstrip("/"))
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
-        message = "UI_PROXY_BASE_URL must be an http or https URL"
+        message = "UI_PROXY_BASE_URL must be a URL that starts with http:// or https:// and has a host"
         raise ValueError(message)
     return Application(parts.scheme, parts.hostname, parts.port or DEFAULT_PORTS[parts.scheme], parts.path)
 
@@ -65,10 +66,10 @@ class UiProxy:
     """The import of one call.
 
     Args:
-        call: whose call it is.
-        application: where the host application is.
+        call: the call that this serves.
+        application: the host application.
         signer: signs the request's token.
-        now_s: epoch seconds.
+        now_s: returns the time in epoch seconds.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class UiProxy:
             return _INTERNAL
 
     def close(self) -> None:
-        """Close the connection, one in use too."""
+        """Close the connection, even while it is in use."""
         self._connections.cut()
         self._pool.close()
 
@@ -147,7 +148,7 @@ class UiProxy:
         return headers
 
     def _token(self, method: str, target: str, payload: bytes | None) -> str:
-        """Sign for exactly this request, so that a token seen on the way is good for nothing else."""
+        """Sign a token for exactly this request, so that a stolen token cannot be used for another one."""
         now_s, context = int(self._now_s()), self._call.request.context
         claims = {
             "iss": ISSUER,
@@ -166,10 +167,11 @@ class UiProxy:
 
 
 def route_below(route: str, extension_id: str) -> str | None:
-    """Return the path and query to call, or None for a route that cannot be: empty, too long, or with dot segments.
+    """Return the path and query to call, or None for a route that is not allowed.
 
-    Dot segments are refused in any spelling, because the application's own router may decode them, or leave out what
-    follows a semicolon. Escapes are spelled as they will be sent, so that the signed route is the one that arrives.
+    Not allowed are routes that are empty, too long, or contain control characters, backslashes, ``#`` or dot segments.
+    Dot segments are refused in every encoding, because the application's router may decode them, or ignore what follows
+    a semicolon. The result is escaped exactly as it will be sent, so that the signed route is the route that arrives.
     """
     if not route.strip() or len(route) > _ROUTE_CHARACTERS or any(ord(c) < 0x20 or c in "\\#" for c in route):
         return None
@@ -184,7 +186,7 @@ def route_below(route: str, extension_id: str) -> str | None:
 
 
 def refusal_of(status: int) -> str:
-    """Return what a guest hears for a status that is no success; as the existing runner maps them."""
+    """Return the error that a guest gets for a status outside 200–299, mapped as in the existing runner."""
     if status in (401, 403, 429):
         return "denied"
     if status == 404:
@@ -193,7 +195,10 @@ def refusal_of(status: int) -> str:
 
 
 def _escaped(text: str, safe: str) -> str:
-    """Escape what is not safe; escapes that are there are kept, in upper case, and a lone ``%`` is escaped."""
+    """Escape the characters that are not safe.
+
+    Existing escapes are kept, in upper case. A ``%`` that does not begin an escape is escaped itself.
+    """
     return _PERCENT.sub(lambda found: found[0].upper() if found[1] else "%25", quote(text, safe=safe))
 
 
@@ -207,17 +212,17 @@ def _is_plain(value: str) -> bool:
 
 
 class _Unconfigured:
-    """Answers when the operator named no host application."""
+    """Serves ``ui-proxy`` when the operator has configured no host application."""
 
     def handlers(self) -> dict[str, Handler]:
         return {"ui-proxy.call-route": Handler(tuple[str, bytes | None], lambda *_: _NO_ROUTE, _INTERNAL)}
 
 
 def provider(base_url: str, signer: LocalSigner | None, now_s: Callable[[], float]) -> Provider:
-    """Return the provider; without a base URL or key every route is unknown.
+    """Return the provider. Without a base URL or a key, every route is answered with ``route-not-found``.
 
     Raises:
-        ValueError: the base URL is no http or https URL.
+        ValueError: the base URL is not an http or https URL.
     """
     if not base_url or signer is None:
         return lambda _call: Opened(_Unconfigured().handlers(), lambda: None)

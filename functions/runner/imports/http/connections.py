@@ -1,8 +1,9 @@
-"""Connections that end with their call, whatever a thread is still waiting for on them.
+"""HTTP connections that are closed when their call ends, even while a thread is reading from them.
 
-A read's timeout starts anew with each byte, so a server that drips its answer would hold a thread and a descriptor
-long after the call is over. Here every connection is known, and ``cut`` wakes whoever reads from it. What a server says
-before its body is counted as it is read, and bounded: status line, headers, and the answers that only say "continue".
+The timeout of a read starts again with each byte. So a server that sends its response very slowly would occupy a thread
+and a descriptor long after the call has ended. Here all connections of a call are recorded. ``cut`` shuts them down,
+which wakes the threads that read from them. What a server sends before the body (status line, headers, and responses
+with status 100) is counted while it is read, and its size is limited.
 """
 
 import http.client
@@ -20,14 +21,14 @@ import urllib3.connection
 HEADERS_LIMIT: Final = 100
 HEAD_LIMIT_BYTES: Final = 32 * 1024
 
-# The library takes the blank line after the headers for one of them.
+# http.client counts the blank line after the headers as a header.
 http.client._MAXHEADERS = HEADERS_LIMIT + 1  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
 
-# Its warnings quote whole URLs, and a guest may have put a secret there.
+# Warnings of urllib3 quote whole URLs, which may contain a secret that a guest put there.
 logging.getLogger("urllib3").setLevel(logging.ERROR)
 
-Heard = Callable[[int], None]
-"""Takes the size of what a server said before its body, line by line."""
+CountBytes = Callable[[int], None]
+"""Takes the size of each line that a server sent before the body."""
 
 
 class HeadTooLarge(http.client.HTTPException):
@@ -45,16 +46,16 @@ class Connections:
         self._sockets: list[socket.socket] = []
         self._is_cut = False
 
-    def plain(self, address: str, port: int, heard: Heard) -> urllib3.HTTPConnectionPool:
+    def plain(self, address: str, port: int, count_bytes: CountBytes) -> urllib3.HTTPConnectionPool:
         """Return a pool of http connections to an address."""
-        return _PlainPool(address, port, maxsize=1, retries=False, connections=self, heard=heard)
+        return _PlainPool(address, port, maxsize=1, retries=False, connections=self, count_bytes=count_bytes)
 
-    def secure(self, address: str, port: int, heard: Heard, **tls: Any) -> urllib3.HTTPSConnectionPool:
-        """Return a pool of https connections to an address; ``tls`` as ``urllib3.HTTPSConnectionPool`` takes it."""
-        return _SecurePool(address, port, maxsize=1, retries=False, connections=self, heard=heard, **tls)
+    def secure(self, address: str, port: int, count_bytes: CountBytes, **tls: Any) -> urllib3.HTTPSConnectionPool:
+        """Return a pool of https connections to an address. ``tls``: arguments of ``urllib3.HTTPSConnectionPool``."""
+        return _SecurePool(address, port, maxsize=1, retries=False, connections=self, count_bytes=count_bytes, **tls)
 
     def admit(self, connected: socket.socket | None) -> None:
-        """Take note of a connection.
+        """Record a connection, so that ``cut`` can close it.
 
         Raises:
             OSError: the call is over.
@@ -66,27 +67,27 @@ class Connections:
             self._sockets.append(connected)
 
     def cut(self) -> None:
-        """End all connections, and those that are still being made as soon as they are."""
+        """Shut down all connections. A connection that is still being made is refused once it is made."""
         with self._lock:
             self._is_cut = True
             for connected in self._sockets:
-                with suppress(OSError):  # it has ended already
-                    # Not the TLS socket's own, which would have the reader go on in plain.
+                with suppress(OSError):  # it is closed already
+                    # Not the method of the TLS socket: after it, a reader would continue to read without TLS.
                     socket.socket.shutdown(connected, socket.SHUT_RDWR)
             self._sockets.clear()
 
 
 class _Head:
-    """The lines before a body, counted and bounded."""
+    """Reads the lines before a body, counts their bytes and limits them."""
 
-    def __init__(self, lines: Any, heard: Heard) -> None:
+    def __init__(self, lines: Any, count_bytes: CountBytes) -> None:
         self._lines = lines
-        self._heard = heard
+        self._count_bytes = count_bytes
         self._size_bytes = 0
 
     def readline(self, limit: int = -1) -> bytes:
         line: bytes = self._lines.readline(limit)
-        self._heard(len(line))
+        self._count_bytes(len(line))
         self._size_bytes += len(line)
         if self._size_bytes > HEAD_LIMIT_BYTES:
             raise HeadTooLarge
@@ -97,25 +98,25 @@ class _Head:
 
 
 class _Response(http.client.HTTPResponse):
-    def __init__(self, *args: Any, heard: Heard, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, count_bytes: CountBytes, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._heard = heard
+        self._count_bytes = count_bytes
 
     def begin(self) -> None:
         lines = self.fp
-        self.fp = _Head(lines, self._heard)  # type: ignore[assignment] # all that this step uses
+        self.fp = _Head(lines, self._count_bytes)  # type: ignore[assignment] # has all methods that this step uses
         try:
             super().begin()
         finally:
-            if self.fp is not None:  # it was closed for an answer that cannot be read
+            if self.fp is not None:  # None when it was closed, because the response cannot be read
                 self.fp = lines
 
 
 class _Plain(urllib3.connection.HTTPConnection):
-    def __init__(self, *args: Any, connections: Connections, heard: Heard, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, connections: Connections, count_bytes: CountBytes, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections = connections
-        self.response_class = partial(_Response, heard=heard)  # type: ignore[assignment] # called only
+        self.response_class = partial(_Response, count_bytes=count_bytes)  # type: ignore[assignment] # called only
 
     def connect(self) -> None:
         super().connect()
@@ -123,10 +124,10 @@ class _Plain(urllib3.connection.HTTPConnection):
 
 
 class _Secure(urllib3.connection.HTTPSConnection):
-    def __init__(self, *args: Any, connections: Connections, heard: Heard, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, connections: Connections, count_bytes: CountBytes, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._connections = connections
-        self.response_class = partial(_Response, heard=heard)  # type: ignore[assignment] # called only
+        self.response_class = partial(_Response, count_bytes=count_bytes)  # type: ignore[assignment] # called only
 
     def connect(self) -> None:
         super().connect()

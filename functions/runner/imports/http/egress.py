@@ -1,8 +1,9 @@
-"""The egress policy: which URLs a guest may fetch, and which addresses they may lead to. Pure.
+"""The egress policy: which URLs a guest may fetch, and which addresses may be connected to (pure).
 
-A URL is read once, here, strictly; what another reader might understand differently is refused. Rules: https unless
-the grant says ``http://``; host exactly, or ``*.host`` for any name below it; the port of the grant, or the scheme's
-own. Every address a name resolves to must be public; one that is not refuses them all.
+A URL is parsed once, here, strictly. A URL that another parser could understand differently is refused. Rules: the
+scheme is https unless the grant begins with ``http://``; the host is the grant's host, or any name below it for
+``*.host``; the port is the grant's port, or the scheme's default port. Every address that a name resolves to must be
+public. One address that is not public refuses the whole request.
 """
 
 import ipaddress
@@ -36,21 +37,21 @@ _NEVER: Final = tuple(
         "100.100.100.200/32", "fd20:ce::254/128",
     )
 )  # fmt: skip
-"""Never reached, whatever an operator opens: link-local and metadata, multicast, reserved, benchmarking, and IPv6
-forms that carry an IPv4 address inside (compatible, mapped, NAT64, Teredo, 6to4). Of ``::/96`` only ``::1`` is none of
-these."""
+"""Never reachable, whatever an operator opens: link-local and metadata addresses, multicast, reserved and benchmarking
+networks, and IPv6 addresses that contain an IPv4 address (compatible, mapped, NAT64, Teredo, 6to4). The only address in
+``::/96`` that is not one of these is ``::1``."""
 _OPENABLE: Final = tuple(
     ipaddress.ip_network(text)
     for text in (
         "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "fc00::/7", "::1/128",
     )
 )  # fmt: skip
-"""What an operator may open: private networks, shared address space, loopback."""
+"""Networks that an operator may open: private networks, shared address space, loopback."""
 _LOOPBACK_V6: Final = ipaddress.IPv6Address("::1")
 
 
 class Target(NamedTuple):
-    """A URL taken apart: lower-case scheme and host (IPv6 without brackets), port, and path with query."""
+    """A parsed URL: lower-case scheme and host (IPv6 without brackets), port, and path with query."""
 
     scheme: str
     host: str
@@ -65,15 +66,16 @@ class Target(NamedTuple):
 
     @property
     def destination(self) -> str:
-        """``host:port``, as the egress ledger names it."""
+        """``host:port``, the name in the egress ledger."""
         return f"{self.host}:{self.port}"
 
 
 def parse_url(url: str) -> Target | None:
-    """Return the target of a URL, or None when it is none that can be fetched safely.
+    """Return the target of a URL, or None when it cannot be fetched safely.
 
-    Refused: other schemes, user information, control characters, spaces and backslashes, names that are not plain
-    ASCII host names, trailing dots, numbers that are not a dotted quad in its usual form, IPv6 zones, port 0.
+    Refused: schemes other than http and https, user information, control characters, spaces and backslashes, names that
+    are not plain ASCII host names, trailing dots, numeric hosts that are not an IPv4 address in dotted decimal form,
+    IPv6 zones, port 0.
     """
     if len(url) > _URL_CHARACTERS or _FORBIDDEN.search(url):
         return None
@@ -112,7 +114,7 @@ def is_granted(target: Target, grants: Iterable[str]) -> bool:
 
 
 def host_matches(target: Target, rules: Iterable[str]) -> bool:
-    """Tell whether a secret bound to ``rules`` may go to a target: the same rules as for grants."""
+    """Tell whether a secret bound to the hosts in ``rules`` may be sent to a target. Same rules as ``is_granted``."""
     return is_granted(target, rules)
 
 
@@ -133,11 +135,11 @@ def _covers(grant: str, target: Target) -> bool:
 
 
 def refused_addresses(addresses: Sequence[str], opened: Sequence[Network] = ()) -> list[str]:
-    """Return those of the addresses that must not be reached; any of them refuses the whole request.
+    """Return the addresses that must not be connected to. If there is one, the whole request is refused.
 
     Args:
-        addresses: what a name resolved to.
-        opened: networks that the operator opened on purpose; what of them is not ``_OPENABLE`` stays closed.
+        addresses: the addresses that a name resolved to.
+        opened: private networks that the operator opened. Addresses in them that are not in ``_OPENABLE`` stay closed.
     """
     return [address for address in addresses if not _reachable(address, opened)]
 
@@ -162,6 +164,6 @@ def parse_networks(text: str) -> tuple[Network, ...]:
     """Return the networks of a comma-separated list of CIDR blocks.
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: one of them is not a valid CIDR block.
     """
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())

@@ -1,7 +1,8 @@
-"""``http.fetch``: requests to the hosts the tenant granted. Capability cap:http.fetch.
+"""``http.fetch``: requests to the hosts that the tenant granted. Capability cap:http.fetch.
 
-Decisions are ``egress``'s. The connection is made to the very address that was checked, with the name's own TLS
-identity, so that a second lookup cannot lead elsewhere. Redirects are the guest's to follow, and are checked again.
+The rules are in ``egress``. The connection goes to exactly the address that was checked, so that a second name lookup
+cannot lead to another address. TLS verifies the host name. Redirects are not followed: the guest may follow them with
+another fetch, which is checked again.
 """
 
 import re
@@ -44,11 +45,11 @@ _DROPPED: Final = frozenset({
 })  # fmt: skip
 _AGENT: Final = "alga-ext"
 _NOT_CONNECTED: Final = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-"""Nothing was sent: another address may be tried, and no bytes are counted."""
+"""Errors before anything was sent: another address may be tried, and no bytes are counted."""
 
 
 class _Refused(Exception):
-    """Carries what the guest hears."""
+    """Ends a fetch with a result for the guest."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome[1])
@@ -63,13 +64,13 @@ class _BodyTooLarge(Exception):
 
 
 class Fetcher:
-    """The import of one call; its connections end with it.
+    """The import for one call. Its connections are closed when the call ends.
 
     Args:
-        call: whose grants, secrets, deadline and ledger count.
+        call: the call, with its grants, secrets, deadline and egress ledger.
         resolve: returns the addresses of a host and port, or raises ``OSError``.
-        opened: private networks the operator opened.
-        tls: the TLS context for https.
+        opened: private networks that the operator opened.
+        tls: returns the TLS context for https.
     """
 
     def __init__(
@@ -95,11 +96,11 @@ class Fetcher:
     def fetch(self, request: tuple[str, str, list[Pair], bytes | None]) -> Outcome:
         """Answer ``http.fetch``.
 
-        1. The URL can be read in one way only.
-        2. A grant covers scheme, host and port; the call has fetches left; method and sizes are possible.
-        3. Headers: hop-by-hop ones dropped, secrets put in for hosts they are bound to.
-        4. The name resolves, and to public addresses only.
-        5. The request goes to one of those addresses; the answer is read to its limit, within the deadline.
+        1. Parse the URL. A URL that can be read in more than one way is refused.
+        2. Check that a grant covers scheme, host and port, that fetches are left, and the method and sizes.
+        3. Make the headers: drop hop-by-hop headers, and inject secrets for the hosts they are bound to.
+        4. Resolve the name. All its addresses must be public or opened by the operator.
+        5. Send the request to one of these addresses, and read the response within its size limit and the deadline.
         """
         method, url, headers, body = request
         target = egress.parse_url(url)  # (1)
@@ -115,19 +116,19 @@ class Fetcher:
         except _Refused as refused:
             return refused.outcome
         except (urllib3.exceptions.HTTPError, TimeoutError, OSError, _BodyTooLarge) as error:
-            self._note_if_too_large(target, error)
+            self._log_if_too_large(target, error)
             return _TRANSPORT
 
     def close(self) -> None:
-        """Close all connections, those in use too."""
+        """Close all connections, including those in use."""
         self._connections.cut()
         for pools in self._pools.values():
             for pool in pools:
                 pool.close()
         self._pools = {}
 
-    def _note_if_too_large(self, target: Target, error: Exception) -> None:
-        """Log why a response was not taken: the guest hears only that there is none."""
+    def _log_if_too_large(self, target: Target, error: Exception) -> None:
+        """Log that a response was refused for its size. The guest gets only ``transport``, without the reason."""
         cause = error.args[-1] if isinstance(error, urllib3.exceptions.ProtocolError) else error
         if isinstance(cause, HeadTooLarge | _BodyTooLarge):
             context = self._call.request.context
@@ -138,7 +139,7 @@ class Fetcher:
                 "destination": self._secrets.scrub_any_case(target.destination),
                 "reason": str(cause),
             }
-            logger("runner").warning("a response was not taken", extra=extra)
+            logger("runner").warning("a response was refused because it is too large", extra=extra)
 
     def _allowed(self, method: str, target: Target, headers: list[Pair], body: bytes | None) -> bool:
         size = sum(len(name) + len(value) for name, value in headers)
@@ -163,7 +164,8 @@ class Fetcher:
             if name.lower() in _DROPPED or name.lower() in connection:
                 continue
             filled = self._filled(target, value)
-            if not _NAME.match(name) or not _VALUE.match(filled) or filled == SKIP_HEADER:  # an order to the library
+            # SKIP_HEADER is a command to urllib3, so a guest must not send it as a value.
+            if not _NAME.match(name) or not _VALUE.match(filled) or filled == SKIP_HEADER:
                 raise _Refused(_NOT_ALLOWED)
             sent.add(name, filled)
         sent.setdefault("user-agent", _AGENT)
@@ -171,7 +173,11 @@ class Fetcher:
         return sent
 
     def _filled(self, target: Target, value: str) -> str:
-        """Return a header value with each ``{{secret:NAME}}`` filled in; one that may not go there refuses all."""
+        """Return a header value with each ``{{secret:NAME}}`` replaced by the secret's value.
+
+        Raises:
+            _Refused: the call may not use secrets, or a secret is unknown, expired, or not bound to this host.
+        """
 
         def fill(match: re.Match[str]) -> str:
             held = self._secrets.find(match[1]) if "cap:secrets.get" in self._call.providers else None
@@ -182,7 +188,7 @@ class Fetcher:
         return _PLACEHOLDER.sub(fill, value) if "{{" in value else value
 
     def _pools_for(self, target: Target) -> list[urllib3.HTTPConnectionPool]:
-        """Return one pool for each checked address of the target; a name is resolved once in a call."""
+        """Return one pool for each checked address of the target, at most four. A name is resolved once in a call."""
         key = (target.scheme, target.host, target.port)
         if key not in self._pools:
             try:
@@ -197,15 +203,15 @@ class Fetcher:
         return self._pools[key]
 
     def _pool(self, target: Target, address: str) -> urllib3.HTTPConnectionPool:
-        def heard(size_bytes: int) -> None:
+        def count_bytes(size_bytes: int) -> None:
             self._call.ledger.add(target.destination, bytes_received=size_bytes)
 
         if target.scheme == "http":
-            return self._connections.plain(address, target.port, heard)
+            return self._connections.plain(address, target.port, count_bytes)
         return self._connections.secure(
             address,
             target.port,
-            heard,
+            count_bytes,
             ssl_context=self._tls(),
             server_hostname=target.host,
             assert_hostname=target.host,
@@ -219,7 +225,7 @@ class Fetcher:
         headers: urllib3.HTTPHeaderDict,
         body: bytes | None,
     ) -> Outcome:
-        """Send to the first address that can be connected to."""
+        """Send the request to the first address that accepts a connection."""
         for place, pool in enumerate(pools):
             try:
                 return self._send_to(target, pool, method, headers, body)
@@ -237,10 +243,10 @@ class Fetcher:
         body: bytes | None,
     ) -> Outcome:
         left_s = self._call.left_s()
-        # What urllib3 is told not to send is not sent.
+        # Headers with the value SKIP_HEADER are not sent by urllib3, so they are not counted.
         lines = [len(name) + len(value) + 4 for name, value in headers.items() if value != SKIP_HEADER]
         size = sum(lines) + len(body or b"")
-        # Counted first: the call may end while a server that has it all stays silent.
+        # Count before sending: the call may end after the server has received everything but before it answers.
         self._call.ledger.add(target.destination, bytes_sent=size)
         try:
             response = pool.urlopen(
@@ -271,7 +277,7 @@ class Fetcher:
         return (True, (response.status, answered, data))
 
     def _body(self, target: Target, response: urllib3.BaseHTTPResponse) -> bytes | None:
-        """Return the body, or None when the deadline came first."""
+        """Return the body, or None when the deadline passed before it was complete."""
         data = bytearray()
         while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
             data += chunk

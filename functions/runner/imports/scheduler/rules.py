@@ -1,4 +1,4 @@
-"""What may be scheduled: pure rules (docs/reference/limits.md, schedules)."""
+"""Rules for schedules (pure; docs/reference/limits.md, schedules)."""
 
 import json
 import re
@@ -16,16 +16,16 @@ PAYLOAD_BYTES: Final = 64 * 1024
 CRON_CHARACTERS: Final = 128
 DEFAULT_TIMEZONE: Final = "UTC"
 
-_NO_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
-"""Files beside the zones that load like one: what the machine happens to be set to, and fillers."""
-_OTHER_CLOCKS: Final = ("posix/", "right/")
-"""The same zones again, without and with leap seconds."""
+_NOT_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
+"""Files in the zone database that load like a zone but are not one: the machine's own setting, and placeholders."""
+_DUPLICATE_ZONES: Final = ("posix/", "right/")
+"""Folders with the same zones again, without and with leap seconds."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Endpoint(NamedTuple):
-    """A declared endpoint of the version an install runs; ``id`` is method and path."""
+    """An endpoint that the installed version's manifest declares. ``id`` is method and path."""
 
     method: str
     path: str
@@ -34,12 +34,12 @@ class Endpoint(NamedTuple):
 
     @property
     def id(self) -> str:
-        """The name a guest may use for it."""
+        """The endpoint's id, for example ``POST /sync``."""
         return f"{self.method} {self.path}"
 
 
 class Wanted(NamedTuple):
-    """A schedule as it would be after a change."""
+    """The requested state of a schedule after a change."""
 
     endpoint: Endpoint | None
     cron: str
@@ -50,7 +50,10 @@ class Wanted(NamedTuple):
 
 
 def find_endpoint(text: str, endpoints: Iterable[Endpoint]) -> Endpoint | None:
-    """Return the endpoint that ``text`` names by its id, or by a path that only one schedulable endpoint has."""
+    """Return the endpoint that ``text`` names by its id, or by a path that only one schedulable endpoint has.
+
+    If no such endpoint is schedulable, return the only endpoint with that path, so that its fault can be reported.
+    """
     known = list(endpoints)
     for endpoint in known:
         if endpoint.id == text:
@@ -65,22 +68,22 @@ def find_endpoint(text: str, endpoints: Iterable[Endpoint]) -> Endpoint | None:
 def endpoint_fault(endpoint: Endpoint | None) -> str | None:
     """Return why an endpoint cannot be scheduled, or None."""
     if endpoint is None:
-        return "is no declared endpoint; name it by method and path, for example 'POST /sync'"
+        return "is not a declared endpoint; name one by method and path, for example 'POST /sync'"
     if endpoint.method not in ("GET", "POST"):
         return "only GET and POST endpoints can be scheduled"
     if ":" in endpoint.path:
-        return "endpoints with parameters cannot be scheduled"
+        return "endpoints with path parameters cannot be scheduled"
     if not endpoint.schedulable:
-        return "the manifest does not mark it as schedulable"
+        return "the manifest does not mark this endpoint as schedulable"
     return None
 
 
 def faults(wanted: Wanted) -> dict[str, str]:
-    """Return what is wrong with a schedule, by field; empty when nothing is."""
+    """Return the faults of a schedule by field. Empty when the schedule is valid."""
     found = {
         "endpoint": endpoint_fault(wanted.endpoint),
         "cron": cron_fault(wanted.cron),
-        "timezone": None if is_timezone(wanted.timezone) else "is no IANA time zone, for example 'Europe/Berlin'",
+        "timezone": None if is_timezone(wanted.timezone) else "is not an IANA time zone such as 'Europe/Berlin'",
         "name": name_fault(wanted.name),
         "payload": payload_fault(wanted.payload),
     }
@@ -88,23 +91,23 @@ def faults(wanted: Wanted) -> dict[str, str]:
 
 
 def cron_fault(cron: str) -> str | None:
-    """Return what is wrong with a cron expression, or None: five fields, and a time that comes."""
+    """Return the fault of a cron expression, or None. It must have five fields and match some future time."""
     if len(cron) > CRON_CHARACTERS or len(cron.split()) != 5:
         return "must have five fields: minute, hour, day of month, month, day of week"
     try:
         next(CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC)))
     except (CronSimError, StopIteration):
-        return "cannot be read, or never comes"
+        return "is not a valid cron expression, or never matches any date"
     return None
 
 
 def is_timezone(name: str) -> bool:
-    """Tell whether a name is an IANA time zone of this system's database.
+    """Tell whether a name is an IANA time zone in this system's database.
 
-    These are ``zoneinfo.available_timezones()`` without the machine's own; listing them reads hundreds of files, so
-    only the one that is asked for is read.
+    The result is the same as membership in ``zoneinfo.available_timezones()``, without the machine's own zone. Listing
+    all zones reads hundreds of files, so this reads only the requested one.
     """
-    if name in _NO_ZONES or name.startswith(_OTHER_CLOCKS):
+    if name in _NOT_ZONES or name.startswith(_DUPLICATE_ZONES):
         return False
     try:
         ZoneInfo(name)
@@ -114,7 +117,7 @@ def is_timezone(name: str) -> bool:
 
 
 def name_fault(name: str | None) -> str | None:
-    """Return what is wrong with a schedule's name, or None."""
+    """Return the fault of a schedule's name, or None."""
     if name is None:
         return None
     if not 1 <= len(name) <= NAME_CHARACTERS or _CONTROL.search(name):
@@ -123,20 +126,23 @@ def name_fault(name: str | None) -> str | None:
 
 
 def payload_fault(payload: str | None) -> str | None:
-    """Return what is wrong with a payload, or None."""
+    """Return the fault of a payload, or None."""
     if payload is None:
         return None
     size = len(payload.encode())
     if size > PAYLOAD_BYTES:
         return f"is {size} bytes; at most {PAYLOAD_BYTES} are allowed"
-    return "must not hold NUL" if "\0" in payload else None
+    return "must not contain the NUL character" if "\0" in payload else None
 
 
 def next_run(cron: str, timezone: str, after: datetime) -> datetime:
-    """Return the first time of a valid schedule after an instant, in UTC; wall clock times follow the zone's rules."""
+    """Return the next time, in UTC, at which a valid schedule runs after ``after``.
+
+    The cron fields are wall-clock times in the schedule's time zone, and follow its rules for daylight saving time.
+    """
     return next(CronSim(cron, after.astimezone(ZoneInfo(timezone)))).astimezone(UTC)
 
 
 def field_errors(found: Mapping[str, str]) -> str:
-    """Return faults as the JSON map the guest gets."""
+    """Return faults as a JSON object for the guest's ``field-errors``."""
     return json.dumps(dict(found), ensure_ascii=False, separators=(",", ":"))

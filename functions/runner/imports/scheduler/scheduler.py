@@ -1,7 +1,7 @@
-"""``scheduler``: schedules of the install's own endpoints. Capability cap:scheduler.manage.
+"""Interface ``scheduler``: schedules of the install's own endpoints. Capability cap:scheduler.manage.
 
-Rules are ``scheduler_rules``'s. Changes are counted in the transaction that makes them, under a lock of the install, so
-that limits hold between concurrent calls.
+The rules are in ``rules``. Changes are counted in the transaction that makes them, while it holds a lock for the
+install, so that concurrent calls cannot exceed the limits together.
 """
 
 from collections.abc import Callable
@@ -17,13 +17,13 @@ from functions.runner.imports.scheduler import rules
 from functions.runner.imports.scheduler.rules import Endpoint, Wanted
 
 CreateInput = tuple[str, str, str | None, bool | None, str | None, str | None]
-"""endpoint, cron, timezone, enabled, name, payload: the guest's ``create-schedule-input``."""
+"""The guest's ``create-schedule-input``: endpoint, cron, timezone, enabled, name, payload."""
 UpdateInput = tuple[str | None, str | None, str | None, bool | None, str | None, str | None]
-"""The same, each optional: the guest's ``update-schedule-input``."""
+"""The guest's ``update-schedule-input``: the same fields, each optional."""
 
 _INTERNAL: Final = (False, "internal")
-_FAILED: Final = "The platform could not do this just now; try again."
-_NOT_FOUND: Final = "There is no such schedule."
+_FAILED: Final = "The platform cannot do this at the moment; try again."
+_NOT_FOUND: Final = "This install has no schedule with this id."
 
 _HERE = "tenant_id = :tenant and install_id = cast(:install as uuid)"
 _COLUMNS: Final = (
@@ -57,7 +57,7 @@ insert into app.extension_schedule_change (tenant_id, install_id) values (:tenan
 
 
 class _Refused(Exception):
-    """Rolls a transaction back; the text is for the guest, the fields say what was wrong with which."""
+    """Rolls a transaction back. ``text`` is the error for the guest; ``fields`` is its ``field-errors``, if any."""
 
     def __init__(self, text: str, fields: dict[str, str] | None = None) -> None:
         super().__init__(text)
@@ -66,7 +66,7 @@ class _Refused(Exception):
 
 
 class Scheduler:
-    """The imports of one call."""
+    """The imports for one call."""
 
     def __init__(self, database: Database, call: CallContext, now: Callable[[], datetime]) -> None:
         self._database = database
@@ -85,12 +85,12 @@ class Scheduler:
         }
 
     def list_schedules(self) -> tuple[bool, Any]:
-        """Answer ``scheduler.list-schedules``: in order of creation."""
+        """Answer ``scheduler.list-schedules``: all schedules in order of creation."""
         with self._transaction() as tx:
             return (True, [_info(row) for row in tx.rows(_LIST, **self._here())])
 
     def get_schedule(self, schedule_id: str) -> tuple[bool, Any]:
-        """Answer ``scheduler.get-schedule``: none when there is no such schedule."""
+        """Answer ``scheduler.get-schedule``: None when there is no such schedule."""
         if not is_uuid(schedule_id):
             return (True, None)
         with self._transaction() as tx:
@@ -98,7 +98,7 @@ class Scheduler:
         return (True, None if row is None else _info(row))
 
     def get_endpoints(self) -> tuple[bool, Any]:
-        """Answer ``scheduler.get-endpoints``: everything declared, with what can be scheduled marked."""
+        """Answer ``scheduler.get-endpoints``: all declared endpoints, each with whether it can be scheduled."""
         with self._transaction() as tx:
             found = self._endpoints(tx)
         return (True, [(e.id, e.method, e.path, e.handler, rules.endpoint_fault(e) is None) for e in found])
@@ -110,7 +110,7 @@ class Scheduler:
             with self._transaction() as tx:
                 self._count_change(tx)
                 if tx.one(_COUNT, **self._here())["schedules"] >= rules.SCHEDULES_LIMIT:
-                    raise _Refused(f"An install may have {rules.SCHEDULES_LIMIT} schedules.")
+                    raise _Refused(f"An install may have at most {rules.SCHEDULES_LIMIT} schedules; delete one first.")
                 wanted = Wanted(
                     rules.find_endpoint(endpoint, self._endpoints(tx)),
                     cron,
@@ -127,7 +127,7 @@ class Scheduler:
         return (True, str(made["schedule_id"]), None, None)
 
     def update(self, schedule_id: str, given: UpdateInput) -> tuple[bool, str | None, str | None]:
-        """Answer ``scheduler.update-schedule``: what is not given stays; an empty payload clears it."""
+        """Answer ``scheduler.update-schedule``. Fields that are not given stay; an empty payload removes it."""
         if not is_uuid(schedule_id):
             return (False, _NOT_FOUND, None)
         endpoint, cron, timezone, enabled, name, payload = given
@@ -171,7 +171,9 @@ class Scheduler:
         tx.execute(_LOCK, install=self._call.install_id)
         tx.execute(_FORGET, **here)
         if tx.one(_CHANGES, **here)["changes"] >= rules.CHANGES_PER_MINUTE:
-            raise _Refused(f"Schedules may be changed {rules.CHANGES_PER_MINUTE} times a minute; try again later.")
+            raise _Refused(
+                f"An install may change its schedules {rules.CHANGES_PER_MINUTE} times a minute; try again later."
+            )
         tx.execute(_CHANGE, **here)
 
     def _values(self, wanted: Wanted) -> dict[str, Any]:
@@ -232,10 +234,10 @@ def _instant(at: datetime | None) -> str | None:
 
 
 def _conflict(error: PlatformError) -> tuple[str, str]:
-    """Return what the guest hears when the name is taken; other faults are not ours to explain.
+    """Return the error and field errors for the guest when the schedule's name is taken.
 
     Raises:
-        PlatformError: ``error`` again, when it is no conflict.
+        PlatformError: ``error`` again, when it is not a conflict.
     """
     if error.code != "conflict":
         raise error

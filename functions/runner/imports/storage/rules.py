@@ -1,4 +1,4 @@
-"""What may be stored: pure rules (docs/reference/limits.md, storage)."""
+"""Rules for stored entries (pure; docs/reference/limits.md, storage)."""
 
 import re
 from typing import Final
@@ -15,23 +15,23 @@ TTL_SECONDS: Final = range(60, 30 * 86_400 + 1)
 PAGE_DEFAULT: Final = 25
 PAGE_LIMIT: Final = 100
 PAGE_BYTES: Final = 2 * 1024 * 1024
-"""Values of one page of ``list-page`` together; a page that would hold more ends earlier."""
+"""Size limit of the values in one page of ``list-page``. A page that would exceed it ends earlier."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def namespace_fits(namespace: str) -> bool:
-    """Tell whether a namespace is 1–128 characters without control characters."""
+    """Tell whether a namespace has 1–128 characters and no control characters."""
     return 1 <= len(namespace) <= NAMESPACE_CHARACTERS and not _CONTROL.search(namespace)
 
 
 def key_fits(key: str) -> bool:
-    """Tell whether a key is 1–256 characters, no control characters, and more than slashes."""
+    """Tell whether a key has 1–256 characters, no control characters, and not only slashes."""
     return 1 <= len(key) <= KEY_CHARACTERS and not _CONTROL.search(key) and bool(key.strip("/"))
 
 
 def place_fits(namespace: str, key: str) -> bool:
-    """Tell whether a namespace and key can name an entry."""
+    """Tell whether a namespace and a key are valid."""
     return namespace_fits(namespace) and key_fits(key)
 
 
@@ -41,5 +41,5 @@ def value_fits(value: bytes) -> bool:
 
 
 def within_quota(namespaces: int, keys: int, install_bytes: int) -> bool:
-    """Tell whether an install may hold this much, counted after the write."""
+    """Tell whether an install is within its quota, counted after the write. ``keys`` are those of one namespace."""
     return namespaces <= NAMESPACES and keys <= KEYS_PER_NAMESPACE and install_bytes <= INSTALL_BYTES

@@ -1,8 +1,8 @@
-"""``storage`` and ``storage-v2``: key-value storage of an install in PostgreSQL. Capability cap:storage.kv.
+"""Interfaces ``storage`` and ``storage-v2``: key-value storage of an install in PostgreSQL. Capability cap:storage.kv.
 
-Every statement names the tenant and the install of the authorised call, and row-level security holds the tenant
-again. Writes check the quota in their own transaction, after the database's triggers have counted, and roll back
-when it is exceeded. An expired entry counts as absent at once; a sweep deletes it later.
+Every statement names the tenant and the install of the authorised call, and row-level security enforces the tenant
+again. A write checks the quota in its own transaction, after the database's triggers have counted, and rolls back when
+the quota is exceeded. An expired entry counts as absent immediately; the sweeper deletes it later.
 """
 
 from typing import Any, Final, NamedTuple
@@ -14,24 +14,24 @@ from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.storage import rules
 
 Entry = tuple[str, str, bytes, int | None]
-"""namespace, key, value, revision: the guest's ``storage-entry``."""
+"""The guest's ``storage-entry``: namespace, key, value, revision."""
 Condition = tuple[str, int | None]
-"""``always``, ``absent`` or ``revision`` with its number: the guest's ``condition``."""
+"""The guest's ``condition``: ``always``, ``absent``, or ``revision`` with its number."""
 PutRequest = tuple[str, str, bytes, int | None, Condition]
-"""namespace, key, value, ttl in seconds, condition: the guest's ``put-request``."""
+"""The guest's ``put-request``: namespace, key, value, time to live in seconds, condition."""
 Outcome = tuple[bool, Any]
 
 _MISSING: Final[Outcome] = (False, "missing")
 _CONFLICT: Final[Outcome] = (False, "conflict")
 _DENIED: Final[Outcome] = (False, "denied")
 _INTERNAL: Final[Outcome] = (False, "internal")
-_NO_SUCH_INSTALL: Final = "23503"  # foreign_key_violation: it was uninstalled while the call ran
+_NO_SUCH_INSTALL: Final = "23503"  # foreign_key_violation: the extension was uninstalled during the call
 
 _HERE = "tenant_id = :tenant and install_id = cast(:install as uuid) and namespace = :namespace"
 _LIVE = "(expires_at is null or expires_at > now())"
 
 _LOCK: Final = "select app.lock_storage(cast(:install as uuid))"
-"""Before any entry is written: entries locked in another order by another call would be waited for in a circle."""
+"""Taken before any entry is written. Without it, two calls that lock entries in different orders would deadlock."""
 _GET: Final = f"""
 select value, revision from app.extension_storage_entry where {_HERE} and key = :key and {_LIVE}
 """  # noqa: S608 - constants only
@@ -74,7 +74,7 @@ from app.extension_storage_usage where tenant_id = :tenant and install_id = cast
 
 
 class _Refused(Exception):
-    """Rolls a transaction back; carries what the guest hears."""
+    """Rolls a transaction back, and ends the import with a result for the guest."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__(outcome[1])
@@ -82,14 +82,14 @@ class _Refused(Exception):
 
 
 class Page(NamedTuple):
-    """Entries in key order, and the cursor of the next page when there is one."""
+    """Entries in key order, and the cursor of the next page, or None when this is the last page."""
 
     entries: list[Entry]
     next_cursor: str | None
 
 
 def provider(database: Database) -> Provider:
-    """Return the provider of both storage interfaces over a database."""
+    """Return the provider of both storage interfaces, which use the given database."""
 
     def open_for(call: CallContext) -> Opened:
         return Opened(Storage(database, call).handlers(), lambda: None)
@@ -98,7 +98,7 @@ def provider(database: Database) -> Provider:
 
 
 class Storage:
-    """The storage imports of one call."""
+    """The storage imports for one call."""
 
     def __init__(self, database: Database, call: CallContext) -> None:
         self._database = database
@@ -126,7 +126,7 @@ class Storage:
         return _MISSING if row is None else (True, (namespace, key, bytes(row["value"]), row["revision"]))
 
     def put(self, entry: Entry) -> Outcome:
-        """Answer ``storage.put``: with a revision, only over that revision."""
+        """Answer ``storage.put``. With a revision, it replaces the entry only if the entry has that revision."""
         namespace, key, value, revision = entry
         condition: Condition = ("always", None) if revision is None else ("revision", revision)
         return self.put_with((namespace, key, value, None, condition))
@@ -140,7 +140,7 @@ class Storage:
         return self._delete(namespace, key, revision)
 
     def list_entries(self, namespace: str, cursor: str | None) -> Outcome:
-        """Answer ``storage.list-entries``: a page of the default size; its last key is the next cursor."""
+        """Answer ``storage.list-entries``: a page of the default size. Its last key is the cursor of the next page."""
         if not rules.namespace_fits(namespace) or _has_nul(cursor):
             return _DENIED
         return (True, self._page(namespace, "", cursor, rules.PAGE_DEFAULT).entries)
@@ -159,7 +159,7 @@ class Storage:
         return (True, result[0]) if is_ok else (False, result)
 
     def put_many(self, requests: list[PutRequest]) -> Outcome:
-        """Answer ``storage-v2.put-many``: all or nothing, in the order given."""
+        """Answer ``storage-v2.put-many``: write all entries in the given order, or none."""
         size = sum(len(value) for _, _, value, _, _ in requests)
         if not 1 <= len(requests) <= rules.BATCH_ITEMS or size > rules.BATCH_BYTES:
             return _DENIED
@@ -215,12 +215,12 @@ class Storage:
 
 
 def _refusal_of(error: PlatformError) -> Outcome:
-    """Return what the guest hears when the database refuses a write.
+    """Return the guest's result when the database refuses a write.
 
-    It counts as well, and sees writes of other calls that are not done yet.
+    The database checks the quota too (``app.count_storage``), and counts what other running calls have written.
 
     Raises:
-        PlatformError: ``error`` again, when it is no refusal.
+        PlatformError: ``error`` again, when it is not a refusal.
     """
     if error.code == "quota_exceeded" or error.context.get("sqlstate") == _NO_SUCH_INSTALL:
         return _DENIED
@@ -230,7 +230,7 @@ def _refusal_of(error: PlatformError) -> Outcome:
 
 
 def _cut(page: Page, size_bytes: int) -> Page:
-    """Return the page cut so that its values hold at most ``size_bytes``, but at least one entry."""
+    """Return the page, shortened so that its values have at most ``size_bytes``, but with at least one entry."""
     total = 0
     for count, entry in enumerate(page.entries):
         total += len(entry[2])
@@ -240,7 +240,7 @@ def _cut(page: Page, size_bytes: int) -> Page:
 
 
 def _number(revision: int | None) -> int | None:
-    """Return a revision as the database can hold it; no entry has a revision of -1."""
+    """Return a revision that the database can store; -1, which no entry has, for one that is too large."""
     return revision if revision is None or revision < 1 << 63 else -1
 
 
@@ -259,5 +259,5 @@ def _fits(request: PutRequest) -> bool:
 
 
 def _has_nul(text: str | None) -> bool:
-    """Tell whether a text holds NUL, which PostgreSQL cannot take."""
+    """Tell whether a text contains NUL, which PostgreSQL cannot store."""
     return text is not None and "\0" in text

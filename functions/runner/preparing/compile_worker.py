@@ -1,4 +1,4 @@
-"""Runs the compile worker: files in, files out, and a report that is checked before it is believed."""
+"""Run the compile worker: it reads and writes files, and its report is checked before it is used."""
 
 import os
 import subprocess
@@ -21,7 +21,13 @@ _CODES: Final = frozenset({"component_invalid", "component_world_mismatch"})
 
 
 class Description(msgspec.Struct):
-    """What the worker says of a component; without reasons it can be used."""
+    """The worker's report about a component. The component can be used when ``reasons`` is empty.
+
+    Attributes:
+        reasons: why the component cannot be used, as pairs of code and text.
+        imports: names of the imported interfaces.
+        exports: names of the exports.
+    """
 
     reasons: list[tuple[str, str]]
     imports: list[str]
@@ -29,10 +35,10 @@ class Description(msgspec.Struct):
 
 
 class Compiler:
-    """Compiles and inspects components, each in a process of its own.
+    """Compiles and inspects components. Each run is a separate process.
 
     Args:
-        timeout_s: wall clock of one run.
+        timeout_s: wall-clock time of one run.
         memory_bytes: private writable memory of the worker.
     """
 
@@ -41,7 +47,7 @@ class Compiler:
         self._memory_bytes = memory_bytes
 
     def compile(self, component: Path, code: Path) -> Description:
-        """Compile ``component`` into the new file ``code``, which stays empty when there are reasons against it."""
+        """Compile ``component`` into the new file ``code``, which stays empty when the component cannot be used."""
         return self._run("compile", component, code)
 
     def inspect(self, code: Path) -> Description:
@@ -53,11 +59,11 @@ class Compiler:
         with (
             source.open("rb") as read,
             open(target or os.devnull, "wb", opener=private) as written,
-            tempfile.TemporaryFile() as report,  # not a pipe: a worker that says much would wait for its reader
+            tempfile.TemporaryFile() as report,  # not a pipe: the worker would block when the report fills it
         ):
             descriptors = (read.fileno(), written.fileno(), report.fileno())
             arguments = [mode, *map(str, (*descriptors, self._timeout_s * 2, self._memory_bytes))]
-            worker = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            worker = subprocess.Popen(  # noqa: S603 - the platform's own interpreter and code
                 interpreter("compiler.main", *arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -71,19 +77,25 @@ class Compiler:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
-                return _unusable(f"It could not be compiled within {self._timeout_s} seconds.")
+                return _unusable(
+                    f"The component could not be compiled within {self._timeout_s} seconds; make it smaller."
+                )
             if status != 0:
-                return _unusable("It could not be compiled within the compiler's limits of memory and time.")
+                text = "The component could not be compiled within the compiler's limits of memory and time;"
+                return _unusable(f"{text} make it smaller.")
             report.seek(0)
-            return _believed(report.read(REPORT_LIMIT_BYTES))
+            return _checked(report.read(REPORT_LIMIT_BYTES))
 
 
-def _believed(report: bytes) -> Description:
-    """Return a report cut to sensible sizes; the worker has read hostile input and may not be itself any more."""
+def _checked(report: bytes) -> Description:
+    """Return a report with known codes and limited sizes.
+
+    The worker has read hostile input, which may have taken it over, so its report is untrusted.
+    """
     try:
         found = msgspec.json.decode(report, type=Description)
     except msgspec.DecodeError:
-        return _unusable("The compiler gave no report.")
+        return _unusable("The compiler gave no valid report about the component.")
     reasons = [
         (code if code in _CODES else "component_invalid", detail[:_DETAIL_LIMIT]) for code, detail in found.reasons
     ]
@@ -99,5 +111,5 @@ def _unusable(detail: str) -> Description:
 
 
 def reasons_of(description: Description) -> list[Reason]:
-    """Return a description's reasons as the queue message has them."""
+    """Return a description's reasons in the form of the queue message."""
     return [Reason(code=code, detail=detail) for code, detail in description.reasons]

@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], context: Any) -> Any:
 
 def _prepare(message: Message) -> None:
     if not isinstance(message, PrepareMessage):
-        raise PlatformError("invalid_request", "The queue 'prepare' carries prepare messages only.")
+        raise PlatformError("invalid_request", "The queue 'prepare' accepts only prepare messages.")
     result = _PREPARE.handle(message)
     extra = {"version_id": result.version_id, "ok": result.ok, "reasons": [reason.code for reason in result.reasons]}
     logger(SERVICE).info("component prepared", extra=extra)

@@ -1,7 +1,8 @@
-"""From a published component to signed native code: what prepare does for one message.
+"""Turn a published component into signed native code: the work of prepare for one message.
 
-Every step can be repeated, by several workers at once: code lies under its own hash, and the first record that a key
-signed about a component counts. The record is written last, so its presence means that all before it is done.
+Every step can be repeated, also by several workers at the same time: code is stored under its own hash, and of the
+records that a key signed about a component the first one counts. The record is written last, so its presence means that
+all earlier steps are done.
 """
 
 import hashlib
@@ -25,25 +26,29 @@ _GROUP = "prepared"
 
 
 class Queue(Protocol):
-    """Where results go."""
+    """The queue for results."""
 
     def send(self, body: bytes, group: str) -> None:
-        """Send one message; raises ``queue_unavailable``."""
+        """Send one message.
+
+        Raises:
+            PlatformError: ``queue_unavailable``.
+        """
         ...
 
 
 class Prepare:
-    """Prepares components.
+    """Prepares components: compiles, checks, signs and stores them.
 
     Args:
-        store: where components lie and artifacts go.
-        queue: takes ``PreparedMessage``.
+        store: contains the components, and receives the artifacts.
+        queue: receives the ``PreparedMessage``.
         trust: returns the current trust bundle.
-        signer: the platform's artifact key.
-        engine: what artifacts are made for.
-        compiler: runs the worker.
+        signer: signs with the platform's artifact key.
+        engine: the engine that artifacts are made for.
+        compiler: runs the compile worker.
         max_component_bytes: larger components are rejected.
-        now: the present instant.
+        now: returns the present time.
     """
 
     def __init__(
@@ -68,22 +73,23 @@ class Prepare:
         self._now = now
 
     def handle(self, message: PrepareMessage) -> PreparedMessage:
-        """Prepare one version and send the result; a UI-only version is passed on.
+        """Prepare one version and send the result. A version without a component needs no compilation and is accepted.
 
         Raises:
-            PlatformError: a store or queue is not there; the message is to be tried again.
+            PlatformError: the store or the queue is unavailable, or a stored file does not have its hash. The message
+                must be delivered again.
         """
         result = self._result(message, *self._prepared(message))
         self._queue.send(encode_message(result), _GROUP)
         return result
 
     def _prepared(self, message: PrepareMessage) -> tuple[Description, Artifact | None]:
-        """Return what the component is, and the artifact unless there are reasons against it.
+        """Return the component's description, and its artifact if the component can be used.
 
-        1. An artifact that is here already and that our key vouches for is described, not made again.
-        2. The component is fetched and has the hash it is named by.
-        3. It is compiled and checked against the world, in a worker without credentials.
-        4. The code is stored, then the record that vouches for it.
+        1. If an artifact exists with a valid record of this signer's key, describe it instead of compiling again.
+        2. Fetch the component, and check its size and that it has the hash in its name.
+        3. Compile it and check it against the WIT world, in a worker without credentials.
+        4. Store the code, then its signed artifact record.
         """
         sha256 = message.component_sha256
         if sha256 is None:
@@ -103,10 +109,10 @@ class Prepare:
             return description, self._stored(sha256, code)  # (4)
 
     def _existing(self, component_sha256: str, code: Path) -> Artifact | None:
-        """Fetch the code that a record of our key vouches for; None when record or code is not there.
+        """Fetch the code that an artifact record of this signer's key names; None when the record or code is missing.
 
         Raises:
-            PlatformError: ``artifact_integrity`` when the record does not verify, or the code is another.
+            PlatformError: ``artifact_integrity`` when the record cannot be verified, or the code has another hash.
         """
         record = self._store.get_optional(
             object_keys.artifact_record(component_sha256, self._engine, self._signer.key_id)
@@ -124,7 +130,7 @@ class Prepare:
         if stored.sha256 != sha256:
             raise PlatformError(
                 "artifact_integrity",
-                "The stored program is not the one its record names.",
+                "The compiled program in the object store does not have the hash in its artifact record.",
                 fault=Fault.ARTIFACT_BYTES,
                 key=key,
             )
@@ -134,19 +140,19 @@ class Prepare:
         key = object_keys.component(sha256)
         size = self._store.size(key)
         if size is not None and size > self._max_component_bytes:
-            text = f"It is {size} bytes; at most {self._max_component_bytes} are allowed."
+            text = f"The component has {size} bytes; at most {self._max_component_bytes} are allowed."
             return Description([("component_invalid", text)], [], [])
         if self._store.download(key, component).sha256 != sha256:
             raise PlatformError(
                 "artifact_integrity",
-                "The stored component is not the one it is named by.",
+                "The component in the object store does not have the hash in its name.",
                 fault=Fault.COMPONENT_BYTES,
                 key=key,
             )
         return None
 
     def _stored(self, component_sha256: str, code: Path) -> Artifact:
-        """Store the code, then its record; when another worker's record was first, its artifact is the answer."""
+        """Store the code, then its artifact record. If another worker's record was first, return its artifact."""
         data = code.read_bytes()
         sha256 = hashlib.sha256(data).hexdigest()
         key = object_keys.code(component_sha256, self._engine, sha256)

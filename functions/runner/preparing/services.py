@@ -1,4 +1,4 @@
-"""Everything prepare works with, built once from its environment."""
+"""Build prepare with its settings and clients, once, from its environment."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -15,10 +15,10 @@ _MIB: Final = 1024 * 1024
 
 
 def build_prepare(environ: Mapping[str, str]) -> Prepare:
-    """Build what prepares components.
+    """Build the ``Prepare`` service from environment variables, and make this process undumpable.
 
     Raises:
-        SettingsError: a variable is missing or does not fit.
+        SettingsError: a variable is missing or not valid.
     """
     settings = PrepareSettings.read(environ)
     make_undumpable()

@@ -1,7 +1,7 @@
-"""The parent's side of one sandbox child: start it, run one call in it, end it.
+"""The parent's side of one sandbox child: start it, run calls in it, end it.
 
-The child is a clean interpreter, not a fork: a fork would carry this process's heap, credentials included. It gets an
-empty environment, one descriptor, no site packages beyond the folders it needs.
+The child is a clean interpreter, not a fork: a fork would contain a copy of this process's memory, including
+credentials. The child gets an empty environment, one descriptor, and only the import folders that it needs.
 """
 
 import os
@@ -35,13 +35,13 @@ from functions.runner.sandbox.protocol.messages import (
 from functions.runner.sandboxes.interpreter import interpreter
 
 KILL_AFTER_NS: Final = 250_000_000
-"""How long after its deadline a call may take to end itself before the child is killed."""
+"""How long after its deadline a call may continue before the parent kills the child."""
 
 _START_TIMEOUT_NS: Final = 10_000_000_000
 
 
 class CallHandlers(NamedTuple):
-    """What the parent does for a call: answer imports, take log lines and numbers."""
+    """The parent's functions for a call: answer host imports, receive log lines and metrics."""
 
     answer: Callable[[HostCall], HostAnswer]
     log: Callable[[LogLine], None]
@@ -49,13 +49,13 @@ class CallHandlers(NamedTuple):
 
 
 class Child:
-    """One child process. Starting it returns at once; ``configure`` and ``await_ready`` complete the start."""
+    """One child process. Starting it returns immediately; ``configure`` and ``await_ready`` complete the start."""
 
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
+            self._process = subprocess.Popen(  # noqa: S603 - the platform's own interpreter and code
                 interpreter("child.main", str(theirs.fileno())),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -69,11 +69,11 @@ class Child:
         self._channel = Channel(ours.detach())
         self._cpu_ns = 0
         self._resident_bytes, self._resident_loads = 0, -1
-        # The kernel counts this process's peak as the child's own, from before it became another program.
+        # The kernel includes this process's peak in the child's, from the time before the child's exec.
         self._least_peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self._peak_bytes = 0
         self.loaded: set[str] = set()
-        """Keys of the artifacts it holds, by its own word."""
+        """Keys of the artifacts that the child reports as loaded."""
         self.loads = 0
         self.report: Ready | None = None
         self._folders: dict[str, tuple[int, int] | None] = {}
@@ -85,83 +85,85 @@ class Child:
 
     @property
     def is_ended(self) -> bool:
-        """Whether the child is known to be gone."""
+        """Whether the child is known to have ended."""
         return self._process.returncode is not None
 
     def configure(self, message: Configure) -> None:
-        """Tell the child its limits; it confines itself and gets ready meanwhile.
+        """Send the child its limits and return. The child then confines itself and gets ready.
 
         Raises:
-            Ended: it is gone already.
+            Ended: the child has ended already.
         """
         self._channel.until_ns = time.monotonic_ns() + _START_TIMEOUT_NS
         self._folders = {path: _identity(path) for path in message.read_only_paths}
         self._send(message)
 
     def await_ready(self) -> Ready:
-        """Wait until the child is ready and return what confines it.
+        """Wait until the child is ready, and return its report about its confinement.
 
         Raises:
-            Ended: it did not start, or is of no use any more, for which the next call is not to pay: somebody killed
-                it, or made a folder anew that it may read. It was let into the folder and not to the name.
+            Ended: the child did not start, or cannot be used any more. The latter is checked here so that the next call
+                does not fail because of it: the child was killed, or a folder that it may read was deleted and created
+                again. Its permission applies to the old folder, not to the path.
         """
         if any(_identity(path) != identity for path, identity in self._folders.items()):
-            self._end("a folder that the sandbox may read was made anew")
+            self._end("a folder that the sandbox may read was deleted or created again")
         if self.report is None:
             message = self._receive()
             if not isinstance(message, Ready):
                 self._end("the sandbox did not start properly")
             self.report = message
-        if self._has_died():  # its report may still be heard then
+        if self._has_died():  # its report can still be received after its end
             self._end("the sandbox died between two calls", Closed())
         return self.report
 
     def run(self, message: Run | Warm, host: CallHandlers) -> Done | Failed:
-        """Run one call and return what the child says of it; the child lives on.
+        """Run one call and return the child's report of it. The child keeps running.
 
         Raises:
-            Ended: the child was killed past its deadline, broke the protocol, or died; it is reaped.
-            Exception: what ``host`` raised; the child was in the midst of a call and is ended too.
+            Ended: the child was killed after its deadline, violated the protocol, or died. It has been reaped.
+            Exception: raised by ``host``. The child is killed too, because it was in the middle of a call.
         """
         self._channel.until_ns = message.limits.deadline_ns + KILL_AFTER_NS
-        if self._resident_loads != self.loads:  # between calls it changes with what is loaded only
+        if self._resident_loads != self.loads:  # between calls it changes only when components are loaded
             self._resident_bytes, self._resident_loads = resident_bytes_of(self._process.pid), self.loads
         self._send(message)
         try:
-            return self._hear_out(message, host)
+            return self._exchange(message, host)
         except Ended:
             raise
         except BaseException:
-            # It still waits for an answer, and would take the next call's message for it.
+            # The child still waits for an answer, and would take the next call's message as that answer.
             self.kill()
             raise
 
-    def _hear_out(self, message: Run | Warm, host: CallHandlers) -> Done | Failed:
+    def _exchange(self, message: Run | Warm, host: CallHandlers) -> Done | Failed:
         while True:
-            heard = self._receive()
-            match heard:
+            received = self._receive()
+            match received:
                 case HostCall():
-                    self._send_answer(host.answer(heard))
+                    self._send_answer(host.answer(received))
                 case LogLine():
-                    host.log(heard)
+                    host.log(received)
                 case Metric():
-                    host.metric(heard)
+                    host.metric(received)
                 case Done() | Failed():
-                    self._cpu_ns = heard.figures.process_cpu_ns
-                    self.loads = heard.figures.loads
+                    self._cpu_ns = received.figures.process_cpu_ns
+                    self.loads = received.figures.loads
                     self.loaded.add(message.artifact.key)
-                    self.loaded.difference_update(heard.figures.evicted)
-                    return heard
+                    self.loaded.difference_update(received.figures.evicted)
+                    return received
                 case Ready():
-                    self._end("the sandbox broke its protocol")
-            # A child that never stops talking must not be waited for either.
+                    self._end("the sandbox violated the protocol: it reported Ready during a call")
+            # Waiting for messages has a timeout. A child that sends messages without end must be stopped here.
             if time.monotonic_ns() > self._channel.until_ns:
-                self._end("the other side did not end in time", TimeoutError())
+                self._end("the sandbox did not finish the call in time", TimeoutError())
 
     def kill(self) -> int:
-        """Kill and reap the child; return its exit status (negative: the signal). Safe to call again."""
+        """Kill and reap the child, and return its exit status (negative: the signal). May be called more than once."""
         if self._process.returncode is None:
-            os.kill(self._process.pid, signal.SIGKILL)  # Popen's own reaps a dead child, and what it used is lost
+            # Popen.kill would reap a dead child without reading its resource usage.
+            os.kill(self._process.pid, signal.SIGKILL)
             self._reap()
         self._channel.close()
         return int(self._process.returncode or 0)
@@ -170,13 +172,13 @@ class Child:
         try:
             self._channel.send(message)
         except (Closed, TimeoutError) as error:
-            self._end(str(error) or "the sandbox is gone", cause=error)
+            self._end(str(error) or "the sandbox has ended", cause=error)
 
     def _send_answer(self, answer: HostAnswer) -> None:
         try:
             self._send(answer)
         except Malformed:
-            self._send(HostAnswer(trap="the answer of a host import is larger than the platform carries"))
+            self._send(HostAnswer(trap="the result of a host import is too large for the sandbox"))
 
     def _receive(self) -> Any:
         try:
@@ -194,7 +196,7 @@ class Child:
         status = self.kill()
         if gone and self._peak_bytes > self._least_peak_bytes:
             peak_bytes = self._peak_bytes
-        # The status is the child's own word, and is believed only of a call that is overdue.
+        # The child chooses its exit status and is untrusted, so the status counts only when the call is overdue.
         gave_up = gone and status == OVERDUE_EXIT_STATUS and time.monotonic_ns() > self._channel.until_ns
         raise Ended(
             reason,
@@ -210,7 +212,7 @@ class Child:
         return self._process.returncode is not None
 
     def _await_exit(self) -> None:
-        """Give a child that closed its socket a moment to be reaped with its own status."""
+        """Wait up to 100 milliseconds for a child that closed its socket to exit, to reap its own exit status."""
         until_ns = time.monotonic_ns() + 100_000_000
         while self._process.returncode is None and time.monotonic_ns() < until_ns:
             self._reap(os.WNOHANG)
@@ -225,7 +227,7 @@ class Child:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return device and inode of a folder, or None when there is none."""
+    """Return the device and inode of a folder, or None when it does not exist."""
     try:
         found = os.stat(path)  # noqa: PTH116 - on the path of every call
     except OSError:

@@ -1,4 +1,4 @@
-"""The command that starts a confined process: a clean interpreter, told where to import from and nothing else."""
+"""The command that starts a confined process: a clean Python interpreter that gets only its import folders."""
 
 import sys
 from importlib.util import find_spec
@@ -11,15 +11,15 @@ _BOOTSTRAP: Final = (
 
 
 def interpreter(module: str, *arguments: str) -> list[str]:
-    """Return the command that runs ``functions.runner.sandbox.{module}.main`` in a clean interpreter.
+    """Return the command that runs ``main`` of ``functions.runner.sandbox.{module}`` in a clean interpreter.
 
-    Isolated and without ``site``: no environment variables, no user packages, no ``.pth`` files are read.
+    It runs in isolated mode and without ``site``: no environment variables, user packages or ``.pth`` files are read.
     """
     return [sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP.format(module=module), *_import_roots(), *arguments]
 
 
 def _import_roots() -> list[str]:
-    """Return the folders the child imports from: ours, and those that hold wasmtime and msgspec."""
+    """Return the folders the child imports from: the platform's own, and those that contain wasmtime and msgspec."""
     roots = [str(Path(__file__).parents[3])]
     for name in ("wasmtime", "msgspec"):
         spec = find_spec(name)

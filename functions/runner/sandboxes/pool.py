@@ -1,4 +1,4 @@
-"""The runner's sandboxes: one at work and a spare that takes over when it had to be killed."""
+"""The runner's sandboxes: one active child, and a spare that replaces it when it ends."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -14,12 +14,12 @@ _ATTEMPTS = 3
 
 
 class Pool:
-    """Lends one ready child at a time; calls of several threads queue for it.
+    """Provides one ready child at a time. Calls of several threads wait for it.
 
     Args:
-        configure: what every child is told.
-        first: a child already starting, if any.
-        start: makes a child.
+        configure: the message that configures every child.
+        first: a child that has been started already, if any.
+        start: starts a child.
     """
 
     def __init__(self, configure: Configure, first: Child | None = None, start: Callable[[], Child] = Child) -> None:
@@ -33,7 +33,7 @@ class Pool:
 
     @contextmanager
     def child(self) -> Iterator[Child]:
-        """Lend the child at work, ready for a call; one that ended during the call is replaced by the spare.
+        """Yield a ready sandbox for one call. If it dies during the call, the spare replaces it.
 
         Raises:
             PlatformError: ``runner_unavailable`` when no sandbox can be started.
@@ -49,7 +49,7 @@ class Pool:
                 raise
 
     def ensure_spare(self) -> None:
-        """Start a spare when there is none. It costs a process start, so call it when the answer is ready."""
+        """Start a spare if there is none. It costs a process start, so call this when the answer is ready."""
         with self._lock:
             if self._active is None:
                 self._active, self._spare = self._spare, None
@@ -57,10 +57,10 @@ class Pool:
                 self._spare = self._new()
 
     def health(self) -> Ready:
-        """Return what confines the child at work.
+        """Return the active child's report about its confinement. A child is started if there is none.
 
         Raises:
-            PlatformError: ``runner_unavailable``.
+            PlatformError: ``runner_unavailable`` when no sandbox can be started.
         """
         with self._lock:
             return self._ready().await_ready()
@@ -74,7 +74,7 @@ class Pool:
             self._active = self._spare = None
 
     def process_ids(self) -> list[int]:
-        """Return the process ids of the children, the one at work first."""
+        """Return the process ids of the children, the active child first."""
         return [child.process_id for child in (self._active, self._spare) if child is not None]
 
     def _ready(self) -> Child:
@@ -87,11 +87,11 @@ class Pool:
                 try:
                     child.await_ready()
                 except Ended as ended:
-                    logger("runner").error("sandbox is not there", extra={"reason": ended.reason})
+                    logger("runner").error("sandbox is not ready", extra={"reason": ended.reason})
                     self._active = None
                 else:
                     return child
-        raise PlatformError("runner_unavailable", "Extensions cannot be run just now; try again.")
+        raise PlatformError("runner_unavailable", "Extensions cannot run at the moment; try again.")
 
     def _new(self) -> Child | None:
         try:

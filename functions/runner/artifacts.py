@@ -21,7 +21,7 @@ from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.releases import BELIEVED_FOR_S
+from alga_ext.trust.releases import VERDICT_LIFETIME_S
 from functions.runner.provenance import Engine, accepted_code, accepted_component
 from functions.runner.sandbox.protocol.messages import Program
 
@@ -110,7 +110,7 @@ class ArtifactCache:
         """Yield the verified artifact of a bundle and fetch it if needed. Its file is kept until the block ends.
 
         1. Check that the bundle is not withdrawn. The result is reused for ``withdrawals.LIFETIME_S``.
-        2. Verify the signed records: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
+        2. Verify the signed records: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle changes.
         3. Find the file on disk, or fetch it into a new file.
         4. Check that a fetched file has the hash that the artifact record names. Only then give it its final name.
 
@@ -208,7 +208,7 @@ class ArtifactCache:
         with self._lock:
             self._records[bundle_sha256] = records
             self._records.move_to_end(bundle_sha256)
-            self._accepted[bundle_sha256] = _Accepted(sha256, trust, now_s + BELIEVED_FOR_S)
+            self._accepted[bundle_sha256] = _Accepted(sha256, trust, now_s + VERDICT_LIFETIME_S)
             while len(self._records) > _RECORDS_LIMIT:
                 oldest, _ = self._records.popitem(last=False)
                 self._accepted.pop(oldest, None)

@@ -18,7 +18,7 @@ from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.releases import BELIEVED_FOR_S, accepted_release
+from alga_ext.trust.releases import VERDICT_LIFETIME_S, accepted_release
 
 
 class Variant(NamedTuple):
@@ -94,7 +94,7 @@ class UiBundles:
         """Return a bundle's index.
 
         1. The bundle is not withdrawn. This result is cached for ``withdrawals.LIFETIME_S``.
-        2. The release record is verified: at first use, after ``BELIEVED_FOR_S``, and when the trust bundle changes.
+        2. The release record is verified: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle changes.
         3. The index has the hash that the record holds.
 
         Raises:
@@ -107,10 +107,10 @@ class UiBundles:
         known = self._indexes.pop(content_hash, None)
         if known is None:
             index, record = self._load(content_hash, trust)  # (2), (3)
-            known = _VerifiedIndex(index, record, trust, now_s + BELIEVED_FOR_S)
+            known = _VerifiedIndex(index, record, trust, now_s + VERDICT_LIFETIME_S)
         elif known.trust is not trust or now_s >= known.until_s:
             accepted_release(known.record, sha256_hex(content_hash), trust, self._now())  # (2)
-            known = known._replace(trust=trust, until_s=now_s + BELIEVED_FOR_S)
+            known = known._replace(trust=trust, until_s=now_s + VERDICT_LIFETIME_S)
         self._indexes[content_hash] = known
         if len(self._indexes) > self._index_capacity:
             self._indexes.popitem(last=False)

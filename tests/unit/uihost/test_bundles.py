@@ -12,7 +12,7 @@ from alga_ext.stores import object_keys
 from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.stores.withdrawals import LIFETIME_S
 from alga_ext.trust.policy import Revocation, TrustBundle
-from alga_ext.trust.releases import BELIEVED_FOR_S
+from alga_ext.trust.releases import VERDICT_LIFETIME_S
 from alga_ext.trust.signing import LocalSigner
 from functions.uihost.bundles import UiBundles
 from functions.uihost.uihost import find_file
@@ -149,7 +149,7 @@ def test_a_release_key_that_ends_is_believed_for_a_minute_at_most() -> None:
     host.trust = trust_in(trusted(RELEASE, use="release", valid_until=NOW + timedelta(seconds=1)))
     host.bundles.index(HASH)
 
-    host.pass_time(BELIEVED_FOR_S - 1)
+    host.pass_time(VERDICT_LIFETIME_S - 1)
     assert code_of(lambda: host.bundles.index(HASH)) is None
     host.pass_time(1)
     assert code_of(lambda: host.bundles.index(HASH)) == "release_integrity"
@@ -161,7 +161,7 @@ def test_verifying_again_fetches_nothing_but_the_withdrawal() -> None:
     host.bundles.index(HASH)
     objects.objects.clear()
 
-    host.pass_time(BELIEVED_FOR_S)
+    host.pass_time(VERDICT_LIFETIME_S)
 
     assert code_of(lambda: host.bundles.index(HASH)) is None
 

@@ -1,7 +1,7 @@
 """Whether the registry's word about a bundle may be believed: bytes and values in, a verdict out.
 
 Registry, runner and UI host judge a release record by the same rule, here. Whoever keeps what a record said judges it
-again after ``BELIEVED_FOR_S`` at the latest, and at once when the trust bundle is another one.
+again after ``VERDICT_LIFETIME_S`` at the latest, and at once when the trust bundle is another one.
 """
 
 from datetime import datetime
@@ -14,7 +14,7 @@ from alga_ext.trust.statements import ReleaseRecord, read_statement
 REGISTRY: Final = "alga"
 """Whom platform keys sign for; they are trusted for every publisher."""
 
-BELIEVED_FOR_S: Final = 60.0
+VERDICT_LIFETIME_S: Final = 60.0
 """How long a verdict about a signed record holds under one trust bundle: a key may end, or its revocation begin."""
 
 

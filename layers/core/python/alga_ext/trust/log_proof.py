@@ -1,7 +1,7 @@
-"""Checking, without a network, that something was written into the transparency log.
+"""Verify offline that the transparency log contains an entry.
 
-A proof document is what the registry answers at ``…/proof``: ``{leaf_index, entry, tree_size, proof[hex], head}``, with
-``head`` the signed head (a DSSE envelope) of a tree of that size.
+A proof document is the registry's response at ``…/proof``: ``{leaf_index, entry, tree_size, proof[hex], head}``.
+``head`` is the signed head (a DSSE envelope) of a tree of that size.
 """
 
 import json
@@ -20,7 +20,7 @@ ORIGIN: Final = "alga.dev/extension-log"
 PROOF_LIMIT_BYTES: Final = 1 << 20
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-"""A node of the tree: one spelling, so that no character of a proof can be changed without being noticed."""
+"""A node of the tree in lower-case hex, the only accepted form, so that every changed character is detected."""
 
 
 class _Proof(BaseModel):
@@ -43,7 +43,7 @@ class _Head(BaseModel):
 
 
 class Proven(NamedTuple):
-    """A proven entry: where it stands, what it says, and when the head that proves it was signed (RFC 3339)."""
+    """A proven entry: its index, its content, the size of the tree, and the timestamp in the signed head (RFC 3339)."""
 
     leaf_index: int
     entry: dict[str, Any]
@@ -52,21 +52,21 @@ class Proven(NamedTuple):
 
 
 def verify_proof(document: bytes, log_key: PublicKey) -> Proven:
-    """Check a proof document against the log's key.
+    """Verify a proof document with the log's key.
 
-    1. It has the form of one, of at most ``PROOF_LIMIT_BYTES``.
-    2. Its head is a well-formed envelope, signed by the log's key.
-    3. Head and proof are about a tree of the same size of this log.
-    4. The entry, hashed as it stands, leads by the audit path to the root that the head names.
+    1. It is a well-formed proof document of at most ``PROOF_LIMIT_BYTES``.
+    2. Its head is a well-formed envelope that the log's key signed.
+    3. The head belongs to this log, and head and proof name the same tree size.
+    4. The entry's bytes and the audit path give the root hash in the head, and the entry is a JSON object.
 
     Raises:
-        PlatformError: ``log_integrity``, saying which step failed; its ``fault`` is ``log_proof`` (1), ``log_head``
-            (2, 3) or ``log_entry`` (4).
+        PlatformError: ``log_integrity``; the detail says which step failed. Its ``fault`` is ``log_proof`` (1),
+            ``log_head`` (2, 3) or ``log_entry`` (4).
     """
     proof = _read_proof(document)  # (1)
     head = _read_head(proof.head, log_key)  # (2)
     if head.origin != ORIGIN or head.tree_size != proof.tree_size:  # (3)
-        raise _refused(Fault.LOG_HEAD, "The log's head is about another log, or a tree of another size.")
+        raise _refused(Fault.LOG_HEAD, "The log's head belongs to another log, or to a tree of another size.")
     path, root = [bytes.fromhex(node) for node in proof.proof], bytes.fromhex(head.root_hash)
     if not merkle.verify_inclusion(proof.entry.encode(), proof.leaf_index, proof.tree_size, path, root):  # (4)
         raise _refused(Fault.LOG_ENTRY, "The entry is not in the log: its audit path does not lead to the signed root.")
@@ -75,7 +75,7 @@ def verify_proof(document: bytes, log_key: PublicKey) -> Proven:
     except JsonError:
         entry = None
     if not isinstance(entry, dict):
-        raise _refused(Fault.LOG_ENTRY, "The entry is in the log and is not one that the registry writes.")
+        raise _refused(Fault.LOG_ENTRY, "The entry is in the log, but it is not a JSON object as the registry writes.")
     return Proven(proof.leaf_index, entry, proof.tree_size, head.timestamp)
 
 
@@ -85,7 +85,9 @@ def _read_proof(document: bytes) -> _Proof:
     try:
         return _Proof.model_validate(strict_json.parse(document))
     except (JsonError, ValidationError):
-        raise _refused(Fault.LOG_PROOF, "The proof is not a document that the log answers with.") from None
+        raise _refused(
+            Fault.LOG_PROOF, "The proof is not a valid proof document; fetch it from the registry again."
+        ) from None
 
 
 def _read_head(document: dict[str, Any], log_key: PublicKey) -> _Head:
@@ -98,7 +100,7 @@ def _read_head(document: dict[str, Any], log_key: PublicKey) -> _Head:
     try:
         return _Head.model_validate(strict_json.parse(envelope.payload))
     except (JsonError, ValidationError):
-        raise _refused(Fault.LOG_HEAD, "The log's head is signed and is not one that the registry writes.") from None
+        raise _refused(Fault.LOG_HEAD, "The log's head is signed, but its content is not a valid head.") from None
 
 
 def _refused(fault: Fault, why: str) -> PlatformError:
@@ -106,12 +108,12 @@ def _refused(fault: Fault, why: str) -> PlatformError:
 
 
 def verify_publication_proof(document: bytes, log_key: PublicKey, content_hash: ContentHash) -> Proven:
-    """Check that a proof shows the publication of the bundle with this hash.
+    """Verify that a proof shows the publication of the bundle with this hash.
 
     Raises:
         PlatformError: ``log_integrity``; see ``verify_proof``.
     """
     proven = verify_proof(document, log_key)
     if proven.entry.get("kind") != "version.published" or proven.entry.get("content_hash") != content_hash:
-        raise _refused(Fault.LOG_ENTRY, f"The proof is about another entry than the publication of {content_hash}.")
+        raise _refused(Fault.LOG_ENTRY, f"The proof is for another entry than the publication of {content_hash}.")
     return proven

@@ -1,7 +1,7 @@
-"""Merkle tree hashing and proofs of the transparency log: RFC 6962 §2, over SHA-256, pure.
+"""Merkle tree hashes and proofs of the transparency log: RFC 6962 §2, with SHA-256; pure functions.
 
-A tree is addressed by complete subtrees: node ``i`` of level ``l`` covers leaves ``i·2^l`` to ``(i+1)·2^l − 1``. Every
-proof and root is made of such nodes, so a log only has to keep them as they become complete.
+A node is the root of a complete subtree: node ``i`` of level ``l`` covers leaves ``i·2^l`` to ``(i+1)·2^l − 1``. Every
+proof and every root can be computed from such nodes. So a log stores each node once, when its subtree is complete.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def completed(leaf_index: int, leaf: bytes, node_at: NodeAt) -> list[tuple[int, int, bytes]]:
-    """Return the nodes that become complete when a leaf is appended, as (level, index, hash), the leaf first."""
+    """Return the nodes that an appended leaf completes, as (level, index, hash), the leaf itself first."""
     nodes = [(0, leaf_index, leaf)]
     level, index, current = 0, leaf_index, leaf
     while index % 2 == 1:
@@ -33,7 +33,7 @@ def completed(leaf_index: int, leaf: bytes, node_at: NodeAt) -> list[tuple[int, 
 
 
 def root(size: int, node_at: NodeAt) -> bytes:
-    """Return the root of the tree with ``size`` leaves; of the empty tree, the hash of nothing."""
+    """Return the root hash of the tree with ``size`` leaves; for the empty tree, the hash of the empty string."""
     return hashlib.sha256(b"").digest() if size == 0 else _subtree(0, size, node_at)
 
 
@@ -60,9 +60,9 @@ def inclusion_proof(leaf_index: int, size: int, node_at: NodeAt) -> list[bytes]:
 
 
 def verify_inclusion(entry: bytes, leaf_index: int, size: int, proof: Sequence[bytes], expected_root: bytes) -> bool:
-    """Tell whether the proof shows ``entry`` as leaf ``leaf_index`` of the tree with that root.
+    """Tell whether the proof shows that ``entry`` is leaf ``leaf_index`` of the tree with that root.
 
-    Source: RFC 9162 §2.1.3.2, which spells out the check for RFC 6962's trees.
+    Source: RFC 9162 §2.1.3.2, which defines this check for the trees of RFC 6962.
     """
     if not 0 <= leaf_index < size:
         return False
@@ -82,13 +82,13 @@ def verify_inclusion(entry: bytes, leaf_index: int, size: int, proof: Sequence[b
 
 
 def consistency_proof(old_size: int, size: int, node_at: NodeAt) -> list[bytes]:
-    """Return the proof that the tree of ``size`` leaves grew out of the one of ``old_size`` (RFC 6962 §2.1.2).
+    """Return the proof that the tree of ``size`` leaves extends the tree of ``old_size`` leaves (RFC 6962 §2.1.2).
 
     Raises:
         ValueError: ``old_size`` is not from 1 to ``size``.
     """
     if not 1 <= old_size <= size:
-        message = f"a tree of {size} did not grow out of one of {old_size}"
+        message = f"a tree of {size} leaves cannot extend a tree of {old_size} leaves"
         raise ValueError(message)
     path: list[bytes] = []
     first, last, whole = 0, size, True
@@ -106,7 +106,7 @@ def consistency_proof(old_size: int, size: int, node_at: NodeAt) -> list[bytes]:
 
 
 def verify_consistency(old_size: int, old_root: bytes, size: int, new_root: bytes, proof: Sequence[bytes]) -> bool:
-    """Tell whether the proof shows that the larger tree begins with the smaller one (RFC 9162 §2.1.4.2)."""
+    """Tell whether the proof shows that the larger tree begins with the leaves of the smaller (RFC 9162 §2.1.4.2)."""
     if not 1 <= old_size <= size:
         return False
     if old_size == size:
@@ -139,7 +139,10 @@ def _split(width: int) -> int:
 
 
 def _subtree(first: int, last: int, node_at: NodeAt) -> bytes:
-    """Return the hash over leaves ``first`` to ``last`` (exclusive); ``first`` is aligned, as every split is."""
+    """Return the hash over leaves ``first`` to ``last`` (exclusive).
+
+    ``first`` is aligned to its complete subtrees, because every split is at a power of two.
+    """
     width = last - first
     if width & (width - 1) == 0:
         level = width.bit_length() - 1

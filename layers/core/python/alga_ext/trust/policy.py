@@ -1,7 +1,7 @@
-"""Which key may sign what, for whom and when: pure rules over values.
+"""Decide which key may sign what, for which publisher and when: pure rules over values.
 
-A revocation counts from its instant on: what was signed and published before stays valid when it is verified
-as of its publication, and nothing new is accepted.
+A revocation applies from its instant on. A signature whose verification time is earlier, such as the time of
+publication, stays valid. No signature is accepted at or after that instant.
 """
 
 import re
@@ -29,7 +29,7 @@ _RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-
 
 
 def _instant(value: object) -> object:
-    """Let through an instant with its time zone; a bare number or date could be read in more than one way."""
+    """Accept only an instant with its time zone; a bare number or date could be read in more than one way."""
     if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
         return value
     message = "must be an instant with time zone, such as 2026-06-01T00:00:00Z"
@@ -42,7 +42,10 @@ KeyId = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
 class TrustedKey(BaseModel):
-    """One key, what it is for, for which publishers (``*`` = all) and from when until when (exclusive)."""
+    """One key, its use, its publishers (``*`` means all), and its validity from ``valid_from`` to ``valid_until``.
+
+    ``valid_until`` is exclusive; None means no end.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,7 +58,7 @@ class TrustedKey(BaseModel):
 
 
 class Revocation(BaseModel):
-    """A key that is not to be believed from an instant on."""
+    """A key that is untrusted from an instant on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,7 +75,7 @@ class Verified(NamedTuple):
 
 
 class TrustBundle:
-    """The keys somebody believes in. Immutable; ``extended`` makes a larger one."""
+    """The trusted keys and the revocations. Immutable; ``extended`` makes a larger bundle."""
 
     def __init__(self, keys: Sequence[TrustedKey], revocations: Sequence[Revocation] = ()) -> None:
         self.keys = tuple(keys)
@@ -81,21 +84,22 @@ class TrustBundle:
         for key_id, public_key in self._public_keys.items():
             if key_id != public_key.key_id:
                 raise PlatformError(
-                    "trust_bundle_invalid", f"Key {key_id} of the trust bundle is really {public_key.key_id}."
+                    "trust_bundle_invalid",
+                    f"The trust bundle gives the key id {key_id} for a key whose id is {public_key.key_id}.",
                 )
 
     def extended(self, keys: Iterable[TrustedKey], revocations: Iterable[Revocation] = ()) -> "TrustBundle":
-        """Return a bundle that also believes in ``keys``, less ``revocations``."""
+        """Return a bundle that also contains ``keys`` and ``revocations``."""
         return TrustBundle((*self.keys, *keys), (*self.revocations, *revocations))
 
     def verify(self, data: bytes, *, use: Use, publisher: str, at: datetime) -> Verified:
         """Verify a DSSE envelope.
 
-        1. The envelope is well-formed, and its payload of the type that the use signs.
+        1. The envelope is well-formed, and its payload has the type for this use.
         2. One of its signatures names a known key.
-        3. That key is for this use and this publisher (platform keys are for all).
+        3. That key may sign for this use and this publisher (platform keys may sign for all publishers).
         4. It is valid and not revoked at ``at``.
-        5. Its signature over the payload bytes holds.
+        5. Its signature over the payload bytes is correct.
 
         Raises:
             PlatformError: ``signature_malformed`` (1), ``key_unknown`` (2), ``key_not_allowed`` (3),
@@ -105,7 +109,9 @@ class TrustBundle:
         wanted = LOG_HEAD_PAYLOAD_TYPE if use == "log" else STATEMENT_PAYLOAD_TYPE
         if envelope.payload_type != wanted:
             raise PlatformError("signature_malformed", f"The signed payload must be of type {wanted}.")
-        refusal = PlatformError("key_unknown", "No signature names a key that is known here.")
+        refusal = PlatformError(
+            "key_unknown", "No signature names a registered or trusted key; register the publisher's key first."
+        )
         for key_id, _ in envelope.signatures:
             if key_id not in self._public_keys:  # (2)
                 continue
@@ -117,7 +123,10 @@ class TrustBundle:
         raise refusal
 
     def key_ids(self, use: Use, at: datetime) -> list[str]:
-        """Return the ids of the platform's keys for a use: those that may sign at an instant first, newest first."""
+        """Return the ids of the platform's keys for a use.
+
+        Keys that may sign at the instant ``at`` come first. In each part the newest key comes first.
+        """
         keys = sorted((key for key in self.keys if key.use == use), key=lambda key: key.valid_from, reverse=True)
         ids = list(dict.fromkeys(key.key_id for key in keys))
         return sorted(ids, key=lambda key_id: self._refusal(key_id, use, "", at) is not None)
@@ -129,19 +138,19 @@ class TrustBundle:
         return Verified(envelope.payload, key)
 
     def is_revoked(self, key_id: str, at: datetime) -> bool:
-        """Tell whether a key is revoked at an instant; it need not be one of the bundle's keys."""
+        """Tell whether a key is revoked at an instant; the key may be missing from the bundle's keys."""
         revoked_from = self._revoked_from(key_id)
         return revoked_from is not None and at >= revoked_from
 
     def _revoked_from(self, key_id: str) -> datetime | None:
-        """Return the earliest instant a key is revoked from."""
+        """Return the earliest instant from which a key is revoked, or None."""
         return min((entry.revoked_from for entry in self.revocations if entry.key_id == key_id), default=None)
 
     def _refusal(self, key_id: str, use: Use, publisher: str, at: datetime) -> PlatformError | None:
-        """Return why the key may not sign, or None when one of its entries allows it."""
+        """Return the error for a key that may not sign, or None when one of its entries allows it."""
         revoked_from = self._revoked_from(key_id)
         if revoked_from is not None and at >= revoked_from:
-            return PlatformError("key_revoked", f"Key {key_id} is revoked since {revoked_from.isoformat()}.")
+            return PlatformError("key_revoked", f"Key {key_id} has been revoked since {revoked_from.isoformat()}.")
         entries = [key for key in self.keys if key.key_id == key_id]
         fitting = [e for e in entries if e.use == use and ("*" in e.publishers or publisher in e.publishers)]
         if not fitting:

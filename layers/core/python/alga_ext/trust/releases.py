@@ -1,7 +1,7 @@
-"""Whether the registry's word about a bundle may be believed: bytes and values in, a verdict out.
+"""Verify the registry's release record for a bundle: a pure function.
 
-Registry, runner and UI host judge a release record by the same rule, here. Whoever keeps what a record said judges it
-again after ``VERDICT_LIFETIME_S`` at the latest, and at once when the trust bundle is another one.
+Registry, runner and UI host all use this rule. A caller that keeps a verdict must verify the record again after
+``VERDICT_LIFETIME_S`` at the latest, and immediately when the trust bundle changes.
 """
 
 from datetime import datetime
@@ -12,21 +12,24 @@ from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.statements import ReleaseRecord, read_statement
 
 REGISTRY: Final = "alga"
-"""Whom platform keys sign for; they are trusted for every publisher."""
+"""Publisher name for checks of platform keys; these keys may sign for every publisher."""
 
 VERDICT_LIFETIME_S: Final = 60.0
-"""How long a verdict about a signed record holds under one trust bundle: a key may end, or its revocation begin."""
+"""How long a verdict about a signed record holds under one trust bundle.
+
+It must not hold longer, because a key may expire or its revocation may begin.
+"""
 
 
 def accepted_release(record: bytes, bundle_sha256: str, trust: TrustBundle, now: datetime) -> ReleaseRecord:
-    """Return what the registry vouches for about a bundle.
+    """Verify a release record and return its content.
 
-    1. The record is signed by a key the platform uses for releases, valid and not revoked now.
-    2. It is about this bundle.
-    3. The publisher's key was not revoked when the bundle was published, as far as the trust bundle knows.
+    1. A release key of the platform signed the record. The key is valid and not revoked at ``now``.
+    2. The record is about this bundle.
+    3. According to the trust bundle, the publisher's key was not revoked when the bundle was published.
 
     Raises:
-        PlatformError: ``release_integrity``.
+        PlatformError: ``release_integrity`` when a check fails.
     """
     try:
         verified = trust.verify(record, use="release", publisher=REGISTRY, at=now)  # (1)
@@ -41,7 +44,9 @@ def accepted_release(record: bytes, bundle_sha256: str, trust: TrustBundle, now:
         ) from error
     if trust.is_revoked(release.key_id, _instant(release.published_at)):  # (3)
         raise PlatformError(
-            "release_integrity", "The publisher's key was revoked before this was published.", fault=Fault.PUBLISHER_KEY
+            "release_integrity",
+            "The publisher's key was revoked before this bundle was published.",
+            fault=Fault.PUBLISHER_KEY,
         )
     return release
 
@@ -53,6 +58,6 @@ def _instant(text: str) -> datetime:
         at = None
     if at is None or at.tzinfo is None:
         raise PlatformError(
-            "release_integrity", "The release record names no instant of publication.", fault=Fault.RELEASE_RECORD
+            "release_integrity", "The release record has no valid time of publication.", fault=Fault.RELEASE_RECORD
         )
     return at

@@ -1,8 +1,8 @@
-"""Keys, signatures and DSSE envelopes: the only importer of ``cryptography`` besides the sealing module.
+"""Keys, signatures and DSSE envelopes. Only this module and ``alga_ext.stores.sealing`` import ``cryptography``.
 
-What is signed is bytes. A DSSE envelope (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md)
-carries the payload as it was signed; nothing is ever serialised again to be verified. Ed25519 and ECDSA P-256
-(SHA-256) keys are understood. Which key may sign what is decided in ``alga_ext.trust.policy``.
+A signature covers bytes. A DSSE envelope (https://github.com/secure-systems-lab/dsse/blob/master/protocol.md)
+contains the payload bytes exactly as they were signed, so verification never serialises a document again. Ed25519 and
+ECDSA P-256 (SHA-256) keys are supported. ``alga_ext.trust.policy`` decides which key may sign what.
 """
 
 import base64
@@ -25,7 +25,7 @@ ENVELOPE_LIMIT_BYTES: Final = 64 * 1024
 
 
 class Signer(Protocol):
-    """Something that signs with one key: a local key or one in a key management service."""
+    """Signs with one key: a local key or a key in a key management service."""
 
     @property
     def key_id(self) -> str:
@@ -43,7 +43,7 @@ class Signer(Protocol):
 
 
 class PublicKey:
-    """A verifying key. Make it with ``from_pem``; ``raw`` is the library's key, for JWT."""
+    """A public key. Make it with ``from_pem``; ``raw`` is the key object of ``cryptography``, for JWT."""
 
     def __init__(self, key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey) -> None:
         self.raw = self._key = key
@@ -56,7 +56,7 @@ class PublicKey:
         """Read a PEM SubjectPublicKeyInfo.
 
         Raises:
-            PlatformError: ``key_invalid`` when it is none, or neither Ed25519 nor ECDSA P-256.
+            PlatformError: ``key_invalid`` when it is not a PEM public key, or is neither Ed25519 nor ECDSA P-256.
         """
         try:
             key = serialization.load_pem_public_key(pem.encode())
@@ -66,7 +66,7 @@ class PublicKey:
 
     @classmethod
     def from_der(cls, der: bytes) -> Self:
-        """Read a DER SubjectPublicKeyInfo; errors as ``from_pem``."""
+        """Read a DER SubjectPublicKeyInfo; raises the same error as ``from_pem``."""
         try:
             key = serialization.load_der_public_key(der)
         except (ValueError, UnsupportedAlgorithm):
@@ -90,7 +90,7 @@ class PublicKey:
         return self._key.public_bytes(encoding, form).decode()
 
     def verify(self, signature: bytes, message: bytes) -> bool:
-        """Tell whether ``signature`` is this key's over ``message``; P-256 signatures are DER."""
+        """Tell whether this key made ``signature`` over ``message``; P-256 signatures are in DER."""
         try:
             if isinstance(self._key, ed25519.Ed25519PublicKey):
                 self._key.verify(signature, message)
@@ -102,7 +102,7 @@ class PublicKey:
 
 
 class LocalSigner:
-    """An Ed25519 key held in memory; ``raw`` is the library's key, for JWT."""
+    """Signs with an Ed25519 private key in memory; ``raw`` is the key object of ``cryptography``, for JWT."""
 
     def __init__(self, key: ed25519.Ed25519PrivateKey) -> None:
         self.raw = self._key = key
@@ -118,7 +118,7 @@ class LocalSigner:
         """Read an unencrypted PKCS #8 PEM private key.
 
         Raises:
-            PlatformError: ``key_invalid``; the message never holds key material.
+            PlatformError: ``key_invalid``; the message never contains key material.
         """
         try:
             key = serialization.load_pem_private_key(pem.encode(), password=None)
@@ -140,7 +140,7 @@ class LocalSigner:
 
     @property
     def private_pem(self) -> str:
-        """The private key as unencrypted PKCS #8 PEM; write it to files of mode 0600 only."""
+        """The private key as unencrypted PKCS #8 PEM; write it only to files of mode 0600."""
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         return self._key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
 
@@ -150,7 +150,7 @@ class LocalSigner:
 
 
 class Envelope(NamedTuple):
-    """A DSSE envelope taken apart; nothing in it is verified yet."""
+    """The parts of a DSSE envelope; nothing in it is verified yet."""
 
     payload_type: str
     payload: bytes
@@ -159,13 +159,13 @@ class Envelope(NamedTuple):
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
-    """Return the bytes a DSSE signature covers (PAE of the DSSE protocol)."""
+    """Return the bytes that a DSSE signature covers (PAE of the DSSE protocol)."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
 def sign_envelope(signer: Signer, payload: bytes, payload_type: str = STATEMENT_PAYLOAD_TYPE) -> bytes:
-    """Return the JSON bytes of a DSSE envelope with one signature."""
+    """Sign ``payload`` and return the JSON bytes of a DSSE envelope with this one signature."""
     signature = signer.sign(pre_authentication_encoding(payload_type, payload))
     document = {
         "payloadType": payload_type,
@@ -176,10 +176,10 @@ def sign_envelope(signer: Signer, payload: bytes, payload_type: str = STATEMENT_
 
 
 def parse_envelope(data: bytes) -> Envelope:
-    """Take a DSSE envelope apart.
+    """Parse a DSSE envelope; its signatures are not verified.
 
-    Only one spelling of each envelope is accepted (canonical base64, known members; a line break at the end is
-    allowed), so that no byte of it can be changed without being noticed.
+    Each envelope has only one accepted form: compact JSON with the known members in order, and canonical base64. One
+    line feed at the end is allowed. So every changed byte is detected.
 
     Raises:
         PlatformError: ``signature_malformed``.
@@ -209,7 +209,7 @@ def parse_envelope(data: bytes) -> Envelope:
 
 
 def verify_envelope(envelope: Envelope, key: PublicKey) -> bool:
-    """Tell whether one of the signatures that name ``key`` is its signature over the payload."""
+    """Tell whether ``key`` made one of the signatures that name it."""
     message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
     return any(key_id == key.key_id and key.verify(signature, message) for key_id, signature in envelope.signatures)
 

@@ -1,7 +1,7 @@
-"""What the platform's signatures say: in-toto statements about bundles, releases and artifacts.
+"""The statements that the platform's signatures cover: in-toto statements about bundles, releases and artifacts.
 
 Each is an in-toto Statement v1 (https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md) with one
-subject, carried in a DSSE envelope. Reading checks every member; there is no lenient form.
+subject, in a DSSE envelope. Every member is checked, and unknown members are refused.
 """
 
 import json
@@ -22,7 +22,7 @@ Sha256Hex = Field(pattern=r"^[0-9a-f]{64}$")
 
 
 class Release(BaseModel):
-    """A publisher's claim: this bundle is this version of this extension."""
+    """A publisher's statement: this bundle is this version of this extension."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     predicate_type: ClassVar[str] = RELEASE
@@ -33,7 +33,7 @@ class Release(BaseModel):
 
 
 class ReleaseRecord(BaseModel):
-    """The registry's word: this bundle was accepted, and these are the parts that follow from it."""
+    """The registry's statement: it accepted this bundle, and these are the hashes of its component and UI index."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     predicate_type: ClassVar[str] = RELEASE_RECORD
@@ -43,13 +43,13 @@ class ReleaseRecord(BaseModel):
     version: str
     key_id: str
     published_at: str
-    """RFC 3339: whether the publisher's key may be believed is judged as of this instant."""
+    """RFC 3339. The publisher's key must not be revoked at this instant."""
     component_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
     ui_index_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
 
 
 class ArtifactRecord(BaseModel):
-    """The platform's word: it compiled this native code from that component, for that engine."""
+    """The platform's statement: it compiled this native code from that component, for that engine and target."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     predicate_type: ClassVar[str] = ARTIFACT
@@ -86,7 +86,7 @@ Predicate = TypeVar("Predicate", Release, ReleaseRecord, ArtifactRecord)
 
 
 def statement(predicate: Release | ReleaseRecord | ArtifactRecord, subject_name: str, subject_sha256: str) -> bytes:
-    """Return the JSON bytes of a statement about one subject; these bytes are what gets signed."""
+    """Return the JSON bytes of a statement about one subject; the signature covers these bytes."""
     document = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": subject_name, "digest": {"sha256": subject_sha256}}],
@@ -100,8 +100,8 @@ def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -
     """Return the predicate of a verified statement, which must be about ``subject_sha256``.
 
     Raises:
-        PlatformError: ``signature_malformed`` when it is no statement of this kind; ``bundle_hash_mismatch`` when
-            it is about other bytes.
+        PlatformError: ``signature_malformed`` when it is not a valid statement of this kind; ``bundle_hash_mismatch``
+            when it is about other bytes.
     """
     wanted = kind.predicate_type
     try:
@@ -114,7 +114,7 @@ def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -
     if digest != subject_sha256:
         raise PlatformError(
             "bundle_hash_mismatch",
-            f"The signature is about sha256:{digest[:64]}, but the bytes are sha256:{subject_sha256}.",
+            f"The signature is for sha256:{digest[:64]}, but the hash of the bytes is sha256:{subject_sha256}.",
         )
     try:
         return kind.model_validate(claimed.predicate)

@@ -1,4 +1,4 @@
-"""Reading a trust bundle as its operator wrote it, JSON or PEM (docs/reference/trust-bundle.md): text in, rules out.
+"""Parse the trust bundle that an operator wrote, in JSON or PEM (docs/reference/trust-bundle.md).
 
 JSON::
 
@@ -7,8 +7,8 @@ JSON::
                "publishers": ["acme"], "valid_from": "2026-01-01T00:00:00Z", "valid_until": null}],
      "revocations": [{"key_id": "sha256:…", "from": "2026-06-01T00:00:00Z", "reason": "lost laptop"}]}
 
-PEM: the same said in attribute lines above each key, where RFC 7468 has explanatory text, so that every other reader
-of PEM reads the keys too::
+PEM: the same data in attribute lines above each key. RFC 7468 allows explanatory text there, so other PEM parsers can
+read the keys too::
 
     # Acme's laptop
     Key-Id: sha256:…
@@ -19,8 +19,8 @@ of PEM reads the keys too::
     …
     -----END PUBLIC KEY-----
 
-A word that is not understood refuses the whole document: a revocation with a misspelt name must not be passed over.
-Messages name the line and never quote what stands in it, which may be a key that was put there by mistake.
+An unknown name makes the whole document invalid: a revocation with a misspelt name must not be ignored. An error
+message names the line and never quotes its content, which may be a private key that was put there by mistake.
 """
 
 import re
@@ -49,20 +49,20 @@ _ATTRIBUTES: Final = {
     "Revoked-From": "from",
     "Revoked-Reason": "reason",
 }
-"""Attribute lines, and the member of the JSON form that each one is."""
+"""Names of attribute lines, each with its member of the JSON form."""
 
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1]
-    # Fail fast: an error of each of a hundred thousand members would cost more than the document.
+    # Fail fast: one error for each of a hundred thousand members would use more memory than the document.
     keys: tuple[TrustedKey, ...] = Field(fail_fast=True)
     revocations: tuple[Revocation, ...] = Field(default=(), fail_fast=True)
 
 
 class _Block(NamedTuple):
-    """One PEM key, the line it begins at (from 1), and the attributes above it."""
+    """One PEM key, the number of its first line (from 1), and the attributes above it."""
 
     line: int
     pem: str
@@ -70,11 +70,11 @@ class _Block(NamedTuple):
 
 
 def parse_trust_bundle(text: str) -> TrustBundle:
-    """Read a trust bundle of at most ``TRUST_BUNDLE_LIMIT_BYTES``.
+    """Parse a trust bundle of at most ``TRUST_BUNDLE_LIMIT_BYTES``.
 
     Raises:
-        PlatformError: ``trust_bundle_invalid``, saying where and how to mend it; ``key_invalid`` for a key in JSON
-            that is none.
+        PlatformError: ``trust_bundle_invalid``, with the place of the error and how to fix it; ``key_invalid`` for a
+            ``public_key`` in JSON that is not a valid key.
     """
     data = text[: TRUST_BUNDLE_LIMIT_BYTES + 1].encode(errors="surrogatepass")
     if len(data) > TRUST_BUNDLE_LIMIT_BYTES:
@@ -89,7 +89,7 @@ def parse_trust_bundle(text: str) -> TrustBundle:
             raise _invalid(f"key {key.key_id} ends before it begins: its valid_until must be after its valid_from")
         if key.use != "publisher" and key.publishers != ("*",):
             raise _invalid(
-                f"key {key.key_id} signs as {key.use}, which is for every publisher: its publishers must be '*'"
+                f"key {key.key_id} has the use {key.use}, which is for every publisher: its publishers must be '*'"
             )
     return TrustBundle(keys, revocations)
 
@@ -116,7 +116,7 @@ def _parse_pem(text: str) -> tuple[list[TrustedKey], list[Revocation]]:
 
 
 def _blocks(text: str) -> Iterator[_Block]:
-    """Take PEM apart into keys with their attributes; every line is accounted for."""
+    """Split PEM text into keys with their attributes; a line that is not understood is an error."""
     attributes: dict[str, str] = {}
     begun, body = 0, list[str]()
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
@@ -127,29 +127,29 @@ def _blocks(text: str) -> Iterator[_Block]:
             elif _BASE64_LINE.fullmatch(line):
                 body.append(line)
             else:
-                raise _invalid(f"line {number} is neither base64 nor {_END!r}, for the key that begins at line {begun}")
+                raise _invalid(f"line {number} of the key that begins at line {begun} is neither base64 nor {_END!r}")
         elif line == _BEGIN:
             begun = number
         elif line.strip() and not line.startswith("#"):
             name, value = _attribute(line, number)
             if name in attributes:
-                raise _invalid(f"line {number} gives {name} a second time for one key")
+                raise _invalid(f"line {number} repeats {name} for the same key")
             attributes[name] = value
     if begun:
         raise _invalid(f"the key that begins at line {begun} has no {_END!r}")
     if attributes:
-        raise _invalid(f"{', '.join(attributes)} at its end stand above no key")
+        raise _invalid(f"no key follows the attributes at its end ({', '.join(attributes)})")
 
 
 def _attribute(line: str, number: int) -> tuple[str, str]:
     match = _ATTRIBUTE.fullmatch(line)
     if match is None:
-        raise _invalid(f"line {number} is none of: an attribute 'Name: value', a comment '# …', {_BEGIN!r}")
+        raise _invalid(f"line {number} must be an attribute 'Name: value', a comment '# …' or {_BEGIN!r}")
     name, value = match[1], match[2].strip()
     if name not in _ATTRIBUTES:
-        raise _invalid(f"line {number} is no attribute that exists; there are {', '.join(_ATTRIBUTES)}")
+        raise _invalid(f"line {number} is not a known attribute; known are {', '.join(_ATTRIBUTES)}")
     if not value:
-        raise _invalid(f"line {number} gives {name} no value")
+        raise _invalid(f"line {number} has no value for {name}")
     return name, value
 
 
@@ -160,13 +160,13 @@ def _key_of(block: _Block) -> tuple[TrustedKey, Revocation | None]:
     except PlatformError as error:
         raise _invalid(f"{where} cannot be read: {error.detail.removesuffix('.')}") from None
     if "Key-Id" not in given:
-        raise _invalid(f"{where} lacks 'Key-Id: {public_key.key_id}' above it, if that is the key you mean")
+        raise _invalid(f"{where} has no Key-Id; if it is the right key, write 'Key-Id: {public_key.key_id}' above it")
     if "Use" not in given:
-        raise _invalid(f"{where} lacks 'Use: publisher', 'release', 'artifact' or 'log' above it")
+        raise _invalid(f"{where} has no Use; write 'Use: publisher', 'release', 'artifact' or 'log' above it")
     if given["Use"] == "publisher" and "Publishers" not in given:
-        raise _invalid(f"{where} lacks 'Publishers:' above it: whose it is, or '*' for everybody's")
+        raise _invalid(f"{where} has no Publishers; write 'Publishers:' above it with names, or '*' for all publishers")
     if "Revoked-Reason" in given and "Revoked-From" not in given:
-        raise _invalid(f"{where} has a Revoked-Reason and lacks 'Revoked-From:', the instant it counts from")
+        raise _invalid(f"{where} has a Revoked-Reason but no Revoked-From; write the instant of the revocation")
     members: dict[str, object] = {_ATTRIBUTES[name]: value for name, value in given.items()}
     if "Publishers" in given:
         members["publishers"] = [name.strip() for name in given["Publishers"].split(",")]
@@ -183,7 +183,7 @@ def _key_of(block: _Block) -> tuple[TrustedKey, Revocation | None]:
 
 
 def _first(error: ValidationError) -> Any:
-    """Return the first fault alone: there may be a hundred thousand, and each would quote the document."""
+    """Return only the first error, without its input: there may be a hundred thousand, each quoting the document."""
     return error.errors(include_url=False, include_context=False, include_input=False)[0]
 
 

@@ -1,4 +1,4 @@
-"""The current trust bundle: read when a function starts, and again when its file changes."""
+"""Provide the current trust bundle: read it when a function starts, and again when its file changes."""
 
 import os
 
@@ -9,12 +9,12 @@ from alga_ext.trust.trust_document import parse_trust_bundle
 
 
 class TrustSource:
-    """A trust bundle given in place, or as a path that is looked at before each use.
+    """A trust bundle that is given directly, or in a file that is checked for changes before each use.
 
-    Replace the file by renaming another one over it: a half-written file is refused, and calls with it.
+    Replace the file by renaming a new one over it. While a half-written file is there, every call is refused.
 
     Args:
-        setting: the document, or the path of one.
+        setting: the trust bundle itself, or the path of its file.
 
     Raises:
         PlatformError: ``trust_bundle_invalid`` or ``key_invalid``.
@@ -23,28 +23,28 @@ class TrustSource:
 
     def __init__(self, setting: str) -> None:
         self._setting = setting
-        # Stamp and bundle are one value, so that threads that read at once never leave an old bundle under a new stamp.
+        # One value for stamp and bundle: threads that read at the same time never pair an old bundle with a new stamp.
         self._read = (self._stamp(), parse_trust_bundle(read_material(setting)))
 
     def current(self) -> TrustBundle:
-        """Return the bundle as it is now; the same object as long as nothing changed.
+        """Return the current bundle; the same object as long as the file does not change.
 
         Raises:
-            PlatformError: ``policy_unavailable`` when the file is gone or is no trust bundle any more: what it said
-                before is not believed on, because a revocation may be what cannot be read.
+            PlatformError: ``policy_unavailable`` when the file is missing or is no longer a valid trust bundle. The
+                last good bundle is not used then, because the unreadable file may contain a new revocation.
         """
         try:
-            stamp = self._stamp()  # before the content: a change in between shows at the next look
+            stamp = self._stamp()  # taken before the content: the next call then detects a change in between
             if stamp != self._read[0]:
                 self._read = (stamp, parse_trust_bundle(read_material(self._setting)))
         except (OSError, UnicodeError, PlatformError) as error:
             raise PlatformError(
-                "policy_unavailable", "Which keys are trusted cannot be read just now; try again.", cause=error
+                "policy_unavailable", "The trusted keys cannot be read at the moment; try again.", cause=error
             ) from error
         return self._read[1]
 
     def _stamp(self) -> object:
         if not is_path(self._setting):
             return None
-        status = os.stat(self._setting)  # noqa: PTH116 - on the path of every call, and Path costs as much again
+        status = os.stat(self._setting)  # noqa: PTH116 - runs in every call, and Path.stat takes twice as long
         return (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)

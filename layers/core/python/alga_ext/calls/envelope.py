@@ -1,7 +1,7 @@
-"""The execute envelope: what the gateway sends to the runner and what comes back (``POST /v1/execute``).
+"""The execute envelope: the request from the gateway to the runner and its response (``POST /v1/execute``).
 
-msgspec reads and checks it in microseconds, which the hot path needs; unknown fields are ignored so that
-either side can be deployed first. Field names and codes are fixed by docs/reference/execute.md.
+Every call reads an envelope, so msgspec is used: it decodes and validates one in microseconds. Unknown fields are
+ignored, so that either side can be deployed first. docs/reference/execute.md defines field names and codes.
 """
 
 from typing import Final
@@ -15,7 +15,7 @@ CONFIG_LIMIT_BYTES: Final = 64 * 1024
 
 
 class ExecuteContext(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Whose call this is. ``content_hash`` is the bundle's (``sha256:…``); ``config`` is the install's."""
+    """What the call belongs to. ``content_hash`` is the bundle's (``sha256:…``); ``config`` is the install's."""
 
     request_id: str
     tenant_id: str
@@ -27,7 +27,7 @@ class ExecuteContext(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExecuteHttp(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The HTTP request for the guest; ``path`` starts with ``/``, ``raw_query`` has no ``?``, the body is base64."""
+    """The HTTP request for the guest. ``path`` starts with ``/``; ``raw_query`` has no ``?``; the body is base64."""
 
     method: str
     path: str
@@ -38,7 +38,7 @@ class ExecuteHttp(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExecuteLimits(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """Requested limits; the runner's maxima win. None means the runner's default, never unlimited."""
+    """Requested limits; the runner lowers each to its maximum. None means the runner's default, never unlimited."""
 
     timeout_ms: int | None = None
     memory_mb: int | None = None
@@ -46,7 +46,7 @@ class ExecuteLimits(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExecuteGrants(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What the tenant granted: egress hosts, secrets with the hosts they are bound to, and the grant hash."""
+    """What the tenant granted: egress hosts, secrets with the hosts that each may be sent to, and the grant hash."""
 
     egress: list[str] = []
     secrets: dict[str, list[str]] = {}
@@ -66,7 +66,7 @@ class ExecuteUser(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class SealedSecret(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One sealed secret as stored; only the runner's unsealing key opens it. Expiry is epoch seconds."""
+    """One sealed secret as it is stored; ``Sealer.unseal`` decrypts it. Expiry is in epoch seconds."""
 
     name: str
     sealed_b64: str
@@ -98,14 +98,14 @@ class Usage(msgspec.Struct, kw_only=True, omit_defaults=False):
 
 
 class ExecuteError(msgspec.Struct, kw_only=True):
-    """Why the platform answered instead of the guest."""
+    """Why the response comes from the platform and not from the guest."""
 
     code: str
     message: str
 
 
 class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The runner's answer; with ``error`` set, ``status`` is the platform's and not the guest's."""
+    """The runner's response. When ``error`` is set, ``status`` is the platform's and not the guest's."""
 
     status: int
     headers: dict[str, str | list[str]] = {}
@@ -121,16 +121,16 @@ _RESPONSE = msgspec.json.Decoder(ExecuteResponse)
 
 
 def encode(document: ExecuteRequest | ExecuteResponse) -> bytes:
-    """Return the JSON bytes of an envelope; the execution token signs exactly these."""
+    """Return the JSON bytes of an envelope; the execution token is bound to exactly these bytes."""
     return _ENCODER.encode(document)
 
 
 def decode_request(body: bytes) -> ExecuteRequest:
-    """Read a request.
+    """Decode a request.
 
     Raises:
-        PlatformError: ``invalid_request``, saying which field is wrong; also when the configuration is over
-            ``CONFIG_LIMIT_BYTES``.
+        PlatformError: ``invalid_request`` when a field is wrong, with its name in the detail, or when the configuration
+            is over ``CONFIG_LIMIT_BYTES``.
     """
     try:
         request = _REQUEST.decode(body)
@@ -145,7 +145,7 @@ def decode_request(body: bytes) -> ExecuteRequest:
 
 
 def decode_response(body: bytes) -> ExecuteResponse:
-    """Read a runner's answer.
+    """Decode a runner's response.
 
     Raises:
         PlatformError: ``bad_gateway`` when it is not a valid envelope.
@@ -153,4 +153,4 @@ def decode_response(body: bytes) -> ExecuteResponse:
     try:
         return _RESPONSE.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PlatformError("bad_gateway", "The runner's answer was not a valid envelope.", cause=error) from None
+        raise PlatformError("bad_gateway", "The runner's response was not a valid envelope.", cause=error) from None

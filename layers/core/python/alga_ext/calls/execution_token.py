@@ -1,7 +1,7 @@
 """The execution token: a signed, short-lived permission to run one call (a JWT, EdDSA).
 
-The gateway signs it, the runner checks it. It names tenant, install, version and content hash, the granted
-capabilities, and the sha256 of the whole request body, so it is good for these bytes only.
+The gateway signs it and the runner verifies it. It names the tenant, install, version and content hash, the digest of
+the granted capabilities, and the SHA-256 of the whole request body. So it is valid for one exact request body only.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ _SKEW_S: Final = 5
 
 
 class _Claims(msgspec.Struct):
-    """The claims; all are required, and of these types."""
+    """The claims. All are required and must have these types."""
 
     iss: str
     aud: str
@@ -43,14 +43,14 @@ _CLAIMS: Final = msgspec.json.Decoder(_Claims)
 def sign_execution_token(
     signer: LocalSigner, request: ExecuteRequest, body: bytes, *, token_id: str, now_s: int
 ) -> str:
-    """Return a token for exactly ``body``, which is ``request`` as encoded.
+    """Return a token that is valid for exactly ``body``, the encoded ``request``.
 
     Args:
         signer: the gateway's key.
         request: the call, from which the bound claims are taken.
         body: the bytes that will be sent.
-        token_id: unique for each call (``jti``), so that a replay can be told.
-        now_s: epoch seconds; the token ends ``LIFETIME_S`` later.
+        token_id: unique for each call (``jti``), so that the runner can detect a replay.
+        now_s: epoch seconds; the token expires ``LIFETIME_S`` later.
     """
     claims = _Claims(
         iss=ISSUER,
@@ -66,32 +66,34 @@ def sign_execution_token(
 def verify_execution_token(key: PublicKey, token: str, request: ExecuteRequest, body: bytes, *, now_s: int) -> str:
     """Check that ``token`` allows exactly this call and return its id (``jti``).
 
-    1. It is spelled as ``sign_execution_token`` spells it, and signed by ``key``.
-    2. It is from the gateway for a runner.
-    3. It is valid at ``now_s``, and does not live longer than ``LIFETIME_S``.
-    4. It is for this call.
+    1. It has the exact form that ``sign_execution_token`` writes, and ``key`` signed it.
+    2. Its issuer is the gateway and its audience is a runner.
+    3. Its lifetime is at most ``LIFETIME_S``, and it is valid at ``now_s``.
+    4. Its other claims belong to this call.
 
     Raises:
-        PlatformError: ``unauthorized``, whatever is wrong; the detail says which claim.
+        PlatformError: ``unauthorized`` when a check fails; the detail says which.
     """
     try:
         claims = _CLAIMS.decode(signed_claims(key, token))  # (1)
     except ValueError as error:
         raise PlatformError("unauthorized", "The execution token is missing or not valid.", cause=error) from None
     if claims.iss != ISSUER or claims.aud != AUDIENCE:  # (2)
-        raise PlatformError("unauthorized", "The execution token is not one of the gateway's for a runner.")
+        raise PlatformError("unauthorized", "The execution token was not issued by a gateway for a runner.")
     if claims.exp - claims.iat > LIFETIME_S:  # (3)
-        raise PlatformError("unauthorized", f"The execution token lives longer than {LIFETIME_S} seconds.")
+        lifetime_s = claims.exp - claims.iat
+        detail = f"The execution token has a lifetime of {lifetime_s} seconds; at most {LIFETIME_S} are allowed."
+        raise PlatformError("unauthorized", detail)
     if now_s >= claims.exp + _SKEW_S or now_s < claims.iat - _SKEW_S:
         raise PlatformError("unauthorized", "The execution token has expired or is not valid yet.")
     for name, value in _bound_claims(request, body).items():  # (4)
         if getattr(claims, name) != value:
-            raise PlatformError("unauthorized", f"The execution token is for another call ({name} differs).")
+            raise PlatformError("unauthorized", f"The execution token is for another call: claim {name!r} differs.")
     return claims.jti
 
 
 def capabilities_digest(providers: Iterable[str]) -> str:
-    """Return the sha256 (hex) of the sorted, distinct capability names, one a line."""
+    """Return the SHA-256 (hex) of the sorted, distinct capability names, one on each line."""
     return hashlib.sha256("\n".join(sorted(set(providers))).encode()).hexdigest()
 
 

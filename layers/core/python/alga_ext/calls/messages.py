@@ -1,7 +1,7 @@
-"""What travels on the queues. Every message is JSON with a ``type``; unknown fields are ignored.
+"""The queue messages. Every message is a JSON object with a ``type``; unknown fields are ignored.
 
-Compatibility: consumers are deployed apart from producers. Fields may be added with a default, never renamed
-or removed while a queue can still hold the old form.
+Compatibility: consumers and producers are deployed separately. A new field needs a default. A field must not be renamed
+or removed while a queue may still contain messages in the old form.
 """
 
 from typing import Final
@@ -12,11 +12,14 @@ from alga_ext.calls.envelope import Usage
 from alga_ext.errors import PlatformError
 
 MESSAGE_LIMIT_BYTES: Final = 256 * 1024
-"""An SQS batch entry; larger things are referred to by their object key."""
+"""Maximum size of one message; no code checks it. A message names larger data by its key in the object store."""
 
 
 class PrepareMessage(msgspec.Struct, kw_only=True, tag_field="type", tag="prepare", omit_defaults=True):
-    """Registry to prepare: look at a component and compile it. ``component_sha256`` is None for UI only."""
+    """From registry to prepare: check a component and compile it.
+
+    ``component_sha256`` is None for an extension that is only UI.
+    """
 
     version_id: str
     content_hash: str
@@ -24,14 +27,14 @@ class PrepareMessage(msgspec.Struct, kw_only=True, tag_field="type", tag="prepar
 
 
 class Reason(msgspec.Struct, kw_only=True):
-    """One reason for a rejection: a code of ``alga_ext.errors.CODES`` and what the publisher can do."""
+    """One reason for a rejection: a code of ``alga_ext.errors.CODES`` and its detail for the publisher."""
 
     code: str
     detail: str
 
 
 class Artifact(msgspec.Struct, kw_only=True):
-    """A compiled component in the object store: its key, the sha256 of its bytes, and what it was made for."""
+    """A compiled component in the object store: its key, the SHA-256 of its bytes, and its target and engine."""
 
     key: str
     sha256: str
@@ -42,7 +45,10 @@ class Artifact(msgspec.Struct, kw_only=True):
 
 
 class PreparedMessage(msgspec.Struct, kw_only=True, tag_field="type", tag="prepared", omit_defaults=True):
-    """Prepare to assets: what the component imports and exports, and the artifact or the reasons against it."""
+    """From prepare to assets: what the component imports and exports, and either the artifact or the reasons.
+
+    ``reasons`` say why the version is rejected; ``ok`` is false then.
+    """
 
     version_id: str
     content_hash: str
@@ -55,7 +61,7 @@ class PreparedMessage(msgspec.Struct, kw_only=True, tag_field="type", tag="prepa
 
 
 class ExecutionAccepted(msgspec.Struct, kw_only=True, tag_field="type", tag="execution.accepted", omit_defaults=True):
-    """Gateway to recorder, before the runner is invoked. ``at`` is RFC 3339 UTC."""
+    """From gateway to recorder, before the runner is invoked. ``at`` is RFC 3339 in UTC."""
 
     execution_id: str
     tenant_id: str
@@ -72,7 +78,10 @@ class ExecutionAccepted(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
 
 
 class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="execution.finished", omit_defaults=True):
-    """Gateway to recorder, before the reply. It repeats who and what, so that either message alone makes a record."""
+    """From gateway to recorder, before the gateway replies.
+
+    It repeats the fields of ``ExecutionAccepted``, so that either message alone is enough for a record.
+    """
 
     execution_id: str
     tenant_id: str
@@ -105,10 +114,11 @@ def encode_message(message: Message) -> bytes:
 
 
 def decode_message(body: str | bytes) -> Message:
-    """Read any message.
+    """Decode a message of any type.
 
     Raises:
-        PlatformError: ``invalid_request`` when it is none of ours; a queue drops such a record to its dead letters.
+        PlatformError: ``invalid_request`` when it is not a valid message of the platform. After repeated failures the
+            queue moves it to its dead-letter queue.
     """
     try:
         return _DECODER.decode(body)

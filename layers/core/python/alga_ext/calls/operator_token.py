@@ -1,6 +1,7 @@
-"""The operator token: a signed, short-lived permission to look after a runner, such as reading its health in detail.
+"""The operator token: a signed, short-lived permission to operate a runner, such as to read its detailed health.
 
-It is signed by the key that signs execution tokens and has another audience, so neither passes for the other.
+The key that signs execution tokens also signs operator tokens. Their audiences differ, so that neither token is
+accepted in place of the other.
 """
 
 from typing import Final
@@ -17,7 +18,7 @@ _SKEW_S: Final = 5
 
 
 class _Claims(msgspec.Struct):
-    """The claims; all are required, and of these types."""
+    """The claims. All are required and must have these types."""
 
     aud: str
     iat: int
@@ -28,16 +29,16 @@ _CLAIMS: Final = msgspec.json.Decoder(_Claims)
 
 
 def sign_operator_token(signer: LocalSigner, *, now_s: int) -> str:
-    """Return a token that is good for ``LIFETIME_S`` seconds from ``now_s`` (epoch seconds)."""
+    """Return a token that is valid for ``LIFETIME_S`` seconds from ``now_s`` (epoch seconds)."""
     claims = _Claims(aud=AUDIENCE, iat=now_s, exp=now_s + LIFETIME_S)
     return sign_token(signer, msgspec.json.encode(claims))
 
 
 def verify_operator_token(key: PublicKey, token: str, *, now_s: int) -> None:
-    """Pass for a token of ``key`` that is valid at ``now_s``.
+    """Check that ``key`` signed the token for an operator, and that it is valid at ``now_s`` (epoch seconds).
 
     Raises:
-        PlatformError: ``unauthorized``.
+        PlatformError: ``unauthorized`` when it is not.
     """
     try:
         claims = _CLAIMS.decode(signed_claims(key, token))
@@ -45,4 +46,6 @@ def verify_operator_token(key: PublicKey, token: str, *, now_s: int) -> None:
         raise PlatformError("unauthorized", "The operator token is missing or not valid.", cause=error) from None
     lifetime_s = claims.exp - claims.iat
     if claims.aud != AUDIENCE or lifetime_s > LIFETIME_S or not claims.iat - _SKEW_S <= now_s < claims.exp + _SKEW_S:
-        raise PlatformError("unauthorized", "The operator token is for something else, or not valid now.")
+        raise PlatformError(
+            "unauthorized", "The operator token has another audience or is not valid now; get a new one."
+        )

@@ -1,6 +1,7 @@
-"""Tokens between functions of the platform: a JWT with one algorithm (EdDSA) and one spelling (RFC 7515, compact).
+"""Sign and verify tokens between functions: JWTs with one algorithm (EdDSA) in one exact form (RFC 7515, compact).
 
-A few lines read one spelling. A JWT library knows all the others too, and its import would cost every cold start 50 ms.
+One form needs only a few lines of code. A JWT library accepts many forms, and its import adds 50 milliseconds to every
+cold start.
 """
 
 import base64
@@ -9,26 +10,28 @@ from typing import Final
 from alga_ext.trust.signing import LocalSigner, PublicKey
 
 _HEADER: Final = "eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCJ9"
-"""``{"alg":"EdDSA","typ":"JWT"}``, the only header there is."""
+"""``{"alg":"EdDSA","typ":"JWT"}`` in base64url, the only accepted header."""
 
 
 def sign_token(signer: LocalSigner, claims: bytes) -> str:
-    """Return the token of a JSON object of claims."""
+    """Sign ``claims``, the bytes of a JSON object, and return the token."""
     signed = f"{_HEADER}.{_encoded(claims)}"
     return f"{signed}.{_encoded(signer.sign(signed.encode()))}"
 
 
 def signed_claims(key: PublicKey, token: str) -> bytes:
-    """Return the claims of a token that ``key`` signed; they are not looked at before that is known.
+    """Verify that ``key`` signed a token and return the bytes of its claims.
+
+    The claims are decoded only after the signature is verified.
 
     Raises:
-        ValueError: it is spelled otherwise, or signed by another key.
+        ValueError: the token has another form, or another key signed it.
     """
     signed, _, signature = token.rpartition(".")
     header, _, claims = signed.partition(".")
     if header == _HEADER and key.algorithm == "ed25519" and key.verify(_decoded(signature), signed.encode()):
         return _decoded(claims)
-    message = "it is not a token of this key"
+    message = "this key did not sign the token"
     raise ValueError(message)
 
 
@@ -38,7 +41,7 @@ def _encoded(data: bytes) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    """Read base64url without padding; any other spelling of the same bytes is a ValueError."""
+    """Decode base64url without padding; raise ValueError for any other encoding of the same bytes."""
     data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_")
     if _encoded(data) != text:
         message = "it is not canonical base64url"

@@ -1,4 +1,4 @@
-"""Batches of queue messages: each message is handled on its own, and only those that failed are delivered again."""
+"""Handle batches of queue messages one by one, so that only the messages that failed are delivered again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +11,10 @@ from alga_ext.telemetry import log_failure
 
 
 def answer_batch(event: dict[str, Any], context: Any, service: str, handle: Callable[[Message], object]) -> Any:
-    """Handle each message of an SQS event and return ``batchItemFailures``; what ``handle`` raises is logged."""
+    """Handle each message of an SQS event and return ``batchItemFailures``.
+
+    An exception from ``handle`` is logged and marks its message as failed.
+    """
 
     def on_record(record: SQSRecord) -> None:
         try:

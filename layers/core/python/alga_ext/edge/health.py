@@ -1,4 +1,4 @@
-"""``GET /healthz``: whether a function can serve. The names of what is missing are shown to the platform role only."""
+"""``GET /healthz``: report whether a function can serve requests. Only the platform role sees which part fails."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -7,18 +7,18 @@ from typing import Any, Final
 from alga_ext.edge.http import json_response
 from alga_ext.errors import PlatformError
 
-KEPT_FOR_S: Final = 10.0
-"""How long a result is used: callers without a token must not be able to make the checks run again and again."""
+RESULT_LIFETIME_S: Final = 10.0
+"""How long a result is kept, so that callers without a token cannot make the checks run on every request."""
 
 Check = Callable[[], Mapping[str, Any]]
-"""Returns what the platform role may read about one part, or raises ``PlatformError`` when the part is missing."""
+"""Returns what the platform role may read about one part, or raises ``PlatformError`` when the part does not work."""
 
 
 class Health:
-    """Runs a function's checks, at most once in ``KEPT_FOR_S`` seconds whoever asks.
+    """Runs a function's checks at most once in ``RESULT_LIFETIME_S`` seconds, however many callers ask.
 
     Args:
-        checks: by the name of what they check.
+        checks: the checks, each under the name of the part that it checks.
         monotonic_s: a clock that only goes forward.
     """
 
@@ -30,12 +30,12 @@ class Health:
         self._results: dict[str, dict[str, Any]] = {}
 
     def answer(self, *, detailed: bool) -> dict[str, Any]:
-        """Return 200 when all is there and 503 otherwise; the parts only if ``detailed``."""
+        """Return 200 when every check passes, and 503 otherwise; add the result of each check when ``detailed``."""
         with self._lock:
             now_s = self._monotonic_s()
             if now_s >= self._until_s:
                 self._results = {name: _result(check) for name, check in self._checks.items()}
-                self._until_s = now_s + KEPT_FOR_S
+                self._until_s = now_s + RESULT_LIFETIME_S
             results = self._results
         healthy = all(result["ok"] for result in results.values())
         document: dict[str, Any] = {"status": "ok" if healthy else "unavailable"}

@@ -1,6 +1,6 @@
-"""HTTP at the edge of a function: API Gateway v2 events in, responses and problem documents out.
+"""Convert API Gateway v2 events into requests, and build responses and problem documents.
 
-The payload format is API Gateway's HTTP API 2.0, which function URLs and the local front speak too.
+The payload format is version 2.0 of API Gateway's HTTP API. Function URLs and the local front use the same format.
 Problem documents follow RFC 9457.
 """
 
@@ -22,9 +22,9 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 class Request(NamedTuple):
     """One HTTP request.
 
-    ``path`` is the event's ``rawPath``: percent-decoded already when it comes from an HTTP API, still encoded when
-    it comes from a function URL.
-    ``headers`` have lower-case names; repeated ones are joined with ``, `` as API Gateway does.
+    ``path`` is the event's ``rawPath``: already percent-decoded when it comes from an HTTP API, still encoded when it
+    comes from a function URL.
+    ``headers`` have lower-case names. API Gateway has already joined repeated headers with a comma.
     """
 
     method: str
@@ -36,7 +36,7 @@ class Request(NamedTuple):
     source_ip: str
 
     def query(self) -> dict[str, str]:
-        """Return the query parameters; the last of a repeated one wins."""
+        """Return the query parameters; of a repeated parameter, the last value."""
         return dict(parse_qsl(self.raw_query, keep_blank_values=True))
 
     def json(self) -> Any:
@@ -54,10 +54,10 @@ class Request(NamedTuple):
 
 
 def request_from_event(event: Mapping[str, Any]) -> Request:
-    """Read an API Gateway v2 event.
+    """Build a request from an API Gateway v2 event.
 
-    A well-formed ``x-request-id`` of the caller is kept, so that a call can be followed through both systems;
-    otherwise API Gateway's own id is used.
+    A well-formed ``x-request-id`` of the caller is kept, so that a call can be followed in the logs of both systems.
+    Otherwise API Gateway's request id is used, or a new one when the event has none.
 
     Raises:
         PlatformError: ``invalid_request`` when the body cannot be decoded.
@@ -91,7 +91,7 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
 
 
 def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict[str, Any]:
-    """Build an API Gateway v2 response; bytes that are not UTF-8 text travel as base64."""
+    """Build an API Gateway v2 response; a body that is not UTF-8 text is encoded as base64."""
     answer: dict[str, Any] = {"statusCode": status, "headers": dict(headers)}
     try:
         answer["body"] = body.decode()
@@ -103,14 +103,14 @@ def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict
 
 
 def json_response(status: int, document: object, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Build a JSON response that no cache keeps, unless ``headers`` say otherwise."""
-    # What a refusal repeats of a request may hold half a surrogate pair, which no encoding has: it becomes "?".
+    """Build a JSON response that must not be cached, unless ``headers`` say otherwise."""
+    # An error detail may quote a lone surrogate from the request. UTF-8 cannot encode it, so it becomes "?".
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
     return response(status, {"content-type": "application/json", "cache-control": "no-store", **(headers or {})}, body)
 
 
 def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Build the problem document of ``error`` (RFC 9457); its context stays out."""
+    """Build the problem document of ``error`` (RFC 9457); it does not contain the error's context."""
     document = {
         "type": f"{PROBLEM_TYPE_BASE}{error.code}",
         "title": error.title,

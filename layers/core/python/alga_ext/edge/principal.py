@@ -1,10 +1,10 @@
-"""Who a request speaks for, as a value; ``alga_ext.edge.tokens`` makes it out of a verified token."""
+"""The caller of a request; ``alga_ext.edge.tokens`` builds this value from a verified token."""
 
 from typing import NamedTuple
 
 
 class Principal(NamedTuple):
-    """A caller, as their token says."""
+    """A caller, as named by their token."""
 
     subject: str
     tenant_id: str | None
@@ -18,5 +18,5 @@ class Principal(NamedTuple):
 
     @property
     def is_platform_admin(self) -> bool:
-        """Whether the caller runs the platform."""
+        """Whether the caller has the role ``platform_admin``: they operate the platform."""
         return "platform_admin" in self.roles

@@ -1,4 +1,4 @@
-"""The HTTP rim of all functions: every request gets an answer with its id, every failure a problem document."""
+"""Answer HTTP events in every function: each response has the request's id, each failure is a problem document."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -13,13 +13,13 @@ def _unchanged(error: PlatformError) -> PlatformError:
 
 
 class Rim(NamedTuple):
-    """What one function does at its edge.
+    """How one function answers HTTP events.
 
     Attributes:
         service: the function's name in its logs.
-        outward: how a failure is shown to the caller; the log has the failure itself.
-        headers: on every problem document.
-        reads_bodies: false where no request has a body: what a caller sends is then not even decoded.
+        outward: turns a failure into the one that the caller sees. The original failure is logged.
+        headers: sent with every problem document.
+        reads_bodies: false for a function whose requests have no body. A body that a caller sends is then not decoded.
     """
 
     service: str
@@ -28,19 +28,21 @@ class Rim(NamedTuple):
     reads_bodies: bool = True
 
     def answer(self, event: Mapping[str, Any], route: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
-        """Answer an API Gateway v2 event by ``route``. What ``route`` raises is logged and becomes a problem document.
+        """Answer an API Gateway v2 event with ``route``.
 
-        ``route`` gets the request and returns an API Gateway v2 response; ``x-request-id`` is added here.
+        ``route`` gets the request and returns an API Gateway v2 response. An exception from ``route`` is logged and
+        becomes a problem document. ``x-request-id`` is added here.
         """
-        bare = request_from_event({**event, "body": None})  # cannot fail, so that every answer has the request's id
+        bare = request_from_event({**event, "body": None})  # cannot fail, so that every response has the request's id
         try:
             answer = route(request_from_event(event) if self.reads_bodies else bare)
         except PlatformError as error:
             log_failure(self.service, error, bare.request_id)
             answer = problem(self.outward(error), bare.request_id, self.headers)
-        except Exception as error:  # noqa: BLE001 - whatever else happens is a fault of the platform, and is logged
+        except Exception as error:  # noqa: BLE001 - any other exception is a fault of the platform, and is logged
             log_failure(self.service, error, bare.request_id)
-            fault = PlatformError("internal", "Something went wrong on our side; quote the request id when you ask.")
+            detail = "Something went wrong on our side; quote the request id when you ask for help."
+            fault = PlatformError("internal", detail)
             answer = problem(fault, bare.request_id, self.headers)
         answer["headers"]["x-request-id"] = bare.request_id
         return answer

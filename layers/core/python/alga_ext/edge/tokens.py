@@ -1,7 +1,7 @@
-"""Who is calling: bearer tokens (JWT, EdDSA) verified against the host application's key set.
+"""Identify callers: verify bearer tokens (JWT, EdDSA) against the host application's key set.
 
-The tenant of a request is what its token says and nothing else. Names of claims can be set, because they are the
-host's; what they mean is fixed here.
+Only the token decides which tenant a request belongs to. The names of the claims can be configured, because the host
+application chooses them. Their meaning is fixed here.
 """
 
 import json
@@ -17,7 +17,7 @@ from alga_ext.ids import TENANT_ID
 from alga_ext.settings import Form, HttpUrl, Settings
 
 CLAIMS: Final = ("tenant_id", "roles", "publishers", "user_type", "client_id", "client_name", "email", "name")
-"""Claims that may be renamed; ``sub``, ``iss``, ``aud``, ``exp`` and ``iat`` are the standard's (RFC 7519)."""
+"""Claims that may be renamed. ``sub``, ``iss``, ``aud``, ``exp`` and ``iat`` keep their standard names (RFC 7519)."""
 
 _SKEW_S: Final = 30
 _KEY_SET_LIFETIME_S: Final = 300
@@ -40,10 +40,10 @@ def _check_claim_names(text: str) -> str:
     except ValueError:
         names = None
     if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        message = "it is not a JSON object of texts"
+        message = "it is not a JSON object whose values are all strings"
         raise ValueError(message)
-    if strangers := sorted(names.keys() - set(CLAIMS)):
-        message = f"it renames what is not a claim here ({', '.join(strangers)[:100]}); claims are {', '.join(CLAIMS)}"
+    if unknown := sorted(names.keys() - set(CLAIMS)):
+        message = f"it renames unknown claims ({', '.join(unknown)[:100]}); the claims are {', '.join(CLAIMS)}"
         raise ValueError(message)
     return text
 
@@ -52,11 +52,12 @@ class TokenSettings(Settings):
     """How callers' tokens are verified.
 
     Attributes:
-        auth_jwks: JSON Web Key Set in place; or ``auth_jwks_url`` to fetch it from. One of the two is required.
-        auth_jwks_url: where the host application publishes its key set.
-        auth_issuer: the ``iss`` a token must have.
-        auth_audience: the ``aud`` a token must have.
-        auth_claim_names: JSON object, our claim name → the host application's, for those of ``CLAIMS`` that differ.
+        auth_jwks: the host application's JSON Web Key Set itself. This or ``auth_jwks_url`` is required.
+        auth_jwks_url: URL where the host application publishes its key set.
+        auth_issuer: the ``iss`` that a token must have.
+        auth_audience: the ``aud`` that a token must have.
+        auth_claim_names: JSON object from the platform's claim name to the host application's, for each of ``CLAIMS``
+            that has another name there.
     """
 
     auth_jwks: Annotated[str, AfterValidator(_check_key_set), Form('a JSON Web Key Set: {"keys": [...]}')] = ""
@@ -79,11 +80,12 @@ class TokenVerifier:
     """Verifies bearer tokens; keeps a fetched key set for five minutes.
 
     Args:
-        jwks: the key set as JSON, in place; when empty, ``jwks_url`` is fetched.
-        jwks_url: where the host publishes its key set.
-        issuer: required ``iss``.
-        audience: required ``aud``.
-        claim_names: our name → the host's name, for those of ``CLAIMS`` that differ.
+        jwks: the key set itself, as JSON. When it is empty, the key set is fetched from ``jwks_url``.
+        jwks_url: URL where the host application publishes its key set.
+        issuer: the ``iss`` that a token must have.
+        audience: the ``aud`` that a token must have.
+        claim_names: from the platform's claim name to the host application's, for each of ``CLAIMS`` that has another
+            name there.
     """
 
     def __init__(
@@ -99,12 +101,12 @@ class TokenVerifier:
             else None
         )
         if self._inline is None and self._remote is None:
-            message = "a key set is needed: AUTH_JWKS in place or AUTH_JWKS_URL"
+            message = "a key set is needed: give AUTH_JWKS or AUTH_JWKS_URL"
             raise ValueError(message)
 
     @classmethod
     def of(cls, settings: TokenSettings) -> Self:
-        """Return the verifier that settings describe."""
+        """Make the verifier that the settings describe."""
         return cls(
             jwks=settings.auth_jwks,
             jwks_url=settings.auth_jwks_url,
@@ -114,11 +116,11 @@ class TokenVerifier:
         )
 
     def verify(self, authorization: str | None) -> Principal:
-        """Return who the ``authorization`` header speaks for.
+        """Verify the ``authorization`` header and return the caller that its token names.
 
         Raises:
-            PlatformError: ``unauthenticated`` for a missing or bad token; ``policy_unavailable`` when the key set
-                cannot be fetched, or is not a key set.
+            PlatformError: ``unauthenticated`` for a missing or invalid token; ``policy_unavailable`` when the key set
+                cannot be fetched or is not a valid key set.
         """
         scheme, _, token = (authorization or "").partition(" ")
         token = token.strip()
@@ -137,11 +139,12 @@ class TokenVerifier:
         except jwt.ExpiredSignatureError:
             raise PlatformError("unauthenticated", "The token has expired; get a new one.") from None
         except jwt.PyJWTError as error:
-            raise PlatformError("unauthenticated", "The token is not valid here.", cause=error) from None
+            detail = "The token is not valid for this platform; get one from the host application."
+            raise PlatformError("unauthenticated", detail, cause=error) from None
         return self._principal(claims)
 
     def check(self) -> Mapping[str, Any]:
-        """Check that there is a key set, fetching it when the last one is too old.
+        """Check that a key set is available; fetch it when the last one is too old.
 
         Raises:
             PlatformError: ``policy_unavailable``.
@@ -160,12 +163,12 @@ class TokenVerifier:
         for key in self._inline.keys if self._inline is not None else []:
             if key.key_id == key_id:
                 return key.key
-        message = "the token names no key of the set"
+        message = "the token's key id is not in the key set"
         raise jwt.InvalidTokenError(message)
 
     def _remote_key(self, key_set: jwt.PyJWKClient, key_id: Any) -> Any:
         try:
-            key_set.get_signing_keys()  # fetches when there is none, or an old one
+            key_set.get_signing_keys()  # fetches the key set when there is none yet or the last one is too old
         except (jwt.PyJWTError, ValueError, OSError) as error:
             raise _no_key_set(error) from None
         try:
@@ -186,7 +189,8 @@ class TokenVerifier:
 
         tenant_id = text("tenant_id") or None
         if tenant_id is not None and not TENANT_ID.match(tenant_id):
-            raise PlatformError("unauthenticated", "The token's tenant is not well-formed.")
+            detail = "The token's tenant id is not valid: it needs 1 to 64 letters, digits, '_', '.' or '-'."
+            raise PlatformError("unauthenticated", detail)
         return Principal(
             subject=str(claims["sub"]),
             tenant_id=tenant_id,
@@ -201,4 +205,4 @@ class TokenVerifier:
 
 
 def _no_key_set(cause: Exception) -> PlatformError:
-    return PlatformError("policy_unavailable", "The key set for tokens cannot be read; try again.", cause=cause)
+    return PlatformError("policy_unavailable", "The key set for tokens cannot be read; try again later.", cause=cause)

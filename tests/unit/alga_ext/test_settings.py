@@ -40,7 +40,7 @@ def test_every_fault_is_named_by_its_variable_in_one_message() -> None:
     with pytest.raises(SettingsError) as refused:
         Example.read({"LIMIT_MS": "101"})
     assert str(refused.value).splitlines() == [
-        "The settings of Example do not fit; see docs/reference/settings.md#example.",
+        "The settings of Example are not valid; see docs/reference/settings.md#example.",
         "  BASE_URL: it is missing or empty; give a URL",
         "  LIMIT_MS: input should be less than or equal to 100",
     ]

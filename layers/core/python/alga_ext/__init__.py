@@ -1,5 +1,5 @@
-"""The language the four functions speak; Lambda mounts it as a layer at ``/opt/python``.
+"""Code that two or more functions share; Lambda mounts it as a layer at ``/opt/python``.
 
-Only what two or more functions share lives here. Nothing is re-exported: importing one module must not
-load the others, because every import is paid at cold start.
+Nothing is re-exported: importing one module must not load the others, because every import adds to the time of a
+cold start.
 """

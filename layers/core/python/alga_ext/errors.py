@@ -1,8 +1,8 @@
-"""The one error tree of the platform and the tables that say what each error means.
+"""The platform's error class and the tables that define every error code.
 
-``PlatformError`` carries a ``code`` from ``CODES``. A code has a ``Kind``; the kind alone decides the HTTP
-status and whether a queue may try again (``KINDS``). Adapters turn what their library raises into one of
-these, so nothing of pg8000, botocore, wasmtime or cryptography leaves its owner.
+A ``PlatformError`` carries a ``code`` from ``CODES``. A code has a ``Kind``. The kind alone decides the HTTP status
+and whether a queue may deliver the message again (``KINDS``). Adapters turn the exceptions of their library into a
+``PlatformError``, so that no exception of pg8000, botocore, wasmtime or cryptography leaves the module that uses it.
 
 Every code has a heading in docs/reference/errors.md; a test compares the two.
 """
@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 
 class Kind(StrEnum):
-    """What a machine does about an error."""
+    """Class of an error; it decides how programs react to it (see ``KINDS``)."""
 
     INVALID = "invalid"
     UNAUTHENTICATED = "unauthenticated"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 
 class Meaning(NamedTuple):
-    """What a kind means outside: the HTTP status, and whether the same request may succeed later."""
+    """What a kind means for callers: the HTTP status, and whether the same request may succeed later."""
 
     status: int
     retryable: bool
@@ -54,23 +54,23 @@ KINDS: Final[dict[Kind, Meaning]] = {
 
 
 class Code(NamedTuple):
-    """One stable error code: what kind it is and its constant title (RFC 9457 ``title``)."""
+    """One stable error code: its kind and its constant title (RFC 9457 ``title``)."""
 
     kind: Kind
     title: str
 
 
 CODES: Final[dict[str, Code]] = {
-    # Any door
+    # Any API
     "invalid_request": Code(Kind.INVALID, "The request is not valid"),
     "unauthenticated": Code(Kind.UNAUTHENTICATED, "No valid credentials were given"),
     "unauthorized": Code(Kind.UNAUTHENTICATED, "The execution token does not allow this call"),
     "forbidden": Code(Kind.DENIED, "The caller may not do this"),
     "tenant_mismatch": Code(Kind.DENIED, "The request names another tenant than its token"),
-    "not_found": Code(Kind.NOT_FOUND, "There is no such thing here"),
-    "method_not_allowed": Code(Kind.METHOD, "This path does not answer that method"),
-    "conflict": Code(Kind.CONFLICT, "Something else changed this first"),
-    "precondition_failed": Code(Kind.PRECONDITION, "The thing has changed since it was read"),
+    "not_found": Code(Kind.NOT_FOUND, "No resource has this path"),
+    "method_not_allowed": Code(Kind.METHOD, "This path does not allow that method"),
+    "conflict": Code(Kind.CONFLICT, "Another request changed this first"),
+    "precondition_failed": Code(Kind.PRECONDITION, "The resource has changed since it was read"),
     "idempotency_conflict": Code(Kind.CONFLICT, "The idempotency key was used for another request"),
     "payload_too_large": Code(Kind.TOO_LARGE, "The body is larger than allowed"),
     "rate_limited": Code(Kind.EXHAUSTED, "Too many requests"),
@@ -80,30 +80,30 @@ CODES: Final[dict[str, Code]] = {
     # Gateway
     "not_installed": Code(Kind.NOT_FOUND, "The extension is not installed for this tenant"),
     "endpoint_not_found": Code(Kind.NOT_FOUND, "The extension declares no such endpoint"),
-    "bad_gateway": Code(Kind.GUEST_FAULT, "The extension did not answer properly"),
-    "gateway_timeout": Code(Kind.TIMEOUT, "The extension did not answer in time"),
-    "policy_unavailable": Code(Kind.UNAVAILABLE, "What decides this request cannot be read just now"),
-    "runner_unavailable": Code(Kind.UNAVAILABLE, "Extensions cannot be run just now"),
+    "bad_gateway": Code(Kind.GUEST_FAULT, "The extension did not give a valid response"),
+    "gateway_timeout": Code(Kind.TIMEOUT, "The extension did not respond in time"),
+    "policy_unavailable": Code(Kind.UNAVAILABLE, "Data needed to decide this request cannot be read at the moment"),
+    "runner_unavailable": Code(Kind.UNAVAILABLE, "Extensions cannot be run at the moment"),
     # Runner
-    "unknown_capabilities": Code(Kind.INVALID, "A provider name does not exist"),
+    "unknown_capabilities": Code(Kind.INVALID, "A provider name is not a known capability"),
     "guest_timeout": Code(Kind.TIMEOUT, "The extension ran longer than its time limit"),
     "guest_out_of_memory": Code(Kind.GUEST_FAULT, "The extension needed more memory than its limit"),
-    "guest_out_of_fuel": Code(Kind.GUEST_FAULT, "The extension used up its fuel"),
+    "guest_out_of_fuel": Code(Kind.GUEST_FAULT, "The extension used all of its fuel"),
     "guest_trapped": Code(Kind.GUEST_FAULT, "The extension trapped"),
-    "guest_invalid_response": Code(Kind.GUEST_FAULT, "The extension answered with something that is not HTTP"),
-    "response_too_large": Code(Kind.GUEST_FAULT, "The extension's answer is larger than allowed"),
+    "guest_invalid_response": Code(Kind.GUEST_FAULT, "The extension's response is not a valid HTTP response"),
+    "response_too_large": Code(Kind.GUEST_FAULT, "The extension's response is larger than allowed"),
     "artifact_not_found": Code(Kind.GUEST_FAULT, "The extension's program is missing"),
     "artifact_integrity": Code(Kind.GUEST_FAULT, "The extension's program is not the one that was published"),
-    "secret_unavailable": Code(Kind.GUEST_FAULT, "The extension's secrets cannot be opened"),
+    "secret_unavailable": Code(Kind.GUEST_FAULT, "The extension's secrets cannot be decrypted"),
     # Stores
     "database_unavailable": Code(Kind.UNAVAILABLE, "The database cannot be reached"),
     "object_store_unavailable": Code(Kind.UNAVAILABLE, "The object store cannot be reached"),
     "queue_unavailable": Code(Kind.UNAVAILABLE, "The queue cannot be reached"),
     "object_not_found": Code(Kind.NOT_FOUND, "The object does not exist"),
-    "object_conflict": Code(Kind.CONFLICT, "The object exists with other content"),
+    "object_conflict": Code(Kind.CONFLICT, "The object exists with different content"),
     # Bundle
     "bundle_invalid": Code(Kind.INVALID, "The bundle is not a well-formed archive"),
-    "bundle_unsafe": Code(Kind.INVALID, "The bundle holds something that is not allowed"),
+    "bundle_unsafe": Code(Kind.INVALID, "The bundle contains something that is not allowed"),
     "bundle_too_large": Code(Kind.TOO_LARGE, "The bundle is larger than allowed"),
     "bundle_hash_mismatch": Code(Kind.INVALID, "The bundle's bytes do not have the declared hash"),
     "bundle_incomplete": Code(Kind.INVALID, "The bundle lacks a file that its manifest names"),
@@ -116,7 +116,7 @@ CODES: Final[dict[str, Code]] = {
     "signature_malformed": Code(Kind.INVALID, "The signature envelope is not well-formed"),
     "key_unknown": Code(Kind.DENIED, "The signing key is not known"),
     "key_not_allowed": Code(Kind.DENIED, "The signing key may not sign for this publisher"),
-    "key_expired": Code(Kind.DENIED, "The signing key is outside its validity"),
+    "key_expired": Code(Kind.DENIED, "The signing key is outside its validity period"),
     "key_revoked": Code(Kind.DENIED, "The signing key is revoked"),
     "signer_unavailable": Code(Kind.UNAVAILABLE, "The platform's signing key cannot be reached"),
     "release_integrity": Code(Kind.GUEST_FAULT, "The registry's release record does not verify"),
@@ -125,12 +125,12 @@ CODES: Final[dict[str, Code]] = {
     # Registry
     "upload_not_found": Code(Kind.NOT_FOUND, "The upload does not exist or has expired"),
     "publisher_not_found": Code(Kind.NOT_FOUND, "The publisher does not exist"),
-    "publisher_exists": Code(Kind.CONFLICT, "The publisher exists already"),
-    "key_exists": Code(Kind.CONFLICT, "The key is registered already"),
+    "publisher_exists": Code(Kind.CONFLICT, "The publisher already exists"),
+    "key_exists": Code(Kind.CONFLICT, "The key is already registered"),
     "extension_not_found": Code(Kind.NOT_FOUND, "The extension does not exist"),
     "extension_name_taken": Code(Kind.CONFLICT, "The extension's name belongs to another publisher"),
     "version_not_found": Code(Kind.NOT_FOUND, "The version does not exist"),
-    "version_exists": Code(Kind.CONFLICT, "The version exists already"),
+    "version_exists": Code(Kind.CONFLICT, "The version already exists"),
     "version_not_ready": Code(Kind.CONFLICT, "The version cannot be installed"),
     "version_withdrawn": Code(Kind.NOT_FOUND, "The version was withdrawn"),
     "version_state": Code(Kind.CONFLICT, "The version's state does not allow this"),
@@ -138,17 +138,17 @@ CODES: Final[dict[str, Code]] = {
     "prefix_taken": Code(Kind.CONFLICT, "The name prefix belongs to another publisher"),
     "log_entry_not_found": Code(Kind.NOT_FOUND, "The transparency log has no such entry"),
     "install_pinned": Code(Kind.CONFLICT, "The install is pinned to its version"),
-    "request_not_found": Code(Kind.NOT_FOUND, "No request is waiting"),
+    "request_not_found": Code(Kind.NOT_FOUND, "No request is waiting for a decision"),
     "secret_not_declared": Code(Kind.INVALID, "The extension declares no such secret"),
     "secret_not_found": Code(Kind.NOT_FOUND, "The secret has no value"),
     "install_not_found": Code(Kind.NOT_FOUND, "The install does not exist"),
-    "already_installed": Code(Kind.CONFLICT, "The extension is installed already"),
-    "grants_invalid": Code(Kind.INVALID, "The grants do not fit what the extension asks for"),
-    "config_invalid": Code(Kind.INVALID, "The configuration does not fit the extension's schema"),
+    "already_installed": Code(Kind.CONFLICT, "The extension is already installed"),
+    "grants_invalid": Code(Kind.INVALID, "The grants do not match what the extension asks for"),
+    "config_invalid": Code(Kind.INVALID, "The configuration does not match the extension's schema"),
     "migration_conflict": Code(Kind.CONFLICT, "The database does not match the migrations"),
     # Prepare
     "component_invalid": Code(Kind.INVALID, "The component cannot be used"),
-    "component_world_mismatch": Code(Kind.INVALID, "The component does not fit the world alga:extension/runner"),
+    "component_world_mismatch": Code(Kind.INVALID, "The component does not match the world alga:extension/runner"),
     "capability_not_imported": Code(Kind.INVALID, "A declared capability is not imported by the component"),
     # UI host
     "ui_path_invalid": Code(Kind.INVALID, "The path or hash is not valid"),
@@ -157,9 +157,9 @@ CODES: Final[dict[str, Code]] = {
 
 
 class Fault(StrEnum):
-    """Which signed or hashed thing did not verify: the ``fault`` in the context of every ``…_integrity`` error.
+    """Which signed or hashed object did not verify: the ``fault`` in the context of every ``…_integrity`` error.
 
-    A code says who is affected and is the same for everybody; the fault tells the operator where to look.
+    The code tells the caller who is affected, whichever object was changed. The fault tells the operator where to look.
     """
 
     RELEASE_RECORD = "release_record"
@@ -181,9 +181,9 @@ class PlatformError(Exception):
     """An expected failure, with a stable code.
 
     Args:
-        code: A key of ``CODES``; anything else is a programming mistake and raises ``KeyError``.
-        detail: One sentence that a tenant may read: what was wrong, limit and actual, how to mend it.
-        context: For logs only; never part of a response.
+        code: A key of ``CODES``. Any other value is a programming mistake and raises ``KeyError``.
+        detail: One sentence that a tenant may read: what was wrong, the limit and the actual value, how to fix it.
+        context: Values for the logs only; never part of a response.
     """
 
     def __init__(self, code: str, detail: str, **context: object) -> None:
@@ -200,5 +200,5 @@ class PlatformError(Exception):
 
     @property
     def retryable(self) -> bool:
-        """Whether the same request may succeed later without being changed; queues try such records again."""
+        """Whether the same request may succeed later without a change; queues deliver such messages again."""
         return KINDS[self.kind].retryable

@@ -1,4 +1,4 @@
-"""Identifiers: names for strings that must not be swapped, and the rules they keep."""
+"""Identifiers: distinct types for strings that must not be mixed up, and the rules for their form."""
 
 import re
 import uuid
@@ -32,7 +32,7 @@ def is_uuid(text: str) -> bool:
 
 
 def parse_content_hash(text: str) -> ContentHash | None:
-    """Return the canonical content hash, given it with or without ``sha256:``; None when it is neither."""
+    """Return the canonical content hash of 64 hex digits with or without ``sha256:``; None for any other text."""
     match = _CONTENT_HASH.match(text)
     return ContentHash(f"sha256:{match[1]}") if match else None
 

@@ -1,7 +1,7 @@
-"""The base of every function's settings: typed, frozen, read once from an environment mapping.
+"""Base class of every function's settings: typed, frozen, read once from environment variables.
 
-This is the only module that reads the process's environment. pydantic-settings is not used: it costs 25–90 ms of
-import for what these lines do.
+This is the only module that reads the process's environment. pydantic-settings is not used: its import takes 25 to 90
+milliseconds, and these few lines do the same.
 """
 
 import os
@@ -21,19 +21,23 @@ Built = TypeVar("Built")
 
 
 class SettingsError(ValueError):
-    """The environment does not fit. The message names each variable, its form and its documentation, never a value."""
+    """The settings are not valid. The message names each wrong variable, its form and its documentation.
+
+    It never contains a value.
+    """
 
 
 class Form(NamedTuple):
-    """What the value of a setting looks like, for the message when it is missing or does not fit."""
+    """What the value of a setting looks like, for the message when it is missing or not valid."""
 
     text: str
 
 
 class Settings(BaseModel):
-    """Base for settings: field ``foo_ms`` is read from the variable ``FOO_MS``; unknown variables are ignored.
+    """Base class for settings: field ``foo_ms`` is read from the variable ``FOO_MS``; unknown variables are ignored.
 
-    A required field is annotated with its ``Form``. ``section`` is the heading of ``PAGE`` that documents the class.
+    A required field is annotated with its ``Form``. ``section`` is the heading on the page ``PAGE`` that documents
+    the class.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
@@ -45,7 +49,7 @@ class Settings(BaseModel):
         """Read the settings; an empty variable counts as absent.
 
         Raises:
-            SettingsError: one or more variables are missing or do not fit; all are named in one message.
+            SettingsError: one or more variables are missing or not valid; one message names all of them.
         """
         given = {name: environ[name.upper()] for name in cls.model_fields if environ.get(name.upper())}
         faults = [("", reason) for reason in cls.faults_together(given)]
@@ -64,10 +68,10 @@ class Settings(BaseModel):
         return []
 
     def build(self, field: str, make: Callable[[str], Built]) -> Built:
-        """Return what ``make`` makes of a field's value, such as a key of its PEM.
+        """Call ``make`` with a field's value and return the result, such as the key that a PEM text contains.
 
         Raises:
-            SettingsError: ``make`` refused the value; the message names the variable.
+            SettingsError: ``make`` raised an error for this value; the message names the variable.
         """
         value = getattr(self, field)
         try:
@@ -77,12 +81,12 @@ class Settings(BaseModel):
         except OSError as error:
             reason = f"it names a file that cannot be read ({error.strerror or type(error).__name__})"
         except (ValueError, TypeError, KeyError):
-            reason = "it does not fit"
+            reason = "it is not valid"
         raise SettingsError(self._message([(field, reason)]))
 
     @classmethod
     def _message(cls, faults: list[tuple[str, str]]) -> str:
-        lines = [f"The settings of {cls.section or cls.__name__} do not fit; see {PAGE}#{_anchor(cls.section)}."]
+        lines = [f"The settings of {cls.section or cls.__name__} are not valid; see {PAGE}#{_anchor(cls.section)}."]
         for field, reason in faults:
             form = _form(cls.model_fields[field]) if field in cls.model_fields else ""
             lines.append(
@@ -97,14 +101,15 @@ def environment() -> Mapping[str, str]:
 
 
 def is_path(setting: str) -> bool:
-    """Tell whether key material or a document is given as the path of a file, and not in place."""
+    """Tell whether a setting is the path of a file, and not the key or document itself."""
     return not (setting.lstrip().startswith(("{", "[")) or "-----BEGIN" in setting)
 
 
 def read_material(setting: str) -> str:
-    """Return key material or a document given either in place or as the path of a file.
+    """Return the key or document that a setting contains or names.
 
-    Text that starts with ``{`` or ``[``, or holds ``-----BEGIN``, is the content itself; all else is a path.
+    Text that starts with ``{`` or ``[``, or contains ``-----BEGIN``, is the content itself. Any other text is the path
+    of a UTF-8 file.
     """
     return Path(setting).read_text(encoding="utf-8") if is_path(setting) else setting
 
@@ -141,7 +146,7 @@ def _check_store_base(text: str) -> str:
 
 
 def _check_http_url(text: str) -> str:
-    parts = urlsplit(text)  # reading its port raises ValueError when that is not a number up to 65535
+    parts = urlsplit(text)  # parts.port raises ValueError when the port is not a number up to 65535
     if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query):
         message = "it is not an http or https URL without a query"
         raise ValueError(message)

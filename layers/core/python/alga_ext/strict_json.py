@@ -1,8 +1,8 @@
-"""JSON from somebody else, read so that every reader sees the same document.
+"""Parse untrusted JSON strictly, so that every parser reads the same document.
 
-Python's parser lets through what other parsers read otherwise or cannot write again: repeated members, NaN and
-infinities, other encodings, numbers no database keeps, half surrogate pairs. What passes here can be stored as
-``jsonb``, written by msgspec and read by any other JSON parser with one meaning.
+Python's parser accepts input that other parsers read differently or that cannot be written again: repeated members,
+NaN and infinities, encodings other than UTF-8, numbers that no database stores, lone surrogates. A document that
+passes here can be stored as ``jsonb`` and written by msgspec, and any other JSON parser reads it with the same meaning.
 """
 
 import json
@@ -14,15 +14,16 @@ _INTEGER_LIMIT: Final = 2**63
 
 
 class JsonError(ValueError):
-    """The bytes are not JSON as it is wanted here; the message says why in words for their author."""
+    """The bytes are not strict JSON; the message tells the document's author why."""
 
 
 def parse(data: bytes) -> Any:
     """Return the document in ``data``.
 
     Raises:
-        JsonError: it is not UTF-8 JSON, is nested deeper than ``DEPTH_LIMIT``, repeats a member, or holds a number
-            beyond 64 bits, NaN, an infinity, a NUL character or half a surrogate pair.
+        JsonError: it is not UTF-8 JSON, is nested deeper than ``DEPTH_LIMIT``, repeats a member, or contains an
+            integer beyond 64 bits, a number that is too large for a float, NaN, an infinity, a NUL character or a lone
+            surrogate.
     """
     try:
         text = data.decode()
@@ -46,19 +47,19 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
         if name in members:
-            message = f"member {name[:100]!r} stands twice in one object"
+            message = f"member {name[:100]!r} appears twice in one object"
             raise JsonError(message)
         members[name] = value
     return members
 
 
 def _constant(name: str) -> float:
-    message = f"{name} is no JSON number"
+    message = f"{name} is not a JSON number"
     raise JsonError(message)
 
 
 def _check(document: Any) -> None:
-    """Walk the document without recursion: its depth is the attacker's choice."""
+    """Walk the document without recursion, because an attacker chooses its depth."""
     waiting: list[tuple[Any, int]] = [(document, 1)]
     while waiting:
         value, depth = waiting.pop()
@@ -80,10 +81,10 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        message = "a string holds half a surrogate pair"
+        message = "a string contains a lone surrogate"
         raise JsonError(message) from None
     if "\0" in text:
-        message = "a string holds a NUL character"
+        message = "a string contains a NUL character"
         raise JsonError(message)
 
 

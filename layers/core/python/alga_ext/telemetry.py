@@ -9,12 +9,12 @@ from alga_ext.errors import PlatformError
 
 @cache
 def logger(service: str) -> Logger:
-    """Return the logger of ``service``; its level is the variable ``LOG_LEVEL`` (default INFO)."""
+    """Return the logger of ``service``; the environment variable ``LOG_LEVEL`` sets its level (default INFO)."""
     return Logger(service=service, utc=True, log_uncaught_exceptions=False)
 
 
 def log_failure(service: str, error: BaseException, request_id: str) -> None:
-    """Log a failed request once: refusals as warnings, faults of ours with their traceback."""
+    """Log a failed request once: refusals as warnings, faults of the platform as errors with their traceback."""
     if isinstance(error, PlatformError) and error.kind != "internal":
         context = {
             "code": error.code,

@@ -69,7 +69,7 @@ CODES: Final[dict[str, Code]] = {
     "tenant_mismatch": Code(Kind.DENIED, "The request names another tenant than its token"),
     "not_found": Code(Kind.NOT_FOUND, "No resource has this path"),
     "method_not_allowed": Code(Kind.METHOD, "This path does not allow that method"),
-    "conflict": Code(Kind.CONFLICT, "Another request changed this first"),
+    "conflict": Code(Kind.CONFLICT, "The request conflicts with the current state"),
     "precondition_failed": Code(Kind.PRECONDITION, "The resource has changed since it was read"),
     "idempotency_conflict": Code(Kind.CONFLICT, "The idempotency key was used for another request"),
     "payload_too_large": Code(Kind.TOO_LARGE, "The body is larger than allowed"),

@@ -14,22 +14,18 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
 from alga_ext.errors import Fault, PlatformError
-from alga_ext.ids import ContentHash, new_id
+from alga_ext.ids import new_id
 from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectReader
-from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.releases import VERDICT_LIFETIME_S
-from functions.runner.provenance import Engine, accepted_code, accepted_component
+from functions.runner.artifact_records import NOT_IN_STORE, AcceptedProgram, ArtifactRecords
+from functions.runner.provenance import Engine
 from functions.runner.sandbox.protocol.messages import Program
 
 _CHUNK_BYTES: Final = 1 << 20
-_RECORDS_LIMIT: Final = 4_096
-_NOT_IN_STORE: Final = (
-    "The object store has no program for this version: it is not published, or not compiled for this engine."
-)
 
 
 class Obtained(NamedTuple):
@@ -37,22 +33,6 @@ class Obtained(NamedTuple):
 
     artifact: Program
     fresh: bool
-
-
-class _Records(NamedTuple):
-    """The signed records of a bundle, kept as bytes so that they can be verified again."""
-
-    release: bytes
-    artifact: bytes
-    component_sha256: str
-
-
-class _Accepted(NamedTuple):
-    """The result of the last verification of the records: the accepted code, the trust bundle used, and its expiry."""
-
-    code_sha256: str
-    trust: TrustBundle
-    until_s: float
 
 
 class ArtifactCache:
@@ -81,21 +61,21 @@ class ArtifactCache:
         monotonic_s: Callable[[], float],
     ) -> None:
         self._store = store
-        self._withdrawals = Withdrawals(store)
-        self._trust = trust
+        self._records = ArtifactRecords(store, trust, engine, now, monotonic_s)
         self._engine = engine
         self._folder = folder
         self._budget_bytes = budget_bytes
-        self._now = now
-        self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
-        self._loading: dict[str, threading.Lock] = {}
-        self._records: OrderedDict[str, _Records] = OrderedDict()
-        self._accepted: dict[str, _Accepted] = {}
+        # One lock for each bundle that is being looked up; a lock goes when no call uses it.
+        self._loading: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._files: OrderedDict[str, int] = OrderedDict()
         self._in_use: Counter[str] = Counter()
-        self.fetches = 0
+        self._downloads = 0
+
+    @property
+    def fetches(self) -> int:
         """Number of reads from the store so far."""
+        return self._records.reads + self._downloads
 
     def obtain(self, bundle_sha256: str) -> Obtained:
         """Return the verified artifact of a bundle as ``lend`` does.
@@ -109,10 +89,9 @@ class ArtifactCache:
     def lend(self, bundle_sha256: str) -> Iterator[Obtained]:
         """Yield the verified artifact of a bundle and fetch it if needed. Its file is kept until the block ends.
 
-        1. Check that the bundle is not withdrawn. The result is reused for ``withdrawals.LIFETIME_S``.
-        2. Verify the signed records: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle changes.
-        3. Find the file on disk, or fetch it into a new file.
-        4. Check that a fetched file has the hash that the artifact record names. Only then give it its final name.
+        1. Check the withdrawal and the signed records (``ArtifactRecords.accepted``).
+        2. Find the file on disk, or fetch it into a new file.
+        3. Check that a fetched file has the hash that the artifact record names. Only then give it its final name.
 
         Raises:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``; ``object_store_unavailable``;
@@ -121,12 +100,12 @@ class ArtifactCache:
         with self._lock:
             lock = self._loading.setdefault(bundle_sha256, threading.Lock())
         with lock:
-            self._check_withdrawal(bundle_sha256)  # (1)
-            sha256 = self._verified(bundle_sha256)  # (2)
+            accepted = self._records.accepted(bundle_sha256)  # (1)
+            sha256 = accepted.code_sha256
             with self._lock:
                 self._in_use[sha256] += 1
             try:
-                obtained = self._present(bundle_sha256, sha256)
+                obtained = self._present(accepted)
             except BaseException:
                 self._release(sha256)
                 raise
@@ -186,69 +165,8 @@ class ArtifactCache:
         with self._lock:
             return sum(self._files.values())
 
-    def _check_withdrawal(self, bundle_sha256: str) -> None:
-        try:
-            self._withdrawals.check(ContentHash(f"sha256:{bundle_sha256}"), self._monotonic_s())
-        except PlatformError as error:
-            if error.code == "version_withdrawn":
-                raise PlatformError("artifact_not_found", error.detail) from error
-            raise
-
-    def _verified(self, bundle_sha256: str) -> str:
-        trust, now_s = self._trust(), self._monotonic_s()
-        accepted = self._accepted.get(bundle_sha256)
-        if accepted is not None and accepted.trust is trust and now_s < accepted.until_s:
-            return accepted.code_sha256
-        records = self._records.get(bundle_sha256)
-        sha256 = self._accepted_code(records, bundle_sha256, trust) if records is not None else None
-        if records is None or sha256 is None:
-            records = self._read_records(bundle_sha256, trust)
-            component = accepted_component(records.release, bundle_sha256, trust, self._now())
-            sha256 = accepted_code(records.artifact, component, self._engine, trust, self._now())
-        with self._lock:
-            self._records[bundle_sha256] = records
-            self._records.move_to_end(bundle_sha256)
-            self._accepted[bundle_sha256] = _Accepted(sha256, trust, now_s + VERDICT_LIFETIME_S)
-            while len(self._records) > _RECORDS_LIMIT:
-                oldest, _ = self._records.popitem(last=False)
-                self._accepted.pop(oldest, None)
-                self._loading.pop(oldest, None)
-        return sha256
-
-    def _read_records(self, bundle_sha256: str, trust: TrustBundle) -> _Records:
-        release = self._get(object_keys.release(bundle_sha256))
-        component = accepted_component(release, bundle_sha256, trust, self._now())
-        keys = trust.key_ids("artifact", self._now())
-        return _Records(
-            release, self._get(*(object_keys.artifact_record(component, self._engine, k) for k in keys)), component
-        )
-
-    def _accepted_code(self, records: _Records, bundle_sha256: str, trust: TrustBundle) -> str | None:
-        """Verify records that were read earlier.
-
-        Returns None when they are not valid any more: the store may contain newer records.
-        """
-        now = self._now()
-        try:
-            component = accepted_component(records.release, bundle_sha256, trust, now)
-            return accepted_code(records.artifact, component, self._engine, trust, now)
-        except PlatformError:
-            return None
-
-    def _get(self, *keys: str) -> bytes:
-        """Return the first of these objects that exists in the store.
-
-        Raises:
-            PlatformError: ``artifact_not_found``.
-        """
-        for key in keys:
-            self.fetches += 1
-            data = self._store.get_optional(key)
-            if data is not None:
-                return data
-        raise PlatformError("artifact_not_found", _NOT_IN_STORE, keys=keys)
-
-    def _present(self, bundle_sha256: str, sha256: str) -> Obtained:
+    def _present(self, accepted: AcceptedProgram) -> Obtained:
+        sha256 = accepted.code_sha256
         name = self._name(sha256)
         with self._lock:
             size = self._files.get(sha256)
@@ -257,7 +175,7 @@ class ArtifactCache:
         fresh = size is None or not os.path.exists(name)  # noqa: PTH110 - on the path of every call
         if size is None or fresh:
             try:
-                size = self._fetch(bundle_sha256, sha256)  # (3), (4)
+                size = self._fetch(accepted)  # (2), (3)
             except OSError as error:  # most likely the disk is full
                 raise PlatformError(
                     "runner_unavailable", "Extensions cannot run at the moment; try again.", cause=error
@@ -271,12 +189,12 @@ class ArtifactCache:
                 del self._in_use[sha256]
             self._make_room()
 
-    def _fetch(self, bundle_sha256: str, sha256: str) -> int:
-        component = self._records[bundle_sha256].component_sha256
-        key = object_keys.code(component, self._engine, sha256)
+    def _fetch(self, accepted: AcceptedProgram) -> int:
+        sha256 = accepted.code_sha256
+        key = object_keys.code(accepted.component_sha256, self._engine, sha256)
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         partial = self._folder / f"{new_id()}.partial"
-        self.fetches += 1
+        self._downloads += 1
         try:
             stored = self._store.download(key, partial)
             if stored.sha256 != sha256:
@@ -289,7 +207,7 @@ class ArtifactCache:
             partial.replace(self._path(sha256))
         except PlatformError as error:
             if error.code == "object_not_found":
-                raise PlatformError("artifact_not_found", _NOT_IN_STORE, key=key) from error
+                raise PlatformError("artifact_not_found", NOT_IN_STORE, key=key) from error
             raise
         finally:
             partial.unlink(missing_ok=True)

@@ -94,7 +94,8 @@ class UiBundles:
         """Return a bundle's index.
 
         1. The bundle is not withdrawn. This result is cached for ``withdrawals.LIFETIME_S``.
-        2. The release record is verified: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle changes.
+        2. The release record is verified: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle
+           changes.
         3. The index has the hash that the record holds.
 
         Raises:

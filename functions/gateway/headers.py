@@ -8,7 +8,7 @@ TO_GUEST: Final = frozenset(
     {"accept", "accept-language", "content-type", "user-agent", "x-request-id", "traceparent", "idempotency-key"}
 )
 TO_CALLER: Final = frozenset(
-    {"content-type", "content-language", "cache-control", "etag", "last-modified", "location", "retry-after"}
+    {"content-type", "content-language", "cache-control", "etag", "last-modified", "location", "retry-after", "vary"}
 )
 EXTENSION_PREFIX: Final = "x-ext-"
 HEADERS_LIMIT_BYTES: Final = 8 * 1024
@@ -16,6 +16,12 @@ HEADERS_LIMIT_BYTES: Final = 8 * 1024
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}\Z")
 _LOCATION: Final = re.compile(r"/[\x21-\x5b\x5d-\x7e]*\Z")
+_WORD: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_DIRECTIVE: Final = re.compile(rf'{_WORD}(?:=(?:{_WORD}|"(?:[^"\\]|\\.)*"))?')
+_CACHE_CONTROL: Final = re.compile(rf"[ \t]*{_DIRECTIVE.pattern}[ \t]*(?:,[ \t]*{_DIRECTIVE.pattern}[ \t]*)*\Z")
+_CACHE_CONTROL_LIMIT: Final = 512
+_SHARED: Final = frozenset({"public", "s-maxage"})
+"""Directives that let a shared cache keep an answer."""
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 
 
@@ -54,8 +60,35 @@ def to_caller(headers: Mapping[str, str | list[str]], public_prefix: str) -> dic
                 passed[name] = location
             continue
         passed[name] = value
-    passed.setdefault("cache-control", "no-store")
+    passed["cache-control"] = private_cache_control(passed.get("cache-control", "no-store"))
+    passed["vary"] = _varying_by_caller(passed.get("vary", ""))
     return passed
+
+
+def private_cache_control(value: str) -> str:
+    """Return a ``cache-control`` (RFC 9111) that no shared cache keeps: the URL is the same for all tenants.
+
+    ``public`` and ``s-maxage`` are removed. ``private`` without field names is added, unless ``no-store`` is there.
+    A value that is not a list of directives, or longer than ``_CACHE_CONTROL_LIMIT``, becomes ``no-store``.
+    """
+    if len(value) > _CACHE_CONTROL_LIMIT or not _CACHE_CONTROL.match(value):
+        return "no-store"
+    directives = [match[0] for match in _DIRECTIVE.finditer(value)]
+    names = [directive.partition("=")[0].lower() for directive in directives]
+    kept = [directive for directive, name in zip(directives, names, strict=True) if name not in _SHARED]
+    if "no-store" not in names and "private" not in (directive.lower() for directive in kept):
+        kept.append("private")
+    return ", ".join(kept)
+
+
+def _varying_by_caller(value: str) -> str:
+    """Return a ``vary`` that names ``authorization``, so that no answer is reused for another caller."""
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if "*" in names:
+        return "*"
+    if "authorization" not in (name.lower() for name in names):
+        names.append("authorization")
+    return ", ".join(names)
 
 
 def own_location(value: str, public_prefix: str) -> str | None:

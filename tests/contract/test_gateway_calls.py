@@ -99,7 +99,12 @@ def test_the_guests_answer_passes_through(door: Door) -> None:
     status, headers, body = door.call()
 
     assert (status, body) == (201, b"hello")
-    assert headers == {"content-type": "text/plain", "x-ext-a": "1", "cache-control": "no-store"}
+    assert headers == {
+        "content-type": "text/plain",
+        "x-ext-a": "1",
+        "cache-control": "no-store",
+        "vary": "authorization",
+    }
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 404, 418, 500, 599])

@@ -28,7 +28,11 @@ LISTED_TO_CALLER = {
     "last-modified",
     "location",
     "retry-after",
+    "vary",
 }
+CHANGED = {"location", "cache-control", "vary"}
+"""Passed in another form where that is safer."""
+ALWAYS = {"cache-control": "no-store", "vary": "authorization"}
 names = st.sampled_from(
     [
         *LISTED_TO_GUEST,
@@ -82,12 +86,58 @@ def test_the_caller_gets_the_listed_headers_and_x_ext(headers: dict[str, str]) -
     passed = to_caller(headers, PREFIX)
 
     assert all(name in LISTED_TO_CALLER or name.startswith("x-ext-") for name in passed)
-    assert all(passed[name] == value for name, value in headers.items() if name in LISTED_TO_CALLER - {"location"})
+    assert all(passed[name] == value for name, value in headers.items() if name in LISTED_TO_CALLER - CHANGED)
 
 
 def test_an_answer_is_not_kept_unless_the_guest_says_so() -> None:
-    assert to_caller({}, PREFIX) == {"cache-control": "no-store"}
-    assert to_caller({"Cache-Control": "max-age=5"}, PREFIX) == {"cache-control": "max-age=5"}
+    assert to_caller({}, PREFIX) == ALWAYS
+    assert to_caller({"Cache-Control": "max-age=5"}, PREFIX)["cache-control"] == "max-age=5, private"
+
+
+@pytest.mark.parametrize(
+    ("value", "passed"),
+    [
+        ("public, s-maxage=60", "private"),
+        ("PUBLIC, max-age=60", "max-age=60, private"),
+        ("max-age=60, S-MaxAge=9", "max-age=60, private"),
+        ("max-age=60, s-maxage = 9", "no-store"),
+        ('"public", max-age=1', "no-store"),
+        ("private", "private"),
+        ("no-store", "no-store"),
+        ("no-store, public", "no-store"),
+        ("no-cache", "no-cache, private"),
+        ('private="set-cookie", max-age=1', 'private="set-cookie", max-age=1, private'),
+        ('no-cache="a, public"', 'no-cache="a, public", private'),
+        ('public, no-cache="unclosed', "no-store"),
+        (",,", "no-store"),
+        ("", "no-store"),
+        ("max-age=1, " * 100, "no-store"),
+    ],
+)
+def test_no_shared_cache_keeps_an_answer(value: str, passed: str) -> None:
+    assert to_caller({"cache-control": value}, PREFIX)["cache-control"] == passed
+
+
+@given(st.lists(st.sampled_from(["public", "s-maxage=1", "private", "no-store", "max-age=3", "x", '"', ",", " "])))
+def test_whatever_the_guest_says_no_shared_cache_keeps_an_answer(parts: list[str]) -> None:
+    value = to_caller({"cache-control": ",".join(parts)}, PREFIX)["cache-control"]
+    names = [part.partition("=")[0].strip() for part in value.split(",")]
+
+    assert not {"public", "s-maxage"} & set(names)
+    assert {"private", "no-store"} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("value", "passed"),
+    [
+        ("accept", "accept, authorization"),
+        ("Authorization", "Authorization"),
+        ("*", "*"),
+        ("", "authorization"),
+    ],
+)
+def test_an_answer_varies_by_the_caller(value: str, passed: str) -> None:
+    assert to_caller({"vary": value}, PREFIX)["vary"] == passed
 
 
 def test_a_repeated_header_is_joined() -> None:
@@ -110,7 +160,7 @@ def test_a_repeated_header_is_joined() -> None:
     ],
 )
 def test_a_guest_cannot_set_any_other_header(name: str) -> None:
-    assert to_caller({name: "x"}, PREFIX) == {"cache-control": "no-store"}
+    assert to_caller({name: "x"}, PREFIX) == ALWAYS
 
 
 @pytest.mark.parametrize(
@@ -118,14 +168,14 @@ def test_a_guest_cannot_set_any_other_header(name: str) -> None:
     ["x-ext-a\r\nset-cookie: a=1", "x-ext-a\n", "x-ext-a b", "x-ext-a:", "x-ext-é", "x-ext-\0", "x-ext-" + "a" * 200],
 )
 def test_a_header_name_that_is_no_token_is_left_out(name: str) -> None:
-    assert to_caller({name: "x"}, PREFIX) == {"cache-control": "no-store"}
+    assert to_caller({name: "x"}, PREFIX) == ALWAYS
 
 
 @pytest.mark.parametrize(
     "value", ["a\r\nset-cookie: a=1", "a\n", "\r", "\0", "a\x7f", "\x1b[31m", "✓", "\u2028", "\ud800"]
 )
 def test_a_header_value_that_no_connection_carries_is_left_out(value: str) -> None:
-    assert to_caller({"x-ext-a": value, "etag": ["b", value]}, PREFIX) == {"cache-control": "no-store"}
+    assert to_caller({"x-ext-a": value, "etag": ["b", value]}, PREFIX) == ALWAYS
 
 
 # Redirects

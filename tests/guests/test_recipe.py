@@ -67,14 +67,14 @@ def test_an_engine_can_be_chosen_for_one_build(tmp_path: Path) -> None:
     ("names", "recipe", "said"),
     [
         (["index.js", "app.py"], None, "say in build.toml"),
-        ([], "[server", "not TOML"),
+        ([], "[server", "not valid TOML"),
         ([], "[sever]\n", "sever"),
-        ([], '[server]\nentry = "../outside.js"\n', "no file below"),
-        ([], '[server]\nentry = "absent.js"\n', "no file below"),
+        ([], '[server]\nentry = "../outside.js"\n', "not a file below"),
+        ([], '[server]\nentry = "absent.js"\n', "not a file below"),
         (["index.js"], '[server]\nengine = "v8"\n', "server.engine"),
         (["index.js"], '[server]\nengine = "cpython"\n', "cannot run"),
         (["app.py"], '[server]\nengine = "quickjs"\n', "cannot run"),
-        (["ui/index.html"], '[ui]\nscripts = ["absent.js"]\n', "no file below"),
+        (["ui/index.html"], '[ui]\nscripts = ["absent.js"]\n', "not a file below"),
     ],
 )
 def test_wrong_recipes_are_refused_by_name(tmp_path: Path, names: list[str], recipe: str | None, said: str) -> None:
@@ -83,5 +83,5 @@ def test_wrong_recipes_are_refused_by_name(tmp_path: Path, names: list[str], rec
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(GuestBuildError, match="no folder"):
+    with pytest.raises(GuestBuildError, match="is not a folder"):
         read_recipe(tmp_path / "absent")

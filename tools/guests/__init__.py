@@ -1,8 +1,8 @@
-"""Building extensions from source, once for each content, without a network.
+"""Build extensions from source, without a network; unchanged sources are not built again.
 
-``build_component`` makes the component of the server handlers, ``build_ui`` the UI folder, ``build_extension`` the
-whole tree that is packed into a bundle, ``build_host_page`` the page that stands in for the host application.
-Results are kept below ``.build/`` by the hash of all their inputs: sources, the guest contract, the runtime packages,
+``build_component`` builds the component of the server handlers, ``build_ui`` the UI folder, ``build_extension`` the
+whole tree that is packed into a bundle, ``build_host_page`` the page that takes the place of the host application.
+Results are cached below ``.build/`` by the hash of all their inputs: sources, the guest contract, the runtime packages,
 the locked versions of the tools. ``python -m tools.guests samples/hello-js`` does the same from a shell.
 """
 

@@ -1,4 +1,4 @@
-"""``python -m tools.guests FOLDER…``: build extensions and print where the results lie."""
+"""``python -m tools.guests FOLDER…``: build extensions and print the paths of the results."""
 
 import argparse
 import sys
@@ -15,7 +15,7 @@ from tools.guests.recipe import ENGINES, Engine
 
 
 def main(arguments: list[str]) -> int:
-    """Build each folder: one with a manifest as a whole extension, one without as a component."""
+    """Build each folder: with a manifest as a whole extension, without one as a component only."""
     parser = argparse.ArgumentParser(prog="python -m tools.guests", description="Build extensions from source.")
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER")
     parser.add_argument("--engine", choices=ENGINES, help="build only the component, for this engine")

@@ -1,4 +1,4 @@
-"""Building extensions from source: the component, the UI, and the tree that is packed."""
+"""Build extensions from source: the component, the UI, and the tree that is packed."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def build_component(source_dir: Path, *, engine: Engine | None = None) -> Path:
 
     Args:
         source_dir: the extension's folder.
-        engine: overrules the recipe's engine.
+        engine: overrides the recipe's engine.
 
     Raises:
         GuestBuildError: the folder has no server handlers, or a tool fails.
@@ -36,7 +36,7 @@ def build_component(source_dir: Path, *, engine: Engine | None = None) -> Path:
     server = recipe.server
     if server is None:
         message = (
-            f"{source_dir} has no server handlers: neither index.ts, index.js nor app.py, beside it or in server/."
+            f"{source_dir} has no server handlers. Add index.ts, index.js or app.py to this folder or its server/."
         )
         raise GuestBuildError(message)
 
@@ -67,11 +67,11 @@ def build_ui(source_dir: Path) -> Path:
 def build_extension(source_dir: Path, out: Path) -> Manifest:
     """Build an extension and write the tree to pack into ``out``: manifest, component, UI, other assets, SBOM.
 
-    ``out`` is replaced as a whole, and left untouched when it is the same already, so that several processes may
-    build into it and read from it. The builds behind it come from the cache when nothing changed.
+    ``out`` is replaced as a whole. It is not touched when it already has the same content, so that several processes
+    may build into it and read from it. Component and UI come from the cache when nothing changed.
 
     Raises:
-        GuestBuildError: a part the manifest names cannot be built, or a tool fails.
+        GuestBuildError: a part that the manifest names cannot be built, or a tool fails.
         PlatformError: ``manifest_invalid``.
     """
     source_dir = source_dir.resolve()
@@ -97,7 +97,7 @@ def build_extension(source_dir: Path, out: Path) -> Manifest:
 
 
 def _fill(tree: Path, source_dir: Path, manifest: Manifest) -> None:
-    """Add to a tree what the manifest names."""
+    """Add the files that the manifest names to a tree."""
     if manifest.component_path is not None:
         target = tree / manifest.component_path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +118,7 @@ def _hash_of_tree(folder: Path) -> str:
 
 
 def _further_files(source_dir: Path, manifest: Manifest, ui: Ui | None) -> Iterator[Path]:
-    """Yield what the manifest names besides component and UI: assets in other folders, and the SBOM."""
+    """Yield the files that the manifest names in addition to component and UI: assets elsewhere, and the SBOM."""
     for pattern in manifest.assets:
         for file in sorted(source_dir.glob(pattern)):
             inside_ui = ui is not None and file.is_relative_to(source_dir / ui.folder)
@@ -129,7 +129,7 @@ def _further_files(source_dir: Path, manifest: Manifest, ui: Ui | None) -> Itera
 
 
 def _component_key(source_dir: Path, recipe: Recipe, server: Server) -> str:
-    """Hash what the component is made of: for JavaScript the whole folder but the UI, for Python the server's."""
+    """Hash the inputs of the component: for JavaScript the whole folder without the UI, for Python the server's."""
     if server.engine == "cpython":
         folder = (source_dir / server.entry).parent
         trees = [(folder, [file for file in files_below(folder) if file.suffix == ".py"])]

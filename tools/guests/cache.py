@@ -1,4 +1,4 @@
-"""Builds kept by the hash of their inputs, safe when several processes build at once."""
+"""Cache builds by the hash of their inputs; safe when several processes build at the same time."""
 
 import fcntl
 import shutil
@@ -11,15 +11,15 @@ from tools.guests.places import CACHE
 
 
 def built(shelf: str, key: str, build: Callable[[Path], None]) -> Path:
-    """Return the folder kept under ``key``, after building it if it is not there yet.
+    """Return the cached folder of ``key``; build it first if it does not exist.
 
     Args:
         shelf: kind of build, a folder below the cache.
         key: hash of the inputs.
-        build: fills the empty folder it is given. What it raises passes through, and nothing is kept.
+        build: fills the empty folder that it gets. If it raises, the exception is passed on and nothing is cached.
 
-    The folder appears under its name only when it is whole: it is filled elsewhere and renamed. A second process
-    that wants the same key waits for the first and then uses its result.
+    The folder appears under its name only when it is complete: it is filled elsewhere and renamed. A second process
+    that needs the same key waits for the first and then uses its result.
     """
     place = CACHE / shelf / key
     if place.is_dir():

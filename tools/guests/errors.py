@@ -1,5 +1,5 @@
-"""What goes wrong when a guest is built."""
+"""The error of building a guest."""
 
 
 class GuestBuildError(Exception):
-    """An extension could not be built; the message names the step and carries the tool's own output."""
+    """An extension could not be built; the message names the step and has the tool's output."""

@@ -14,14 +14,14 @@ _BUILD_SCRIPT: Final = _WEB / "build.mjs"
 
 
 def build_host_page() -> Path:
-    """Build the page and return its folder in the cache, for a web server to serve as it is.
+    """Build the page and return its folder in the cache, which a web server can serve unchanged.
 
     Raises:
         GuestBuildError: with the output of the bundler.
     """
     sources = (_WEB / "host-demo", _WEB / "host-bridge" / "src", FRAME_SDK_SOURCE)
     trees = [(folder, list(files_below(folder))) for folder in sources]
-    # A package.json says which source file a package's name stands for.
+    # A package.json maps the package's name to a source file.
     trees.append((_WEB, [_BUILD_SCRIPT, *sorted(_WEB.glob("*/package.json"))]))
     key = hash_of([bundler_version()], trees)
     return built("pages", key, _build)

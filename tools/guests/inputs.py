@@ -1,4 +1,4 @@
-"""The content hash of everything a build reads, so that a build is done once for each content."""
+"""The hash of everything that a build reads, so that unchanged inputs are not built again."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ _LEFT_OUT: Final = frozenset({"node_modules", "dist", "__pycache__"})
 
 
 def files_below(folder: Path, *, without: Iterable[Path] = ()) -> Iterator[Path]:
-    """Yield the files of a source folder in a fixed order, hidden ones and earlier output left out.
+    """Yield the files of a source folder in a fixed order, without hidden files and earlier output.
 
     Args:
         folder: the folder.
-        without: folders below it that are left out as well.
+        without: folders below it that are left out too.
     """
     skipped = set(without)
     for path in sorted(folder.iterdir()):
@@ -35,8 +35,8 @@ def hash_of(facts: Iterable[str], trees: Iterable[tuple[Path, Iterable[Path]]]) 
 
     Args:
         facts: settings and tool versions.
-        trees: folders with the files below them that count; names enter relative to the folder, so that the
-            hash is the same wherever the repository lies.
+        trees: folders, each with files below it. File names are hashed relative to the folder, so that the hash does
+            not depend on the path of the repository.
     """
     digest = hashlib.sha256()
 
@@ -61,7 +61,7 @@ def npm_version(package: str) -> str:
     """
     entry = json.loads(NPM_LOCK.read_text("utf-8"))["packages"].get(f"node_modules/{package}")
     if entry is None:
-        message = f"{package} is not in {NPM_LOCK.name}."
+        message = f"{package} is not in {NPM_LOCK.name}; add it to package.json and run `npm install`."
         raise GuestBuildError(message)
     return f"{package}@{entry['version']} {entry['integrity']}"
 
@@ -74,6 +74,6 @@ def python_version(package: str) -> str:
     """
     match = re.search(rf"^{re.escape(package)}==\S+", PYTHON_LOCK.read_text("utf-8"), re.MULTILINE)
     if match is None:
-        message = f"{package} is not in requirements/{PYTHON_LOCK.name}."
+        message = f"{package} is not in requirements/{PYTHON_LOCK.name}; add it to dev.in and run `make lock`."
         raise GuestBuildError(message)
     return match.group()

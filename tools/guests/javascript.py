@@ -34,12 +34,12 @@ def compile_javascript(entry: Path, engine: Engine, out: Path, *, within: Path) 
         entry, script, within=within, options=["--format=esm", "--platform=neutral", "--external:alga:extension/*"]
     )
     if EXPORT not in exports:
-        # QuickJS's compiler would not notice; every call would trap.
-        message = f"{entry} exports no `{EXPORT}`."
+        # The compiler for QuickJS does not check this, and every call would trap.
+        message = f"{entry} does not export `{EXPORT}`; add `export const {EXPORT} = router.{EXPORT};`."
         raise GuestBuildError(message)
     wit = ["--wit", str(WIT), "-n", WORLD]
     if engine == "quickjs":
-        # --sync: without the asynchronous component model, which the runner does not switch on.
+        # --sync: without the asynchronous component model, which the runner does not enable.
         run_npm_tool("componentize-qjs", [*wit, "--sync", "--js", str(script), "-o", str(out)], cwd=out.parent)
     else:
         run_npm_tool("componentize-js", [*wit, str(script), "-o", str(out)], cwd=out.parent)

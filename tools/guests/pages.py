@@ -9,10 +9,10 @@ from tools.guests.scripts import bundle_script
 
 
 def build_pages(source_dir: Path, ui: Ui, out: Path) -> None:
-    """Write the UI into ``out``: scripts bundled with what they import, every other file as it is.
+    """Write the UI into ``out``: scripts bundled with their imports, every other file unchanged.
 
-    Scripts are bundled as classic scripts, so that they load in a frame of opaque origin without CORS; TypeScript
-    sources and modules only imported by a script stay out.
+    Scripts are bundled as classic scripts, so that they load in a frame with an opaque origin without CORS. TypeScript
+    sources are not copied.
 
     Raises:
         GuestBuildError: with the output of the bundler.

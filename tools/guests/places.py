@@ -1,4 +1,4 @@
-"""Where the builds find their tools and keep their results."""
+"""Paths of the build tools and of the results."""
 
 import sys
 from pathlib import Path

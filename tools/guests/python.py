@@ -15,9 +15,9 @@ def tool_versions() -> list[str]:
 
 
 def compile_python(entry: Path, out: Path) -> None:
-    """Compile a module, the modules beside it and the interpreter into the component ``out``.
+    """Compile a module, the modules in its folder and the interpreter into the component ``out``.
 
-    The sources are copied first: the tool would otherwise also take caches that lie beside them.
+    The sources are copied first; otherwise the tool would also include cache files in that folder.
 
     Raises:
         GuestBuildError: with the output of the tool.

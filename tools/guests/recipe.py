@@ -1,8 +1,8 @@
 """The recipe: how an extension's folder becomes a component and a UI.
 
-Most extensions need no recipe file: the server's language is seen from its entry file (``index.ts``, ``index.js``
-or ``app.py``, beside the manifest or in ``server/``), the UI is the folder ``ui/`` with ``app.ts`` or ``app.js``
-as its script. ``build.toml`` says otherwise::
+Most extensions need no recipe file. The entry file of the server shows its language (``index.ts``, ``index.js`` or
+``app.py``, next to the manifest or in ``server/``). The UI is the folder ``ui/`` with ``app.ts`` or ``app.js`` as its
+script. ``build.toml`` changes these defaults::
 
     [server]
     entry = "server/index.js"   # app.py makes a Python guest
@@ -10,7 +10,7 @@ as its script. ``build.toml`` says otherwise::
 
     [ui]
     folder = "ui"
-    scripts = ["app.js"]        # bundled with what they import; every other file is copied as it is
+    scripts = ["app.js"]        # bundled with their imports; every other file is copied unchanged
 """
 
 import tomllib
@@ -63,24 +63,24 @@ class Ui(_Part):
 
 
 class Recipe(_Part):
-    """What is built; ``None`` for a part the extension does not have."""
+    """The parts that are built; ``None`` for a part that the extension does not have."""
 
     server: Server | None
     ui: Ui | None
 
 
 def read_recipe(source_dir: Path, engine: Engine | None = None) -> Recipe:
-    """Read the recipe of an extension's folder, by its ``build.toml`` and what lies in it.
+    """Read the recipe of an extension's folder from its ``build.toml`` and its files.
 
     Args:
         source_dir: the extension's folder.
-        engine: overrules the engine of the recipe; for building one source for two engines.
+        engine: overrides the engine of the recipe; for building one source for two engines.
 
     Raises:
-        GuestBuildError: ``build.toml`` is wrong, or names files that are not there.
+        GuestBuildError: ``build.toml`` is not valid, or names files that do not exist.
     """
     if not source_dir.is_dir():
-        message = f"{source_dir} is no folder."
+        message = f"{source_dir} is not a folder."
         raise GuestBuildError(message)
     file = _read_file(source_dir / RECIPE_NAME)
     return Recipe(server=_server(source_dir, file.server, engine), ui=_ui(source_dir, file.ui))
@@ -92,7 +92,7 @@ def _read_file(path: Path) -> _RecipeFile:
     try:
         return _RecipeFile.model_validate(tomllib.loads(path.read_text("utf-8")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path} is not TOML: {error}"
+        message = f"{path} is not valid TOML: {error}"
         raise GuestBuildError(message) from None
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(str(part) for part in f['loc'])}: {f['msg']}" for f in error.errors())
@@ -108,13 +108,15 @@ def _server(source_dir: Path, file: _ServerFile, engine: Engine | None) -> Serve
         if not found:
             return None
         if len(found) > 1:
-            message = f"{source_dir} has {found[0]} and {found[1]}; say in {RECIPE_NAME} which is server.entry."
+            message = f"{source_dir} has {found[0]} and {found[1]}; say in {RECIPE_NAME} which one is server.entry."
             raise GuestBuildError(message)
         entry = found[0]
     is_python = entry.suffix == ".py"
     chosen: Engine = engine or file.engine or ("cpython" if is_python else "quickjs")
     if is_python != (chosen == "cpython"):
-        message = f"{source_dir / entry} cannot run on the engine {chosen!r}."
+        message = (
+            f"{source_dir / entry} cannot run on the engine {chosen!r}; 'cpython' is for .py files and only for them."
+        )
         raise GuestBuildError(message)
     return Server(entry=entry, engine=chosen)
 
@@ -132,6 +134,6 @@ def _ui(source_dir: Path, file: _UiFile) -> Ui | None:
 
 def _existing(folder: Path, path: Path) -> Path:
     if path.is_absolute() or ".." in path.parts or not (folder / path).is_file():
-        message = f"{RECIPE_NAME} names {path}, which is no file below {folder}."
+        message = f"{RECIPE_NAME} names {path}, which is not a file below {folder}."
         raise GuestBuildError(message)
     return path

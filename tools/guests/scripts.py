@@ -1,4 +1,4 @@
-"""Bundling JavaScript and TypeScript with esbuild."""
+"""Bundle JavaScript and TypeScript with esbuild."""
 
 import json
 from collections.abc import Sequence
@@ -22,17 +22,17 @@ def bundler_version() -> str:
 
 
 def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str]) -> list[str]:
-    """Bundle one script with all it imports into one file, and return the names it exports.
+    """Bundle one script with all its imports into one file, and return the names that it exports.
 
     Args:
         entry: the script.
-        out: the file written.
-        within: the extension's folder. What is imported must lie in it or be a package of the platform,
-            because the build's hash covers nothing else.
-        options: further options of esbuild.
+        out: the file to write.
+        within: the extension's folder. Imports must be in it or be packages of the platform, because the build's hash
+            covers nothing else.
+        options: additional options of esbuild.
 
     Raises:
-        GuestBuildError: esbuild's own message, or the name of a file imported from elsewhere.
+        GuestBuildError: with esbuild's message, or with the name of a file that was imported from elsewhere.
     """
     meta = out.with_suffix(".meta.json")
     # esbuild writes the paths of its inputs, relative to the working folder, into comments of the output.
@@ -58,6 +58,6 @@ def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str
     for name in said["inputs"]:
         source = (within / name).resolve()
         if not source.is_relative_to(ROOT / "node_modules") and not any(source.is_relative_to(f) for f in allowed):
-            message = f"{entry} imports {source}, which lies outside {within}."
+            message = f"{entry} imports {source}, which is outside {within}; copy the file into the extension's folder."
             raise GuestBuildError(message)
     return [export for output in said["outputs"].values() for export in output["exports"]]

@@ -1,4 +1,4 @@
-"""Running a build tool, and showing what it said when it fails."""
+"""Run a build tool, and show its output when it fails."""
 
 import shutil
 import subprocess
@@ -17,22 +17,22 @@ def run_npm_tool(name: str, arguments: Sequence[str], *, cwd: Path) -> str:
     """Run a locked npm tool of the repository and return its standard output.
 
     Raises:
-        GuestBuildError: it is not installed, fails or takes too long; with the end of its output.
+        GuestBuildError: the tool is not installed, fails (with the end of its output) or takes too long.
     """
     return _run(NPM_TOOLS / name, arguments, cwd=cwd, setup="npm packages")
 
 
 def run_node_script(script: Path, arguments: Sequence[str], *, cwd: Path) -> str:
-    """Run a script of the repository with the Node.js of the machine; otherwise as ``run_npm_tool``."""
+    """Run a script of the repository with the machine's Node.js; otherwise like ``run_npm_tool``."""
     node = shutil.which("node")
     if node is None:
-        message = "Node.js is not installed; version 20 or newer is needed."
+        message = "Node.js is not installed; install version 20 or newer, then run `make setup`."
         raise GuestBuildError(message)
     return _run(Path(node), [str(script), *arguments], cwd=cwd, setup="npm packages")
 
 
 def run_python_tool(name: str, arguments: Sequence[str], *, cwd: Path) -> str:
-    """Run a locked Python tool of the virtual environment; otherwise as ``run_npm_tool``."""
+    """Run a locked Python tool of the virtual environment; otherwise like ``run_npm_tool``."""
     return _run(PYTHON_TOOLS / name, arguments, cwd=cwd, setup="Python packages")
 
 
@@ -51,7 +51,7 @@ def _run(program: Path, arguments: Sequence[str], *, cwd: Path, setup: str) -> s
             check=False,
         )
     except subprocess.TimeoutExpired:
-        message = f"{program.name} did not end within {TIMEOUT_S} s."
+        message = f"{program.name} was stopped because it did not end within {TIMEOUT_S} s."
         raise GuestBuildError(message) from None
     if done.returncode != 0:
         said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_SHOWN_LINES:])

@@ -1,8 +1,8 @@
-"""Compiled samples kept over restarts, because compiling them takes longer than all the rest of a start.
+"""Cache of compiled samples across restarts, because compiling them takes longer than the rest of a start.
 
-What is kept is exactly what lies in the object store: native code with the platform's signed record. It is put back
-before anything is published, and prepare verifies it as it would in AWS; nothing is believed for lying in a folder.
-The folder is named for the artifact key, so artifacts of an earlier key are never offered.
+The cache contains exactly the objects of the object store: native code with the platform's signed record. They are put
+back before anything is published, and prepare verifies them as in AWS; the cache folder is untrusted. The folder is
+named after the artifact key, so artifacts of an earlier key are never used.
 """
 
 import shutil
@@ -18,23 +18,23 @@ CODE_SUFFIX, RECORD_SUFFIX = ".cwasm", ".dsse.json"
 
 
 def cache_folder(state: Path, artifact_key_id: str) -> Path:
-    """Where artifacts signed by a key are kept."""
+    """Return the folder of artifacts that are signed by a key."""
     return state / "cache" / artifact_key_id.removeprefix("sha256:")[:16]
 
 
 def restore_artifacts(cloud: Cloud, folder: Path) -> int:
-    """Put kept artifacts into the object store, each with its record; how many."""
+    """Put cached artifacts into the object store, each with its record; return how many."""
     records = {path: list(path.parent.glob(f"*{CODE_SUFFIX}")) for path in folder.rglob(f"*{RECORD_SUFFIX}")}
     records = {record: codes for record, codes in records.items() if codes}
     with closing(aws_client("s3", cloud.endpoint_url)) as s3:
         for record, codes in records.items():
-            for path in (*codes, record):  # a record says that the code is there
+            for path in (*codes, record):  # the record last: if it exists, the code exists
                 s3.put_object(Bucket=BUCKET, Key=path.relative_to(folder).as_posix(), Body=path.read_bytes())
     return len(records)
 
 
 def keep_artifacts(cloud: Cloud, folder: Path, component_sha256s: Iterable[str]) -> None:
-    """Keep the artifacts of these components and no others, nor those of another artifact key."""
+    """Cache the artifacts of these components; delete all others, also those of other artifact keys."""
     if folder.parent.is_dir():
         for other in folder.parent.iterdir():
             if other != folder:

@@ -1,4 +1,4 @@
-"""Bucket, queues and key of the local platform, made as the deployment makes them in AWS."""
+"""Create bucket, queues and KMS key of the local platform, as a deployment creates them in AWS."""
 
 import json
 from contextlib import closing
@@ -14,7 +14,7 @@ BUCKET = "alga-ext"
 LOCAL_CREDENTIALS = {
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "local",
-    "AWS_SECRET_ACCESS_KEY": "local",  # moto takes any
+    "AWS_SECRET_ACCESS_KEY": "local",  # moto accepts any
 }
 
 
@@ -29,7 +29,7 @@ class Cloud:
 
 
 def aws_client(service: str, endpoint_url: str, read_timeout_s: float = 5.0) -> Any:
-    """A boto3 client of the local platform; it does not retry, so a stopped service shows at once."""
+    """Return a boto3 client of the local platform. It does not retry, so a stopped service is noticed immediately."""
     return boto3.session.Session().client(
         service,
         endpoint_url=endpoint_url,

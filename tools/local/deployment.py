@@ -1,6 +1,6 @@
 """What the local platform adds to the topology: addresses, local keys and passwords, values for environment names.
 
-Which functions, queues, routes and schedules there are is in ``topology/``. Secrets travel by environment only.
+``topology/`` lists the functions, queues, routes and schedules. Secrets are passed only in environment variables.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from topology.functions import FUNCTIONS, RUNNER, Function
 from topology.queues import QUEUES
 from topology.routes import ROUTES
 
-# Settings a developer may give in the shell that starts the platform; everything else is decided here.
+# Settings that a developer may set in the shell that starts the platform; all others are set here.
 PASSED_THROUGH = ("EXTENSIONS_ENABLED", "EXT_GATEWAY_TIMEOUT_MS", "LOG_LEVEL")
-# Names that only local processes are given: Lambda itself provides region, credentials, endpoints and layers.
+# Names that only local processes get; in AWS, Lambda provides region, credentials, endpoints and layers.
 LOCAL_ONLY = frozenset(
     {*LOCAL_CREDENTIALS, "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "PYTHONPATH"}
 )
 # Folders below /tmp, which is private to a process in Lambda.
 PRIVATE_FOLDERS = {"ARTIFACT_FOLDER": "alga-ext/artifacts"}
-# One compilation takes a core for seconds, so two run beside each other; other queues have one poller.
+# One compilation uses a core for seconds, so two run at the same time; other queues have one poller.
 POLLERS = {"prepare": 2}
 API_ROUTES = tuple(route for route in ROUTES if route.front == "api")
 UI_ROUTES = tuple(route for route in ROUTES if route.front == "ui")
@@ -36,7 +36,7 @@ class EnvironmentNamesError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Base URLs of the platform."""
+    """Base URLs of the platform, and the URL of its database."""
 
     api: str
     ui: str
@@ -61,10 +61,10 @@ def function_specs(
 
     Args:
         root: the checkout; its core layer is on the search path, as Lambda mounts it.
-        addresses: where everything is.
+        addresses: base URLs of the platform.
         cloud: bucket and queues.
         secrets: keys and passwords.
-        given: the environment of the shell, of which little passes.
+        given: the environment of the shell; only the names in ``PASSED_THROUGH`` are used.
 
     Raises:
         EnvironmentNamesError: there is no value for a name that the topology lists as required.
@@ -91,7 +91,7 @@ def function_specs(
 def environment_values(
     addresses: Addresses, cloud: Cloud, secrets: Secrets, given: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the value of each environment name that is the same for every function which is given it."""
+    """Return the values of the environment names that have the same value in every function."""
     keys = secrets.keys
     return {
         "LOG_LEVEL": "INFO",
@@ -145,7 +145,7 @@ def function_spec(
 
 
 def _database_url(function: Function, addresses: Addresses, secrets: Secrets) -> str:
-    """Return the database's URL for the function's login role; without one, for the role that owns the schema."""
+    """Return the database's URL for the function's login role or, without one, for the owner of the schema."""
     role = function.login_role
     if role is None:
         return addresses.database

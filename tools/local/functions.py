@@ -1,8 +1,8 @@
-"""All functions of the platform and their processes: who serves an invocation, who waits, who is started or reaped.
+"""All functions of the platform and their processes: choose, start and end the processes that serve invocations.
 
-Rules, per function and, for a function in tenant isolation mode, per tenant: an idle process takes the invocation,
-most recently used first; else a process is started while fewer than the maximum run; else the invocation waits its
-turn. Real Lambda answers 429 instead of waiting; one machine has better use for a queue.
+The rules apply to each function and, for a function in tenant isolation mode, to each tenant. An idle process serves
+the invocation, the most recently used one first. If none is idle and fewer than the maximum run, a process is started.
+Otherwise the invocation waits. Real Lambda answers 429 instead; on one machine waiting is more useful.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ REAP_EVERY_S = 15.0
 
 
 class UnknownFunctionError(Exception):
-    """No function of that name is deployed."""
+    """No function with that name is deployed."""
 
 
 class TenantRuleError(Exception):
-    """A tenant id is missing for a tenant-isolated function, or given to another."""
+    """A tenant id is missing for a tenant-isolated function, or was given for a function without isolation."""
 
 
 class InitFailedError(Exception):
@@ -38,7 +38,7 @@ class InitFailedError(Exception):
 
 
 class Pool:
-    """The processes that may serve one function (and one tenant)."""
+    """The processes of one function (and one tenant)."""
 
     def __init__(self, spec: FunctionSpec, folder: Path, log: Path, scratch: Path) -> None:
         self._spec = spec
@@ -54,7 +54,7 @@ class Pool:
         self.cold_starts = 0
 
     async def take(self) -> RuntimeProcess:
-        """An idle process, now the caller's until it asks for work again. Raises InitFailedError."""
+        """Return an idle process; it serves only the caller until it asks for work again. Raises InitFailedError."""
         if self._idle:
             return self._idle.pop()
         waiter: asyncio.Future[RuntimeProcess] = asyncio.get_running_loop().create_future()
@@ -64,7 +64,7 @@ class Pool:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._offer(waiter.result(), first=False)  # handed over in the instant the caller gave up
+                self._offer(waiter.result(), first=False)  # it was assigned at the moment the caller was cancelled
             raise
 
     def reap(self, idle_since_before: float) -> None:
@@ -80,7 +80,7 @@ class Pool:
         await asyncio.gather(*(process.stop() for process in list(self.processes)))
 
     def warm(self) -> None:
-        """Start a first process before anybody asks for it."""
+        """Start a first process before the first invocation."""
         if not self.processes and not self._closed:
             self._start_process()
 
@@ -103,7 +103,7 @@ class Pool:
     async def _launch(self, process: RuntimeProcess) -> None:
         try:
             await process.start()
-        except OSError as error:  # no port, no memory, no process left
+        except OSError as error:  # no more ports, memory or processes
             self._on_end(process, failure("-", "Runtime.ExitError", f"the process could not be started: {error}"))
 
     def _on_idle(self, process: RuntimeProcess, first: bool) -> None:
@@ -138,13 +138,13 @@ class Pool:
 
 
 class Functions:
-    """The Lambda service: invoke any deployed function by name.
+    """Takes the place of the Lambda service: invokes any deployed function by name.
 
     Args:
         specs: the functions.
         folder: their working directory, Lambda's task root.
-        logs: where each function's output goes, as `NAME.log`.
-        scratch: where each process has its own /tmp, removed with the process.
+        logs: folder for each function's output, as `NAME.log`.
+        scratch: folder in which each process has its own /tmp, removed with the process.
     """
 
     def __init__(self, specs: Iterable[FunctionSpec], folder: Path, logs: Path, scratch: Path) -> None:
@@ -162,8 +162,8 @@ class Functions:
     async def invoke(self, name: str, payload: bytes, tenant_id: str | None = None) -> Outcome:
         """Run a function to its end.
 
-        An invocation once handed to a process runs to its end even if the caller is cancelled, as in Lambda.
-        Raises UnknownFunctionError and TenantRuleError; everything the function does wrong is in the outcome.
+        An invocation that a process has received runs to its end even if the caller is cancelled, as in Lambda.
+        Raises UnknownFunctionError and TenantRuleError; every failure of the function itself is in the outcome.
         """
         pool = self._pool(name, tenant_id)
         try:
@@ -173,16 +173,16 @@ class Functions:
         return await asyncio.shield(process.invoke(payload, tenant_id))
 
     def warm(self, name: str, tenant_id: str | None = None) -> None:
-        """Start a process of a function that has none, as provisioned concurrency does."""
+        """Start a process of a function if it has none, as provisioned concurrency does."""
         self._pool(name, tenant_id).warm()
 
     def pids(self, name: str | None = None) -> list[int]:
-        """Process ids of the running processes, of one function or all."""
+        """Return the process ids of the running processes, of one function or all."""
         pools = [pool for (owner, _), pool in self._pools.items() if name in {None, owner}]
         return [process.pid for pool in pools for process in pool.processes if process.pid is not None]
 
     def cold_starts(self, name: str) -> int:
-        """How many processes have been started for a function so far, all tenants together."""
+        """Return how many processes have been started for a function so far, for all tenants together."""
         return sum(pool.cold_starts for (owner, _), pool in self._pools.items() if owner == name)
 
     def reap(self, idle_since_before: float) -> None:

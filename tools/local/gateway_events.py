@@ -1,7 +1,7 @@
-"""Between HTTP and API Gateway's payload format 2.0, both ways. Pure: values in, values out.
+"""Convert HTTP requests to events of API Gateway's payload format 2.0, and answers back to HTTP (pure).
 
-Two services speak this format and differ in one thing: an HTTP API decodes the path before the function sees it (and so
-does this with `decode_path`), a function URL leaves it as the client wrote it.
+Two AWS services use this format and differ in one point: an HTTP API decodes the path (as `decode_path` does here), a
+function URL passes it as the client sent it.
 """
 
 import base64
@@ -23,7 +23,7 @@ HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What the front adds to a request: when and under which id it came, and which route took it."""
+    """What the front adds to a request: its id, its time of arrival, and its route."""
 
     request_id: str
     moment: datetime
@@ -34,7 +34,7 @@ class Arrival:
 
 
 def build_event(request: HttpRequest, arrival: Arrival) -> dict[str, Any]:
-    """The event API Gateway would send to the function for this request."""
+    """Return the event that API Gateway would send to the function for this request."""
     raw_path, _, raw_query = request.target.partition("?")
     path = unquote(raw_path) if arrival.decode_path else raw_path
     headers = _joined_headers(request, arrival)
@@ -77,13 +77,13 @@ def build_event(request: HttpRequest, arrival: Arrival) -> dict[str, Any]:
 
 
 def read_outcome(outcome: Outcome, request_id: str) -> HttpResponse:
-    """The HTTP response for a function's outcome; 500 for a function that failed or answered nonsense."""
+    """Return the HTTP response for a function's outcome; 500 if the function failed or its answer is not valid."""
     if outcome.error is not None:
         return refusal(500, "Internal Server Error", request_id)
     try:
         answer = msgspec.json.decode(outcome.payload)
         if not isinstance(answer, dict) or "statusCode" not in answer:
-            # API Gateway takes anything without a status code for the body of a 200.
+            # API Gateway treats any answer without a status code as the body of a 200.
             return HttpResponse(200, (("apigw-requestid", request_id),), outcome.payload)
         status = int(answer["statusCode"])
         headers = [(str(k), str(v)) for k, v in (answer.get("headers") or {}).items() if k.lower() not in HOP_HEADERS]
@@ -98,7 +98,7 @@ def read_outcome(outcome: Outcome, request_id: str) -> HttpResponse:
 
 
 def refusal(status: int, message: str, request_id: str) -> HttpResponse:
-    """An answer of API Gateway itself, in its own plain shape."""
+    """Return an error answer in the shape of API Gateway's own errors."""
     return HttpResponse(status, (("apigw-requestid", request_id),), msgspec.json.encode({"message": message}))
 
 
@@ -124,10 +124,10 @@ def _joined_query(raw_query: str) -> dict[str, str]:
 
 
 def _body(body: bytes, content_type: str) -> tuple[str, bool]:
-    """The body as text when its type says text and it is; base64 otherwise."""
+    """Return the body as text if its type is a text type and it is valid UTF-8, else as base64; and whether base64."""
     if content_type.lower().startswith(TEXT_TYPES):
         try:
             return body.decode(), False
         except UnicodeDecodeError:
-            pass  # not what its type says: sent as bytes
+            pass  # the content does not fit its type, so it is sent as base64
     return base64.b64encode(body).decode(), True

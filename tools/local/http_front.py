@@ -1,8 +1,8 @@
-"""The HTTP front: what API Gateway and CloudFront do between a client and a function.
+"""The HTTP front: takes the place of API Gateway and CloudFront between a client and a function.
 
-A front is one port with its routes. It turns requests into events, enforces the service's limits (30 s, 10 MB,
-10,240 bytes of headers, and Lambda's 6 MB payload) and answers from the function's response. A port may also serve a
-folder of static files, as the host application's own web server would.
+A front is one port with its routes. It turns requests into events, enforces API Gateway's limits (30 s, 10 MB,
+10,240 bytes of headers) and Lambda's 6 MB payload, and turns the function's answers into responses. A port may also
+serve a folder of static files, as the host application's web server would.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ class Front:
     """One port in front of some functions.
 
     Args:
-        functions: what answers.
-        routes: the first that matches takes the request.
-        files: folder of static files for every other path.
-        frames: origin that pages among the files may show in frames.
+        functions: the functions that answer.
+        routes: the first route that matches is used.
+        files: folder of static files for all other paths.
+        frames: origin that HTML pages among the files may show in frames.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Front:
         self._server: HttpServer | None = None
 
     async def start(self, port: int) -> str:
-        """Listen; the base URL. Raises OSError when the port is taken."""
+        """Listen, and return the base URL. Raises OSError when the port is in use."""
         self._server = await serve(self._answer, port, FRONT_LIMITS)
         return f"http://127.0.0.1:{self._server.port}"
 
@@ -78,12 +78,12 @@ class Front:
 
 
 def matches(route: Route, method: str, path: str) -> bool:
-    """Tell whether the route takes a request."""
+    """Tell whether the route fits a request."""
     return method in route.methods and (path == route.prefix or path.startswith(route.prefix.rstrip("/") + "/"))
 
 
 def static_file(folder: Path, path: str, frames: str = "'none'") -> HttpResponse:
-    """A file below `folder`, `index.html` for a folder; 404 for anything else, links out of the folder included."""
+    """Return a file below `folder`, or a folder's `index.html`; 404 otherwise, also for links out of `folder`."""
     root = folder.resolve()
     target = (root / path.lstrip("/")).resolve()
     if target.is_dir():

@@ -1,7 +1,7 @@
 """A small HTTP/1.1 server on loopback, shared by the runtime API, the invoke API and the front.
 
-It exists because the runtime client is particular: it needs a Content-Type on every answer and one unbuffered write
-per response, or a call costs 44 ms (Nagle's algorithm meeting delayed acknowledgement).
+It exists because of the runtime client's special needs: a Content-Type on every answer, and one unbuffered write for
+each response; otherwise a call takes 44 ms (Nagle's algorithm together with delayed acknowledgements).
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class HttpRequest:
     peer: str
 
     def header(self, name: str) -> str | None:
-        """The first value of a header by its lower-case name, or None."""
+        """Return the first value of a header by its lower-case name, or None."""
         return next((value for key, value in self.headers if key == name), None)
 
 
@@ -42,7 +42,7 @@ class HttpResponse:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What is refused before the handler sees it: 431 above `header_bytes`, 413 above `body_bytes`."""
+    """Limits that are checked before the handler: 431 above `header_bytes`, 413 above `body_bytes`."""
 
     header_bytes: int = 64 * 1024
     body_bytes: int = 16 * 1024 * 1024
@@ -52,7 +52,7 @@ Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
 
 
 class RefusedError(Exception):
-    """The request cannot be read; `status` is answered and the connection closed."""
+    """The request cannot be read; the server answers `status` and closes the connection."""
 
     def __init__(self, status: int) -> None:
         super().__init__(http.HTTPStatus(status).phrase)
@@ -60,7 +60,7 @@ class RefusedError(Exception):
 
 
 class HttpServer:
-    """A listening socket and its connections; closing it ends both at once."""
+    """A listening socket and its connections; closing it ends both immediately."""
 
     def __init__(self, handler: Handler, limits: Limits) -> None:
         self._handler = handler
@@ -70,8 +70,8 @@ class HttpServer:
         self.port = 0
 
     async def listen(self, port: int) -> None:
-        """Bind to `port` on loopback (0 = any free one) and serve. Raises OSError when the port is taken."""
-        # The stream limit bounds one header block; bodies are read by length and may be larger.
+        """Bind to `port` on loopback (0 = any free one) and serve. Raises OSError when the port is in use."""
+        # The stream limit applies to one header block; bodies are read by length and may be larger.
         self._server = await asyncio.start_server(
             self._accept, LOOPBACK, port, limit=self._limits.header_bytes, family=socket.AF_INET, backlog=256
         )
@@ -117,7 +117,7 @@ class HttpServer:
             try:
                 response = await self._handler(request)
             except Exception:
-                # The last line of defence of a server: the fault is logged, the connection lives on.
+                # The server must survive any fault of a handler: the fault is logged, the connection stays open.
                 LOG.exception("%s %s failed", request.method, request.target)
                 response = HttpResponse(500, body=b'{"message":"Internal Server Error"}')
             writer.write(_encode(response, head=request.method == "HEAD"))
@@ -127,7 +127,7 @@ class HttpServer:
 
 
 async def serve(handler: Handler, port: int = 0, limits: Limits | None = None) -> HttpServer:
-    """Start a server on loopback; its `port` is the one bound."""
+    """Start a server on loopback; its attribute `port` is the bound port."""
     server = HttpServer(handler, limits or Limits())
     await server.listen(port)
     return server
@@ -186,14 +186,14 @@ async def _read_chunks(reader: asyncio.StreamReader, limit: int) -> bytes:
 
 
 def _encode(response: HttpResponse, *, head: bool) -> bytes:
-    """The response as one block of bytes, so that it leaves in one segment where it fits."""
+    """Return the response as one block of bytes, so that it is sent in one segment if it fits."""
     names = {name.lower() for name, _ in response.headers}
     lines = [f"HTTP/1.1 {response.status} {_phrase(response.status)}"]
     lines += [f"{name}: {value}" for name, value in response.headers]
     bodiless = response.status in {204, 304}
     if "content-type" not in names and not bodiless:
         lines.append("content-type: application/json")
-    # What a HEAD would have been answered with by GET is for the handler to say.
+    # The handler sets the content-length of a HEAD answer, because only the handler knows the length for GET.
     if "content-length" not in names and not bodiless and (response.body or not head):
         lines.append(f"content-length: {len(response.body)}")
     block = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"

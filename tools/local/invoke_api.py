@@ -1,7 +1,7 @@
-"""Lambda's Invoke endpoint, so that product code and tests call functions with an ordinary boto3 client.
+"""Lambda's Invoke endpoint, so that product code and tests can call functions with an ordinary boto3 client.
 
-`POST /2015-03-31/functions/{name}/invocations`; headers X-Amz-Invocation-Type (RequestResponse, Event, DryRun) and
-X-Amz-Tenant-Id. Errors carry `x-amzn-ErrorType`, from which boto3 makes the exception of that name.
+`POST /2015-03-31/functions/{name}/invocations` with the headers X-Amz-Invocation-Type (RequestResponse, Event, DryRun)
+and X-Amz-Tenant-Id. Errors have the header `x-amzn-ErrorType`, from which boto3 makes the exception of that name.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from tools.local.lambda_types import ASYNC_PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX
 LOG = logging.getLogger(__name__)
 ROUTE = re.compile(r"/2015-03-31/functions/(?P<name>[^/?]+)/invocations(\?.*)?")
 TENANT_ID = re.compile(r"[a-zA-Z0-9._:/=+\-@ ]{1,256}")
-ASYNC_ATTEMPTS = 3  # Lambda tries an asynchronous event twice more
+ASYNC_ATTEMPTS = 3  # Lambda repeats a failed asynchronous event twice
 
 
 class InvokeApi:
@@ -31,12 +31,12 @@ class InvokeApi:
         self._events: set[asyncio.Task[None]] = set()
 
     async def start(self, port: int = 0) -> str:
-        """Listen; the base URL, to be given as AWS_ENDPOINT_URL_LAMBDA."""
+        """Listen, and return the base URL for AWS_ENDPOINT_URL_LAMBDA."""
         self._server = await serve(self._answer, port)
         return f"http://127.0.0.1:{self._server.port}"
 
     async def close(self) -> None:
-        """Stop listening and drop events still waiting."""
+        """Stop listening and drop events that still wait."""
         for task in self._events:
             task.cancel()
         if self._server is not None:
@@ -46,7 +46,7 @@ class InvokeApi:
         route = ROUTE.fullmatch(request.target)
         if route is None or request.method != "POST":
             return _error(404, "ResourceNotFoundException", "only Invoke is served here")
-        # A name may come as an ARN and carry a version or alias: …:function:NAME[:QUALIFIER].
+        # A name may be an ARN and have a version or alias: …:function:NAME[:QUALIFIER].
         name = unquote(route["name"]).rpartition("function:")[2].split(":")[0]
         tenant_id = request.header("x-amz-tenant-id")
         kind = request.header("x-amz-invocation-type") or "RequestResponse"

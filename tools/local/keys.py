@@ -1,7 +1,7 @@
-"""Key pairs of the local platform, one file each below `.local/keys`, readable by their owner alone.
+"""Key pairs of the local platform, one file each below `.local/keys`, readable only by their owner.
 
-They outlive a restart, so that tokens in a developer's shell and signed artifacts in the cache stay good. Deleting the
-folder makes new ones.
+They are kept across restarts, so that tokens in a developer's shell and signed artifacts in the cache stay valid. If
+the folder is deleted, the next start makes new keys.
 """
 
 import json
@@ -21,7 +21,7 @@ NAMES = ("token-issuer", "execution", "artifact", "release", "log", "publisher")
 
 @dataclass(frozen=True, slots=True)
 class LocalKeys:
-    """Who signs what: the host application its tokens, the platform the next four, the samples' publisher bundles."""
+    """All key pairs: one for the host application's tokens, four of the platform, one of the samples' publisher."""
 
     token_issuer: LocalSigner
     execution: LocalSigner
@@ -32,25 +32,25 @@ class LocalKeys:
 
     @property
     def jwks(self) -> str:
-        """The host application's key set, as JSON."""
+        """The host application's JSON Web Key Set."""
         raw = PublicKey.from_pem(self.token_issuer.public_pem).raw
         return key_set({self.token_issuer.key_id: raw})
 
     @property
     def trust_bundle(self) -> str:
-        """What the platform believes in: its own keys. Publishers' keys are in the registry."""
+        """The trust bundle as JSON: the platform's own keys. Publishers' keys are in the registry."""
         uses = {"release": self.release, "artifact": self.artifact, "log": self.log}
         keys = [{"key_id": k.key_id, "public_key": k.public_pem, "use": use} for use, k in uses.items()]
         return json.dumps({"version": 1, "keys": keys}, indent=1)
 
     def token(self, claims: dict[str, Any], lifetime_s: int = TOKEN_LIFETIME_S) -> str:
-        """A bearer token as the host application would issue it; `claims` are those beside iss, aud and times."""
+        """Return a bearer token as the host application would issue it; `claims` come without iss, aud and times."""
         issuer = self.token_issuer
         return mint_token(issuer.raw, issuer.key_id, {"iss": ISSUER, "aud": AUDIENCE, **claims}, lifetime_s=lifetime_s)
 
 
 def load_or_make_keys(folder: Path) -> LocalKeys:
-    """Read the keys below `folder`, making those that are missing. Raises PlatformError `key_invalid`."""
+    """Read the keys below `folder`, and make those that are missing. Raises PlatformError `key_invalid`."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return LocalKeys(*(_load_or_make(folder / f"{name}.pem") for name in NAMES))
 
@@ -60,13 +60,13 @@ def _load_or_make(path: Path) -> LocalSigner:
         return LocalSigner.from_pem(path.read_text(encoding="utf-8"))
     signer = LocalSigner.generate()
     write_private(path, signer.private_pem)
-    # The public half beside it, for `alga-ext verify`.
+    # The public key next to it, for `alga-ext verify`.
     path.with_suffix(".pub.pem").write_text(signer.public_pem, encoding="utf-8")
     return signer
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a new file that only its owner may read; it never exists with other rights. Replaces an old one."""
+    """Write a file that only its owner may read, from its creation on. Replaces an existing file."""
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -1,4 +1,4 @@
-"""The words of the Lambda service the local platform speaks: functions, invocations, outcomes and their limits."""
+"""Types and limits of the Lambda service: function specifications, outcomes, payload sizes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,18 +7,18 @@ import msgspec
 
 PAYLOAD_BYTES_MAX = 6 * 1024 * 1024  # synchronous invocation, each way
 ASYNC_PAYLOAD_BYTES_MAX = 1024 * 1024
-INIT_TIMEOUT_S = 30.0  # Lambda gives 10; a busy machine that also compiles and tests needs more
+INIT_TIMEOUT_S = 30.0  # Lambda allows 10; a busy machine that also compiles and tests needs more
 PROCESSES_MAX = 4
 ACCOUNT_ID = "000000000000"
 
 
 @dataclass(frozen=True, slots=True)
 class FunctionSpec:
-    """A deployed function: what to import, how long it may take, what its environment says.
+    """A deployed function: its handler, time limit, environment and memory.
 
-    `per_tenant` is Lambda's tenant isolation mode: every invocation names a tenant and a process serves only one.
-    `private_folders` are variables whose value is a folder below /tmp, which is private to a process in Lambda; here
-    each process gets a /tmp of its own and the value is the folder's name below it.
+    `per_tenant` is Lambda's tenant isolation mode: every invocation names a tenant, and a process serves only one.
+    `private_folders` are variables whose value is a folder below /tmp. In Lambda, /tmp is private to a process; here
+    each process gets its own /tmp, and the value is the folder's name below it.
     """
 
     name: str
@@ -43,6 +43,6 @@ class Outcome:
 
 
 def failure(request_id: str, error_type: str, message: str) -> Outcome:
-    """An outcome in the shape Lambda gives to errors of the environment, not of the handler."""
+    """Return an outcome in the shape of Lambda's errors of the environment (not of the handler)."""
     document = {"errorType": error_type, "errorMessage": f"RequestId: {request_id} Error: {message}"}
     return Outcome(msgspec.json.encode(document), "Unhandled")

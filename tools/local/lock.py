@@ -1,4 +1,4 @@
-"""One platform per state folder: an advisory lock that the kernel drops with the process, however it ends."""
+"""An advisory lock, so that a state folder has one platform; the kernel releases it when the process ends."""
 
 import fcntl
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class AlreadyRunningError(Exception):
-    """Another platform holds the folder; the message says which and how to end it."""
+    """Another platform uses the folder; the message names its process and how to end it."""
 
 
 class PlatformLock:
@@ -29,6 +29,6 @@ class PlatformLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let the next platform start; the file stays, empty."""
+        """Release the lock; the file stays, empty."""
         os.ftruncate(self._descriptor, 0)
         os.close(self._descriptor)

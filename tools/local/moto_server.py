@@ -1,4 +1,4 @@
-"""S3 and SQS for the local platform: moto's server as a child process. All it holds is in its memory."""
+"""S3, SQS and KMS for the local platform: moto's server as a child process. It keeps all data in memory."""
 
 import asyncio
 from pathlib import Path
@@ -21,7 +21,7 @@ class MotoServer:
 
     @property
     def pid(self) -> int | None:
-        """Process id, None while it is stopped; tests suspend and continue it."""
+        """Process id, None while the server is stopped; tests suspend and continue the process."""
         return self._child.pid if self._child else None
 
     async def start(self) -> None:
@@ -41,7 +41,7 @@ class MotoServer:
                 await asyncio.sleep(0.03)
 
     async def stop(self) -> None:
-        """End the server; its objects and messages are gone."""
+        """End the server; its objects and messages are lost."""
         child, self._child = self._child, None
         if child is not None:
             await child.stop(grace_s=0.2)

@@ -1,4 +1,4 @@
-"""The whole local platform: started in order, ended without a trace."""
+"""The whole local platform: start everything in order, and stop everything."""
 
 import asyncio
 import os
@@ -41,12 +41,12 @@ Step = Callable[[str], AbstractContextManager[object]]
 
 
 class StartError(Exception):
-    """The platform could not start; the message says what failed and where to look."""
+    """The platform could not start; the message says what failed and where to find more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to start: port 0 takes any free one; `environ` gives the settings a developer may pass through."""
+    """How to start: port 0 means any free port; `environ` has the settings that a developer may pass through."""
 
     state: Path = STATE
     api_port: int = 8700
@@ -56,10 +56,10 @@ class Options:
 
 
 class Platform:
-    """All processes and servers of one local platform; `start` and `stop` belong to one event loop.
+    """All processes and servers of one local platform; call `start` and `stop` in the same event loop.
 
-    After `start`: `addresses`, `cloud`, `keys`, `functions`, `postgres` (None when DATABASE_URL names another server)
-    and `moto` may be used; each gives process ids, so that tests can take things away.
+    After `start`, these attributes can be used: `addresses`, `cloud`, `keys`, `functions`, `postgres` (None when
+    DATABASE_URL names another server) and `moto`. The last three have process ids, so that tests can stop them.
     """
 
     addresses: Addresses
@@ -74,18 +74,18 @@ class Platform:
         self._step: Step = step or (lambda _: nullcontext())
         self._run = run_folder(options.state)
         self._logs = options.state / "logs"
-        # What is to be undone at the end, in reverse order.
+        # Called at the end, in reverse order.
         self._undo: list[Callable[[], Any]] = []
 
     async def start(self) -> None:
-        """Start everything. On failure or cancellation whatever was started is stopped again.
+        """Start everything. On failure or cancellation, stop again what was started.
 
-        1. Take the lock of the state folder; make it empty but for the keys.
-        2. Start PostgreSQL and moto beside each other; make bucket and queues.
+        1. Take the lock of the state folder; empty its folders for the run and the logs.
+        2. Start PostgreSQL and moto at the same time; create bucket and queues.
         3. Deploy the functions, migrate the database.
         4. Open the ports and start polling the queues.
 
-        Raises AlreadyRunningError, StartError, OSError when a port is taken.
+        Raises AlreadyRunningError, StartError; OSError when a port is in use.
         """
         try:
             lock = PlatformLock(self.options.state / "lock")  # (1)
@@ -122,7 +122,7 @@ class Platform:
         self._undo.append(lambda: shutil.rmtree(self._run, ignore_errors=True))
 
     async def _start_database(self) -> str:
-        """Start the server, or use the one DATABASE_URL names; the URL of a fresh database, as its superuser."""
+        """Start the server, or use the one in DATABASE_URL; return the superuser's URL of a new database."""
         server_url = self.options.environ.get("DATABASE_URL")
         if server_url:
             self.postgres = None
@@ -143,7 +143,7 @@ class Platform:
         self.cloud = await asyncio.to_thread(make_cloud, self.moto.url)
 
     async def _deploy(self, database: str) -> None:
-        # Functions are told each other's addresses before any of them exists: hence ports first.
+        # Ports are chosen first, because functions get each other's addresses before any of them is started.
         given = (self.options.api_port, self.options.ui_port, self.options.host_port, 0)
         self._ports = [port or free_port() for port in given]
         api, ui, host, invoke = (f"http://127.0.0.1:{port}" for port in self._ports)
@@ -176,7 +176,7 @@ class Platform:
         fronts = (
             (Front(self.functions, API_ROUTES), self._ports[0]),
             (Front(self.functions, UI_ROUTES), self._ports[1]),
-            # The host application's own web server: its page, and its API beside it on one origin.
+            # The host application's web server: its page and the API on the same origin.
             (Front(self.functions, API_ROUTES, page, self.addresses.ui), self._ports[2]),
         )
         for front, port in fronts:
@@ -194,5 +194,5 @@ class Platform:
         self._undo.append(ticker.close)
 
     async def _close_pollers(self, pollers: QueuePollers) -> None:
-        # A poll under way ends when its queue service does.
+        # A running poll ends when the queue service ends, so both are stopped at the same time.
         await asyncio.gather(pollers.close(), self.moto.stop())

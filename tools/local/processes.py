@@ -1,4 +1,4 @@
-"""Start and end child processes: each in a group of its own, bound to the life of the platform."""
+"""Start and end child processes, each in its own process group and tied to the platform's lifetime."""
 
 import asyncio
 import contextlib
@@ -29,38 +29,38 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether the process has not been seen to end."""
+        """Whether the process has not ended, as far as known."""
         return self._process.returncode is None
 
     async def wait(self) -> int:
-        """Wait for the end; the exit status, negative for a signal."""
+        """Wait for the end and return the exit status, negative for a signal."""
         return await self._process.wait()
 
     def send(self, number: signal.Signals) -> None:
-        """Send a signal to the process alone; nothing happens when it has ended."""
+        """Send a signal to the process, not to its group; do nothing when it has ended."""
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill the whole group at once."""
+        """Kill the whole group immediately."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
     async def stop(self, first: signal.Signals = signal.SIGTERM, grace_s: float = STOP_GRACE_S) -> None:
-        """Ask with `first`, and kill the group after `grace_s`; returns when the process is gone."""
+        """Send `first`, and kill the group after `grace_s` seconds; return when the process has ended."""
         if self.running:
-            self.send(signal.SIGCONT)  # a suspended process would not hear the request
+            self.send(signal.SIGCONT)  # a suspended process would not handle the next signal
             self.send(first)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._process.wait(), grace_s)
-        self.kill()  # what the process left behind in its group
+        self.kill()  # processes that it left in its group
         await self._process.wait()
 
 
 async def start_module(
     module: str, arguments: Sequence[str], *, environment: Mapping[str, str], folder: Path, log: Path
 ) -> Child:
-    """Run a Python module as a child. Its output is appended to `log`; it dies with the platform."""
+    """Run a Python module as a child, which ends with the platform. Its output is appended to `log`."""
     return await _start("SIGKILL", ["module", module, *arguments], environment, folder, log, None)
 
 
@@ -86,8 +86,8 @@ async def _start(
     log: Path,
     account: Account | None,
 ) -> Child:
-    # The kernel ties PR_SET_PDEATHSIG to the *thread* that forks. All starts go through the event loop's thread, which
-    # lives as long as the platform; a start from a worker thread would kill the child when that thread ends.
+    # PR_SET_PDEATHSIG refers to the *thread* that forks. All children are started from the event loop's thread, which
+    # runs as long as the platform. A child started from a worker thread would be killed when that thread ends.
     log.parent.mkdir(parents=True, exist_ok=True)
     identity = "-" if account is None else f"{account.uid}:{account.gid}"
     with log.open("ab") as output:

@@ -1,12 +1,13 @@
-"""SQS event source mappings: poll a queue, hand batches to a function, delete exactly what it has done.
+"""SQS event source mappings: poll a queue, pass batches to a function, delete exactly the messages that it completed.
 
 The function answers `{"batchItemFailures": [{"itemIdentifier": messageId}]}` (ReportBatchItemFailures). An empty or
-absent list means all are done; a function error or an identifier that is not in the batch means none is. What failed
-becomes visible again and after the queue's `max_receive_count` receives lies in the dead-letter queue.
+absent list means that all messages are done. A function error, or an identifier that is not in the batch, means that
+none is. Failed messages become visible again and, after the queue's `max_receive_count` receives, go to the dead-letter
+queue.
 
-Deviations: in AWS a failed message waits for the queue's visibility timeout; here it waits `RETRY_AFTER_S`, so that
-a developer sees the retries. A batch does not wait to fill (`batch_window_s`). How many batches are in flight is given
-as pollers, because one machine takes fewer than `maximum_concurrency`.
+Differences from AWS: there a failed message waits for the queue's visibility timeout; here it waits `RETRY_AFTER_S`, so
+that a developer sees the retries. A batch does not wait to fill (`batch_window_s`). The number of batches in flight is
+the number of pollers, because one machine can run fewer than `maximum_concurrency`.
 """
 
 import asyncio
@@ -26,19 +27,19 @@ from topology.queues import EventSource
 
 LOG = logging.getLogger(__name__)
 WAIT_S = 10
-RECEIVED_AT_ONCE_MAX = 10  # by SQS; a larger batch takes several receives, and here several invocations
+RECEIVED_AT_ONCE_MAX = 10  # SQS's limit; a larger batch needs several receives, and here several invocations
 RETRY_AFTER_S = 1
 PAUSE_WHEN_UNREACHABLE_S = 0.5
 
 
 class QueuePollers:
-    """All event sources of one platform, each poller with a thread of its own for the blocking client.
+    """All event sources of one platform; each poller has its own thread for the blocking client.
 
     Args:
-        functions: what consumes.
-        cloud: where the queues are.
-        sources: which queue goes to which function.
-        pollers: how many batches of a queue may be in flight, by the queue's name; one where nothing is said.
+        functions: the functions that consume messages.
+        cloud: the queues' URLs.
+        sources: which function consumes which queue.
+        pollers: how many batches of a queue may be in flight, by the queue's name; by default one.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class QueuePollers:
         self._tasks = [asyncio.create_task(self._poll(source)) for source in self._sources]
 
     async def close(self) -> None:
-        """Stop polling. Call it when the queue service has ended, or wait for the polls under way."""
+        """Stop polling. It waits for running polls, so end the queue service at the same time to be fast."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -84,7 +85,7 @@ class QueuePollers:
                 unreachable = False
             except (BotoCoreError, ClientError) as error:
                 if not unreachable:
-                    LOG.warning("queue %s cannot be reached, trying on: %s", source.queue, error)
+                    LOG.warning("queue %s cannot be reached, trying again: %s", source.queue, error)
                 unreachable = True
                 await asyncio.sleep(PAUSE_WHEN_UNREACHABLE_S)
 
@@ -116,7 +117,7 @@ class QueuePollers:
 
 
 def failed_ids(outcome: Outcome, sent: set[str]) -> set[str]:
-    """Which messages of a batch are to be tried again, by the rules of ReportBatchItemFailures."""
+    """Return the ids of the messages that must be delivered again, by the rules of ReportBatchItemFailures."""
     if outcome.error is not None:
         return sent
     try:

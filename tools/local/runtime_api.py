@@ -1,8 +1,8 @@
-"""The Lambda Runtime API, and the process it drives: one execution environment of a function.
+"""The Lambda Runtime API, and the process that uses it: one execution environment of a function.
 
-Each process has a server of its own (so its own port), because the runtime client takes the API's address as host and
-port. The life of a process: started → first `/next` (ready) → serve one invocation at a time → reaped, timed out,
-crashed or stopped. A process that misses a deadline is killed with its whole group, as Lambda does.
+Each process has its own server (so its own port), because the runtime client takes the API's address as host and port.
+The states of a process: started → first `/next` (ready) → serves one invocation at a time → reaped, timed out, crashed
+or stopped. A process that misses a deadline is killed with its whole group, as in Lambda.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from tools.local.lambda_types import (
 from tools.local.processes import Child, start_module
 
 PREFIX = "/2018-06-01/runtime"
-# The runtime client posts results above Lambda's limit; they must be read to be refused.
+# The runtime client also posts results above Lambda's limit; the server has to read them before it can refuse them.
 RUNTIME_LIMITS = Limits(body_bytes=64 * 1024 * 1024)
 ACCEPTED = HttpResponse(202, body=b'{"status":"OK"}')
 
 
 @dataclass(slots=True)
 class Invocation:
-    """One event on its way through a process; `outcome` is set exactly once."""
+    """One event that a process handles; `outcome` is set exactly once."""
 
     payload: bytes
     tenant_id: str | None
@@ -47,7 +47,7 @@ class Invocation:
 
 
 class RuntimeProcess:
-    """A process running `python -m awslambdaric HANDLER` and the runtime API it talks to.
+    """A process that runs `python -m awslambdaric HANDLER`, and its runtime API.
 
     `on_idle` is called whenever the process asks for work, with True the first time. `on_end` is called once, with the
     failure of the initialisation, or None when the process had been ready.
@@ -83,7 +83,7 @@ class RuntimeProcess:
         return self._child.pid if self._child else None
 
     async def start(self) -> None:
-        """Start the server and the process; readiness is told through `on_idle`."""
+        """Start the server and the process; `on_idle` is called when the process is ready."""
         self._server = await serve(self._answer, limits=RUNTIME_LIMITS)
         self._scratch.mkdir(parents=True, mode=0o700)
         environment = lambda_environment(self._spec, f"{LOOPBACK}:{self._server.port}", self._scratch)
@@ -93,7 +93,7 @@ class RuntimeProcess:
         self._watch = asyncio.create_task(self._watch_process(self._child, self._server))
 
     async def invoke(self, payload: bytes, tenant_id: str | None) -> Outcome:
-        """Run one invocation to its end: result, error, crash or timeout. Never raises for what the function does."""
+        """Run one invocation to its end: result, error, crash or timeout. A failure of the function never raises."""
         timeout_s = self._spec.timeout_s
         deadline_ms = int((time.time() + timeout_s) * 1000)
         invocation = Invocation(payload, tenant_id, deadline_ms, asyncio.get_running_loop().create_future())
@@ -110,12 +110,12 @@ class RuntimeProcess:
             return outcome
 
     def kill(self) -> None:
-        """Kill the process and all it started."""
+        """Kill the process and everything that it started."""
         if self._child is not None:
             self._child.kill()
 
     async def stop(self) -> None:
-        """Kill the process and wait until it is gone and its port closed."""
+        """Kill the process, and wait until it has ended and its port is closed."""
         self.kill()
         if self._watch is not None:
             await self._watch
@@ -129,7 +129,7 @@ class RuntimeProcess:
             )
             child.kill()
         code = await status
-        child.kill()  # children the function left in its group
+        child.kill()  # children that the function left in its group
         reason = f"Runtime exited with error: {'signal' if code < 0 else 'exit status'} {abs(code)}"
         if self._current is not None:
             self._current.finish(failure(self._current.request_id, "Runtime.ExitError", reason))
@@ -155,7 +155,7 @@ class RuntimeProcess:
         self._on_idle(self, first)
         invocation = await self._work.get()
         headers = [
-            ("Content-Type", "application/json"),  # without it the runtime client dies of a segmentation fault
+            ("Content-Type", "application/json"),  # without it, the runtime client crashes with a segmentation fault
             ("Lambda-Runtime-Aws-Request-Id", invocation.request_id),
             ("Lambda-Runtime-Deadline-Ms", str(invocation.deadline_ms)),
             ("Lambda-Runtime-Invoked-Function-Arn", function_arn(self._spec)),
@@ -178,16 +178,16 @@ class RuntimeProcess:
 
 
 def function_arn(spec: FunctionSpec) -> str:
-    """The ARN a function has in the local region and account."""
+    """Return the ARN of a function in the local region and account."""
     region = spec.environment.get("AWS_REGION", "us-east-1")
     return f"arn:aws:lambda:{region}:{ACCOUNT_ID}:function:{spec.name}"
 
 
 def lambda_environment(spec: FunctionSpec, runtime_api: str, scratch: Path) -> dict[str, str]:
-    """The whole environment of a function's process: what Lambda sets, then the function's own variables.
+    """Return the whole environment of a function's process: Lambda's variables, then the function's own variables.
 
-    Nothing is inherited from the shell that started the platform, so a function sees locally only what its
-    configuration names, as in the cloud. `scratch` is the process's own /tmp.
+    Nothing is inherited from the shell that started the platform, so a function sees only what its configuration
+    names, as in AWS. `scratch` is the process's own /tmp.
     """
     region = spec.environment.get("AWS_REGION", "us-east-1")
     return {

@@ -1,4 +1,4 @@
-"""Schedules: functions invoked at a steady pace, as EventBridge Scheduler does."""
+"""Invoke functions at fixed intervals, as EventBridge Scheduler does."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ LOG = logging.getLogger(__name__)
 
 
 class Ticker:
-    """Runs schedules. A run that is still under way when the next is due delays it: runs never overlap."""
+    """Runs schedules. Runs never overlap: the interval begins again when a run has ended."""
 
     def __init__(self, functions: Functions, schedules: tuple[Schedule, ...]) -> None:
         self._functions = functions
@@ -18,11 +18,11 @@ class Ticker:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin ticking."""
+        """Start all schedules."""
         self._tasks = [asyncio.create_task(self._tick(schedule)) for schedule in self._schedules]
 
     async def close(self) -> None:
-        """Stop ticking; an invocation under way is left to the functions' own end."""
+        """Stop all schedules; a running invocation ends when its function ends or is closed."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

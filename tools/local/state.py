@@ -1,4 +1,4 @@
-"""Where the local platform keeps its state, and what it says of itself to other programs of the checkout."""
+"""The local platform's state folder, and the file that tells other programs its addresses."""
 
 import json
 import os
@@ -13,17 +13,17 @@ STATE = ROOT / ".local"
 
 
 def run_folder(state: Path) -> Path:
-    """What lives as long as the platform runs."""
+    """Return the folder that exists as long as the platform runs."""
     return state / "run"
 
 
 def write_state(state: Path, document: Mapping[str, Any]) -> None:
-    """Say where the platform is; readable by its owner alone, since addresses hold the database's password."""
+    """Write the platform's addresses; only the owner may read them, because one has the database's password."""
     write_private(run_folder(state) / "platform.json", json.dumps({"pid": os.getpid(), **document}, indent=1))
 
 
 def read_state(state: Path = STATE) -> dict[str, Any] | None:
-    """What the running platform of a state folder says of itself; None when none is running."""
+    """Return the addresses of the platform that runs with a state folder; None when none is running."""
     try:
         document = json.loads((run_folder(state) / "platform.json").read_text(encoding="utf-8"))
         os.kill(document["pid"], 0)

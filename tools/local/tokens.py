@@ -1,4 +1,4 @@
-"""Bearer tokens and key sets for development and tests; in production the host application issues them."""
+"""Make bearer tokens and key sets for development and tests; in production the host application issues them."""
 
 import json
 import time
@@ -13,8 +13,8 @@ def mint_token(private_key: Any, key_id: str, claims: Mapping[str, Any], *, life
 
     Args:
         private_key: an Ed25519 key (``LocalSigner.raw``).
-        key_id: the ``kid`` under which the key set holds its public half.
-        claims: all but the times.
+        key_id: the ``kid`` of the public key in the key set.
+        claims: all claims except the times.
         lifetime_s: seconds until it expires.
     """
     now_s = int(time.time())

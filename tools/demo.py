@@ -1,7 +1,7 @@
-"""`python -m tools.demo`: the whole way through as a transcript that checks itself; exit 1 at the first surprise.
+"""`python -m tools.demo`: run every step as a transcript that checks itself; exit 1 at the first unexpected result.
 
-A platform of its own (ports, keys, database) is started, and everything is done from the outside: by the CLI's own
-commands and by HTTP requests. Only the last step looks inside, at the execution record in PostgreSQL.
+The demo starts its own platform (ports, keys, database) and does everything from the outside, with CLI commands and
+HTTP requests. Only the last step reads inside: the execution record in PostgreSQL.
 """
 
 import asyncio
@@ -33,20 +33,20 @@ RECORD_TIMEOUT_S = 15.0
 CONSOLE = Console(highlight=False)
 
 
-class SurpriseError(Exception):
-    """Something is not as it must be."""
+class UnexpectedResultError(Exception):
+    """A result is not the expected one."""
 
 
 def expect(seen: object, wanted: object, what: str) -> None:
-    """Go on when `seen` is `wanted`. Raises SurpriseError."""
+    """Check that `seen` equals `wanted`. Raises UnexpectedResultError."""
     if seen != wanted:
         message = f"{what}: expected {wanted!r}, got {seen!r}"
-        raise SurpriseError(message)
+        raise UnexpectedResultError(message)
 
 
 @contextmanager
 def step(title: str) -> Iterator[Callable[[str], None]]:
-    """One line of the transcript: what was done, what came of it, how long it took."""
+    """Print one line of the transcript: the title, the time it took, and the result that the body reports."""
     outcome = [""]
     started = time.monotonic()
     with CONSOLE.status(title):
@@ -56,7 +56,7 @@ def step(title: str) -> Iterator[Callable[[str], None]]:
 
 
 class Story:
-    """The steps, in order; each leaves what the next needs."""
+    """The steps of the demo, in order; each uses the results of the earlier ones."""
 
     def __init__(self, platform: Platform, work: Path) -> None:
         self._platform = platform
@@ -66,7 +66,7 @@ class Story:
         self._bundle = work / "bundle.tar.zst"
 
     def tell(self) -> None:
-        """Go through all steps. Raises SurpriseError."""
+        """Run all steps. Raises UnexpectedResultError."""
         self._make_bundle()
         self._publish()
         install = self._install()
@@ -118,10 +118,10 @@ class Story:
             said = json.loads(reply.body)
             expect((said["greeting"], said["tenant"]), ("Hello, Ada!", "acme"), "the guest's JSON")
             came(f"200 {reply.body.decode()}")
-        with step("a fresh instance each time") as came:
+        with step("a fresh instance for each call") as came:
             counts = [json.loads(self._get("/count", "acme-user").body)["count"] for _ in range(3)]
-            expect(counts, [1, 1, 1], "a counter in a global of the guest")
-            came(f"it counts {counts}")
+            expect(counts, [1, 1, 1], "a counter in a global variable of the guest")
+            came(f"the counter is {counts}")
         return reply.headers["x-request-id"]
 
     def _refusals(self) -> None:
@@ -141,7 +141,7 @@ class Story:
                 expect((refused.status, refused.code), (400, "bundle_hash_mismatch"), "the refusal")
                 came(f"{refused.status} {refused.code}")
             else:
-                raise SurpriseError("the registry took a bundle that is not the signed one")
+                raise UnexpectedResultError("the registry accepted a bundle that is not the signed one")
 
     def _page(self, url: str) -> None:
         with step("the page of its user interface") as came:
@@ -160,7 +160,11 @@ class Story:
                 row = _wait_for_record(database, request_id)
                 expect((row["status"], row["error_code"]), (200, None), "the record's outcome")
                 with database.tenant("globex") as tx:
-                    expect(tx.rows("select 1 as seen from app.extension_execution_log"), [], "what globex sees of it")
+                    expect(
+                        tx.rows("select 1 as seen from app.extension_execution_log"),
+                        [],
+                        "the rows that globex can read",
+                    )
             finally:
                 database.close()
             came(f"{row['method']} {row['path']} → {row['status']} in {row['duration_ms']:.1f} ms, {row['state']}")
@@ -181,12 +185,12 @@ class Story:
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             message = f"alga-ext {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}"
-            raise SurpriseError(message)
+            raise UnexpectedResultError(message)
         return json.loads(done.stdout)
 
 
 def _refused(reply: Reply, status: int, code: str) -> str:
-    """Check that a reply is this refusal, as a problem document with the request's id; say so in words."""
+    """Check that a reply is this refusal, as a problem document with the request's id; return status and code."""
     expect(reply.status, status, f"status ({reply.body.decode()})")
     expect(reply.headers["content-type"], "application/problem+json", "content type")
     problem = json.loads(reply.body)
@@ -195,7 +199,7 @@ def _refused(reply: Reply, status: int, code: str) -> str:
 
 
 def _wait_for_record(database: Database, request_id: str) -> dict[str, Any]:
-    """The finished record of a call, once the queue has brought it."""
+    """Wait for the finished record of a call, which arrives through the queue, and return it."""
     deadline = time.monotonic() + RECORD_TIMEOUT_S
     while time.monotonic() < deadline:
         with database.tenant("acme") as tx:
@@ -204,7 +208,7 @@ def _wait_for_record(database: Database, request_id: str) -> dict[str, Any]:
             return row
         time.sleep(0.1)
     message = f"no finished record of request {request_id} after {RECORD_TIMEOUT_S:.0f} s"
-    raise SurpriseError(message)
+    raise UnexpectedResultError(message)
 
 
 async def _run() -> None:
@@ -221,14 +225,14 @@ async def _run() -> None:
             await asyncio.to_thread(Story(platform, Path(work)).tell)
         finally:
             await platform.stop()
-    CONSOLE.print(f"\n[bold green]All as it should be[/] [dim]({time.monotonic() - started:.1f} s)[/]")
+    CONSOLE.print(f"\n[bold green]All results are as expected[/] [dim]({time.monotonic() - started:.1f} s)[/]")
 
 
 def main() -> int:
-    """Run the demo; 0 when everything was as it must be."""
+    """Run the demo; return 0 when every result was as expected."""
     try:
         asyncio.run(_run())
-    except (SurpriseError, StartError, AlreadyRunningError, ApiError, CommandError, PlatformError) as error:
+    except (UnexpectedResultError, StartError, AlreadyRunningError, ApiError, CommandError, PlatformError) as error:
         CONSOLE.print(f"[bold red]✗[/] {escape(str(error))}")
         CONSOLE.print(f"  → logs: {STATE / 'demo' / 'logs'}", markup=False)
         return 1

@@ -1,7 +1,7 @@
 """Write the generated references: the manifest's JSON Schema and the registry's OpenAPI document.
 
-``python -m tools.references`` writes them below docs/reference; with ``--check`` it writes nothing and fails when a
-committed file is not what it would write. Both come from the definitions that the code itself uses.
+``python -m tools.references`` writes them below docs/reference. With ``--check`` it writes nothing, and fails when a
+committed file differs from what it would write. Both are generated from the definitions that the code uses.
 """
 
 import importlib
@@ -16,7 +16,7 @@ from functions.registry.api.shapes import ProblemOut
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
 
-# What a route answers when it goes well; 200 unless it is named here.
+# The status of a route's successful answer; 200 for routes that are not listed.
 _STATUSES: Final = {
     "create_publisher": "201",
     "add_key": "201",
@@ -29,7 +29,7 @@ _STATUSES: Final = {
 _METHODS: Final = ("get", "put", "post", "delete")
 _ROUTES: Final = ("publishers", "publishing", "catalog", "installs", "secrets", "records")
 _NOT_OURS: Final = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
-"""Components of the framework's own error answers, which never leave: every failure is a problem document."""
+"""Schemas of the framework's error answers, which are never sent: every failure is a problem document."""
 
 
 def references() -> dict[Path, str]:

@@ -1,6 +1,6 @@
-"""Write migrations/schema.sql: the schema as it is after all migrations, so that a review sees what results.
+"""Write migrations/schema.sql: the schema after all migrations, so that reviews show the result.
 
-``python -m tools.schema_dump`` starts a database of its own, migrates it and dumps it; a test compares the file.
+``python -m tools.schema_dump`` starts a separate database, migrates it and dumps it. A test compares the file.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from tools.local.postgres import Postgres, program
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
 SCHEMA = MIGRATIONS / "schema.sql"
 
-# Lines that differ from one dump to the next without the schema differing.
+# Lines that differ between two dumps of the same schema.
 _NOISE = re.compile(r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*)$\n?", re.MULTILINE)
 
 
 def dump(database_url: str) -> str:
-    """Return the schema ``app`` of a migrated database as SQL, without what changes from dump to dump.
+    """Return the schema ``app`` of a migrated database as SQL, without the lines that differ between dumps.
 
-    The URL, which holds a password, goes to pg_dump by its environment.
+    The URL contains a password, so it is passed to pg_dump in environment variables.
     """
     parts = urlsplit(database_url)
     environment = {

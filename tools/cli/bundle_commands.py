@@ -1,4 +1,4 @@
-"""Commands on files: keygen, build, pack, sign, verify."""
+"""Commands for files: keygen, build, pack, sign, verify."""
 
 import json
 from pathlib import Path
@@ -25,12 +25,12 @@ Key = Annotated[Path, typer.Option("--key", help="Private key file (PEM).")]
 
 
 def keygen(
-    out: Annotated[Path, typer.Argument(help="Where the private key goes, such as publisher.pem.")],
+    out: Annotated[Path, typer.Argument(help="File for the private key, such as publisher.pem.")],
     as_json: AsJson = False,
 ) -> None:
-    """Make a signing key: the private key, readable by you alone, and its public half beside it."""
+    """Make a signing key: the private key, readable only by you, and the public key next to it."""
     if out.exists():
-        raise CommandError(f"{out} exists", "choose another name; a key that is lost cannot be made again")
+        raise CommandError(f"{out} exists already", "choose another name; an overwritten key could not be restored")
     signer = make_key(out)
     if as_json:
         answer_json({"key_id": signer.key_id, "private_key": str(out), "public_key": str(public_path(out))})
@@ -40,11 +40,11 @@ def keygen(
 
 def build(
     folder: Annotated[Path, typer.Argument(help="An extension's source: manifest.json, server/, ui/.", exists=True)],
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the result; replaced.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the result; it is replaced.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Build an extension from source: component, page, manifest."""
-    # Loaded here: the builders are needed by this command only.
+    # Imported here because only this command needs the builders.
     from tools.guests import build_extension
     from tools.guests.places import CACHE
 
@@ -62,7 +62,7 @@ def pack(
     out: Annotated[Path, typer.Option("--out", help="The archive.")] = Path(BUNDLE_NAME),
     as_json: AsJson = False,
 ) -> None:
-    """Pack a built extension into a bundle and check it; the same files always give the same bytes."""
+    """Pack a built extension into a bundle and check it. The same files always give the same bytes."""
     packed = pack_folder(folder, out)
     if as_json:
         answer_json({"bundle": str(out), "content_hash": packed.content_hash, "size_bytes": packed.size_bytes})
@@ -73,7 +73,7 @@ def pack(
 def sign(
     bundle: Annotated[Path, typer.Argument(help="The archive.", exists=True)],
     key: Key,
-    out: Annotated[Path | None, typer.Option("--out", help="The signature; beside the archive by default.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="The signature; by default next to the archive.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign a bundle: a DSSE envelope that names publisher, extension, version and the archive's hash."""
@@ -98,9 +98,11 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check, without a network, that a bundle is what its signature says and, with --log, that the log tells of it."""
+    """Check, without a network, that a bundle fits its signature and, with --log, that the transparency log has it."""
     if (log is None) != (log_key is None):
-        raise CommandError("--log and --log-key go together", "give the proof and the public key of the log")
+        raise CommandError(
+            "--log and --log-key must be given together", "give both: the proof and the public key of the log"
+        )
     public_key = PublicKey.from_pem(key.read_text(encoding="utf-8"))
     release = verify_bundle(bundle, (signature or bundle.with_name(SIGNATURE_NAME)).read_bytes(), public_key)
     result = {**release.model_dump(), "key_id": public_key.key_id}

@@ -1,4 +1,4 @@
-"""What the bundle commands do, as functions: the demo and `dev` use them as the CLI does."""
+"""Functions behind the bundle commands; the demo and `dev` use them too."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +26,7 @@ class Packed(NamedTuple):
 
 
 def make_key(path: Path) -> LocalSigner:
-    """Write a new key pair: the private key to `path` (mode 0600), the public beside it as `.pub.pem`."""
+    """Write a new key pair: the private key to `path` (mode 0600), the public key next to it as `.pub.pem`."""
     signer = LocalSigner.generate()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_private(path, signer.private_pem)
@@ -35,12 +35,12 @@ def make_key(path: Path) -> LocalSigner:
 
 
 def public_path(path: Path) -> Path:
-    """Where the public half of a private key file lies."""
+    """Return the path of the public key that belongs to a private key file."""
     return path.with_suffix(".pub.pem")
 
 
 def pack_folder(folder: Path, archive: Path) -> Packed:
-    """Pack a built extension and check it as the registry will. Raises PlatformError; then no archive is left."""
+    """Pack a built extension and check it as the registry will. Raises PlatformError, and then removes the archive."""
     archive.parent.mkdir(parents=True, exist_ok=True)
     content_hash = pack(folder, archive)
     try:
@@ -53,30 +53,30 @@ def pack_folder(folder: Path, archive: Path) -> Packed:
 
 
 def manifest_of(archive: Path) -> Manifest:
-    """The manifest inside a bundle. Raises PlatformError."""
+    """Return the manifest inside a bundle. Raises PlatformError."""
     with archive.open("rb") as file:
         found = [entry.data for entry in read_entries(file, keep=lambda path: path == MANIFEST_NAME)]
     if not found:
-        raise PlatformError("bundle_incomplete", f"The bundle has no {MANIFEST_NAME} at its top.")
+        raise PlatformError("bundle_incomplete", f"The bundle has no {MANIFEST_NAME} in its top folder.")
     return parse_manifest(found[0])
 
 
 def sign_bundle(archive: Path, signer: LocalSigner) -> bytes:
-    """The DSSE envelope that says: these bytes are this version of this extension."""
+    """Return a DSSE envelope with the signed statement that these bytes are this version of this extension."""
     manifest = manifest_of(archive)
     release = Release(publisher=manifest.publisher, name=manifest.name, version=manifest.version)
     return sign_envelope(signer, statement(release, BUNDLE_NAME, sha256_hex(content_hash_of(archive))))
 
 
 def verify_bundle(archive: Path, signature: bytes, key: PublicKey) -> Release:
-    """What a signature claims about an archive, when `key` made it and it is about these bytes.
+    """Verify that a signature is by `key` and about this archive; return what it claims.
 
     Raises PlatformError: `signature_malformed`, `key_unknown`, `signature_invalid`, `bundle_hash_mismatch`,
-    `manifest_mismatch`, or what the bundle's own reader refuses.
+    `manifest_mismatch`, or an error of the bundle's reader.
     """
     envelope = parse_envelope(signature)
     if key.key_id not in {key_id for key_id, _ in envelope.signatures}:
-        raise PlatformError("key_unknown", f"No signature is by key {key.key_id}.")
+        raise PlatformError("key_unknown", f"The envelope has no signature by key {key.key_id}.")
     if not verify_envelope(envelope, key):
         raise PlatformError("signature_invalid", f"The signature by key {key.key_id} does not match the signed bytes.")
     release = read_statement(envelope.payload, Release, sha256_hex(content_hash_of(archive)))

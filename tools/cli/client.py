@@ -1,4 +1,4 @@
-"""The platform's HTTP API from the outside: one method a request, refusals as exceptions."""
+"""Client of the platform's HTTP API: one method for each request, refusals as exceptions."""
 
 import base64
 import json
@@ -18,16 +18,16 @@ from tools.cli.output import CommandError
 
 DEFAULT_URL = "http://127.0.0.1:8700"
 TIMEOUT = urllib3.Timeout(connect=3, read=40)
-# Larger archives are uploaded straight to the object store: an API request is at most 6 MB, base64 included.
+# Larger archives are uploaded directly to the object store: an API request has at most 6 MB, including base64.
 INLINE_BYTES_MAX = 3 * 1024 * 1024
 POLL_EVERY_S = 0.2
 _PAUSES_S = (0.5, 1.0)
-"""Before a creation is asked for again."""
-_RETRYABLE = (502, 503, 504)  # no answer of the registry's, or one that says to try again
+"""Seconds to wait before a creation is repeated."""
+_RETRYABLE = (502, 503, 504)  # no answer from the registry, or an answer that says to try again
 
 
 class ApiError(Exception):
-    """The API refused or could not answer: HTTP status, the problem's code, and a sentence."""
+    """The API refused or could not answer: HTTP status, the problem's code, detail and request id."""
 
     def __init__(self, status: int, code: str, detail: str, request_id: str) -> None:
         super().__init__(f"{code}: {detail}")
@@ -38,7 +38,7 @@ class ApiError(Exception):
 
 
 class Reply(NamedTuple):
-    """Any HTTP answer, refused or not."""
+    """An HTTP answer, successful or not."""
 
     status: int
     headers: Mapping[str, str]
@@ -46,7 +46,7 @@ class Reply(NamedTuple):
 
 
 class Client:
-    """One platform, spoken to with one token (or none)."""
+    """Sends requests to one platform with one token, or without a token."""
 
     def __init__(self, url: str, token: str | None) -> None:
         self.url = url.rstrip("/")
@@ -72,7 +72,7 @@ class Client:
         return json.loads(reply.body) if reply.body else None
 
     def create(self, path: str, document: Any) -> Any:
-        """Create something, once however often it is asked for: an answer that was lost is asked for again.
+        """Create something exactly once: the request has an Idempotency-Key and is repeated when its answer is lost.
 
         Raises ApiError; CommandError when the platform cannot be reached.
         """
@@ -105,7 +105,7 @@ class Client:
         return self.create(f"/publishers/{quote(publisher, safe='')}/keys", {"public_key": public_pem})
 
     def publish(self, archive: Path, signature: bytes, publisher: str) -> Any:
-        """Publish an archive with its DSSE envelope: in one request when small, through an upload otherwise."""
+        """Publish an archive with its DSSE envelope: a small one in one request, a larger one through an upload."""
         document: dict[str, Any] = {"signature": _envelope(signature)}
         content_hash = content_hash_of(archive)
         if archive.stat().st_size <= INLINE_BYTES_MAX:
@@ -121,7 +121,7 @@ class Client:
             if time.monotonic() > deadline:
                 raise CommandError(
                     f"version {version_id} is still pending after {timeout_s:.0f} s",
-                    "look at it again later, or at the logs of the prepare and assets functions",
+                    "look again later, or read the logs of the functions prepare and assets",
                 )
             time.sleep(POLL_EVERY_S)
         return version
@@ -146,13 +146,13 @@ class Client:
         except urllib3.exceptions.HTTPError as error:
             raise CommandError(
                 f"no answer from {url.split('?')[0]}: {type(error).__name__}",
-                "is the platform running? `alga-ext dev` starts it here; --url or ALGA_URL names another",
+                "is the platform running? `alga-ext dev` starts a local one; --url or ALGA_URL names another one",
             ) from error
         return Reply(answer.status, answer.headers, answer.data)
 
 
 def problem_of(reply: Reply) -> ApiError:
-    """The refusal in a problem document, or in whatever else came back."""
+    """Return the error of a problem document, or of an answer in any other form."""
     try:
         document = json.loads(reply.body)
         code, detail = document["code"], document["detail"]
@@ -162,19 +162,19 @@ def problem_of(reply: Reply) -> ApiError:
 
 
 def read_token(token_file: Path | None) -> str | None:
-    """The bearer token from a file or from ALGA_TOKEN; None when neither is given."""
+    """Return the bearer token from a file or from ALGA_TOKEN; None when neither is given."""
     if token_file is not None:
         return token_file.read_text(encoding="utf-8").strip()
     return os.environ.get("ALGA_TOKEN", "").strip() or None
 
 
 def need_token(token_file: Path | None) -> str:
-    """Like `read_token`; raises CommandError when there is none."""
+    """Return the token like `read_token`; raise CommandError when there is none."""
     token = read_token(token_file)
     if token is None:
         raise CommandError(
             "no token was given",
-            "put one in ALGA_TOKEN or name a file with --token-file; `alga-ext token` makes one for the local platform",
+            "set ALGA_TOKEN or name a file with --token-file; `alga-ext token` makes a token for the local platform",
         )
     return token
 

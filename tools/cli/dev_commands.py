@@ -1,4 +1,4 @@
-"""`alga-ext dev`: the platform on this machine, until Ctrl-C."""
+"""`alga-ext dev`: run the platform on this machine until Ctrl-C."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,16 @@ import typer
 
 from tools.cli.output import CommandError
 
-Port = Annotated[int, typer.Option(help="Port of the API; UI host and host page follow on the next two. 0: any free.")]
+Port = Annotated[int, typer.Option(help="Port of the API; UI host and host page use the next two. 0: any free.")]
 
 
 def dev(
     port: Port = 8700,
     samples: Annotated[bool, typer.Option(help="Build, publish and install the sample extensions.")] = True,
-    state: Annotated[Path | None, typer.Option(help="Folder of the platform's state; .local of the checkout.")] = None,
+    state: Annotated[Path | None, typer.Option(help="Folder of the platform's state; by default .local.")] = None,
 ) -> None:
-    """Run the whole platform on this machine until Ctrl-C; its data is gone afterwards."""
-    # Loaded here: the platform brings boto3, which no other command needs.
+    """Run the whole platform on this machine until Ctrl-C; its data is then deleted."""
+    # Imported here because the platform imports boto3, which no other command needs.
     from tools.cli.serve import serve
     from tools.local.lock import AlreadyRunningError
     from tools.local.platform import Options, StartError

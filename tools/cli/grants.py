@@ -1,4 +1,4 @@
-"""What `install` sends: grants and configuration from options."""
+"""Turn the options of `install` into grants and configuration."""
 
 import json
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from tools.cli.output import CommandError
 
 
 def asked_for(registry: Client, extension: str, version: str | None) -> dict[str, Any]:
-    """Grants for everything a version asks for: a developer's shortcut, where an admin would choose.
+    """Return grants for everything that a version asks for. For developers; an admin chooses the grants.
 
     Raises ApiError `extension_not_found`, `version_not_ready`.
     """
@@ -25,18 +25,18 @@ def asked_for(registry: Client, extension: str, version: str | None) -> dict[str
 
 
 def read_assignments(entries: Iterable[str], default: str | None = None) -> dict[str, str]:
-    """`NAME=VALUE` options as a map; a bare NAME gets `default`, or is refused without one."""
+    """Return `NAME=VALUE` options as a map. A NAME without `=` gets `default`, or is refused when there is none."""
     found = {}
     for entry in entries:
         name, equals, value = entry.partition("=")
         if not name or (not equals and default is None):
-            raise CommandError(f"{entry!r} is not NAME=VALUE")
+            raise CommandError(f"{entry!r} is not of the form NAME=VALUE")
         found[name] = value if equals else default or ""
     return found
 
 
 def read_config(entries: Iterable[str], file: Path | None) -> dict[str, Any]:
-    """The install configuration: the file, overruled by `KEY=VALUE` options whose values are JSON or else text."""
+    """Return the configuration: the file, overridden by `KEY=VALUE` options whose values are JSON or else text."""
     config: dict[str, Any] = {}
     if file is not None:
         try:
@@ -44,7 +44,7 @@ def read_config(entries: Iterable[str], file: Path | None) -> dict[str, Any]:
         except ValueError as error:
             raise CommandError(f"{file} is not JSON: {error}") from None
         if not isinstance(config, dict):
-            raise CommandError(f"{file} must hold a JSON object")
+            raise CommandError(f"{file} must contain a JSON object")
     for name, text in read_assignments(entries).items():
         try:
             config[name] = json.loads(text)

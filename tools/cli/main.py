@@ -1,4 +1,4 @@
-"""Entry point of `alga-ext`: the command table, and what every failure looks like."""
+"""Entry point of `alga-ext`: the command table, and how failures are shown."""
 
 import sys
 from collections.abc import Sequence
@@ -25,10 +25,10 @@ for module in (bundle_commands, registry_commands, dev_commands):
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code: 0 done, 1 refused or failed, 2 wrongly called."""
+    """Run one command and return its exit code: 0 done, 1 refused or failed, 2 wrong arguments."""
     try:
         app(args=list(arguments))
-    except SystemExit as end:  # typer ends this way, wrong usage (2) included
+    except SystemExit as end:  # typer ends with this, also for wrong arguments (2)
         return end.code if isinstance(end.code, int) else DONE
     except CommandError as error:
         complain("", error.problem, error.remedy)
@@ -46,5 +46,5 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def main() -> None:
-    """Run the command that the process was called with."""
+    """Run the command from the process's arguments."""
     sys.exit(run(sys.argv[1:]))

@@ -10,14 +10,14 @@ from tools.local.state import read_state
 
 Url = Annotated[
     str | None,
-    typer.Option("--url", envvar="ALGA_URL", help="Base URL of the platform; the local one when it runs."),
+    typer.Option("--url", envvar="ALGA_URL", help="Base URL of the platform; by default the running local one."),
 ]
-TokenFile = Annotated[Path | None, typer.Option("--token-file", help="File with the bearer token; else ALGA_TOKEN.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON.")]
+TokenFile = Annotated[Path | None, typer.Option("--token-file", help="File with the bearer token; or ALGA_TOKEN.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def client(url: str | None, token_file: Path | None, *, token_needed: bool = True) -> Client:
-    """A client for the platform that the options name."""
+    """Return a client for the platform that the options name."""
     if url is None:
         state = read_state()
         url = state["api"] if state else DEFAULT_URL

@@ -1,4 +1,4 @@
-"""How commands speak: answers on standard output, everything else on standard error."""
+"""Output of commands: answers on standard output, everything else on standard error."""
 
 import json
 import sys
@@ -13,7 +13,7 @@ CONSOLE = Console(stderr=True, highlight=False)
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked; says what was wrong and how to mend it."""
+    """A command cannot do what it was asked to; has what was wrong and how to fix it."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem)
@@ -22,7 +22,7 @@ class CommandError(Exception):
 
 
 def answer(text: str) -> None:
-    """Write one line of the answer."""
+    """Write text of the answer, and a newline."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 
@@ -33,12 +33,12 @@ def answer_json(document: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Tell the reader something that is not part of the answer."""
+    """Show text that is not part of the answer."""
     CONSOLE.print(text, markup=False)
 
 
 def complain(code: str, problem: str, remedy: str = "") -> None:
-    """Say what was wrong and, when known, how to mend it."""
+    """Show what was wrong and, if known, how to fix it."""
     CONSOLE.print(f"[bold red]✗[/] {code}", end="" if code else "\r")
     CONSOLE.print(f"{': ' if code else ''}{problem}", markup=False, soft_wrap=True)
     if remedy:
@@ -47,7 +47,7 @@ def complain(code: str, problem: str, remedy: str = "") -> None:
 
 @contextmanager
 def step(title: str) -> Iterator[None]:
-    """Show that something is under way, then one line with the time it took."""
+    """Show that a step is running, then one line with the time it took."""
     started = time.monotonic()
     if not CONSOLE.is_terminal:
         CONSOLE.print(f"… {title}")

@@ -1,4 +1,4 @@
-"""The pages of `web/`, built when a source is newer than what was built."""
+"""Build the pages of `web/` when a source is newer than the built files."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ BUILT = WEB / "host-demo" / "dist"
 
 
 async def build_pages(log: Path) -> None:
-    """Run the web packages' build in a process that dies with this one. Raises CommandError."""
+    """Run the web packages' build in a process that ends with this one. Raises CommandError."""
     if not _stale():
         return
     node = shutil.which("node")

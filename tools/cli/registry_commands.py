@@ -1,4 +1,4 @@
-"""Commands against a platform: publisher, publish, install, call, token."""
+"""Commands for a platform: publisher, publish, install, call, proof, recompile, token."""
 
 import json
 from pathlib import Path
@@ -20,7 +20,7 @@ publisher_app = typer.Typer(no_args_is_help=True, help="Register publishers and 
 @publisher_app.command("create")
 def publisher_create(
     publisher: Annotated[str, typer.Argument(help="Slug: lower-case letters, digits, hyphens.")],
-    name: Annotated[str, typer.Option("--name", help="Name to show; the slug when left out.")] = "",
+    name: Annotated[str, typer.Option("--name", help="Display name; by default the slug.")] = "",
     url: Url = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -38,7 +38,7 @@ def publisher_add_key(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a key sign for a publisher; keys added earlier stay valid."""
+    """Allow a key to sign for a publisher; keys that were added earlier stay valid."""
     row = client(url, token_file).add_key(publisher, public_key.read_text(encoding="utf-8"))
     _show(row, f"{row['key_id']} may sign for {publisher}", as_json)
 
@@ -46,7 +46,7 @@ def publisher_add_key(
 def publish(
     bundle: Annotated[Path, typer.Argument(help="The archive.", exists=True)],
     signature: Annotated[Path | None, typer.Option("--signature", help="The DSSE envelope.")] = None,
-    wait_s: Annotated[float, typer.Option("--wait", help="Seconds to wait for the verdict; 0 does not wait.")] = 120,
+    wait_s: Annotated[float, typer.Option("--wait", help="Seconds to wait for the result; 0 does not wait.")] = 120,
     url: Url = None,
     token_file: TokenFile = None,
     as_json: AsJson = False,
@@ -63,14 +63,14 @@ def publish(
     _show(version, f"{version['name']} {version['version']} is {version['state']} ({version['version_id']})", as_json)
     if version["state"] == "rejected":
         reasons = "; ".join(f"{reason['code']}: {reason['detail']}" for reason in version["state_reasons"])
-        raise CommandError(f"the version was rejected: {reasons}", "mend it and publish a higher version")
+        raise CommandError(f"the version was rejected: {reasons}", "fix the cause and publish a higher version")
 
 
 def install(
     extension: Annotated[str, typer.Argument(help="Name or id.")],
-    version: Annotated[str | None, typer.Option("--version", help="The newest ready one when left out.")] = None,
+    version: Annotated[str | None, typer.Option("--version", help="By default the newest ready one.")] = None,
     grant: Annotated[list[str] | None, typer.Option("--grant", help="A capability to grant; repeat.")] = None,
-    grant_asked: Annotated[bool, typer.Option("--grant-asked", help="Grant all that the manifest asks for.")] = False,
+    grant_asked: Annotated[bool, typer.Option("--grant-asked", help="Grant everything the manifest asks for.")] = False,
     egress: Annotated[list[str] | None, typer.Option("--egress", help="A host to allow; repeat.")] = None,
     secret: Annotated[list[str] | None, typer.Option("--secret", help="NAME or NAME=host,host; repeat.")] = None,
     config: Annotated[list[str] | None, typer.Option("--config", help="KEY=VALUE, value JSON or text; repeat.")] = None,
@@ -79,7 +79,7 @@ def install(
     token_file: TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Install an extension for your tenant. Nothing is granted that is not named here."""
+    """Install an extension for your tenant. Only what you name is granted."""
     registry = client(url, token_file)
     grants: dict[str, Any] = {"capabilities": [], "egress": [], "secrets": {}}
     if grant_asked:
@@ -117,7 +117,7 @@ def call(
         answer_json({"status": reply.status, "headers": dict(reply.headers), "body": text})
     if reply.status >= 400:
         problem = problem_of(reply)
-        if problem.code.startswith("http_"):  # the extension's own refusal, not the platform's
+        if problem.code.startswith("http_"):  # an error of the extension, not of the platform
             raise CommandError(f"the extension answered {reply.status}: {text}")
         raise problem
     if not as_json:
@@ -126,7 +126,7 @@ def call(
 
 def proof(
     version_id: Annotated[str, typer.Argument(help="The version's id, as `alga-ext publish` shows it.")],
-    out: Annotated[Path, typer.Option("--out", help="Where the proof goes.")] = Path("proof.json"),
+    out: Annotated[Path, typer.Option("--out", help="File for the proof.")] = Path("proof.json"),
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
@@ -137,13 +137,13 @@ def proof(
 
 
 def recompile(
-    status: Annotated[bool, typer.Option("--status", help="Only show how far it is.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Only show how many are compiled.")] = False,
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Have every active version compiled for the engine that now runs (platform admins); the queue does the work.
+    """Queue every active version to be compiled for the current engine (platform admins).
 
-    Run it after a new Wasmtime was deployed. What is compiled already is found and left as it is.
+    Run it after a new Wasmtime was deployed. What is already compiled is not compiled again.
     """
     registry = client(url, token_file)
     if status:
@@ -161,14 +161,14 @@ def recompile(
             queued, cursor = queued + page["queued"], page["next_cursor"]
             if cursor is None:
                 break
-    answer(f"{queued} versions queued; `alga-ext recompile --status` shows how far it is")
+    answer(f"{queued} versions queued; `alga-ext recompile --status` shows the progress")
 
 
 def token(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id, such as acme.")] = None,
     role: Annotated[list[str] | None, typer.Option("--role", help="A role, such as tenant_admin; repeat.")] = None,
     publisher: Annotated[list[str] | None, typer.Option("--publisher", help="Publisher to act for; repeat.")] = None,
-    subject: Annotated[str, typer.Option("--subject", help="Who the token speaks for.")] = "developer",
+    subject: Annotated[str, typer.Option("--subject", help="Subject (sub) of the token.")] = "developer",
     lifetime_s: Annotated[int, typer.Option("--lifetime", help="Seconds until it expires.")] = TOKEN_LIFETIME_S,
 ) -> None:
     """Make a bearer token for the local platform, as its host application would issue it."""

@@ -20,7 +20,7 @@ SAMPLES = ROOT / "samples"
 BUILT = ROOT / ".build" / "extensions"
 PUBLISH_TIMEOUT_S = 180.0
 
-# One token a role, by the name of its file.
+# The claims of one token for each role, by the name of its file.
 TOKENS: Mapping[str, dict[str, Any]] = {
     "operator": {"sub": "operator", "roles": ["platform_admin"]},
     "publisher": {"sub": "samples-ci", "roles": ["publisher"], "publishers": [PUBLISHER]},
@@ -33,12 +33,12 @@ TOKENS: Mapping[str, dict[str, Any]] = {
 
 
 def sample_folders() -> list[Path]:
-    """Every sample that is a whole extension."""
+    """Return the folder of every sample that has a manifest."""
     return sorted(manifest.parent for manifest in SAMPLES.glob("*/manifest.json"))
 
 
 async def build_samples(work: Path, log: Path) -> list[Packed]:
-    """Build all samples beside each other, each in a process of its own that dies with this one, and pack them.
+    """Build all samples at the same time, each in its own process that ends with this one, and pack them.
 
     Builds come from the cache when nothing changed. Archives go to `work`. Raises CommandError with the end of the log.
     """
@@ -61,7 +61,7 @@ async def build_samples(work: Path, log: Path) -> list[Packed]:
 
 
 async def publish_samples(api: str, keys: LocalKeys, samples: list[Packed]) -> list[dict[str, Any]]:
-    """Register the publisher, publish every sample, install it for acme; the installs.
+    """Register the publisher, publish every sample and install it for acme; return the installs.
 
     Raises ApiError and CommandError.
     """
@@ -84,7 +84,7 @@ def _publish_sample(api: str, keys: LocalKeys, sample: Packed) -> dict[str, Any]
 
 
 def component_hashes(api: str, keys: LocalKeys, installs: list[dict[str, Any]]) -> list[str]:
-    """The sha256 of each installed sample's component; those of UI only have none."""
+    """Return the sha256 of each installed sample's component; samples with only a UI have none."""
     publisher = Client(api, keys.token(TOKENS["publisher"]))
     versions = [publisher.json("GET", f"/versions/{install['version_id']}") for install in installs]
     return [version["component_sha256"] for version in versions if version["component_sha256"]]

@@ -1,4 +1,4 @@
-"""Run the platform in the foreground: start, fill with samples, say where everything is, end on a signal."""
+"""Run the platform in the foreground: start it, install the samples, print the addresses, end on a signal."""
 
 import asyncio
 import signal
@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def serve(options: Options, *, with_samples: bool) -> None:
-    """Serve until a signal; then nothing is left. Raises what starting raises."""
+    """Serve until a signal, then stop everything. Raises the errors of starting the platform."""
     asyncio.run(_serve(options, with_samples=with_samples))
 
 
@@ -37,7 +37,7 @@ async def _serve(options: Options, *, with_samples: bool) -> None:
 
 
 async def _unless(asked_to_stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do the work, or break it off when asked to stop; whether it was done. Raises what the work raises."""
+    """Do the work, or cancel it when asked to stop; return whether it was done. Raises the errors of the work."""
     job, stop = asyncio.create_task(work), asyncio.create_task(asked_to_stop.wait())
     await asyncio.wait({job, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()
@@ -68,7 +68,7 @@ async def _fill(platform: Platform, *, with_samples: bool) -> None:
 
 
 async def _start_with_samples(platform: Platform, work: Path) -> list[dict[str, Any]]:
-    """Start the platform and build the samples beside each other, then publish them; the installs."""
+    """Start the platform and build the samples at the same time, publish the samples, return their installs."""
     logs = ROOT / ".build" / "logs"
     building = asyncio.gather(build_samples(work, logs / "samples.log"), build_pages(logs / "pages.log"))
     try:
@@ -87,7 +87,7 @@ async def _start_with_samples(platform: Platform, work: Path) -> list[dict[str, 
 
 
 def _write_tokens(platform: Platform, folder: Path) -> Path:
-    """One file for each role, and `env` to source: ALGA_URL and a variable for each token."""
+    """Write one file for each role, and the file `env` to source: ALGA_URL and a variable for each token."""
     folder.mkdir(mode=0o700)
     lines = [f"export ALGA_URL={platform.addresses.api}"]
     for name, claims in TOKENS.items():
@@ -106,7 +106,7 @@ def _greeting(platform: Platform, tokens: Path, installs: list[dict[str, Any]]) 
         f"  host page    {platform.addresses.host}  (sign in with the token acme-admin)",
         f"  logs         {platform.options.state / 'logs'}",
         "",
-        "Tokens, one a role (good for 8 hours):",
+        "Tokens, one for each role (valid for 8 hours):",
         "",
         f"  source {tokens / 'env'}",
         "",

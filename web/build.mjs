@@ -1,5 +1,5 @@
-// npm run build: packages and the host demo into their ignored dist/ folders, JavaScript by esbuild, types by tsc.
-// `node web/build.mjs host-demo [FOLDER]` builds the demo only, into dist/ or an empty folder.
+// npm run build: build the packages and the host demo into their dist/ folders, which are not in git. esbuild writes the
+// JavaScript, tsc the types. `node web/build.mjs host-demo [FOLDER]` builds only the demo, into dist/ or an empty folder.
 import { execFileSync } from "node:child_process";
 import { cpSync, readFileSync, rmSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -8,13 +8,13 @@ import { build } from "esbuild";
 
 const web = fileURLToPath(new URL(".", import.meta.url));
 const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url));
-/** The condition of a package's `exports` under which it gives its TypeScript sources; tsconfig.base.json has it too. */
+/** The condition in a package's `exports` that names its TypeScript sources; tsconfig.base.json has it too. */
 const SOURCE = "alga-source";
 const common = /** @type {const} */ ({ bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
 
 const [only, out = `${web}host-demo/dist`] = process.argv.slice(2);
 if (only === undefined) {
-  // host-bridge's types build on the SDK's, so the order counts.
+  // The types of host-bridge need those of the SDK, so the order matters.
   for (const name of ["extension-runtime", "extension-iframe-sdk", "host-bridge"]) await buildPackage(`${web}${name}`);
 }
 await buildDemo(`${web}host-demo`, out);
@@ -32,7 +32,7 @@ async function buildPackage(folder) {
     sourcemap: true,
     external: ["alga:extension/*", "@alga/*"],
   });
-  // Without the condition, another package's types come from its dist/, and only this package's own are written.
+  // Without the condition, types of other packages come from their dist/, and only this package's types are written.
   const types = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--customConditions", "null"];
   const folders = ["--rootDir", `${folder}/src`, "--outDir", `${folder}/dist`];
   execFileSync(tsc, ["-p", folder, ...types, ...folders], { stdio: "inherit" });

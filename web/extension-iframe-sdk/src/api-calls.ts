@@ -7,9 +7,9 @@ export interface CallOptions {
   readonly method?: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS";
   /** Sent as JSON. */
   readonly json?: unknown;
-  /** Sent as it is; the host application says what type it is. Not together with `json`. */
+  /** Sent unchanged; the host application sets the content type. Not together with `json`. */
   readonly body?: Uint8Array;
-  /** 30 seconds unless given. */
+  /** In milliseconds; by default 30 seconds. */
   readonly timeoutMs?: number;
 }
 
@@ -19,7 +19,7 @@ interface Waiting {
   readonly timer: ReturnType<typeof setTimeout>;
 }
 
-/** Calls to the extension's server handlers that the host makes for the frame, each joined to its answer by an id. */
+/** Calls of the extension's server handlers, which the host makes for the frame; an id joins each call to its answer. */
 export class ApiCalls {
   readonly #port: MessagePort;
   readonly #waiting = new Map<string, Waiting>();
@@ -42,7 +42,7 @@ export class ApiCalls {
     });
   }
 
-  /** Take an answer; one that nobody waits for (any more) is dropped. */
+  /** Handle an answer; drop it if its id is unknown or its call has timed out. */
   settle(id: string | undefined, payload: ApiProxyResponsePayload): void {
     const waiting = id === undefined ? undefined : this.#waiting.get(id);
     if (id === undefined || waiting === undefined) return;

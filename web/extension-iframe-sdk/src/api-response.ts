@@ -1,7 +1,7 @@
 import { fromBase64 } from "./protocol/base64.js";
 import type { ApiProxyResponsePayload } from "./protocol/messages.js";
 
-/** What the extension's server handler answered. */
+/** The answer of the extension's server handler. */
 export class ApiResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;

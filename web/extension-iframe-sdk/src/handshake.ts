@@ -1,23 +1,26 @@
-/** Getting hold of the port to the host page. */
+/** Open the message port to the host page. */
 
 import { HostLinkError } from "./errors.js";
 import { isHostMessage } from "./protocol/guards.js";
 import { message } from "./protocol/messages.js";
 
 /**
- * Tell the host page that the frame is ready, and wait for the port it hands over.
+ * Send `ready` to the host page, and wait for the port that it sends back.
  *
- * Only the first bootstrap counts that comes from the parent window itself, from the expected origin, and brings
- * exactly one port. From then on the window is not listened to any more.
+ * The first bootstrap message is used that comes from the parent window, from the expected origin, and with exactly one
+ * port. All other messages are ignored. After that, messages to the window are no longer read.
  *
  * @param frame the frame's own window
- * @param hostOrigin the origin the host page must have; `undefined` leaves the choice to the CSP's frame-ancestors
+ * @param hostOrigin the origin that the host page must have; `undefined` accepts any host that the CSP's frame-ancestors
+ * allows
  * @throws HostLinkError `not_framed` or `timeout`
  */
 export function openPort(frame: Window, hostOrigin: string | undefined, timeoutMs: number): Promise<MessagePort> {
   const host = frame.parent;
   if (host === frame) {
-    return Promise.reject(new HostLinkError("not_framed", "This page works inside its host application only."));
+    return Promise.reject(
+      new HostLinkError("not_framed", "This page works only inside its host application; open it there."),
+    );
   }
   return new Promise((resolve, reject) => {
     const stop = (): void => {
@@ -35,15 +38,15 @@ export function openPort(frame: Window, hostOrigin: string | undefined, timeoutM
     };
     const timer = setTimeout(() => {
       stop();
-      reject(new HostLinkError("timeout", "The host application did not answer."));
+      reject(new HostLinkError("timeout", `The host application did not answer within ${timeoutMs} ms.`));
     }, timeoutMs);
     frame.addEventListener("message", receive);
-    // "ready" says nothing secret, and where the host's origin is unknown it has to reach any.
+    // "ready" contains no secrets, so it can be sent to any origin when the host's origin is unknown.
     host.postMessage(message("ready", {}), hostOrigin ?? "*");
   });
 }
 
-/** The origin of the page around the frame, as far as the browser tells it. */
+/** The origin of the page around the frame; `undefined` if the browser does not reveal it. */
 export function originOfHost(frame: Window): string | undefined {
   const [ancestor] = frame.location.ancestorOrigins ?? [];
   if (ancestor !== undefined) return ancestor;

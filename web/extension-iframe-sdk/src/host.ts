@@ -13,11 +13,11 @@ import {
 import { applyTheme } from "./theme.js";
 
 export interface ConnectOptions {
-  /** The only host origin to talk to; unless given, the page that frames this one. */
+  /** The only accepted host origin; by default, the origin of the page around this frame. */
   readonly hostOrigin?: string;
-  /** How long to wait for the host application; 10 seconds unless given. */
+  /** How long to wait for the host application, in milliseconds; by default 10 seconds. */
   readonly timeoutMs?: number;
-  /** Unless `false`, theme tokens become custom properties of the document element. */
+  /** Set theme tokens as custom properties of the document element; by default `true`. */
   readonly applyTheme?: boolean;
   /** The frame's window; for tests. */
   readonly window?: Window;
@@ -49,13 +49,13 @@ export class Host {
     this.#root = root;
   }
 
-  /** Resolve when the bootstrap with the session has come over the port. */
+  /** Wait for the bootstrap message with the session on the port. @throws HostLinkError `timeout` */
   static over(port: MessagePort, root: HTMLElement | undefined, timeoutMs: number): Promise<Host> {
     const host = new Host(port, root);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         port.close();
-        reject(new HostLinkError("timeout", "The host application gave no session."));
+        reject(new HostLinkError("timeout", `The host application sent no session within ${timeoutMs} ms.`));
       }, timeoutMs);
       port.onmessage = (event: MessageEvent<unknown>) => {
         if (!isHostMessage(event.data)) return;
@@ -67,12 +67,12 @@ export class Host {
     });
   }
 
-  /** The session the host renews from time to time; always the latest. */
+  /** The latest session; the host renews it before it expires. */
   get session(): Session | undefined {
     return this.#state.session;
   }
 
-  /** The path inside the extension that the host's address shows. */
+  /** The path inside the extension that the host shows in its address. */
   get path(): string {
     return this.#state.navigation.path;
   }
@@ -85,7 +85,7 @@ export class Host {
    * Call one of the extension's own endpoints through the host.
    *
    * @param route path below the extension with its query, for example `/notes?limit=10`
-   * @throws HostLinkError when the call was not made or not answered; an error status of the endpoint is no error
+   * @throws HostLinkError when the call was not made or not answered. An error status of the endpoint does not throw.
    */
   call(route: string, options: CallOptions = {}): Promise<ApiResponse> {
     return this.#calls.call(route, options);
@@ -96,19 +96,19 @@ export class Host {
     this.#port.postMessage(message("navigate", { path }));
   }
 
-  /** Ask for a height in CSS pixels; the host keeps it between 100 and 4000. */
+  /** Ask for a height in CSS pixels; the host limits it to 100 to 4000. */
   resize(height: number): void {
     this.#port.postMessage(message("resize", { height }));
   }
 
-  /** Keep the frame as high as an element; returns what ends it. */
+  /** Keep the frame as high as an element. Returns a function that ends this. */
   followHeightOf(element: Element): () => void {
     const observer = new ResizeObserver(() => this.resize(Math.ceil(element.getBoundingClientRect().height)));
     observer.observe(element);
     return () => observer.disconnect();
   }
 
-  /** Be told of each change of theme; returns what ends it. */
+  /** Call `listener` after each change of the theme. Returns a function that ends this. */
   onTheme(listener: (tokens: ThemeTokens) => void): () => void {
     this.#themeListeners.add(listener);
     return () => this.#themeListeners.delete(listener);

@@ -1,10 +1,11 @@
 /** Math.random for guests that start from a snapshot. */
 
 /**
- * Give Math.random a new seed for the call in hand, where the engine has none of its own.
+ * Give Math.random a new seed for the current call, on engines that do not do it themselves.
  *
- * A component starts every call from the same frozen memory, and QuickJS keeps its generator's state in it: without
- * this, each call would draw the same numbers, and two calls the same "random" id. The numbers are not secret.
+ * Every call of a component starts from the same memory snapshot, and QuickJS keeps the state of its generator in that
+ * memory. Without a new seed, every call would get the same numbers, and two calls would make the same "random" id. The
+ * numbers are not secret.
  */
 export function freshenRandom(requestId: string): void {
   if (!("wit" in globalThis)) return; // only QuickJS, whose toolchain defines the global `wit`

@@ -1,8 +1,8 @@
 /**
- * The host's interfaces as the compilers hand them to a guest (wit/alga-extension.wit).
+ * The host's interfaces as the compilers provide them to a guest (wit/alga-extension.wit).
  *
- * Engines differ in two things, which the wrappers in host/ level out: an absent option is `null` on QuickJS and
- * `undefined` on StarlingMonkey; a u64 is a `number` on QuickJS and a `bigint` on StarlingMonkey. The error of a
+ * The engines differ in two points, and the wrappers in host/ hide the difference: an absent option is `null` on QuickJS
+ * and `undefined` on StarlingMonkey; a u64 is a `number` on QuickJS and a `bigint` on StarlingMonkey. The error of a
  * result is thrown, with its case in `payload`.
  */
 

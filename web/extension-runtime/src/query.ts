@@ -2,7 +2,7 @@
 export class Query {
   readonly #values = new Map<string, string[]>();
 
-  /** @param encoded the part after `?`; sequences that are not valid UTF-8 stay as they are */
+  /** @param encoded the part after `?`; a name or value that is not valid percent-encoded UTF-8 is not decoded */
   constructor(encoded: string) {
     for (const pair of encoded.split("&")) {
       if (pair === "") continue;
@@ -35,6 +35,6 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text.replaceAll("+", " "));
   } catch {
-    return text; // a stray percent sign is the caller's text, not an error
+    return text; // a percent sign that begins no escape is part of the caller's text, not an error
   }
 }

@@ -5,7 +5,7 @@ import { HttpProblem } from "./problem.js";
 import { Query } from "./query.js";
 import { decodeUtf8 } from "./utf8.js";
 
-/** A call that reached the extension. */
+/** A request to the extension. */
 export class Request {
   readonly method: string;
   /** The path below the extension, still percent-encoded, without the query. */
@@ -13,9 +13,9 @@ export class Request {
   readonly query: Query;
   /** Values of the route's `:name` segments, decoded. */
   readonly params: Readonly<Record<string, string>>;
-  /** Who is called: tenant, install, request id. */
+  /** The ids of the call: tenant, install, request and more. */
   readonly context: ContextData;
-  /** The body as it came; empty when there was none. */
+  /** The unchanged body; empty when there was none. */
   readonly body: Uint8Array;
   readonly #raw: ExecuteRequest;
 
@@ -30,14 +30,14 @@ export class Request {
     this.#raw = raw;
   }
 
-  /** A header by name, in any case; several of one name are joined by commas. */
+  /** A header by its name in upper or lower case; several values are joined by commas. */
   header(name: string): string | undefined {
     const wanted = name.toLowerCase();
     const values = this.#raw.http.headers.filter((header) => header.name.toLowerCase() === wanted);
     return values.length === 0 ? undefined : values.map((header) => header.value).join(", ");
   }
 
-  /** All headers as they came. */
+  /** All headers, unchanged. */
   headers(): [name: string, value: string][] {
     return this.#raw.http.headers.map(({ name, value }) => [name, value]);
   }
@@ -45,7 +45,7 @@ export class Request {
   /** The value of a `:name` segment of the route. */
   param(name: string): string {
     const value = this.params[name];
-    if (value === undefined) throw new Error(`The route has no segment :${name}.`);
+    if (value === undefined) throw new Error(`The route has no segment :${name}; add it to the route's path.`);
     return value;
   }
 
@@ -55,7 +55,7 @@ export class Request {
   }
 
   /**
-   * The body as JSON. Check what you get: it is whatever the caller sent.
+   * The body as JSON. Check its shape before use, because the caller may send any JSON.
    *
    * @throws HttpProblem 400 when it is not JSON
    */

@@ -1,13 +1,13 @@
 import { encodeUtf8 } from "./utf8.js";
 
-/** What a handler answers. */
+/** The answer of a handler. */
 export interface Response {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body?: Uint8Array | undefined;
 }
 
-/** Status (200 unless given) and further headers of an answer. */
+/** Status (by default 200) and additional headers of an answer. */
 export interface ResponseOptions {
   readonly status?: number;
   readonly headers?: Readonly<Record<string, string>>;

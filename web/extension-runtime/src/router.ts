@@ -5,7 +5,7 @@ import { HttpProblem } from "./problem.js";
 import { Request } from "./request.js";
 import { problem, type Response } from "./response.js";
 
-/** Answers a request. Handlers are synchronous: every call into the host is. */
+/** Answers a request. Handlers are synchronous, because every call of the host is. */
 export type Handler = (request: Request) => Response;
 
 interface Route {
@@ -15,7 +15,7 @@ interface Route {
 }
 
 /**
- * Finds the handler of a request by method and path (literal segments or `:name`), the first match winning.
+ * Finds the handler of a request by method and path (literal segments or `:name`). The first matching route is used.
  *
  *     const router = new Router().get("/notes/:id", (request) => json(find(request.param("id"))));
  *     export const handler = router.handler;
@@ -48,7 +48,7 @@ export class Router {
     return this;
   }
 
-  /** What the extension exports as `handler`. */
+  /** The function that the extension exports as `handler`. */
   readonly handler = (raw: ExecuteRequest): ExecuteResponse => {
     freshenRandom(raw.context.requestId ?? "");
     const { status, headers, body } = this.#answer(raw);
@@ -59,7 +59,7 @@ export class Router {
     try {
       return this.#dispatch(raw);
     } catch (error) {
-      // Anything else is a defect: let it end the call, the platform logs it and answers 502.
+      // Any other exception is a defect of the extension: it ends the call, and the platform logs it and answers 502.
       if (error instanceof HttpProblem) return problem(error.status, error.message);
       throw error;
     }
@@ -77,7 +77,7 @@ export class Router {
       allowed.add(route.method);
     }
     if (allowed.size > 0) {
-      return problem(405, `${request.method} is not answered here.`, { allow: [...allowed].join(", ") });
+      return problem(405, `This path does not support ${request.method}.`, { allow: [...allowed].join(", ") });
     }
     return problem(404, "There is nothing at this path.");
   }

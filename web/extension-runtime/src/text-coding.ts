@@ -1,4 +1,4 @@
-/** Gives the engine TextEncoder and TextDecoder (UTF-8 only) where it has none. */
+/** Add TextEncoder and TextDecoder (UTF-8 only) to an engine that does not have them. */
 
 import { decodeUtf8, encodeUtf8 } from "./utf8.js";
 
@@ -16,7 +16,7 @@ class Utf8Decoder {
   readonly ignoreBOM: boolean;
 
   constructor(label = "utf-8", options: { fatal?: boolean; ignoreBOM?: boolean } = {}) {
-    if (!/^utf-?8$/i.test(label.trim())) throw new RangeError(`Only utf-8 can be decoded here, not ${label}.`);
+    if (!/^utf-?8$/i.test(label.trim())) throw new RangeError(`Only utf-8 can be decoded, not ${label}.`);
     this.fatal = options.fatal ?? false;
     this.ignoreBOM = options.ignoreBOM ?? false;
   }

@@ -2,7 +2,7 @@
 
 const REPLACEMENT = 0xfffd;
 
-/** Encode a string; a lone surrogate becomes U+FFFD, as TextEncoder has it. */
+/** Encode a string; a lone surrogate becomes U+FFFD, as in TextEncoder. */
 export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   // A UTF-16 unit takes at most three bytes.
   const bytes = new Uint8Array(text.length * 3);
@@ -39,7 +39,7 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * Decode bytes the way the Encoding Standard does: each longest part of a broken sequence becomes one U+FFFD.
+ * Decode bytes as the Encoding Standard says: the longest valid beginning of a broken sequence becomes one U+FFFD.
  *
  * @throws TypeError in `fatal` mode, at the first broken sequence
  */
@@ -65,7 +65,7 @@ export function decodeUtf8(bytes: Uint8Array, fatal = false): string {
       }
     }
     if (point < 0) {
-      if (fatal) throw new TypeError("The bytes are not UTF-8.");
+      if (fatal) throw new TypeError("The bytes are not valid UTF-8.");
       point = REPLACEMENT;
     }
     if (point >= 0x10000) {
@@ -82,7 +82,7 @@ export function decodeUtf8(bytes: Uint8Array, fatal = false): string {
   return chunks.join("");
 }
 
-/** Length of the sequence a first byte opens (0 = none) and the bounds of its second byte. */
+/** Return the length of the sequence that a first byte begins (0 = invalid), and the bounds of its second byte. */
 function sequence(first: number): [length: number, lowest: number, highest: number] {
   if (first >= 0xc2 && first <= 0xdf) return [2, 0x80, 0xbf];
   if (first === 0xe0) return [3, 0xa0, 0xbf];

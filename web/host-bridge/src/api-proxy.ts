@@ -7,12 +7,12 @@ import {
 
 import type { LinkOptions } from "./options.js";
 
-/** Calls one frame may have under way; a further one is refused. */
+/** How many calls of one frame may run at the same time; one more is refused. */
 const CONCURRENT_LIMIT = 16;
-/** Base64 of the gateway's 4 MiB. */
+/** Length of the base64 text of 4 MiB, the gateway's limit. */
 const BODY_LIMIT = Math.ceil((4 * 1024 * 1024) / 3) * 4;
 
-/** Makes the calls of one frame through the host's callback. Never rejects: what fails becomes an error answer. */
+/** Makes the calls of one frame through the host's callback. Never rejects: a failure becomes an error answer. */
 export class ApiProxy {
   readonly #options: Pick<LinkOptions, "callApi" | "onError">;
   #underWay = 0;

@@ -14,7 +14,7 @@ import { SessionKeeper } from "./session-keeper.js";
 export const LOWEST_HEIGHT = 100;
 export const GREATEST_HEIGHT = 4000;
 
-/** The windows on both ends, and the origin the frame's messages must carry (`null` for an opaque one). */
+/** The windows on both ends, and the origin that the frame's messages must have (`"null"` for an opaque origin). */
 export interface LinkEnds {
   readonly host: Pick<Window, "addEventListener" | "removeEventListener">;
   readonly frame: Pick<Window, "postMessage">;
@@ -24,11 +24,12 @@ export interface LinkEnds {
 /**
  * The host's end of the link to one frame.
  *
- * 1. The frame's window says `ready`. Anything from another window or origin, or in no whole envelope, is ignored.
- * 2. The host answers with a first bootstrap to the window, which hands over a port and carries nothing secret: an
- *    opaque origin cannot be named as the target.
- * 3. Everything later goes over the port, the session first. A frame that says `ready` again (a reload) gets a new
- *    port; the old one is closed.
+ * 1. The frame's window sends `ready`. Messages from another window or origin, or without a complete envelope, are
+ *    ignored.
+ * 2. The host sends a first bootstrap message to the window. It transfers a port and contains no secrets, because an
+ *    opaque origin cannot be named as the target of a message.
+ * 3. All later messages go over the port, the session first. A frame that sends `ready` again (after a reload) gets a new
+ *    port, and the old one is closed.
  */
 export class FrameLink {
   readonly #ends: LinkEnds;
@@ -48,13 +49,13 @@ export class FrameLink {
     ends.host.addEventListener("message", this.#hear);
   }
 
-  /** Change theme tokens; those not named stay. */
+  /** Change theme tokens; tokens that are not named keep their values. */
   setTheme(tokens: ThemeTokens): void {
     this.#theme = { ...this.#theme, ...tokens };
     this.#send(message("theme", tokens));
   }
 
-  /** End the link; the frame's calls go unanswered from now on. */
+  /** End the link; later calls of the frame are not answered. */
   close(): void {
     this.#ends.host.removeEventListener("message", this.#hear);
     this.#drop();
@@ -105,7 +106,7 @@ export class FrameLink {
           port.postMessage(message("apiproxy_response", answer, received.request_id));
         });
         break;
-      case "ready": // counts on the window only
+      case "ready": // only valid as a message to the window
         break;
     }
   }

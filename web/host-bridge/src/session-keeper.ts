@@ -1,8 +1,8 @@
 import type { Session } from "./options.js";
 
-/** A session is renewed this long before it ends. */
+/** How long before its end a session is renewed. */
 const RENEW_BEFORE_MS = 60_000;
-/** The soonest and the latest a renewal is tried. */
+/** The shortest and the longest time to the next renewal. */
 const SOONEST_MS = 5_000;
 const LATEST_MS = 15 * 60_000;
 
@@ -40,7 +40,7 @@ export class SessionKeeper {
       if (this.#stopped) return;
       this.#fail(error);
     }
-    // A date that cannot be read gives NaN, which Math.max and Math.min pass on: treat it as soon.
+    // An invalid date gives NaN, which Math.max and Math.min would return: use the shortest time instead.
     this.#timer = setTimeout(() => void this.#renew(), Math.min(Math.max(wait || 0, SOONEST_MS), LATEST_MS));
   }
 }

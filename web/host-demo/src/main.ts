@@ -1,11 +1,11 @@
-/** A stand-in for the host application: sign in with a token, choose an extension, see its page. */
+/** Takes the place of the host application: sign in with a token, choose an extension, see its page. */
 
 import { fromTemplate, part, show } from "./page.js";
 import { type Install, Platform, Refusal } from "./platform.js";
 import { Stage } from "./stage.js";
 import { currentScheme, setScheme } from "./theme.js";
 
-/** Kept for this tab only, so that a reload does not sign out. */
+/** Key in the session storage, which is for this tab only; with it, a reload does not sign out. */
 const TOKEN_KEY = "token";
 
 let stage: Stage | undefined;
@@ -54,7 +54,7 @@ function listExtensions(installs: readonly Install[], target: Stage): void {
   if (first !== undefined) open(first, first.name === wanted && path !== undefined ? path : "/");
 }
 
-/** Who a token says it is for; only shown, never trusted. */
+/** The name and tenant in a token; only for display, because the token is not verified here. */
 function describe(token: string): string {
   try {
     const [, payload = ""] = token.split(".");
@@ -89,7 +89,7 @@ part("scheme").addEventListener("click", () => {
 });
 
 setScheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-// `make up` prints an address with #token=…: a fragment is not sent to any server, and is taken out of the address.
+// The address may have a token, as #token=…. A fragment is never sent to a server; it is removed from the address.
 const [, given] = /^#token=([\w.-]+)$/.exec(location.hash) ?? [];
 if (given !== undefined) history.replaceState(null, "", location.pathname);
 const token = given ?? sessionStorage.getItem(TOKEN_KEY);

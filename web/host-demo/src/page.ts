@@ -1,4 +1,4 @@
-/** The parts of the page, by name. */
+/** Access to the parts of the page by id. */
 
 export function part<Element extends HTMLElement = HTMLElement>(id: string): Element {
   const found = document.getElementById(id);
@@ -6,7 +6,7 @@ export function part<Element extends HTMLElement = HTMLElement>(id: string): Ele
   return found as Element;
 }
 
-/** A copy of a template's one element, with texts filled in by class name. */
+/** Copy the single element of a template, and fill in texts by class name. */
 export function fromTemplate(id: string, texts: Readonly<Record<string, string>>): HTMLElement {
   const copy = part<HTMLTemplateElement>(id).content.firstElementChild?.cloneNode(true) as HTMLElement;
   for (const [name, text] of Object.entries(texts)) {

@@ -1,8 +1,8 @@
-/** Calls of the platform's API, with the signed-in user's token. */
+/** Calls the platform's API with the signed-in user's token. */
 
 import type { ApiAnswer, ApiCall } from "@alga/host-bridge";
 
-/** What this application uses of an install. */
+/** The fields of an install that this application uses. */
 export interface Install {
   readonly install_id: string;
   readonly name: string;
@@ -10,7 +10,7 @@ export interface Install {
   readonly ui_url: string | null;
 }
 
-/** The platform refused; the message may be shown. */
+/** The platform refused a request; the message may be shown to the user. */
 export class Refusal extends Error {
   readonly status: number;
 
@@ -27,7 +27,7 @@ export class Platform {
     this.#token = token;
   }
 
-  /** The tenant's installs that have a page, by name. @throws Refusal */
+  /** List the tenant's installs that have a page, by name. @throws Refusal */
   async installsWithPage(): Promise<Install[]> {
     const found: Install[] = [];
     let cursor: string | null = null;

@@ -1,4 +1,4 @@
-/** Shows one extension at a time and keeps the list of the calls made for it. */
+/** Shows one extension at a time, and lists the calls that were made for it. */
 
 import { type ApiAnswer, type ApiCall, type MountedExtension, mountExtension } from "@alga/host-bridge";
 
@@ -56,8 +56,8 @@ export class Stage {
 }
 
 /**
- * The frame's calls all go through this application, which uses the user's own token; what the frame is given opens
- * nothing.
+ * A session with an empty token: all calls of the frame go through this application, which uses the user's token, so the
+ * frame needs none.
  */
 function emptySession(): { token: string; expires_at: string } {
   return { token: "", expires_at: new Date(Date.now() + 15 * 60_000).toISOString() };

@@ -1,6 +1,6 @@
 import type { ThemeTokens } from "@alga/host-bridge";
 
-/** The custom properties that extensions' pages are told of. */
+/** The custom properties that are sent to the pages of extensions. */
 const SHARED = [
   "color-primary",
   "color-on-primary",
@@ -11,14 +11,14 @@ const SHARED = [
   "font-family",
 ];
 
-/** Read the theme that is in force from this page's own style. */
+/** Read the current theme from the style of this page. */
 export function currentTheme(): ThemeTokens {
   const style = getComputedStyle(document.documentElement);
   const tokens = SHARED.map((name) => [name, style.getPropertyValue(`--${name}`).trim()] as const);
   return { ...Object.fromEntries(tokens), "color-scheme": style.colorScheme };
 }
 
-/** Put a colour scheme in force. */
+/** Switch to a colour scheme. */
 export function setScheme(scheme: "light" | "dark"): void {
   document.documentElement.dataset["scheme"] = scheme;
 }

@@ -9,7 +9,7 @@ export function toBase64(bytes: Uint8Array): string {
   return btoa(text);
 }
 
-/** Decode base64. @throws DOMException when it is none */
+/** Decode base64. @throws DOMException when the text is not valid base64 */
 export function fromBase64(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text), (unit) => unit.charCodeAt(0));
 }

@@ -1,4 +1,4 @@
-/** Every check of what came over the wire. The other side may send anything at all. */
+/** Checks of received messages. The other side is untrusted and may send anything. */
 
 import type {
   ApiProxyPayload,
@@ -28,24 +28,24 @@ const FRAME_PAYLOADS: ReadonlyMap<string, Check> = new Map<FrameMessage["type"],
   ["apiproxy", isApiProxy],
 ]);
 
-/** Is this a whole message a host may send? */
+/** Tell whether this is a complete and valid message of a host. */
 export function isHostMessage(value: unknown): value is HostMessage {
   return isMessage(value, HOST_PAYLOADS);
 }
 
-/** Is this a whole message a frame may send? */
+/** Tell whether this is a complete and valid message of a frame. */
 export function isFrameMessage(value: unknown): value is FrameMessage {
   return isMessage(value, FRAME_PAYLOADS);
 }
 
 /**
- * Is this a path that stays where it is put when a prefix is written before it? It begins with one slash and has
- * no dot segment, plain or encoded, no backslash and no control character (URL parsers drop or rewrite those).
+ * Tell whether this is a path that stays below any prefix that is written before it. It must begin with exactly one slash
+ * and have no dot segments (plain or encoded), no backslash and no control characters (URL parsers drop or rewrite these).
  */
 export function isPath(value: unknown): value is string {
   if (typeof value !== "string" || value.length > PATH_LIMIT) return false;
   if (!value.startsWith("/") || value.startsWith("//")) return false;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused here
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression refuses control characters
   if (/[\u0000-\u0020\u007f\\]/.test(value)) return false;
   const [path = ""] = value.split(/[?#]/);
   return path.split("/").every((segment) => !/^(?:\.|%2e){1,2}$/i.test(segment));

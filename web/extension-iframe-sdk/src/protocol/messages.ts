@@ -1,6 +1,6 @@
 /** The messages between a host page and an extension's frame. */
 
-/** What every message is wrapped in; anything else is not ours and is ignored. */
+/** The envelope of every message; a message without it is from another source and is ignored. */
 export interface Envelope<Type extends string, Payload> {
   readonly alga: true;
   readonly version: "1";
@@ -20,7 +20,7 @@ export interface Session {
 export type ThemeTokens = Readonly<Record<string, string>>;
 
 export interface BootstrapPayload {
-  /** Absent from the first bootstrap, which hands over the port and may carry nothing secret. */
+  /** Absent in the first bootstrap message, which transfers the port and must not contain secrets. */
   readonly session?: Session;
   readonly theme_tokens: ThemeTokens;
   readonly navigation: { readonly path: string };
@@ -39,7 +39,7 @@ export interface ApiProxyResponsePayload {
   readonly headers: Readonly<Record<string, string>>;
   /** Base64. */
   readonly body?: string;
-  /** Why the host did not or could not make the call; absent when the extension answered. */
+  /** Code of the reason why the host did not make the call; absent when the extension answered. */
   readonly error?: string;
 }
 

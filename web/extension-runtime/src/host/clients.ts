@@ -3,12 +3,12 @@ import type { ClientSummary, ClientsListInput, ClientsListResult } from "alga:ex
 
 import { asking } from "./host-error.js";
 
-/** Clients of the host application. @throws HostError not-allowed, invalid-input, internal */
+/** List clients of the host application. @throws HostError not-allowed, invalid-input, internal */
 export function listClients(input: ClientsListInput = {}): ClientsListResult {
   return asking("clients.list-clients", () => host.listClients(input));
 }
 
-/** One client, or `undefined`. @throws HostError not-allowed, invalid-input, internal */
+/** Return one client, or `undefined`. @throws HostError not-allowed, invalid-input, internal */
 export function getClient(id: string): ClientSummary | undefined {
   return asking("clients.get-client", () => host.getClient(id)) ?? undefined;
 }

@@ -1,8 +1,8 @@
-/** A refusal of the host: the function that was called and the case of its error type. */
+/** An error of the host: the function that was called, and the case of its error type. */
 export class HostError extends Error {
   override readonly name = "HostError";
   readonly call: string;
-  /** For example `denied`, `missing` or `not-allowed`; each interface's cases stand in the guest contract. */
+  /** For example `denied`, `missing` or `not-allowed`; the guest contract lists the cases of each interface. */
   readonly code: string;
 
   constructor(call: string, code: string) {
@@ -12,7 +12,7 @@ export class HostError extends Error {
   }
 }
 
-/** Run a call into the host; the error of its result is thrown as HostError, anything else as it comes. */
+/** Run a call of the host. The error of its result is thrown as HostError; any other exception is passed on. */
 export function asking<T>(call: string, run: () => T): T {
   try {
     return run();
@@ -24,7 +24,7 @@ export function asking<T>(call: string, run: () => T): T {
   }
 }
 
-/** As `asking`, with `undefined` for one case that is no error to the caller. */
+/** Like `asking`, but return `undefined` for the error case `expected`. */
 export function askingUnless<T>(call: string, expected: string, run: () => T): T | undefined {
   try {
     return asking(call, run);

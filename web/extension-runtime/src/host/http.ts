@@ -30,7 +30,7 @@ export class FetchResponse {
     return decodeUtf8(this.body);
   }
 
-  /** @throws SyntaxError when it is not JSON */
+  /** @throws SyntaxError when the body is not JSON */
   json(): unknown {
     return JSON.parse(this.text());
   }

@@ -1,16 +1,16 @@
 import { logError, logInfo, logWarn } from "alga:extension/logging";
 
-/** Write a line to the invocation's log. */
+/** Write a line to the call's log, with the level info. */
 export function info(message: string): void {
   logInfo(message);
 }
 
-/** As `info`, for what should be looked at. */
+/** Write a line to the call's log, with the level warning. */
 export function warn(message: string): void {
   logWarn(message);
 }
 
-/** As `info`, for what went wrong. */
+/** Write a line to the call's log, with the level error. */
 export function error(message: string): void {
   logError(message);
 }

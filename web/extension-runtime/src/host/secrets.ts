@@ -3,8 +3,8 @@ import * as host from "alga:extension/secrets";
 import { asking } from "./host-error.js";
 
 /**
- * A secret of the install. A secret that is bound to hosts is never readable: write `{{secret:NAME}}` into a header
- * of `http.fetch` instead.
+ * Return a secret of the install. A secret that is bound to hosts cannot be read: write `{{secret:NAME}}` into a header of
+ * `http.fetch` instead.
  *
  * @throws HostError missing, denied, expired, internal
  */
@@ -12,7 +12,7 @@ export function get(name: string): string {
   return asking("secrets.get", () => host.get(name));
 }
 
-/** Names of the secrets that are set. */
+/** Return the names of the secrets that are set. */
 export function keys(): string[] {
   return host.listKeys();
 }

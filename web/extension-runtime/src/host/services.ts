@@ -3,12 +3,12 @@ import type { ServiceSummary, ServicesListInput, ServicesListResult } from "alga
 
 import { asking } from "./host-error.js";
 
-/** Services and products of the host application. @throws HostError not-allowed, invalid-input, internal */
+/** List services and products of the host application. @throws HostError not-allowed, invalid-input, internal */
 export function listServices(input: ServicesListInput = {}): ServicesListResult {
   return asking("services.list-services", () => host.listServices(input));
 }
 
-/** One service, or `undefined`. @throws HostError not-allowed, invalid-input, internal */
+/** Return one service, or `undefined`. @throws HostError not-allowed, invalid-input, internal */
 export function getService(id: string): ServiceSummary | undefined {
   return asking("services.get-service", () => host.getService(id)) ?? undefined;
 }

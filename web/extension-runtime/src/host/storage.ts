@@ -14,36 +14,36 @@ export interface Entry {
   readonly revision: number;
 }
 
-/** What must hold for a put, and how long the value stays. */
+/** The condition of a put, and how long the value is kept. */
 export interface PutOptions {
-  /** Only if the stored revision is this one. */
+  /** Put only if the stored revision is this one. */
   readonly revision?: number;
-  /** Only if nothing is stored. */
+  /** Put only if nothing is stored. */
   readonly absent?: boolean;
-  /** 60 seconds to 30 days. */
+  /** Lifetime, 60 seconds to 30 days. */
   readonly ttlSeconds?: number;
 }
 
 export interface PageOptions {
   readonly prefix?: string;
   readonly cursor?: string;
-  /** 25 unless given, at most 100. */
+  /** By default 25, at most 100. */
   readonly limit?: number;
 }
 
 export interface Page {
   readonly entries: Entry[];
-  /** Where the next page begins; absent on the last. */
+  /** The cursor of the next page; absent on the last page. */
   readonly nextCursor?: string;
 }
 
-/** The stored entry, or `undefined`. */
+/** Return the stored entry, or `undefined`. */
 export function get(namespace: string, key: string): Entry | undefined {
   const entry = askingUnless("storage.get", "missing", () => v1.get(namespace, key));
   return entry && fromHost(entry);
 }
 
-/** Store bytes. @throws HostError conflict when the condition does not hold */
+/** Store bytes. @throws HostError conflict when the condition is not met */
 export function put(namespace: string, key: string, value: Uint8Array, options: PutOptions = {}): Entry {
   const { revision, absent, ttlSeconds } = options;
   if (absent === true || ttlSeconds !== undefined) {
@@ -53,13 +53,13 @@ export function put(namespace: string, key: string, value: Uint8Array, options: 
   return fromHost(asking("storage.put", () => v1.put({ namespace, key, value, revision: expected })));
 }
 
-/** Store up to 20 values, all or none. @throws HostError conflict when a condition does not hold */
+/** Store up to 20 values, all or none. @throws HostError conflict when a condition is not met */
 export function putMany(namespace: string, items: readonly (PutOptions & Pick<Entry, "key" | "value">)[]): Entry[] {
   const requests = items.map((item) => putRequest(namespace, item.key, item.value, item));
   return asking("storage-v2.put-many", () => v2.putMany(requests)).map(fromHost);
 }
 
-/** Delete; `false` when nothing was stored. @throws HostError conflict when another revision is stored */
+/** Delete an entry; return `false` when nothing was stored. @throws HostError conflict when another revision is stored */
 export function remove(namespace: string, key: string, revision?: number): boolean {
   const done = askingUnless("storage.delete", "missing", () => {
     if (revision === undefined) v1.delete(namespace, key);
@@ -69,7 +69,7 @@ export function remove(namespace: string, key: string, revision?: number): boole
   return done ?? false;
 }
 
-/** Entries in key order. */
+/** List entries in key order. */
 export function list(namespace: string, options: PageOptions = {}): Page {
   const { prefix, cursor, limit = 25 } = options;
   const page = asking("storage-v2.list-page", () => v2.listPage(namespace, prefix, cursor, limit));
@@ -77,7 +77,7 @@ export function list(namespace: string, options: PageOptions = {}): Page {
   return page.nextCursor == null ? { entries } : { entries, nextCursor: page.nextCursor };
 }
 
-/** A stored JSON value; check its shape before use. */
+/** Return a stored JSON value, or `undefined`; check its shape before use. */
 export function getJson(namespace: string, key: string): unknown {
   const entry = get(namespace, key);
   return entry && JSON.parse(decodeUtf8(entry.value));

@@ -1,4 +1,4 @@
-# Every task of this repository, self-documented: `make help`.
+# Every task of this repository; `make help` lists them from their comments.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -13,7 +13,7 @@ WEB_STAMP := node_modules/.setup-stamp
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
 
-setup: $(SETUP_STAMP) $(WEB_STAMP) ## Create the virtual environment and install locked packages
+setup: $(SETUP_STAMP) $(WEB_STAMP) ## Create the virtual environment and install the locked packages
 
 $(SETUP_STAMP): requirements/dev.txt requirements/uv.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version)'
@@ -29,11 +29,11 @@ $(WEB_STAMP): package.json package-lock.json
 	@npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
-lock: ## Resolve requirements/*.in again into hashed requirements/*.txt
+lock: ## Resolve requirements/*.in into requirements/*.txt with hashes
 	@cd requirements && for set in uv deps wasmtime dev; do \
 	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $$set.in -o $$set.txt || exit 1; done
 
-check: setup ## Format, lint, types, import contracts
+check: setup ## Check format, lint, types and import contracts
 	@ruff format --check --quiet . || { echo "run 'make fmt'"; exit 1; }
 	@ruff check --quiet .
 	@mypy
@@ -41,34 +41,34 @@ check: setup ## Format, lint, types, import contracts
 	@lint-imports --no-cache > .build/import-linter.log 2>&1 || { cat .build/import-linter.log; exit 1; }
 	@npm run --silent check
 
-fmt: setup ## Format and fix what can be fixed by machine
+fmt: setup ## Format, and fix what can be fixed automatically
 	@ruff check --quiet --fix . ; ruff format --quiet .
 	@npm run --silent fmt
 
-schema: setup ## Write the generated references: manifest schema, OpenAPI, database dump
+schema: setup ## Write the generated files: manifest schema, OpenAPI document, database schema
 	@python -m tools.references
 	@python -m tools.schema_dump
 
 up: setup ## Start the platform on this machine, with sample extensions installed for tenant acme
 	@alga-ext dev
 
-demo: setup ## Run the whole way through as a transcript that checks itself
+demo: setup ## Run every step from build to call as a transcript that checks itself
 	@python -m tools.demo
 
-test: setup ## All tests: unit, contract, integration, conformance, security and web
+test: setup ## Run all tests except soak and browser tests
 	@npm test --silent
 	@python -m pytest -q -n 2 --dist loadfile -m "not soak" --ignore tests/browser
 
-browser: setup ## The samples in a real browser (needs chromium, or CHROMIUM=path)
+browser: setup ## Test the samples in a real browser (needs chromium, or CHROMIUM=path)
 	@python -m pytest -q tests/browser
 
-fuzz: setup ## Random input against everything that parses what strangers send; FUZZ_SECONDS for each (default 60)
+fuzz: setup ## Fuzz every parser of untrusted input; FUZZ_SECONDS for each (default 60)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} python -m pytest -q tests/fuzz
 
-soak: setup ## Ten thousand good and hostile calls: no growth, no leak
+soak: setup ## Test that ten thousand good and hostile calls leak nothing
 	@python -m pytest -q -m soak tests/security
 
-bench: setup ## Measure speed; prints tables and writes .build/bench/
+bench: setup ## Measure speed; print tables and write .build/bench/
 	@python -m tests.bench
 
 build: setup ## Build the web packages and the sample extensions

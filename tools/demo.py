@@ -55,7 +55,7 @@ def step(title: str) -> Iterator[Callable[[str], None]]:
     CONSOLE.print(outcome[0], markup=False, overflow="ellipsis", no_wrap=True)
 
 
-class Story:
+class Demo:
     """The steps of the demo, in order; each uses the results of the earlier ones."""
 
     def __init__(self, platform: Platform, work: Path) -> None:
@@ -65,7 +65,7 @@ class Story:
         self._built = work / "hello"
         self._bundle = work / "bundle.tar.zst"
 
-    def tell(self) -> None:
+    def run(self) -> None:
         """Run all steps. Raises UnexpectedResultError."""
         self._make_bundle()
         self._publish()
@@ -76,60 +76,60 @@ class Story:
         self._record(request_id)
 
     def _make_bundle(self) -> None:
-        with step("make a publisher's key") as came:
-            came(self._cli("keygen", str(self._key))["key_id"])
-        with step("build from source") as came:
+        with step("make a publisher's key") as report:
+            report(self._cli("keygen", str(self._key))["key_id"])
+        with step("build from source") as report:
             manifest = self._cli("build", "samples/hello-js", "--out", str(self._built))
-            came(f"{manifest['name']} {manifest['version']}")
-        with step("pack") as came:
+            report(f"{manifest['name']} {manifest['version']}")
+        with step("pack") as report:
             packed = self._cli("pack", str(self._built), "--out", str(self._bundle))
             again = self._cli("pack", str(self._built), "--out", str(self._bundle))
             expect(again["content_hash"], packed["content_hash"], "hash of the same tree packed twice")
-            came(f"{packed['content_hash']}, {packed['size_bytes']} bytes")
-        with step("sign and verify") as came:
+            report(f"{packed['content_hash']}, {packed['size_bytes']} bytes")
+        with step("sign and verify") as report:
             self._cli("sign", str(self._bundle), "--key", str(self._key))
             claim = self._cli("verify", str(self._bundle), "--key", str(self._key.with_suffix(".pub.pem")))
-            came(f"{claim['name']} {claim['version']} by {claim['publisher']}")
+            report(f"{claim['name']} {claim['version']} by {claim['publisher']}")
 
     def _publish(self) -> None:
-        with step("register the publisher") as came:
+        with step("register the publisher") as report:
             self._cli("publisher", "create", "samples", role="operator")
             self._cli("publisher", "add-key", "samples", str(self._key.with_suffix(".pub.pem")), role="operator")
-            came("samples")
-        with step("publish") as came:
+            report("samples")
+        with step("publish") as report:
             version = self._cli("publish", str(self._bundle), "--wait", "0", role="publisher")
             expect(version["state"], "pending", "state of the new version")
-            came("pending")
-        with step("wait for the precompiled program") as came:
+            report("pending")
+        with step("wait for the precompiled program") as report:
             version = self._client("publisher").wait_until_decided(version["version_id"], 120)
             expect(version["state"], "ready", f"state of the version {version['state_reasons']}")
-            came(f"ready, component {version['component_sha256'][:16]}…")
+            report(f"ready, component {version['component_sha256'][:16]}…")
 
     def _install(self) -> Any:
-        with step("install for acme") as came:
+        with step("install for acme") as report:
             install = self._cli("install", "dev.alga.hello", "--grant-asked", role="acme-admin")
-            came(f"grants {', '.join(install['grants']['capabilities'])}")
+            report(f"grants {', '.join(install['grants']['capabilities'])}")
         return install
 
     def _call(self) -> str:
-        with step("call through the gateway") as came:
+        with step("call through the gateway") as report:
             reply = self._get("/hello?name=Ada", "acme-user")
             expect(reply.status, 200, f"status ({reply.body.decode()})")
-            said = json.loads(reply.body)
-            expect((said["greeting"], said["tenant"]), ("Hello, Ada!", "acme"), "the guest's JSON")
-            came(f"200 {reply.body.decode()}")
-        with step("a fresh instance for each call") as came:
+            answer = json.loads(reply.body)
+            expect((answer["greeting"], answer["tenant"]), ("Hello, Ada!", "acme"), "the guest's JSON")
+            report(f"200 {reply.body.decode()}")
+        with step("a fresh instance for each call") as report:
             counts = [json.loads(self._get("/count", "acme-user").body)["count"] for _ in range(3)]
             expect(counts, [1, 1, 1], "a counter in a global variable of the guest")
-            came(f"the counter is {counts}")
+            report(f"the counter is {counts}")
         return reply.headers["x-request-id"]
 
     def _refusals(self) -> None:
-        with step("the same call as globex") as came:
-            came(_refused(self._get("/hello?name=Ada", "globex-user"), 404, "not_installed"))
-        with step("the same call without a token") as came:
-            came(_refused(self._get("/hello?name=Ada", None), 401, "unauthenticated"))
-        with step("a bundle with one flipped byte") as came:
+        with step("the same call as globex") as report:
+            report(_refused(self._get("/hello?name=Ada", "globex-user"), 404, "not_installed"))
+        with step("the same call without a token") as report:
+            report(_refused(self._get("/hello?name=Ada", None), 401, "unauthenticated"))
+        with step("a bundle with one flipped byte") as report:
             data = bytearray(self._bundle.read_bytes())
             data[len(data) // 2] ^= 1
             flipped = self._bundle.with_name("flipped.tar.zst")
@@ -139,22 +139,22 @@ class Story:
                 self._client("publisher").publish(flipped, signature, "samples")
             except ApiError as refused:
                 expect((refused.status, refused.code), (400, "bundle_hash_mismatch"), "the refusal")
-                came(f"{refused.status} {refused.code}")
+                report(f"{refused.status} {refused.code}")
             else:
                 raise UnexpectedResultError("the registry accepted a bundle that is not the signed one")
 
     def _page(self, url: str) -> None:
-        with step("the page of its user interface") as came:
+        with step("the page of its user interface") as report:
             ui = self._platform.addresses.ui
             reply = Client(ui, None).request("GET", url.removeprefix(ui))
             expect(reply.status, 200, "status")
             expect(reply.headers["content-type"].split(";")[0], "text/html", "content type")
             expect("immutable" in reply.headers["cache-control"], True, "immutable in cache-control")
             expect("sandbox allow-scripts" in reply.headers["content-security-policy"], True, "sandbox in the CSP")
-            came(f"200, {len(reply.body)} bytes, {reply.headers['cache-control']}")
+            report(f"200, {len(reply.body)} bytes, {reply.headers['cache-control']}")
 
     def _record(self, request_id: str) -> None:
-        with step("its record in PostgreSQL") as came:
+        with step("its record in PostgreSQL") as report:
             database = Database(self._platform.functions.specs["recorder"].environment["DATABASE_URL"])
             try:
                 row = _wait_for_record(database, request_id)
@@ -167,7 +167,7 @@ class Story:
                     )
             finally:
                 database.close()
-            came(f"{row['method']} {row['path']} → {row['status']} in {row['duration_ms']:.1f} ms, {row['state']}")
+            report(f"{row['method']} {row['path']} → {row['status']} in {row['duration_ms']:.1f} ms, {row['state']}")
 
     def _client(self, role: str) -> Client:
         return Client(self._api, self._platform.keys.token(TOKENS[role]))
@@ -216,13 +216,13 @@ async def _run() -> None:
     with tempfile.TemporaryDirectory(prefix="alga-demo-", ignore_cleanup_errors=True) as work:
         platform = Platform(Options(STATE / "demo", 0, 0, 0))
         try:
-            with step("start the platform") as came:
+            with step("start the platform") as report:
                 await platform.start()
                 for function in ("gateway", "uihost", "recorder"):
                     platform.functions.warm(function)
                 platform.functions.warm("runner", "acme")
-                came(platform.addresses.api)
-            await asyncio.to_thread(Story(platform, Path(work)).tell)
+                report(platform.addresses.api)
+            await asyncio.to_thread(Demo(platform, Path(work)).run)
         finally:
             await platform.stop()
     CONSOLE.print(f"\n[bold green]All results are as expected[/] [dim]({time.monotonic() - started:.1f} s)[/]")

@@ -53,11 +53,11 @@ def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str
         cwd=within,
     )
     allowed = (within.resolve(), *(path.parent for path in _ALIASES.values()))
-    said = json.loads(meta.read_text("utf-8"))
+    described = json.loads(meta.read_text("utf-8"))
     meta.unlink()
-    for name in said["inputs"]:
+    for name in described["inputs"]:
         source = (within / name).resolve()
         if not source.is_relative_to(ROOT / "node_modules") and not any(source.is_relative_to(f) for f in allowed):
             message = f"{entry} imports {source}, which is outside {within}; copy the file into the extension's folder."
             raise GuestBuildError(message)
-    return [export for output in said["outputs"].values() for export in output["exports"]]
+    return [export for output in described["outputs"].values() for export in output["exports"]]

@@ -54,7 +54,7 @@ def _run(program: Path, arguments: Sequence[str], *, cwd: Path, setup: str) -> s
         message = f"{program.name} was stopped because it did not end within {TIMEOUT_S} s."
         raise GuestBuildError(message) from None
     if done.returncode != 0:
-        said = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_SHOWN_LINES:])
-        message = f"{program.name} failed with exit code {done.returncode}:\n{said}"
+        output = "\n".join((done.stdout + done.stderr).strip().splitlines()[-_SHOWN_LINES:])
+        message = f"{program.name} failed with exit code {done.returncode}:\n{output}"
         raise GuestBuildError(message)
     return done.stdout

@@ -25,7 +25,7 @@ from tools.local.processes import Account, Child, start_program
 LOG = logging.getLogger(__name__)
 START_TIMEOUT_S = 30.0
 ACCOUNT = "pgserver"
-FAST_BUT_FORGETFUL = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
+FAST_NOT_DURABLE = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 class PostgresError(Exception):
@@ -92,7 +92,7 @@ class Postgres:
                 for path in (self._folder, password_file):
                     os.chown(path, self._account.uid, self._account.gid)
                 for path in (self._folder, self._binaries):
-                    _let_pass(path)
+                    _allow_entry(path)
             options = ["--username=postgres", "--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8"]
             options += ["--locale=C", "--no-sync", "--no-instructions", f"--pgdata={self._folder}"]
             child = await self._run("initdb", options)
@@ -104,7 +104,7 @@ class Postgres:
 
     async def start(self) -> None:
         """Start the server on its port and wait until it answers."""
-        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", *FAST_BUT_FORGETFUL]
+        settings = ["listen_addresses=127.0.0.1", f"port={self.port}", "unix_socket_directories=", *FAST_NOT_DURABLE]
         self._child = await self._run("postgres", ["-D", str(self._folder), *(f"--{setting}" for setting in settings)])
         await self._wait(self._child)
 
@@ -179,7 +179,7 @@ def _account() -> Account | None:
     return Account(entry.pw_uid, entry.pw_gid)
 
 
-def _let_pass(path: Path) -> None:
+def _allow_entry(path: Path) -> None:
     """Allow other accounts to enter (not list) the folders above `path`; the server's account needs it."""
     for folder in path.parents:
         mode = folder.stat().st_mode

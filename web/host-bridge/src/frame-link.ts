@@ -46,7 +46,7 @@ export class FrameLink {
     this.#proxy = new ApiProxy(options);
     this.#theme = options.theme ?? {};
     this.#path = options.path ?? "/";
-    ends.host.addEventListener("message", this.#hear);
+    ends.host.addEventListener("message", this.#onWindowMessage);
   }
 
   /** Change theme tokens; tokens that are not named keep their values. */
@@ -57,11 +57,11 @@ export class FrameLink {
 
   /** End the link; later calls of the frame are not answered. */
   close(): void {
-    this.#ends.host.removeEventListener("message", this.#hear);
+    this.#ends.host.removeEventListener("message", this.#onWindowMessage);
     this.#drop();
   }
 
-  readonly #hear = (event: MessageEvent<unknown>): void => {
+  readonly #onWindowMessage = (event: MessageEvent<unknown>): void => {
     const { frame, frameOrigin } = this.#ends;
     if (event.source !== frame || event.origin !== frameOrigin) return;
     if (!isFrameMessage(event.data) || event.data.type !== "ready") return;

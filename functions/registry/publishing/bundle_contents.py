@@ -1,4 +1,4 @@
-"""What a bundle holds, read once from hostile bytes: its manifest, its component and its paths."""
+"""Read the manifest, the component and the paths of a bundle. Its bytes are untrusted."""
 
 import re
 from functools import lru_cache
@@ -15,7 +15,7 @@ UI_FILE_LIMIT_BYTES = 4 * 1024 * 1024
 
 
 class BundleContents(NamedTuple):
-    """A bundle's manifest as parsed and as written, its component's bytes, and every path, sorted."""
+    """The contents of a bundle: the manifest as parsed and as written, the component's bytes, and all paths, sorted."""
 
     manifest: Manifest
     manifest_bytes: bytes
@@ -24,12 +24,13 @@ class BundleContents(NamedTuple):
 
 
 def read_contents(archive: IO[bytes]) -> BundleContents:
-    """Read a bundle and check that what its manifest names is there.
+    """Read a bundle and check that it contains what its manifest names.
 
     Raises:
-        PlatformError: what ``alga_ext.bundles.archive`` and ``alga_ext.bundles.manifest`` raise; ``bundle_incomplete``
-            when the manifest, the component, the UI entry, the SBOM or a precompiled file is missing, or an asset
-            pattern matches nothing.
+        PlatformError: what ``alga_ext.bundles.archive``, ``alga_ext.bundles.manifest`` and ``check_schema`` raise;
+            ``bundle_too_large`` for a UI file over ``UI_FILE_LIMIT_BYTES``; ``bundle_incomplete`` when the manifest,
+            the component, the UI entry, the SBOM or a precompiled file is missing, when the UI entry is not among the
+            published files, or when an asset pattern matches no file.
     """
     manifest_bytes = _manifest_bytes(archive)
     manifest = parse_manifest(manifest_bytes)
@@ -49,7 +50,7 @@ def read_contents(archive: IO[bytes]) -> BundleContents:
         elif len(entry.data) > UI_FILE_LIMIT_BYTES:
             raise PlatformError(
                 "bundle_too_large",
-                f"{entry.path!r} is {len(entry.data)} bytes; a UI file is at most {UI_FILE_LIMIT_BYTES}.",
+                f"The UI file {entry.path!r} is {len(entry.data)} bytes; at most {UI_FILE_LIMIT_BYTES} are allowed.",
             )
     contents = BundleContents(manifest, manifest_bytes, component, tuple(sorted(paths)))
     _check_complete(contents)
@@ -67,14 +68,14 @@ def ui_paths(contents_paths: tuple[str, ...], manifest: Manifest) -> list[str]:
 def matches(path: str, pattern: str) -> bool:
     """Tell whether a glob matches.
 
-    ``*`` and ``?`` stay within a segment; a segment ``**`` spans any number of them, none as well.
+    ``*`` and ``?`` match within one segment. A segment ``**`` matches any number of segments, including zero.
     """
     return linear_patterns.found(_expression(pattern), path + "/")
 
 
 @lru_cache(maxsize=256)
 def _expression(pattern: str) -> str:
-    """Return the glob as a regular expression over a path that ends with ``/``, as each of its segments does."""
+    """Return the glob as a regular expression for paths in which every segment, also the last, ends with ``/``."""
     segments = [
         r"(?:[^/]+/)*" if part == "**" else re.escape(part).replace(r"\*", "[^/]*").replace(r"\?", "[^/]") + "/"
         for part in pattern.split("/")
@@ -85,7 +86,7 @@ def _expression(pattern: str) -> str:
 def _manifest_bytes(archive: IO[bytes]) -> bytes:
     found = [entry.data for entry in read_entries(archive, keep=lambda path: path == MANIFEST_NAME)]
     if not found:
-        raise PlatformError("bundle_incomplete", f"The bundle has no {MANIFEST_NAME} at its top.")
+        raise PlatformError("bundle_incomplete", f"The bundle has no {MANIFEST_NAME} in its top folder.")
     return found[0]
 
 

@@ -1,7 +1,7 @@
-"""Finish a publication, once its component is prepared.
+"""Finish a publication after its component was prepared.
 
 Writes the UI files and their index, then the signed release record, and moves the version to ``ready`` or
-``rejected``. Every step is idempotent, so a message delivered twice, or a crash between two steps, does no harm.
+``rejected``. Every step is idempotent, so a repeated message or a crash between two steps does no harm.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ from functions.registry.publishing.verification import verify_publication
 
 
 def finish_prepared(message: Message, services: AssetsServices) -> str:
-    """Finish the publication that a message of the queue ``prepared`` is about; return the version's state.
+    """Finish the publication that a message of the queue ``prepared`` names, and return the version's state.
 
     Raises:
         PlatformError: ``invalid_request`` for another kind of message; otherwise as ``finish``.
@@ -57,36 +57,37 @@ def finish(
 ) -> str:
     """Finish one version and return the state it has afterwards.
 
-    1. Reasons against the component, declared capabilities it does not import, and a publisher's key that was revoked
-       meanwhile from before the publication on reject the version.
-    2. UI files with their variants, then the index, are written.
-    3. The release record is signed and written; from here on the runner and the UI host believe the bundle.
-    4. One transaction records index and artifact and makes the version ready. It asks again for the key: either a
-       revocation sees the version as ready and withdraws it, or this sees the key as revoked.
+    1. The version is rejected when the message has reasons against the component, when the component does not import a
+       declared capability, or when the publisher's key no longer verifies. The last happens when the key was revoked
+       in the meantime, from an instant before the publication.
+    2. UI files with their variants are written, then the index.
+    3. The release record is signed and written. From here on the runner and the UI host accept the bundle.
+    4. One transaction records index and artifact and makes the version ready. It locks the key and verifies it again:
+       either a revocation finds the version ready and withdraws it, or this transaction finds the key revoked.
 
-    A version that ends as rejected gets a withdrawal marker first: another delivery of the message, cut off or still
-    running, may have written its release record already.
+    A version that is rejected gets a withdrawal marker before this is committed. Another delivery of the same message,
+    interrupted or still running, may already have written the version's release record.
     """
     with database.system() as tx:
         version = versions.load_version(tx, message.version_id)
         versions.note_prepared(tx, message.version_id, now)
-        if version["state"] != "pending":  # made again for a new engine, or delivered twice
+        if version["state"] != "pending":  # prepared again for a new engine, or delivered twice
             if version["state"] == "rejected":
                 withdrawal.mark_withdrawn(version, objects, signer, now)
             _record_artifact(tx, message)
             return str(version["state"])
-        distrust = _distrust(tx, version, objects, trust)
+        key_reasons = _reasons_against_key(tx, version, objects, trust)
     manifest = Manifest.model_validate(version["manifest"])
     reasons, undeclared = _judge(message, manifest)  # (1)
-    reasons.extend(distrust)
+    reasons.extend(key_reasons)
     index_sha256: str | None = None
     if not reasons:
         index_sha256 = write_ui(version, manifest, objects)  # (2)
         _write_release(version, index_sha256, objects, signer)  # (3)
     with database.system() as tx:  # (4)
         publishers.hold_key(tx, version["signing_key_id"])
-        if not reasons and (distrust := _distrust(tx, version, objects, trust)):
-            reasons.extend(distrust)
+        if not reasons and (key_reasons := _reasons_against_key(tx, version, objects, trust)):
+            reasons.extend(key_reasons)
         if index_sha256 is not None:
             versions.record_ui_index(tx, version["content_hash"], index_sha256)
         _record_artifact(tx, message)
@@ -100,17 +101,17 @@ def finish(
 
 
 def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | None:
-    """Write the UI files of a bundle and their index; return the index's sha256, or None without a UI.
+    """Write the UI files of a bundle and their index. Return the hex SHA-256 of the index, or None without a UI.
 
     Raises:
-        PlatformError: ``bundle_hash_mismatch`` when the stored archive is not the one that was published: the release
-            record will vouch for the index, so nothing may be made of other bytes.
+        PlatformError: ``bundle_hash_mismatch`` when the stored archive is not the one that was published. The release
+            record will hold the hash of the index, so the index must not be made from other bytes.
     """
     if manifest.ui is None:
         return None
     folder = sha256_hex(ContentHash(version["content_hash"]))
     entries: dict[str, Any] = {}
-    # A file at a time: the archive may have 200 MiB, and what it unfolds to is more.
+    # One file at a time: the archive may have 200 MiB, and its uncompressed files have more.
     with job_folder("assets") as work:
         path = work / "bundle.tar.zst"
         if objects.download(object_keys.archive(folder), path).sha256 != folder:
@@ -149,8 +150,8 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
     submission.store_envelope(object_keys.release(folder), envelope, objects)
 
 
-def _distrust(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> list[Reason]:
-    """Return why the publisher's key is not believed (any more) for this version; other faults are raised."""
+def _reasons_against_key(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> list[Reason]:
+    """Return why the publisher's key is not trusted, or no longer trusted, for this version. Raise other errors."""
     try:
         verify_publication(tx, version, objects, trust)
     except PlatformError as error:
@@ -161,7 +162,7 @@ def _distrust(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) ->
 
 
 def _judge(message: PreparedMessage, manifest: Manifest) -> tuple[list[Reason], list[str]]:
-    """Return the reasons to reject, and the capabilities that are imported but not declared."""
+    """Return the reasons to reject the version, and the capabilities that are imported but not declared."""
     reasons = list(message.reasons)
     if not message.ok and not reasons:
         reasons.append(Reason(code="component_invalid", detail="The component could not be prepared."))
@@ -171,14 +172,14 @@ def _judge(message: PreparedMessage, manifest: Manifest) -> tuple[list[Reason], 
     imported = capabilities.imported(name.partition("@")[0] for name in message.imports)
     used = set(imported)
     if "cap:http.fetch" in imported and any(secret.hosts for secret in manifest.secrets):
-        used.add("cap:secrets.get")  # a bound secret is put into requests by the platform; the guest imports nothing
+        used.add("cap:secrets.get")  # the platform injects a bound secret; the guest imports nothing for it
     missing = sorted(declared - used - capabilities.ALWAYS_GRANTED)
     if message.ok and missing:
         reasons.append(
             Reason(
                 code="capability_not_imported",
-                detail=f"The manifest declares {', '.join(missing)}, but the component does not import the interface; "
-                "remove the capability or use it.",
+                detail=f"The manifest declares {', '.join(missing)}, but the component does not import the interface. "
+                "Remove the capability from the manifest, or use it.",
             )
         )
     return reasons, sorted(imported - declared - capabilities.ALWAYS_GRANTED)

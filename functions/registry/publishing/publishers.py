@@ -1,4 +1,4 @@
-"""Publishers and the keys they sign with."""
+"""Publishers, their name prefixes and their signing keys."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -83,11 +83,11 @@ def create_publisher(
     """Register a publisher with the name prefixes that belong to it.
 
     Raises:
-        PlatformError: ``publisher_exists``; ``prefix_taken`` when a prefix overlaps another publisher's.
+        PlatformError: ``publisher_exists``; ``prefix_taken`` when a prefix overlaps a prefix of another publisher.
     """
     row = tx.row(_INSERT_PUBLISHER, publisher=publisher, display_name=display_name, actor=actor.subject)
     if row is None:
-        raise PlatformError("publisher_exists", f"The publisher {publisher!r} exists already.")
+        raise PlatformError("publisher_exists", f"The publisher {publisher!r} exists already; choose another slug.")
     transparency.append(tx, Entry("publisher.created", publisher, {"display_name": display_name}), actor, now)
     for prefix in prefixes:
         _add_prefix(tx, publisher, prefix, actor, now)
@@ -95,9 +95,10 @@ def create_publisher(
 
 
 def check_name(tx: Tx, publisher: str, name: str) -> None:
-    """Pass when ``publisher`` may register ``name``.
+    """Check that ``publisher`` may register ``name``.
 
-    A publisher with prefixes registers below them only; nobody registers below another publisher's.
+    The names of a publisher with prefixes must begin with one of them. No name may begin with a prefix of another
+    publisher.
 
     Raises:
         PlatformError: ``extension_name_not_allowed``.
@@ -105,19 +106,23 @@ def check_name(tx: Tx, publisher: str, name: str) -> None:
     prefixes = [row["prefix"] for row in tx.rows(_SELECT_PREFIXES, publisher=publisher)]
     if prefixes and not name.startswith(tuple(prefixes)):
         raise PlatformError(
-            "extension_name_not_allowed", f"{name!r} must begin with a prefix of {publisher!r}: {', '.join(prefixes)}."
+            "extension_name_not_allowed",
+            f"The name {name!r} must begin with a prefix of the publisher {publisher!r}: {', '.join(prefixes)}.",
         )
     other = tx.row(_OTHERS_PREFIX, publisher=publisher, name=name)
     if other is not None and name.startswith(other["prefix"]):
         raise PlatformError(
-            "extension_name_not_allowed", f"Names below {other['prefix']!r} belong to {other['publisher']!r}."
+            "extension_name_not_allowed",
+            f"The name {name!r} begins with {other['prefix']!r}, a prefix of the publisher {other['publisher']!r}.",
         )
 
 
 def _add_prefix(tx: Tx, publisher: str, prefix: str, actor: Actor, now: datetime) -> None:
     other = tx.row(_OTHERS_PREFIX, publisher=publisher, name=prefix)
     if other is not None or tx.execute(_INSERT_PREFIX, prefix=prefix, publisher=publisher, actor=actor.subject) == 0:
-        raise PlatformError("prefix_taken", f"The prefix {prefix!r} overlaps one that is taken.")
+        raise PlatformError(
+            "prefix_taken", f"The prefix {prefix!r} overlaps a registered prefix; choose another prefix."
+        )
     transparency.append(tx, Entry("publisher.prefix_added", publisher, {"prefix": prefix}), actor, now)
 
 
@@ -130,7 +135,7 @@ def load_publisher(tx: Tx, publisher: str) -> Row:
 
 
 def check_unclaimed(trust: TrustBundle, publisher: str, public_key: str) -> None:
-    """Pass unless the operator's trust bundle gives a key to somebody else: another publisher, or the platform.
+    """Check that the operator's trust bundle does not give this key to the platform or only to other publishers.
 
     Raises:
         PlatformError: ``key_invalid``; ``key_exists``.
@@ -138,7 +143,9 @@ def check_unclaimed(trust: TrustBundle, publisher: str, public_key: str) -> None
     key_id = PublicKey.from_pem(public_key).key_id
     for key in trust.keys:
         if key.key_id == key_id and (key.use != "publisher" or not {publisher, "*"} & set(key.publishers)):
-            raise PlatformError("key_exists", f"Key {key_id} is somebody else's already; make one of your own.")
+            raise PlatformError(
+                "key_exists", f"Key {key_id} belongs to another publisher or to the platform; generate a new key."
+            )
 
 
 def add_key(
@@ -150,11 +157,11 @@ def add_key(
     actor: Actor,
     now: datetime,
 ) -> Row:
-    """Add a signing key; older keys stay valid, so a rotation can overlap.
+    """Add a signing key. Older keys stay valid, so that a rotation can overlap.
 
     Raises:
-        PlatformError: ``publisher_not_found``; ``invalid_request`` when it would end before it begins;
-            ``key_invalid``; ``key_exists`` when anybody registered it before.
+        PlatformError: ``publisher_not_found``; ``invalid_request`` when its validity would not end after it begins;
+            ``key_invalid``; ``key_exists`` when any publisher has registered it before.
     """
     load_publisher(tx, publisher)
     start = valid_from or now
@@ -175,7 +182,7 @@ def add_key(
     )
     if row is None:
         raise PlatformError(
-            "key_exists", f"Key {key.key_id} is registered already; every key belongs to one publisher."
+            "key_exists", f"Key {key.key_id} is registered already; generate a new key. A key has one publisher only."
         )
     details = {
         "key_id": key.key_id,
@@ -187,15 +194,15 @@ def add_key(
 
 
 def list_publishers(tx: Tx, after: str, page_size: int) -> list[Row]:
-    """Return publishers by slug, those after ``after``."""
+    """Return the publishers after the slug ``after``, ordered by slug."""
     return tx.rows(_LIST_PUBLISHERS, after=after, page_size=page_size)
 
 
 def list_keys(tx: Tx, publisher: str, after: tuple[str, str], page_size: int) -> list[Row]:
-    """Return a publisher's keys, oldest first, those after (``created_at``, ``key_id``).
+    """Return the keys of a publisher after (``created_at``, ``key_id``), oldest first.
 
     Raises:
-        PlatformError: ``publisher_not_found``; ``invalid_request`` for an instant that is none.
+        PlatformError: ``publisher_not_found``; ``invalid_request`` when ``created_at`` is not a valid instant.
     """
     load_publisher(tx, publisher)
     return tx.rows(_LIST_KEYS, publisher=publisher, after_at=after[0], after_id=after[1], page_size=page_size)
@@ -210,7 +217,7 @@ def load_key(tx: Tx, publisher: str, key_id: str) -> Row:
 
 
 def lock_key(tx: Tx, publisher: str, key_id: str) -> Row:
-    """Return a publisher's key and keep it from changing until the transaction ends; ``key_unknown`` without one."""
+    """Return a publisher's key and lock it until the transaction ends; raise ``key_unknown`` when it does not exist."""
     row = tx.row(_LOCK_KEY, key_id=key_id)
     if row is None or row["publisher"] != publisher:
         raise _unknown(publisher, key_id)
@@ -218,28 +225,29 @@ def lock_key(tx: Tx, publisher: str, key_id: str) -> Row:
 
 
 def hold_key(tx: Tx, key_id: str) -> None:
-    """Keep a key from being revoked until the transaction ends; a key nobody registered is left alone."""
+    """Lock a key until the transaction ends, so that it cannot be revoked. A key that is not registered is ignored."""
     tx.row(_LOCK_KEY, key_id=key_id)
 
 
 def retire_key(tx: Tx, key: Row, valid_until: datetime, actor: Actor, now: datetime) -> Row:
-    """End the validity of a locked key at an instant: what it signs until then stays valid.
+    """End the validity of a locked key at an instant. What it signs until then stays valid.
 
     Raises:
-        PlatformError: ``invalid_request`` when the instant is past (that would be a revocation), before the key begins,
-            or after the end it has already.
+        PlatformError: ``invalid_request`` when the instant is in the past (that would be a revocation), is not after
+            the start of the key's validity, or is after the end that it already has.
     """
     earliest = max(now, key["valid_from"])
     if valid_until < earliest or valid_until <= key["valid_from"]:
         raise PlatformError(
             "invalid_request",
-            f"valid_until {valid_until.isoformat()} is before {earliest.isoformat()}; "
-            "to end a key in the past, revoke it.",
+            f"valid_until {valid_until.isoformat()} is not after {earliest.isoformat()}. "
+            "To end a key's validity in the past, revoke the key.",
         )
     if key["valid_until"] is not None and key["valid_until"] < valid_until:
         raise PlatformError(
             "invalid_request",
-            f"The key ends at {key['valid_until'].isoformat()} already; an end is only moved earlier.",
+            f"The key's validity already ends at {key['valid_until'].isoformat()}; this can only be moved earlier, not "
+            f"to {valid_until.isoformat()}.",
         )
     row = tx.one(_RETIRE_KEY, key_id=key["key_id"], valid_until=valid_until)
     details = {"key_id": key["key_id"], "from": _text(key["valid_until"]), "valid_until": _text(valid_until)}
@@ -250,7 +258,7 @@ def retire_key(tx: Tx, key: Row, valid_until: datetime, actor: Actor, now: datet
 def revoke_key(
     tx: Tx, publisher: str, key_id: str, revoked_from: datetime, reason: str, actor: Actor, now: datetime
 ) -> Row:
-    """Revoke a key from an instant on; an earlier revocation is never moved later."""
+    """Revoke a key from an instant on, or raise ``key_unknown``. An earlier revocation is never moved later."""
     row = tx.row(_REVOKE_KEY, publisher=publisher, key_id=key_id, revoked_from=revoked_from, reason=reason)
     if row is None:
         raise _unknown(publisher, key_id)
@@ -260,7 +268,7 @@ def revoke_key(
 
 
 def trusted_keys(tx: Tx, publisher: str) -> tuple[list[TrustedKey], list[Revocation]]:
-    """Return what a publisher's registered keys add to the trust bundle."""
+    """Return a publisher's registered keys and their revocations, in the form that extends a trust bundle."""
     rows = tx.rows(_SELECT_KEYS, publisher=publisher)
     keys = [_trusted(row) for row in rows]
     revocations = [

@@ -1,4 +1,4 @@
-"""Publishing: from bytes somebody sent to a version that is recorded, once and whole."""
+"""Publish a version: check the submitted bytes, store them, and record the version once and completely."""
 
 import hashlib
 from datetime import datetime, timedelta
@@ -54,7 +54,7 @@ returning version_id
 
 
 class Submission(NamedTuple):
-    """Bytes to publish: the archive in a file, what it was declared to be, and the publisher's DSSE envelope."""
+    """Bytes to publish: the archive in a file, what was declared about it, and the publisher's DSSE envelope."""
 
     archive: Path
     declared_hash: ContentHash
@@ -62,7 +62,7 @@ class Submission(NamedTuple):
     signature: bytes
     declared_manifest: dict[str, Any] | None
     publisher: str | None
-    """The publisher the upload was made for; None for a bundle sent in one call."""
+    """The publisher that the upload was started for. None for a bundle that was sent in one request."""
 
 
 class Accepted(NamedTuple):
@@ -93,7 +93,7 @@ def start_upload(
 
 
 def load_upload(tx: Tx, upload_id: str, now: datetime) -> Row:
-    """Return an upload that has not expired or was consumed; ``upload_not_found`` otherwise."""
+    """Return an upload that has not expired, or of which a version was made; otherwise raise ``upload_not_found``."""
     row = tx.row(_SELECT_UPLOAD, upload_id=upload_id)
     if row is None or (row["version_id"] is None and row["expires_at"] <= now):
         raise PlatformError("upload_not_found", f"There is no upload {upload_id}, or it has expired; start a new one.")
@@ -101,19 +101,22 @@ def load_upload(tx: Tx, upload_id: str, now: datetime) -> Row:
 
 
 def consumed_by(tx: Tx, upload_id: str) -> str | None:
-    """Return the id of the version that was made of an upload, if one was; none is until the transaction ends."""
+    """Return the id of the version that was made of an upload, or None.
+
+    Locks the upload, so that no other transaction makes a version of it before this one ends.
+    """
     row = tx.row(_LOCK_UPLOAD, upload_id=upload_id)
     return str(row["version_id"]) if row is not None and row["version_id"] is not None else None
 
 
 def accept(submission: Submission, database: Database, trust: TrustBundle, now: datetime) -> Accepted:
-    """Decide whether a submission may become a version. Nothing is written.
+    """Check whether a submission may become a version. Nothing is written.
 
     1. The archive has the declared size and sha256.
-    2. The signature is a well-formed envelope by a known key, and about those bytes.
+    2. The signature is a well-formed envelope, signed by a known key, about these bytes.
     3. The key may sign for this publisher, now.
     4. The archive is safe: plain files, safe paths, within its quotas.
-    5. The manifest is valid, and equal to what was signed and declared.
+    5. The manifest is valid and equal to what was signed and declared.
     6. What the manifest names (component, UI entry, assets) is in the bundle.
 
     Raises:
@@ -125,8 +128,8 @@ def accept(submission: Submission, database: Database, trust: TrustBundle, now: 
     if size_bytes != submission.declared_size_bytes or content_hash != submission.declared_hash:
         raise PlatformError(
             "bundle_hash_mismatch",
-            f"The bundle is {size_bytes} bytes with {content_hash}; declared were {submission.declared_size_bytes} "
-            f"bytes with {submission.declared_hash}. Upload it again.",
+            f"The bundle has {size_bytes} bytes and the hash {content_hash}, but declared were "
+            f"{submission.declared_size_bytes} bytes and the hash {submission.declared_hash}. Upload it again.",
         )
     claimed = _claimed_publisher(submission)
     with database.system() as tx:  # (2), (3)
@@ -144,7 +147,7 @@ def accept(submission: Submission, database: Database, trust: TrustBundle, now: 
 
 
 def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
-    """Write archive, envelope and component under their hashes; each once, so a retry writes nothing new."""
+    """Write archive, envelope and component under their hashes. Each is written once, so a retry writes nothing."""
     sha256 = sha256_hex(accepted.content_hash)
     objects.put_new_file(object_keys.archive(sha256), archive, "application/zstd")
     store_envelope(object_keys.publisher_signature(sha256, accepted.key_id), accepted.signature, objects)
@@ -155,10 +158,12 @@ def store(accepted: Accepted, archive: Path, objects: ObjectStore) -> None:
 
 
 def store_envelope(key: str, envelope: bytes, objects: ObjectStore) -> None:
-    """Write an envelope, unless one with the same payload is there: P-256 never signs alike twice.
+    """Write an envelope, unless an envelope with the same payload is stored under this key.
+
+    P-256 signatures are randomised, so two envelopes over the same payload differ. Therefore payloads are compared.
 
     Raises:
-        PlatformError: ``object_conflict`` when one that says something else is there.
+        PlatformError: ``object_conflict`` when an envelope with another payload is stored.
     """
     payload = parse_envelope(envelope).payload
     stored = objects.get_optional(key)
@@ -168,7 +173,7 @@ def store_envelope(key: str, envelope: bytes, objects: ObjectStore) -> None:
         objects.put_new(key, envelope, "application/json")
     except PlatformError as error:
         if error.code != "object_conflict" or parse_envelope(objects.get(key)).payload != payload:
-            raise  # otherwise another process wrote it just now
+            raise  # otherwise another process has just written the same payload
 
 
 def record(
@@ -176,10 +181,11 @@ def record(
 ) -> tuple[str, PrepareMessage]:
     """Record the version as ``pending``; return its id and the message that wakes the prepare function.
 
-    The extension's row is locked, so of two publishes of one name or version one wins whole.
+    The extension's row is locked, so of two concurrent publications of one name or version exactly one is recorded.
 
     Raises:
-        PlatformError: ``extension_name_taken``, ``extension_name_not_allowed``; ``version_exists``, whatever its bytes.
+        PlatformError: ``extension_name_taken``, ``extension_name_not_allowed``; ``version_exists``, even when the
+            existing version has the same bytes.
     """
     manifest = accepted.contents.manifest
     publishers.check_name(tx, manifest.publisher, manifest.name)
@@ -193,7 +199,7 @@ def record(
     extension = versions.load_extension(tx, manifest.name, lock=True)
     if extension["publisher"] != manifest.publisher:
         raise PlatformError(
-            "extension_name_taken", f"{manifest.name!r} belongs to another publisher; choose another name."
+            "extension_name_taken", f"The name {manifest.name!r} belongs to another publisher; choose another name."
         )
     tx.execute(
         _INSERT_BUNDLE,
@@ -214,7 +220,7 @@ def record(
     if version is None:
         raise PlatformError(
             "version_exists",
-            f"{manifest.name} {manifest.version} exists; versions are immutable, publish a higher one.",
+            f"{manifest.name} {manifest.version} exists already. Versions cannot be changed; publish a higher one.",
         )
     version_id = str(version["version_id"])
     details = {
@@ -234,11 +240,11 @@ def record(
 
 
 def transfer(tx: Tx, extension: Row, publisher: str, actor: Actor, now: datetime) -> None:
-    """Hand an extension to another publisher; installs keep running what they have, updates wait for approval.
+    """Transfer an extension to another publisher. Installs keep their version; updates wait for approval.
 
     Raises:
-        PlatformError: ``publisher_not_found``; ``extension_name_not_allowed`` when the name lies below somebody
-            else's prefix.
+        PlatformError: ``publisher_not_found``; ``extension_name_not_allowed`` when ``publisher`` may not register the
+            extension's name, see ``publishers.check_name``.
     """
     publishers.load_publisher(tx, publisher)
     publishers.check_name(tx, publisher, extension["name"])
@@ -249,7 +255,7 @@ def transfer(tx: Tx, extension: Row, publisher: str, actor: Actor, now: datetime
 
 
 def _claimed_publisher(submission: Submission) -> str:
-    """Return for whom the signature claims to speak, before it is verified: it only chooses which keys to try."""
+    """Return the publisher that the submission claims. It is unverified and only selects the keys to verify with."""
     if submission.publisher is not None:
         return submission.publisher
     try:
@@ -267,13 +273,15 @@ def _check_declared(contents: BundleContents, release: Release, submission: Subm
         if getattr(manifest, name) != getattr(release, name):
             raise PlatformError(
                 "manifest_mismatch",
-                f"The manifest's {name} is {getattr(manifest, name)!r}, the signature says {getattr(release, name)!r}.",
+                f"The manifest's {name} is {getattr(manifest, name)!r}, but the signed statement has "
+                f"{getattr(release, name)!r}. Sign the bundle again.",
             )
     if submission.publisher is not None and manifest.publisher != submission.publisher:
         raise PlatformError(
             "manifest_mismatch",
-            f"The upload was started for {submission.publisher!r}, the bundle is by {manifest.publisher!r}.",
+            f"The upload was started for the publisher {submission.publisher!r}, but the manifest names "
+            f"{manifest.publisher!r}.",
         )
     declared = submission.declared_manifest
     if declared is not None and declared != strict_json.parse(contents.manifest_bytes):
-        raise PlatformError("manifest_mismatch", "The declared manifest is not the manifest in the bundle.")
+        raise PlatformError("manifest_mismatch", "The manifest in the request is not the manifest in the bundle.")

@@ -1,7 +1,7 @@
-"""The index of a bundle's UI: which files it has, their hashes, types and compressed variants.
+"""Build the index of a bundle's UI: its files with their hashes, content types and compressed variants.
 
-The index is JSON under ``ui/{sha256 of the bundle}/index.json``; the release record names its hash, so that the UI
-host can believe it and, through it, every file.
+The index is JSON under ``ui/{sha256 of the bundle}/index.json``. The release record holds its hash. With it the UI host
+verifies the index, and with the index it verifies every file.
 """
 
 import gzip
@@ -15,7 +15,7 @@ import brotli
 
 from functions.registry.publishing.bundle_contents import UI_PREFIX
 
-# Fixed here and not taken from the machine's mime.types, so that one bundle gives one index everywhere.
+# Fixed here and not read from the machine's mime.types, so that a bundle has the same index everywhere.
 _TYPES: Final = {
     ".avif": "image/avif",
     ".css": "text/css; charset=utf-8",
@@ -65,7 +65,7 @@ class Variant(NamedTuple):
 
 
 class UiFile(NamedTuple):
-    """One file of the UI with its variants; the first is the file as it is."""
+    """One file of the UI with its variants. The first variant is the uncompressed file."""
 
     path: str
     content_type: str
@@ -74,15 +74,15 @@ class UiFile(NamedTuple):
 
 
 def make_file(bundle_path: str, data: bytes, published: Collection[str] = ()) -> UiFile:
-    """Make the entry of one file; its path loses the ``ui/`` prefix.
+    """Build the UI file of one bundle file. Its path is without the ``ui/`` prefix.
 
-    A variant that saves nothing is left out, and so is one whose place another file of the bundle has: a bundle may
-    bring ``app.js`` and an ``app.js.br`` of its own.
+    A compressed variant that is not smaller is left out. So is a variant whose key another file of the bundle uses: a
+    bundle may contain both ``app.js`` and its own ``app.js.br``.
 
     Args:
-        bundle_path: where the file stands in the bundle.
+        bundle_path: the path of the file in the bundle.
         data: its bytes.
-        published: every path that the bundle publishes.
+        published: all paths that the bundle publishes.
     """
     path = bundle_path.removeprefix(UI_PREFIX)
     content_type = _TYPES.get(PurePosixPath(path).suffix.lower(), "application/octet-stream")
@@ -101,7 +101,7 @@ def make_file(bundle_path: str, data: bytes, published: Collection[str] = ()) ->
 
 
 def index_entry(file: UiFile) -> dict[str, Any]:
-    """Return what the index says of a file: type, hash, and size and hash of each variant; none of its bytes."""
+    """Return the entry of a file in the index: content type, hash, and the size and hash of each variant."""
     return {
         "sha256": file.sha256,
         "content_type": file.content_type,
@@ -116,6 +116,11 @@ def index_entry(file: UiFile) -> dict[str, Any]:
 
 
 def index_document(entry: str, files: Mapping[str, dict[str, Any]]) -> bytes:
-    """Return the index's bytes, given the bundle's UI entry and path → ``index_entry``; equal files, equal bytes."""
+    """Return the bytes of the index. Equal arguments give equal bytes.
+
+    Args:
+        entry: the UI entry, as a path in the bundle.
+        files: path → ``index_entry`` of the file.
+    """
     document = {"version": 1, "entry": entry.removeprefix(UI_PREFIX), "files": files}
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

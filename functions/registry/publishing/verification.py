@@ -1,4 +1,4 @@
-"""Verifying a published version again, from the stored bytes, before a tenant installs it."""
+"""Verify a published version again, from the stored signatures, before a tenant installs it."""
 
 from datetime import datetime
 
@@ -14,14 +14,14 @@ from functions.registry.publishing import publishers
 
 
 def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:
-    """Verify what was signed about a version.
+    """Verify the publisher's signature and the registry's release record of a version.
 
     1. The publisher signed it: see ``verify_publication``.
-    2. The registry's release record is there, may be believed now, and is about this bundle and key.
+    2. The registry's release record exists, verifies now, and is about this bundle, key and component.
 
-    A publisher's key revoked from an instant before the publication is refused here; a later revocation leaves what
-    was published before it alone (withdraw the version to stop it). A release key that has ended or is revoked now
-    vouches for nothing any more, as at the runner.
+    When the publisher's key is revoked from an instant before the publication, the version is refused here. A
+    revocation from a later instant does not affect it (withdraw the version to stop it). A release record whose signing
+    key has expired or is revoked now does not verify, in the same way as at the runner.
 
     Raises:
         PlatformError: ``key_…``, ``signature_…``, ``bundle_hash_mismatch`` or ``manifest_mismatch`` (1);
@@ -32,10 +32,11 @@ def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundl
 
 
 def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> str:
-    """Verify what the publisher signed about a version; return the id of the key.
+    """Verify the publisher's signature of a version and return the id of the key.
 
-    1. The publisher's envelope is there, and one of its keys may sign for it as of the publication.
-    2. It is about this bundle, name and version.
+    1. The publisher's envelope exists, and it is signed by a key that was allowed to sign for this publisher at the
+       instant of publication.
+    2. The signed statement is about this bundle, publisher, name and version.
 
     Raises:
         PlatformError: ``key_…`` or ``signature_…`` (1), ``bundle_hash_mismatch`` or ``manifest_mismatch`` (2).
@@ -69,5 +70,7 @@ def _verify_record(
     record = accepted_release(data, hex_digits, trust, now)
     if (record.key_id, record.component_sha256) != (key_id, version["component_sha256"]):
         raise PlatformError(
-            "release_integrity", "The version's release record does not fit the version.", fault=Fault.RELEASE_RECORD
+            "release_integrity",
+            "The version's release record names another key or component.",
+            fault=Fault.RELEASE_RECORD,
         )

@@ -1,4 +1,4 @@
-"""Extensions and their versions as recorded: reading them, and moving a version's state."""
+"""Read extensions and their versions from the database, and move a version to another state."""
 
 import json
 from datetime import datetime
@@ -38,7 +38,7 @@ select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and v.state = 'ready'
 order by v.is_prerelease, v.precedence desc, v.published_at desc limit 1
 """
-"""The highest release; a pre-release only where there is no other."""
+"""The highest release. A pre-release only when the extension has no other version that is ready."""
 _HELD: Final = "for share of v"
 _SELECT_VERSIONS: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
@@ -103,7 +103,10 @@ on conflict (component_sha256, wasmtime_version, engine_config_hash, target) do 
 
 
 def load_version(tx: Tx, version_id: str, *, lock: bool = False) -> Row:
-    """Return a version with its bundle, or raise ``version_not_found``."""
+    """Return a version with its bundle, or raise ``version_not_found``.
+
+    ``lock`` locks it until the transaction ends.
+    """
     sql = _LOCK_VERSION if lock else _SELECT_VERSION
     row = tx.row(sql, version_id=version_id) if is_uuid(version_id) else None
     if row is None:
@@ -112,7 +115,10 @@ def load_version(tx: Tx, version_id: str, *, lock: bool = False) -> Row:
 
 
 def load_extension(tx: Tx, reference: str, *, lock: bool = False) -> Row:
-    """Return an extension by id or by name, or raise ``extension_not_found``."""
+    """Return an extension by id or by name, or raise ``extension_not_found``.
+
+    ``lock`` locks it until the transaction ends.
+    """
     if is_uuid(reference):
         row = tx.row(_LOCK_EXTENSION if lock else _SELECT_EXTENSION, extension_id=reference)
     else:
@@ -123,9 +129,10 @@ def load_extension(tx: Tx, reference: str, *, lock: bool = False) -> Row:
 
 
 def load_installable(tx: Tx, extension_id: str, version: str | None, *, lock: bool = False) -> Row:
-    """Return the named version, or the newest ready one: the highest release, or pre-release where there is no other.
+    """Return the named version, or without a name the newest version that is ready.
 
-    ``lock`` keeps it from being yanked or withdrawn until the transaction ends.
+    The newest is the highest release, or the highest pre-release when no release is ready. ``lock`` prevents a yank or
+    a withdrawal of the version until the transaction ends.
 
     Raises:
         PlatformError: ``version_not_found``; ``version_not_ready`` when it is in any other state than ``ready``.
@@ -133,7 +140,7 @@ def load_installable(tx: Tx, extension_id: str, version: str | None, *, lock: bo
     if version is None:
         row = tx.row(f"{_SELECT_NEWEST_READY} {_HELD}" if lock else _SELECT_NEWEST_READY, extension_id=extension_id)
         if row is None:
-            raise PlatformError("version_not_ready", "The extension has no version that is ready to be installed.")
+            raise PlatformError("version_not_ready", "The extension has no version in the state ready.")
         return row
     row = tx.row(f"{_SELECT_NAMED} {_HELD}" if lock else _SELECT_NAMED, extension_id=extension_id, version=version)
     if row is None:
@@ -146,7 +153,7 @@ def load_installable(tx: Tx, extension_id: str, version: str | None, *, lock: bo
 
 
 def load_runnable(tx: Tx, extension_id: str, version: str) -> Row:
-    """Return the named version when it may still run (ready or yanked).
+    """Return the named version when it may run (it is ready or yanked).
 
     Raises:
         PlatformError: ``version_not_found``; ``version_not_ready``.
@@ -155,26 +162,28 @@ def load_runnable(tx: Tx, extension_id: str, version: str) -> Row:
     if row is None:
         raise PlatformError("version_not_found", f"The extension has no version {version!r}.")
     if row["state"] not in ("ready", "yanked"):
-        raise PlatformError("version_not_ready", f"Version {version} is {row['state']} and does not run.")
+        raise PlatformError(
+            "version_not_ready", f"Version {version} is {row['state']}; only a ready or yanked version can run."
+        )
     return row
 
 
 def list_signed_since(tx: Tx, publisher: str, key_id: str, since: datetime) -> list[Row]:
-    """Return, locked, a publisher's versions that may run and that a key signed since an instant."""
+    """Return and lock a publisher's versions that may run and were published with a key since an instant."""
     return tx.rows(_SELECT_SIGNED_SINCE, publisher=publisher, key_id=key_id, since=since)
 
 
 def list_extensions(tx: Tx, after: str, page_size: int) -> list[Row]:
-    """Return extensions by name, those after ``after``."""
+    """Return the extensions after the name ``after``, ordered by name."""
     return tx.rows(_LIST_EXTENSIONS, after=after, page_size=page_size)
 
 
 def list_versions(
     tx: Tx, extension_id: str, before: tuple[str, str], page_size: int, *, unpublished: bool
 ) -> list[Row]:
-    """Return an extension's versions, newest first, those before ``(published_at, version_id)``.
+    """Return the versions of an extension before ``(published_at, version_id)``, newest first.
 
-    ``unpublished`` shows those that are pending or rejected, too.
+    ``unpublished`` includes versions that are pending or rejected.
     """
     return tx.rows(
         _SELECT_VERSIONS,
@@ -187,35 +196,36 @@ def list_versions(
 
 
 def claim_unprepared(tx: Tx, before: datetime, now: datetime, page_size: int) -> list[Row]:
-    """Return versions that are pending and were last asked for before an instant, noting that they are asked for now.
+    """Return pending versions whose prepare message was last sent at or before an instant, and set that time to now.
 
-    Their message may have been lost, or have ended as a dead letter. Two sweeps at once never get the same version.
+    That message may have been lost, or it may be in the dead-letter queue. Two sweeps that run at the same time never
+    get the same version.
     """
     return tx.rows(_CLAIM_UNPREPARED, before=before, now=now, page_size=page_size)
 
 
 def list_active(tx: Tx, after: str, page_size: int) -> list[Row]:
-    """Return versions with a component that may run, by id, those after ``after``."""
+    """Return the versions after the id ``after`` that may run and have a component, ordered by id."""
     return tx.rows(_SELECT_ACTIVE, after=after, page_size=page_size)
 
 
 def list_compiled(tx: Tx) -> list[Row]:
-    """Return, for each engine that anything active was compiled for, how many components are and how many are not.
+    """Return for each engine how many components of active versions are compiled for it, and how many are not.
 
-    The engine that was compiled for last comes first.
+    Engines without any compiled component are left out. The engine with the latest compilation comes first.
     """
     return tx.rows(_COMPILED)
 
 
 def note_prepared(tx: Tx, version_id: str, at: datetime) -> None:
-    """Note when the prepare function was done with a version; the first time stays."""
+    """Record when the prepare function finished with a version. A time that is recorded already stays."""
     tx.execute(_SET_PREPARED, version_id=version_id, at=at)
 
 
 def settle(tx: Tx, version_id: str, *, reasons: list[Reason], imports: list[str], undeclared: list[str]) -> bool:
     """Move a pending version to ``ready``, or to ``rejected`` when there are reasons; return whether it moved.
 
-    A version that is settled already stays as it is, so a repeated queue message changes nothing.
+    A version in another state stays as it is, so a repeated queue message changes nothing.
     """
     moved = tx.execute(
         _SETTLE,
@@ -229,12 +239,12 @@ def settle(tx: Tx, version_id: str, *, reasons: list[Reason], imports: list[str]
 
 
 def record_ui_index(tx: Tx, content_hash: str, ui_index_sha256: str) -> None:
-    """Note the hash of a bundle's UI index."""
+    """Record the hash of a bundle's UI index. A hash that is recorded already stays."""
     tx.execute(_SET_UI_INDEX, content_hash=content_hash, ui_index_sha256=ui_index_sha256)
 
 
 def record_artifact(tx: Tx, component_sha256: str, artifact: Artifact) -> None:
-    """Note that a component was compiled for an engine and target; the first record stays."""
+    """Record that a component was compiled for an engine and target. A record that exists already stays."""
     fields: dict[str, Any] = {
         "component_sha256": component_sha256,
         "wasmtime_version": artifact.wasmtime_version,

@@ -1,4 +1,4 @@
-"""Ending versions: yank (no new installs), withdraw (stops running), and deprecation of an extension."""
+"""Yank a version (no new installs), withdraw it (it stops running), and deprecate an extension."""
 
 import json
 from datetime import datetime
@@ -24,7 +24,7 @@ where version_id = :version_id and state = any(:allowed)
 _DEPRECATE: Final = """
 update app.extension_registry set deprecated_at = :at, deprecated_reason = :reason where extension_id = :extension_id
 """
-# From which states a version may move, and what the log calls it.
+# For each new state: the states from which a version may move there, and the kind of its log entry.
 _MOVES: Final[dict[str, tuple[list[str], str]]] = {
     "yanked": (["ready"], "version.yanked"),
     "ready": (["yanked"], "version.unyanked"),
@@ -33,10 +33,10 @@ _MOVES: Final[dict[str, tuple[list[str], str]]] = {
 
 
 def move(tx: Tx, version: Row, state: str, reason: str, actor: Actor, now: datetime) -> Row:
-    """Yank, unyank (``ready``) or withdraw a version, and tell of it in the log.
+    """Yank, unyank (``ready``) or withdraw a version, and append this to the transparency log.
 
     Raises:
-        PlatformError: ``version_state`` when it is in a state that does not allow it; withdrawing is for ever.
+        PlatformError: ``version_state`` when the version's state does not allow this. A withdrawal is permanent.
     """
     allowed, kind = _MOVES[state]
     version_id = str(version["version_id"])
@@ -45,7 +45,7 @@ def move(tx: Tx, version: Row, state: str, reason: str, actor: Actor, now: datet
     if moved == 0:
         raise PlatformError(
             "version_state",
-            f"Version {version['version']} is {version['state']}; that needs it to be {' or '.join(allowed)}.",
+            f"Version {version['version']} is {version['state']}; this change needs it to be {' or '.join(allowed)}.",
         )
     details = {
         "name": version["name"],
@@ -60,10 +60,11 @@ def move(tx: Tx, version: Row, state: str, reason: str, actor: Actor, now: datet
 
 
 def mark_withdrawn(version: Row, objects: ObjectStore, signer: Signer, now: datetime) -> None:
-    """Write the marker that the runner and the UI host look for; written once.
+    """Write the withdrawal marker that the runner and the UI host look for, unless it exists.
 
-    Called before the transaction that records it: a crash in between stops the version from running, which a
-    repeated request then records. The other order could leave a withdrawn version running.
+    The marker is written before the transaction that records the withdrawal is committed. After a crash in between, the
+    version no longer runs, and a repeated request records the withdrawal. With the other order, a withdrawn version
+    could continue to run.
     """
     content_hash = ContentHash(version["content_hash"])
     if objects.size(object_keys.withdrawal(sha256_hex(content_hash))) is not None:
@@ -75,11 +76,11 @@ def mark_withdrawn(version: Row, objects: ObjectStore, signer: Signer, now: date
         )
     except PlatformError as error:
         if error.code != "object_conflict":
-            raise  # a conflict says that another withdrawal wrote its marker just now, which serves as well
+            raise  # a conflict means that another withdrawal has just written its marker, which has the same effect
 
 
 def deprecate(tx: Tx, extension: Row, reason: str | None, actor: Actor, now: datetime) -> Row:
-    """Deprecate an extension, or take that back with ``reason`` None; installs go on working."""
+    """Deprecate an extension, or undo this when ``reason`` is None. Its installs continue to work."""
     extension_id = str(extension["extension_id"])
     tx.execute(_DEPRECATE, extension_id=extension_id, at=now if reason is not None else None, reason=reason)
     kind = "extension.deprecated" if reason is not None else "extension.undeprecated"

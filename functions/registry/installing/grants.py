@@ -1,6 +1,6 @@
-"""What a tenant allows an extension to do: pure rules over what is asked and what the admin names.
+"""Decide what a tenant allows an extension to do: pure rules over what the manifest asks for and what the admin names.
 
-Nothing is granted that was not asked for, and nothing that was asked for is granted by itself, apart from the four
+Only what the manifest asks for can be granted, and only what the admin names is granted. The exceptions are the four
 capabilities that every extension has.
 """
 
@@ -16,7 +16,7 @@ from alga_ext.errors import PlatformError
 LIMIT_NAMES: Final = ("timeout_ms", "memory_mb")
 _LARGEST_LIMITS: Final = {"timeout_ms": 900_000, "memory_mb": 4_096}
 _ENTRIES_LIMIT: Final = 200
-"""Members of one list that an admin names; a manifest asks for fewer."""
+"""Largest number of entries in one list that an admin names; a manifest asks for fewer."""
 
 
 class GrantSet(NamedTuple):
@@ -49,7 +49,7 @@ class GrantSet(NamedTuple):
 def canonical(
     granted: Iterable[str], egress: Iterable[str], secrets: Mapping[str, Iterable[str]], limits: Mapping[str, int]
 ) -> GrantSet:
-    """Make the canonical form of a grant set."""
+    """Build the canonical form of a grant set."""
     return GrantSet(
         tuple(sorted({capabilities.canonical(name) for name in granted} | capabilities.ALWAYS_GRANTED)),
         tuple(sorted(set(egress))),
@@ -70,27 +70,29 @@ def requested(manifest: Manifest) -> GrantSet:
 
 
 def decide(manifest: Manifest, named: Mapping[str, Any]) -> GrantSet:
-    """Return the grant set an admin named, checked against what the manifest asks for.
+    """Return the grant set that an admin named, after checking it against what the manifest asks for.
 
     Args:
-        manifest: of the version to be installed.
-        named: ``{capabilities[], egress[], secrets{name: hosts[]}, limits{}}``; an absent member grants nothing,
-            absent limits leave the platform's.
+        manifest: the manifest of the version to be installed.
+        named: ``{capabilities[], egress[], secrets{name: hosts[]}, limits{}}``. An absent member grants nothing. For
+            absent limits the platform's limits apply.
 
     Raises:
-        PlatformError: ``grants_invalid`` when something is granted that was not asked for, an egress host is wider
-            than asked, a secret is bound to other hosts, a required secret is left out, or a limit is above what is
-            asked for.
+        PlatformError: ``grants_invalid`` when the manifest does not ask for something that is named, when an egress
+            host is wider than asked for, when a secret is bound to other hosts, when a required secret is left out, or
+            when a limit is above what is asked for.
     """
     asked = requested(manifest)
-    faults = _crowded(named)
+    faults = _list_size_faults(named)
     if faults:
         raise _invalid(faults)
     granted = {capabilities.canonical(name) for name in named.get("capabilities", ())}
-    faults += [f"capability {name} is not asked for" for name in sorted(granted - set(asked.capabilities))]
+    faults += [
+        f"capability {name} is not asked for by the manifest" for name in sorted(granted - set(asked.capabilities))
+    ]
     egress = [_egress(host, faults) for host in named.get("egress", ())]
     faults += [
-        f"egress {host} is not within what is asked for ({', '.join(asked.egress) or 'nothing'})"
+        f"egress {host} is not within what the manifest asks for ({', '.join(asked.egress) or 'nothing'})"
         for host in egress
         if not any(covers(wide, host) for wide in asked.egress)
     ]
@@ -98,18 +100,18 @@ def decide(manifest: Manifest, named: Mapping[str, Any]) -> GrantSet:
     secrets: dict[str, list[str]] = {}
     for name, hosts in dict(named.get("secrets", {})).items():
         if name not in asked_secrets:
-            faults.append(f"secret {name} is not asked for")
+            faults.append(f"secret {name} is not asked for by the manifest")
             continue
         secrets[name] = [_egress(host, faults) for host in hosts]
         if asked_secrets[name] and not secrets[name]:
-            secrets[name] = list(asked_secrets[name])  # injection-only stays injection-only
+            secrets[name] = list(asked_secrets[name])  # a secret that is only injected must not become readable
         faults += [
-            f"secret {name} cannot be bound to {host}: asked for were {', '.join(asked_secrets[name])}"
+            f"secret {name} cannot be bound to {host}: the manifest asks for {', '.join(asked_secrets[name])}"
             for host in secrets[name]
             if asked_secrets[name] and not any(covers(wide, host) for wide in asked_secrets[name])
         ]
     required = {secret.name for secret in manifest.secrets if secret.required}
-    faults += [f"secret {name} is required; name it" for name in sorted(required - set(secrets))]
+    faults += [f"secret {name} is required; add it to the grants" for name in sorted(required - set(secrets))]
     limits = {name: int(value) for name, value in dict(named.get("limits", {})).items()}
     faults += _limit_faults(limits, dict(asked.limits))
     if faults:
@@ -128,7 +130,7 @@ def covers(wide: str, narrow: str) -> bool:
     return wide_host.startswith("*.") and host.endswith(wide_host[1:]) and host != wide_host[1:]
 
 
-def _crowded(named: Mapping[str, Any]) -> list[str]:
+def _list_size_faults(named: Mapping[str, Any]) -> list[str]:
     lists = [(name, named.get(name, ())) for name in ("capabilities", "egress", "secrets", "limits")]
     lists += [(f"secrets.{name[:64]}", hosts) for name, hosts in dict(named.get("secrets", {})).items()]
     return [f"{name} has more than {_ENTRIES_LIMIT} entries" for name, given in lists if len(given) > _ENTRIES_LIMIT]
@@ -162,7 +164,7 @@ def _egress(host: str, faults: list[str]) -> str:
 
 
 def carried_over(current: GrantSet, manifest: Manifest) -> GrantSet:
-    """Return what of the current grants another version's code runs under: that part of them it asks for."""
+    """Return the grants for another version of the code: those of the current grants that its manifest asks for."""
     asked = requested(manifest)
     asked_secrets = dict(asked.secrets)
     secrets: dict[str, tuple[str, ...]] = {}
@@ -171,9 +173,9 @@ def carried_over(current: GrantSet, manifest: Manifest) -> GrantSet:
         if wide is None:
             continue
         if not hosts:
-            secrets[name] = wide  # it was readable by the code itself, so any binding is less
+            secrets[name] = wide  # it was readable by the code itself; any binding grants less
         elif kept := tuple(host for host in hosts if not wide or any(covers(rule, host) for rule in wide)):
-            secrets[name] = kept  # with no host left it would be readable, so then it is not carried over
+            secrets[name] = kept  # without a remaining host it would become readable, so it is dropped
     largest = {**_LARGEST_LIMITS, **dict(asked.limits)}
     return canonical(
         set(current.capabilities) & set(asked.capabilities),
@@ -184,7 +186,7 @@ def carried_over(current: GrantSet, manifest: Manifest) -> GrantSet:
 
 
 def difference(before: Manifest, after: Manifest) -> dict[str, Any]:
-    """Return what ``after`` asks for beyond ``before``, as members with something in them; empty when nothing.
+    """Return what ``after`` asks for beyond ``before``. Empty members are left out, so no difference gives ``{}``.
 
     Members: ``capabilities`` (name → purpose), ``egress``, ``secrets`` (name → hosts), ``limits`` (name → from, to).
     """
@@ -209,12 +211,12 @@ def difference(before: Manifest, after: Manifest) -> dict[str, Any]:
 
 
 def stored(row: Mapping[str, Any]) -> GrantSet:
-    """Make the grant set of an install's row."""
+    """Build the grant set of an install's row."""
     return canonical(row["granted_capabilities"], row["granted_egress"], row["granted_secrets"], row["granted_limits"])
 
 
 def _widened(old: tuple[str, ...], new: tuple[str, ...]) -> bool:
-    """Tell whether a secret's binding grew: to more hosts, or from injected to readable."""
+    """Tell whether a secret's binding became wider: to more hosts, or from injected to readable."""
     if not old:
-        return False  # it was readable by the extension itself, which is the widest
+        return False  # it was readable by the extension itself, which is the widest binding
     return not new or any(not any(covers(wide, host) for wide in old) for host in new)

@@ -1,4 +1,4 @@
-"""Secrets of an install: sealed on arrival, write-only, versioned, with an optional end."""
+"""Secrets of an install: sealed before they are stored, write-only, versioned, with an optional expiry."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ select distinct on (name) name, secret_version, created_at, created_by, expires_
 from app.extension_install_secret
 where tenant_id = :tenant_id and install_id = :install_id order by name, secret_version desc
 """
-_STANDS: Final = """
+_SELECT_STATE: Final = """
 select secret_version, expires_at from app.extension_install_secret
 where tenant_id = :tenant_id and install_id = :install_id and name = :name
 order by secret_version desc limit 1
@@ -38,7 +38,7 @@ _DELETE: Final = """
 delete from app.extension_install_secret where tenant_id = :tenant_id and install_id = :install_id and name = :name
 """
 KEPT_VERSIONS: Final = 3
-"""Sealed values kept of each secret; only the newest is ever used."""
+"""How many sealed values of each secret are kept. Only the newest is used."""
 
 
 def put(
@@ -51,7 +51,7 @@ def put(
     sealer: Sealer,
     actor: Actor,
 ) -> Row:
-    """Seal a value as the secret's next version and return its particulars, never the value.
+    """Seal a value as the secret's next version and return the row without the value.
 
     Raises:
         PlatformError: ``install_not_found``; ``secret_not_declared``; ``payload_too_large``; ``secret_unavailable``.
@@ -60,7 +60,7 @@ def put(
     if name not in declared:
         known = ", ".join(sorted(declared)) or "none"
         raise PlatformError("secret_not_declared", f"The extension declares no secret {name!r}; it declares {known}.")
-    before = _stands(tx, tenant_id, install_id, name)
+    before = _audit_state(tx, tenant_id, install_id, name)
     sealed = sealer.seal(value, secret_context(tenant_id, install_id, name))
     row = tx.one(
         _INSERT,
@@ -80,7 +80,7 @@ def put(
 
 
 def listing(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> list[dict[str, Any]]:
-    """Return every declared secret and how it stands: missing, set or expired; never a value."""
+    """Return every declared secret with its state: missing, set or expired. Values are never returned."""
     declared = _declared(tx, tenant_id, install_id)
     newest = {row["name"]: row for row in tx.rows(_NEWEST, tenant_id=tenant_id, install_id=install_id)}
     found = []
@@ -103,18 +103,18 @@ def listing(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> list[dict
 
 
 def delete(tx: Tx, tenant_id: str, install_id: str, name: str, actor: Actor) -> None:
-    """Delete every version of a secret, or raise ``secret_not_found``."""
+    """Delete all versions of a secret, or raise ``secret_not_found``."""
     installs.load_install(tx, tenant_id, install_id, lock=True)
-    before = _stands(tx, tenant_id, install_id, name)
+    before = _audit_state(tx, tenant_id, install_id, name)
     if tx.execute(_DELETE, tenant_id=tenant_id, install_id=install_id, name=name) == 0:
         raise PlatformError("secret_not_found", f"The secret {name!r} has no value.")
     installs.touch(tx, tenant_id, install_id)
     audit.record(tx, tenant_id, actor, "secret.delete", install_id, before, {"name": name, "state": "missing"})
 
 
-def _stands(tx: Tx, tenant_id: str, install_id: str, name: str) -> dict[str, Any]:
-    """Return a secret as the audit trail tells of it; never its value."""
-    row = tx.row(_STANDS, tenant_id=tenant_id, install_id=install_id, name=name)
+def _audit_state(tx: Tx, tenant_id: str, install_id: str, name: str) -> dict[str, Any]:
+    """Return the state of a secret as the audit trail records it, without its value."""
+    row = tx.row(_SELECT_STATE, tenant_id=tenant_id, install_id=install_id, name=name)
     if row is None:
         return {"name": name, "state": "missing"}
     return {"name": name, "state": "set", "version": row["secret_version"], "expires_at": row["expires_at"]}

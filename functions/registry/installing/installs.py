@@ -1,4 +1,4 @@
-"""Installs: what a tenant has, with which code, permissions and configuration."""
+"""Installs: which extensions a tenant has, and with which code, permissions and configuration."""
 
 import json
 from collections.abc import Mapping
@@ -92,7 +92,10 @@ delete from app.extension_event_subscription where tenant_id = :tenant_id and in
 
 
 def load_install(tx: Tx, tenant_id: str, install_id: str, *, lock: bool = False) -> Row:
-    """Return an install of the tenant; ``install_not_found`` when it has none such, or it is uninstalled."""
+    """Return an install of the tenant, or raise ``install_not_found`` when it does not exist or is uninstalled.
+
+    ``lock`` locks it until the transaction ends.
+    """
     row = (
         tx.row(_LOCK if lock else _SELECT, tenant_id=tenant_id, install_id=install_id) if is_uuid(install_id) else None
     )
@@ -102,7 +105,7 @@ def load_install(tx: Tx, tenant_id: str, install_id: str, *, lock: bool = False)
 
 
 def list_installs(tx: Tx, tenant_id: str, after: str, page_size: int) -> list[Row]:
-    """Return the tenant's installs by id, those after ``after``."""
+    """Return the tenant's installs after the id ``after``, ordered by id."""
     return tx.rows(_LIST, tenant_id=tenant_id, after=after, page_size=page_size)
 
 
@@ -115,10 +118,10 @@ def install(
     actor: Actor,
     revivable_since: datetime,
 ) -> str:
-    """Install a ready version with exactly the grants that are named; return the install's id.
+    """Install a ready version with exactly the named grants; return the install's id.
 
-    An install of the same extension that was uninstalled after ``revivable_since`` comes back under its id, with what
-    it had stored; its grants and configuration are the ones named now.
+    When the same extension was uninstalled after ``revivable_since`` and none of its data is purged, that install comes
+    back with its id and its stored data. Its grants and configuration are the ones given now.
 
     Raises:
         PlatformError: ``grants_invalid``, ``config_invalid``, ``already_installed``.
@@ -129,7 +132,7 @@ def install(
     extension_id = str(version["extension_id"])
     tx.execute(_LOCK_TENANT_EXTENSION, tenant_id=tenant_id, extension_id=extension_id)
     if tx.row(_IS_ACTIVE, tenant_id=tenant_id, extension_id=extension_id) is not None:
-        raise PlatformError("already_installed", f"{version['name']} is installed already; update or uninstall it.")
+        raise PlatformError("already_installed", f"{version['name']} is already installed; update or uninstall it.")
     fields = {
         "tenant_id": tenant_id,
         "version_id": version["version_id"],
@@ -159,7 +162,7 @@ def install(
 
 
 def replace_subscriptions(tx: Tx, tenant_id: str, install_id: str, manifest: Manifest) -> None:
-    """Make an install's event subscriptions those of a manifest."""
+    """Replace an install's event subscriptions with those of a manifest."""
     tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
     for subscription in manifest.events:
         tx.execute(
@@ -172,12 +175,15 @@ def replace_subscriptions(tx: Tx, tenant_id: str, install_id: str, manifest: Man
 
 
 def touch(tx: Tx, tenant_id: str, install_id: str) -> None:
-    """Count a change of an install's secrets or of what it is asked to approve: ``If-Match`` guards those too."""
+    """Increase an install's revision after a change of its secrets or its waiting request.
+
+    These belong to the state that ``If-Match`` protects.
+    """
     tx.execute(_TOUCH, tenant_id=tenant_id, install_id=install_id)
 
 
 def shown_in_audit(install: Row) -> dict[str, Any]:
-    """Return what the audit trail tells of an install's code and permissions: the whole canonical grant set."""
+    """Return an install's code and permissions as the audit trail records them, with the whole canonical grant set."""
     granted = grants.stored(install)
     return {
         "state": install["state"],
@@ -190,7 +196,7 @@ def shown_in_audit(install: Row) -> dict[str, Any]:
 
 
 def set_state(tx: Tx, tenant_id: str, install_id: str, state: str, actor: Actor) -> Row:
-    """Enable or disable an install and return it; setting the state it has changes and records nothing."""
+    """Enable or disable an install and return it. When it has this state already, nothing is changed or recorded."""
     before = load_install(tx, tenant_id, install_id, lock=True)
     if before["state"] != state:
         tx.execute(_SET_STATE, tenant_id=tenant_id, install_id=install_id, state=state)
@@ -199,14 +205,15 @@ def set_state(tx: Tx, tenant_id: str, install_id: str, state: str, actor: Actor)
 
 
 def supersede_request(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
-    """End the request of an install that waits for a decision, if there is one."""
+    """Mark the waiting request of an install as superseded, if it has one."""
     tx.execute(_SUPERSEDE, tenant_id=tenant_id, install_id=install_id, actor=actor.subject)
 
 
 def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
-    """End an install: it stops answering at once; its storage is kept for the grace time.
+    """Uninstall: new calls are refused, and the storage is kept for the grace time.
 
-    What waits for a decision ends too: approved after a reinstall, it would move the code to the version of then.
+    A waiting request is superseded too. If it were approved after a reinstall, it would move the code to the version
+    that it was made for.
     """
     before = load_install(tx, tenant_id, install_id, lock=True)
     supersede_request(tx, tenant_id, install_id, actor)
@@ -217,7 +224,7 @@ def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
 
 
 def set_config(tx: Tx, tenant_id: str, install_id: str, config: dict[str, Any], actor: Actor) -> None:
-    """Replace an install's configuration; ``config_invalid`` when it does not fit its version's schema."""
+    """Replace an install's configuration, or raise ``config_invalid`` when it does not match its version's schema."""
     before = load_install(tx, tenant_id, install_id, lock=True)
     version = versions.load_version(tx, str(before["version_id"]))
     check_config(Manifest.model_validate(version["manifest"]), config)
@@ -229,7 +236,7 @@ def check_config(manifest: Manifest, config: dict[str, Any]) -> None:
     """Check a configuration against the manifest's JSON Schema and size.
 
     Raises:
-        PlatformError: ``config_invalid``, naming the first wrong member.
+        PlatformError: ``config_invalid``; its detail names one wrong member.
     """
     size = len(json.dumps(config).encode())
     if size > CONFIG_LIMIT_BYTES:

@@ -1,7 +1,7 @@
-"""Moving an install to another version, and what then waits for the tenant's admin.
+"""Move an install to another version, and handle the requests that then wait for the tenant's admin.
 
-Code and permissions move separately: a version that asks for more runs under the old grants, and the difference waits
-as a request. Where publisher or signing key changed, the code waits too (ADR 0006).
+Code and permissions change separately. A version that asks for more runs under the old grants, and the difference waits
+as a request. When publisher or signing key changed, the code waits too (ADR 0006).
 """
 
 import json
@@ -48,24 +48,25 @@ where tenant_id = :tenant_id and request_id = :request_id and state = 'waiting'
 
 
 def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -> None:
-    """Move an install to a ready version; what it asks for beyond the version before waits as a request.
+    """Move an install to a ready version. What it asks for beyond the earlier version waits as a request.
 
     Raises:
-        PlatformError: ``install_not_found``, ``install_pinned``, ``conflict`` when it has that version already, or a
-            later one (``roll_back`` is for that); ``config_invalid`` when the configuration does not fit the new one.
+        PlatformError: ``install_not_found``; ``install_pinned``; ``conflict`` when the install has that version already
+            or a later one (use ``roll_back`` then); ``config_invalid`` when the configuration does not match the new
+            version's schema.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     _check_movable(before, target)
     if before["pinned"]:
         raise PlatformError("install_pinned", f"The install is pinned to {before['version']}; unpin it to update.")
-    # What still waits undecided is asked for again: the difference counts from the last version it was decided for.
+    # A request that still waits is made again: the difference is taken from the last version that was decided on.
     undecided = waiting_request(tx, tenant_id, install_id)
     decided_for = undecided["from_version_id"] if undecided is not None else before["version_id"]
     current = versions.load_version(tx, str(decided_for))
     if target["precedence"] < versions.load_version(tx, str(before["version_id"]))["precedence"]:
         raise PlatformError(
             "conflict",
-            f"{target['version']} is earlier than {before['version']}; go back to it with rollback, and why.",
+            f"{target['version']} is earlier than {before['version']}; use rollback, with a reason, to go back to it.",
         )
     old, new = Manifest.model_validate(current["manifest"]), Manifest.model_validate(target["manifest"])
     installs.check_config(new, before["config"])
@@ -85,7 +86,7 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
             holds_code=holds_code,
             actor=actor.subject,
         )
-        # What waits is part of what If-Match guards: nobody approves another request than the one they read.
+        # If-Match also protects the waiting request, so that no admin approves another request than the one they read.
         installs.touch(tx, tenant_id, install_id)
         asked = {"from": current["version"], "to": target["version"], "holds_code": holds_code, "asks_for": difference}
         earlier = None if undecided is None else _asked(undecided)
@@ -93,9 +94,9 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
 
 
 def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str, actor: Actor) -> None:
-    """Move an install back to an earlier version that still runs, under what of the grants that version asks for.
+    """Move an install back to an earlier version that may run. It keeps those grants that this version asks for.
 
-    A pinned install is pinned to where it is rolled back to. A waiting request is superseded.
+    A pinned install is then pinned to that version. A waiting request is superseded.
 
     Raises:
         PlatformError: ``conflict`` when the version is not an earlier one; ``config_invalid``.
@@ -113,9 +114,9 @@ def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str,
 
 
 def regrant(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any], actor: Actor) -> None:
-    """Replace an install's grants by exactly those named; ``grants_invalid`` when they were not asked for.
+    """Replace an install's grants with exactly the named ones, or raise ``grants_invalid``.
 
-    A request that asks for nothing beyond them waits no longer.
+    A waiting request that asks for nothing beyond them is marked as approved, unless it holds back code.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     version = versions.load_version(tx, str(before["version_id"]))
@@ -130,7 +131,7 @@ def regrant(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any], acto
 
 
 def set_pinned(tx: Tx, tenant_id: str, install_id: str, pinned: bool, actor: Actor) -> None:
-    """Pin an install to its version, or unpin it; setting what it is already changes nothing."""
+    """Pin an install to its version, or unpin it. When it is so already, nothing is changed or recorded."""
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     if before["pinned"] != pinned:
         tx.execute(_PIN, tenant_id=tenant_id, install_id=install_id, pinned=pinned)
@@ -156,21 +157,25 @@ def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | Non
         tx: a transaction of the tenant.
         tenant_id: the tenant.
         install_id: the install.
-        named: the whole grant set from now on; None grants what is held already plus all the request asks for.
+        named: the whole grant set from now on; None means the current grants plus all that the request asks for.
         actor: who decides.
 
     Raises:
-        PlatformError: ``request_not_found``; ``version_not_ready`` when the version was withdrawn meanwhile;
-            ``config_invalid`` when the configuration does not fit it.
+        PlatformError: ``request_not_found``; ``version_not_ready`` when the version was withdrawn in the meantime;
+            ``install_pinned`` when the request holds back code and the install is pinned; ``grants_invalid``;
+            ``config_invalid`` when the configuration does not match the version's schema.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     request = _load_waiting(tx, tenant_id, install_id)
     target = versions.load_version(tx, str(request["to_version_id"]))
     if target["state"] not in ("ready", "yanked"):
-        raise PlatformError("version_not_ready", f"Version {target['version']} is {target['state']} meanwhile.")
+        raise PlatformError(
+            "version_not_ready",
+            f"Version {target['version']} is now {target['state']}; only a ready or yanked version can run.",
+        )
     if before["pinned"] and request["holds_code"]:
         raise PlatformError(
-            "install_pinned", f"The install is pinned to {before['version']}; unpin it to move its code."
+            "install_pinned", f"The install is pinned to {before['version']}; unpin it, then approve the request."
         )
     manifest = Manifest.model_validate(target["manifest"])
     installs.check_config(manifest, before["config"])
@@ -181,7 +186,7 @@ def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | Non
 
 
 def decline(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
-    """Decline the waiting request: grants, and code where it was held, stay as they are."""
+    """Decline the waiting request. The grants stay as they are, and so does the code if the request held it back."""
     installs.load_install(tx, tenant_id, install_id, lock=True)
     request = _load_waiting(tx, tenant_id, install_id)
     _decide(tx, tenant_id, request, "declined", actor)
@@ -192,7 +197,7 @@ def decline(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
 
 
 def _asked(request: Row) -> dict[str, Any]:
-    """Return a request as the audit trail tells of it."""
+    """Return a request as the audit trail records it."""
     return {
         "from": request["from_version"],
         "to": request["to_version"],
@@ -204,7 +209,7 @@ def _asked(request: Row) -> dict[str, Any]:
 def _load_waiting(tx: Tx, tenant_id: str, install_id: str) -> Row:
     request = waiting_request(tx, tenant_id, install_id)
     if request is None:
-        raise PlatformError("request_not_found", "No request of this install is waiting.")
+        raise PlatformError("request_not_found", "This install has no request that waits for a decision.")
     return request
 
 
@@ -216,11 +221,11 @@ def _check_movable(before: Row, target: Row) -> None:
     if target["extension_id"] != before["extension_id"]:
         raise PlatformError("version_not_found", "That version belongs to another extension.")
     if target["version_id"] == before["version_id"]:
-        raise PlatformError("conflict", f"The install has version {before['version']} already.")
+        raise PlatformError("conflict", f"The install already has version {before['version']}.")
 
 
 def _change_of_trust(before: Row, target: Row) -> dict[str, Any]:
-    """Return publisher and signing key where the target's are others than those pinned at the install."""
+    """Return publisher and signing key as from and to, each only when the target's differs from the install's."""
     changes: dict[str, Any] = {}
     if target["publisher"] != before["publisher"]:
         changes["publisher"] = {"from": before["publisher"], "to": target["publisher"]}

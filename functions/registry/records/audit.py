@@ -1,4 +1,4 @@
-"""The tenant's audit trail: who changed what, before and after. Append-only by the database's own rights."""
+"""The tenant's audit trail: who changed what, before and after. Rights in the database make it append-only."""
 
 import json
 from typing import Any, Final
@@ -17,7 +17,7 @@ order by audit_id desc limit :page_size
 
 
 class Actor:
-    """Who acts, in which request; carried by every change."""
+    """Who makes a change, and in which request. Every change is given one."""
 
     def __init__(self, subject: str, request_id: str) -> None:
         self.subject = subject
@@ -27,7 +27,7 @@ class Actor:
 def record(
     tx: Tx, tenant_id: str, actor: Actor, action: str, subject: str, before: Any = None, after: Any = None
 ) -> None:
-    """Write one audit row in the transaction of the change itself, so that there is never one without the other."""
+    """Write one audit row in the transaction of the change itself, so that neither exists without the other."""
     tx.execute(
         _INSERT,
         tenant_id=tenant_id,
@@ -41,5 +41,5 @@ def record(
 
 
 def list_events(tx: Tx, tenant_id: str, before_id: int, page_size: int) -> list[Row]:
-    """Return audit rows, newest first, those before ``before_id``."""
+    """Return the audit rows before ``before_id``, newest first."""
     return tx.rows(_LIST, tenant_id=tenant_id, before_id=before_id, page_size=page_size)

@@ -1,7 +1,7 @@
 """Record executions: one row for each call, and totals for each install.
 
-A call's accepted and finished messages may come in either order, twice, or one of them never; the row says what is
-known. Totals are added in the transaction that moves a row to ``finished``, so each call counts once.
+A call's accepted and finished messages may arrive in either order, more than once, or one of them never. The row has
+what is known so far. Totals are added in the transaction that moves a row to ``finished``, so each call counts once.
 """
 
 import json
@@ -40,7 +40,7 @@ set calls = usage.calls + 1, failed_calls = usage.failed_calls + excluded.failed
 
 
 def record(message: Message, services: RecorderServices) -> None:
-    """Write what a message of the queue ``executions`` says.
+    """Record a message of the queue ``executions``.
 
     Raises:
         PlatformError: ``invalid_request`` for another kind of message; ``database_unavailable``.
@@ -54,13 +54,13 @@ def record(message: Message, services: RecorderServices) -> None:
 
 
 def record_accepted(message: ExecutionAccepted, database: Database) -> None:
-    """Write the row of an accepted call, unless it has one."""
+    """Write the row of an accepted call, unless it exists already."""
     with database.tenant(message.tenant_id) as tx:
         tx.execute(_ACCEPT, at=message.at, **_identity(message))
 
 
 def record_finished(message: ExecutionFinished, database: Database) -> None:
-    """Bring a call's row to ``finished`` and add it to the totals of its UTC day and month, once."""
+    """Move a call's row to ``finished``, and add the call once to the totals of its UTC day and month."""
     usage = message.usage
     with database.tenant(message.tenant_id) as tx:
         tx.execute(_ACCEPT, at=message.accepted_at, **_identity(message))

@@ -1,7 +1,7 @@
-"""The transparency log: every change to what may run, as leaves of a Merkle tree that anybody can check.
+"""The transparency log: every change to what may run is a leaf of a Merkle tree, which its readers can verify.
 
-A leaf is written in the transaction of the change it tells of. Appends take the lock of one row, so there is one order.
-A head is signed and stored when it is first asked for (head, proof, consistency) and by the sweeper each minute.
+A leaf is written in the transaction of the change that it records. Appends lock one row, so the leaves have one order.
+A head is signed and stored at the first request for it (head, proof, consistency), and by the sweeper each minute.
 """
 
 import json
@@ -65,10 +65,10 @@ from (select leaf_index from found order by leaf_index desc limit :page_size) f
 join app.transparency_leaf l on l.leaf_index = f.leaf_index
 order by l.leaf_index desc
 """
-"""A page from the end of each extension's and publisher's own part of the log, and of these the newest.
+"""Takes the newest page of entries of each extension and of each publisher, and from these the newest page.
 
-The row comparisons say nothing more than ``leaf_index >= since``, which the planner would take for a narrow range
-of the whole log, and read that.
+The row comparisons mean the same as ``leaf_index >= since``. The planner would take that for a narrow range of the
+whole log, and would read this range.
 """
 _OF_LARGE_TENANT: Final = """
 with publishers as materialized (
@@ -95,7 +95,7 @@ where l.leaf_index < :before and l.leaf_index >= (select leaf_index from began)
           and l.leaf_index >= i.log_size_at_install) end
 order by l.leaf_index desc limit :page_size
 """
-"""The log from its end, down to the tenant's first installation: with many installs a page is soon full."""
+"""Reads the log from its end back to the tenant's first installation. With many installs a page is soon full."""
 _COUNT_INSTALLS: Final = """
 select count(*) as installs from (
   select from app.tenant_extension_install
@@ -105,7 +105,7 @@ _LARGE_TENANT_INSTALLS: Final = 200
 
 
 class Entry(NamedTuple):
-    """What a leaf tells: ``kind`` such as ``version.published``, for whom, and the particulars."""
+    """The content of a leaf: its ``kind``, such as ``version.published``, the publisher, and details."""
 
     kind: str
     publisher: str
@@ -114,7 +114,7 @@ class Entry(NamedTuple):
 
 
 def append(tx: Tx, entry: Entry, actor: Actor, now: datetime) -> int:
-    """Append a leaf in the running transaction and return its index; it names who acted, in which request."""
+    """Append a leaf in the running transaction and return its index. The leaf names the actor and the request."""
     index = int(tx.one(_LOCK_SIZE)["tree_size"])
     document = {
         "at": now.isoformat(),
@@ -147,11 +147,12 @@ def append(tx: Tx, entry: Entry, actor: Actor, now: datetime) -> int:
 def publish_head(
     tx: Tx, signer: Signer, objects: ObjectStore, now: datetime, size: int | None = None
 ) -> dict[str, Any]:
-    """Sign the head of the tree with ``size`` leaves (the present one), store it under its size, return the envelope.
+    """Sign the head of the tree with ``size`` leaves, store it under its size, and return the envelope.
 
-    A proof names the size it is for: by the time its head is made the log may have grown.
+    Without ``size``, it is the present head. A proof gives its own size, because the log may have grown since the proof
+    was made.
 
-    The first head stored for a size stays: heads of one size differ in nothing but their time.
+    The first head that is stored for a size stays: heads of one size differ only in their timestamp and signature.
     """
     size = tree_size(tx) if size is None else size
     stored = objects.get_optional(object_keys.log_head(size))
@@ -191,12 +192,12 @@ def load_entry(tx: Tx, leaf_index: int) -> Row:
 
 
 def list_entries(tx: Tx, first: int, page_size: int) -> list[Row]:
-    """Return leaves from ``first`` on, in order."""
+    """Return leaves in order, starting with the index ``first``."""
     return tx.rows(_LEAVES, first=first, page_size=page_size)
 
 
 def list_for_tenant(tx: Tx, tenant_id: str, before: int, page_size: int) -> list[Row]:
-    """Return, newest first, the entries since installation about the tenant's extensions and their publishers."""
+    """Return the entries about the tenant's extensions and their publishers since installation, newest first."""
     counted = tx.one(_COUNT_INSTALLS, tenant_id=tenant_id, most=_LARGE_TENANT_INSTALLS)
     is_large = counted["installs"] == _LARGE_TENANT_INSTALLS
     sql = _OF_LARGE_TENANT if is_large else _OF_TENANT
@@ -204,10 +205,10 @@ def list_for_tenant(tx: Tx, tenant_id: str, before: int, page_size: int) -> list
 
 
 def publication_index(tx: Tx, extension_id: str, content_hash: str) -> int:
-    """Return the index of the leaf that tells of a bundle's publication, or raise ``log_entry_not_found``."""
+    """Return the index of the leaf that records a bundle's publication, or raise ``log_entry_not_found``."""
     row = tx.row(_PUBLICATION, extension_id=extension_id, content_hash=content_hash)
     if row is None:
-        raise PlatformError("log_entry_not_found", f"The log does not tell of the publication of {content_hash}.")
+        raise PlatformError("log_entry_not_found", f"The log has no entry for the publication of {content_hash}.")
     return int(row["leaf_index"])
 
 
@@ -219,15 +220,21 @@ def inclusion(tx: Tx, leaf_index: int) -> tuple[int, list[str]]:
     """
     size = tree_size(tx)
     if not 0 <= leaf_index < size:
-        raise PlatformError("log_entry_not_found", f"The log has no entry {leaf_index}; it has {size}.")
+        raise PlatformError("log_entry_not_found", f"The log has no entry {leaf_index}; it has {size} entries.")
     return size, [node.hex() for node in merkle.inclusion_proof(leaf_index, size, _nodes(tx))]
 
 
 def consistency(tx: Tx, old_size: int) -> tuple[int, list[str]]:
-    """Return the present tree size and the proof that it grew out of the tree of ``old_size``, as hex."""
+    """Return the present tree size and the proof that this tree extends the tree of ``old_size``, as hex.
+
+    Raises:
+        PlatformError: ``log_entry_not_found`` for a size that the log never had.
+    """
     size = tree_size(tx)
     if not 1 <= old_size <= size:
-        raise PlatformError("log_entry_not_found", f"There was no tree of {old_size}; the log has {size} entries.")
+        raise PlatformError(
+            "log_entry_not_found", f"The log never had {old_size} entries; send 1 to {size}, its present size."
+        )
     return size, [node.hex() for node in merkle.consistency_proof(old_size, size, _nodes(tx))]
 
 
@@ -236,7 +243,11 @@ def _nodes(tx: Tx) -> Callable[[int, int], bytes]:
         row = tx.row(_NODE, level=level, node_index=index)
         if row is None:
             raise PlatformError(
-                "log_integrity", "The transparency log lacks a node.", fault=Fault.LOG_NODE, level=level, index=index
+                "log_integrity",
+                "A node of the transparency log is missing.",
+                fault=Fault.LOG_NODE,
+                level=level,
+                index=index,
             )
         return bytes(row["hash"])
 

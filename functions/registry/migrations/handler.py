@@ -13,7 +13,7 @@ _SETTINGS = MigrateSettings.read(environment())
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Bring the database to the newest schema and answer ``{"applied": [names]}``."""
+    """Migrate the database to the newest schema and return ``{"applied": [names]}``."""
     passwords = {
         role: secret.get_secret_value()
         for role in ROLES

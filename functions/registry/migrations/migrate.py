@@ -1,7 +1,8 @@
-"""Bring a database to the newest schema.
+"""Migrate a database to the newest schema.
 
-One run at a time (advisory lock); each file is one transaction with its row in
-``app.schema_migration``, so a crash leaves whole files applied and nothing half.
+An advisory lock prevents two runs from applying files at the same time. Each file is applied in one transaction,
+together with its row in ``app.schema_migration``. So after a crash every file is applied either completely or not at
+all.
 """
 
 from pathlib import Path
@@ -34,10 +35,14 @@ $$;
 
 
 def migrate(database: Database, folder: Path, passwords: dict[str, str]) -> list[str]:
-    """Apply what is missing from ``folder`` and set the login roles' passwords; return the applied names.
+    """Apply the files of ``folder`` that are not applied yet, and set the login roles' passwords.
+
+    Returns:
+        The names of the files that this call applied.
 
     Raises:
-        PlatformError: ``migration_conflict`` before anything is changed; a failing file leaves those before it.
+        PlatformError: ``migration_conflict``, before any file is applied. When a file fails with another error, the
+            files before it stay applied.
     """
     available = [read_migration(path.name, path.read_bytes()) for path in sorted(folder.glob("[0-9]*.sql"))]
     with database.system() as tx:

@@ -1,4 +1,4 @@
-"""Reading and planning migrations: pure rules over file names, texts and what is applied already."""
+"""Read and plan migrations: pure rules over file names, file contents and the migrations that are applied already."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ _FILE_NAME: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql\Z")
 
 
 class Migration(NamedTuple):
-    """One file: its name, its SQL, and the hex SHA-256 of its bytes."""
+    """One migration file: its name, its SQL, and the hex SHA-256 of its bytes."""
 
     name: str
     sql: str
@@ -19,20 +19,20 @@ class Migration(NamedTuple):
 
 
 def read_migration(name: str, data: bytes) -> Migration:
-    """Make a migration of a file's name and bytes."""
+    """Build a migration from a file's name and bytes."""
     return Migration(name, data.decode(), hashlib.sha256(data).hexdigest())
 
 
 def plan(available: Iterable[Migration], applied: Mapping[str, str]) -> list[Migration]:
-    """Return the migrations still to run, in order.
+    """Return the migrations that are still to be applied, in order.
 
     Args:
-        available: every file there is.
-        applied: name → sha256 of what the database has.
+        available: all migration files.
+        applied: name → hex SHA-256 of the migrations that the database has.
 
     Raises:
-        PlatformError: ``migration_conflict`` when a number is missing or doubled, an applied file was edited, is
-            gone, or a new one stands before it.
+        PlatformError: ``migration_conflict`` when a number is missing or used twice, when an applied file was edited or
+            is gone, or when a new file comes before an applied one.
     """
     ordered = sorted(available, key=lambda migration: migration.name)
     for expected, migration in enumerate(ordered, start=1):
@@ -40,16 +40,19 @@ def plan(available: Iterable[Migration], applied: Mapping[str, str]) -> list[Mig
         if match is None or int(match[1]) != expected:
             raise PlatformError(
                 "migration_conflict",
-                f"Migration {migration.name} should be number {expected:04}, named NNNN_verb_noun.sql.",
+                f"Migration {migration.name} must have the number {expected:04} and a name like NNNN_verb_noun.sql.",
             )
     for name in applied:
         if name not in {migration.name for migration in ordered}:
             raise PlatformError(
-                "migration_conflict", f"The database has {name}, which is not among the migrations here."
+                "migration_conflict",
+                f"The database has the migration {name}, but its file is missing; restore the file.",
             )
     for migration in ordered[: len(applied)]:
         if applied.get(migration.name) != migration.sha256:
             raise PlatformError(
-                "migration_conflict", f"{migration.name} was applied with other content; add a new file instead."
+                "migration_conflict",
+                f"Migration {migration.name} is not the one that was applied at this place. Leave applied files as "
+                "they are, and put changes into a new file after them.",
             )
     return ordered[len(applied) :]

@@ -1,9 +1,9 @@
-"""The JSON Schema of an install's configuration: written by a publisher, run by us over what a tenant sends.
+"""Check the JSON Schema of an install's configuration, and check configurations against it.
 
-A schema can do harm: fetch a URL, read a file, call itself for ever, double its work at each reference, or match a text
-for hours. So only a part of JSON Schema 2020-12 is accepted, whose cost is bounded by its size: references to
-``#/$defs/NAME`` without circles, patterns that a linear-time engine runs, and no keyword that needs another resource
-or another engine.
+A publisher writes the schema, and the registry applies it to what a tenant sends. A schema can do harm: it can fetch a
+URL, read a file, refer to itself without end, double its work at each reference, or match a text for hours. So only a
+part of JSON Schema 2020-12 is accepted, whose cost is bounded by its size. References must be ``#/$defs/NAME`` without
+cycles, patterns must run in a linear-time engine, and no keyword may need another resource or another engine.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from functions.registry.schemas.linear_patterns import PatternError
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 NODES_LIMIT: Final = 1_000
-"""Schemas that a schema amounts to, each counted as often as it is referred to."""
+"""Largest number of schemas after all references are expanded: a schema counts once for each reference to it."""
 
 _OBJECTS_LIMIT: Final = 2_000
 
@@ -53,13 +53,13 @@ _MAPS: Final = ("properties", "dependentSchemas")
 
 
 def check_schema(schema: Mapping[str, Any]) -> None:
-    """Pass when a manifest's ``config`` is a schema that can be run safely.
+    """Check that a manifest's ``config`` is a schema that can be applied safely.
 
     Raises:
-        PlatformError: ``manifest_invalid``, saying which part is not.
+        PlatformError: ``manifest_invalid``; its detail names the part that is not allowed.
     """
-    if (objects := _objects(schema)) > _OBJECTS_LIMIT:  # checking one takes a millisecond
-        raise _refused(f"it holds {objects} objects; at most {_OBJECTS_LIMIT} are allowed")
+    if (objects := _objects(schema)) > _OBJECTS_LIMIT:  # checking one object takes a millisecond
+        raise _refused(f"it has {objects} objects; at most {_OBJECTS_LIMIT} are allowed")
     try:
         no_formats = jsonschema.FormatChecker(formats=())
         jsonschema.Draft202012Validator.check_schema(schema, format_checker=no_formats)
@@ -70,17 +70,17 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     count = counter.nodes(schema, ())
     for name in _DEFINITIONS:
         for definition in schema.get(name, {}).values():
-            counter.nodes(definition, ())  # those nobody refers to are checked too
+            counter.nodes(definition, ())  # definitions without a reference are checked too
     if count > NODES_LIMIT:
-        raise _refused(f"it amounts to {count} schemas; at most {NODES_LIMIT} are allowed")
+        raise _refused(f"with its references expanded it has {count} schemas; at most {NODES_LIMIT} are allowed")
 
 
 def first_fault(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a configuration, where and why, or None.
+    """Return the most relevant fault of a configuration, with its place and reason, or None.
 
     Args:
-        schema: one that ``check_schema`` passes.
-        config: what a tenant's admin sent.
+        schema: a schema that ``check_schema`` accepts.
+        config: the configuration that a tenant's admin sent.
     """
     fault = best_match(_Validator(schema, registry=Registry()).iter_errors(config))
     if fault is None:
@@ -90,18 +90,18 @@ def first_fault(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | N
 
 
 class _Counter:
-    """Walks a schema through its references and counts what that amounts to."""
+    """Walks a schema along its references, checks its keywords, and counts its schemas with references expanded."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
         self._known: dict[str, int] = {}
 
     def nodes(self, schema: Any, path: tuple[str, ...]) -> int:
-        """Return the number of schemas; ``path`` holds the references that led here."""
+        """Return the number of schemas. ``path`` has the references that led to this one."""
         if isinstance(schema, bool):
             return 1
         if len(path) > _DEPTH_LIMIT:
-            raise _refused(f"its references are nested deeper than {_DEPTH_LIMIT}")
+            raise _refused(f"its references are nested more than {_DEPTH_LIMIT} levels deep")
         _check_keywords(schema)
         count = 1 + sum(self.nodes(part, path) for part in _parts(schema))
         if "$ref" in schema:
@@ -119,9 +119,9 @@ class _Counter:
         start, _, name = reference.rpartition("/")
         member = start.removeprefix("#/")
         if start != f"#/{member}" or member not in _DEFINITIONS or any(mark in name for mark in "~%"):
-            raise _refused(f"{reference[:100]!r} is no reference of the form '#/$defs/name'")
+            raise _refused(f"{reference[:100]!r} is not a reference of the form '#/$defs/name'")
         if name not in self._root.get(member, {}):
-            raise _refused(f"{reference[:100]!r} refers to nothing")
+            raise _refused(f"{reference[:100]!r} refers to a definition that does not exist")
         return self._root[member][name]
 
 
@@ -148,12 +148,12 @@ def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
 def _check_keywords(schema: Mapping[str, Any]) -> None:
     for name in _REFUSED:
         if name in schema:
-            raise _refused(f"the keyword {name!r} is not allowed in it")
+            raise _refused(f"the keyword {name!r} is not allowed")
     if schema.get("$schema", DIALECT) != DIALECT:
         raise _refused(f"its $schema must be {DIALECT}")
     pattern = schema.get("pattern", "")
     if len(pattern) > _PATTERN_LIMIT_CHARS:
-        raise _refused(f"a pattern has more than {_PATTERN_LIMIT_CHARS} characters")
+        raise _refused(f"a pattern has {len(pattern)} characters; at most {_PATTERN_LIMIT_CHARS} are allowed")
     try:
         linear_patterns.check(pattern)
     except PatternError as error:
@@ -166,13 +166,16 @@ def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[js
 
 
 def _unique_items(validator: Any, wanted: bool, instance: Any, _: Any) -> Iterator[jsonschema.ValidationError]:
-    """As the keyword says, each item looked at once; the library compares every item with every other."""
+    """Check ``uniqueItems`` in one pass over the items; the library compares every item with every other item."""
     if wanted and validator.is_type(instance, "array") and len({_identity(item) for item in instance}) < len(instance):
         yield jsonschema.ValidationError(f"{instance!r} has non-unique elements")
 
 
 def _identity(value: Any) -> Any:
-    """Return what is equal for equal JSON values only: 1 and 1.0 are, 1 and true are not (JSON Schema core §4.2.2)."""
+    """Return a value that is equal for equal JSON values only (JSON Schema core §4.2.2).
+
+    1 and 1.0 are equal; 1 and true are not.
+    """
     if isinstance(value, Mapping):
         return ("object", frozenset((name, _identity(member)) for name, member in value.items()))
     if isinstance(value, list):

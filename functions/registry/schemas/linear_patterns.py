@@ -1,7 +1,7 @@
-"""Regular expressions from somebody else, in linear time.
+"""Run regular expressions of untrusted authors in linear time.
 
-Python's own engine tries every way to match, so a pattern can keep it busy for years. pydantic brings Rust's engine,
-which has no look-around and no back-references and is linear in the length of the text.
+Python's own engine backtracks, so a pattern can keep it busy for years. pydantic includes Rust's engine, which has no
+look-around and no back-references, and whose time is linear in the length of the text.
 """
 
 from functools import lru_cache
@@ -12,11 +12,11 @@ from pydantic_core import SchemaError
 
 
 class PatternError(ValueError):
-    """The pattern is none that the engine runs."""
+    """The engine cannot run the pattern."""
 
 
 def check(pattern: str) -> None:
-    """Pass when the engine can run ``pattern``, or raise ``PatternError``."""
+    """Check that the engine can run ``pattern``, or raise ``PatternError``."""
     _compiled(pattern)
 
 
@@ -35,5 +35,5 @@ def _compiled(pattern: str) -> TypeAdapter[str]:
     try:
         return TypeAdapter(Annotated[str, Field(pattern=pattern)])
     except SchemaError:
-        message = f"{pattern[:100]!r} cannot be run; it may not look around or back"
+        message = f"{pattern[:100]!r} cannot be run; look-around and back-references are not supported"
         raise PatternError(message) from None

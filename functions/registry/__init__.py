@@ -1,6 +1,7 @@
-"""The record of what may run where.
+"""The registry: which publishers, extensions, versions and installs exist, and what may run.
 
 Handlers: ``handler`` (HTTP API ``/api/registry/v1``), ``assets`` (queue ``prepared``), ``recorder`` (queue
-``executions``) and ``migrate`` (invoked at deployment). Logs in as ``fn_registry``; writes the registry, install,
-audit and execution tables, bundles, components, UI files and release records.
+``executions``), ``sweeper`` (schedule) and ``migrations.handler`` (invoked at deployment). They log in to the database
+as ``fn_registry``, except for the last, which logs in as the owner of the schema. They write the registry, install,
+audit and execution tables, and bundles, components, UI files and release records.
 """

@@ -12,5 +12,5 @@ _finish = partial(finish_prepared, services=AssetsServices.build(environment()))
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Answer one SQS event with its ``batchItemFailures``."""
+    """Process one SQS event and return its ``batchItemFailures``."""
     return answer_batch(event, context, "registry-assets", _finish)

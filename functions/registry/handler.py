@@ -1,4 +1,4 @@
-"""The registry's Lambda entry point. Trigger: API Gateway HTTP API. What it does is in ``api/``."""
+"""The registry's Lambda entry point. Trigger: API Gateway HTTP API. The logic is in ``api/``."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Everything the registry's other handlers work with, each built once from its environment."""
+"""The clients of the registry's queue and schedule handlers, built once for each handler from its environment."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class AssetsServices:
-    """What finishes publications; attributes as in ``services.Services``."""
+    """Clients of the assets function, which finishes publications. Attributes as in ``services.Services``."""
 
     database: Database
     objects: S3ObjectStore
@@ -28,7 +28,7 @@ class AssetsServices:
 
     @classmethod
     def build(cls, environ: Mapping[str, str]) -> Self:
-        """Build the services that an environment describes, or raise ``SettingsError``."""
+        """Build the services from environment variables, or raise ``SettingsError``."""
         settings = AssetsSettings.read(environ)
         return cls(
             database=Database(settings.database_url.get_secret_value()),
@@ -40,7 +40,10 @@ class AssetsServices:
 
 @dataclass(frozen=True, slots=True)
 class SweeperServices:
-    """What deletes expired data and finishes delayed work; attributes as in ``services.Services``."""
+    """Clients of the sweeper, which deletes expired data and finishes delayed work.
+
+    Attributes as in ``services.Services``.
+    """
 
     database: Database
     objects: S3ObjectStore
@@ -51,7 +54,7 @@ class SweeperServices:
 
     @classmethod
     def build(cls, environ: Mapping[str, str]) -> Self:
-        """Build the services that an environment describes, or raise ``SettingsError``."""
+        """Build the services from environment variables, or raise ``SettingsError``."""
         settings = SweeperSettings.read(environ)
         return cls(
             database=Database(settings.database_url.get_secret_value()),
@@ -64,11 +67,11 @@ class SweeperServices:
 
 @dataclass(frozen=True, slots=True)
 class RecorderServices:
-    """What records executions; attributes as in ``services.Services``."""
+    """Clients of the recorder, which records executions. Attributes as in ``services.Services``."""
 
     database: Database
 
     @classmethod
     def build(cls, environ: Mapping[str, str]) -> Self:
-        """Build the services that an environment describes, or raise ``SettingsError``."""
+        """Build the services from environment variables, or raise ``SettingsError``."""
         return cls(Database(RecorderSettings.read(environ).database_url.get_secret_value()))

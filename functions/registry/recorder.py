@@ -12,5 +12,5 @@ _record = partial(record, services=RecorderServices.build(environment()))
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:
-    """Answer one SQS event with its ``batchItemFailures``."""
+    """Process one SQS event and return its ``batchItemFailures``."""
     return answer_batch(event, context, "registry-recorder", _record)

@@ -1,4 +1,4 @@
-"""Everything the registry's HTTP API works with, built once from its environment."""
+"""The settings and clients of the registry's HTTP API, built once from its environment."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,13 +25,13 @@ class Services:
         database: PostgreSQL as ``fn_registry``.
         objects: the object store of bundles.
         prepare_queue: wakes the prepare function.
-        trust: platform keys, and publishers' keys that the operator pins.
+        trust: reads the trust bundle: platform keys, and publishers' keys that the operator pins.
         release_signer: signs withdrawals.
         log_signer: signs heads of the transparency log.
         tokens: verifies callers' bearer tokens.
-        data_keys: wraps the data keys of tenants' secrets; None where the operator has configured no key.
-        now: the present instant, UTC.
-        monotonic_s: a clock that only goes forward, in seconds.
+        data_keys: wraps the data keys of tenants' secrets; None when the operator has configured no key.
+        now: returns the present instant, in UTC.
+        monotonic_s: a monotonic clock, in seconds.
     """
 
     settings: RegistrySettings
@@ -48,10 +48,10 @@ class Services:
 
     @classmethod
     def build(cls, environ: Mapping[str, str]) -> Self:
-        """Build the services that an environment describes; nothing is connected yet.
+        """Build the services from environment variables. No connection is opened yet.
 
         Raises:
-            SettingsError: a variable is missing or does not fit.
+            SettingsError: a variable is missing or not valid.
         """
         settings = RegistrySettings.read(environ)
         return cls(
@@ -70,15 +70,18 @@ class Services:
 
     @property
     def uninstall_grace(self) -> timedelta:
-        """How long an uninstalled extension's storage is kept."""
+        """For how long the storage of an uninstalled extension is kept."""
         return timedelta(seconds=self.settings.uninstall_grace_s)
 
     def sealer(self) -> Sealer:
-        """Return what seals tenants' secrets.
+        """Return the sealer of tenants' secrets.
 
         Raises:
-            PlatformError: ``secret_unavailable`` when no key is configured; there is no plain-text fallback.
+            PlatformError: ``secret_unavailable`` when no key is configured. Secrets are never stored as plain text.
         """
         if self.data_keys is None:
-            raise PlatformError("secret_unavailable", "Secrets cannot be set here: the operator has configured no key.")
+            raise PlatformError(
+                "secret_unavailable",
+                "Secrets cannot be set here because no key is configured. The operator can set SECRETS_KEY_ID.",
+            )
         return Sealer(self.data_keys)

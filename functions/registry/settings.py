@@ -1,4 +1,4 @@
-"""Settings of the registry's handlers; one class for each set of environment variables."""
+"""Settings of the registry's handlers: one class for each set of environment variables."""
 
 from typing import Annotated
 
@@ -9,7 +9,7 @@ from alga_ext.settings import DatabaseUrl, HttpUrl, QueueUrl, Settings, SigningK
 
 
 class RegistrySettings(TokenSettings):
-    """The HTTP API; those of ``TokenSettings`` too.
+    """Settings of the HTTP API, in addition to those of ``TokenSettings``.
 
     Attributes:
         database_url: PostgreSQL as ``fn_registry``.
@@ -17,12 +17,14 @@ class RegistrySettings(TokenSettings):
         prepare_queue_url: queue that wakes the prepare function.
         signing_trust_bundle: path or content of the trust bundle (docs/reference/trust-bundle.md).
         runner_public_base: public base URL of the UI host, without a slash at the end.
-        extensions_enabled: false refuses publishing and installing; reads and what stops something go on.
-        upload_expires_s: how long a staged upload may wait to be finalized.
-        uninstall_grace_s: how long an uninstalled extension's storage is kept; a reinstall within it finds it again.
-        release_signing_key: signs withdrawals; PEM, the path of one, or ``kms:key-id``.
-        log_signing_key: signs heads of the transparency log; given as above.
-        secrets_key_id: KMS key that wraps the data keys of tenants' secrets; without it no secret can be set.
+        extensions_enabled: when false, publishing and installing are refused. Reads, and requests that stop something,
+            are still answered.
+        upload_expires_s: for how many seconds a started upload may be finalized.
+        uninstall_grace_s: for how many seconds the storage of an uninstalled extension is kept. An extension that is
+            installed again within this time gets its storage back.
+        release_signing_key: signs withdrawals: PEM text, the path of a PEM file, or ``kms:key-id``.
+        log_signing_key: signs heads of the transparency log; same forms as above.
+        secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it no secret can be set.
     """
 
     section = "Registry"
@@ -41,7 +43,10 @@ class RegistrySettings(TokenSettings):
 
 
 class AssetsSettings(Settings):
-    """The assets function; meanings as in ``RegistrySettings``."""
+    """Settings of the assets function. Attributes as in ``RegistrySettings``.
+
+    Here ``release_signing_key`` signs release records too.
+    """
 
     section = "Assets"
 
@@ -52,7 +57,7 @@ class AssetsSettings(Settings):
 
 
 class SweeperSettings(Settings):
-    """The sweeper; meanings as in ``RegistrySettings``."""
+    """Settings of the sweeper. Attributes as in ``RegistrySettings``."""
 
     section = "Sweeper"
 
@@ -64,7 +69,7 @@ class SweeperSettings(Settings):
 
 
 class RecorderSettings(Settings):
-    """The recorder; meanings as in ``RegistrySettings``."""
+    """Settings of the recorder. Attributes as in ``RegistrySettings``."""
 
     section = "Recorder"
 
@@ -72,11 +77,12 @@ class RecorderSettings(Settings):
 
 
 class MigrateSettings(Settings):
-    """The migrate function.
+    """Settings of the migrate function.
 
     Attributes:
         database_url: PostgreSQL as the role that owns the schema.
-        fn_gateway_password, fn_registry_password, fn_runner_password: what the login roles get; absent leaves them.
+        fn_gateway_password, fn_registry_password, fn_runner_password: the passwords to set for the login roles. A role
+            without a value here keeps its password.
         migrations_dir: folder of the migration files.
     """
 

@@ -10,5 +10,5 @@ _SERVICES = SweeperServices.build(environment())
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Answer how many of each were dealt with."""
+    """Run every step once and return how many items each step processed."""
     return sweep(_SERVICES)

@@ -1,7 +1,7 @@
 """Delete expired data and finish delayed work, every minute.
 
-Each piece of work is small, bounded and idempotent; what one run does not reach, the next does. Work on tenants' rows
-lists tenant ids and goes tenant by tenant, so row-level security holds here too.
+Each step is small, bounded and idempotent. The next run continues with what one run did not reach. Steps on tenants'
+rows list the tenant ids and then work in one tenant at a time, so row-level security applies here too.
 """
 
 import json
@@ -24,10 +24,10 @@ from functions.registry.records.audit import Actor
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
 _UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
-"""A PUT that began just before its URL ended may write its object later than that."""
+"""A PUT that began just before its URL expired may write its object after that."""
 _TENANT_PAGE: Final = 500
 _ROWS_PER_BATCH: Final = 1_000
-"""Deleted in one transaction: far below what the statement timeout allows, counters and all."""
+"""Rows deleted in one transaction. With the triggers that count storage, this stays far below the statement timeout."""
 
 _EXPIRED_UPLOADS: Final = """
 select upload_id from app.extension_upload where expires_at <= :before order by expires_at limit 100
@@ -39,7 +39,7 @@ select install_id from app.extension_storage_entry
 where tenant_id = :tenant_id and expires_at <= :now order by expires_at limit 1
 """
 _LOCK_STORAGE: Final = "select app.lock_storage(:install_id)"
-"""Before any entry is deleted, as the runner does before it writes one: neither waits for the other in a circle."""
+"""Taken before entries are deleted; the runner takes it before it writes one. The same order prevents a deadlock."""
 _SWEEP_STORAGE: Final = """
 delete from app.extension_storage_entry
 where ctid in (select ctid from app.extension_storage_entry
@@ -82,9 +82,10 @@ where tenant_id = :tenant_id and install_id = :install_id
 
 
 def sweep(services: SweeperServices) -> dict[str, Any]:
-    """Run every step once and return how many of each it dealt with.
+    """Run every step once and return how many items each step processed.
 
-    A step that fails keeps none of the others from its turn; the first fault is raised at the end, so that it shows.
+    A step that fails does not prevent the other steps. The first error is raised at the end, so that the run is
+    reported as failed.
     """
     now = services.now()
     steps: dict[str, Callable[[], int | dict[str, int]]] = {
@@ -111,7 +112,10 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
 
 
 def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> int:
-    """Delete uploads that expired an hour ago, staged bytes first; return how many."""
+    """Delete uploads that expired at least an hour ago, their staged bytes first; return how many.
+
+    Also delete the idempotency records of platform requests that are older than a day.
+    """
     with database.system() as tx:
         ended = now - _UPLOAD_MAY_STILL_RUN
         expired = [str(row["upload_id"]) for row in tx.rows(_EXPIRED_UPLOADS, before=ended)]
@@ -124,7 +128,7 @@ def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> in
 
 
 def prepare_again(database: Database, queue: SqsQueue, now: datetime) -> int:
-    """Send again the message of versions that are pending, to each every five minutes; return how many."""
+    """Send the prepare message of pending versions again, for each version every five minutes; return how many."""
     with database.system() as tx:
         waiting = versions.claim_unprepared(tx, now - _PREPARE_AGAIN_AFTER, now, 50)
     for row in waiting:
@@ -138,9 +142,9 @@ def prepare_again(database: Database, queue: SqsQueue, now: datetime) -> int:
 
 
 def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: datetime) -> int:
-    """Sign and store the head of the transparency log if it has grown since one was stored; return 1 then, else 0.
+    """Sign and store the head of the transparency log, unless a head of this size is stored; return 1 then, else 0.
 
-    So there is a signed head for every minute in which something changed, whether or not anybody asks for one.
+    So every minute in which the log grew has a signed head, even when no client asks for one.
     """
     with database.system() as tx:
         size = transparency.tree_size(tx)
@@ -151,7 +155,7 @@ def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: dat
 
 
 def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[str, int]:
-    """Delete expired storage, and what installs uninstalled longer than ``grace`` ago had kept; return the counts."""
+    """Delete expired storage, and the data of installs uninstalled ``grace`` ago or earlier; return the counts."""
     done = {"storage_entries_expired": 0, "installs_purged": 0}
     after = ""
     while True:
@@ -160,7 +164,7 @@ def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[s
         for tenant_id in tenants:
             try:
                 _sweep_tenant(database, tenant_id, now, grace, done)
-            except PlatformError as error:  # one tenant's trouble must not keep the others from their turn
+            except PlatformError as error:  # a failure for one tenant must not stop the others
                 log_failure("registry-sweeper", error, tenant_id)
         if len(tenants) < _TENANT_PAGE:
             return done
@@ -168,7 +172,11 @@ def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[s
 
 
 def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: timedelta, done: dict[str, int]) -> None:
-    """Delete in batches, each a transaction: one that took too long would be rolled back and tried again for ever."""
+    """Delete one tenant's expired data in batches and count it in ``done``.
+
+    Each batch is one transaction. A single large transaction could run into the statement timeout, be rolled back, and
+    fail again in every later run.
+    """
     while True:
         with database.tenant(tenant_id) as tx:
             expired = tx.row(_NEXT_EXPIRED, tenant_id=tenant_id, now=now)
@@ -187,13 +195,14 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
 
 
 def purge(database: Database, tenant_id: str, install_id: str, now: datetime, grace: timedelta) -> bool:
-    """Delete for good what an install that was uninstalled longer than ``grace`` ago had kept.
+    """Delete permanently the data of an install that was uninstalled ``grace`` ago or earlier.
 
-    Goes on where an earlier run ended. The row counts are recorded in the audit trail, and the install marked as
-    purged, by the transaction that finds nothing more.
+    Continues where an earlier run stopped. The transaction that finds no more rows records the row counts in the audit
+    trail and marks the install as purged.
 
     Returns:
-        Whether this call finished it; False when it is purged already or another sweep has it in hand.
+        True when this call finished the purge. False when the install is not to be purged, for example because it is
+        purged already, or when another sweep has locked it.
     """
     while True:
         with database.tenant(tenant_id) as tx:

@@ -28,6 +28,12 @@ _COMMON: Final = {
 }
 
 
+_DOCUMENTS: Final = ("text/html", "image/svg+xml", "application/xml", "application/xhtml")
+CONNECTION_ALLOWLIST: Final = "(response-origin)"
+"""On documents and scripts, a worker's included: they connect to no other origin. It covers WebRTC, which a content
+security policy does not. Chromium applies it; other browsers ignore it (docs/reference/ui-host.md)."""
+
+
 class UiHost:
     """Answers browsers that show an extension's pages."""
 
@@ -72,7 +78,9 @@ class UiHost:
         }
         if (name := negotiation.http_name(encoding)) is not None:
             headers["content-encoding"] = name
-        if file.content_type.startswith(("text/html", "image/svg+xml", "application/xml", "application/xhtml")):
+        if file.content_type.startswith((*_DOCUMENTS, "text/javascript")):
+            headers["connection-allowlist"] = CONNECTION_ALLOWLIST
+        if file.content_type.startswith(_DOCUMENTS):
             headers["content-security-policy"] = content_security_policy(self._services.settings.frame_ancestors)
         if negotiation.etag_matches(request.headers.get("if-none-match", ""), etag):
             return response(304, {name: value for name, value in headers.items() if name != "content-encoding"})

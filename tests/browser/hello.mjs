@@ -1,6 +1,18 @@
 import { tell } from "./browser.mjs";
 
-await tell(async (page, { host, token, pictures }) => {
+/** Have a page ask a STUN server for its address, by WebRTC; what it sends is seen by the server. */
+const askByWebRtc = async (stun) => {
+  const connection = new RTCPeerConnection({ iceServers: [{ urls: stun }] });
+  connection.createDataChannel("x");
+  await connection.setLocalDescription(await connection.createOffer());
+  await new Promise((done) => {
+    connection.onicegatheringstatechange = () => connection.iceGatheringState === "complete" && done();
+    setTimeout(done, 3_000);
+  });
+  connection.close();
+};
+
+await tell(async (page, { host, token, pictures, stun, control }) => {
   await page.goto(`${host}/`);
   await page.fill("#token", token);
   await page.click("#sign-in-form button");
@@ -34,7 +46,10 @@ await tell(async (page, { host, token, pictures }) => {
       }),
     };
   }, `${host}/`);
+  await frame.evaluate(askByWebRtc, stun).catch(() => undefined);
+  await page.evaluate(askByWebRtc, control);
   return {
+    chromium: page.context().browser().version(),
     greeting: await frame.textContent("#greeting"),
     tenant: await frame.textContent("#tenant"),
     count: await frame.textContent("#count"),

@@ -1,5 +1,8 @@
 """The samples as a tenant's user sees them: in a real browser, framed by the stand-in host application."""
 
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -10,7 +13,39 @@ from tests.browser.conftest import Site
 
 @pytest.fixture(scope="session")
 def hello(site: Site) -> Any:
-    return site.run("hello.mjs", token=site.token("acme-admin"))
+    with stun_server() as server, stun_server() as control:
+        stuns = {"stun": f"stun:{server.address}", "control": f"stun:{control.address}"}
+        found = site.run("hello.mjs", token=site.token("acme-admin"), **stuns)
+        return {**found, "packets": server.packets(), "packets_of_the_host": control.packets()}
+
+
+FIRST_WITH_CONNECTION_ALLOWLIST = 152
+
+
+class StunServer:
+    """A UDP port of this machine's own address that counts what reaches it."""
+
+    def __init__(self, socket: socket.socket) -> None:
+        self._socket = socket
+        host, port = socket.getsockname()
+        self.address = f"{host}:{port}"
+
+    def packets(self) -> int:
+        count = 0
+        while True:
+            try:
+                self._socket.recv(2_048)
+            except BlockingIOError:
+                return count
+            count += 1
+
+
+@contextmanager
+def stun_server() -> Iterator[StunServer]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as bound:
+        bound.bind(("127.0.0.1", 0))
+        bound.setblocking(False)
+        yield StunServer(bound)
 
 
 def test_the_page_greets_through_its_handler(hello: Any) -> None:
@@ -40,6 +75,16 @@ def test_the_frame_reaches_nothing_of_the_browser_or_the_host(hello: Any, reach:
 
 def test_the_frame_reaches_no_network(hello: Any) -> None:
     assert hello["inside"]["gateway"] == "TypeError"
+
+
+def test_the_frame_reaches_nothing_by_webrtc(hello: Any) -> None:
+    if int(hello["chromium"].partition(".")[0]) < FIRST_WITH_CONNECTION_ALLOWLIST:
+        pytest.skip(f"Chromium {hello['chromium']} does not know Connection-Allowlist yet")
+    assert hello["packets"] == 0
+
+
+def test_a_page_without_the_header_would_reach_it_by_webrtc(hello: Any) -> None:
+    assert hello["packets_of_the_host"] > 0
 
 
 def test_the_frame_runs_no_inline_script(hello: Any) -> None:

@@ -94,6 +94,11 @@ def test_the_page_is_served_confined_and_for_ever(host: UiHostFixture) -> None:
     assert answer.headers["x-request-id"] == "r-1"
 
 
+@pytest.mark.parametrize("path", ["/index.html", "/js/app.js", "/drawing.svg"])
+def test_documents_and_scripts_connect_to_their_own_origin_only(host: UiHostFixture, path: str) -> None:
+    assert host.get(path).headers["connection-allowlist"] == "(response-origin)"
+
+
 @pytest.mark.parametrize("path", ["", "/", "/notes/5"])
 def test_a_path_of_the_application_is_answered_by_its_page(host: UiHostFixture, path: str) -> None:
     answer = host.get(path)

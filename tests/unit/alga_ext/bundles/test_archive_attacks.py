@@ -242,7 +242,7 @@ def test_data_behind_the_archives_end_is_refused(hidden: bytes) -> None:
     error = refusal(bundle(member("a"), END, hidden))
 
     assert error.code == "bundle_unsafe"
-    assert "behind" in error.detail
+    assert "after the end" in error.detail
 
 
 def test_an_archive_without_files_is_refused() -> None:
@@ -281,7 +281,7 @@ def test_anything_behind_the_frame_is_refused(extra: bytes) -> None:
     error = refusal(io.BytesIO(HONEST + extra))
 
     assert error.code == "bundle_unsafe"
-    assert "behind the end of its compressed frame" in error.detail
+    assert "after the end of its compressed frame" in error.detail
 
 
 def test_a_skippable_frame_before_the_frame_is_refused() -> None:

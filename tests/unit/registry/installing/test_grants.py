@@ -183,7 +183,7 @@ ASKED = manifest(
         ({"egress": ["*.other.com"]}, "not within"),
         ({"egress": ["http://api.example.com"]}, "not within"),
         ({"egress": ["api.example.com:8443"]}, "not within"),
-        ({"egress": ["*"]}, "no egress host"),
+        ({"egress": ["*"]}, "not an egress host"),
         ({"egress": ["xexample.com"]}, "not within"),
         ({"secrets": {"OTHER": []}}, "secret OTHER is not asked for"),
         ({"secrets": {"BOUND": ["evil.com"]}}, "cannot be bound to evil.com"),

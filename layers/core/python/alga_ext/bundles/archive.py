@@ -1,9 +1,10 @@
-"""The bundle archive: ``bundle.tar.zst``, packed the same way every time and read as hostile input.
+"""The bundle archive ``bundle.tar.zst``: pack it reproducibly, and read it as hostile input.
 
-Packing sorts files and fixes owner, mode and time, so the same tree gives the same bytes and the same content
-hash. Reading streams: counts, sizes, ratio and window are bounded before anything is kept, and only plain files
-with safe relative paths pass (no links, devices, absolute or hidden paths). The frame is walked by
-``alga_ext.bundles.zstd_frame``, the archive by ``alga_ext.bundles.tar_members``.
+Packing sorts the files and uses a fixed owner, mode and time. So the same files give the same bytes and the same
+content hash. Reading is a stream: the number of members, sizes, compression ratio and zstd window are checked before
+a file is kept in memory. Only plain files with safe relative paths are accepted (no links, devices, absolute or hidden
+paths).
+``alga_ext.bundles.zstd_frame`` reads the zstd frame; ``alga_ext.bundles.tar_members`` reads the tar archive.
 """
 
 import hashlib
@@ -28,21 +29,21 @@ _RATIO_GRACE_BYTES: Final = 16 * 1024 * 1024
 
 
 class Quota(NamedTuple):
-    """Bounds of what an archive may unfold to."""
+    """Limits for the decompressed content of an archive."""
 
     files: int = 5_000
     """Files and folders together."""
     file_bytes: int = 128 * 1024 * 1024
     total_bytes: int = 512 * 1024 * 1024
     ratio: int = 200
-    """Unfolded bytes per archive byte, counted after the first 16 MiB."""
+    """Decompressed bytes per compressed byte. The first 16 MiB of decompressed bytes are not counted."""
 
 
 DEFAULT_QUOTA: Final = Quota()
 
 
 class Entry(NamedTuple):
-    """One file of a bundle: its path and its bytes."""
+    """One file of a bundle: its path and its content."""
 
     path: str
     data: bytes
@@ -51,12 +52,12 @@ class Entry(NamedTuple):
 def pack(folder: Path, archive: Path) -> ContentHash:
     """Pack every file below ``folder`` into a new archive and return its content hash.
 
-    Hidden files and folders are left out, and so is the archive itself when it lies in the folder. The archive is
-    written beside its final name and moved there, so a failure leaves no half of it.
+    Hidden files and folders are left out. So is the archive itself when it is in the folder. The archive is written to
+    a ``.part`` file next to its final name and then renamed, so a failure leaves no incomplete archive.
 
     Raises:
-        PlatformError: ``bundle_unsafe`` for a link, a special file or a path a bundle may not hold;
-            ``bundle_too_large``; ``bundle_invalid`` when there is no file.
+        PlatformError: ``bundle_unsafe`` for a link, a special file or a path that a bundle may not contain;
+            ``bundle_too_large`` for an archive over a limit; ``bundle_invalid`` when there is no file.
     """
     files = sorted(_files_below(folder), key=lambda pair: pair[0])
     part = archive.with_name(archive.name + ".part")
@@ -66,7 +67,7 @@ def pack(folder: Path, archive: Path) -> ContentHash:
         if (size := part.stat().st_size) > ARCHIVE_LIMIT_BYTES:
             raise PlatformError("bundle_too_large", _too_large("The archive", size, ARCHIVE_LIMIT_BYTES))
         with part.open("rb") as written:
-            read_index(written)  # what would be refused later is refused now
+            read_index(written)  # refuse now what the platform would refuse after the upload
         part.replace(archive)
     finally:
         part.unlink(missing_ok=True)
@@ -74,7 +75,7 @@ def pack(folder: Path, archive: Path) -> ContentHash:
 
 
 def content_hash_of(archive: Path) -> ContentHash:
-    """Return the content hash of an archive file: ``sha256:`` and hex of its bytes."""
+    """Return the content hash of an archive file: ``sha256:`` and the hex SHA-256 of its bytes."""
     with archive.open("rb") as file:
         return ContentHash("sha256:" + hashlib.file_digest(file, "sha256").hexdigest())
 
@@ -87,16 +88,17 @@ def content_hash_of_bytes(data: bytes) -> ContentHash:
 def read_entries(
     archive: IO[bytes], quota: Quota = DEFAULT_QUOTA, keep: Callable[[str], bool] | None = None
 ) -> Iterator[Entry]:
-    """Stream the files of an archive, in the archive's order.
+    """Yield the files of an archive one by one, in the archive's order.
 
     Args:
-        archive: the compressed bytes; read once, from its present position.
-        quota: what it may unfold to; checked while reading, so a bomb costs no more than the quota.
-        keep: which paths to yield; the others are checked and skipped without being held in memory.
+        archive: the compressed bytes. They are read once, from the current position.
+        quota: limits for the decompressed content. They are checked while reading, so a decompression bomb uses no more
+            than the quota.
+        keep: returns whether to yield a path. Other files are checked and skipped without being held in memory.
 
     Raises:
-        PlatformError: ``bundle_invalid`` for what is no such archive; ``bundle_unsafe`` for an entry that is not
-            allowed; ``bundle_too_large`` for a broken quota.
+        PlatformError: ``bundle_invalid`` when it is not a valid bundle archive; ``bundle_unsafe`` for an entry that is
+            not allowed; ``bundle_too_large`` when a limit of the quota is exceeded.
     """
     contents = _Contents(quota)
 
@@ -107,11 +109,11 @@ def read_entries(
     for member, data in read_members(_Unfolded(archive, quota), wanted):
         yield Entry(member.path, data)
     if not contents.files:
-        raise PlatformError("bundle_invalid", "The bundle holds no file.")
+        raise PlatformError("bundle_invalid", "The bundle contains no file.")
 
 
 def read_index(archive: IO[bytes], quota: Quota = DEFAULT_QUOTA) -> list[str]:
-    """Return the paths in an archive, sorted; the same refusals as ``read_entries``."""
+    """Return the paths in an archive, sorted; raises the same errors as ``read_entries``."""
     paths: list[str] = []
 
     def note(path: str) -> bool:
@@ -119,14 +121,14 @@ def read_index(archive: IO[bytes], quota: Quota = DEFAULT_QUOTA) -> list[str]:
         return False
 
     for _ in read_entries(archive, quota, note):
-        pass  # note() refuses every entry, so there is none to look at
+        pass  # note() returns False for every path, so no entry is yielded
     return sorted(paths)
 
 
 def extract(archive: IO[bytes], folder: Path, subtree: str = "", quota: Quota = DEFAULT_QUOTA) -> list[str]:
     """Write the files below ``subtree`` (such as ``ui/``) into ``folder`` and return their paths, sorted.
 
-    ``folder`` must be empty; when it fails, what it wrote stays there for the caller to remove.
+    ``folder`` must be empty. After an error, the files written so far stay there, and the caller must remove them.
     """
     if any(folder.iterdir()):
         message = "the folder to extract into must be empty"
@@ -142,7 +144,7 @@ def extract(archive: IO[bytes], folder: Path, subtree: str = "", quota: Quota = 
 
 
 class _Unfolded:
-    """The unfolded archive as ``tar_members.Source``; it ends with an error as soon as the quota is broken."""
+    """The decompressed archive as a ``tar_members.Source``; raises an error as soon as a quota is exceeded."""
 
     def __init__(self, archive: IO[bytes], quota: Quota) -> None:
         self._folded = _Tally(archive)
@@ -164,7 +166,7 @@ class _Unfolded:
             yield taken
 
     def _refill(self) -> bool:
-        """Unfold the next piece that is not empty; return whether there is one."""
+        """Decompress the next piece that is not empty; return whether there is one."""
         for piece in self._pieces:
             self._unfolded_bytes += len(piece)
             self._check_quota()
@@ -176,9 +178,9 @@ class _Unfolded:
     def _check_quota(self) -> None:
         total, ratio = self._quota.total_bytes, self._quota.ratio
         if self._unfolded_bytes > total:
-            raise PlatformError("bundle_too_large", _too_large("The unfolded bundle", self._unfolded_bytes, total))
+            raise PlatformError("bundle_too_large", _too_large("The decompressed bundle", self._unfolded_bytes, total))
         if self._unfolded_bytes > self._folded.count * ratio + _RATIO_GRACE_BYTES:
-            raise PlatformError("bundle_too_large", f"The bundle unfolds to more than {ratio} times its size.")
+            raise PlatformError("bundle_too_large", f"The bundle decompresses to more than {ratio} times its size.")
 
 
 class _Tally:
@@ -195,9 +197,9 @@ class _Tally:
 
 
 class _Contents:
-    """What the archive holds so far, so that no path stands in it twice or is file and folder at once.
+    """The paths found in the archive so far; refuses a path that appears twice or is both a file and a folder.
 
-    Paths are compared as file systems may: without regard to letter case.
+    Paths are compared without regard to letter case, because some file systems ignore it.
     """
 
     def __init__(self, quota: Quota) -> None:
@@ -207,7 +209,7 @@ class _Contents:
         self._folders: set[str] = set()
 
     def admit(self, member: Member) -> None:
-        """Take a member in, or raise ``bundle_unsafe`` or ``bundle_too_large``."""
+        """Add a member, or raise ``bundle_unsafe`` or ``bundle_too_large``."""
         self._members += 1
         if self._members > self._quota.files:
             raise PlatformError("bundle_too_large", f"The bundle has more than {self._quota.files} files and folders.")
@@ -215,7 +217,7 @@ class _Contents:
         folded = unicodedata.normalize("NFC", path.casefold())
         above = [folded[:at] for at, character in enumerate(folded) if character == "/"]
         if folded in self.files:
-            raise PlatformError("bundle_unsafe", f"{path!r} stands in the bundle twice (letter case does not count).")
+            raise PlatformError("bundle_unsafe", f"{path!r} is in the bundle twice (letter case does not count).")
         if (folded in self._folders and not member.is_folder) or not self.files.isdisjoint(above):
             raise PlatformError("bundle_unsafe", f"{path!r} is both a file and a folder (letter case does not count).")
         self._folders.update(above)
@@ -252,7 +254,7 @@ def _files_below(folder: Path) -> Iterator[tuple[str, Path]]:
             continue
         if source.is_symlink() or not (source.is_dir() or source.is_file()):
             raise PlatformError(
-                "bundle_unsafe", f"{relative.as_posix()!r} is a link or special file; replace it by a plain file."
+                "bundle_unsafe", f"{relative.as_posix()!r} is a link or special file; replace it with a plain file."
             )
         if source.is_file():
             yield _checked(relative.as_posix()), source

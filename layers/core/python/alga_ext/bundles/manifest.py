@@ -1,8 +1,8 @@
-"""Manifest v2: what an extension says of itself (``manifest.json`` in the bundle).
+"""Manifest v2: the description of an extension, ``manifest.json`` in the bundle.
 
-This one pydantic definition is the parser, the documentation and the published JSON Schema
-(docs/reference/manifest.schema.json, written by ``make schema``). Unknown top-level members are errors with a
-suggestion, so that a typing mistake never silently drops a setting.
+These pydantic models are the parser, the documentation and the source of the published JSON Schema
+(docs/reference/manifest.schema.json, written by ``make schema``). An unknown member is an error with a suggestion, so
+that a spelling mistake never drops a setting silently.
 """
 
 import difflib
@@ -27,7 +27,7 @@ SEMVER: Final = (
     rf"(?:-{_IDENTIFIER}(?:\.{_IDENTIFIER})*)?"
     r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$"
 )
-r"""Strict semantic version, without ``\d``: in pydantic's engine that matches the digits of every script.
+r"""Strict semantic version. It avoids ``\d``, because in pydantic's engine ``\d`` matches the digits of every script.
 
 Source: https://semver.org/#is-there-a-suggested-regular-expression-regex-to-check-a-semver-string.
 """
@@ -60,7 +60,7 @@ CapabilityName = Annotated[
 
 
 class CapabilityRequest(_Part):
-    """A capability the extension asks for, and what for; the purpose is shown to the tenant's admin."""
+    """A capability that the extension asks for. The tenant's admin is shown the purpose."""
 
     name: CapabilityName
     purpose: str = Field(default="", max_length=500)
@@ -72,7 +72,7 @@ class CapabilityRequest(_Part):
 
 
 class SecretDeclaration(_Part):
-    """A secret the tenant's admin is asked for. With ``hosts`` it is only ever injected into requests to them."""
+    """A secret that the tenant's admin sets. With ``hosts`` it is only injected into requests to these hosts."""
 
     name: SecretName
     description: str = Field(default="", max_length=500)
@@ -86,7 +86,7 @@ class SecretDeclaration(_Part):
 
 
 class Endpoint(_Part):
-    """One route of the extension: literal segments or ``:param``."""
+    """One route of the extension; each segment of its path is literal text or a ``:param``."""
 
     method: Method
     path: str = Field(max_length=512)
@@ -105,7 +105,7 @@ class Endpoint(_Part):
 
 
 class Api(_Part):
-    """The routes the extension answers."""
+    """The routes that the extension answers."""
 
     endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=500, fail_fast=True)
 
@@ -135,13 +135,13 @@ class EventSubscription(_Part):
 
 
 class Hook(_Part):
-    """A place in the host application's interface where the extension shows."""
+    """A place in the host application's user interface where the extension appears."""
 
     label: str = Field(min_length=1, max_length=80)
 
 
 class Ui(_Part):
-    """The static interface, shown in a sandboxed iframe."""
+    """The static user interface, shown in a sandboxed iframe."""
 
     type: Literal["iframe"]
     entry: RelativePath
@@ -163,23 +163,23 @@ def _short_form(value: object) -> object:
 CapabilityEntry = Annotated[
     CapabilityRequest, BeforeValidator(_short_form, json_schema_input_type=CapabilityName | CapabilityRequest)
 ]
-"""A capability as a manifest writes it: the name alone, or name and purpose."""
+"""A capability in a manifest: only its name, or an object with name and purpose."""
 
 Glob = Annotated[str, Field(min_length=1, max_length=256)]
 
 
-# Every list fails fast: a manifest of a hundred thousand wrong members would cost an error of each, 200 MB together.
+# Every list fails fast. Otherwise a hundred thousand wrong members would give one error each, 200 MB in all.
 
 
 class Limits(_Part):
-    """Limits the extension asks for; the platform's maxima win."""
+    """Limits that the extension asks for; the platform's maxima are upper limits."""
 
     timeout_ms: int | None = Field(default=None, ge=1, le=900_000)
     memory_mb: int | None = Field(default=None, ge=1, le=4096)
 
 
 class Manifest(_Part):
-    """A whole manifest."""
+    """The manifest of an extension."""
 
     name: str = Field(pattern=_NAME, max_length=255, description="Reverse-domain name, unique in the registry")
     publisher: Slug
@@ -253,7 +253,7 @@ class Manifest(_Part):
                 message = "runtime: an extension needs a 'runtime' (server handlers), a 'ui', or both"
                 raise ValueError(message)
             if self.api.endpoints or self.events:
-                message = "runtime: endpoints and events need a 'runtime' to answer them"
+                message = "runtime: endpoints and events need a 'runtime' that handles them"
                 raise ValueError(message)
         return self
 
@@ -264,24 +264,24 @@ class Manifest(_Part):
 
 
 def check_egress(text: str) -> str:
-    """Return an egress host in its canonical form: lower case, ``https://`` left out, default port left out.
+    """Return an egress host in its canonical form: lower case, without ``https://`` and without the default port.
 
     Raises:
-        ValueError: it is not ``host[:port]``, ``*.host`` or ``http://host``; a bare ``*`` is refused.
+        ValueError: it is not ``host[:port]``, ``*.host`` or ``http://host``. A bare ``*`` is refused.
     """
     match = _EGRESS.match(text.lower()) if text.isascii() else None
     if match is None:
-        message = f"{text!r} is no egress host; write host, host:port, *.host or http://host, never a bare '*'"
+        message = f"{text!r} is not an egress host; write host, host:port, *.host or http://host, never a bare '*'"
         raise ValueError(message)
     scheme, wildcard, host, port = match.groups()
     if len(host) > _HOST_LIMIT_CHARS:
-        message = f"{text[:100]!r} is longer than the {_HOST_LIMIT_CHARS} characters of a host name"
+        message = f"{text[:100]!r} has a host of {len(host)} characters; at most {_HOST_LIMIT_CHARS} are allowed"
         raise ValueError(message)
     if wildcard and "." not in host:
         message = f"{text!r} is too wide; a wildcard needs at least two labels after it, as in *.example.com"
         raise ValueError(message)
     if port is not None and int(port) > 65535:
-        message = f"{text!r} has a port above 65535"
+        message = f"{text!r} has a port above 65535, the highest port number"
         raise ValueError(message)
     plain = scheme == "http"
     default_port = "80" if plain else "443"
@@ -290,10 +290,10 @@ def check_egress(text: str) -> str:
 
 
 def parse_manifest(data: bytes) -> Manifest:
-    """Read a manifest.
+    """Parse a manifest.
 
     Raises:
-        PlatformError: ``manifest_invalid``, naming the first wrong members and how to mend them.
+        PlatformError: ``manifest_invalid``; the detail names the first wrong members and how to fix them.
     """
     if len(data) > MANIFEST_LIMIT_BYTES:
         raise PlatformError(
@@ -306,7 +306,7 @@ def parse_manifest(data: bytes) -> Manifest:
     if not isinstance(document, dict):
         raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} must be a JSON object.")
     try:
-        # Strict: no "5" for 5 and no "yes" for true, so that the published schema and this parser agree.
+        # Strict: "5" is not 5 and "yes" is not true, so that the published schema and this parser agree.
         return Manifest.model_validate_json(data, strict=True)
     except ValidationError as error:
         faults = [_explain(fault) for fault in error.errors()[:5]]
@@ -337,19 +337,20 @@ def _capability(name: str) -> str:
     if full not in capabilities.KNOWN:
         near = difflib.get_close_matches(full, capabilities.KNOWN, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(capabilities.KNOWN))}"
-        message = f"{name[:100]!r} is no capability{hint}"
+        message = f"{name[:100]!r} is not a capability{hint}"
         raise ValueError(message)
     return full
 
 
 def _route(path: str, *, parameters: bool) -> str:
     if not path.startswith("/"):
-        message = "a path of an endpoint or a handler starts with '/'"
+        message = "the path of an endpoint or a handler must start with '/'"
         raise ValueError(message)
     for segment in path[1:].split("/") if path != "/" else []:
         fits = _LITERAL.match(segment) or (parameters and _PARAMETER.match(segment))
         if not fits or segment in (".", ".."):
-            message = f"segment {segment!r} of {path!r} is no literal" + (" and no :param" if parameters else "")
+            forms = "literal text or a :param" if parameters else "literal text"
+            message = f"segment {segment!r} of {path!r} must be {forms}, without spaces, '..' or special characters"
             raise ValueError(message)
     return path
 
@@ -365,6 +366,6 @@ def _unique_names(items: tuple[_Named, ...]) -> tuple[_Named, ...]:
     names = [item.name for item in items]
     for name in names:
         if names.count(name) > 1:
-            message = f"{name!r} is named twice"
+            message = f"{name!r} is listed twice"
             raise ValueError(message)
     return items

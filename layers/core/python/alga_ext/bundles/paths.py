@@ -1,34 +1,35 @@
-"""The rule for paths inside a bundle, shared by manifest, archive and UI host."""
+"""The rule for paths inside a bundle; manifest, archive and UI host share it."""
 
 import unicodedata
 from typing import Final
 
 DEPTH_LIMIT: Final = 32
-"""Segments of a path; it bounds what matching a path against globs can cost."""
+"""Maximum number of segments of a path; it limits the time to match a path against globs."""
 
 
 class PathError(ValueError):
-    """A path that does not keep the rule; the message says which part of it."""
+    """A path breaks the rule; the message says how."""
 
 
 def check_relative(path: str) -> str:
-    """Return ``path`` when it is a safe relative file path, as it stands.
+    """Return ``path`` unchanged when it is a safe relative file path.
 
-    It has 1–512 characters in NFC and at most ``DEPTH_LIMIT`` segments with ``/`` between them, no empty, ``.`` or
-    ``..`` segment, no segment that starts with a dot (hidden), no control character, no backslash and no drive colon.
+    A safe path has 1 to 512 characters in Unicode normal form C, and at most ``DEPTH_LIMIT`` segments separated by
+    ``/``. It has no empty, ``.`` or ``..`` segment, no segment that starts with a dot (hidden), no control character,
+    no backslash and no colon.
 
     Raises:
-        PathError: it breaks the rule.
+        PathError: the path breaks the rule.
     """
     shown = path[:100]
     if not 1 <= len(path) <= 512:
-        message = f"a path has 1 to 512 characters; this one has {len(path)}"
+        message = f"a path must have 1 to 512 characters; this one has {len(path)}"
         raise PathError(message)
     if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in path):
-        message = f"path {shown!r} holds a control character"
+        message = f"path {shown!r} contains a control character"
         raise PathError(message)
     if "\\" in path or ":" in path:
-        message = f"path {shown!r} holds a backslash or a colon"
+        message = f"path {shown!r} contains a backslash or a colon"
         raise PathError(message)
     if unicodedata.normalize("NFC", path) != path:
         message = f"path {shown!r} is not in Unicode normal form C"

@@ -1,9 +1,9 @@
-"""The members of a tar archive, read from hostile bytes.
+"""Read the members of a tar archive from hostile bytes.
 
-``tarfile`` keeps every member and every extended header in memory, follows chains of headers by recursion, takes a
-broken header for the archive's end, and lets headers override sizes. A bundle needs plain files and folders with a
-path and a size, so this reads just those and refuses the rest by name: POSIX ustar, with PAX ``path`` records or GNU
-long names for what does not fit into a header.
+``tarfile`` is not safe for this: it keeps every member and every extended header in memory, follows chains of headers
+by recursion, treats a broken header as the end of the archive, and lets headers override sizes. A bundle needs only
+plain files and folders with a path and a size. So this module reads only those and refuses everything else, with the
+kind of member in the error. The format is POSIX ustar, with PAX ``path`` records or GNU long names for long paths.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,19 +34,19 @@ _REFUSED_KINDS: Final = {
 
 
 class Source(Protocol):
-    """Where the archive's bytes come from, in order."""
+    """Provides the archive's bytes in order."""
 
     def read(self, size: int) -> bytes:
         """Return exactly ``size`` bytes; fewer only at the end."""
         ...
 
     def skip(self, size: int) -> int:
-        """Pass over ``size`` bytes; return how many there were."""
+        """Skip ``size`` bytes and return how many were skipped; fewer only at the end."""
         ...
 
 
 class Member(NamedTuple):
-    """A file or a folder of the archive, as its header says; nothing about it is checked but its form."""
+    """A file or folder of the archive, as named in its header; only the form of the header has been checked."""
 
     path: str
     size: int
@@ -57,12 +57,13 @@ def read_members(source: Source, wanted: Callable[[Member], bool]) -> Iterator[t
     """Yield the wanted files with their content, in the archive's order.
 
     Args:
-        source: the unfolded archive.
-        wanted: called for every member, folders too, before its content is read; it may raise. A folder is not yielded.
+        source: the decompressed archive.
+        wanted: called for every member, including folders, before its content is read. It returns whether to yield the
+            member, and it may raise. A folder is never yielded.
 
     Raises:
-        PlatformError: ``bundle_invalid`` for what is not well-formed or ends early; ``bundle_unsafe`` for any other
-            kind of member, and for data behind the archive's end.
+        PlatformError: ``bundle_invalid`` when the archive is not well-formed or ends too early; ``bundle_unsafe`` for
+            a member that is not a plain file or a folder, and for data after the archive's end.
     """
     name: str | None = None
     extended = False
@@ -70,7 +71,7 @@ def read_members(source: Source, wanted: Callable[[Member], bool]) -> Iterator[t
         kind, size = _check(header)
         if kind in (_PAX_KIND, _LONG_NAME_KIND):
             if extended:
-                raise _invalid("an extended header follows another")
+                raise _invalid("one member has two extended headers")
             name, extended = _extended_name(source, kind, size), True
             continue
         member = Member(_name(header) if name is None else name, size, kind == _FOLDER_KIND)
@@ -94,16 +95,20 @@ def _block(source: Source) -> bytes:
 
 
 def _check(header: bytes) -> tuple[bytes, int]:
-    """Return kind and size of a header whose checksum and form are right."""
+    """Check a header's form and checksum and return its kind and size."""
     kind = header[156:157]
     if header[257:263] not in (b"ustar\0", b"ustar "):
         raise _invalid("a header is not in the ustar format")
     if _octal(header[148:156]) != sum(header) - sum(header[148:156]) + 8 * ord(" "):
         raise _invalid("a header's checksum is wrong")
     if kind in _REFUSED_KINDS:
-        raise PlatformError("bundle_unsafe", f"The bundle holds {_REFUSED_KINDS[kind]}; only plain files are allowed.")
+        raise PlatformError(
+            "bundle_unsafe", f"The bundle contains {_REFUSED_KINDS[kind]}; only plain files are allowed."
+        )
     if kind not in (*_FILE_KINDS, _FOLDER_KIND, _PAX_KIND, _LONG_NAME_KIND):
-        raise PlatformError("bundle_unsafe", f"The bundle holds a member of the unknown kind {kind!r}.")
+        raise PlatformError(
+            "bundle_unsafe", f"The bundle contains a member of the unknown kind {kind!r}; only plain files are allowed."
+        )
     return kind, _octal(header[124:136])
 
 
@@ -122,14 +127,14 @@ def _name(header: bytes) -> str:
 
 def _extended_name(source: Source, kind: bytes, size: int) -> str | None:
     if size > _EXTENSION_LIMIT_BYTES:
-        detail = f"An extended header is {size} bytes; at most {_EXTENSION_LIMIT_BYTES} are allowed."
-        raise PlatformError("bundle_unsafe", f"The bundle is refused. {detail}")
+        detail = f"The bundle has an extended header of {size} bytes; at most {_EXTENSION_LIMIT_BYTES} are allowed."
+        raise PlatformError("bundle_unsafe", detail)
     data = _content(source, size)
     return _text(data.removesuffix(b"\0")) if kind == _LONG_NAME_KIND else _pax_path(data)
 
 
 def _pax_path(data: bytes) -> str | None:
-    r"""Return the ``path`` of PAX records (``"%d %s=%s\n"``, the length being that of the whole record)."""
+    r"""Return the ``path`` from PAX records (``"%d %s=%s\n"``; the number is the length of the whole record)."""
     path: str | None = None
     start = 0
     for _ in range(_RECORDS_LIMIT):
@@ -142,7 +147,7 @@ def _pax_path(data: bytes) -> str | None:
             raise _invalid("an extended header is not well-formed")
         if keyword in (b"size", b"linkpath", b"hdrcharset") or keyword.startswith(b"GNU.sparse"):
             shown = keyword[:40].decode("ascii", "replace")
-            raise PlatformError("bundle_unsafe", f"The bundle holds an extended header that sets {shown!r}.")
+            raise PlatformError("bundle_unsafe", f"The bundle contains an extended header that sets {shown!r}.")
         if keyword == b"path":
             path = _text(value.removesuffix(b"\n"))
         start = end
@@ -158,7 +163,7 @@ def _content(source: Source, size: int) -> bytes:
 
 
 def _check_end(source: Source) -> None:
-    """Pass when nothing but zeros is left, one more block of them at least."""
+    """Check that only zeros are left, and at least one more block of them."""
     if _block(source) != _ZEROS:
         raise _behind()
     while data := source.read(64 * 1024):
@@ -170,7 +175,7 @@ def _text(name: bytes) -> str:
     try:
         return name.decode()
     except UnicodeDecodeError:
-        raise PlatformError("bundle_unsafe", "The bundle holds a path that is not UTF-8.") from None
+        raise PlatformError("bundle_unsafe", "The bundle contains a path that is not UTF-8.") from None
 
 
 def _padded(size: int) -> int:
@@ -178,11 +183,11 @@ def _padded(size: int) -> int:
 
 
 def _behind() -> PlatformError:
-    return PlatformError("bundle_unsafe", "The bundle holds data behind the end of its archive.")
+    return PlatformError("bundle_unsafe", "The bundle contains data after the end of its archive.")
 
 
 def _cut_short() -> PlatformError:
-    return _invalid("it is cut short")
+    return _invalid("it ends too early")
 
 
 def _invalid(why: str) -> PlatformError:

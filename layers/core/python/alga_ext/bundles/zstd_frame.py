@@ -1,8 +1,9 @@
-"""One zstd frame, unfolded block by block from hostile bytes.
+"""Decompress one zstd frame block by block from hostile bytes.
 
-The library's own stream reader cannot tell where a frame ends within what it has read ahead, so it misses what is
-hidden behind; and it holds back nothing of a bomb. The frame format (RFC 8878) is simple enough to walk: every block is
-read exactly, unfolds to at most 128 KiB, and the frame ends where the source ends.
+The library's own stream reader is not safe for this. It reads ahead and cannot tell where in these bytes the frame
+ends, so it misses data that is hidden after the frame. It also does not limit a decompression bomb. The frame format
+(RFC 8878) is simple, so this module reads each block exactly. A block decompresses to at most 128 KiB, and the frame
+must end where the source ends.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from alga_ext.errors import PlatformError
 
 WINDOW_LIMIT_BYTES: Final = 64 * 1024 * 1024
 BLOCKS_LIMIT: Final = 65_536
-"""An encoder fills its blocks of 128 KiB; so many more than that are made to cost time."""
+"""An encoder normally fills its blocks of 128 KiB. An archive with more blocks than this is made to use up time."""
 
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _BLOCK_LIMIT_BYTES: Final = 128 * 1024
@@ -23,7 +24,7 @@ _RESERVED: Final = 3
 
 
 class Readable(Protocol):
-    """Something with ``read``; fewer bytes than asked for do not mean its end, none do."""
+    """A source of bytes. Fewer bytes than requested do not mean that it has ended; zero bytes do."""
 
     def read(self, size: int, /) -> bytes:
         """Return up to ``size`` bytes."""
@@ -31,12 +32,12 @@ class Readable(Protocol):
 
 
 def unfold(source: Readable) -> Iterator[bytes]:
-    """Yield the content of the one frame that ``source`` holds, in pieces of at most 128 KiB.
+    """Decompress the one frame in ``source`` and yield its content in pieces of at most 128 KiB.
 
     Raises:
-        PlatformError: ``bundle_invalid`` for bytes that are no whole zstd frame, need a dictionary or more window than
-            ``WINDOW_LIMIT_BYTES``; ``bundle_unsafe`` for data behind the frame, and for more than ``BLOCKS_LIMIT``
-            blocks.
+        PlatformError: ``bundle_invalid`` for bytes that are not one complete zstd frame, or that need a dictionary or
+            a window over ``WINDOW_LIMIT_BYTES``; ``bundle_unsafe`` for data after the frame, and for more than
+            ``BLOCKS_LIMIT`` blocks.
     """
     frame = zstandard.ZstdDecompressor(max_window_size=WINDOW_LIMIT_BYTES).decompressobj()
     try:
@@ -51,14 +52,14 @@ def unfold(source: Readable) -> Iterator[bytes]:
     if not frame.eof:
         raise _invalid("its frame does not end")
     if source.read(1):
-        raise PlatformError("bundle_unsafe", "The bundle holds data behind the end of its compressed frame.")
+        raise PlatformError("bundle_unsafe", "The bundle contains data after the end of its compressed frame.")
 
 
 def _header(source: Readable) -> tuple[bytes, bool]:
-    """Return the frame header's bytes, and whether a checksum ends the frame."""
+    """Return the bytes of the frame header, and whether the frame ends with a checksum."""
     start = _exactly(source, 5)
     if start[:4] != _MAGIC:
-        raise _invalid("it does not begin as a zstd frame")
+        raise _invalid("it does not begin with a zstd frame")
     descriptor = start[4]
     single_segment, has_checksum = bool(descriptor & 0x20), bool(descriptor & 0x04)
     if descriptor & 0x18:
@@ -70,7 +71,7 @@ def _header(source: Readable) -> tuple[bytes, bool]:
     rest = _exactly(source, (0 if single_segment else 1) + size_bytes)
     window = int.from_bytes(rest, "little") if single_segment else _window(rest[0])
     if window > WINDOW_LIMIT_BYTES:
-        raise _invalid(f"its window is over {WINDOW_LIMIT_BYTES} bytes")
+        raise _invalid(f"its window is {window} bytes; at most {WINDOW_LIMIT_BYTES} are allowed")
     return start + rest, has_checksum
 
 
@@ -97,7 +98,7 @@ def _exactly(source: Readable, size: int) -> bytes:
     while len(data) < size:
         more = source.read(size - len(data))
         if not more:
-            raise _invalid("it is cut short")
+            raise _invalid("it ends too early")
         data += more
     return data
 

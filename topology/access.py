@@ -1,6 +1,6 @@
-"""What each function may touch besides the database; a deployment grants this and nothing more.
+"""The permissions of each function outside the database; a deployment grants these and no others.
 
-What a function may do in the database follows from its login role (``migrations/``).
+The permissions in the database follow from the function's login role (``migrations/``).
 """
 
 from dataclasses import dataclass
@@ -9,23 +9,23 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rights of one function.
+    """The permissions of one function.
 
     Attributes:
         function: name of the function.
-        reads: key prefixes of the object store that it gets and heads objects of. Every reader also asks for objects
-            that may be absent, and health checks ask for the absent key ``healthz`` below one of them. S3 answers 404
-            for them, and not 403, only to a caller that may list the bucket.
-        writes: key prefixes that it puts objects under. A writer also reads what it writes: when a key exists, the
-            stored bytes are compared.
-        deletes: key prefixes that it deletes objects of.
+        reads: key prefixes of the object store under which it reads objects (GET and HEAD). Every reader also requests
+            objects that may be absent, and health checks request the absent key ``healthz`` below one of the prefixes.
+            S3 answers 404 for an absent object, and not 403, only to a caller that may list the bucket.
+        writes: key prefixes under which it writes objects. A writer also needs to read there: when a key exists, it
+            compares the stored bytes.
+        deletes: key prefixes under which it deletes objects.
         sends_to: names of the queues that it sends to.
         signs_with: environment names of its signing keys. The value may name an asymmetric KMS key
             (``kms:KEY-ID``); then the function needs ``kms:Sign`` and ``kms:GetPublicKey`` for it.
         makes_data_keys: it seals tenants' secrets: ``kms:GenerateDataKey`` for the key of ``SECRETS_KEY_ID``.
         opens_data_keys: it opens tenants' secrets: ``kms:Decrypt`` for the same key.
         invokes: names of the functions that it invokes.
-        secrets: environment names whose values are secret, besides the signing keys.
+        secrets: environment names whose values are secret, in addition to the signing keys.
     """
 
     function: str
@@ -50,7 +50,7 @@ ACCESS: Final = (
     Access(
         "registry",
         reads=("staging/", "bundles/", "components/", "releases/", "withdrawals/", "log/heads/"),
-        # staging/ is written by publishers with URLs that the registry signs, and so in its name.
+        # Publishers write staging/ with URLs that the registry signs, so the registry needs the permission.
         writes=("staging/", "bundles/", "components/", "withdrawals/", "log/heads/"),
         sends_to=("prepare",),
         signs_with=("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY"),

@@ -15,11 +15,11 @@ class Function:
     """One Lambda function.
 
     Attributes:
-        name: unique in a deployment; a deployment may add a prefix of its own.
+        name: unique in a deployment; a deployment may add its own prefix.
         handler: dotted path of the module, then the name of the Python function in it.
         timeout_s: the longest an invocation may take.
-        required: environment names that every deployment gives. A few of them have a default in the function's
-            settings, such as ``FRAME_ANCESTORS``, but it suits no deployment.
+        required: environment names that every deployment must give. A few of them, such as ``FRAME_ANCESTORS``, have a
+            default in the function's settings, but the default is not useful in a deployment.
         optional: environment names that a deployment may give.
         memory_mb: memory in MiB; CPU time grows with it. 1769 MiB is one whole core.
         per_tenant: Lambda's tenant isolation mode: each execution environment serves one tenant only. Such a function
@@ -127,7 +127,7 @@ RUNNER: Final = Function(
         "EGRESS_PRIVATE_NETWORKS",
         "EGRESS_CA_BUNDLE",
     ),
-    memory_mb=2048,  # the sandbox gets what the parent leaves of it
+    memory_mb=2048,  # the sandbox gets the part that the parent process does not use
     per_tenant=True,
     login_role="fn_runner",
 )

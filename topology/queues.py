@@ -11,7 +11,7 @@ class Queue:
     """One standard queue and its dead-letter queue.
 
     Attributes:
-        name: unique in a deployment; a deployment may add a prefix of its own.
+        name: unique in a deployment; a deployment may add its own prefix.
         dead_letter_queue: name of the queue that takes messages which failed too often.
         url_name: environment name under which a sender is given the queue's URL.
         visibility_timeout_s: how long a received message stays hidden. AWS advises six times the timeout of the
@@ -33,16 +33,16 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class EventSource:
-    """Messages of one queue go to one function.
+    """Delivers the messages of one queue to one function.
 
     Attributes:
         queue: name of the queue.
         function: name of the function.
-        batch_size: the most messages of one invocation.
+        batch_size: the maximum number of messages in one invocation.
         batch_window_s: how long to wait for a batch to fill.
-        report_batch_item_failures: the function answers which messages failed, and only those are delivered again.
-        maximum_concurrency: the most invocations at once. It bounds the database connections and the compilations
-            that a flood of messages can cause. No load test has set the value yet.
+        report_batch_item_failures: the function returns which messages failed, and only those are delivered again.
+        maximum_concurrency: the maximum number of invocations at the same time. It limits the database connections and
+            compilations that many messages can cause. No load test has confirmed the value yet.
     """
 
     queue: str

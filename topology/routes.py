@@ -1,4 +1,4 @@
-"""The HTTP routes: which function answers which path, and behind which front."""
+"""The HTTP routes: which function answers which path, and through which front."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -8,14 +8,14 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Requests whose path is ``prefix`` or below it go to a function.
+    """Sends requests whose path is ``prefix`` or below it to a function.
 
     Attributes:
         prefix: path without a slash at the end.
         function: name of the function.
-        methods: other methods are not routed.
-        front: ``api`` is an API Gateway HTTP API, which decodes the path. ``ui`` is CloudFront with a function URL,
-            which leaves the path as the client wrote it; it is an origin of its own.
+        methods: HTTP methods of the route; requests with other methods are not routed.
+        front: ``api`` is an API Gateway HTTP API, which percent-decodes the path. ``ui`` is CloudFront with a function
+            URL, which passes the path as the client wrote it. The two fronts are separate origins.
     """
 
     prefix: str

@@ -1,4 +1,4 @@
-"""The schedules: which functions are invoked at a steady pace."""
+"""The schedules: which functions are invoked at regular intervals."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """A function is invoked with an empty event every ``every_s`` seconds, the first time after one such pause."""
+    """Invokes a function with an empty event every ``every_s`` seconds, the first time after one interval."""
 
     function: str
     every_s: float

@@ -39,7 +39,7 @@ def test_any_tls_mode_checks_the_certificate(mode: str) -> None:
 
 @pytest.mark.parametrize("url", ["mysql://r@h/d", "postgresql://h/d", "h", ""])
 def test_any_other_url_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(ValueError, match="DATABASE_URL must look like"):
+    with pytest.raises(ValueError, match="DATABASE_URL must have the form"):
         connection_arguments(url, 1_000)
 
 

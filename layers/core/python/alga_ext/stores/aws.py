@@ -1,7 +1,7 @@
-"""The only importer of boto3: S3, SQS and Lambda behind the platform's own words.
+"""S3, KMS, SQS and Lambda as the platform's own interfaces. Only this module imports boto3.
 
-Clients are made at first use; one session makes later clients cheap. Timeouts are short and bounded, so that
-an unreachable service becomes a 503 in time and not a hanging request.
+All clients come from one session, which makes later clients cheap. Timeouts are short, so that a request fails with 503
+when a service is unreachable, and does not hang.
 """
 
 import hashlib
@@ -22,8 +22,9 @@ from alga_ext.stores.sealing import DataKey
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096
-_MAKING_CLIENTS: Final = threading.Lock()
-"""A session makes clients for one thread at a time only."""
+_NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
+_CLIENT_LOCK: Final = threading.Lock()
+"""A boto3 session must not make clients in two threads at the same time."""
 
 
 @cache
@@ -37,19 +38,21 @@ def _client(service: str, connect_timeout_s: float = 1.0, read_timeout_s: float 
         read_timeout=read_timeout_s,
         retries={"total_max_attempts": attempts, "mode": "standard"},
         tcp_keepalive=True,
-        # Without s3v4 a presigned URL signs neither the length nor the checksum of what is uploaded.
+        # Without s3v4 a presigned URL signs neither the length nor the checksum of the upload.
         signature_version="s3v4" if service == "s3" else None,
         s3={"addressing_style": "path"},
     )
-    with _MAKING_CLIENTS:
+    with _CLIENT_LOCK:
         return _session().client(service, config=config)
 
 
 def found_credentials() -> tuple[str, str, str]:
-    """Return key id, secret and session token (or the empty string) that the SDK finds, current ones each time.
+    """Return the key id, secret and session token (or the empty string) that the SDK finds.
+
+    Each call returns current credentials; the SDK refreshes them when they expire.
 
     Raises:
-        PlatformError: ``object_store_unavailable`` when it finds none.
+        PlatformError: ``object_store_unavailable`` when it finds no credentials.
     """
     try:
         found = _session().get_credentials()
@@ -129,7 +132,7 @@ class S3ObjectStore:
         return True
 
     def _same(self, key: str, sha256: bytes) -> bool:
-        """Return False (nothing written) when the stored bytes have this hash; raise when they have not."""
+        """Return False (nothing written) if the stored bytes have this hash; raise ``object_conflict`` otherwise."""
         digest = hashlib.sha256()
         try:
             for chunk in self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)["Body"].iter_chunks(1 << 20):
@@ -162,9 +165,9 @@ class S3ObjectStore:
     def presign_put(
         self, key: str, *, sha256_b64: str, size_bytes: int, expires_in_s: int
     ) -> tuple[str, dict[str, str]]:
-        """Return a URL for one upload and the headers that must go with it.
+        """Return a presigned URL for one upload and the headers that the upload must have.
 
-        S3 itself checks the sha256 and the length, because both are part of what is signed.
+        S3 itself checks the SHA-256 and the length, because the signature covers both.
         """
         params = {
             "Bucket": self._bucket,
@@ -183,7 +186,7 @@ class S3ObjectStore:
 
 
 class KmsDataKeys:
-    """``DataKeys`` of one symmetric KMS key; the context is KMS's encryption context."""
+    """``DataKeys`` from one symmetric KMS key; the context is the encryption context of KMS."""
 
     def __init__(self, key_id: str) -> None:
         self._key_id = key_id
@@ -195,7 +198,7 @@ class KmsDataKeys:
             answer = self._kms.generate_data_key(KeyId=self._key_id, KeySpec="AES_256", EncryptionContext=dict(context))
         except (ClientError, BotoCoreError) as error:
             raise PlatformError(
-                "secret_unavailable", "Secrets cannot be sealed just now; try again.", cause=error
+                "secret_unavailable", "Secrets cannot be sealed at the moment; try again.", cause=error
             ) from error
         return DataKey(answer["Plaintext"], answer["CiphertextBlob"])
 
@@ -210,7 +213,7 @@ class KmsDataKeys:
 
 
 class KmsSigner:
-    """``Signer`` of one asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY); the key never leaves KMS."""
+    """``Signer`` with one asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY); the private key never leaves KMS."""
 
     def __init__(self, key_id: str) -> None:
         self._key_id = key_id
@@ -218,7 +221,7 @@ class KmsSigner:
 
     @cached_property
     def _public(self) -> PublicKey:
-        """The public half, fetched at first use: a start does not depend on the key service."""
+        """The public key, fetched at first use, so that a function starts even when KMS is unreachable."""
         try:
             der: bytes = self._kms.get_public_key(KeyId=self._key_id)["PublicKey"]
         except (ClientError, BotoCoreError) as error:
@@ -236,7 +239,7 @@ class KmsSigner:
         return self._public.pem
 
     def sign(self, message: bytes) -> bytes:
-        """See ``Signer.sign``; KMS takes up to 4096 bytes as they are, of longer messages their digest."""
+        """See ``Signer.sign``. KMS accepts messages of up to 4096 bytes; of a longer message it signs the digest."""
         raw = len(message) <= _KMS_MESSAGE_LIMIT_BYTES
         try:
             answer = self._kms.sign(
@@ -252,10 +255,10 @@ class KmsSigner:
 
 
 def signer_of(setting: str) -> Signer:
-    """Return the signer that a setting names: ``kms:key-id``, a PEM private key, or the path of one.
+    """Return the signer for a setting: ``kms:key-id``, a PEM private key, or the path of its file.
 
     Raises:
-        PlatformError: ``key_invalid``.
+        PlatformError: ``key_invalid`` when the PEM key is not valid.
         OSError: the file cannot be read.
     """
     if setting.startswith("kms:"):
@@ -264,7 +267,7 @@ def signer_of(setting: str) -> Signer:
 
 
 class SqsQueue:
-    """One queue to send to."""
+    """Sends messages to one queue."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -275,7 +278,7 @@ class SqsQueue:
 
         Args:
             body: UTF-8 JSON of at most ``messages.MESSAGE_LIMIT_BYTES``.
-            group: the tenant, for SQS fair queues: a noisy tenant does not delay the others.
+            group: the tenant, for SQS fair queues: a tenant that sends many messages does not delay the others.
 
         Raises:
             PlatformError: ``queue_unavailable``.
@@ -287,11 +290,12 @@ class SqsQueue:
 
 
 class LambdaFunction:
-    """One Lambda function to invoke synchronously.
+    """Invokes one Lambda function synchronously.
 
     Args:
         name: function name or ARN.
-        timeout_s: the longest an invocation may take; it is never retried, because the callee may have acted.
+        timeout_s: how long to wait for an invocation. It is never retried, because the function may have done part of
+            its work.
     """
 
     def __init__(self, name: str, timeout_s: float) -> None:
@@ -302,20 +306,18 @@ class LambdaFunction:
         """Invoke for one tenant (Lambda tenant isolation) and return the function's answer.
 
         Raises:
-            PlatformError: ``runner_unavailable`` when the function cannot be invoked or failed as a whole;
-                ``gateway_timeout`` when it did not answer in time.
+            PlatformError: ``runner_unavailable`` when the function cannot be invoked, or when the invocation itself
+                failed; ``gateway_timeout`` when it did not respond in time.
         """
         try:
             answer = self._lambda.invoke(FunctionName=self._name, Payload=payload, TenantId=tenant_id)
             body: bytes = answer["Payload"].read()
         except (ClientError, BotoCoreError) as error:
             if type(error).__name__ == "ReadTimeoutError":
-                raise PlatformError("gateway_timeout", "The extension did not answer in time.", cause=error) from error
-            raise PlatformError(
-                "runner_unavailable", "Extensions cannot be run just now; try again.", cause=error
-            ) from error
+                raise PlatformError("gateway_timeout", "The extension did not respond in time.", cause=error) from error
+            raise PlatformError("runner_unavailable", _NOT_RUN, cause=error) from error
         if answer.get("FunctionError"):
-            raise PlatformError("runner_unavailable", "Extensions cannot be run just now; try again.", cause=body[:500])
+            raise PlatformError("runner_unavailable", _NOT_RUN, cause=body[:500])
         return body
 
 

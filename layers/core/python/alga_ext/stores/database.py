@@ -1,8 +1,9 @@
-"""Sessions with PostgreSQL: the only importer of pg8000.
+"""Transactions with PostgreSQL. Only this module imports pg8000.
 
-Every unit of work is one transaction. ``tenant()`` sets ``app.tenant_id`` inside it, which is what the row-level
-security policies read; ``system()`` sets none, so tenant tables show no rows to it. A connection is kept between
-invocations and made again when it is broken. Nothing is prepared by name, so that RDS Proxy does not pin.
+Every unit of work is one transaction. ``tenant()`` sets ``app.tenant_id`` in the transaction, and the policies of
+row-level security read it. ``system()`` sets no tenant, so it sees no rows of tenant tables. A connection is kept
+between invocations and replaced when it is broken. No statement is prepared by name, so that RDS Proxy does not pin
+sessions.
 """
 
 import ssl
@@ -24,11 +25,11 @@ _STATEMENT_TIMEOUT_MS: Final = 3_000
 
 
 _SOCKET_MARGIN_S: Final = 0.25
-"""How much longer a socket waits than a statement may run, so that the server speaks first."""
+"""How much longer the socket waits than a statement may run, so that the server reports its timeout first."""
 
 _CHECK_TIMEOUT_S: Final = 1.0
 
-# SQLSTATE → error code; what is not here is a fault of ours.
+# SQLSTATE → error code. A state that is not listed here is a fault of the platform (``internal``).
 _SQLSTATES: Final = {
     "23505": "conflict",  # unique_violation
     "23503": "conflict",  # foreign_key_violation
@@ -43,19 +44,19 @@ _SQLSTATES: Final = {
 
 _CLASSES: Final = {
     "08": "database_unavailable",  # connection_exception
-    "22": "invalid_request",  # data_exception: NUL in a text, half a surrogate pair in JSON, a cursor that is none
+    "22": "invalid_request",  # data_exception: a NUL in a text, a lone surrogate in JSON, an invalid cursor
     "53": "database_unavailable",  # insufficient_resources
     "57": "database_unavailable",  # operator_intervention
 }
 
 
 class Tx:
-    """One open transaction; made by ``Database`` only."""
+    """One open transaction; only ``Database`` makes it."""
 
     def __init__(self, connection: pg8000.native.Connection) -> None:
         self._connection = connection
         self.is_broken = False
-        """Whether answers of the server may be left unread on the connection, so that it must not be used again."""
+        """Whether the connection may hold unread responses of the server, so that it must not be used again."""
 
     def rows(self, sql: str, **params: Any) -> list[Row]:
         """Run a statement with ``:name`` parameters and return its rows, in the statement's order."""
@@ -72,15 +73,15 @@ class Tx:
         """
         found = self.rows(sql, **params)
         if len(found) > 1:
-            message = "a statement for one row returned several"
+            message = f"a statement that must return at most one row returned {len(found)}"
             raise ValueError(message)
         return found[0] if found else None
 
     def one(self, sql: str, **params: Any) -> Row:
-        """Run a statement and return its only row, which must be there.
+        """Run a statement that must return exactly one row, and return that row.
 
         Raises:
-            LookupError: there is no row, or more than one: a mistake in the statement or in what led to it.
+            LookupError: there is no row, or more than one: a mistake in the statement or in the code that calls it.
         """
         found = self.rows(sql, **params)
         if len(found) != 1:
@@ -89,16 +90,16 @@ class Tx:
         return found[0]
 
     def execute(self, sql: str, **params: Any) -> int:
-        """Run a statement and return how many rows it touched."""
+        """Run a statement and return the number of rows that it affected."""
         self._run(sql, params)
         return max(int(self._connection.row_count), 0)
 
     def _run(self, sql: str, params: dict[str, Any]) -> Any:
         """Run a statement.
 
-        pg8000 asks the server to describe a statement before it encodes the parameters. When one cannot be encoded (an
-        instant before year 1 in UTC, half a surrogate pair) the server's answer stays unread, and would be taken for
-        the answer to whatever is asked next.
+        pg8000 asks the server to describe a statement before it encodes the parameters. If a parameter cannot be
+        encoded (an instant before year 1 in UTC, a lone surrogate), the server's response stays unread. The next
+        statement would then read it as its own response. So the transaction is marked as broken.
 
         Raises:
             PlatformError: ``invalid_request`` for a value that cannot be encoded.
@@ -106,12 +107,12 @@ class Tx:
         try:
             return self._connection.run(sql, **params)
         except pg8000.exceptions.DatabaseError:
-            raise  # the server's own word, read to its end
+            raise  # an error from the server, whose response is read completely
         except (ValueError, OverflowError) as error:
             self.is_broken = True
             raise PlatformError(
                 "invalid_request",
-                "The request holds a value that cannot be stored, such as an instant out of range.",
+                "The request contains a value that cannot be stored, such as a time that is out of range.",
                 cause=error,
             ) from error
         except BaseException:
@@ -123,45 +124,48 @@ class Tx:
         self._connection.execute_simple(sql)
 
     def set_role_password(self, role: str, password: str) -> None:
-        """Give a login role its password; it travels as a quoted literal, since DDL takes no parameters."""
+        """Set the password of a login role. It is sent as a quoted literal, because DDL takes no parameters."""
         name = pg8000.native.identifier(role)
         self._connection.execute_simple(f"alter role {name} password {pg8000.native.literal(password)}")
 
 
 class Database:
-    """One database, reached as one login role. It holds one connection; transactions of several threads queue for it.
+    """One database, used as one login role. It keeps one connection; transactions of several threads wait for it.
 
     Args:
         url: ``postgresql://role:password@host:port/name``; ``?host=/directory`` for a Unix socket,
-            ``?sslmode=verify-full`` for TLS checked against the system's certificates.
-        statement_timeout_ms: longest a statement may run; the socket waits a little longer than that.
+            ``?sslmode=verify-full`` for TLS that is verified with the system's certificates.
+        statement_timeout_ms: how long a statement may run; the socket waits a little longer.
     """
 
     def __init__(self, url: str, statement_timeout_ms: int = _STATEMENT_TIMEOUT_MS) -> None:
         self._arguments = connection_arguments(url, statement_timeout_ms)
         self._statement_timeout_ms = statement_timeout_ms
         self._connection: pg8000.native.Connection | None = None
-        # Two threads on one connection would read each other's answers.
+        # Two threads on one connection would read each other's responses.
         self._lock = threading.Lock()
 
     @contextmanager
     def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
-        """Open a transaction that sees and writes the rows of one tenant only.
+        """Open a transaction that can read and write the rows of one tenant only.
 
-        Commits at the end of the block; rolls back when the block raises.
+        It commits at the end of the block, and rolls back when the block raises.
 
         Args:
-            tenant_id: whose rows.
-            timeout_ms: what is left of the caller's deadline, for each statement and, a little more, for each answer
-                of the server; None means the database's own timeout, which is also the most.
+            tenant_id: the tenant.
+            timeout_ms: the time left until the caller's deadline. It limits each statement; the wait for each response
+                of the server is a little longer. None means the timeout of this ``Database``, which is also the
+                maximum.
 
         Raises:
-            PlatformError: ``database_unavailable``; ``conflict`` from a unique or foreign key.
+            PlatformError: ``invalid_request`` for an invalid tenant id or value; ``database_unavailable``;
+                ``conflict`` from a unique, foreign key or exclusion constraint; ``quota_exceeded``.
         """
         if not TENANT_ID.match(tenant_id):
-            raise PlatformError("invalid_request", "The tenant id is not well-formed.", tenant_id=tenant_id)
+            detail = "The tenant id is not valid: it needs 1 to 64 letters, digits, '_', '.' or '-'."
+            raise PlatformError("invalid_request", detail, tenant_id=tenant_id)
         limit_ms = max(1, min(timeout_ms or self._statement_timeout_ms, self._statement_timeout_ms))
-        # One round trip, as a simple query with quoted literals: the tenant is set before anything else can run.
+        # One round trip, as a simple query with quoted literals, so that the tenant is set before any other statement.
         opening = (
             f"begin; select set_config('app.tenant_id', {pg8000.native.literal(tenant_id)}, true), "
             f"set_config('statement_timeout', {pg8000.native.literal(str(limit_ms))}, true)"
@@ -171,18 +175,18 @@ class Database:
 
     @contextmanager
     def system(self) -> Iterator[Tx]:
-        """Open a transaction without a tenant: platform tables only, no tenant's rows."""
+        """Open a transaction without a tenant: it sees platform tables, but no rows of tenants."""
         with self._transaction(self._statement_timeout_ms, "begin") as tx:
             yield tx
 
     def check(self) -> Mapping[str, Any]:
-        """Check the connection that is open, without making one: a health check must not wake a paused database.
+        """Check the open connection. It makes no new one, because a health check must not wake a paused database.
 
         Returns:
-            Whether a connection is open. A busy one counts as working.
+            ``connected``: whether a connection is open. A busy connection counts as working.
 
         Raises:
-            PlatformError: ``database_unavailable`` when the open connection does not answer; it is closed.
+            PlatformError: ``database_unavailable`` when the open connection does not respond; it is closed then.
         """
         if not self._lock.acquire(blocking=False):
             return {"connected": True}
@@ -205,7 +209,7 @@ class Database:
             try:
                 connection.close()
             except (pg8000.exceptions.InterfaceError, OSError):
-                return  # it was broken already, which is what closing is for
+                return  # the connection was already broken, so there is nothing left to close
 
     @contextmanager
     def _transaction(self, timeout_ms: int, opening: str) -> Iterator[Tx]:
@@ -223,8 +227,8 @@ class Database:
         tx = Tx(connection)
         try:
             yield tx
-            if tx.is_broken:  # somebody went on after a statement that ended in the middle
-                message = "a transaction cannot be committed after a statement that was cut off"
+            if tx.is_broken:  # the block caught the error of an interrupted statement and continued
+                message = "a transaction cannot be committed after a statement was interrupted"
                 raise RuntimeError(message)
             connection.execute_simple("commit")
         except pg8000.exceptions.DatabaseError as error:
@@ -239,17 +243,17 @@ class Database:
             self._roll_back()
             raise
         except BaseException:
-            self.close()  # whatever it was, the server rolls back, and nothing is left for the next to read
+            self.close()  # the server rolls back, and the next transaction cannot read a left-over response
             raise
 
     def _begin(self, timeout_ms: int, opening: str) -> pg8000.native.Connection:
-        """Return a connection with an open transaction; a kept one that turns out broken is replaced once."""
+        """Return a connection with an open transaction; a kept connection that is broken is replaced once."""
         socket_timeout_s = timeout_ms / 1000 + _SOCKET_MARGIN_S
         if self._connection is not None:
             try:
                 _set_socket_timeout(self._connection, socket_timeout_s)
                 self._connection.execute_simple(opening)
-            except Exception:  # noqa: BLE001 - whatever is wrong with a kept connection, a new one is made
+            except Exception:  # noqa: BLE001 - any error of a kept connection leads to a new connection
                 self.close()
             else:
                 return self._connection
@@ -278,7 +282,7 @@ def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
     """
     parts = urlsplit(url)
     if parts.scheme not in ("postgresql", "postgres") or not parts.username:
-        message = "DATABASE_URL must look like postgresql://role:password@host:5432/name"
+        message = "DATABASE_URL must have the form postgresql://role:password@host:5432/name"
         raise ValueError(message)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     arguments: dict[str, Any] = {
@@ -304,10 +308,10 @@ def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:
     state = str(fields.get("C", ""))
     code = _SQLSTATES.get(state) or _CLASSES.get(state[:2], "internal")
     detail = {
-        "conflict": "Something else wrote this first.",
-        "invalid_request": "The request holds a value that cannot be stored, such as a NUL character.",
+        "conflict": "The request conflicts with data that is already stored; read it again.",
+        "invalid_request": "The request contains a value that cannot be stored, such as a NUL character.",
         "quota_exceeded": str(fields.get("M", "The quota is used up.")),
-        "database_unavailable": "The database cannot serve this just now; try again.",
+        "database_unavailable": "The database cannot serve this request at the moment; try again.",
     }.get(code, "Something went wrong on our side.")
     return PlatformError(code, detail, sqlstate=state, message=fields.get("M"), constraint=fields.get("n"))
 
@@ -317,5 +321,5 @@ def _unavailable(error: Exception) -> PlatformError:
 
 
 def _set_socket_timeout(connection: pg8000.native.Connection, timeout_s: float) -> None:
-    """Change how long the connection waits for the server; pg8000 sets it only when connecting."""
+    """Set how long the connection waits for the server; pg8000 itself sets it only when it connects."""
     connection._usock.settimeout(timeout_s)  # noqa: SLF001 - there is no public way

@@ -1,8 +1,7 @@
-"""The object store as the platform sees it: immutable things under keys, written once.
+"""The interface of the object store: immutable objects under keys, each written once.
 
-``alga_ext.stores.aws.S3ObjectStore`` is the implementation, ``alga_ext.stores.s3_reader.S3ObjectReader`` one that only
-reads and starts fast; ``MemoryObjectStore`` is a fake. All pass the same contract tests
-(tests/contract/test_object_store.py).
+``alga_ext.stores.aws.S3ObjectStore`` implements it. ``alga_ext.stores.s3_reader.S3ObjectReader`` only reads and starts
+fast. ``MemoryObjectStore`` is a fake. All pass the same contract tests (tests/contract/test_object_store.py).
 """
 
 import hashlib
@@ -16,16 +15,16 @@ from alga_ext.errors import PlatformError
 
 
 class Downloaded(NamedTuple):
-    """What was written to a file: its size, and the sha256 (hex) of the bytes as they came."""
+    """The size of a file that was written, and the SHA-256 (hex) of the bytes as they were received."""
 
     size_bytes: int
     sha256: str
 
 
 class ObjectReader(Protocol):
-    """Reads objects. Keys are relative, ``/``-separated and never start with ``/``.
+    """Reads objects. Keys are separated by ``/`` and never start with ``/``.
 
-    Every method may raise ``object_store_unavailable`` (retryable) and nothing else than what it names.
+    Every method may raise ``object_store_unavailable`` (retryable) and the errors that its docstring names, no others.
     """
 
     def get(self, key: str) -> bytes:
@@ -43,19 +42,19 @@ class ObjectReader(Protocol):
     def download(self, key: str, path: Path) -> Downloaded:
         """Stream the object into a new file at ``path``, or raise ``object_not_found``.
 
-        A failure leaves no file; one that is there already is a ``FileExistsError``.
+        A failure leaves no file. A file that already exists at ``path`` raises ``FileExistsError``.
         """
         ...
 
 
 class ObjectStore(ObjectReader, Protocol):
-    """Reads and writes objects; errors as ``ObjectReader``'s."""
+    """Reads and writes objects; raises the same errors as ``ObjectReader``."""
 
     def put_new(self, key: str, data: bytes, content_type: str) -> bool:
         """Write unless the key exists (``If-None-Match: *``); return whether this call wrote it.
 
         Raises:
-            PlatformError: ``object_conflict`` when it exists with other bytes; the stored bytes stay.
+            PlatformError: ``object_conflict`` when the key exists with other bytes; the stored bytes stay unchanged.
         """
         ...
 
@@ -64,7 +63,7 @@ class ObjectStore(ObjectReader, Protocol):
         ...
 
     def delete(self, key: str) -> None:
-        """Delete a staging object; one that does not exist is no error."""
+        """Delete a staging object; it is not an error when the object does not exist."""
         ...
 
 
@@ -113,22 +112,22 @@ class MemoryObjectStore:
 
 
 def bucket_and_prefix(base: str) -> tuple[str, str]:
-    """Return the bucket of ``s3://bucket[/prefix]``, and the prefix with its ``/`` or the empty string.
+    """Return the bucket of ``s3://bucket[/prefix]``, and the prefix with a ``/`` at its end or the empty string.
 
     Raises:
-        ValueError: it is written otherwise.
+        ValueError: ``base`` has another form.
     """
     parts = urlsplit(base)
     if parts.scheme != "s3" or not parts.netloc:
-        message = f"an object store base is s3://bucket[/prefix], not {base!r}"
+        message = f"the base of an object store must have the form s3://bucket[/prefix], not {base!r}"
         raise ValueError(message)
     return parts.netloc, f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
 
 
 def write_hashed(chunks: Iterable[bytes], path: Path) -> Downloaded:
-    """Write chunks into a new file at ``path``, hashing one in a thread while the next one comes.
+    """Write chunks into a new file at ``path``; a thread hashes each chunk while the next one is received.
 
-    What ``chunks`` raises is raised, and leaves no file; one that is there already is a ``FileExistsError``.
+    An exception from ``chunks`` is raised and leaves no file. A file that already exists raises ``FileExistsError``.
     """
     digest, size = hashlib.sha256(), 0
     with path.open("xb") as file:
@@ -137,7 +136,7 @@ def write_hashed(chunks: Iterable[bytes], path: Path) -> Downloaded:
                 hashed: Future[None] | None = None
                 for chunk in chunks:
                     if hashed is not None:
-                        hashed.result()  # no more than two chunks are held at once
+                        hashed.result()  # no more than two chunks are in memory at the same time
                     hashed = thread.submit(digest.update, chunk)
                     size += file.write(chunk)
         except BaseException:
@@ -152,7 +151,7 @@ def not_found(key: str) -> PlatformError:
 
 
 def unavailable(key: str, cause: object) -> PlatformError:
-    """Make the error for a store that does not answer as it should."""
+    """Make the error for a store that cannot be reached or returns an unexpected response."""
     return PlatformError(
         "object_store_unavailable", "The object store cannot be reached; try again.", key=key, cause=cause
     )
@@ -160,4 +159,5 @@ def unavailable(key: str, cause: object) -> PlatformError:
 
 def conflict(key: str) -> PlatformError:
     """Make the error for an object that exists with other bytes."""
-    return PlatformError("object_conflict", "The object exists with other content and is never overwritten.", key=key)
+    detail = "The object exists with different content, and a stored object is never overwritten."
+    return PlatformError("object_conflict", detail, key=key)

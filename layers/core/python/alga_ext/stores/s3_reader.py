@@ -1,7 +1,8 @@
-"""Reads objects from S3 without the SDK, whose import and client cost a cold start a quarter of a second.
+"""Read objects from S3 without the SDK, whose import and client add a quarter of a second to a cold start.
 
-A request is a GET or HEAD of the path-style address, signed with Signature Version 4
-(https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html). Settings are the SDK's variables.
+A request is a GET or HEAD of the path-style URL, signed with Signature Version 4
+(https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html). The settings are the environment
+variables of the SDK.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class Credentials(NamedTuple):
-    """What requests are signed with; the token is empty for long-lived keys."""
+    """Credentials that sign requests; the token is empty for long-lived keys."""
 
     key_id: str
     secret: str
@@ -36,8 +37,8 @@ class S3ObjectReader:
     Args:
         base: ``s3://bucket`` or ``s3://bucket/prefix``.
         environ: the SDK's variables: ``AWS_REGION`` or ``AWS_DEFAULT_REGION``; ``AWS_ENDPOINT_URL_S3`` or
-            ``AWS_ENDPOINT_URL`` for another endpoint than the region's; ``AWS_CA_BUNDLE``; credentials. Without
-            credentials the SDK looks for them, as it does on a machine with a role.
+            ``AWS_ENDPOINT_URL`` for an endpoint other than the region's; ``AWS_CA_BUNDLE``; credentials. If the
+            variables contain no credentials, the SDK finds them, for example on a machine with a role.
     """
 
     def __init__(self, base: str, environ: Mapping[str, str]) -> None:
@@ -48,7 +49,7 @@ class S3ObjectReader:
         self._address = f"{endpoint.rstrip('/')}/{bucket}/"
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=1.0, read=5.0),
-            # Once more after a connection that failed or an answer that says to; the last answer is ours to read.
+            # Retry once after a failed connection or one of these statuses. ``_ask`` evaluates the last response.
             retries=urllib3.Retry(
                 total=1, backoff_factor=0.1, status_forcelist=(500, 502, 503, 504), redirect=0, raise_on_status=False
             ),
@@ -89,7 +90,7 @@ class S3ObjectReader:
             raise objects.unavailable(key, error) from error
 
     def _ask(self, method: str, key: str) -> urllib3.BaseHTTPResponse | None:
-        """Return the answer to a signed request, its body unread, or None when there is no such object."""
+        """Send a signed request and return the response with its body unread, or None when there is no such object."""
         url = self._address + quote(self._prefix + key, safe="/~")
         headers = signed_headers(method, url, self._region, self._credentials(), datetime.now(UTC))
         answer = self._pool.request(method, url, headers=headers, preload_content=False, decode_content=False)
@@ -97,7 +98,7 @@ class S3ObjectReader:
             return answer
         found = answer.read(_ERROR_LIMIT_BYTES)
         answer.release_conn()
-        # To a HEAD there is no body to tell an absent object from an absent bucket by.
+        # A response to HEAD has no body, so an absent object and an absent bucket look the same.
         if answer.status == 404 and (method == "HEAD" or b"<Code>NoSuchKey</Code>" in found):
             return None
         raise objects.unavailable(key, f"status {answer.status}")
@@ -113,7 +114,7 @@ class S3ObjectReader:
 
 
 def signed_headers(method: str, url: str, region: str, credentials: Credentials, now: datetime) -> dict[str, str]:
-    """Return the headers that sign a request for S3 without query and body; ``url`` is encoded already."""
+    """Return the headers that sign an S3 request without query and body; ``url`` is already percent-encoded."""
     parts = urlsplit(url)
     at = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {"host": parts.netloc, "x-amz-content-sha256": _NOTHING_SHA256, "x-amz-date": at}
@@ -134,6 +135,6 @@ def signed_headers(method: str, url: str, region: str, credentials: Credentials,
 
 def _endpoint(region: str) -> str:
     if not region:
-        message = "the object store needs AWS_REGION, or AWS_ENDPOINT_URL_S3"
+        message = "the object store needs AWS_REGION or AWS_ENDPOINT_URL_S3"
         raise ValueError(message)
     return f"https://s3.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}"

@@ -1,8 +1,9 @@
-"""Sealing tenants' secrets: envelope encryption, bound to where a secret belongs.
+"""Seal tenants' secrets: envelope encryption, bound to the tenant, install and name of a secret.
 
 A sealed secret is ``0x01``, the length of the wrapped data key (2 bytes, big-endian), the wrapped key, a 12-byte nonce
-and the AES-256-GCM ciphertext. The context (tenant, install, name) is the key service's encryption context and the
-cipher's associated data, so a sealed value moved to another place opens for neither. There is no plain-text form.
+and the AES-256-GCM ciphertext. The context (tenant, install, name) is the encryption context of the key service and the
+associated data of the cipher. So a sealed value cannot be decrypted under another tenant, install or name. A secret is
+never stored in plain text.
 """
 
 import json
@@ -22,35 +23,36 @@ _NONCE_BYTES: Final = 12
 
 
 class DataKey(NamedTuple):
-    """A fresh 256-bit key: in plain, for one use, and wrapped by the key service."""
+    """A fresh 256-bit key: in plain text for one use, and encrypted (wrapped) by the key service."""
 
     plain: bytes
     wrapped: bytes
 
 
 class DataKeys(Protocol):
-    """A key service that makes data keys and unwraps them for the context they were made for."""
+    """A key service that makes data keys and unwraps each only with the context that it was made with."""
 
     def generate(self, context: Mapping[str, str]) -> DataKey:
         """Return a new data key, or raise ``secret_unavailable``."""
         ...
 
     def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
-        """Return the plain key, or raise ``secret_unavailable``, also when the context is another."""
+        """Return the plain key; raise ``secret_unavailable`` when it is not available or the context differs."""
         ...
 
 
 class Sealer:
-    """Seals and unseals secret values with data keys of a key service."""
+    """Encrypts (seals) and decrypts (unseals) secret values with data keys of a key service."""
 
     def __init__(self, keys: DataKeys) -> None:
         self._keys = keys
 
     def seal(self, plaintext: bytes, context: Mapping[str, str]) -> bytes:
-        """Return the sealed form of at most ``SECRET_LIMIT_BYTES``.
+        """Encrypt a value of at most ``SECRET_LIMIT_BYTES`` and return its sealed form.
 
         Raises:
-            PlatformError: ``payload_too_large``; ``secret_unavailable`` when the key service cannot be reached.
+            PlatformError: ``payload_too_large`` for a longer value; ``secret_unavailable`` when the key service cannot
+                be reached.
         """
         if len(plaintext) > SECRET_LIMIT_BYTES:
             raise PlatformError(
@@ -62,26 +64,27 @@ class Sealer:
         return _FORMAT + struct.pack(">H", len(key.wrapped)) + key.wrapped + nonce + ciphertext
 
     def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
-        """Return the plain value.
+        """Decrypt a sealed value and return the plain value.
 
         Raises:
-            PlatformError: ``secret_unavailable`` for anything but a value sealed for this very context.
+            PlatformError: ``secret_unavailable`` when the value was not sealed for exactly this context, was changed,
+                or when the key service cannot be reached.
         """
         if sealed[:1] != _FORMAT or len(sealed) < 3:
             raise _unavailable("unknown format")
         (length,) = struct.unpack(">H", sealed[1:3])
         wrapped, rest = sealed[3 : 3 + length], sealed[3 + length :]
         if len(wrapped) != length or len(rest) <= _NONCE_BYTES:
-            raise _unavailable("cut short")
+            raise _unavailable("too short")
         key = self._keys.unwrap(wrapped, context)
         try:
             return AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _associated(context))
         except (InvalidTag, ValueError):
-            raise _unavailable("not sealed for this place, or changed") from None
+            raise _unavailable("sealed for another context, or changed") from None
 
 
 def secret_context(tenant_id: str, install_id: str, name: str) -> dict[str, str]:
-    """Return the context that a secret of an install is sealed for."""
+    """Return the context with which a secret of an install is sealed."""
     return {"tenant": tenant_id, "install": install_id, "name": name}
 
 

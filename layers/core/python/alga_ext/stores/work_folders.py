@@ -1,8 +1,8 @@
-"""Folders on local disk that end with their process, or with the job in it; what the killed left is removed.
+"""Work folders on local disk that belong to one process or one job; folders of killed processes are removed.
 
-Lambda keeps ``/tmp`` when it starts a function again after a crash or a timeout, and nobody would count, evict or
-remove files of which only the last process knew. Each folder therefore holds a lock as long as its owner lives, and
-who claims the next one removes those whose lock is free.
+Lambda keeps ``/tmp`` when it starts a function again after a crash or a timeout. Only the killed process knew its
+files, so no other code would count, evict or remove them. Each folder therefore contains a lock file that its owner
+keeps locked while it lives. A process that claims a new folder removes the folders whose lock is free.
 """
 
 import fcntl
@@ -21,12 +21,12 @@ _ALIVE: Final = "alive.lock"
 
 
 def claim_folder(base: Path) -> Path:
-    """Make a folder below ``base`` for the life of this process and remove those of processes that have ended.
+    """Make a folder below ``base`` for the life of this process, and remove the folders of processes that have ended.
 
-    The lock in it is held by a descriptor that stays open, and that no child process inherits.
+    An open file descriptor holds the folder's lock. No child process inherits this descriptor.
 
     Args:
-        base: made when it is missing; what is not ours in it stays.
+        base: made when it is missing. Other files and folders in it are kept.
 
     Raises:
         OSError: the folder cannot be made.
@@ -37,10 +37,10 @@ def claim_folder(base: Path) -> Path:
 
 @contextmanager
 def job_folder(kind: str) -> Iterator[Path]:
-    """Give a folder for one job and remove it after; what jobs of this kind left when they were killed goes first.
+    """Make a folder for one job and remove it afterwards; first remove the folders of killed jobs of this kind.
 
     Args:
-        kind: a plain name for such jobs; folders lie below ``alga-ext`` in the temporary folder.
+        kind: name for such jobs. Their folders are below ``alga-ext/{kind}`` in the temporary folder.
 
     Raises:
         OSError: the folder cannot be made.
@@ -57,9 +57,9 @@ def _claim(base: Path) -> tuple[Path, int]:
     base.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _claiming(base):
         for left in base.iterdir():
-            # Whoever makes one locks it before anybody else looks, so without a lock it was being removed.
+            # A new folder is locked before ``claims.lock`` is released, so a folder without a held lock is left over.
             if is_uuid(left.name) and not _is_alive(left):
-                shutil.rmtree(left, ignore_errors=True)  # what cannot be removed costs room, not the job
+                shutil.rmtree(left, ignore_errors=True)  # a folder that cannot be removed must not fail the job
         own = base / new_id()
         own.mkdir(mode=0o700)
         return own, _lock(own / _ALIVE)
@@ -67,7 +67,7 @@ def _claim(base: Path) -> tuple[Path, int]:
 
 @contextmanager
 def _claiming(base: Path) -> Iterator[None]:
-    """Keep others from taking a folder for left behind before its lock is held."""
+    """Hold the lock for claims, so that no other process removes a new folder before its own lock is held."""
     descriptor = os.open(base / _CLAIMS, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -77,7 +77,7 @@ def _claiming(base: Path) -> Iterator[None]:
 
 
 def _lock(path: Path) -> int:
-    """Take the lock of a file and return the descriptor that holds it, or raise ``BlockingIOError``."""
+    """Lock a file and return the descriptor that holds the lock, or raise ``BlockingIOError``."""
     descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -90,6 +90,6 @@ def _lock(path: Path) -> int:
 def _is_alive(folder: Path) -> bool:
     try:
         os.close(_lock(folder / _ALIVE))
-    except OSError:  # held, or another user's
+    except OSError:  # the lock is held, or the file belongs to another user
         return True
     return False

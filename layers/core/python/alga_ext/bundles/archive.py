@@ -100,13 +100,13 @@ def read_entries(
         PlatformError: ``bundle_invalid`` when it is not a valid bundle archive; ``bundle_unsafe`` for an entry that is
             not allowed; ``bundle_too_large`` when a limit of the quota is exceeded.
     """
-    contents = _Contents(quota)
+    contents = _KnownPaths(quota)
 
     def wanted(member: Member) -> bool:
         contents.admit(member)
         return keep is None or (not member.is_folder and keep(member.path))
 
-    for member, data in read_members(_Unfolded(archive, quota), wanted):
+    for member, data in read_members(_Decompressed(archive, quota), wanted):
         yield Entry(member.path, data)
     if not contents.files:
         raise PlatformError("bundle_invalid", "The bundle contains no file.")
@@ -143,14 +143,14 @@ def extract(archive: IO[bytes], folder: Path, subtree: str = "", quota: Quota = 
     return sorted(written)
 
 
-class _Unfolded:
+class _Decompressed:
     """The decompressed archive as a ``tar_members.Source``; raises an error as soon as a quota is exceeded."""
 
     def __init__(self, archive: IO[bytes], quota: Quota) -> None:
-        self._folded = _Tally(archive)
-        self._pieces = unfold(self._folded)
+        self._compressed = _ByteCounter(archive)
+        self._pieces = unfold(self._compressed)
         self._quota = quota
-        self._unfolded_bytes = 0
+        self._decompressed_bytes = 0
         self._piece = memoryview(b"")
 
     def read(self, size: int) -> bytes:
@@ -168,7 +168,7 @@ class _Unfolded:
     def _refill(self) -> bool:
         """Decompress the next piece that is not empty; return whether there is one."""
         for piece in self._pieces:
-            self._unfolded_bytes += len(piece)
+            self._decompressed_bytes += len(piece)
             self._check_quota()
             if piece:
                 self._piece = memoryview(piece)
@@ -177,13 +177,15 @@ class _Unfolded:
 
     def _check_quota(self) -> None:
         total, ratio = self._quota.total_bytes, self._quota.ratio
-        if self._unfolded_bytes > total:
-            raise PlatformError("bundle_too_large", _too_large("The decompressed bundle", self._unfolded_bytes, total))
-        if self._unfolded_bytes > self._folded.count * ratio + _RATIO_GRACE_BYTES:
+        if self._decompressed_bytes > total:
+            raise PlatformError(
+                "bundle_too_large", _too_large("The decompressed bundle", self._decompressed_bytes, total)
+            )
+        if self._decompressed_bytes > self._compressed.count * ratio + _RATIO_GRACE_BYTES:
             raise PlatformError("bundle_too_large", f"The bundle decompresses to more than {ratio} times its size.")
 
 
-class _Tally:
+class _ByteCounter:
     """Counts the compressed bytes read."""
 
     def __init__(self, source: IO[bytes]) -> None:
@@ -196,7 +198,7 @@ class _Tally:
         return data
 
 
-class _Contents:
+class _KnownPaths:
     """The paths found in the archive so far; refuses a path that appears twice or is both a file and a folder.
 
     Paths are compared without regard to letter case, because some file systems ignore it.

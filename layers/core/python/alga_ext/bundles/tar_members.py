@@ -81,7 +81,7 @@ def read_members(source: Source, wanted: Callable[[Member], bool]) -> Iterator[t
         if wanted(member) and not member.is_folder:
             yield member, _content(source, size)
         elif source.skip(_padded(size)) < _padded(size):
-            raise _cut_short()
+            raise _truncated()
     if extended:
         raise _invalid("an extended header belongs to no member")
     _check_end(source)
@@ -90,7 +90,7 @@ def read_members(source: Source, wanted: Callable[[Member], bool]) -> Iterator[t
 def _block(source: Source) -> bytes:
     block = source.read(_BLOCK_BYTES)
     if len(block) < _BLOCK_BYTES:
-        raise _cut_short()
+        raise _truncated()
     return block
 
 
@@ -158,17 +158,17 @@ def _content(source: Source, size: int) -> bytes:
     data = source.read(size)
     padding = _padded(size) - size
     if len(data) < size or source.skip(padding) < padding:
-        raise _cut_short()
+        raise _truncated()
     return data
 
 
 def _check_end(source: Source) -> None:
     """Check that only zeros are left, and at least one more block of them."""
     if _block(source) != _ZEROS:
-        raise _behind()
+        raise _trailing_data()
     while data := source.read(64 * 1024):
         if data.strip(b"\0"):
-            raise _behind()
+            raise _trailing_data()
 
 
 def _text(name: bytes) -> str:
@@ -182,11 +182,11 @@ def _padded(size: int) -> int:
     return -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
 
 
-def _behind() -> PlatformError:
+def _trailing_data() -> PlatformError:
     return PlatformError("bundle_unsafe", "The bundle contains data after the end of its archive.")
 
 
-def _cut_short() -> PlatformError:
+def _truncated() -> PlatformError:
     return _invalid("it ends too early")
 
 

@@ -49,7 +49,7 @@ class S3ObjectReader:
         self._address = f"{endpoint.rstrip('/')}/{bucket}/"
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=1.0, read=5.0),
-            # Retry once after a failed connection or one of these statuses. ``_ask`` evaluates the last response.
+            # Retry once after a failed connection or one of these statuses. ``_request`` evaluates the last response.
             retries=urllib3.Retry(
                 total=1, backoff_factor=0.1, status_forcelist=(500, 502, 503, 504), redirect=0, raise_on_status=False
             ),
@@ -66,7 +66,7 @@ class S3ObjectReader:
     def get_optional(self, key: str) -> bytes | None:
         """See ``ObjectReader.get_optional``."""
         try:
-            answer = self._ask("GET", key)
+            answer = self._request("GET", key)
             return None if answer is None else answer.read()
         except HTTPError as error:
             raise objects.unavailable(key, error) from error
@@ -74,7 +74,7 @@ class S3ObjectReader:
     def size(self, key: str) -> int | None:
         """See ``ObjectReader.size``."""
         try:
-            answer = self._ask("HEAD", key)
+            answer = self._request("HEAD", key)
             return None if answer is None else int(answer.headers["content-length"])
         except (HTTPError, KeyError, ValueError) as error:
             raise objects.unavailable(key, error) from error
@@ -82,14 +82,14 @@ class S3ObjectReader:
     def download(self, key: str, path: Path) -> objects.Downloaded:
         """See ``ObjectReader.download``."""
         try:
-            answer = self._ask("GET", key)
+            answer = self._request("GET", key)
             if answer is None:
                 raise objects.not_found(key)
             return objects.write_hashed(answer.stream(_CHUNK_BYTES), path)
         except HTTPError as error:
             raise objects.unavailable(key, error) from error
 
-    def _ask(self, method: str, key: str) -> urllib3.BaseHTTPResponse | None:
+    def _request(self, method: str, key: str) -> urllib3.BaseHTTPResponse | None:
         """Send a signed request and return the response with its body unread, or None when there is no such object."""
         url = self._address + quote(self._prefix + key, safe="/~")
         headers = signed_headers(method, url, self._region, self._credentials(), datetime.now(UTC))

@@ -100,7 +100,7 @@ def _parse_json(data: bytes) -> tuple[tuple[TrustedKey, ...], tuple[Revocation, 
     except JsonError as error:
         raise _invalid(f"it is not JSON: {error}") from None
     except ValidationError as error:
-        first = _first(error)
+        first = _first_error(error)
         where = ".".join(str(part) for part in first["loc"]) or "document"
         raise _invalid(f"at {where}: {first['msg']}") from None
     return document.keys, document.revocations
@@ -177,12 +177,12 @@ def _key_of(block: _Block) -> tuple[TrustedKey, Revocation | None]:
             return key, None
         return key, Revocation.model_validate({"key_id": members["key_id"], **of_revocation})
     except ValidationError as error:
-        first = _first(error)
+        first = _first_error(error)
         name = next(name for name, member in _ATTRIBUTES.items() if member == first["loc"][0])
         raise _invalid(f"{name} of {where}: {first['msg']}") from None
 
 
-def _first(error: ValidationError) -> Any:
+def _first_error(error: ValidationError) -> Any:
     """Return only the first error, without its input: there may be a hundred thousand, each quoting the document."""
     return error.errors(include_url=False, include_context=False, include_input=False)[0]
 

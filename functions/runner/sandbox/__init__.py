@@ -1,5 +1,6 @@
-"""The sandbox: what runs inside the child process, and what drives it from outside.
+"""The code that runs in confined processes: the sandbox child (``child``) and the compile worker (``compiler``).
 
-``child`` and everything it imports run in the confined process and must stay small: no module here imports
-``alga_ext``. ``process`` and ``pool`` run in the parent. ``wire`` is all that the two share at run time.
+This code must stay small, so no module here imports ``alga_ext``. ``confinement`` takes a process's rights away.
+``protocol`` contains what the confined processes and the parent share. The parent's side is in
+``functions.runner.sandboxes``.
 """

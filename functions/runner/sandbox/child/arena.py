@@ -1,7 +1,7 @@
-"""Memory that values are lowered into: plain buffers whose addresses stay put until the arena is reset.
+"""Memory that values are lowered into: plain buffers whose addresses do not change until the arena is reset.
 
-The engine copies arguments while it is called, so one arena serves one call and is then reset; nothing in it is
-ever handed to the engine to own or free.
+The engine copies arguments while it is called. So one arena serves one call and is then reset. The engine never owns or
+frees anything in it.
 """
 
 import ctypes
@@ -13,8 +13,8 @@ _CHUNK_BYTES: Final = 256 * 1024
 class Arena:
     """A bump allocator over byte buffers.
 
-    ``take`` answers where to write; a buffer never moves while the arena is in use, so absolute addresses may be
-    written into it. The first chunk is kept for good, the others live until ``reset``.
+    ``take`` returns the offset to write to. A buffer does not move while the arena is in use, so absolute addresses may
+    be written into it. The first chunk is kept permanently, the others until ``reset``.
     """
 
     __slots__ = ("_first", "_first_base", "_kept", "base", "buffer", "position")
@@ -28,9 +28,10 @@ class Arena:
         self.position = 0
 
     def take(self, size_bytes: int) -> int:
-        """Reserve ``size_bytes``, aligned to 8, in ``self.buffer`` and return the offset; the bytes are not cleared.
+        """Reserve ``size_bytes`` in ``self.buffer``, aligned to 8 bytes, and return the offset.
 
-        ``self.buffer`` and ``self.base`` may be others afterwards: read them after this call, and before the next.
+        The bytes are not cleared. This call may replace ``self.buffer`` and ``self.base``: read them after it, and
+        before the next call.
         """
         start = (self.position + 7) & ~7
         end = start + size_bytes
@@ -43,12 +44,12 @@ class Arena:
         return start
 
     def keep(self, buffer: bytearray) -> int:
-        """Keep a buffer made elsewhere until the reset and return its address."""
+        """Keep a buffer that was made elsewhere until the reset, and return its address."""
         self._kept.append(buffer)
         return address_of(buffer)
 
     def reset(self) -> None:
-        """Forget everything; addresses given out before are no longer valid."""
+        """Release everything. Addresses returned before are no longer valid."""
         if self._kept:
             self._kept.clear()
             self.buffer = self._first
@@ -57,5 +58,5 @@ class Arena:
 
 
 def address_of(buffer: bytearray) -> int:
-    """Return the address of a buffer's first byte, or 0 when it is empty. The buffer must not be resized after."""
+    """Return the address of a buffer's first byte, or 0 when it is empty. The buffer must not be resized later."""
     return ctypes.addressof((ctypes.c_char * 1).from_buffer(buffer)) if buffer else 0

@@ -1,15 +1,16 @@
-"""Values to and from the engine's ``wasmtime_component_val_t``, compiled once per type.
+"""Convert Python values to and from the engine's ``wasmtime_component_val_t``, with one closure for each type.
 
-wasmtime-py converts each element of a list on its own and asks for the type again at every call: 1 MiB of
-``list<u8>`` costs about 0.7 s each way. Here a type becomes a closure, and bytes move by strided slices.
+wasmtime-py converts each element of a list separately, and reads the type again at every call: 1 MiB of ``list<u8>``
+takes about 0.7 seconds in each direction. Here each type is turned into a closure once, and bytes are copied with
+strided slices.
 
 Layout (wasmtime/component/val.h, checked against the binding's own structures by a test): a value is 32 bytes,
 kind at 0, payload at 8; a record entry is 48 bytes, name (size, address) at 0 and value at 16; a list, record or
 tuple is (size, address); an option is an address or null; a result is (is_ok, address); a variant is (name, address);
 an enum is a name. Little-endian, 64-bit.
 
-Ownership: ``lower`` writes into an arena of ours and the engine never frees it. ``lift`` only reads; whoever received
-the value from the engine deletes it once.
+Ownership: ``lower`` writes into the platform's own arena, which the engine never frees. ``lift`` only reads. The caller
+that received the value from the engine must delete it exactly once.
 """
 
 import ctypes
@@ -36,7 +37,7 @@ VALUE_BYTES: Final = 32
 ENTRY_BYTES: Final = 48
 
 Lower = Callable[[Any, Arena, bytearray, int], None]
-"""(value, arena, buffer, offset): write ``value`` as 32 bytes at ``buffer[offset:]``, its parts into the arena."""
+"""(value, arena, buffer, offset): write ``value`` as 32 bytes at ``buffer[offset:]``, and its parts into the arena."""
 Lift = Callable[[bytes, int], Any]
 """(raw, offset): read the value that starts at ``raw[offset]``."""
 
@@ -69,19 +70,19 @@ _TRIPLE: Final = struct.Struct("<B7xQQQ")
 _TWO: Final = struct.Struct("<QQ")
 _THREE: Final = struct.Struct("<QQQ")
 
-_EVERYTHING = ctypes.c_char * (1 << 46)
-"""A view of memory from an address on; only the slice that is taken is read."""
+_MEMORY_VIEW = ctypes.c_char * (1 << 46)
+"""A view of all memory from an address on. Only the slice that is taken is read."""
 
 
 class CodecError(Exception):
-    """A value does not fit its type. From the engine this cannot happen once types are checked."""
+    """A value does not match its type. Values from the engine always match once the types have been checked."""
 
 
 def lowering(kind: Type) -> Lower:
     """Return the closure that writes values of a type.
 
-    The closure raises ``CodecError``, or ``TypeError``, ``ValueError``, ``IndexError``, ``struct.error`` or
-    ``AttributeError``, when the value does not fit; then the arena must be reset.
+    When the value does not match the type, the closure raises ``CodecError``, ``TypeError``, ``ValueError``,
+    ``IndexError``, ``struct.error`` or ``AttributeError``. The arena must be reset then.
     """
     if kind == BYTES:
         return _lower_bytes
@@ -109,7 +110,7 @@ def lowering(kind: Type) -> Lower:
 
 
 def lifting(kind: Type) -> Lift:
-    """Return the closure that reads values of a type; it raises ``CodecError`` on a value of another kind."""
+    """Return the closure that reads values of a type. It raises ``CodecError`` for a value of another kind."""
     if kind == BYTES:
         return _lift_bytes
     if kind == WORDS:
@@ -248,7 +249,7 @@ def _lower_result(ok: Lower | None, err: Lower | None) -> Lower:
     def lower(value: Any, arena: Arena, buffer: bytearray, offset: int) -> None:
         is_ok, payload = value
         if is_ok is not True and is_ok is not False:
-            message = "expected a result"
+            message = "expected a result: a pair of a bool and its payload"
             raise CodecError(message)
         closure = ok if is_ok else err
         if closure is None:
@@ -297,7 +298,7 @@ def _lower_variant(cases: dict[str, Lower | None]) -> Lower:
 
 
 class _Name:
-    """A name the engine reads by address; lives as long as the closure that holds it."""
+    """A name that the engine reads by address. It stays valid as long as the closure that holds it."""
 
     __slots__ = ("_buffer", "address", "size")
 
@@ -312,7 +313,7 @@ class _Name:
 
 def _expect(raw: bytes, offset: int, kind: int) -> None:
     if raw[offset] != kind:
-        message = f"the engine gave kind {raw[offset]} where {kind} was declared"
+        message = f"the engine passed a value of kind {raw[offset]}; its type has kind {kind}"
         raise CodecError(message)
 
 
@@ -344,7 +345,7 @@ def _lift_bytes(raw: bytes, offset: int) -> bytes:
     size, address = _TWO.unpack_from(raw, offset + 8)
     if not size:
         return b""
-    view: Any = _EVERYTHING.from_address(address + 8)
+    view: Any = _MEMORY_VIEW.from_address(address + 8)
     data: bytes = view[0 : (size - 1) * VALUE_BYTES + 1 : VALUE_BYTES]
     return data
 
@@ -354,7 +355,7 @@ def _lift_words(raw: bytes, offset: int) -> bytes:
     size, address = _TWO.unpack_from(raw, offset + 8)
     if not size:
         return b""
-    view: Any = _EVERYTHING.from_address(address + 8)
+    view: Any = _MEMORY_VIEW.from_address(address + 8)
     end = (size - 1) * VALUE_BYTES + 8
     words = bytearray(size * 8)
     for place in range(8):
@@ -379,7 +380,7 @@ def _lift_tuple(elements: list[Lift]) -> Lift:
         _expect(raw, offset, 15)
         size, address = _TWO.unpack_from(raw, offset + 8)
         if size != len(elements):
-            message = "a tuple of another size"
+            message = f"the engine passed a tuple of {size} elements; its type has {len(elements)}"
             raise CodecError(message)
         part = ctypes.string_at(address, size * VALUE_BYTES)
         return tuple(element(part, index * VALUE_BYTES) for index, element in enumerate(elements))
@@ -394,7 +395,7 @@ def _lift_record(fields: list[Lift]) -> Lift:
         _expect(raw, offset, 14)
         size, address = _TWO.unpack_from(raw, offset + 8)
         if size != len(places):
-            message = "a record of another size"
+            message = f"the engine passed a record of {size} fields; its type has {len(places)}"
             raise CodecError(message)
         part = ctypes.string_at(address, size * ENTRY_BYTES)
         return tuple([field(part, place) for field, place in places])

@@ -1,4 +1,4 @@
-"""One guest call inside the child: a fresh store and instance, the call, its figures, and nothing left behind."""
+"""Run guest calls inside the child: each gets a new store and instance, and nothing of it remains afterwards."""
 
 import ctypes
 import time
@@ -14,7 +14,7 @@ from functions.runner.sandbox.child.linking import Components, LinkError, Linker
 from functions.runner.sandbox.child.measure import Meter
 from functions.runner.sandbox.child.ticker import Ticker
 from functions.runner.sandbox.protocol import abi
-from functions.runner.sandbox.protocol.channel import Channel, Malformed
+from functions.runner.sandbox.protocol.channel import FRAME_LIMIT_BYTES, Channel, Malformed
 from functions.runner.sandbox.protocol.messages import (
     TO_CHILD,
     Done,
@@ -44,17 +44,17 @@ class Sandbox:
     """Runs guests one after the other.
 
     Args:
-        engine: made with the platform's settings.
-        channel: to the parent.
-        budget_bytes: of loaded components.
-        meter: opened before confinement.
+        engine: the engine with the platform's settings.
+        channel: the channel to the parent.
+        budget_bytes: size limit of the loaded components, in artifact bytes.
+        meter: measures memory; it was opened before the confinement.
     """
 
     def __init__(self, engine: Engine, channel: Channel, budget_bytes: int, meter: Meter) -> None:
         self._channel = channel
         self._meter = meter
-        self._ticker = Ticker(engine, self._is_beyond_memory)
-        self._watched: _Watched | None = None
+        self._ticker = Ticker(engine, self._is_over_memory_limit)
+        self._memory_watch: _MemoryWatch | None = None
         self._functions = host_functions(self)
         callbacks = {name: function.callback for name, function in self._functions.items()}
         self._components = Components(engine, Linkers(engine, callbacks), budget_bytes)
@@ -75,13 +75,18 @@ class Sandbox:
         self.run: Run
 
     def serve(self, message: Run | Warm) -> None:
-        """Serve one message, answering it with exactly one ``Done`` or ``Failed``."""
+        """Serve one message and answer it with exactly one ``Done`` or ``Failed``."""
         call = _Call(self._meter)
         try:
             loaded = self._components.get(message.artifact)
         except (LinkError, WasmtimeError) as error:
             self._channel.send(
-                Failed("artifact_integrity", "The stored program cannot be loaded here.", Figures(), str(error))
+                Failed(
+                    "artifact_integrity",
+                    "The compiled program cannot be loaded by this runner's engine.",
+                    Figures(),
+                    str(error),
+                )
             )
             return
         self._begin(message)
@@ -90,15 +95,15 @@ class Sandbox:
         try:
             self._answer(self._attempt(call, loaded, store, message))
         finally:
-            # The answer is already on its way: tearing down is not on the caller's time.
+            # The answer has been sent already, so the caller does not wait for this cleanup.
             self._ticker.disarm()
-            self._watched = None
+            self._memory_watch = None
             abi.store_delete(store)
             self._arena.reset()
             self._end()
 
     def host_call(self, name: str, arguments: list[Any]) -> Any:
-        """See ``hosting.Session``."""
+        """See ``linker_imports.Session.host_call``."""
         self._counts[name] = self._counts.get(name, 0) + 1
         refusal = REFUSALS[name]
         if refusal.capability not in self._providers:
@@ -125,30 +130,33 @@ class Sandbox:
                 return self._ask(name, arguments)
 
     def fault(self, name: str, error: BaseException) -> None:
-        """See ``hosting.Session``."""
+        """See ``linker_imports.Session.fault``."""
         self._channel.send(LogLine("error", "sandbox", f"host import {name} failed: {error!r}"))
 
     def emit(self, message: LogLine | Metric) -> None:
-        """See ``local.Call``."""
+        """See ``local_imports.GuestCall.emit``."""
         self._channel.send(message)
 
     # --- the call ---
 
     def _answer(self, found: Done | Failed) -> None:
-        """Send what came of the call; headers may be more than a frame carries."""
+        """Send the result of the call. A response whose headers exceed the frame limit is ``response_too_large``."""
         try:
             self._channel.send(found)
         except Malformed as error:
-            self._channel.send(Failed("response_too_large", f"The extension's answer is {error}.", found.figures))
+            text = f"The extension's response is too large for the sandbox: {error}."
+            self._channel.send(Failed("response_too_large", text, found.figures))
 
     def _attempt(self, call: "_Call", loaded: Loaded, store: int, message: Run | Warm) -> Done | Failed:
-        """Instantiate and call; whatever the guest does becomes a value."""
+        """Instantiate the component and call it. Every outcome of the guest is returned, none is raised."""
         limits = message.limits
         context = abi.store_context(store)
         try:
             request = self._lower_request(message, loaded) if isinstance(message, Run) else 0
             call.writable_bytes = self._meter.writable_bytes()
-            self._watched = _Watched(self._meter, call.writable_bytes, limits.memory_bytes, int(loaded.is_packed))
+            self._memory_watch = _MemoryWatch(
+                self._meter, call.writable_bytes, limits.memory_bytes, int(loaded.is_packed)
+            )
             self._prepare_store(store, context, limits)
             instance = ctypes.addressof(self._instance)
             abi.check(abi.instantiate(loaded.linker_pointer, context, loaded.component_pointer, instance))
@@ -162,10 +170,11 @@ class Sandbox:
                 past_deadline=time.monotonic_ns() >= limits.deadline_ns,
                 memory_bytes=self._meter.writable_bytes() - call.writable_bytes,
                 limit_bytes=limits.memory_bytes,
-                beyond_memory=self._is_beyond_memory(),
+                beyond_memory=self._is_over_memory_limit(),
             )
         except MemoryError:
-            verdict = Verdict("guest_out_of_memory", "The extension's values do not fit into the sandbox.")
+            text = "The extension's request or response needs more memory than the sandbox has."
+            verdict = Verdict("guest_out_of_memory", text)
         except codec.CodecError as error:
             verdict = Verdict("guest_trapped", f"The extension trapped: {error}.")
         self._log.flush()
@@ -183,7 +192,7 @@ class Sandbox:
         abi.check(abi.set_wasi(context, wasi))
 
     def _lower_request(self, run: Run, loaded: Loaded) -> int:
-        """Write the request into the arena and return the address of its value."""
+        """Lower the request into the arena and return the address of the value."""
         request = run.request
         arena = self._arena
         at = arena.take(codec.VALUE_BYTES)
@@ -198,7 +207,11 @@ class Sandbox:
         return address
 
     def _lift_response(self, loaded: Loaded) -> tuple[int, Any, bytes | None, int]:
-        """Read status, headers, body and the body's size from the result; a body over any limit is not read."""
+        """Return status, headers, body and the body's size, read from the result.
+
+        The adapter of a packed component does not pass a body of more than 8 MiB, which is over any limit; it passes
+        only its size.
+        """
         raw = bytes(self._result)
         if not loaded.is_packed:
             status, headers, body = self._lift(raw, 0)
@@ -209,10 +222,10 @@ class Sandbox:
     def _call(self, call: "_Call", loaded: Loaded, context: int, request: int, limits: RunLimits) -> Done | Failed:
         instance, function = ctypes.addressof(self._instance), ctypes.addressof(self._function)
         if not abi.instance_function(instance, context, loaded.export_pointer, function):
-            return Failed("artifact_integrity", "The program has no handler.", Figures())
+            return Failed("artifact_integrity", "The compiled program does not export a handler.", Figures())
         result = ctypes.addressof(self._result)
         abi.check(abi.call(function, context, request, 1, result, 1))
-        if self._is_beyond_memory():
+        if self._is_over_memory_limit():
             abi.value_delete(result)
             verdict = out_of_memory(limits.memory_bytes)
             return Failed(verdict.code, verdict.message, self._figures(call, context, limits))
@@ -223,7 +236,7 @@ class Sandbox:
         self._log.flush()
         figures = self._figures(call, context, limits)
         if size > limits.response_bytes:
-            text = f"The extension answered {size} bytes; at most {limits.response_bytes} are allowed."
+            text = f"The extension's response body has {size} bytes; at most {limits.response_bytes} are allowed."
             return Failed("response_too_large", text, figures)
         return Done(status, headers, body, figures)
 
@@ -242,10 +255,10 @@ class Sandbox:
 
     # --- around the call ---
 
-    def _is_beyond_memory(self) -> bool:
-        """Tell whether the guest's memories together are over the limit; the ticker asks as well."""
-        watched = self._watched
-        return watched is not None and watched.is_beyond()
+    def _is_over_memory_limit(self) -> bool:
+        """Tell whether the guest's linear memories together are over the limit. The ticker calls this too."""
+        watch = self._memory_watch
+        return watch is not None and watch.is_over_limit()
 
     def _begin(self, message: Run | Warm) -> None:
         self._counts = {}
@@ -257,7 +270,7 @@ class Sandbox:
             self._providers = frozenset()
 
     def _end(self) -> None:
-        """Drop everything of the tenant that this process still holds."""
+        """Delete everything of the tenant that this process still holds."""
         self._counts = {}
         self._providers = frozenset()
         self._log = local_imports.Log(self)
@@ -266,7 +279,7 @@ class Sandbox:
 
     def _output(self, source: str) -> Any:
         def write(_data: int, address: int, size: int) -> int:
-            # An exception must never cross into the engine, whatever it is.
+            # No exception may pass into the engine.
             try:
                 self._log.output(source, ctypes.string_at(address, size))
             except BaseException:  # noqa: BLE001 - see above
@@ -283,32 +296,36 @@ class Sandbox:
             self.emit(found)
 
     def _ask(self, name: str, arguments: list[Any]) -> Any:
-        """Have the parent answer an import."""
+        """Let the parent answer a host import.
+
+        Raises:
+            Trap: the arguments are too large, the parent ends the guest, or the answer came after the deadline.
+        """
         try:
             self._channel.send(HostCall(name, msgspec.Raw(_encode(arguments))))
         except Malformed:
-            message = f"the arguments of {name} are larger than the platform carries"
+            message = f"the arguments of {name} are larger than the {FRAME_LIMIT_BYTES} bytes that are allowed"
             raise local_imports.Trap(message) from None
         answer = TO_CHILD.decode(self._channel.receive())
         if not isinstance(answer, HostAnswer):
-            raise Malformed("expected an answer")
+            raise Malformed("expected the message HostAnswer")
         if answer.trap is not None:
             raise local_imports.Trap(answer.trap)
         if time.monotonic_ns() >= self.run.limits.deadline_ns:
-            # The engine looks at the clock now and then only; an answer that came too late ends the guest here.
-            message = f"{name} took the call past its deadline"
+            # The engine checks the deadline only at intervals, so an answer that came too late ends the guest here.
+            message = f"{name} did not finish before the call's deadline"
             raise local_imports.Trap(message)
         return answer.value
 
 
-class _Watched:
-    """The sum of a guest's linear memories, of which the engine limits each alone.
+class _MemoryWatch:
+    """Watches the total size of a guest's linear memories. The engine only limits each memory separately.
 
     Args:
         meter: reads this process's memory.
         baseline_bytes: private writable memory before the guest was instantiated.
-        limit_bytes: of all its memories together.
-        adapters: memories of the platform's own among them, which are taken for the smallest.
+        limit_bytes: limit of all memories of the guest together.
+        adapters: how many of the memories belong to the platform's adapter. The smallest ones are taken to be these.
     """
 
     def __init__(self, meter: Meter, baseline_bytes: int, limit_bytes: int, adapters: int) -> None:
@@ -317,25 +334,26 @@ class _Watched:
         self._limit_bytes = limit_bytes
         self._adapters = adapters
         self._seen_bytes = 0
-        self._is_beyond = False
+        self._is_over = False
 
-    def is_beyond(self) -> bool:
-        """Tell whether they are over the limit; once they were, they stay so.
+    def is_over_limit(self) -> bool:
+        """Tell whether the memories are over the limit. Once they were, the result stays True.
 
-        The sum of all writable memory is cheap to read and never less; only when it grew beyond the limit is it worth
-        telling memories from the rest. One memory alone the engine limits exactly.
+        The total of all writable memory is cheap to read, and never less than the sum of the linear memories. The
+        linear memories are read only when that total has grown beyond the limit. A single memory is limited exactly by
+        the engine.
         """
         used_bytes = self._meter.writable_bytes() - self._baseline_bytes
-        if self._is_beyond or used_bytes <= max(self._limit_bytes, self._seen_bytes):
-            return self._is_beyond
+        if self._is_over or used_bytes <= max(self._limit_bytes, self._seen_bytes):
+            return self._is_over
         self._seen_bytes = used_bytes
         sizes = sorted(self._meter.linear_memories())[self._adapters :]
-        self._is_beyond = len(sizes) > 1 and sum(sizes) > self._limit_bytes
-        return self._is_beyond
+        self._is_over = len(sizes) > 1 and sum(sizes) > self._limit_bytes
+        return self._is_over
 
 
 class _Call:
-    """Where the figures of a call start from."""
+    """The measurements at the start of a call."""
 
     __slots__ = ("cpu_ns", "resident_bytes", "writable_bytes")
 

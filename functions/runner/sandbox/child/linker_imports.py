@@ -1,4 +1,4 @@
-"""Host imports inside the child: lift the arguments, refuse, answer or ask the parent, lower the result."""
+"""Host imports as the engine calls them: lift the arguments, get the result from the session, lower the result."""
 
 import ctypes
 from typing import Any, Final, Protocol
@@ -14,19 +14,19 @@ _FAILED_TEXT: Final = "the platform could not serve a host import"
 
 
 class Session(Protocol):
-    """Answers host imports for the call in hand."""
+    """Answers the host imports of the current call."""
 
     def host_call(self, name: str, arguments: list[Any]) -> Any:
         """Return the result as a value of the import's type, or raise ``Trap``."""
         ...
 
     def fault(self, name: str, error: BaseException) -> None:
-        """Note that a host import failed for a reason of ours."""
+        """Report that a host import failed because of a fault of the platform."""
         ...
 
 
 class HostFunction:
-    """One import as the engine calls it. Its callback must outlive every linker it is defined in."""
+    """One host import. Its ``callback`` must stay alive as long as every linker that defines it."""
 
     def __init__(self, name: str, function: Function, session: Session, arena: Arena) -> None:
         self._name = name
@@ -39,7 +39,7 @@ class HostFunction:
     def _invoke(
         self, _data: int, _context: int, _type: int, args: int, count: int, results: int, result_count: int
     ) -> int:
-        # An exception must never cross into the engine, whatever it is.
+        # No exception may pass into the engine.
         try:
             if count != len(self._lifts) or result_count != (self._lower is not None):
                 return abi.error(_FAILED_TEXT)
@@ -57,7 +57,7 @@ class HostFunction:
     def _failed(self, error: BaseException) -> int:
         try:
             self._session.fault(self._name, error)
-        except BaseException:  # noqa: BLE001 - the parent is gone; the trap is all that is left to say
+        except BaseException:  # noqa: BLE001 - the parent has ended; only the trap can still be reported
             return abi.error(_FAILED_TEXT)
         return abi.error(_FAILED_TEXT)
 
@@ -72,7 +72,10 @@ class HostFunction:
 
 
 def host_functions(session: Session) -> dict[str, HostFunction]:
-    """Return every import of the world by ``interface.function``; they share one arena, since imports do not nest."""
+    """Return every host import of the world by ``interface.function``.
+
+    They share one arena, because host imports do not nest.
+    """
     arena = Arena()
     return {
         f"{interface}.{name}": HostFunction(f"{interface}.{name}", function, session, arena)

@@ -1,8 +1,8 @@
-"""Components and linkers: what a component's imports are bound to inside the child.
+"""Load components, and bind their imports inside the child.
 
-Every linker offers WASI 0.2 (whose context has no environment, arguments, directories, input or network) and all of
-``alga:extension``. What a component imports of ``wasi:http`` and ``wasi:sockets`` is replaced by refusals that name
-the interface to use instead. Anything else stays undefined, so that instantiation fails.
+Every linker defines WASI 0.2 (its context has no environment, arguments, directories, input or network) and all of
+``alga:extension``. Imports from ``wasi:http`` and ``wasi:sockets`` are replaced by functions that trap with a message
+about the interface to use instead. Any other import stays undefined, so that instantiation fails.
 """
 
 from collections import OrderedDict
@@ -21,18 +21,19 @@ REFUSAL_TEXT: Final = (
 )
 
 COMPONENTS_LIMIT: Final = 512
-"""Components loaded at once, however small: each holds a descriptor of its file, of which there are few."""
+"""How many components may be loaded at the same time, however small: each holds a file descriptor, and the child has
+few of these."""
 
 Refused = frozenset[tuple[str, tuple[tuple[str, bool], ...]]]
-"""Interface name → its functions and resources (True) as one component imports them."""
+"""The refused imports of one component: interface name → names of its functions (False) and resources (True)."""
 
 
 class LinkError(Exception):
-    """The component lacks what a call needs; the text is for the publisher."""
+    """The component does not export what a call needs. The text is for the publisher."""
 
 
 class Loaded(NamedTuple):
-    """A component ready to be instantiated, with the addresses a call needs and the owners that keep them valid."""
+    """A component ready to be instantiated: the addresses a call needs, and the objects that keep them valid."""
 
     component_pointer: int
     linker_pointer: int
@@ -43,9 +44,9 @@ class Loaded(NamedTuple):
 
 
 def refused_imports(engine: Engine, loaded: component.Component) -> Refused:
-    """Return what the component imports of the refused packages.
+    """Return what the component imports from the refused packages.
 
-    A resource that another interface defines and this one only uses again is left out: it must not be defined twice.
+    A resource that an interface only reuses from another interface is left out, because it must not be defined twice.
     """
     found = []
     seen: list[component.ResourceType] = []
@@ -71,11 +72,11 @@ def _members(
 
 
 class Linkers:
-    """One linker for each set of refused imports; most components share one.
+    """One linker for each set of refused imports. Most components share one.
 
     Args:
         engine: the child's engine.
-        callbacks: the host function of every import, by ``interface.function``; kept alive by the caller.
+        callbacks: the callback of every host import, by ``interface.function``. The caller must keep them alive.
     """
 
     def __init__(self, engine: Engine, callbacks: dict[str, Any]) -> None:
@@ -131,9 +132,10 @@ class Linkers:
 
 
 class Components:
-    """Loaded components by artifact key, least recently used out first, within a budget counted in artifact bytes.
+    """Loaded components by artifact key.
 
-    There are at most ``COMPONENTS_LIMIT`` of them.
+    The least recently used are dropped when the artifacts exceed the budget in bytes, or when there are more than
+    ``COMPONENTS_LIMIT``.
     """
 
     def __init__(self, engine: Engine, linkers: Linkers, budget_bytes: int) -> None:
@@ -146,11 +148,11 @@ class Components:
         self._evicted: list[str] = []
 
     def get(self, artifact: Program) -> Loaded:
-        """Return the component, loading it from its file when it is not here.
+        """Return the component. It is loaded from its file if it is not loaded yet.
 
         Raises:
-            LinkError: it does not export ``handler``.
-            wasmtime.WasmtimeError: the file is no artifact of this engine.
+            LinkError: the component does not export ``handler``.
+            wasmtime.WasmtimeError: the file is not an artifact of this engine.
         """
         loaded = self._loaded.get(artifact.key)
         if loaded is not None:
@@ -167,7 +169,7 @@ class Components:
         return loaded
 
     def take_evicted(self) -> list[str]:
-        """Return the keys of the components dropped since the last time this was asked."""
+        """Return the keys of the components that were dropped since the last call of this method."""
         evicted, self._evicted = self._evicted, []
         return evicted
 

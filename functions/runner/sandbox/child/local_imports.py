@@ -1,6 +1,6 @@
-"""Host imports answered in the child, from the call's own envelope: they need no authority.
+"""Host imports that the child answers from the call's envelope. They need no access to anything outside the child.
 
-Each handler takes the call and the lifted arguments and returns a value of the import's result type.
+Handlers return a value of the import's result type.
 """
 
 import math
@@ -17,24 +17,24 @@ METRIC_DIMENSIONS_LIMIT: Final = 10
 
 
 class Trap(Exception):
-    """Ends the guest; the text becomes the trap's message."""
+    """Ends the guest. The text becomes the trap's message."""
 
 
 class GuestCall(Protocol):
-    """What a handler may see and do."""
+    """The part of the call that the log needs."""
 
     run: Run
 
     def emit(self, message: LogLine | Metric) -> None:
-        """Send a line or a number to the parent at once."""
+        """Send a log line or a metric to the parent immediately."""
         ...
 
 
 class Log:
-    """The log of one invocation: bounded, truncation marked, every line sent at once.
+    """The log of one invocation. Its size is limited, and truncated lines are marked.
 
-    A killed guest's last words must not be lost, so nothing is held back but the unfinished line of an output
-    stream.
+    Every line is sent immediately, so that the last lines of a killed guest are not lost. Only an unfinished line of an
+    output stream is kept back.
     """
 
     def __init__(self, call: GuestCall) -> None:
@@ -43,7 +43,7 @@ class Log:
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
 
     def line(self, level: str, source: str, text: str) -> None:
-        """Add one line; line 1,001 and later are dropped, and the first of them is replaced by a mark."""
+        """Add one line. Lines over the limit of 1,000 are dropped, and the first of them is replaced by a notice."""
         self._lines += 1
         if self._lines > LOG_LINES_LIMIT:
             if self._lines == LOG_LINES_LIMIT + 1:
@@ -52,7 +52,7 @@ class Log:
         self._call.emit(LogLine(level, source, clip(text)))
 
     def output(self, source: str, data: bytes) -> None:
-        """Take bytes written to ``stdout`` or ``stderr`` and add the lines they complete."""
+        """Add the lines that are completed by bytes written to ``stdout`` or ``stderr``."""
         if self._lines > LOG_LINES_LIMIT:
             return
         *complete, rest = (self._partial[source] + data).split(b"\n")
@@ -76,7 +76,7 @@ class Log:
 
 
 def clip(text: str) -> str:
-    """Return ``text`` cut to the length of a log line, with the cut marked."""
+    """Return ``text``, truncated and marked if it is longer than a log line may be."""
     if len(text) * 4 <= LOG_LINE_LIMIT_BYTES:
         return text
     data = text.encode()
@@ -106,7 +106,7 @@ def user_v2(run: Run) -> tuple[bool, Any]:
 
 
 def metric(name: str, value: float, unit: str, dimensions: list[Any]) -> Metric | None:
-    """Return the metric, or None when it cannot be one: no name, a name too long, not a number."""
+    """Return the metric, or None when the name is empty or too long or the value is not a finite number."""
     if not 0 < len(name) <= METRIC_NAME_LIMIT or not math.isfinite(value):
         return None
     pairs = [(clip(key)[:METRIC_NAME_LIMIT], clip(text)[:METRIC_NAME_LIMIT]) for key, text in dimensions]

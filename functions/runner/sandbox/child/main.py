@@ -1,7 +1,7 @@
-"""The sandbox child's main: read the configuration, confine, say Ready, then serve calls until the parent is gone.
+"""The sandbox child's main: read the configuration, confine itself, send Ready, serve calls until the parent ends.
 
-Started as a clean interpreter by ``process`` with an empty environment and one open descriptor. It imports no
-``alga_ext``, holds no credentials, and reaches the world only through its parent.
+``sandboxes.child_process`` starts it as a clean interpreter with an empty environment and one open descriptor. It
+imports no ``alga_ext``, has no credentials, and can reach other systems only through its parent.
 """
 
 import gc
@@ -17,18 +17,18 @@ from functions.runner.sandbox.protocol.messages import TO_CHILD, Configure, Read
 
 
 def main() -> None:
-    """Serve the parent on the descriptor named by the last argument."""
+    """Serve the parent on the descriptor whose number is the last argument."""
     os.environ.clear()
     channel = Channel(int(sys.argv[-1]))
     engine = abi.make_engine()
     meter = Meter()
     configure = TO_CHILD.decode(channel.receive())
     if not isinstance(configure, Configure):
-        sys.exit("the first message must configure")
+        sys.exit("the first message must be Configure")
     report = confine(configure.data_limit_bytes, configure.read_only_paths)
     sandbox = Sandbox(engine, channel, configure.component_budget_bytes, meter)
     gc.freeze()
-    gc.disable()  # cycles are not made on the path of a call; a pause of the collector would be on its time
+    gc.disable()  # calls create no reference cycles, and a pause of the collector would lengthen a call
     if not meter.complete:
         report.missing.append("memory_figures: /proc/self cannot be read")
     channel.send(Ready(report.applied, report.missing))
@@ -36,7 +36,7 @@ def main() -> None:
         while True:
             message = TO_CHILD.decode(channel.receive())
             if not isinstance(message, Run | Warm):
-                sys.exit("a call was expected")
+                sys.exit("expected the message Run or Warm")
             sandbox.serve(message)
             del message
     except Closed:

@@ -1,9 +1,9 @@
-"""What a call used of memory, read from /proc: by the child itself, and by its parent when the child cannot.
+"""Measure the memory a call uses, from /proc: in the child itself, or in its parent when the child cannot.
 
-Resident peak: writing ``5`` to ``clear_refs`` resets the high-water mark ``VmHWM``. (``ru_maxrss`` would be cheaper,
-but it never falls below the parent's size at the time of the exec.) Linear memory in use: private writable mappings
-(``data`` in ``statm``), which grow exactly as linear memories do. Which of them are linear memories: ``maps``, where
-each is a writable run before the rest of its reservation.
+- Peak of resident memory: writing ``5`` to ``clear_refs`` resets the high-water mark ``VmHWM``. (``ru_maxrss`` would be
+  cheaper, but it is never less than the parent's size at the time of the exec.)
+- Linear memory in use: private writable mappings (``data`` in ``statm``), which grow exactly as linear memories do.
+- The size of each linear memory: ``maps``, where each is a writable range followed by the rest of its reservation.
 """
 
 import os
@@ -13,13 +13,13 @@ from typing import Final
 
 _PAGE_BYTES: Final = resource.getpagesize()
 _RESERVATION_BYTES: Final = 4 << 30
-"""Address space of one linear memory, guards not counted (``memory_reservation`` in ``engine``)."""
+"""Address space of one linear memory, without guard pages (``memory_reservation`` in ``protocol/engine.py``)."""
 
 
 class Meter:
-    """Memory figures of this process, through descriptors opened before it confined itself.
+    """Memory figures of this process, read through descriptors that were opened before the confinement.
 
-    ``None`` descriptors mean that /proc could not be read that way.
+    A descriptor is None when the file in /proc could not be opened. ``complete`` tells whether all could.
     """
 
     def __init__(self) -> None:
@@ -31,13 +31,13 @@ class Meter:
         self.complete = None not in (self._statm, self._status, self._clear_refs, self._maps)
 
     def writable_bytes(self) -> int:
-        """Return the size of all private writable mappings; 0 when it cannot be read."""
+        """Return the size of all private writable mappings, or 0 when it cannot be read."""
         if self._statm is None:
             return 0
         return _pages(self._statm, 5)
 
     def reset_peak(self) -> int:
-        """Start a new peak and return the resident bytes it starts from."""
+        """Reset the peak of resident memory, and return the resident bytes at this moment."""
         if self._clear_refs is not None:
             os.write(self._clear_refs, b"5")
         if self._statm is None:
@@ -45,11 +45,14 @@ class Meter:
         return _pages(self._statm, 1)
 
     def peak_bytes(self) -> int:
-        """Return the peak of resident bytes since the last reset; 0 when it cannot be read."""
+        """Return the peak of resident bytes since the last reset, or 0 when it cannot be read."""
         return 0 if self._status is None else _peak(self._status)
 
     def linear_memories(self) -> list[int]:
-        """Return the size of each linear memory that is not empty; none when it cannot be read. Costs about 0.1 ms."""
+        """Return the size of each linear memory that is not empty. This takes about 0.1 milliseconds.
+
+        The list is empty when the sizes cannot be read.
+        """
         if self._maps is None:
             return []
         with self._reading_maps:
@@ -63,8 +66,9 @@ class Meter:
 def linear_memories_in(maps: bytes) -> list[int]:
     """Return the sizes of linear memories in the text of ``/proc/PID/maps``.
 
-    A memory begins with what is accessible, private and writable (its initial image first, as a mapping of a file), and
-    goes on with what is reserved; together they are at least the reservation. Nothing else of a sandbox is that large.
+    A linear memory begins with its accessible part, which is private and writable (its initial image comes first, as a
+    mapping of a file). Its reserved part follows. Together they are at least as large as the reservation. Nothing else
+    in a sandbox is that large.
     """
     found = []
     size = end = 0
@@ -84,7 +88,7 @@ def linear_memories_in(maps: bytes) -> list[int]:
 
 
 def resident_bytes_of(process_id: int) -> int:
-    """Return what is resident now of a child; 0 when it cannot be read."""
+    """Return the resident bytes of a child at this moment, or 0 when they cannot be read."""
     descriptor = _open(f"/proc/{process_id}/statm", os.O_RDONLY)
     if descriptor is None:
         return 0
@@ -95,7 +99,7 @@ def resident_bytes_of(process_id: int) -> int:
 
 
 def peak_bytes_of(process_id: int) -> int:
-    """Return the peak of resident bytes of a child since it last reset it; 0 when it has ended."""
+    """Return a child's peak of resident bytes since the child last reset it, or 0 when the child has ended."""
     descriptor = _open(f"/proc/{process_id}/status", os.O_RDONLY)
     if descriptor is None:
         return 0

@@ -1,10 +1,11 @@
-"""The child's clock: advances the engine's epoch while calls are made, and ends a child that does not end itself.
+"""The child's clock: advances the engine's epoch during calls, and ends the process when a call is long overdue.
 
-At each tick it also asks whether the deadline is over, or the guest beyond a limit that the engine does not know, and
-has it trap then.
+At each tick it also checks whether the deadline has passed, or whether the guest is over a limit that the engine does
+not enforce. If so, it advances the epoch so far that the guest traps (epoch interruption).
 
-ctypes releases the interpreter lock, so the thread runs while a guest spins. Epochs do not interrupt a guest that
-sleeps in WASI: the parent kills the child then, and should the parent be gone or stuck, this thread does.
+ctypes releases the interpreter lock, so this thread runs while a guest uses the CPU without pause. Epochs do not
+interrupt a guest that sleeps in WASI. In that case the parent kills the child. If the parent has ended or hangs, this
+thread ends the child.
 """
 
 import os
@@ -21,23 +22,23 @@ from functions.runner.sandbox.protocol.messages import OVERDUE_EXIT_STATUS
 
 _TICK_NS: Final = EPOCH_TICK_MS * 1_000_000
 _IDLE_NS: Final = 1_000_000_000
-_OWN_END_NS: Final = 2_000_000_000
+_SELF_EXIT_NS: Final = 2_000_000_000
 
 
 class Ticker:
-    """Ticks from a call on until a second after the last one; idle, it costs nothing.
+    """Ticks during calls and until one second after the last call. Otherwise it sleeps and uses no CPU.
 
     Args:
-        engine: whose epoch it advances.
-        is_beyond: tells during a call whether the guest must end now.
+        engine: the engine whose epoch it advances.
+        is_over_limit: tells during a call whether the guest is over a limit and must end now.
     """
 
-    def __init__(self, engine: Engine, is_beyond: Callable[[], bool]) -> None:
+    def __init__(self, engine: Engine, is_over_limit: Callable[[], bool]) -> None:
         self._engine = engine
-        self._is_beyond = is_beyond
+        self._is_over_limit = is_over_limit
         self._ticks = 0
         self._calling = threading.Lock()
-        """Held while a call is ended early, so that the next one does not begin in the middle of it."""
+        """Held while a call is ended early, so that the next call cannot begin at the same time."""
         self._pointer = abi.pointer_of(engine)
         self._awake = threading.Event()
         self._deadline_ns = 0
@@ -45,21 +46,21 @@ class Ticker:
         threading.Thread(target=self._tick, name="epoch", daemon=True).start()
 
     def arm(self, deadline_ns: int) -> None:
-        """Begin a call that must have ended ``_OWN_END_NS`` after its deadline."""
+        """Begin a call. If it has not ended ``_SELF_EXIT_NS`` after its deadline, the process exits."""
         self._ticks = self.ticks_until(deadline_ns)
         self._deadline_ns = deadline_ns
         if not self._awake.is_set():
             self._awake.set()
 
     def disarm(self) -> None:
-        """The call has ended."""
+        """End the call: the thread ticks for one more second at most, and ends nothing."""
         with self._calling:
             self._deadline_ns = 0
         self._idle_since_ns = time.monotonic_ns()
 
     @staticmethod
     def ticks_until(deadline_ns: int) -> int:
-        """Return after how many ticks a deadline is certainly over: the first tick may come at once."""
+        """Return after how many ticks a deadline has certainly passed. The first tick may come immediately."""
         return max(0, deadline_ns - time.monotonic_ns()) // _TICK_NS + 2
 
     def _tick(self) -> None:
@@ -68,15 +69,15 @@ class Ticker:
             time.sleep(EPOCH_TICK_MS / 1000)
             abi.increment_epoch(self._pointer)
             with self._calling:
-                # Each sleep is a little late, so counted ticks alone would come later the longer the call.
-                if self._deadline_ns and (time.monotonic_ns() >= self._deadline_ns or self._is_beyond()):
+                # Each sleep is slightly too long, so counting ticks alone would end long calls too late.
+                if self._deadline_ns and (time.monotonic_ns() >= self._deadline_ns or self._is_over_limit()):
                     for _ in range(self._ticks):
                         abi.increment_epoch(self._pointer)
                     self._ticks = 0
             deadline_ns, now_ns = self._deadline_ns, time.monotonic_ns()
-            if deadline_ns and now_ns > deadline_ns + _OWN_END_NS:
+            if deadline_ns and now_ns > deadline_ns + _SELF_EXIT_NS:
                 os._exit(OVERDUE_EXIT_STATUS)
             if not deadline_ns and now_ns > self._idle_since_ns + _IDLE_NS:
                 self._awake.clear()
-                if self._deadline_ns:  # a call began in between
+                if self._deadline_ns:  # a call began just before the flag was cleared
                     self._awake.set()

@@ -213,5 +213,8 @@ def test_a_file_that_is_no_artifact_is_refused_and_the_child_lives_on(pool: Pool
             HOST,
         )
     assert isinstance(answer, Failed)
-    assert (answer.code, answer.message) == ("artifact_integrity", "The stored program cannot be loaded here.")
+    assert (answer.code, answer.message) == (
+        "artifact_integrity",
+        "The compiled program cannot be loaded by this runner's engine.",
+    )
     assert str(tmp_path) in answer.cause  # for the operator

@@ -1,7 +1,8 @@
-"""The compile worker's main: hostile WebAssembly in, native code and a report out; no credentials, files or network.
+"""The compile worker's main: read hostile WebAssembly, write native code and a report.
 
-Started as a clean interpreter by ``precompile`` with three descriptors: the component to read, the file to write, and
-the file for the report (JSON). It confines itself before it reads a byte.
+It has no credentials and no network, and can open no files. ``preparing.compile_worker`` starts it as a clean
+interpreter with three descriptors: the component to read, the file to write, and the file for the report (JSON). It
+confines itself before it reads the component.
 """
 
 import ctypes
@@ -33,18 +34,21 @@ _MESSAGE_LIMIT: Final = 1_000
 
 
 class _Refusing:
-    """Answers host imports made while instantiating as if nothing were granted."""
+    """Answers host imports during instantiation as if no capability were granted."""
 
     def host_call(self, name: str, _arguments: list[Any]) -> Any:
-        """See ``hosting.Session``."""
+        """See ``linker_imports.Session.host_call``."""
         return REFUSALS[name].answer
 
     def fault(self, name: str, error: BaseException) -> None:
-        """See ``hosting.Session``: the instantiation fails, which is reported as such."""
+        """See ``linker_imports.Session.fault``. Nothing to do here: the instantiation fails, and that is reported."""
 
 
 def main() -> None:
-    """Compile or inspect: ``mode input output report cpu-seconds data-bytes``."""
+    """Compile or inspect. The last six arguments are: mode, input, output, report, CPU seconds, data bytes.
+
+    ``mode`` is ``compile`` or ``inspect``; input, output and report are descriptors.
+    """
     mode, source, target, report, cpu_s, data_bytes = sys.argv[-6:]
     os.environ.clear()
     limit(resource.RLIMIT_CPU, int(cpu_s))
@@ -61,13 +65,14 @@ def _compile(source: int, target: int) -> dict[str, Any]:
     engine = abi.make_engine()
     contents = _contents(source)
     if not contents.startswith(COMPONENT_PREAMBLE):
-        # The engine would also read the text format, which no toolchain ships and nobody has asked for.
-        return {"reasons": [["component_invalid", "It is not a WebAssembly component."]], "imports": [], "exports": []}
+        # The engine would also read the text format. No toolchain emits it, so it is not accepted.
+        text = "The file is not a WebAssembly component in the binary format."
+        return {"reasons": [["component_invalid", text]], "imports": [], "exports": []}
     program, is_packed = _program(engine, contents)
     document = _describe(engine, program)
     if not is_packed and PACKED_EXPORT_NAME in program.type.exports(engine):
-        # It would be called in place of ``handler``, with types nobody checked.
-        text = f"It exports {PACKED_EXPORT_NAME!r}, a name that the platform keeps for itself; leave it out."
+        # It would be called instead of ``handler``.
+        text = f"The component exports {PACKED_EXPORT_NAME!r}, a name that is reserved for the platform; remove it."
         document["reasons"].append(["component_world_mismatch", text])
     if not document["reasons"]:
         _write(target, program.serialize())
@@ -75,7 +80,11 @@ def _compile(source: int, target: int) -> dict[str, Any]:
 
 
 def _program(engine: Any, contents: bytes) -> tuple[component.Component, bool]:
-    """Compile a component in its adapter, True; without it, False, when it cannot be packed, or is not fit to be."""
+    """Compile a component nested in its adapter, or without the adapter when that is not possible.
+
+    Returns:
+        The program, and whether it is nested in the adapter.
+    """
     packed = pack(contents)
     if packed is not None:
         with suppress(WasmtimeError):
@@ -84,7 +93,7 @@ def _program(engine: Any, contents: bytes) -> tuple[component.Component, bool]:
 
 
 def _inspect(source: int) -> dict[str, Any]:
-    """Describe native code that this platform compiled and signed before."""
+    """Describe native code that the platform has compiled and signed before."""
     engine = abi.make_engine()
     return _describe(engine, component.Component.deserialize(engine, _contents(source)))
 
@@ -101,7 +110,7 @@ def _describe(engine: Any, program: component.Component) -> dict[str, Any]:
 
 
 def _instantiation_faults(engine: Any, program: component.Component) -> list[list[str]]:
-    """Instantiate once, which is the engine's own proof that every import can be bound."""
+    """Instantiate once, which proves that the engine can bind every import. Return the reasons why it failed."""
     functions = host_functions(_Refusing())
     linker = Linkers(engine, {name: function.callback for name, function in functions.items()}).linker_for(
         refused_imports(engine, program)
@@ -127,7 +136,7 @@ def _instantiation_faults(engine: Any, program: component.Component) -> list[lis
             memory_bytes=0,
             limit_bytes=_INSTANTIATE_MEMORY_BYTES,
         )
-        return [["component_invalid", f"It cannot be instantiated: {_clean(verdict.message)}"]]
+        return [["component_invalid", f"The component cannot be instantiated: {_clean(verdict.message)}"]]
     finally:
         timer.cancel()
         abi.store_delete(store)

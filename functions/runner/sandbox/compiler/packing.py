@@ -1,14 +1,15 @@
-"""Composes a component with an adapter that moves bodies eight bytes at a time.
+"""Nest a component in an outer component with an adapter that passes bodies eight bytes at a time.
 
-The engine's C interface hands over a list as one 32-byte value for each element, and caps a result at 2.67 MiB of
-``list<u8>``. So prepare nests the guest in an outer component that exports ``handler-packed`` beside ``handler``: its
-bodies are ``list<u64>`` with their length in bytes, which is the same memory, and an eighth of the values. The adapter
-is a few instructions over the canonical ABI's layout; the guest inside is untouched and sees ``handler`` called.
+The engine's C interface passes a list as one 32-byte value for each element, and limits a result to 2.67 MiB of
+``list<u8>``. So prepare nests the guest in an outer component that exports ``handler-packed`` in addition to
+``handler``. Bodies of ``handler-packed`` are ``list<u64>`` with their length in bytes: the same memory, and an eighth
+of the values. The adapter is a few instructions that work on the layout of the canonical ABI. The guest is unchanged,
+and its ``handler`` is called.
 
 The outer component imports what the guest imports: the guest's own types, aliases and imports are copied as they are,
-up to its last import. What is of core WebAssembly may stand between them and is left out, since no import can refer to
-it. A component that makes instances or exports of its own before its last import is left alone, because the numbers of
-types and instances would be others; it runs through ``handler``.
+up to its last import. Core WebAssembly sections between them are left out, because no import can refer to them. A
+component that defines instances or exports before its last import is not nested, because its types and instances would
+get other numbers. It is called through ``handler``.
 
 Binary format: component-model/design/mvp/Binary.md.
 """
@@ -26,7 +27,8 @@ _CUSTOM, _MODULE, _CORE_INSTANCE, _CORE_TYPE, _COMPONENT, _INSTANCE, _ALIAS, _TY
     0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11,
 )  # fmt: skip
 _WITHOUT_NUMBERS: Final = (_CUSTOM, _MODULE, _CORE_INSTANCE, _CORE_TYPE, _COMPONENT, _CANON)
-"""Sections that define no types or instances, whose numbers the copied sections use."""
+"""Sections that define no types or instances. They can be left out without changing the numbers that copied sections
+use."""
 _CORE_SORT, _FUNC_SORT, _TYPE_SORT, _COMPONENT_SORT, _INSTANCE_SORT = 0, 1, 3, 4, 5
 _INSTANCE_EXPORT, _CORE_EXPORT = 0x00, 0x01
 _BOOL, _U16, _U32, _U64, _STRING = 0x7F, 0x7B, 0x79, 0x77, 0x73
@@ -48,7 +50,7 @@ _LIBC: Final = """
         (then (unreachable)))))
     (local.get $at)))
 """
-"""A memory and an allocator that never frees: an instance serves one call."""
+"""A memory and an allocator. It never frees memory, because an instance serves one call."""
 
 _ADAPTER: Final = """
 (module
@@ -73,7 +75,7 @@ _REALLOC_OF_LIBC: Final = b"\x00\x00\x01\x00\x07realloc"
 
 
 class _Imported(NamedTuple):
-    """One import of the guest: its name and what the outer component passes for it."""
+    """One import of the guest: its name, and the sort and number of what the outer component passes for it."""
 
     name: bytes
     sort: int
@@ -81,11 +83,11 @@ class _Imported(NamedTuple):
 
 
 class _Unpackable(Exception):
-    """The component is not laid out so that it can be nested this way."""
+    """The component's layout does not allow nesting it this way."""
 
 
 def pack(component: bytes) -> bytes | None:
-    """Return the component nested in its adapter, or None when it cannot be; never raises."""
+    """Return the component nested with its adapter, or None when its layout does not allow it. Never raises."""
     try:
         prefix, imports, counts = _imported(component)
         return _outer(component, prefix, imports, counts)
@@ -137,9 +139,10 @@ def _outer(component: bytes, prefix: bytes, imports: list[_Imported], counts: Co
 
 
 def _types(first: int) -> tuple[bytes, int]:
-    """Return the packed types as a section's content, and the index of the function's; ``first`` is the next index.
+    """Return the packed types as the content of a section, and the index of the function type.
 
-    They are ``world.PACKED``, in tuples because those need no names.
+    ``first`` is the next free type index. The types are those of ``world.PACKED_EXPORT``: tuples, because these need
+    no names.
     """
     optional, pair, pairs, words, context, request, response = range(first, first + 7)
     definitions = [
@@ -205,7 +208,7 @@ class _Reader:
 
 
 def _sections(component: bytes) -> Iterator[tuple[int, int, int, int]]:
-    """Yield each top-level section: id, where it starts with its header, where its content starts, and its end."""
+    """Yield each top-level section: its id, the offset of its header, the offset of its content, and its end."""
     reader = _Reader(component, len(COMPONENT_PREAMBLE))
     while reader.at < len(component):
         start = reader.at
@@ -218,7 +221,7 @@ def _sections(component: bytes) -> Iterator[tuple[int, int, int, int]]:
 
 
 def _imported(component: bytes) -> tuple[bytes, list[_Imported], Counter[int]]:
-    """Return the sections that imports rest on, the imports, and how many of each sort these sections define."""
+    """Return the sections that imports depend on, the imports, and how many items of each sort the sections define."""
     if not component.startswith(COMPONENT_PREAMBLE):
         raise _Unpackable
     sections = list(_sections(component))
@@ -243,7 +246,7 @@ def _imported(component: bytes) -> tuple[bytes, list[_Imported], Counter[int]]:
 
 
 def _aliases(reader: _Reader, counts: Counter[int]) -> Iterator[bytes]:
-    """Yield each alias of an instance's export as it is written; those of core exports are left out."""
+    """Yield the bytes of each alias of an instance's export. Aliases of core exports are left out."""
     for _ in range(reader.number()):
         start = reader.at
         sort = reader.byte()
@@ -252,7 +255,7 @@ def _aliases(reader: _Reader, counts: Counter[int]) -> Iterator[bytes]:
             reader.byte()
         elif sort not in (_FUNC_SORT, _TYPE_SORT, _COMPONENT_SORT, _INSTANCE_SORT):
             raise _Unpackable
-        # Only exports of instances; there is nothing outside a top-level component.
+        # Only aliases of instance exports are allowed; a top-level component has no outer component to alias.
         if reader.byte() != (_CORE_EXPORT if is_core else _INSTANCE_EXPORT):
             raise _Unpackable
         reader.number()
@@ -269,7 +272,7 @@ def _read_imports(reader: _Reader, counts: Counter[int]) -> Iterator[_Imported]:
         name, sort = reader.name(), reader.byte()
         if sort not in (_FUNC_SORT, _TYPE_SORT, _INSTANCE_SORT):
             raise _Unpackable
-        # A type must be equal to another; a fresh resource would be another one outside than inside.
+        # A type import must be bound by equality. A new resource type would differ between outer and inner component.
         if sort == _TYPE_SORT and reader.byte() != 0x00:
             raise _Unpackable
         reader.number()
@@ -291,7 +294,7 @@ def _number(value: int) -> bytes:
 
 
 def _signed(value: int) -> bytes:
-    """Encode a type's index as the signed number that tells it from a primitive type's code."""
+    """Encode a type's index as a signed LEB128 number. Codes of primitive types are negative, an index is not."""
     out = bytearray()
     while True:
         low, value = value & 0x7F, value >> 7

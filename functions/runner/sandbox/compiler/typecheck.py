@@ -1,4 +1,4 @@
-"""Whether a component fits world ``runner``, decided from its own types; each misfit is a sentence for its author."""
+"""Check a component's types against the WIT world ``runner``. Each mismatch is a sentence for its author."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -43,18 +43,18 @@ _PRIMITIVES: Final[dict[str, type]] = {
 
 
 def import_names(engine: Engine, program: component.Component) -> list[str]:
-    """Return the names of the interfaces the component imports, sorted; types imported by name are left out."""
+    """Return the names of the interfaces that the component imports, sorted, without types imported by name."""
     imports = program.type.imports(engine).items()
     return sorted(name for name, extern in imports if isinstance(extern.ty, component.ComponentInstanceType))
 
 
 def export_names(engine: Engine, program: component.Component) -> list[str]:
-    """Return the names of the component's exports, sorted; without the adapter's, which is ours."""
+    """Return the names of the component's exports, sorted, without the export of the platform's adapter."""
     return sorted(name for name in program.type.exports(engine) if name != PACKED_EXPORT_NAME)
 
 
 def misfits(engine: Engine, program: component.Component) -> list[str]:
-    """Return why the component does not fit the world; empty when it does."""
+    """Return the reasons why the component does not match the world. Empty when it does."""
     return [*_import_misfits(engine, program), *_export_misfits(engine, program)]
 
 
@@ -64,7 +64,7 @@ def _import_misfits(engine: Engine, program: component.Component) -> Iterator[st
         if isinstance(kind, component.ComponentInstanceType):
             yield from _interface_misfits(engine, name, kind)
         elif isinstance(kind, (component.FuncType, component.ComponentType, component.ModuleType)):
-            yield f"It imports {name!r}, which is not part of the world; only interfaces can be imported."
+            yield f"The component imports {name!r}, which is not part of the world; only interfaces can be imported."
 
 
 def _interface_misfits(engine: Engine, name: str, instance: component.ComponentInstanceType) -> Iterator[str]:
@@ -76,26 +76,26 @@ def _interface_misfits(engine: Engine, name: str, instance: component.ComponentI
     elif name.startswith(PACKAGE) and name.removeprefix(PACKAGE) in IMPORTS:
         declared = IMPORTS[name.removeprefix(PACKAGE)]
     else:
-        yield f"It imports {name!r}, which the platform does not offer."
+        yield f"The component imports {name!r}, which the platform does not offer."
         return
     for function, kind in functions.items():
         if function not in declared:
-            yield f"It imports {name}.{function}, which the platform does not offer."
+            yield f"The component imports {name}.{function}, which the platform does not offer."
         elif not _function_fits(kind, declared[function]):
-            yield f"It imports {name}.{function} with another type than the contract's; build it against our WIT."
+            yield f"The component imports {name}.{function} with a wrong type; build it with the platform's WIT."
 
 
 def _export_misfits(engine: Engine, program: component.Component) -> Iterator[str]:
     extern = program.type.exports(engine).get(EXPORT_NAME)
     if extern is None:
-        yield f"It does not export the function {EXPORT_NAME!r}."
+        yield f"The component does not export the function {EXPORT_NAME!r}."
     elif not isinstance(extern.ty, component.FuncType) or not _function_fits(extern.ty, EXPORT):
-        yield f"It exports {EXPORT_NAME!r} with another type than the contract's; build it against the current WIT."
+        yield f"The component exports {EXPORT_NAME!r} with a wrong type; build it with the platform's WIT."
     packed = program.type.exports(engine).get(PACKED_EXPORT_NAME)
     if packed is not None and not (
         isinstance(packed.ty, component.FuncType) and _function_fits(packed.ty, PACKED_EXPORT)
     ):
-        yield f"It exports {PACKED_EXPORT_NAME!r} with another type than the platform's adapter does; leave it out."
+        yield f"The component exports {PACKED_EXPORT_NAME!r} with a wrong type; remove it, the name is reserved."
 
 
 def _function_fits(found: component.FuncType, wanted: Function) -> bool:
@@ -108,7 +108,7 @@ def _function_fits(found: component.FuncType, wanted: Function) -> bool:
 
 
 def fits(found: Any, wanted: Type) -> bool:
-    """Tell whether a component's value type is the contract's."""
+    """Tell whether a component's value type equals the type in the WIT world."""
     match wanted:
         case Primitive(name):
             return isinstance(found, _PRIMITIVES[name])

@@ -1,7 +1,7 @@
-"""The engine's C interface as far as a call needs it, with plain integers for addresses.
+"""The part of the engine's C interface that a call needs, with addresses as plain integers.
 
-wasmtime-py declares these with pointer types, whose objects cost more than the calls. Functions are fetched by item
-(``dll[name]``), which makes private copies: wasmtime-py's own declarations stay as they are.
+wasmtime-py declares these functions with pointer types, whose objects cost more time than the calls. Here functions are
+fetched by item (``dll[name]``), which makes private copies, so that wasmtime-py's own declarations do not change.
 """
 
 import ctypes
@@ -16,7 +16,7 @@ from functions.runner.sandbox.protocol.engine import settings
 _DLL: Final = _binding.dll
 
 HOST_CALLBACK = CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
-"""(data, context, type, args, args count, results, results count) → error or 0."""
+"""(data, context, type, args, args count, results, results count) → address of an error, or 0."""
 DESTRUCTOR = CFUNCTYPE(c_size_t, c_void_p, c_void_p, ctypes.c_uint32)
 FINALIZER = CFUNCTYPE(None, c_void_p)
 OUTPUT_CALLBACK = CFUNCTYPE(ctypes.c_ssize_t, c_void_p, c_void_p, c_size_t)
@@ -63,7 +63,7 @@ _bytes_delete = _function("wasm_byte_vec_delete", None, c_void_p)
 
 
 class Failure(Exception):
-    """An error the engine returned: its text, and the status when the guest called ``exit``."""
+    """An error that the engine returned: its text, and the exit status if the guest called ``exit``."""
 
     def __init__(self, text: str, exit_status: int | None = None) -> None:
         self.text = text
@@ -72,13 +72,13 @@ class Failure(Exception):
 
 
 def error(text: str) -> int:
-    """Make an error for the engine, which takes it over."""
+    """Make an error and return its address. The engine owns it from then on."""
     address: int = _error_new(text.encode().replace(b"\0", b"?"))
     return address
 
 
 def check(address: int | None) -> None:
-    """Raise ``Failure`` for an error returned by the engine, which is ours to free; None means success."""
+    """Raise ``Failure`` for an error that the engine returned, and free the error. None means success."""
     if address is None:
         return
     status = ctypes.c_int(0)
@@ -100,9 +100,13 @@ def make_engine() -> Engine:
 
 
 def pointer_of(managed: Any) -> int:
-    """Return the address behind one of wasmtime-py's objects, which keeps owning it."""
+    """Return the address of a wasmtime-py object's native object. The wasmtime-py object still owns it.
+
+    Raises:
+        ValueError: the object has been closed.
+    """
     address = ctypes.cast(managed.ptr(), c_void_p).value
     if address is None:
-        message = "a closed engine object"
+        message = "the engine object has been closed"
         raise ValueError(message)
     return address

@@ -17,7 +17,7 @@ def misfits(text: str | bytes) -> list[str]:
 
 
 def test_a_component_without_a_handler_does_not_fit() -> None:
-    assert misfits("(component)") == ["It does not export the function 'handler'."]
+    assert misfits("(component)") == ["The component does not export the function 'handler'."]
 
 
 def test_a_handler_of_another_type_does_not_fit() -> None:
@@ -25,36 +25,36 @@ def test_a_handler_of_another_type_does_not_fit() -> None:
       (core module $m (func (export "h") (result i32) (i32.const 1)))
       (core instance $i (instantiate $m))
       (func (export "handler") (result u32) (canon lift (core func $i "h"))))"""
-    assert misfits(text)[0].startswith("It exports 'handler' with another type")
+    assert misfits(text)[0].startswith("The component exports 'handler' with a wrong type")
 
 
 def test_a_handler_that_is_no_function_does_not_fit() -> None:
     text = """(component (instance $i) (export "handler" (instance $i)))"""
-    assert misfits(text)[0].startswith("It exports 'handler' with another type")
+    assert misfits(text)[0].startswith("The component exports 'handler' with a wrong type")
 
 
 def test_an_import_the_platform_does_not_offer_is_named() -> None:
     text = '(component (import "wasi:keyvalue/store@0.2.0" (instance (export "f" (func)))))'
-    assert "It imports 'wasi:keyvalue/store@0.2.0', which the platform does not offer." in misfits(text)
+    assert "The component imports 'wasi:keyvalue/store@0.2.0', which the platform does not offer." in misfits(text)
 
 
 def test_a_later_generation_of_wasi_is_not_offered() -> None:
     text = '(component (import "wasi:cli/environment@0.3.0" (instance (export "f" (func)))))'
-    assert "It imports 'wasi:cli/environment@0.3.0', which the platform does not offer." in misfits(text)
+    assert "The component imports 'wasi:cli/environment@0.3.0', which the platform does not offer." in misfits(text)
 
 
 def test_an_unknown_function_of_a_known_interface_is_named() -> None:
     text = '(component (import "alga:extension/storage" (instance (export "drop-all" (func)))))'
-    assert "It imports alga:extension/storage.drop-all, which the platform does not offer." in misfits(text)
+    assert "The component imports alga:extension/storage.drop-all, which the platform does not offer." in misfits(text)
 
 
 def test_a_known_function_with_another_type_is_named() -> None:
     text = '(component (import "alga:extension/logging" (instance (export "log-info" (func (param "m" u32))))))'
-    assert "alga:extension/logging.log-info with another type" in misfits(text)[0]
+    assert "alga:extension/logging.log-info with a wrong type" in misfits(text)[0]
 
 
 def test_a_function_imported_outside_an_interface_is_named() -> None:
-    assert "It imports 'f', which is not part of the world" in misfits('(component (import "f" (func)))')[0]
+    assert "The component imports 'f', which is not part of the world" in misfits('(component (import "f" (func)))')[0]
 
 
 def test_an_interface_of_types_alone_is_no_misfit() -> None:

@@ -1,13 +1,13 @@
-"""What a sandbox process gives up before it sees a guest: privileges, resources, files, system calls.
+"""Confine a process before it gets hostile input: drop its privileges, and limit resources, files and system calls.
 
-Each step is attempted on its own; what could not be applied is reported and shown by ``/healthz``. The steps, in
-this order, because each needs what the ones after it take away:
+Each step is tried independently of the others. A step that cannot be applied is reported, and ``/healthz`` shows those
+of the sandbox child. The order matters, because a step may need what a later step takes away:
 
-1. no new privileges, no dumps (its memory and ``/proc`` entries are closed to other processes of the same user);
-2. capabilities dropped, for a process that was started with any;
-3. resource limits;
-4. Landlock: only the artifacts can be opened, for reading;
-5. seccomp: only the system calls of a running guest.
+1. No new privileges, and not dumpable: other processes of the same user cannot read its memory and ``/proc`` entries.
+2. Drop all capabilities, if the process was started with any.
+3. Set resource limits.
+4. Landlock: only files below the given folders can be opened, for reading only.
+5. seccomp: only the system calls of a running guest are allowed.
 """
 
 import ctypes
@@ -24,22 +24,22 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _CAPABILITY_VERSION_3: Final = 0x20080522
 _LAST_CAPABILITY: Final = 63
 _DESCRIPTORS: Final = 1_024
-"""Each loaded component holds one; see ``linking.COMPONENTS_LIMIT``."""
+"""The limit of open descriptors. Each loaded component holds one; see ``linking.COMPONENTS_LIMIT``."""
 
 
 class Report(NamedTuple):
-    """Names of the steps that hold, and of those that do not, each with its reason."""
+    """The names of the steps that were applied, and of those that were not, each with the reason."""
 
     applied: list[str]
     missing: list[str]
 
 
 def confine(data_limit_bytes: int, readable: Sequence[str]) -> Report:
-    """Confine this process for good. Call it before any further thread is made.
+    """Confine this process permanently. Call it before starting any further thread.
 
     Args:
-        data_limit_bytes: of private writable memory, guests' linear memories included.
-        readable: folders whose files may still be opened.
+        data_limit_bytes: limit of private writable memory, which includes the linear memories of guests.
+        readable: folders whose files may still be opened for reading.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     steps: list[tuple[str, Callable[[], object]]] = [
@@ -65,13 +65,13 @@ def make_undumpable() -> None:
     """Close this process's memory and ``/proc`` entries to other processes of the same user.
 
     Raises:
-        OSError: the kernel refused, which no Linux does.
+        OSError: the kernel refused it. Linux does not.
     """
     _prctl(ctypes.CDLL(None, use_errno=True), _PR_SET_DUMPABLE, 0)
 
 
 def limit(kind: int, value: int) -> None:
-    """Lower one resource limit, soft and hard; a hard limit that is lower already stays."""
+    """Lower the soft and hard value of one resource limit. A hard limit that is already lower stays."""
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
@@ -94,7 +94,7 @@ def _drop_capabilities(libc: ctypes.CDLL) -> None:
     if not any(data):
         return
     for capability in range(_LAST_CAPABILITY + 1):
-        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # unknown ones answer EINVAL
+        libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)  # EINVAL for numbers that the kernel does not know
     if libc.capset(ctypes.byref(header), ctypes.byref((ctypes.c_uint32 * 6)())) != 0:
         raise OSError(ctypes.get_errno(), "capset")
 

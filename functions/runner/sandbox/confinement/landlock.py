@@ -1,7 +1,7 @@
-"""A Landlock domain for the sandbox child: files may be read below given folders and nowhere else.
+"""A Landlock domain for confined processes: files can be read below the given folders and nowhere else.
 
-It closes what a system call filter cannot see: other processes' ``/proc`` entries, configuration, other tenants'
-files. Kernels without Landlock answer ENOSYS or EOPNOTSUPP, which the caller reports.
+It protects what a system call filter cannot distinguish: the ``/proc`` entries of other processes, configuration, and
+files of other tenants. Kernels without Landlock return ENOSYS or EOPNOTSUPP, which the caller reports.
 Source: Documentation/userspace-api/landlock.rst.
 """
 
@@ -17,14 +17,14 @@ _PATH_BENEATH: Final = 1
 _READ_FILE_AND_DIRECTORY: Final = (1 << 2) | (1 << 3)
 
 _FILE_RIGHTS: Final = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
-"""How many file access rights each version of the interface knows; later ones have no fewer."""
+"""How many file access rights each version of the interface has. Later versions have at least as many."""
 _NETWORK_RIGHTS: Final = 0b11
 _SCOPES: Final = 0b11
-"""No abstract sockets and no signals to processes outside."""
+"""No abstract Unix sockets of processes outside the domain, and no signals to them."""
 
 
 def restrict(libc: ctypes.CDLL, readable: Iterable[str]) -> int:
-    """Confine this thread and those it makes later; needs no_new_privs. Return the version of the interface.
+    """Confine this thread and the threads it starts later. Return the version of the interface. Needs no_new_privs.
 
     Raises:
         OSError: the kernel has no Landlock, or it is switched off.

@@ -1,10 +1,11 @@
-"""A seccomp filter that allows what a running sandbox child needs and refuses everything else with EPERM.
+"""A seccomp filter that allows the system calls of a running sandbox child and refuses all others with EPERM.
 
-The program is assembled here and loaded by prctl, so that no library has to be in the function's image. It is plain
-classic BPF: check the architecture, load the system call's number, compare it with each allowed one. Three calls are
-also judged by an argument: ``openat`` may only read, ``clone`` may only make threads, and ``tgkill`` may only signal
-this process, as ``abort`` does: the parent runs as the same user. ``clone3`` answers ENOSYS, because its flags lie
-behind a pointer; the C library then falls back to ``clone``.
+The program is assembled here and loaded with prctl, so that the function's image needs no library for it. It is a
+classic BPF program: check the architecture, load the number of the system call, compare it with each allowed number.
+For three calls an argument is checked too: ``openat`` may only read, ``clone`` may only create threads, and ``tgkill``
+may only signal this process, which ``abort`` needs (the parent runs as the same user, and must not be signalled).
+``clone3`` returns ENOSYS, because its flags are behind a pointer, which a filter cannot read. The C library then uses
+``clone``.
 
 Numbers: asm/unistd_64.h (x86_64) and asm-generic/unistd.h (aarch64); a test compares them with libseccomp's.
 """
@@ -46,7 +47,7 @@ JUDGED: Final[dict[str, dict[str, int]]] = {
     "x86_64": {"openat": 257, "clone": 56, "clone3": 435, "tgkill": 234},
     "aarch64": {"openat": 56, "clone": 220, "clone3": 435, "tgkill": 131},
 }
-"""System calls whose arguments decide."""
+"""System calls that are decided by an argument, or, for ``clone3``, refused with another error."""
 
 _AUDIT_ARCH: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 
@@ -54,7 +55,7 @@ _LOAD_NUMBER, _LOAD_ARCH = 0, 4
 _FIRST, _THIRD = 16, 32  # low halves of args[0] and args[2] in struct seccomp_data
 _CLONE_THREAD: Final = 0x00010000
 _WRITING: Final = 0x1 | 0x2 | 0x40 | 0x200 | 0x400 | 0x400000
-"""O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND and the bit of O_TMPFILE; the same on both architectures."""
+"""O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, O_APPEND and the bit of O_TMPFILE. They are the same on both architectures."""
 
 _BPF_LOAD, _BPF_JEQ, _BPF_JSET, _BPF_RETURN = 0x20, 0x15, 0x45, 0x06
 _ALLOW: Final = 0x7FFF0000
@@ -74,10 +75,10 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 
 def program(machine: str, process_id: int) -> bytes:
-    """Return the filter of a process as an array of ``struct sock_filter``.
+    """Return the filter for a process as an array of ``struct sock_filter``.
 
     Raises:
-        KeyError: no table for this architecture.
+        KeyError: there is no table for this architecture.
     """
     judged = JUDGED[machine]
     allow, refuse = _step(_BPF_RETURN, _ALLOW), _step(_BPF_RETURN, _ERRNO | errno.EPERM)
@@ -89,7 +90,7 @@ def program(machine: str, process_id: int) -> bytes:
     ]
     for number in NUMBERS[machine].values():
         steps += [_step(_BPF_JEQ, number, 0, 1), allow]
-    # Each of these ends in a verdict, so the number in the accumulator is needed no more once one matches.
+    # Once one of these numbers matches, its block returns. So it may overwrite the number in the accumulator.
     steps += [
         _step(_BPF_JEQ, judged["openat"], 0, 4),
         _step(_BPF_LOAD, _THIRD),
@@ -114,11 +115,11 @@ def program(machine: str, process_id: int) -> bytes:
 
 
 def install(libc: ctypes.CDLL) -> None:
-    """Load the filter for this process; threads made later inherit it. Needs no_new_privs.
+    """Load the filter for this process. Threads that are started later inherit it. Needs no_new_privs.
 
     Raises:
         OSError: the kernel refused it.
-        KeyError: this architecture has no table.
+        KeyError: there is no table for this architecture.
     """
     code = program(platform.machine(), os.getpid())
     buffer = ctypes.create_string_buffer(code, len(code))

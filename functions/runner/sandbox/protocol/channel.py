@@ -1,6 +1,6 @@
-"""Length-prefixed MessagePack frames over one socket pair, for the parent and the sandbox child alike.
+"""Length-prefixed MessagePack frames over a socket pair, used by the parent and the sandbox child.
 
-Each side checks the length before it reads a frame, and the schema before it uses one.
+Each side checks the length of a frame before reading it, and the schema of its message before using it.
 """
 
 import os
@@ -13,7 +13,7 @@ import msgspec
 from functions.runner.sandbox.protocol.messages import FromChild, ToChild
 
 FRAME_LIMIT_BYTES: Final = 8 * 1024 * 1024
-"""Larger than any allowed body or batch; a longer frame is a fault of the sender."""
+"""Larger than any allowed body or batch. A longer frame is a fault of the sender."""
 
 _HEADER_BYTES: Final = 4
 _BUFFER_BYTES: Final = 64 * 1024
@@ -21,18 +21,18 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 class Closed(Exception):
-    """The other side is gone."""
+    """The other side has closed the connection or ended."""
 
 
 class Malformed(Exception):
-    """The other side broke the protocol: a frame too long, or one that does not fit its schema."""
+    """A frame is too long, or its message does not match the protocol."""
 
 
 class Channel:
-    """Frames over a stream descriptor, which it owns.
+    """Sends and receives frames over a stream descriptor, which it owns.
 
-    With ``until_ns`` set (CLOCK_MONOTONIC) and the descriptor non-blocking, every wait ends there; the child, whose
-    descriptor blocks, waits without limit.
+    The parent uses a non-blocking descriptor and sets ``until_ns`` (nanoseconds of CLOCK_MONOTONIC): every wait ends at
+    that time. The child's descriptor is blocking, so the child waits without a limit.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -50,9 +50,9 @@ class Channel:
         """Send one frame.
 
         Raises:
-            Closed: the other side is gone.
-            TimeoutError: it does not read.
-            Malformed: the frame would be too long; nothing was sent.
+            Closed: the other side has closed the connection.
+            TimeoutError: the other side did not read in time.
+            Malformed: the frame would be too long. Nothing was sent.
         """
         out = self._out
         _ENCODER.encode_into(message, out, _HEADER_BYTES)
@@ -75,11 +75,12 @@ class Channel:
             raise Closed from error
 
     def receive(self) -> memoryview | bytearray:
-        """Return the payload of the next frame; a memoryview is valid until the next call.
+        """Return the payload of the next frame. If it is a memoryview, it is valid until the next call.
 
         Raises:
-            Closed, Malformed: see the classes.
-            TimeoutError: nothing came in time.
+            Closed: the other side has closed the connection.
+            Malformed: the frame is too long.
+            TimeoutError: no complete frame arrived in time.
         """
         self._fill(_HEADER_BYTES)
         header_end = self._start + _HEADER_BYTES
@@ -96,13 +97,13 @@ class Channel:
         return frame
 
     def close(self) -> None:
-        """Close the descriptor; the other side sees the end of the stream."""
+        """Close the descriptor. The other side then reads the end of the stream."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
 
     def _fill(self, size: int) -> None:
-        """Have at least ``size`` unread bytes in the buffer."""
+        """Read until the buffer has at least ``size`` unread bytes."""
         if self._start == self._end:
             self._start = self._end = 0
         elif self._start + size > _BUFFER_BYTES:

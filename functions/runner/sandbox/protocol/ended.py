@@ -1,8 +1,16 @@
-"""How a sandbox child ended, as a value that decisions can be made on. Pure."""
+"""The exception for a sandbox child that ended during a call (pure)."""
 
 
 class Ended(Exception):
-    """The child ended or was ended during a call: why, and what it had used of CPU and memory by then."""
+    """The child ended or was killed.
+
+    Attributes:
+        reason: why, for the log.
+        signal_number: the signal that ended the child, or 0.
+        timed_out: whether the call's deadline was exceeded.
+        cpu_ns: CPU time that the call used, in nanoseconds.
+        memory_peak_bytes: peak of resident memory that the call used; 0 when it is unknown.
+    """
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""The engine's settings: one set for the worker that compiles and the child that runs.
+"""The engine's settings, the same for the compile worker and the sandbox child.
 
-A cwasm loads only into an engine of the same version and settings, so the artifact's key carries both. ``target`` is
-the baseline triple of the machine's own architecture: code made on one machine runs on any other of that
-architecture. It is never taken from outside, because an unsupported target aborts the process.
+A compiled program (cwasm) loads only into an engine of the same version and settings, so the artifact's key contains
+both. ``target`` is the baseline triple of the machine's own architecture, so code compiled on one machine runs on any
+other machine of that architecture. It is never taken from outside, because an unsupported target aborts the process.
 """
 
 import hashlib
@@ -16,15 +16,15 @@ TARGET: Final = f"{platform.machine()}-unknown-linux-gnu"
 
 _SETTINGS: Final[dict[str, bool | int | str]] = {
     "target": TARGET,
-    # Interruption: epochs end a guest at its deadline, fuel counts its work exactly (9 % in a hot loop).
+    # Interruption: epochs end a guest at its deadline. Fuel counts its work exactly, and costs 9 % in a hot loop.
     "epoch_interruption": True,
     "consume_fuel": True,
-    # Memory: the defaults of a 64-bit engine, written down because the out-of-memory rule depends on them.
+    # Memory: the defaults of a 64-bit engine. They are set here because the out-of-memory rule depends on them.
     "memory_reservation": 4 << 30,
     "memory_guard_size": 32 << 20,
     "memory_init_cow": True,
     "max_wasm_stack": 1 << 20,
-    # What no toolchain of ours emits stays off: less of the engine to trust.
+    # Features that no supported toolchain emits are off, so that less of the engine must be trusted.
     "wasm_threads": False,
     "wasm_memory64": False,
     "wasm_multi_memory": True,
@@ -38,22 +38,23 @@ _SETTINGS: Final[dict[str, bool | int | str]] = {
 }
 
 _ADAPTER_VERSION: Final = 3
-"""Grows when ``packing`` puts something else around a component, or other components pass: artifacts are made again."""
+"""Increase this when ``packing`` nests components differently, or when other components are accepted. All artifacts are
+then compiled again."""
 
 EPOCH_TICK_MS: Final = 10
-"""How often the child advances the epoch while calls are made; a deadline is overshot by at most two ticks."""
+"""How often the child advances the epoch during calls. A deadline is exceeded by at most two ticks."""
 
 
 def engine_config_hash() -> str:
-    """Return the sha256 (64 hex digits) of the settings, the part of an artifact's key that tells them apart."""
+    """Return the sha256 of the settings (64 hexadecimal digits), which is part of an artifact's key."""
     document = {"settings": _SETTINGS, "adapter": _ADAPTER_VERSION}
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 
 
 def wasmtime_version() -> str:
-    """Return the engine's version, from the name of its package's metadata folder.
+    """Return the engine's version, read from the name of its package's metadata folder.
 
-    The engine need not be loaded for it, and ``importlib.metadata`` would cost a cold start 20 ms.
+    This does not load the engine. ``importlib.metadata`` would lengthen a cold start by 20 milliseconds.
 
     Raises:
         LookupError: the package is not installed with its metadata.
@@ -62,10 +63,10 @@ def wasmtime_version() -> str:
     if spec is not None and spec.origin is not None:
         for folder in Path(spec.origin).parents[1].glob("wasmtime-*.dist-info"):
             return folder.name.removeprefix("wasmtime-").removesuffix(".dist-info")
-    message = "the metadata of the package wasmtime is missing"
+    message = "the metadata folder of the package wasmtime is missing; install the package again"
     raise LookupError(message)
 
 
 def settings() -> dict[str, bool | int | str]:
-    """Return a copy of the settings, names as ``wasmtime.Config`` has them."""
+    """Return a copy of the settings, with the attribute names of ``wasmtime.Config``."""
     return dict(_SETTINGS)

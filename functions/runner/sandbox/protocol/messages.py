@@ -1,7 +1,8 @@
-"""The messages between the parent and a sandbox child. Pure.
+"""The messages between the parent and a sandbox child (pure).
 
-The exchange alternates: the parent sends ``Run`` or ``Warm``; the child answers any number of ``LogLine``, ``Metric``
-and ``HostCall`` (each ``HostCall`` waits for one ``HostAnswer``) and then exactly one ``Done`` or ``Failed``.
+At the start the parent sends ``Configure`` and the child answers ``Ready``. For each call the parent sends ``Run`` or
+``Warm``. The child then sends any number of ``LogLine``, ``Metric`` and ``HostCall`` (after each ``HostCall`` it waits
+for one ``HostAnswer``), and finally exactly one ``Done`` or ``Failed``.
 """
 
 from typing import Any, Final
@@ -9,13 +10,16 @@ from typing import Any, Final
 import msgspec
 
 OVERDUE_EXIT_STATUS: Final = 70
-"""How a child exits that ended itself because its call went on long past its deadline (``ticker``)."""
+"""The exit status of a child that ended itself because a call continued long after its deadline (``ticker``)."""
 
 Pair = tuple[str, str]
 
 
 class Configure(msgspec.Struct, array_like=True, tag=0):
-    """Parent to child, once, first: resource limits and the cache budget. The child confines itself and says Ready."""
+    """Parent to child, the first message, once: resource limits, budget of loaded components, and readable folders.
+
+    The child confines itself and answers ``Ready``.
+    """
 
     data_limit_bytes: int
     component_budget_bytes: int
@@ -23,7 +27,7 @@ class Configure(msgspec.Struct, array_like=True, tag=0):
 
 
 class Program(msgspec.Struct, array_like=True, frozen=True):
-    """A verified cwasm: its key (which names its content), where it lies, and its size."""
+    """A verified compiled program (cwasm): its key, which is the hash of its content, its path, and its size."""
 
     key: str
     path: str
@@ -31,7 +35,7 @@ class Program(msgspec.Struct, array_like=True, frozen=True):
 
 
 class RunLimits(msgspec.Struct, array_like=True):
-    """Limits of one call; the deadline is of CLOCK_MONOTONIC, which all processes of a machine share."""
+    """Limits of one call. The deadline is in CLOCK_MONOTONIC, which is the same for all processes of a machine."""
 
     deadline_ns: int
     memory_bytes: int
@@ -62,7 +66,7 @@ class GuestUser(msgspec.Struct, array_like=True):
 
 
 class Run(msgspec.Struct, array_like=True, tag=1):
-    """Parent to child: one call. ``context`` is ``context-data`` in field order."""
+    """Parent to child: run one call. ``context`` is the WIT record ``context-data`` in field order."""
 
     artifact: Program
     context: tuple[str | None, str, str, str | None, str | None]
@@ -74,35 +78,35 @@ class Run(msgspec.Struct, array_like=True, tag=1):
 
 
 class Warm(msgspec.Struct, array_like=True, tag=2):
-    """Parent to child: load a component and instantiate it once, without calling it."""
+    """Parent to child: load a component and instantiate it once without calling it."""
 
     artifact: Program
     limits: RunLimits
 
 
 class HostAnswer(msgspec.Struct, array_like=True, tag=3):
-    """Parent to child: a host import's result as a value of its type, or a reason to trap the guest."""
+    """Parent to child: the result of a host import as a value of its type, or a text with which to trap the guest."""
 
     value: Any = None
     trap: str | None = None
 
 
 class Ready(msgspec.Struct, array_like=True, tag=4):
-    """Child to parent, once: what confines it, and what could not be applied and why."""
+    """Child to parent, once: the confinement steps that were applied, and those that were not, each with the reason."""
 
     applied: list[str]
     missing: list[str]
 
 
 class HostCall(msgspec.Struct, array_like=True, tag=5):
-    """Child to parent: a host import (``interface.function``) with its arguments."""
+    """Child to parent: a call of a host import (``interface.function``) with its arguments."""
 
     name: str
     arguments: msgspec.Raw
 
 
 class LogLine(msgspec.Struct, array_like=True, tag=6):
-    """Child to parent: one line for the log of the invocation."""
+    """Child to parent: one line for the invocation's log."""
 
     level: str
     source: str
@@ -110,7 +114,7 @@ class LogLine(msgspec.Struct, array_like=True, tag=6):
 
 
 class Metric(msgspec.Struct, array_like=True, tag=7):
-    """Child to parent: one number of the extension's own."""
+    """Child to parent: one metric of the extension."""
 
     name: str
     value: float
@@ -119,10 +123,11 @@ class Metric(msgspec.Struct, array_like=True, tag=7):
 
 
 class Figures(msgspec.Struct, array_like=True):
-    """What a call used, as the child measured it.
+    """What a call used, as measured by the child.
 
-    ``fuel`` is None when it was not read. ``host_calls`` counts the imports as the child saw them; ``loads`` counts
-    components loaded since the child began; ``evicted`` names those it has dropped since its last message.
+    ``fuel`` is None when it was not read. ``host_calls`` counts the host imports that the child served or passed on.
+    ``loads`` counts the components loaded since the child started. ``evicted`` names the components dropped since the
+    last message with figures.
     """
 
     cpu_ns: int = 0
@@ -135,7 +140,7 @@ class Figures(msgspec.Struct, array_like=True):
 
 
 class Done(msgspec.Struct, array_like=True, tag=8):
-    """Child to parent: the guest's response, not yet checked."""
+    """Child to parent: the guest's response, which is not checked yet."""
 
     status: int
     headers: list[Pair]
@@ -144,9 +149,10 @@ class Done(msgspec.Struct, array_like=True, tag=8):
 
 
 class Failed(msgspec.Struct, array_like=True, tag=9):
-    """Child to parent: why there is no response; ``code`` is one of the execute envelope's.
+    """Child to parent: why there is no response. ``code`` is an error code of the execute envelope.
 
-    ``message`` is for the caller, ``cause`` for the operator's log: the engine's words, which name files of the host.
+    ``message`` is for the caller. ``cause`` is for the operator's log only: the engine's text, which may contain paths
+    of this machine.
     """
 
     code: str

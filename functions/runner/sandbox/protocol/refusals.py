@@ -1,7 +1,7 @@
-"""What a host import answers when its capability is not granted, and which capability each import needs.
+"""The capability that each host import needs, and the import's result when that capability is not granted.
 
-Pure values, used on both sides: the child answers at once without troubling the parent, and the parent checks again,
-because it does not believe the child.
+These are pure values, used on both sides. The child answers a refused call itself, without the parent. The parent
+checks again, because the child is untrusted.
 """
 
 from typing import Any, Final, NamedTuple
@@ -10,7 +10,7 @@ NOT_GRANTED_TEXT: Final = "This extension has not been granted the capability th
 
 
 class Refusal(NamedTuple):
-    """The capability an import needs and its answer without it; ``traps`` ends the guest instead."""
+    """The capability an import needs, and its result without it. With ``traps``, the guest is ended instead."""
 
     capability: str
     answer: Any = None
@@ -52,7 +52,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "scheduler.update-schedule": Refusal(_SCHEDULER, (False, NOT_GRANTED_TEXT, None)),
     "scheduler.delete-schedule": Refusal(_SCHEDULER, (False, NOT_GRANTED_TEXT)),
     "scheduler.get-endpoints": Refusal(_SCHEDULER, _err("denied")),
-    # The host application's own records: no provider exists yet, so these refuse whatever is granted.
+    # Records of the host application: no provider exists yet, so these calls are refused even when granted.
     "invoicing.create-manual-invoice": Refusal(
         "cap:invoice.manual.create", (False, None, None, None, None, None, None, NOT_GRANTED_TEXT, None)
     ),
@@ -61,7 +61,7 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "services.list-services": Refusal("cap:service.read", _err("not-allowed")),
     "services.get-service": Refusal("cap:service.read", _err("not-allowed")),
 }
-"""Every host import (``interface.function``) of the world; a test compares it with ``world.IMPORTS``."""
+"""All host imports (``interface.function``) of the world. A test compares them with ``world.IMPORTS``."""
 
 WITHOUT_PROVIDER: Final = frozenset({"cap:invoice.manual.create", "cap:client.read", "cap:service.read"})
-"""Capabilities that may be granted but that nothing here can serve yet."""
+"""Capabilities that can be granted but have no provider yet."""

@@ -1,11 +1,11 @@
-"""The value types of the component model that the guest contract uses.
+"""The value types of the component model that the WIT world uses.
 
-A value is plain Python, so that it also travels as MessagePack: a record or tuple is a sequence in field order,
-an option is None or the value, an enum its case name, a variant ``(case, payload)``, a result ``(is_ok, payload)``,
-``list<u8>`` is bytes and every other list a sequence.
+A value is plain Python, so that it can also be sent as MessagePack: a record or tuple is a sequence in field order, an
+option is None or the value, an enum is its case name, a variant is ``(case, payload)``, a result is ``(is_ok,
+payload)``, ``list<u8>`` is bytes, and every other list is a sequence.
 
-The shapes are data classes, not tuples: two are equal only when they are of the same class, and an option of a type
-must not equal a list of it.
+The types are data classes, not tuples. Data classes are equal only when they have the same class, so an option of a
+type does not equal a list of it.
 """
 
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``result<ok, err>``; None stands for ``_``."""
+    """``result<ok, err>``; None means ``_``."""
 
     ok: "Type | None"
     err: "Type | None"
@@ -43,7 +43,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record: pairs of field name and type; their order is the ABI."""
+    """A record: pairs of field name and type. Their order is part of the ABI."""
 
     fields: "tuple[tuple[str, Type], ...]"
 
@@ -57,7 +57,7 @@ class TupleOf:
 
 @dataclass(frozen=True, slots=True)
 class Enum:
-    """An enum: its case names; their order is the ABI."""
+    """An enum: its case names. Their order is part of the ABI."""
 
     cases: tuple[str, ...]
 
@@ -89,9 +89,9 @@ F64: Final = Primitive("f64")
 STRING: Final = Primitive("string")
 BYTES: Final = ListOf(U8)
 WORDS: Final = ListOf(U64)
-"""Bytes as ``list<u64>``; read, they are a multiple of 8, and their true length travels beside them."""
+"""Bytes as ``list<u64>``. When read, their number is a multiple of 8, so the true length is passed separately."""
 
 
 def record(**fields: Type) -> Record:
-    """Make a record type; underscores in names stand for hyphens."""
+    """Make a record type. Underscores in the names become hyphens."""
     return Record(tuple((name.replace("_", "-"), kind) for name, kind in fields.items()))

@@ -1,10 +1,10 @@
-"""Why a guest ended, decided from what the engine said: pure, so that every case has a test."""
+"""Decide from the engine's error why a guest ended (pure, so that every case has a test)."""
 
 import re
 from typing import Final, NamedTuple
 
 OUT_OF_MEMORY_SHARE: Final = 0.9
-"""A trap with this share of the memory limit in use is counted as out of memory."""
+"""A trap counts as out of memory when at least this share of the memory limit is in use."""
 
 _MESSAGE_LIMIT: Final = 300
 
@@ -32,12 +32,12 @@ def judge(
     """Return the verdict on a guest that the engine ended.
 
     Args:
-        text: the engine's error with its causes, one a line.
-        exit_status: of ``wasi:cli/exit``, when that ended it.
-        past_deadline: whether the call's deadline is over.
-        memory_bytes: linear memory in use when it ended.
+        text: the engine's error with its causes, one on each line.
+        exit_status: the status that the guest passed to ``wasi:cli/exit``, if that ended it.
+        past_deadline: whether the call's deadline has passed.
+        memory_bytes: linear memory in use when the guest ended.
         limit_bytes: the memory limit.
-        beyond_memory: whether it was interrupted because its memories together are over the limit.
+        beyond_memory: whether the guest was interrupted because its memories together are over the limit.
     """
     if beyond_memory:
         return out_of_memory(limit_bytes)
@@ -48,7 +48,7 @@ def judge(
     if "wasm trap: interrupt" in text:
         return Verdict("guest_timeout", "The extension ran longer than its time limit.")
     if "too much data is being copied" in text:
-        return Verdict("guest_trapped", "The extension trapped: it handed over more data at once than can be carried.")
+        return Verdict("guest_trapped", "The extension trapped: it passed more data in one call than is allowed.")
     if _MEMORY_LIMIT.search(text) or memory_bytes >= limit_bytes * OUT_OF_MEMORY_SHARE:
         return out_of_memory(limit_bytes)
     if past_deadline:
@@ -57,12 +57,14 @@ def judge(
 
 
 def out_of_memory(limit_bytes: int) -> Verdict:
-    """Return the verdict on a guest that needed more memory than it may have."""
-    return Verdict("guest_out_of_memory", f"The extension needed more than {limit_bytes >> 20} MiB of memory.")
+    """Return the verdict on a guest that needed more memory than its limit."""
+    return Verdict(
+        "guest_out_of_memory", f"The extension needed more memory than its limit of {limit_bytes >> 20} MiB."
+    )
 
 
 def _reason(text: str) -> str:
-    """Return the innermost cause in one line, without paths of this machine."""
+    """Return the innermost cause as one line, without paths of this machine."""
     trap = _TRAP.search(text)
     if trap:
         reason = trap[1]

@@ -1,7 +1,7 @@
-"""World ``runner`` of package ``alga:extension`` as values: what a component may import and must export.
+"""The WIT world ``runner`` of package ``alga:extension`` as values: what a component may import and must export.
 
-A transcription of wit/alga-extension.wit; a contract test compares the two by means of a guest that imports the
-whole world. Prepare checks components against it, and the sandbox child builds its value codec from it.
+It is a copy of wit/alga-extension.wit. A test compares the two with a guest that imports the whole world. Prepare
+checks components against it, and the sandbox child builds its value codec from it.
 """
 
 from typing import Final
@@ -28,7 +28,7 @@ from functions.runner.sandbox.protocol.shapes import (
 
 PACKAGE: Final = "alga:extension/"
 TYPES_INTERFACE: Final = "alga:extension/types"
-"""Toolchains import it for its type names; it has no functions."""
+"""The interface that toolchains import for its type names. It has no functions."""
 
 _PAIRS = ListOf(TupleOf((STRING, STRING)))
 _OPTIONAL_STRING = Option(STRING)
@@ -236,7 +236,7 @@ IMPORTS: Final[dict[str, dict[str, Function]]] = {
 EXPORT_NAME: Final = "handler"
 EXPORT: Final = Function((EXECUTE_REQUEST,), EXECUTE_RESPONSE)
 
-# The same function with bodies as words: what prepare's adapter exports (see ``packing``).
+# The same function with bodies as lists of u64: the export of prepare's adapter (see ``compiler/packing.py``).
 _PACKED_HEADERS = ListOf(TupleOf((STRING, STRING)))
 _PACKED_CONTEXT = TupleOf((_OPTIONAL_STRING, STRING, STRING, _OPTIONAL_STRING, _OPTIONAL_STRING))
 

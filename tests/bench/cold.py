@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alga_ext.calls.envelope import EXECUTE_PATH, encode
 from alga_ext.stores.aws import S3ObjectStore
@@ -92,7 +92,7 @@ def _start(house: RunnerFixture, content_hash: str, environment: dict[str, str],
         process.stdin.close()
         line = process.stdout.readline()
         taken = (time.perf_counter() - started) * 1_000
-    answer = json.loads(line) if line else {"statusCode": None, "body": "{}"}
+    answer: dict[str, Any] = json.loads(line) if line else {"statusCode": None, "body": "{}"}
     if answer["statusCode"] != 200 or json.loads(answer["body"]).get("error"):
         message = f"the runner did not answer: {answer['body'][:500]}"
         raise RuntimeError(message)

@@ -74,7 +74,7 @@ class LocalRunner(RunnerPort):
 
     def close(self) -> None:
         """End its processes."""
-        logger("runner").removeHandler(self._lines)
+        logging.getLogger("runner").removeHandler(self._lines)
         self.house.close()
 
     def publish(self, component: bytes) -> str:

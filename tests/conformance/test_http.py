@@ -260,7 +260,7 @@ def test_a_secret_may_stand_anywhere_and_more_than_once_in_a_value(
 def test_a_secret_is_not_put_into_body_or_url(guest: Guest, outside: Outside, vault: Vault) -> None:
     sealed = [vault.seal("API_KEY", "s3cr3t")]
     request = wanted(f"{outside.url}/echo?q={{{{secret:API_KEY}}}}", "POST", body=b"{{secret:API_KEY}}")
-    given = {"egress": [outside.grant], "secrets": {"API_KEY": [outside.grant]}, "sealed": sealed}
+    given: dict[str, Any] = {"egress": [outside.grant], "secrets": {"API_KEY": [outside.grant]}, "sealed": sealed}
     answer = guest.call("http.fetch", request, **given)
     assert answer.value["body"] == b"{{secret:API_KEY}}"
     assert "s3cr3t" not in str(outside.asked)
@@ -283,14 +283,14 @@ def test_a_request_with_an_unknown_secret_is_not_allowed(
 
 
 def test_a_request_with_an_expired_secret_is_not_allowed(guest: Guest, outside: Outside, vault: Vault) -> None:
-    given = {"expires_at_s": int(time.time()) - 1}
+    given: dict[str, Any] = {"expires_at_s": int(time.time()) - 1}
     assert injected(guest, outside, vault, "{{secret:API_KEY}}", [outside.grant], **given) == Err("not-allowed")
     assert outside.asked == []
 
 
 @pytest.mark.parametrize("capability", ["cap:secrets.get", "cap:http.fetch"])
 def test_injection_needs_both_capabilities(guest: Guest, outside: Outside, vault: Vault, capability: str) -> None:
-    given = {"without": capability}
+    given: dict[str, Any] = {"without": capability}
     assert injected(guest, outside, vault, "{{secret:API_KEY}}", [outside.grant], **given) == Err("not-allowed")
     assert outside.asked == []
 
@@ -298,6 +298,6 @@ def test_injection_needs_both_capabilities(guest: Guest, outside: Outside, vault
 def test_a_secret_that_cannot_be_opened_ends_the_call(guest: Guest, outside: Outside, vault: Vault) -> None:
     sealed = [vault.seal("API_KEY", "s3cr3t", tenant_id="another")]
     request = wanted(f"{outside.url}/", headers=[("authorization", "{{secret:API_KEY}}")])
-    given = {"egress": [outside.grant], "secrets": {"API_KEY": [outside.grant]}, "sealed": sealed}
+    given: dict[str, Any] = {"egress": [outside.grant], "secrets": {"API_KEY": [outside.grant]}, "sealed": sealed}
     response = guest.ask("http.fetch", request, **given)
     assert (code_of(response), outside.asked) == ("secret_unavailable", [])

@@ -108,5 +108,5 @@ def test_a_metric_without_the_capability_is_dropped(guest: Guest, request_id: st
 @pytest.mark.parametrize("guest", EVERY_GUEST, indirect=True)
 @pytest.mark.parametrize("function", ["logging.log-info", "metrics.emit"])
 def test_each_is_counted_as_a_host_call(guest: Guest, function: str) -> None:
-    arguments = ("text",) if function == "logging.log-info" else ("orders", 1.0, "Count", [])
+    arguments: tuple[Any, ...] = ("text",) if function == "logging.log-info" else ("orders", 1.0, "Count", [])
     assert guest.ask(function, *arguments, times=7).usage.host_calls == {function: 7}

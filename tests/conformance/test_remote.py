@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -65,7 +66,7 @@ def test_bodies_of_four_mebibytes_pass(remote_guest: Guest) -> None:
 
 def test_storage_is_the_installs(remote: Surroundings, remote_guest: Guest) -> None:
     assert remote.installs is not None
-    given = {"install_id": remote.installs.make().install_id}
+    given: dict[str, Any] = {"install_id": remote.installs.make().install_id}
     entry = {"namespace": "ns", "key": "k", "value": b"v"}
     assert remote_guest.call("storage.put", entry, times=3, **given).value["revision"] == 3
     assert remote_guest.call("storage.get", "ns", "k", **given).value["value"] == b"v"
@@ -81,7 +82,7 @@ def test_secrets_are_opened_and_put_into_headers_over_https(remote: Surroundings
     secrets = {"READABLE": [], "BOUND": [remote.secure.grant]}
     assert remote_guest.call("secrets.get", "READABLE", secrets=secrets, sealed=sealed) == Ok("open")
     request = wanted(f"{remote.secure.url}/echo", headers=[("authorization", "Bearer {{secret:BOUND}}")])
-    given = {"egress": [remote.secure.grant], "secrets": secrets, "sealed": sealed}
+    given: dict[str, Any] = {"egress": [remote.secure.grant], "secrets": secrets, "sealed": sealed}
     assert remote_guest.call("http.fetch", request, **given).value["status"] == 200
     assert remote.secure.last.all("authorization") == ["Bearer s3cr3t"]
 

@@ -38,7 +38,7 @@ class Plan:
 
     def __init__(self, guest: Guest, install: Install) -> None:
         self.guest = guest
-        self._given = {"tenant_id": install.tenant_id, "install_id": install.install_id}
+        self._given: dict[str, Any] = {"tenant_id": install.tenant_id, "install_id": install.install_id}
 
     def call(self, function: str, *arguments: Any) -> Any:
         return self.guest.call(f"scheduler.{function}", *arguments, **self._given)
@@ -294,7 +294,7 @@ def test_installs_see_and_touch_their_own_schedules_only(guest: Guest, installs:
 
 def test_without_the_capability_schedules_are_neither_read_nor_changed(guest: Guest, install: Install) -> None:
     schedule = Plan(guest, install).made()
-    given = {"install_id": install.install_id, "without": "cap:scheduler.manage"}
+    given: dict[str, Any] = {"install_id": install.install_id, "without": "cap:scheduler.manage"}
     assert guest.call("scheduler.get-schedule", schedule, **given) == Err("denied")
     assert guest.call("scheduler.delete-schedule", schedule, **given)["success"] is False
     assert guest.call("scheduler.update-schedule", schedule, {"enabled": False}, **given)["success"] is False

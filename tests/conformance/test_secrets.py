@@ -2,6 +2,7 @@
 
 import base64
 import time
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ def test_a_secret_without_hosts_is_read(guest: Guest, vault: Vault, value: str) 
 
 def test_each_of_several_secrets_is_read_by_its_name(guest: Guest, vault: Vault) -> None:
     sealed = [vault.seal(f"KEY_{number}", f"value {number}") for number in range(10)]
-    secrets = {secret.name: [] for secret in sealed}
+    secrets: dict[str, list[str]] = {secret.name: [] for secret in sealed}
     for number in range(10):
         assert guest.call("secrets.get", f"KEY_{number}", secrets=secrets, sealed=sealed) == Ok(f"value {number}")
 
@@ -65,7 +66,7 @@ def test_a_secret_that_was_not_granted_is_denied(guest: Guest, vault: Vault) -> 
 
 
 def test_without_the_capability_nothing_is_read_or_listed(guest: Guest, vault: Vault) -> None:
-    given = {
+    given: dict[str, Any] = {
         "secrets": {"API_KEY": []}, "sealed": [vault.seal("API_KEY", "s3cr3t")], "without": "cap:secrets.get",
     }  # fmt: skip
     assert guest.call("secrets.get", "API_KEY", **given) == Err("denied")
@@ -101,7 +102,7 @@ def test_a_secret_that_cannot_be_opened_ends_the_call(guest: Guest, data: bytes)
         {"sealed_as": "ANOTHER"},
     ],
 )
-def test_a_secret_sealed_for_another_place_ends_the_call(guest: Guest, vault: Vault, place: dict[str, str]) -> None:
+def test_a_secret_sealed_for_another_place_ends_the_call(guest: Guest, vault: Vault, place: dict[str, Any]) -> None:
     sealed = [vault.seal("API_KEY", "s3cr3t", **place)]
     response = guest.ask("secrets.get", "API_KEY", secrets={"API_KEY": []}, sealed=sealed)
     assert (code_of(response), response.status) == ("secret_unavailable", 502)

@@ -18,7 +18,7 @@ class Store:
 
     def __init__(self, guest: Guest, install: Install) -> None:
         self.guest = guest
-        self._given = {"tenant_id": install.tenant_id, "install_id": install.install_id}
+        self._given: dict[str, Any] = {"tenant_id": install.tenant_id, "install_id": install.install_id}
 
     def call(self, function: str, *arguments: Any) -> Any:
         return self.guest.call(function, *arguments, **self._given)

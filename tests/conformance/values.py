@@ -40,8 +40,8 @@ def to_json(kind: Type, value: Any) -> Any:
             assert set(value) <= {name for name, _ in fields}, value
             return {name: to_json(field, value.get(name)) for name, field in fields}
         case Variant(cases):
-            payload = dict(cases)[value["tag"]]
-            return {"tag": value["tag"]} if payload is None else {**value, "val": to_json(payload, value["val"])}
+            carried = dict(cases)[value["tag"]]
+            return {"tag": value["tag"]} if carried is None else {**value, "val": to_json(carried, value["val"])}
         case _:
             return value
 

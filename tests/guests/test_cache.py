@@ -41,7 +41,7 @@ def test_a_failed_build_leaves_nothing_and_can_be_tried_again(shelf: Path) -> No
 
 
 def _build_slowly(root: Path) -> None:
-    cache.CACHE = root
+    pytest.MonkeyPatch().setattr(cache, "CACHE", root)  # this process ends with the build
 
     def build(work: Path) -> None:
         with (root / "builds").open("a") as log:

@@ -1,5 +1,6 @@
 """Bodies of four mebibytes through the host imports of a guest in WebAssembly text, and what lies beyond."""
 
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,7 @@ def house(server: AnsweringServer, tmp_path_factory: pytest.TempPathFactory) -> 
     folder: Path = tmp_path_factory.mktemp("house")
     opened = egress.parse_networks("127.0.0.1/32")
     providers = {
-        "http": fetch.provider(lambda _host, _port: ["127.0.0.1"], opened, lambda: None),  # type: ignore[arg-type]
+        "http": fetch.provider(lambda _host, _port: ["127.0.0.1"], opened, ssl.create_default_context),
         "ui-proxy": ui_proxy.provider(server.url, LocalSigner.generate(), time.time),
     }
     made = RunnerFixture(folder, providers)

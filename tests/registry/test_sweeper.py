@@ -1,7 +1,8 @@
 """What time has ended: kept data after the grace time, expired entries, and versions nobody prepared."""
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
@@ -192,8 +193,10 @@ class _Dying(Database):
     def __init__(self, inner: Database, transactions: int) -> None:
         self._inner, self._left = inner, transactions
 
-    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> AbstractContextManager[Tx]:
+    @contextmanager
+    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
         if self._left == 0:
             raise ConnectionError
         self._left -= 1
-        return self._inner.tenant(tenant_id, timeout_ms)
+        with self._inner.tenant(tenant_id, timeout_ms) as tx:
+            yield tx

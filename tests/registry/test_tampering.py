@@ -5,7 +5,7 @@ Every signature is by an Ed25519 key and, in a second run, by an ECDSA P-256 key
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -291,7 +291,7 @@ def test_a_flipped_byte_of_a_program_on_disk_is_not_run(shop: tuple[Shop, str], 
 
 
 @pytest.fixture
-def proof(published: tuple[RegistryWorld, Published, str]) -> Iterator[tuple[dict[str, object], PublicKey]]:
+def proof(published: tuple[RegistryWorld, Published, str]) -> tuple[dict[str, object], PublicKey]:
     """The proof of the publication as the registry answers it, and the log's key."""
     world, _, _ = published
     (version,) = world.call("GET", "/extensions/com.acme.notes/versions", world.publisher).body["items"]

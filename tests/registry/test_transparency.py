@@ -20,7 +20,9 @@ def head_of(world: RegistryWorld, head: dict[str, object]) -> dict[str, object]:
     """Verify a head's signature and return what it says."""
     trust = parse_trust_bundle(world.environment()["SIGNING_TRUST_BUNDLE"])
     data = json.dumps(head, separators=(",", ":")).encode()
-    return json.loads(trust.verify(data, use="log", publisher="", at=world.services.now()).payload)
+    signed = trust.verify(data, use="log", publisher="", at=world.services.now())
+    said: dict[str, object] = json.loads(signed.payload)
+    return said
 
 
 def test_every_change_to_what_may_run_is_an_entry(world: RegistryWorld) -> None:

@@ -15,7 +15,9 @@ from typing import Any, Final
 import pytest
 
 from functions.runner.sandbox.confinement.confine import make_undumpable
+from functions.runner.sandbox.protocol.messages import Failed
 from functions.runner.sandboxes import child_process
+from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.guests import wat_snippets
 from tests.security.world import World
@@ -122,10 +124,9 @@ FORBIDDEN: Final = (
 
 def replaced(script: str) -> Any:
     """Return a stand-in for ``process.interpreter`` that runs ``script`` in the child's place."""
-    real = child_process.interpreter
 
     def command(_module: str, *arguments: str) -> list[str]:
-        start = real("child.main", *arguments)
+        start = interpreter("child.main", *arguments)
         return [*start[:5], script, *start[6:]]
 
     return command
@@ -153,6 +154,7 @@ def _asked(world: World) -> dict[str, Any]:
 
         def run(self: Any, message: Any, host: Any) -> Any:
             found = real(self, message, host)
+            assert isinstance(found, Failed)
             stories.append(found.message)
             return found
 

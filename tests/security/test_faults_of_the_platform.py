@@ -14,7 +14,7 @@ ASKS = wat.guest("(call $secrets.list-keys (i32.const 256)) (unreachable)", impo
 GREETS = wat.guest("(call $respond (i32.const 204) (i32.const 0) (i32.const 0))")
 
 
-def _broken(_call: object) -> object:
+def _broken(_call: object) -> Opened:
     message = "a provider cannot be opened"
     raise RuntimeError(message)
 
@@ -27,8 +27,12 @@ def house(tmp_path: Path) -> Iterator[RunnerFixture]:
 
 
 def test_a_host_import_that_hangs_far_past_the_deadline_is_a_timeout(tmp_path: Path) -> None:
+    def hang() -> list[str]:
+        time.sleep(2.5)
+        return []
+
     def stuck(_call: object) -> Opened:
-        return Opened({"secrets.list-keys": Handler(tuple[()], lambda: time.sleep(2.5) or [], [])}, lambda: None)
+        return Opened({"secrets.list-keys": Handler(tuple[()], hang, [])}, lambda: None)
 
     house = RunnerFixture(tmp_path / "stuck", providers={"secrets": stuck})
     try:
@@ -40,7 +44,7 @@ def test_a_host_import_that_hangs_far_past_the_deadline_is_a_timeout(tmp_path: P
 
 def test_a_provider_that_raises_does_not_hand_the_outcome_to_the_next_caller(house: RunnerFixture) -> None:
     asks, greets = house.publish(ASKS), house.publish(GREETS)
-    broken = house.answer(call(asks, providers=["cap:secrets.get"]))
+    broken = house.answer(call(asks, providers=("cap:secrets.get",)))
 
     answer = house.execute(call(greets))
 

@@ -12,6 +12,7 @@ import pytest
 from alga_ext.calls.envelope import ExecuteResponse
 from functions.runner.sandbox.child import local_imports
 from functions.runner.sandboxes import child_process
+from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.footprint import Footprint, footprint, settled
 from tests.security.logbook import Logbook
@@ -132,7 +133,7 @@ class Takeover:
     def __init__(self, world: World, patch: pytest.MonkeyPatch) -> None:
         self._world = world
         self._patch = patch
-        self._real = child_process.interpreter
+        self._real = interpreter
         self.greeting = world.published(GREETING)
 
     def __call__(
@@ -285,5 +286,5 @@ def test_the_cpu_of_a_sandbox_that_died_is_counted(takeover: Takeover) -> None:
 
 
 def test_the_children_of_this_test_start_as_the_real_ones_do() -> None:
-    command = child_process.interpreter("child.main", "7")
+    command = interpreter("child.main", "7")
     assert (command[0], command[4], command[-1]) == (sys.executable, "-c", "7")

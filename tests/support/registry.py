@@ -48,7 +48,8 @@ class Answer(NamedTuple):
 
     @property
     def code(self) -> str:
-        return self.body["code"]
+        code: str = self.body["code"]
+        return code
 
 
 class Published(NamedTuple):
@@ -94,7 +95,10 @@ def make_archive(manifest: dict[str, Any], files: dict[str, bytes]) -> bytes:
 
 def _setting(signer: Signer) -> str:
     """Return how a function's environment names a signing key."""
-    return f"kms:{signer._key_id}" if isinstance(signer, KmsSigner) else signer.private_pem
+    if isinstance(signer, KmsSigner):
+        return f"kms:{signer._key_id}"
+    assert isinstance(signer, LocalSigner)
+    return signer.private_pem
 
 
 class RegistryWorld:
@@ -313,13 +317,15 @@ class RegistryWorld:
         assert sent.status == 202, sent
         imports = [] if document.get("runtime") is None else document.pop("_imports", [])
         assert self.prepare(imports=imports) == ["ready"]
-        return self.call("GET", f"/versions/{sent.body['version_id']}", self.admin).body
+        version: dict[str, Any] = self.call("GET", f"/versions/{sent.body['version_id']}", self.admin).body
+        return version
 
     def install(self, extension: str = "com.acme.notes", tenant_id: str = "tenant-a", **members: Any) -> dict[str, Any]:
         """Install for a tenant and return the install."""
         made = self.call("POST", "/installs", self.tenant_admin(tenant_id), {"extension": extension, **members})
         assert made.status == 201, made
-        return made.body
+        installed: dict[str, Any] = made.body
+        return installed
 
     def assets(self) -> AssetsServices:
         """Return what the assets function of this registry works with."""

@@ -28,7 +28,8 @@ def publish_server(
     sent = world.send(world.signed(server(version, **members), WASM, key), world.admin)
     assert sent.status == 202, sent
     assert world.prepare(imports=IMPORTS) == ["ready"]
-    return sent.body
+    accepted: dict[str, Any] = sent.body
+    return accepted
 
 
 def change(world: RegistryWorld, install: dict[str, Any], what: str, body: Any = None, **headers: str) -> Any:

@@ -88,7 +88,7 @@ def test_the_samples_are_allowed_by_both(path: Path) -> None:
     assert list(SCHEMA.iter_errors(json.loads(path.read_text()))) == []
 
 
-_values = (
+_values: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=5) | st.just([]) | st.just({}) | st.just([{}])
 )
 

@@ -4,6 +4,7 @@ import ast
 import sys
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ each_module = pytest.mark.parametrize("module", sorted((ROOT / "topology").glob(
 
 
 @each_table
-def test_no_field_of_an_entry_can_be_set(table: tuple[object, ...]) -> None:
+def test_no_field_of_an_entry_can_be_set(table: tuple[Any, ...]) -> None:
     for entry in table:
         for field in fields(entry):
             with pytest.raises(FrozenInstanceError):

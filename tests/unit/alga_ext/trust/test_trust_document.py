@@ -196,7 +196,7 @@ HONEST = {"Use": "publisher", "Publishers": "acme"}
     ],
     ids=map(str, range(24)),
 )
-def test_a_malformed_attribute_is_refused_with_its_line(attributes: dict[str, str], said: str) -> None:
+def test_a_malformed_attribute_is_refused_with_its_line(attributes: dict[str, Any], said: str) -> None:
     assert said in reason(pem(**attributes))
 
 

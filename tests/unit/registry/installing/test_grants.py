@@ -123,6 +123,7 @@ def test_nothing_granted_still_holds_the_four() -> None:
 
 @given(manifests(), named_grants)
 def test_whatever_is_granted_was_asked_for(asked: Manifest, named: dict[str, Any]) -> None:
+    named_code: str | None
     try:
         granted = decide(asked, named)
     except PlatformError as error:

@@ -205,7 +205,7 @@ def test_a_schema_up_to_its_size_passes_and_over_it_is_refused_at_once() -> None
 
     check_schema(wide(NODES_LIMIT - 1))
     assert code_of(lambda: check_schema(wide(NODES_LIMIT))) == "manifest_invalid"
-    vast = {"enum": [{} for _ in range(50_000)]}
+    vast: dict[str, Any] = {"enum": [{} for _ in range(50_000)]}
     assert code_of(lambda: check_schema(vast)) == "manifest_invalid"
     assert cpu_s_of(lambda: code_of(lambda: check_schema(vast))) < 5
 
@@ -239,14 +239,14 @@ def test_whatever_passes_judges_any_configuration_without_a_fault_of_ours(schema
 
 # Items that are to be unique
 
-_json = st.recursive(
+_items = st.recursive(
     st.none() | st.booleans() | st.integers(-2, 2) | st.sampled_from([0.0, 1.0, 0.5]) | st.text("ab", max_size=2),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=1), inner, max_size=2),
     max_leaves=6,
 )
 
 
-@given(st.lists(_json, max_size=6))
+@given(st.lists(_items, max_size=6))
 def test_unique_items_are_those_the_library_finds_unique(items: list[Any]) -> None:
     schema = {"properties": {"list": {"uniqueItems": True}}}
     library = jsonschema.Draft202012Validator(schema)

@@ -3,6 +3,7 @@
 import base64
 import http.server
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -161,7 +162,7 @@ class Bench:
             self.call,
             resolve or (lambda _host, _port: ["127.0.0.1"]),
             options.pop("opened", LOOPBACK),
-            tls or (lambda: None),
+            tls or ssl.create_default_context,
         )
 
     def fetch(self, url: str, method: str = "GET", headers: Any = (), body: bytes | None = None) -> Any:

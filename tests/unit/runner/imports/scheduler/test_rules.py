@@ -5,6 +5,7 @@ import sys
 import zoneinfo
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ ENDPOINTS = [
 ]
 
 
-def wanted(**changes: object) -> Wanted:
+def wanted(**changes: Any) -> Wanted:
     base = Wanted(SYNC, "*/5 * * * *", "UTC", enabled=True, name=None, payload=None)
     return base._replace(**changes)
 

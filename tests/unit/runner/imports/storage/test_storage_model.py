@@ -13,7 +13,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.storage import rules as storage_rules
-from functions.runner.imports.storage.storage import Storage
+from functions.runner.imports.storage.storage import PutRequest, Storage
 from tests.conftest import Databases
 from tests.support.rows import fill_tenant
 from tests.support.runner_fixture import EVERY_CAPABILITY, call
@@ -97,7 +97,7 @@ def step(dice: random.Random, storage: Storage, model: Model, databases: Databas
 
 
 def _put_many(dice: random.Random, storage: Storage, model: Model) -> None:
-    requests = []
+    requests: list[PutRequest] = []
     for _ in range(dice.randint(1, 4)):
         place = (dice.choice(NAMESPACES), dice.choice(KEYS))
         requests.append((*place, dice.randbytes(5), None, condition(dice)))
@@ -232,7 +232,7 @@ def test_batches_that_cross_are_both_written(databases: Databases) -> None:
         database = Database(databases.runner)
         try:
             for _ in range(25):
-                batch = [("a", key, b"v" * 100, None, ("always", None)) for key in keys]
+                batch: list[PutRequest] = [("a", key, b"v" * 100, None, ("always", None)) for key in keys]
                 outcomes.append(made(database).put_many(batch))
                 outcomes.append((made(database).delete("a", keys[0])[1] != "internal", None))
         except PlatformError as error:
@@ -273,7 +273,7 @@ def test_one_key_too_many_is_denied_and_nothing_of_the_batch_stays(
     storage: Storage, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(storage_rules, "KEYS_PER_NAMESPACE", 5)
-    requests = [("q", f"k{n}", b"v", None, ("always", None)) for n in range(6)]
+    requests: list[PutRequest] = [("q", f"k{n}", b"v", None, ("always", None)) for n in range(6)]
     assert storage.put_many(requests) == (False, "denied")
     assert storage.list_entries("q", None) == (True, [])
     assert storage.put_many(requests[:5])[0]

@@ -117,6 +117,7 @@ class Types:
         for name, extern in self.program.type.imports(self.engine).items():
             interface = name.removeprefix("alga:extension/")
             if interface in IMPORTS:
+                assert isinstance(extern.ty, component.ComponentInstanceType)
                 for function, item in extern.ty.exports(self.engine).items():
                     if isinstance(item.ty, component.FuncType):
                         self._add(f"{interface}.{function}", IMPORTS[interface][function], item.ty)

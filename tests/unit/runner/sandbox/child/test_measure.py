@@ -42,6 +42,7 @@ def test_the_memories_of_an_engine_are_found_with_their_sizes() -> None:
     store.set_fuel(1_000_000)
     store.set_epoch_deadline(1_000)
     memory = wasmtime.Instance(store, module, []).exports(store)["m"]
+    assert isinstance(memory, wasmtime.Memory)
     memory.grow(store, 100)
     assert sorted(Meter().linear_memories())[-2:] == [7 * PAGE, 102 * PAGE]
 

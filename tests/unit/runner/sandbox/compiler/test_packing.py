@@ -36,6 +36,7 @@ def test_the_packed_handler_has_the_type_the_codec_expects() -> None:
     assert packed is not None
     exports = component.Component(ENGINE, packed).type.exports(ENGINE)
     found = exports[PACKED_EXPORT_NAME].ty
+    assert isinstance(found, component.FuncType)
     assert typecheck._function_fits(found, PACKED_EXPORT)
     assert EXPORT_NAME in exports
 

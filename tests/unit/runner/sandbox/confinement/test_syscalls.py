@@ -18,7 +18,7 @@ def test_the_numbers_are_libseccomps(machine: str) -> None:
 
 @pytest.mark.parametrize("machine", sorted(ARCHITECTURES))
 def test_every_way_through_the_filter_ends_in_a_verdict(machine: str) -> None:
-    steps = list(struct.iter_unpack("<HBBI", syscalls.program(machine, 1_234)))
+    steps: list[tuple[int, int, int, int]] = list(struct.iter_unpack("<HBBI", syscalls.program(machine, 1_234)))
     for place, (code, if_true, if_false, _) in enumerate(steps):
         if code in (0x15, 0x45):
             assert place + 1 + max(if_true, if_false) < len(steps)
@@ -36,7 +36,7 @@ def verdict(name: str, *arguments: int) -> int:
     """Return what the filter of process 1234 answers to a system call, as the kernel would run it."""
     number = {**syscalls.NUMBERS["x86_64"], **syscalls.JUDGED["x86_64"]}[name]
     data = struct.pack("<IIQ6Q", number, 0xC000003E, 0, *arguments, *[0] * (6 - len(arguments)))
-    steps = list(struct.iter_unpack("<HBBI", syscalls.program("x86_64", 1_234)))
+    steps: list[tuple[int, int, int, int]] = list(struct.iter_unpack("<HBBI", syscalls.program("x86_64", 1_234)))
     place, accumulator = 0, 0
     while True:
         code, if_true, if_false, value = steps[place]

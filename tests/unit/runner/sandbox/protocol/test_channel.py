@@ -35,13 +35,17 @@ def test_a_frame_of_any_size_arrives_as_it_was_sent(ends: tuple[Channel, Channel
 
 def test_frames_that_arrive_together_are_told_apart(ends: tuple[Channel, Channel]) -> None:
     parent, child = ends
-    sender = threading.Thread(
-        target=lambda: [child.send(LogLine("info", "guest", str(number) * 50)) for number in range(500)]
-    )
+    lines = [LogLine("info", "guest", str(number) * 50) for number in range(500)]
+
+    def send() -> None:
+        for line in lines:
+            child.send(line)
+
+    sender = threading.Thread(target=send)
     sender.start()
-    texts = [FROM_CHILD.decode(parent.receive()).text for _ in range(500)]  # type: ignore[union-attr]
+    received = [FROM_CHILD.decode(parent.receive()) for _ in lines]
     sender.join()
-    assert texts == [str(number) * 50 for number in range(500)]
+    assert received == lines
 
 
 def test_a_frame_that_arrives_byte_by_byte_is_put_together(ends: tuple[Channel, Channel]) -> None:

@@ -23,13 +23,17 @@ def test_a_guest_built_from_the_wit_fits_the_world(folder: str, engine: Engine) 
 def test_the_world_has_every_function_of_the_wit_and_no_other() -> None:
     made = abi.make_engine()
     program = component.Component(made, build_component(GUESTS / "js").read_bytes())
-    found = {
-        name.removeprefix(PACKAGE): {
-            n for n, e in extern.ty.exports(made).items() if isinstance(e.ty, component.FuncType)
-        }
+    interfaces = {
+        name.removeprefix(PACKAGE): extern.ty
         for name, extern in program.type.imports(made).items()
         if name.startswith(PACKAGE) and name != f"{PACKAGE}types"
     }
+    found = {
+        interface: {name for name, extern in ty.exports(made).items() if isinstance(extern.ty, component.FuncType)}
+        for interface, ty in interfaces.items()
+        if isinstance(ty, component.ComponentInstanceType)
+    }
+    assert found.keys() == interfaces.keys()
     assert found == {interface: set(functions) for interface, functions in IMPORTS.items()}
 
 

@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test check fmt browser fuzz soak bench build lock schema clean
+.PHONY: help setup up demo test check fmt browser fuzz soak long bench build lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -67,6 +67,13 @@ fuzz: setup ## Fuzz every parser of untrusted input; FUZZ_SECONDS for each (defa
 
 soak: setup ## Test that ten thousand good and hostile calls leak nothing
 	@python -m pytest -q -m soak tests/security
+
+long: export FUZZ_SECONDS ?= 600
+long: setup ## Run what takes longer than an hour: soak, then fuzz with FUZZ_SECONDS=600
+	@status=0; for task in "soak" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
+	  echo "› make $$task, from $$(date +%H:%M)"; started=$$SECONDS; \
+	  $(MAKE) --no-print-directory $$task || status=1; \
+	  echo "› make $$task took $$((SECONDS - started)) s"; done; exit $$status
 
 bench: setup ## Measure speed; print tables and write .build/bench/
 	@python -m tests.bench

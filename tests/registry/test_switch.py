@@ -1,6 +1,5 @@
 """``EXTENSIONS_ENABLED=false``: nothing is published or installed; reads, and whatever stops something, go on."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +8,7 @@ from tests.support.registry import RegistryWorld, manifest_of
 
 
 @pytest.fixture
-def off(published: RegistryWorld) -> Iterator[RegistryWorld]:
+def off(published: RegistryWorld) -> RegistryWorld:
     """A registry with an install, whose operator has switched extensions off since."""
     published.install()
     published.rewire(EXTENSIONS_ENABLED="false")
@@ -18,7 +17,7 @@ def off(published: RegistryWorld) -> Iterator[RegistryWorld]:
 
 def install_of(world: RegistryWorld) -> dict[str, Any]:
     (install,) = world.call("GET", "/installs", world.tenant_viewer()).body["items"]
-    return install
+    return dict(install)
 
 
 def test_nothing_is_published(off: RegistryWorld) -> None:

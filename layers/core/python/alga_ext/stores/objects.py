@@ -119,7 +119,7 @@ def bucket_and_prefix(base: str) -> tuple[str, str]:
     """
     parts = urlsplit(base)
     if parts.scheme != "s3" or not parts.netloc:
-        message = f"the base of an object store must have the form s3://bucket[/prefix], not {base!r}"
+        message = f"an object store base must have the form s3://bucket[/prefix], not {base!r}"
         raise ValueError(message)
     return parts.netloc, f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
 

@@ -108,7 +108,7 @@ def rows(page: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").replace(r"\|", "/").split("|")] for line in table]
 
 
-OBJECTS = rows("object-store.md", "| key | what is in it | written by | read by |")
+OBJECTS = rows("object-store.md", "| key | content | written by | read by |")
 
 
 @each_prefix

@@ -97,6 +97,9 @@ class Invocation:
         """Close everything that host calls opened, log the egress, and delete the secrets."""
         if self._broker is not None:
             self._broker.close()
+        if self._records is not None and self._records.lost:
+            extra = {"request_id": self._request.context.request_id, "lost": self._records.lost}
+            logger("runner").error("lines of a guest could not be logged", extra=extra)
         if self._call is not None:
             self._log_egress(self._call)
             self._call.secrets.clear()

@@ -1,11 +1,12 @@
 """Write a guest's log lines and metrics to the platform's logs, as structured lines that name tenant and install."""
 
-import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from alga_ext.calls.envelope import ExecuteContext
-from alga_ext.telemetry import logger
+from alga_ext.telemetry import logger, to_json_line
 from functions.runner.imports.call_secrets import SecretBox
 from functions.runner.sandbox.child import local_imports
 from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT, TRUNCATED
@@ -40,6 +41,8 @@ class Records:
         self._metrics = 0
         self.counts: dict[str, int] = {}
         """How many lines and metrics of the guest were received, by host import."""
+        self.lost = 0
+        """How many of them could not be written."""
         self._labels = {
             "tenant_id": context.tenant_id,
             "extension_id": context.extension_id,
@@ -50,7 +53,30 @@ class Records:
         }
 
     def log(self, line: LogLine) -> None:
-        """Write one line of the guest's log. Lines over the limit are dropped, because the child is untrusted."""
+        """Write one line of the guest's log. Lines over the limit are dropped, because the child is untrusted.
+
+        The text is logged as one field and never interpreted. A line that cannot be written is counted in ``lost``.
+        """
+        with self._counting_losses():
+            self._log(line)
+
+    def metric(self, metric: Metric) -> None:
+        """Write one metric in CloudWatch's embedded metric format. An unknown unit is written as ``None``.
+
+        A metric that cannot be written is counted in ``lost``.
+        """
+        with self._counting_losses():
+            self._metric(metric)
+
+    @contextmanager
+    def _counting_losses(self) -> Iterator[None]:
+        """Keep faults of logging away from the call: the guest has nothing to do with them."""
+        try:
+            yield
+        except Exception:  # noqa: BLE001 - whatever fails here must not fail the call
+            self.lost += 1
+
+    def _log(self, line: LogLine) -> None:
         self._lines += 1
         if line.source == "guest":
             self._count(f"logging.log-{line.level}")
@@ -66,15 +92,17 @@ class Records:
             case _:
                 logger("runner").info(text, extra=extra)
 
-    def metric(self, metric: Metric) -> None:
-        """Write one metric in CloudWatch's embedded metric format. An unknown unit is written as ``None``."""
+    def _metric(self, metric: Metric) -> None:
         self._metrics += 1
         self._count("metrics.emit")
         kept = local_imports.metric(metric.name, metric.value, metric.unit, metric.dimensions)
         if self._metrics > METRICS_LIMIT or kept is None:
             return
-        document = json.dumps(embedded(kept, self._labels, int(time.time() * 1000)))
-        print(self._secrets.scrub(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
+        scrub = self._secrets.scrub
+        pairs = [(scrub(name), scrub(value)) for name, value in kept.dimensions]
+        scrubbed = Metric(scrub(kept.name), kept.value, kept.unit, pairs)
+        document = embedded(scrubbed, self._labels, int(time.time() * 1000))
+        print(to_json_line(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
 
     def _scrubbed(self, text: str) -> str:
         if text.endswith(TRUNCATED):

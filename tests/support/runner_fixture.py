@@ -245,7 +245,8 @@ class RunnerFixture:
         return self.post(EXECUTE_PATH, body, {"authorization": f"Bearer {token}"})
 
     def health(self) -> tuple[int, dict[str, Any]]:
-        """Ask ``GET /healthz`` as an operator; return the status and the document."""
+        """Ask ``GET /healthz`` as an operator, with checks made now; return the status and the document."""
+        self.runner = Runner(self.services)
         token = sign_operator_token(self.gateway_key, now_s=int(time.time()))
         answer = self.send("GET", "/healthz", headers={"authorization": f"Bearer {token}"})
         return answer["statusCode"], json.loads(answer["body"])

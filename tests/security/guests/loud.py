@@ -1,5 +1,6 @@
 """Guests that flood logs, metrics and host imports."""
 
+from functools import partial
 from typing import Final
 
 from tests.security.attacks import Attack
@@ -24,12 +25,27 @@ def _written(count: int, stream: str, at: int, size: int, content: str) -> bytes
     return guest(f"{code} {wat_snippets.OK}", wasi=["streams"], data=content)
 
 
+def _line(text: bytes) -> bytes:
+    """Log one line."""
+    code = f"(call $logging.log-info (i32.const 2100) (i32.const {len(text)}))"
+    return _storm(1, code, "logging.log-info", content=data(2100, text))
+
+
+_TEXTS: Final = {
+    "deeply nested JSON": b"[" * 2_000,
+    "a deeply nested JSON object": b'{"a":' * 500,
+    "a number that is not one": b"NaN",
+    "half a surrogate pair": b'"\\ud800"',
+    "a line of the platform": b'{"level":"CRITICAL","service":"registry"}',
+}
+
 ATTACKS: Final[dict[str, Attack]] = {
     "a hundred thousand log lines": Attack(
         lambda: _storm(100_000, "(call $logging.log-info (i32.const 2100) (i32.const 200))", "logging.log-info"),
         None,
         call=_PATIENT,
     ),
+    **{f"a log line that looks like {kind}": Attack(partial(_line, text), None) for kind, text in _TEXTS.items()},
     "a hundred thousand metrics": Attack(
         lambda: _storm(
             100_000,

@@ -1,6 +1,13 @@
-"""Structured logs: one Powertools logger per function, JSON lines on stdout."""
+"""Structured logs: one Powertools logger per function, JSON lines on stdout.
 
+A message is text and stays text: guests and tenants write parts of messages. Powertools would parse a message that
+looks like JSON, which undoes the removal of secrets and fails for deeply nested text.
+"""
+
+import json
+import math
 from functools import cache
+from typing import Any
 
 from aws_lambda_powertools import Logger
 
@@ -10,7 +17,42 @@ from alga_ext.errors import PlatformError
 @cache
 def logger(service: str) -> Logger:
     """Return the logger of ``service``; the environment variable ``LOG_LEVEL`` sets its level (default INFO)."""
-    return Logger(service=service, utc=True, log_uncaught_exceptions=False)
+    return Logger(
+        service=service,
+        utc=True,
+        log_uncaught_exceptions=False,
+        json_serializer=to_json_line,
+        json_deserializer=_uninterpreted,
+    )
+
+
+def to_json_line(document: dict[str, Any]) -> str:
+    """Return a log document as one line of valid JSON (RFC 8259) in well-formed UTF-8.
+
+    Lone surrogates become ``?``, NaN and infinities become text. A document that cannot be written at all becomes a
+    line that says so: logging never fails the request it is about.
+    """
+    try:
+        text = json.dumps(document, default=str, ensure_ascii=False, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        text = _dumped_by_field(document)
+    return text.encode("utf-8", "replace").decode()
+
+
+def _dumped_by_field(document: dict[str, Any]) -> str:
+    written = {}
+    for name, value in document.items():
+        try:
+            json.dumps(value, default=str, allow_nan=False)
+            written[str(name)] = value
+        except (ValueError, TypeError, RecursionError):
+            is_number = isinstance(value, float) and not math.isfinite(value)
+            written[str(name)] = str(value) if is_number else f"a {type(value).__name__} that is not valid JSON"
+    return json.dumps(written, default=str, ensure_ascii=False)
+
+
+def _uninterpreted(message: Any) -> Any:
+    return message
 
 
 def log_failure(service: str, error: BaseException, request_id: str) -> None:

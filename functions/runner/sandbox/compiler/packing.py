@@ -69,10 +69,6 @@ _ADAPTER: Final = """
     (i32.const 1024)))
 """
 
-_MEMORY_OF_LIBC: Final = b"\x00\x02\x01\x00\x06memory"
-_REALLOC_OF_LIBC: Final = b"\x00\x00\x01\x00\x07realloc"
-"""Aliases of core exports: a memory and a function of core instance 0."""
-
 
 class _Imported(NamedTuple):
     """One import of the guest: its name, and the sort and number of what the outer component passes for it."""

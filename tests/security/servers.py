@@ -106,6 +106,20 @@ def _continue(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 1_000)
 
 
+def _interim(connection: socket.socket, count: int) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n"
+    connection.sendall(hints * count + b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello")
+
+
+def _hints_on_a_kept_connection(connection: socket.socket) -> None:
+    """Answer two requests of one connection, the first with an interim response some time before the final one."""
+    connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    time.sleep(0.2)
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nfirst")
+    connection.recv(65_536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nsecond")
+
+
 def _redirect(connection: socket.socket) -> None:
     place = f"http://{STRANGER_ADDRESS}:{connection.getsockname()[1]}/stolen"
     connection.sendall(f"HTTP/1.1 302 Found\r\nlocation: {place}\r\ncontent-length: 0\r\n\r\n".encode())
@@ -128,6 +142,11 @@ ANSWERS: Final[dict[str, Callable[[socket.socket], None]]] = {
     "drip-trailers": lambda c: _drip(c, b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"a: b\r\n"),
     "drip-continue": lambda c: _drip(c, b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
     "continue": _continue,
+    "one-interim": lambda c: _interim(c, 1),
+    "eight-interim": lambda c: _interim(c, 8),
+    "nine-interim": lambda c: _interim(c, 9),
+    "early-hints": _hints_on_a_kept_connection,
+    "switching": lambda c: c.sendall(b"HTTP/1.1 101 Switching Protocols\r\nupgrade: h2c\r\n\r\n" + PLAIN),
     "endless": _endless,
     "redirect": _redirect,
     "ten-thousand-headers": lambda c: _headers(c, b"".join(b"x-%d: y\r\n" % i for i in range(10_000))),

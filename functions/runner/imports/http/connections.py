@@ -3,9 +3,10 @@
 The timeout of a read starts again with each byte. So a server that sends its response very slowly would occupy a thread
 and a descriptor long after the call has ended. Here all connections of a call are recorded. ``cut`` shuts them down,
 which wakes the threads that read from them. What a server sends before the body (status line, headers, and responses
-with status 100) is counted while it is read, and its size is limited.
+with status 1xx) is counted while it is read, and its size is limited.
 """
 
+import http
 import http.client
 import logging
 import socket
@@ -20,6 +21,8 @@ import urllib3.connection
 
 HEADERS_LIMIT: Final = 100
 HEAD_LIMIT_BYTES: Final = 32 * 1024
+INTERIM_LIMIT: Final = 8
+"""How many interim responses (status 1xx, RFC 9110 section 15.2) may come before the final one."""
 
 # http.client counts the blank line after the headers as a header.
 http.client._MAXHEADERS = HEADERS_LIMIT + 1  # type: ignore[attr-defined]  # noqa: SLF001 - there is no other way
@@ -97,10 +100,33 @@ class _Head:
         self._lines.close()
 
 
+class TooManyInterim(http.client.HTTPException):
+    """The server sent more than ``INTERIM_LIMIT`` interim responses."""
+
+    def __init__(self) -> None:
+        super().__init__(f"the server sent more than {INTERIM_LIMIT} interim responses (status 1xx)")
+
+
 class _Response(http.client.HTTPResponse):
+    """A response whose head is counted and limited, and whose interim responses are skipped.
+
+    http.client skips status 100 only. It would return a 103 as the response, and leave the final response to be read as
+    the response to the next request.
+    """
+
     def __init__(self, *args: Any, count_bytes: CountBytes, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._count_bytes = count_bytes
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(INTERIM_LIMIT + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc] # not in typeshed
+            if status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                raise http.client.BadStatusLine(str(status))  # nobody asked for another protocol
+            if status >= http.HTTPStatus.OK:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise TooManyInterim
 
     def begin(self) -> None:
         lines = self.fp

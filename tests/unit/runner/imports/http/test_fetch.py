@@ -320,7 +320,7 @@ def test_a_body_over_the_limit_is_refused(server: Server) -> None:
 
 
 def test_a_call_has_a_limited_number_of_fetches(server: Server) -> None:
-    bench = Bench([f"http://api.test:{server.port}"])
+    bench = Bench([f"http://api.test:{server.port}"], timeout_s=120)
     outcomes = [
         bench.fetcher.fetch(("GET", f"http://api.test:{server.port}/", [], None))[0]
         for _ in range(http_fetch.FETCHES_LIMIT + 1)
@@ -418,11 +418,41 @@ def test_headers_of_an_answer_over_their_limit_are_not_taken(raw_server: RawServ
     assert (answer, reasons) == ((False, "transport"), ["the response has more than 32768 bytes of headers"])
 
 
-def test_a_server_that_says_continue_for_ever_is_not_heard_for_ever(raw_server: RawServer) -> None:
+def test_a_server_that_sends_interim_responses_without_end_is_given_up(raw_server: RawServer) -> None:
     bench = Bench([f"http://api.test:{raw_server.port}"])
     assert bench.fetch(f"http://api.test:{raw_server.port}/continue") == (False, "transport")
     received = bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_received
-    assert connections.HEAD_LIMIT_BYTES < received < connections.HEAD_LIMIT_BYTES + 100
+    assert 0 < received <= 9 * len(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+
+@pytest.mark.parametrize("kind", ["one-interim", "eight-interim"])
+def test_interim_responses_are_skipped(raw_server: RawServer, kind: str) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    _, (status, headers, body) = bench.fetch(f"http://api.test:{raw_server.port}/{kind}")
+    assert (status, headers, body) == (200, [], b"hello")
+
+
+@pytest.mark.parametrize("kind", ["nine-interim", "switching"])
+def test_more_interim_responses_or_another_protocol_fail_the_fetch(raw_server: RawServer, kind: str) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    assert bench.fetch(f"http://api.test:{raw_server.port}/{kind}") == (False, "transport")
+
+
+def test_after_an_interim_response_the_next_fetch_gets_its_own_answer(raw_server: RawServer) -> None:
+    bench = Bench([f"http://api.test:{raw_server.port}"])
+    url = f"http://api.test:{raw_server.port}/early-hints"
+    answers = [bench.fetcher.fetch(("GET", url, [], None))[1] for _ in range(2)]
+    bench.fetcher.close()
+    assert [(status, body) for status, _, body in answers] == [(200, b"first"), (200, b"second")]
+
+
+def test_interim_responses_count_as_egress(raw_server: RawServer) -> None:
+    sizes = []
+    for kind in ("one-interim", "eight-interim"):
+        bench = Bench([f"http://api.test:{raw_server.port}"])
+        bench.fetch(f"http://api.test:{raw_server.port}/{kind}")
+        sizes.append(bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_received)
+    assert sizes[1] - sizes[0] == 7 * len(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n")
 
 
 # --- TLS ---

@@ -24,7 +24,7 @@ from tests.support.servers import Loop, start_moto, start_postgres
 from tests.support.tls import Authority
 from tools.local.cloud import LOCAL_CREDENTIALS, make_cloud
 from tools.local.deployment import PRIVATE_FOLDERS, function_spec
-from tools.local.functions import Functions
+from tools.local.function_processes import Functions
 from tools.local.http_front import Front
 from tools.local.invoke_api import InvokeApi
 from tools.local.keys import LocalKeys, load_or_make_keys, write_private

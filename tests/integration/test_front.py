@@ -10,7 +10,7 @@ import pytest
 import urllib3
 
 from tests.support.servers import Loop
-from tools.local.functions import Functions
+from tools.local.function_processes import Functions
 from tools.local.http_front import Front
 from tools.local.lambda_types import FunctionSpec
 from tools.local.state import ROOT

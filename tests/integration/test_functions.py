@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 
 from tests.support.servers import Loop
-from tools.local.functions import Functions, TenantRuleError, UnknownFunctionError
+from tools.local.function_processes import Functions, TenantRuleError, UnknownFunctionError
 from tools.local.invoke_api import InvokeApi
 from tools.local.lambda_types import FunctionSpec, Outcome
 from tools.local.state import ROOT

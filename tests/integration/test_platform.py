@@ -14,7 +14,7 @@ from alga_ext.stores.database import Database
 from tests.support.dev import folder_named
 from tests.support.servers import Loop
 from tools.local import deployment
-from tools.local.functions import Functions
+from tools.local.function_processes import Functions
 from tools.local.lambda_types import FunctionSpec
 from tools.local.platform import Options, Platform, StartError
 from tools.local.postgres import Postgres

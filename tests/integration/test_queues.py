@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.servers import Loop
 from tools.local.cloud import Cloud, aws_client, make_cloud
-from tools.local.functions import Functions
+from tools.local.function_processes import Functions
 from tools.local.lambda_types import FunctionSpec
 from tools.local.moto_server import MotoServer
 from tools.local.queues import QueuePollers

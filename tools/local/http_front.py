@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from tools.local.functions import Functions
+from tools.local.function_processes import Functions
 from tools.local.gateway_events import Arrival, build_event, read_outcome, refusal
 from tools.local.http_server import HttpRequest, HttpResponse, HttpServer, Limits, serve
 from tools.local.lambda_types import PAYLOAD_BYTES_MAX

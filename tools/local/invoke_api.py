@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from tools.local.functions import Functions, TenantRuleError, UnknownFunctionError
+from tools.local.function_processes import Functions, TenantRuleError, UnknownFunctionError
 from tools.local.http_server import HttpRequest, HttpResponse, HttpServer, serve
 from tools.local.lambda_types import ASYNC_PAYLOAD_BYTES_MAX, PAYLOAD_BYTES_MAX
 

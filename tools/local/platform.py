@@ -22,7 +22,7 @@ from tools.local.deployment import (
     Secrets,
     function_specs,
 )
-from tools.local.functions import Functions
+from tools.local.function_processes import Functions
 from tools.local.http_front import Front
 from tools.local.invoke_api import InvokeApi
 from tools.local.keys import LocalKeys, load_or_make_keys

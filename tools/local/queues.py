@@ -21,7 +21,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tools.local.cloud import Cloud, aws_client
-from tools.local.functions import Functions
+from tools.local.function_processes import Functions
 from tools.local.lambda_types import ACCOUNT_ID, Outcome
 from topology.queues import EventSource
 

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 
-from tools.local.functions import Functions
+from tools.local.function_processes import Functions
 from topology.schedules import Schedule
 
 LOG = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from typing import Any
 
 from alga_ext.bundles.archive import read_entries, read_index
 from alga_ext.bundles.manifest import Manifest
-from alga_ext.calls import capabilities
 from alga_ext.calls.messages import Message, PreparedMessage, Reason
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
@@ -25,6 +24,7 @@ from alga_ext.trust.statements import ReleaseRecord, statement
 from functions.registry.job_services import AssetsServices
 from functions.registry.publishing import publishers, submission, ui_index, versions, withdrawal
 from functions.registry.publishing.bundle_contents import ui_paths
+from functions.registry.publishing.declared_capabilities import compare_capabilities
 from functions.registry.publishing.verification import verify_publication
 
 
@@ -78,7 +78,7 @@ def finish(
             return str(version["state"])
         key_reasons = _reasons_against_key(tx, version, objects, trust)
     manifest = Manifest.model_validate(version["manifest"])
-    reasons, undeclared = _judge(message, manifest)  # (1)
+    reasons, undeclared = compare_capabilities(message, manifest)  # (1)
     reasons.extend(key_reasons)
     index_sha256: str | None = None
     if not reasons:
@@ -159,27 +159,3 @@ def _reasons_against_key(tx: Tx, version: Row, objects: ObjectStore, trust: Trus
             raise
         return [Reason(code=error.code, detail=error.detail)]
     return []
-
-
-def _judge(message: PreparedMessage, manifest: Manifest) -> tuple[list[Reason], list[str]]:
-    """Return the reasons to reject the version, and the capabilities that are imported but not declared."""
-    reasons = list(message.reasons)
-    if not message.ok and not reasons:
-        reasons.append(Reason(code="component_invalid", detail="The component could not be prepared."))
-    if manifest.runtime is None:
-        return reasons, []
-    declared = {capability.name for capability in manifest.capabilities}
-    imported = capabilities.imported(name.partition("@")[0] for name in message.imports)
-    used = set(imported)
-    if "cap:http.fetch" in imported and any(secret.hosts for secret in manifest.secrets):
-        used.add("cap:secrets.get")  # the platform injects a bound secret; the guest imports nothing for it
-    missing = sorted(declared - used - capabilities.ALWAYS_GRANTED)
-    if message.ok and missing:
-        reasons.append(
-            Reason(
-                code="capability_not_imported",
-                detail=f"The manifest declares {', '.join(missing)}, but the component does not import the interface. "
-                "Remove the capability from the manifest, or use it.",
-            )
-        )
-    return reasons, sorted(imported - declared - capabilities.ALWAYS_GRANTED)

@@ -43,3 +43,56 @@ def test_a_bundle_that_is_no_base64_is_refused(world: RegistryWorld) -> None:
     refused = world.call("POST", "/versions", world.publisher, {"bundle_b64": "é", "signature": {}})
 
     assert (refused.status, refused.code) == (400, "invalid_request")
+
+
+def send(world: RegistryWorld, body: str, path: str = "/publishers", **headers: str | None) -> tuple[int, str]:
+    """Send a body with the headers given; ``None`` leaves one out. Return the status and the code."""
+    event = world.event("POST", path, world.admin)
+    given = {**event["headers"], **{name.replace("_", "-"): value for name, value in headers.items()}}
+    event["headers"] = {name: value for name, value in given.items() if value is not None}
+    answer = Registry(world.services).answer({**event, "body": body}, Context())
+    return answer["statusCode"], json.loads(answer["body"])["code"]
+
+
+HUGE = '{"m": 1' + "".join(f', "m{number}": 1' for number in range(100_000)) + "}"
+
+
+@pytest.mark.parametrize("body", [HUGE, "[" * 3_000, "{", "x" * 6_000_000], ids=["members", "deep", "cut off", "large"])
+@pytest.mark.parametrize("authorization", [None, "Bearer nonsense", "Basic eA=="], ids=["none", "nonsense", "basic"])
+def test_what_a_stranger_sends_is_not_parsed(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch, body: str, authorization: str | None
+) -> None:
+    assert world.services is not None, "building them parses settings"
+    monkeypatch.setattr("functions.registry.api.registry.strict_json.parse", pytest.fail)
+
+    assert send(world, body, authorization=authorization) == (401, "unauthenticated")
+
+
+def test_another_type_of_body_is_refused_by_name(world: RegistryWorld) -> None:
+    assert send(world, "hello", content_type="text/plain") == (400, "invalid_request")
+
+
+def test_another_type_of_body_without_a_token_is_unauthenticated(world: RegistryWorld) -> None:
+    assert send(world, "hello", content_type="text/plain", authorization=None) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize(("path", "limit"), [("/publishers", 512 * 1024), ("/versions", 7 * 1024 * 1024)])
+def test_a_body_over_the_limit_of_its_route_is_refused(world: RegistryWorld, path: str, limit: int) -> None:
+    filled = '{"publisher": "' + "x" * (limit - 17) + '"}'
+    assert len(filled) == limit
+
+    assert send(world, filled, path)[0] == 400
+    assert send(world, filled + " ", path) == (413, "payload_too_large")
+
+
+def test_very_many_members_are_refused_before_they_are_validated(world: RegistryWorld) -> None:
+    body = json.dumps({f"m{number}": 1 for number in range(51)})
+
+    assert send(world, body) == (400, "invalid_request")
+
+
+def test_at_most_five_faults_are_told(world: RegistryWorld) -> None:
+    refused = world.call("POST", "/publishers", world.admin, {f"m{number}": 1 for number in range(50)})
+
+    assert (refused.status, refused.body["detail"].count("m")) <= (400, 10)
+    assert refused.body["detail"].count(";") == 4

@@ -21,6 +21,10 @@ from functions.registry.services import Services
 
 PREFIX: Final = "/api/registry/v1"
 HEALTH_PATH: Final = f"{PREFIX}/healthz"
+BODY_LIMIT_BYTES: Final = 512 * 1024
+BUNDLE_BODY_LIMIT_BYTES: Final = 7 * 1024 * 1024
+"""For ``POST /versions``, whose body may contain a bundle."""
+MEMBERS_LIMIT: Final = 50
 _PROBE_KEY: Final = "staging/healthz"
 
 app = APIGatewayHttpResolver(enable_validation=True)
@@ -48,11 +52,18 @@ class Registry:
         return self._rim.answer(event, lambda request: self._route(request, event, context))
 
     def _route(self, request: Request, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+        """Answer a request.
+
+        1. Verify the caller's token. Nothing that a stranger sends is parsed.
+        2. Check the size of the body against the limit of its route, then its type, then parse it.
+        3. Answer by the route, which checks the caller's role.
+        """
         if request.path == HEALTH_PATH:
             return self._healthz(request)
+        principal = self._services.tokens.verify(request.headers.get("authorization"))  # (1)
         if request.body:
-            _check_json(request.body)
-        app.append_context(request_id=request.request_id, services=self._services)
+            _check_body(request)  # (2)
+        app.append_context(request_id=request.request_id, services=self._services, principal=principal)  # (3)
         answer: dict[str, Any] = app.resolve(dict(event), context)
         answer["headers"] = {"cache-control": "no-store", **(answer.get("headers") or {})}
         return answer
@@ -74,12 +85,25 @@ class Registry:
         return {}
 
 
-def _check_json(body: bytes) -> None:
-    """Refuse a body that ``strict_json`` does not accept, before anything else parses it."""
+def _check_body(request: Request) -> None:
+    """Refuse a body that is too large, not JSON, or has very many members, before the routes parse and validate it."""
+    limit = BUNDLE_BODY_LIMIT_BYTES if request.path == f"{PREFIX}/versions" else BODY_LIMIT_BYTES
+    if len(request.body) > limit:
+        raise PlatformError(
+            "payload_too_large", f"The body is {len(request.body)} bytes; at most {limit} are allowed here."
+        )
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise PlatformError("invalid_request", f"The body is {media_type[:100]!r}; send application/json.")
     try:
-        strict_json.parse(body)
+        document = strict_json.parse(request.body)
     except ValueError as error:  # covers JsonError and text that is not UTF-8
         raise PlatformError("invalid_request", f"The body is not valid JSON: {error}.") from None
+    # Each unknown member costs the validation library an error object, so very many are refused before it.
+    if isinstance(document, dict) and len(document) > MEMBERS_LIMIT:
+        raise PlatformError(
+            "invalid_request", f"The body has {len(document)} members; no request has more than {MEMBERS_LIMIT}."
+        )
 
 
 @app.exception_handler(RequestValidationError)

@@ -94,7 +94,7 @@ class UploadOut(_Out):
 
 
 class VersionIn(_In):
-    """A version to publish: an upload, or the archive itself as base64 when it is small (up to 4 MiB).
+    """A version to publish: an upload, or the archive itself as base64 when it is small (6 MiB of base64).
 
     Exactly one of ``upload_id`` and ``bundle_b64`` must be given.
     """

@@ -240,3 +240,23 @@ def test_an_arena_gives_the_same_memory_again_after_a_reset() -> None:
     arena.take(1 << 20)
     arena.reset()
     assert arena.base + arena.take(100) == first
+
+
+@pytest.mark.parametrize(
+    ("written", "value", "read"),
+    [
+        (TupleOf((Primitive("bool"), Primitive("bool"))), (True, True), TupleOf((Primitive("bool"),))),
+        (Record((("a", Primitive("bool")),)), (True,), Record((("a", Primitive("bool")), ("b", Primitive("bool"))))),
+        (Enum(("a", "b")), "b", Enum(("a",))),
+        (Variant((("a", None), ("b", None))), ("b", None), Variant((("a", None),))),
+        (Primitive("u32"), 5, Primitive("string")),
+    ],
+    ids=["tuple", "record", "enum", "variant", "string"],
+)
+def test_a_value_of_another_type_of_the_kind_is_refused_when_read(written: Type, value: Any, read: Type) -> None:
+    arena = Arena()
+    at = arena.take(codec.VALUE_BYTES)
+    lower = codec.lowering(written)  # which owns the names of cases
+    lower(value, arena, arena.buffer, at)
+    with pytest.raises(codec.CodecError):
+        codec.lifting(read)(bytes(arena.buffer[at : at + codec.VALUE_BYTES]), 0)

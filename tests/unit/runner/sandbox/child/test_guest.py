@@ -99,6 +99,7 @@ class Parent:
         answer: Callable[[HostCall], Any] = lambda _call: HostAnswer(),
         providers: list[str] = EVERYTHING,
         body: bytes | None = None,
+        user: GuestUser | None = USER,
         **limits: int,
     ) -> Exchange:
         """Run a guest that was not loaded before."""
@@ -109,7 +110,7 @@ class Parent:
                 GuestRequest("POST", "/", [], body),
                 providers,
                 {"a": "1"},
-                USER,
+                user,
                 limits_of(**limits),
             ),
             answer,
@@ -306,3 +307,20 @@ def test_nothing_of_a_call_stays_after_it(parent: Parent) -> None:
     parent.send(Warm(parent.program(wat.guest(ECHO)), limits_of()))  # the one before has been cleared away by now
 
     assert not hasattr(parent.sandbox, "run")
+
+
+def test_memories_that_are_over_the_limit_only_together_end_the_guest(parent: Parent) -> None:
+    grow = "".join(f"(drop (memory.grow $m{number} (i32.const 200)))" for number in range(2))
+    two = wat.guest(f"{grow} {NO_CONTENT}", extra="(memory $m0 1) (memory $m1 1)")
+
+    assert code_of(parent.run(two, memory_bytes=16 * MIB)) == "guest_out_of_memory"
+
+
+@pytest.mark.parametrize("name", ["user.get-user", "user-v2.get-user"])
+def test_a_call_without_a_user_runs(parent: Parent, name: str) -> None:
+    assert isinstance(parent.run(wat.guest(LOCAL_CALLS[name] + NO_CONTENT, imports=[name]), user=None).end, Done)
+
+
+@pytest.mark.parametrize(("part", "call"), [("sockets", "$wasi.network"), ("outgoing-http", "$wasi.fields")])
+def test_a_guest_that_calls_the_network_of_wasi_is_ended(parent: Parent, part: str, call: str) -> None:
+    assert code_of(parent.run(wat.guest(f"(drop (call {call})) {NO_CONTENT}", wasi=[part]))) == "guest_trapped"

@@ -34,3 +34,13 @@ def test_beyond_the_count_the_one_that_was_used_longest_ago_goes(
         components.get(Program(key, str(tmp_path / key), len(code)))
 
     assert (components.take_evicted(), components.loads) == (["b"], 3)
+
+
+def test_only_so_many_linkers_are_kept() -> None:
+    engine = abi.make_engine()
+    callbacks = {name: function.callback for name, function in host_functions(_Refusing()).items()}
+    linkers = Linkers(engine, callbacks)
+    for number in range(65):
+        linkers.linker_for(frozenset({("wasi:http/types@0.2.3", ((f"f{number}", False),))}))
+
+    assert len(linkers._linkers) == 64

@@ -84,3 +84,17 @@ def test_dimensions_beyond_the_tenth_are_dropped() -> None:
     found = local_imports.metric("m", 1.0, "count", [(str(n), "v") for n in range(20)])
     assert found is not None
     assert len(found.dimensions) == local_imports.METRIC_DIMENSIONS_LIMIT
+
+
+def test_output_after_the_last_line_is_dropped(sink: Sink) -> None:
+    log = local_imports.Log(sink)
+    for _ in range(local_imports.LOG_LINES_LIMIT + 1):
+        log.line("info", "guest", "x")
+    log.output("stdout", b"more\n")
+    assert "more" not in [line.text for line in sink.lines]
+
+
+def test_a_long_line_below_the_limit_is_whole(sink: Sink) -> None:
+    text = "x" * (local_imports.LOG_LINE_LIMIT_BYTES - 1)
+    local_imports.Log(sink).line("info", "guest", text)
+    assert [line.text for line in sink.lines] == [text]

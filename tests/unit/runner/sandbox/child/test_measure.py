@@ -2,8 +2,10 @@
 
 import os
 
+import pytest
 import wasmtime
 
+from functions.runner.sandbox.child import measure
 from functions.runner.sandbox.child.measure import Meter, linear_memories_in, peak_bytes_of, resident_bytes_of
 from functions.runner.sandbox.protocol import abi
 
@@ -53,3 +55,10 @@ def test_a_process_that_does_not_exist_has_no_memory() -> None:
 
 def test_the_peak_of_a_process_is_not_below_what_is_resident() -> None:
     assert 0 < resident_bytes_of(os.getpid()) <= peak_bytes_of(os.getpid())
+
+
+def test_where_the_process_cannot_be_read_there_are_no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "_open", lambda _path, _flags: None)
+    meter = Meter()
+    figures = (meter.writable_bytes(), meter.reset_peak(), meter.peak_bytes(), meter.linear_memories())
+    assert (meter.complete, figures) == (False, (0, 0, 0, []))

@@ -85,6 +85,14 @@ def test_the_end_of_the_other_side_is_noticed(ends: tuple[Channel, Channel]) -> 
         parent.receive()
 
 
+@pytest.mark.parametrize("size", [10, 4_000_000])
+def test_nothing_can_be_sent_to_a_side_that_has_ended(ends: tuple[Channel, Channel], size: int) -> None:
+    parent, child = ends
+    child.close()
+    with pytest.raises(Closed):
+        parent.send(LogLine("info", "guest", "x" * size))
+
+
 def test_an_end_in_the_middle_of_a_frame_is_noticed(ends: tuple[Channel, Channel]) -> None:
     parent, child = ends
     os.write(child.descriptor, (100).to_bytes(4, "little") + b"half")

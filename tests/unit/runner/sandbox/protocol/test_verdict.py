@@ -67,3 +67,10 @@ def test_the_message_has_no_paths_of_this_machine(text: str) -> None:
 
 def test_a_long_reason_is_cut() -> None:
     assert len(message("x" * 10_000)) < 400
+
+
+def test_an_interrupt_of_memories_over_the_limit_together_is_out_of_memory() -> None:
+    found = judge(
+        "wasm trap: interrupt", None, past_deadline=False, memory_bytes=0, limit_bytes=MIB, beyond_memory=True
+    )
+    assert found.code == "guest_out_of_memory"

@@ -38,6 +38,12 @@ def warm(timeout_ms: int = 2_000) -> Warm:
     return Warm(Program("k", "/nowhere/x.cwasm", 1), RunLimits(deadline_ns, 64 << 20, 1 << 40, 1))
 
 
+def kill(process_id: int) -> None:
+    """Kill a child and wait until it is dead; it is left to be reaped."""
+    os.kill(process_id, signal.SIGKILL)
+    os.waitid(os.P_PID, process_id, os.WEXITED | os.WNOWAIT)
+
+
 class Babbler:
     """A child's end of a channel that sends log lines as fast as it can."""
 
@@ -102,8 +108,7 @@ def _die_in_a_call(pool: Pool) -> None:
 
 def test_a_child_that_died_while_idle_costs_no_call(pool: Pool) -> None:
     with pool.child() as child:
-        os.kill(child.process_id, signal.SIGKILL)
-    time.sleep(0.05)
+        kill(child.process_id)
     with pool.child() as child:
         assert isinstance(child.run(warm(), HOST), Failed)
 
@@ -111,8 +116,7 @@ def test_a_child_that_died_while_idle_costs_no_call(pool: Pool) -> None:
 def test_health_does_not_tell_of_a_child_that_died(pool: Pool) -> None:
     with pool.child() as child:
         dead = child.process_id
-        os.kill(dead, signal.SIGKILL)
-    time.sleep(0.05)
+        kill(dead)
     assert pool.health().applied
     assert dead not in pool.process_ids()
     assert gone(dead)
@@ -125,17 +129,15 @@ def test_a_spare_that_died_once_it_was_ready_costs_no_call(pool: Pool) -> None:
     active, spare = pool.process_ids()
     assert pool._spare is not None
     select.select([pool._spare._channel.descriptor], [], [], 10)  # its report, which stays to be read
-    for process_id in (active, spare):
-        os.kill(process_id, signal.SIGKILL)
-    time.sleep(0.05)
+    kill(active)
+    kill(spare)
     with pool.child() as child:
         assert isinstance(child.run(warm(), HOST), Failed)
 
 
 def test_killing_a_child_that_is_dead_already_tells_how_it_ended(pool: Pool) -> None:
     with pool.child() as child:
-        os.kill(child.process_id, signal.SIGKILL)
-        time.sleep(0.05)
+        kill(child.process_id)
         assert child.kill() == -signal.SIGKILL
         assert child.kill() == -signal.SIGKILL
 
@@ -145,8 +147,7 @@ def test_closing_the_pool_ends_the_spare_when_the_child_is_dead(pool: Pool) -> N
         pass
     pool.ensure_spare()
     active, spare = pool.process_ids()
-    os.kill(active, signal.SIGKILL)
-    time.sleep(0.05)
+    kill(active)
     pool.close()
     assert gone(spare)
 

@@ -22,10 +22,10 @@ SLOWER_LIMIT = 1.05
 """The largest median ratio of the warm call, the echo and the cold start that a change may bring."""
 
 
-def figures(folder: Path, times: int) -> dict[str, float]:
+def figures(folder: Path, times: int, *, cold: bool) -> dict[str, float]:
     """Run the bench of a checkout once and return milliseconds by figure."""
     python = folder / ".venv" / "bin" / "python"
-    command = [str(python), "-m", "tests.bench.runner", "--times", str(times)]
+    command = [str(python), "-m", "tests.bench.runner", "--times", str(times), *([] if cold else ["--no-cold"])]
     ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     written = folder / ".build" / "bench" / "runner.json"
     if ended.returncode not in (0, 1):  # 1: a bound in absolute time was missed, which is not the question here
@@ -49,11 +49,12 @@ def main() -> int:
     parser.add_argument("other", type=Path, help="the other checkout")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--times", type=int, default=80, help="calls for each figure of a run")
+    parser.add_argument("--no-cold", action="store_true", help="leave out the cold starts")
     options = parser.parse_args()
     runs: list[tuple[dict[str, float], dict[str, float]]] = []
     for number in range(options.pairs):
         order = (options.other, ROOT) if number % 2 == 0 else (ROOT, options.other)
-        taken = {folder: figures(folder.resolve(), options.times) for folder in order}
+        taken = {folder: figures(folder.resolve(), options.times, cold=not options.no_cold) for folder in order}
         runs.append((taken[options.other], taken[ROOT]))
         print(f"pair {number + 1} of {options.pairs}", file=sys.stderr, flush=True)
     table = Table(title=f"Milliseconds (median of {options.pairs} alternating pairs)")

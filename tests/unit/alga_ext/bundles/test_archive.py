@@ -10,6 +10,7 @@ import zstandard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from alga_ext.bundles import archive as archive_module
 from alga_ext.bundles.archive import (
     Quota,
     content_hash_of,
@@ -216,3 +217,11 @@ def test_a_zip_is_no_bundle(tmp_path: Path) -> None:
 
     with path.open("rb") as stream, pytest.raises(PlatformError, match="bundle_invalid"):
         read_index(stream)
+
+
+def test_an_archive_over_the_limit_is_refused_and_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive_module, "ARCHIVE_LIMIT_BYTES", 10)
+    folder = grow(tmp_path / "tree", {"a": b"content"})
+
+    assert code_of(lambda: pack(folder, tmp_path / "a.tar.zst")) == "bundle_too_large"
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]

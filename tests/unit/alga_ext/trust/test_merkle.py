@@ -151,3 +151,10 @@ def test_a_leaf_is_not_mistaken_for_a_node() -> None:
     left, right = merkle.leaf_hash(b"a"), merkle.leaf_hash(b"b")
 
     assert merkle.leaf_hash(left + right) != merkle.node_hash(left, right)
+
+
+@pytest.mark.parametrize("proof", [[], [b"a" * 32] * 9], ids=["too short", "too long"])
+def test_a_consistency_proof_of_another_length_does_not_verify(proof: list[bytes]) -> None:
+    entries = [bytes([number]) for number in range(5)]
+
+    assert not merkle.verify_consistency(3, slow_root(entries[:3]), 5, slow_root(entries), proof)

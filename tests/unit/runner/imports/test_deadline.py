@@ -34,3 +34,13 @@ def test_work_that_was_given_up_goes_on_in_a_bounded_number_of_threads() -> None
     ended.set()
 
     assert deadline.within(5, lambda: "begun") == "begun"
+
+
+def test_work_for_which_the_system_gives_no_thread_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+
+    with pytest.raises(TimeoutError):
+        deadline.within(5, lambda: 7)

@@ -9,6 +9,7 @@ from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.compiler.packing import pack
 from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.world import EXPORT_NAME, PACKED_EXPORT, PACKED_EXPORT_NAME
+from functions.runner.sandbox.protocol.world import IMPORTS as EVERY_IMPORT
 from tests.support import wat
 
 ENGINE = abi.make_engine()
@@ -65,3 +66,38 @@ def test_no_bytes_make_it_fail(data: st.DataObject, source: bytes) -> None:
     for _ in range(data.draw(st.integers(1, 5))):
         binary[data.draw(st.integers(0, len(binary) - 1))] = data.draw(st.integers(0, 255))
     pack(bytes(binary[: data.draw(st.integers(0, len(binary)))]))
+
+
+IMPORT_SECTION = b"\x0a\x01\x00"
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        b"\x07\xff\xff\xff\xff\xff\xff\x00",
+        b"\x0a\x03\x01\x00\x64",
+        b"\x06\x03\x01\x02\x00" + IMPORT_SECTION,
+        b"\x06\x03\x01\x03\x02" + IMPORT_SECTION,
+        b"\x0a\x02\x01\x02",
+        b"\x0a\x05\x01\x00\x01a\x02",
+        b"\x0a\x06\x01\x00\x01a\x03\x01",
+    ],
+    ids=[
+        "a number too long",
+        "a name longer than the rest",
+        "an alias of a core module",
+        "an alias of an outer item",
+        "a name of unknown form",
+        "an import of a value",
+        "an import of a fresh resource",
+    ],
+)
+def test_a_component_whose_sections_cannot_be_read_or_nested_is_left_alone(sections: bytes) -> None:
+    assert pack(b"\0asm\x0d\0\x01\0" + sections) is None
+
+
+def test_a_component_that_imports_every_function_is_packed() -> None:
+    every = [f"{interface}.{name}" for interface, functions in EVERY_IMPORT.items() for name in functions]
+    packed = pack(wat.guest(ECHO, imports=every))
+    assert packed is not None
+    assert typecheck.misfits(ENGINE, component.Component(ENGINE, packed)) == []

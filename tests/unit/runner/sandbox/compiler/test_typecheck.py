@@ -64,3 +64,28 @@ def test_an_interface_of_types_alone_is_no_misfit() -> None:
 @pytest.mark.parametrize("part", sorted(wat.WASI))
 def test_what_toolchains_import_of_wasi_fits(part: str) -> None:
     assert misfits(wat.guest("(unreachable)", wasi=[part])) == []
+
+
+def test_the_name_of_the_adapters_handler_is_kept_for_it() -> None:
+    text = """(component
+      (core module $m (func (export "h") (result i32) (i32.const 1)))
+      (core instance $i (instantiate $m))
+      (func (export "handler-packed") (result u32) (canon lift (core func $i "h"))))"""
+    assert "'handler-packed'" in misfits(text)[1]
+
+
+def test_a_known_function_with_another_result_is_named() -> None:
+    text = '(component (import "alga:extension/config" (instance (export "list-keys" (func (result u32))))))'
+    assert "alga:extension/config.list-keys with a wrong type" in misfits(text)[0]
+
+
+def test_a_known_function_with_a_result_it_should_not_have_is_named() -> None:
+    text = """(component
+      (import "alga:extension/logging" (instance (export "log-info" (func (param "m" string) (result u32))))))"""
+    assert "alga:extension/logging.log-info with a wrong type" in misfits(text)[0]
+
+
+def test_a_type_imported_by_name_is_no_misfit() -> None:
+    assert misfits('(component (import "t" (type (sub resource))))') == [
+        "The component does not export the function 'handler'."
+    ]

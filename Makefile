@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test check fmt browser fuzz soak long bench build lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak long bench build lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ demo: setup ## Run every step from build to call as a transcript that checks its
 test: setup ## Run all tests except soak and browser tests
 	@npm test --silent
 	@python -m pytest -q -n 2 --dist loadfile -m "not soak" --ignore tests/browser
+
+coverage: setup ## Run the tests and report which code of functions/ and layers/ they miss; write .build/coverage/
+	@python -m tests.coverage
 
 browser: setup ## Test the samples in a real browser (needs chromium, or CHROMIUM=path)
 	@python -m pytest -q tests/browser

@@ -27,7 +27,7 @@ def test_every_figure_is_there(guest: Guest) -> None:
 def test_time_spent_computing_is_duration_and_cpu(guest: Guest) -> None:
     usage = guest.run(method="GET", path="/spin", query="ms=200").usage
     assert 200 <= usage.duration_ms < 2_000
-    assert 50 < usage.cpu_ms <= usage.duration_ms + 5
+    assert 10 < usage.cpu_ms <= usage.duration_ms + 5
 
 
 @pytest.mark.parametrize("guest", ["cpython"], indirect=True)

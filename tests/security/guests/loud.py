@@ -8,7 +8,7 @@ from tests.security.guests import wat_snippets
 from tests.security.guests.wat_snippets import data, repeated
 from tests.support.wat import guest
 
-_PATIENT: Final = {"timeout_ms": 8_000}
+_PATIENT: Final = {"timeout_ms": 10_000}
 _LINE: Final = data(2100, b"y" * 200)
 _LOCAL: Final = "(local $round i32)"
 _GET: Final = "(call $storage.get (i32.const 2100) (i32.const 5) (i32.const 2100) (i32.const 5) (i32.const 2048))"

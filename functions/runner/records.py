@@ -83,7 +83,8 @@ class Records:
         if self._lines > _LINES_LIMIT:
             return
         extra = {"source": line.source[:_SOURCE_LIMIT], "guest": True, **self._labels}
-        text = self._scrubbed(line.text[:_TEXT_LIMIT])
+        # Well-formed for every handler: half a surrogate pair has no UTF-8 form.
+        text = self._scrubbed(line.text[:_TEXT_LIMIT]).encode("utf-8", "replace").decode()
         match line.level:
             case "error":
                 logger("runner").error(text, extra=extra)

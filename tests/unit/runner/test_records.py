@@ -36,10 +36,7 @@ class Lines(logging.Handler):
 def lines() -> Iterator[Lines]:
     handler = Lines()
     logger("runner").addHandler(handler)
-    # pytest keeps what reaches the root logger for its reports, which cannot hold half a surrogate pair.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(logging.getLogger("runner"), "propagate", False)
-        yield handler
+    yield handler
     logging.getLogger("runner").removeHandler(handler)
 
 

@@ -14,9 +14,10 @@ import pytest
 import urllib3
 
 from alga_ext.stores.aws import S3ObjectStore
-from alga_ext.stores.objects import MemoryObjectStore, ObjectStore
+from alga_ext.stores.objects import ObjectStore
 from alga_ext.stores.s3_reader import S3ObjectReader
 from tests.support.answering import Reply, answering
+from tests.support.memory_store import MemoryObjectStore
 from tests.support.refusals import code_of
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from alga_ext.errors import PlatformError
-from alga_ext.stores.objects import Downloaded, MemoryObjectStore, write_hashed
+from alga_ext.stores.objects import Downloaded, write_hashed
+from tests.support.memory_store import MemoryObjectStore
 from tests.support.runner_fixture import RunnerFixture, body_of, call, code_of
 from tests.support.wat import guest
 

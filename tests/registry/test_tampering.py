@@ -17,7 +17,6 @@ from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.stores import object_keys
-from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.log_proof import verify_proof
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust.trust_document import parse_trust_bundle
@@ -25,6 +24,7 @@ from functions.registry.publishing.finishing import write_ui
 from functions.uihost.bundles import UiBundles
 from tests.security.logbook import Logbook
 from tests.support.keys import P256Signer
+from tests.support.memory_store import MemoryObjectStore
 from tests.support.registry import Published, RegistryWorld, manifest_of
 from tests.support.signed_releases import Shop
 

@@ -4,11 +4,12 @@ import hashlib
 from typing import Any
 
 from alga_ext.ids import ContentHash
-from alga_ext.stores.objects import MemoryObjectStore, ObjectStore
+from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
 from functions.registry.publishing import ui_index
 from tests.support.keys import NOW
+from tests.support.memory_store import MemoryObjectStore
 
 RELEASE = LocalSigner.generate()
 HEX = "ab" * 32

@@ -30,7 +30,6 @@ from alga_ext.calls.messages import PreparedMessage, PrepareMessage
 from alga_ext.calls.operator_token import sign_operator_token
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database
-from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import TrustBundle, TrustedKey
 from alga_ext.trust.signing import LocalSigner, PublicKey, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
@@ -49,6 +48,7 @@ from functions.runner.sandbox.protocol.messages import Configure
 from functions.runner.sandboxes.pool import Pool
 from functions.runner.services import Services
 from functions.runner.settings import RunnerSettings
+from tests.support.memory_store import MemoryObjectStore
 
 MIB = 1024 * 1024
 EVERY_CAPABILITY = (

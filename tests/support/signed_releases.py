@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alga_ext.stores import object_keys
-from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
 from alga_ext.trust.signing import LocalSigner, Signer, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.provenance import Engine
+from tests.support.memory_store import MemoryObjectStore
 
 ENGINE = Engine("50.0.1", "c" * 64, "x86_64-unknown-linux-gnu")
 PUBLISHED = datetime(2026, 1, 1, tzinfo=UTC)

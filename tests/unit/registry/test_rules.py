@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.stores import object_keys
-from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.trust.statements import Release, ReleaseRecord, read_statement, statement
 from functions.registry.api import permissions
@@ -30,6 +29,7 @@ from tests.support.archives import bundle_of
 from tests.support.gateway import principal
 from tests.support.keys import ACME, SHA, P256Signer
 from tests.support.manifests import encoded, manifest, ui_document
+from tests.support.memory_store import MemoryObjectStore
 from tests.support.places import ROOT
 from tests.support.refusals import code_of
 

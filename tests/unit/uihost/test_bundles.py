@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.stores import object_keys
-from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.stores.withdrawals import LIFETIME_S
 from alga_ext.trust.policy import Revocation, TrustBundle
 from alga_ext.trust.releases import VERDICT_LIFETIME_S
@@ -17,6 +16,7 @@ from alga_ext.trust.signing import LocalSigner
 from functions.uihost.bundles import UiBundles
 from functions.uihost.uihost import find_file
 from tests.support.keys import NOW, revoked, trust_in, trusted
+from tests.support.memory_store import MemoryObjectStore
 from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, published
 from tests.support.refusals import code_of
 

@@ -4,8 +4,8 @@ from functools import partial
 
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.stores import object_keys
-from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.stores.withdrawals import Withdrawals
+from tests.support.memory_store import MemoryObjectStore
 from tests.support.refusals import code_of
 
 HASH = ContentHash("sha256:" + "ab" * 32)

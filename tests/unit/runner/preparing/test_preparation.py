@@ -13,7 +13,6 @@ import wasmtime
 from alga_ext.calls.messages import PreparedMessage, PrepareMessage, decode_message
 from alga_ext.errors import PlatformError
 from alga_ext.stores import object_keys
-from alga_ext.stores.objects import MemoryObjectStore
 from alga_ext.trust.policy import Revocation, TrustedKey
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
@@ -21,6 +20,7 @@ from functions.runner.preparing import compile_worker
 from functions.runner.provenance import accepted_code
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.support import wat
+from tests.support.memory_store import MemoryObjectStore
 from tests.support.runner_fixture import RunnerFixture
 
 GOOD = wat.guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))", imports=["storage.get"])

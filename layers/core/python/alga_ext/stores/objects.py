@@ -1,7 +1,7 @@
 """The interface of the object store: immutable objects under keys, each written once.
 
 ``alga_ext.stores.aws.S3ObjectStore`` implements it. ``alga_ext.stores.s3_reader.S3ObjectReader`` only reads and starts
-fast. ``MemoryObjectStore`` is a fake. All pass the same contract tests (tests/contract/test_object_store.py).
+fast. Both, and the tests' store in memory, pass the same contract tests (tests/contract/test_object_store.py).
 """
 
 import hashlib
@@ -65,50 +65,6 @@ class ObjectStore(ObjectReader, Protocol):
     def delete(self, key: str) -> None:
         """Delete a staging object; it is not an error when the object does not exist."""
         ...
-
-
-class MemoryObjectStore:
-    """An object store in a dictionary."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    def get(self, key: str) -> bytes:
-        """See ``ObjectReader.get``."""
-        data = self.objects.get(key)
-        if data is None:
-            raise not_found(key)
-        return data
-
-    def get_optional(self, key: str) -> bytes | None:
-        """See ``ObjectReader.get_optional``."""
-        return self.objects.get(key)
-
-    def size(self, key: str) -> int | None:
-        """See ``ObjectReader.size``."""
-        data = self.objects.get(key)
-        return None if data is None else len(data)
-
-    def put_new(self, key: str, data: bytes, content_type: str) -> bool:  # noqa: ARG002 - part of the port
-        """See ``ObjectStore.put_new``."""
-        if key not in self.objects:
-            self.objects[key] = data
-            return True
-        if self.objects[key] != data:
-            raise conflict(key)
-        return False
-
-    def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
-        """See ``ObjectStore.put_new_file``."""
-        return self.put_new(key, path.read_bytes(), content_type)
-
-    def download(self, key: str, path: Path) -> Downloaded:
-        """See ``ObjectReader.download``."""
-        return write_hashed([self.get(key)], path)
-
-    def delete(self, key: str) -> None:
-        """See ``ObjectStore.delete``."""
-        self.objects.pop(key, None)
 
 
 def bucket_and_prefix(base: str) -> tuple[str, str]:

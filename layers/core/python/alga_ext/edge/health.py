@@ -4,7 +4,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from alga_ext.edge.http import json_response
+from alga_ext.edge.http import Request, json_response
+from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
 
 RESULT_LIFETIME_S: Final = 10.0
@@ -28,6 +29,21 @@ class Health:
         self._lock = threading.Lock()
         self._until_s = float("-inf")
         self._results: dict[str, dict[str, Any]] = {}
+
+    def answer_request(self, request: Request, verify: Callable[[str], Principal]) -> dict[str, Any]:
+        """Answer ``GET`` and ``HEAD``; a platform admin also gets the result of each check.
+
+        Args:
+            request: of anyone; a token is optional.
+            verify: returns whom an ``authorization`` header identifies, or raises ``PlatformError``.
+
+        Raises:
+            PlatformError: ``method_not_allowed``; what ``verify`` raises for a token that is not valid.
+        """
+        if request.method not in ("GET", "HEAD"):
+            raise PlatformError("method_not_allowed", "The health check answers GET and HEAD.")
+        authorization = request.headers.get("authorization")
+        return self.answer(detailed=authorization is not None and verify(authorization).is_platform_admin)
 
     def answer(self, *, detailed: bool) -> dict[str, Any]:
         """Return 200 when every check passes, and 503 otherwise; add the result of each check when ``detailed``."""

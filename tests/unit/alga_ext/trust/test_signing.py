@@ -5,7 +5,7 @@ import json
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, utils, x25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,6 +76,84 @@ _SPKI = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKey
 )  # fmt: skip
 def test_any_other_public_key_is_refused(pem: str) -> None:
     assert code_of(lambda: PublicKey.from_pem(pem)) == "key_invalid"
+
+
+# Weak Ed25519 keys: a point of small order verifies one signature over many messages.
+
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+Point = tuple[int, int]
+
+
+def add(one: Point, other: Point) -> Point:
+    """Add two points of edwards25519 (RFC 8032 §5.1.4), in affine coordinates."""
+    (x1, y1), (x2, y2) = one, other
+    product = D * x1 * x2 * y1 * y2
+    return (
+        (x1 * y2 + x2 * y1) * pow(1 + product, -1, P) % P,
+        (y1 * y2 + x1 * x2) * pow(1 - product, -1, P) % P,
+    )
+
+
+def points(y: int) -> list[Point]:
+    """The points with this y: none, one or two."""
+    square = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
+    root = pow(square, (P + 3) // 8, P)
+    if root * root % P != square:
+        root = root * pow(2, (P - 1) // 4, P) % P
+    return [(x, y) for x in {root, -root % P}] if root * root % P == square else []
+
+
+def torsion() -> set[Point]:
+    """The eight points whose order divides 8: 1/8 of the curve's points give one of order 8 when multiplied by L."""
+    order = 2**252 + 27742317777372353535851937790883648493
+    found: set[Point] = {(0, 1)}
+    for y in range(2, 40):
+        for point in points(y):
+            multiple: Point = (0, 1)
+            for bit in f"{order:b}":
+                multiple = add(multiple, multiple)
+                multiple = add(multiple, point) if bit == "1" else multiple
+            found.add(multiple)
+    return found
+
+
+def pem_of(encoded: bytes) -> str:
+    """An Ed25519 SubjectPublicKeyInfo around any 32 bytes."""
+    der = bytes.fromhex("302a300506032b6570032100") + encoded
+    return f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(der).decode()}\n-----END PUBLIC KEY-----\n"
+
+
+SMALL = torsion()
+# Each y in both forms that fit into 255 bits, with both values of the sign bit.
+WEAK = sorted({
+    (form | sign << 255).to_bytes(32, "little")
+    for _, y in SMALL
+    for form in (y, y + P)
+    if form < 2**255
+    for sign in (0, 1)
+})  # fmt: skip
+
+
+def test_there_are_eight_points_of_small_order() -> None:
+    assert len(SMALL) == 8
+
+
+@pytest.mark.parametrize("encoded", WEAK, ids=[encoded.hex() for encoded in WEAK])
+def test_a_weak_ed25519_key_is_refused(encoded: bytes) -> None:
+    assert code_of(lambda: PublicKey.from_pem(pem_of(encoded))) == "key_invalid"
+
+
+@pytest.mark.parametrize("y", range(P, 2**255))
+def test_an_ed25519_key_in_a_form_that_is_not_canonical_is_refused(y: int) -> None:
+    assert code_of(lambda: PublicKey.from_pem(pem_of(y.to_bytes(32, "little")))) == "key_invalid"
+
+
+@given(st.integers(2, P - 2), st.booleans())
+def test_an_ed25519_key_is_accepted_exactly_when_it_is_a_point_of_the_curve(y: int, sign: bool) -> None:
+    accepted = code_of(lambda: PublicKey.from_pem(pem_of((y | sign << 255).to_bytes(32, "little")))) != "key_invalid"
+
+    assert accepted == bool(points(y))
 
 
 def _private_pem(key: ec.EllipticCurvePrivateKey, password: bytes | None = None) -> str:
@@ -235,6 +313,49 @@ def test_of_several_signatures_the_one_that_names_the_key_counts() -> None:
 
     assert verify_envelope(envelope, KEYS[ACME.key_id])
     assert verify_envelope(envelope, KEYS[P256.key_id])
+
+
+def envelope_with(*signatures: dict[str, str]) -> bytes:
+    """An envelope with these signatures, in its one accepted form."""
+    return json.dumps({**_DOCUMENT, "signatures": signatures}, separators=(",", ":")).encode()
+
+
+def junk(number: int, key_id_chars: int = 71, signature_bytes: int = 64) -> dict[str, str]:
+    """A signature by nobody; ``number`` makes it unlike the others."""
+    return {"keyid": f"{number}".zfill(key_id_chars), "sig": base64.b64encode(bytes(signature_bytes)).decode()}
+
+
+def test_an_envelope_holds_at_most_eight_signatures() -> None:
+    assert believed(envelope_with(*(junk(number) for number in range(7)), _SIGNATURE))
+    with pytest.raises(PlatformError, match="1 to 8 signatures"):
+        parse_envelope(envelope_with(*(junk(number) for number in range(8)), _SIGNATURE))
+
+
+def test_a_key_id_has_at_most_128_characters() -> None:
+    assert believed(envelope_with(junk(1, key_id_chars=128), _SIGNATURE))
+    with pytest.raises(PlatformError, match="129 characters; at most 128"):
+        parse_envelope(envelope_with(junk(1, key_id_chars=129), _SIGNATURE))
+
+
+def test_a_signature_has_at_most_128_bytes() -> None:
+    assert believed(envelope_with(junk(1, signature_bytes=128), _SIGNATURE))
+    with pytest.raises(PlatformError, match="129 bytes; at most 128"):
+        parse_envelope(envelope_with(junk(1, signature_bytes=129), _SIGNATURE))
+
+
+def test_a_key_that_signs_twice_in_an_envelope_is_refused() -> None:
+    with pytest.raises(PlatformError, match="same keyid"):
+        parse_envelope(envelope_with(_SIGNATURE, junk(1), _SIGNATURE))
+
+
+def test_both_forms_of_a_p256_signature_verify_so_it_identifies_nothing() -> None:
+    signature = P256.sign(b"message")
+    r, s = utils.decode_dss_signature(signature)
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    twin = utils.encode_dss_signature(r, order - s)
+
+    assert twin != signature
+    assert [KEYS[P256.key_id].verify(form, b"message") for form in (signature, twin)] == [True, True]
 
 
 @pytest.mark.parametrize("signature", [b"", b"x", bytes(64), bytes(63), bytes(1000)])

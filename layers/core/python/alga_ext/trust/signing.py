@@ -22,6 +22,21 @@ from alga_ext.strict_json import JsonError
 STATEMENT_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 LOG_HEAD_PAYLOAD_TYPE: Final = "application/vnd.alga.log-head+json"
 ENVELOPE_LIMIT_BYTES: Final = 64 * 1024
+SIGNATURES_LIMIT: Final = 8
+KEY_ID_LIMIT_CHARS: Final = 128
+SIGNATURE_LIMIT_BYTES: Final = 128
+"""An Ed25519 signature has 64 bytes, an ECDSA P-256 signature in DER at most 72."""
+
+_ED25519_P: Final = 2**255 - 19
+_ED25519_D: Final = -121665 * pow(121666, -1, _ED25519_P) % _ED25519_P
+_ED25519_SMALL_ORDER_Y: Final = frozenset({
+    0,
+    1,
+    _ED25519_P - 1,
+    0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826,
+    0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7,
+})  # fmt: skip
+"""The y coordinates of the eight points whose order divides 8, the cofactor of the curve."""
 
 
 class Signer(Protocol):
@@ -56,7 +71,8 @@ class PublicKey:
         """Read a PEM SubjectPublicKeyInfo.
 
         Raises:
-            PlatformError: ``key_invalid`` when it is not a PEM public key, or is neither Ed25519 nor ECDSA P-256.
+            PlatformError: ``key_invalid`` when it is not a PEM public key, is neither Ed25519 nor ECDSA P-256, or is a
+                weak Ed25519 key, for which anyone can make signatures.
         """
         try:
             key = serialization.load_pem_public_key(pem.encode())
@@ -76,6 +92,12 @@ class PublicKey:
     @classmethod
     def _checked(cls, key: object) -> Self:
         if isinstance(key, ed25519.Ed25519PublicKey):
+            if not _is_strong(key.public_bytes_raw()):
+                raise PlatformError(
+                    "key_invalid",
+                    "The Ed25519 key is weak: it is not a canonical point of the curve, or a point of small order, for "
+                    "which signatures can be forged. Make a key with 'alga-ext keygen'.",
+                )
             return cls(key)
         if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
             return cls(key)
@@ -99,6 +121,18 @@ class PublicKey:
         except InvalidSignature:
             return False
         return True
+
+
+def _is_strong(encoded: bytes) -> bool:
+    """Tell whether 32 bytes are a canonical Ed25519 point (RFC 8032 §5.1.3) whose order does not divide the cofactor.
+
+    OpenSSL verifies with any key. With a key of small order, one signature is valid for many messages.
+    """
+    y = int.from_bytes(encoded, "little") & (2**255 - 1)
+    if y >= _ED25519_P or y in _ED25519_SMALL_ORDER_Y:
+        return False
+    x_squared_times_square = (y * y - 1) * (_ED25519_D * y * y + 1)
+    return pow(x_squared_times_square, (_ED25519_P - 1) // 2, _ED25519_P) == 1  # Euler's criterion: x exists
 
 
 class LocalSigner:
@@ -178,8 +212,11 @@ def sign_envelope(signer: Signer, payload: bytes, payload_type: str = STATEMENT_
 def parse_envelope(data: bytes) -> Envelope:
     """Parse a DSSE envelope; its signatures are not verified.
 
-    Each envelope has only one accepted form: compact JSON with the known members in order, and canonical base64. One
-    line feed at the end is allowed. So every changed byte is detected.
+    An envelope has only one accepted form: compact JSON with the known members in order, and canonical base64. One line
+    feed at the end is allowed. A key may appear once, so that an envelope holds one signature of each key.
+
+    What an envelope states is identified by key and payload, never by its signature bytes: from an ECDSA signature
+    (r, s) anyone can make (r, n - s), which is valid too, and anyone can add a signature by a key of their own.
 
     Raises:
         PlatformError: ``signature_malformed``.
@@ -193,13 +230,15 @@ def parse_envelope(data: bytes) -> Envelope:
     if not isinstance(document, dict) or set(document) != {"payloadType", "payload", "signatures"}:
         raise _malformed("it must have exactly payloadType, payload and signatures")
     entries = document["signatures"]
-    if not isinstance(entries, list) or not 1 <= len(entries) <= 8:
-        raise _malformed("it must have 1 to 8 signatures")
+    if not isinstance(entries, list) or not 1 <= len(entries) <= SIGNATURES_LIMIT:
+        raise _malformed(f"it must have 1 to {SIGNATURES_LIMIT} signatures")
     signatures = []
     for entry in entries:
         if not isinstance(entry, dict) or set(entry) != {"keyid", "sig"} or not isinstance(entry["keyid"], str):
             raise _malformed("each signature must have exactly keyid and sig")
-        signatures.append((entry["keyid"], _base64(entry["sig"], "sig")))
+        signatures.append(_signature(entry["keyid"], _base64(entry["sig"], "sig")))
+    if len({key_id for key_id, _ in signatures}) < len(signatures):
+        raise _malformed("two signatures have the same keyid; each key signs once")
     if not isinstance(document["payloadType"], str):
         raise _malformed("payloadType must be a string")
     envelope = Envelope(document["payloadType"], _base64(document["payload"], "payload"), tuple(signatures))
@@ -212,6 +251,14 @@ def verify_envelope(envelope: Envelope, key: PublicKey) -> bool:
     """Tell whether ``key`` made one of the signatures that name it."""
     message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
     return any(key_id == key.key_id and key.verify(signature, message) for key_id, signature in envelope.signatures)
+
+
+def _signature(key_id: str, signature: bytes) -> tuple[str, bytes]:
+    if len(key_id) > KEY_ID_LIMIT_CHARS:
+        raise _malformed(f"a keyid has {len(key_id)} characters; at most {KEY_ID_LIMIT_CHARS} are allowed")
+    if len(signature) > SIGNATURE_LIMIT_BYTES:
+        raise _malformed(f"a signature has {len(signature)} bytes; at most {SIGNATURE_LIMIT_BYTES} are allowed")
+    return key_id, signature
 
 
 def _compact(document: dict[str, Any]) -> bytes:

@@ -96,3 +96,22 @@ def test_at_most_five_faults_are_told(world: RegistryWorld) -> None:
 
     assert (refused.status, refused.body["detail"].count("m")) <= (400, 10)
     assert refused.body["detail"].count(";") == 4
+
+
+def test_a_caller_that_only_fails_is_told_to_wait(world: RegistryWorld) -> None:
+    registry = Registry(world.services)
+    event = world.event("GET", "/publishers", "not a token")
+    answers = [registry.answer(event, Context()) for _ in range(101)]
+
+    assert [answer["statusCode"] for answer in answers] == [401] * 100 + [429]
+    assert int(answers[-1]["headers"]["retry-after"]) >= 1
+    assert json.loads(answers[-1]["body"])["code"] == "rate_limited"
+
+
+def test_refused_requests_of_a_verified_token_are_limited_too(world: RegistryWorld) -> None:
+    registry = Registry(world.services)
+    event = {**world.event("POST", "/publishers", world.admin), "body": "{"}
+    statuses = [registry.answer(event, Context())["statusCode"] for _ in range(101)]
+
+    assert statuses == [400] * 100 + [429]
+    assert registry.answer(world.event("GET", "/publishers", world.publisher), Context())["statusCode"] == 200

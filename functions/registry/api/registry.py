@@ -16,6 +16,7 @@ from alga_ext.edge.health import Health
 from alga_ext.edge.http import Request
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
+from functions.registry.api.failure_budget import FailureBudget
 from functions.registry.api.routes import catalog, installs, publishers, publishing, records, secrets
 from functions.registry.services import Services
 
@@ -39,6 +40,7 @@ class Registry:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._rim = Rim("registry")
+        self._failures = FailureBudget()
         checks = {
             "database": services.database.check,
             "key_set": services.tokens.check,
@@ -54,16 +56,29 @@ class Registry:
     def _route(self, request: Request, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer a request.
 
-        1. Verify the caller's token. Nothing that a stranger sends is parsed.
-        2. Check the size of the body against the limit of its route, then its type, then parse it.
-        3. Answer by the route, which checks the caller's role.
+        1. Refuse a caller that has failed too often.
+        2. Verify the caller's token. Nothing that a stranger sends is parsed.
+        3. Check the size of the body against the limit of its route, then its type, then parse it.
+        4. Answer by the route, which checks the caller's role.
         """
         if request.path == HEALTH_PATH:
             return self._health.answer_request(request, self._services.tokens.verify)
-        principal = self._services.tokens.verify(request.headers.get("authorization"))  # (1)
+        authorization, now_s = request.headers.get("authorization", ""), self._services.monotonic_s()
+        self._failures.check(request.source_ip, authorization, now_s)  # (1)
+        try:
+            return self._answer_authenticated(request, authorization, event, context)
+        except PlatformError as error:
+            self._failures.failed(request.source_ip, authorization, now_s, error)
+            raise
+
+    def _answer_authenticated(
+        self, request: Request, authorization: str, event: Mapping[str, Any], context: Any
+    ) -> dict[str, Any]:
+        principal = self._services.tokens.verify(authorization)  # (2)
+        self._failures.verified(authorization, self._services.monotonic_s())
         if request.body:
-            _check_body(request)  # (2)
-        app.append_context(request_id=request.request_id, services=self._services, principal=principal)  # (3)
+            _check_body(request)  # (3)
+        app.append_context(request_id=request.request_id, services=self._services, principal=principal)  # (4)
         answer: dict[str, Any] = app.resolve(dict(event), context)
         answer["headers"] = {"cache-control": "no-store", **(answer.get("headers") or {})}
         return answer

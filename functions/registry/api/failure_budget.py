@@ -1,0 +1,88 @@
+"""Limit the failing requests of one address or one token: pure decisions, with the time as an argument.
+
+Authentication and refusals cost processor time, so a caller that only fails must not be able to repeat it without end.
+Each address and each token has a budget of failures that refills with time (GCRA). The budgets are in the memory of one
+process. So the limit holds for each process of the function, and costs no trip to the database.
+"""
+
+import hashlib
+import ipaddress
+import math
+from collections import OrderedDict
+from typing import Final
+
+from alga_ext.errors import Kind, PlatformError
+
+BURST: Final = 100
+REFILL_PER_S: Final = 1.0
+_CAPACITY: Final = 4_096
+_FAILURES: Final = frozenset({Kind.INVALID, Kind.UNAUTHENTICATED, Kind.DENIED, Kind.TOO_LARGE})
+"""Refusals that a correct caller does not repeat. Conflicts and missing resources are part of normal use."""
+
+
+class FailureBudget:
+    """The failures of recent callers. Not for several threads at once.
+
+    An address shares its budget among everyone behind it. So a token that was verified in this process is not refused
+    because of its address, only because of its own failures.
+    """
+
+    def __init__(self) -> None:
+        self._full_at_s: OrderedDict[str, float] = OrderedDict()
+        """When each budget will be full again, in seconds of the caller's clock."""
+        self._verified: OrderedDict[str, float] = OrderedDict()
+
+    def check(self, address: str, authorization: str, now_s: float) -> None:
+        """Check that neither the token nor the address has used its budget.
+
+        Raises:
+            PlatformError: ``rate_limited``, with the seconds to wait as ``retry_after_s``.
+        """
+        full_at_s = max(self._full_at_s.get(key, 0.0) for key in self._keys(address, authorization))
+        wait_s = full_at_s - now_s - (BURST - 1) / REFILL_PER_S
+        if wait_s > 0:
+            seconds = math.ceil(wait_s)
+            raise PlatformError(
+                "rate_limited",
+                f"This caller has sent more than {BURST} failing requests; try again in {seconds} seconds.",
+                retry_after_s=seconds,
+            )
+
+    def verified(self, authorization: str, now_s: float) -> None:
+        """Note that a token is valid."""
+        _put(self._verified, _token_key(authorization), now_s)
+
+    def failed(self, address: str, authorization: str, now_s: float, error: PlatformError) -> None:
+        """Charge a failed request: to its token, and to its address unless its token was verified."""
+        if error.kind not in _FAILURES:
+            return
+        for key in self._keys(address, authorization):
+            _put(self._full_at_s, key, max(self._full_at_s.get(key, 0.0), now_s) + 1 / REFILL_PER_S)
+
+    def _keys(self, address: str, authorization: str) -> list[str]:
+        """Return the keys of the budgets that a request uses."""
+        if not authorization:
+            return [_address_key(address)]
+        token = _token_key(authorization)
+        return [token] if token in self._verified else [token, _address_key(address)]
+
+
+def _put(entries: OrderedDict[str, float], key: str, value: float) -> None:
+    entries[key] = value
+    entries.move_to_end(key)
+    while len(entries) > _CAPACITY:
+        entries.popitem(last=False)
+
+
+def _token_key(authorization: str) -> str:
+    """Return a key for a token that does not contain it."""
+    return "token " + hashlib.sha256(authorization.encode(errors="replace")).hexdigest()
+
+
+def _address_key(address: str) -> str:
+    """Return the budget that an address belongs to: an IPv6 subscriber usually has a /64 network."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "address unknown"
+    return f"address {ipaddress.ip_network((parsed, 64 if parsed.version == 6 else 32), strict=False)}"

@@ -138,9 +138,13 @@ def payload_fault(payload: str | None) -> str | None:
 def next_run(cron: str, timezone: str, after: datetime) -> datetime:
     """Return the next time, in UTC, at which a valid schedule runs after ``after``.
 
-    The cron fields are wall-clock times in the schedule's time zone, and follow its rules for daylight saving time.
+    The cron fields are wall-clock times in the schedule's time zone. At a change of its clock, Debian's cron rules
+    apply. When minute and hour do not begin with ``*``, a time in the repeated hour runs once, at its first occurrence,
+    and a time in the skipped hour runs when that hour ends. Other schedules match the clock as it shows.
     """
-    return next(CronSim(cron, after.astimezone(ZoneInfo(timezone)))).astimezone(UTC)
+    times = (time.astimezone(UTC) for time in CronSim(cron, after.astimezone(ZoneInfo(timezone))))
+    # In the second run of a repeated hour, the library first answers with times of the first run, which are past.
+    return next(time for time in times if time > after)
 
 
 def field_errors(found: Mapping[str, str]) -> str:

@@ -3,11 +3,14 @@
 import subprocess
 import sys
 import zoneinfo
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from functions.runner.imports.scheduler import rules
 from functions.runner.imports.scheduler.rules import Endpoint, Wanted
@@ -120,6 +123,59 @@ def test_the_next_run_follows_the_zones_wall_clock() -> None:
 def test_a_time_that_the_clock_jumps_over_runs_on_that_day() -> None:
     found = rules.next_run("30 2 * * *", "Europe/Berlin", datetime(2026, 3, 28, 12, 0, tzinfo=UTC))
     assert found.date().isoformat() == "2026-03-29"
+
+
+def test_a_time_in_the_repeated_hour_runs_once_and_never_in_the_past() -> None:
+    in_second_run = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
+    found = rules.next_run("30 2 * * *", "Europe/Berlin", in_second_run)
+    assert found == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
+
+
+# The minute at which a clock is changed, in UTC. Lord Howe is missing: its clock changes by half an hour, and cronsim
+# then skips up to half an hour of schedules with a star.
+CHANGES = [
+    ("Europe/Berlin", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+    ("Europe/Berlin", datetime(2026, 10, 25, 1, tzinfo=UTC)),
+    ("America/Havana", datetime(2026, 3, 8, 5, tzinfo=UTC)),  # at midnight
+    ("America/Havana", datetime(2026, 11, 1, 5, tzinfo=UTC)),
+    ("UTC", datetime(2026, 3, 29, 1, tzinfo=UTC)),
+]
+
+
+def runs_at(minute: str, hour: str, at: datetime) -> bool:
+    """Whether Debian's cron runs a daily job in this minute; ``at`` has the job's time zone."""
+
+    def matches(time: datetime) -> bool:
+        return all(
+            field == "*" or (int(field[2:]) and value % int(field[2:]) == 0 if "/" in field else value == int(field))
+            for field, value in ((minute, time.minute), (hour, time.hour))
+        )
+
+    if minute.startswith("*") or hour.startswith("*"):
+        return matches(at)
+    before = (at.astimezone(UTC) - timedelta(minutes=1)).astimezone(at.tzinfo).replace(tzinfo=None)
+    skipped = (at.replace(tzinfo=None) - before) // timedelta(minutes=1) - 1
+    in_gap = any(matches(before + timedelta(minutes=number)) for number in range(1, skipped + 1))
+    return (matches(at) and at.fold == 0) or in_gap
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(CHANGES),
+    st.sampled_from(["*", "*/15", "0", "15", "30", "59"]),
+    st.sampled_from(["*", "*/2", "0", "1", "2", "3"]),
+    st.integers(-180, 180),
+)
+def test_the_next_run_is_the_first_minute_after_that_fits(
+    change: tuple[str, datetime], minute: str, hour: str, offset_minutes: int
+) -> None:
+    timezone, changed_at = change
+    after = changed_at + timedelta(minutes=offset_minutes)
+    at = after + timedelta(minutes=1)
+    while not runs_at(minute, hour, at.astimezone(ZoneInfo(timezone))):
+        at += timedelta(minutes=1)
+
+    assert rules.next_run(f"{minute} {hour} * * *", timezone, after) == at
 
 
 def test_a_cold_start_imports_nothing_of_schedules() -> None:

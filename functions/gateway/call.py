@@ -52,7 +52,12 @@ def _execute(call: AdmittedCall, trace_id: str, services: Services) -> ExecuteRe
     envelope = build_envelope(call, traceparent, services.settings.ext_gateway_timeout_ms)
     body = encode(envelope)
     token = sign_execution_token(
-        services.execution_signer, envelope, body, token_id=new_id(), now_s=int(services.now().timestamp())
+        services.execution_signer,
+        envelope,
+        body,
+        version_state=call.install.version_state,
+        token_id=new_id(),
+        now_s=int(services.now().timestamp()),
     )
     limit_s = (envelope.limits.timeout_ms or 0) / 1000 + _RUNNER_MARGIN_S
     data = services.runner.run(

@@ -10,6 +10,8 @@ class Install(NamedTuple):
     extension_id: str
     version_id: str
     content_hash: str
+    version_state: str
+    """``ready`` or ``yanked``, as PostgreSQL had it when the install was resolved."""
     capabilities: list[str]
     egress: list[str]
     secrets: dict[str, list[str]]

@@ -12,7 +12,8 @@ from functions.gateway.install import Install
 _COLUMNS: Final = """
 select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_capabilities, i.granted_egress,
        i.granted_secrets, i.granted_limits, i.grant_hash, i.config,
-       (select jsonb_build_object('endpoints', v.manifest -> 'api' -> 'endpoints', 'limits', v.manifest -> 'limits')
+       (select jsonb_build_object('state', v.state, 'endpoints', v.manifest -> 'api' -> 'endpoints',
+                                  'limits', v.manifest -> 'limits')
         from app.extension_version v
         where v.version_id = i.version_id and v.state in ('ready', 'yanked')) as declared
 from app.tenant_extension_install i
@@ -97,6 +98,7 @@ class Installs:
             extension_id=str(row["extension_id"]),
             version_id=str(row["version_id"]),
             content_hash=row["content_hash"],
+            version_state=row["declared"]["state"],
             capabilities=row["granted_capabilities"],
             egress=row["granted_egress"],
             secrets=row["granted_secrets"],

@@ -7,10 +7,8 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from alga_ext.errors import PlatformError
-from alga_ext.ids import ContentHash
 from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectReader
-from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import VERDICT_LIFETIME_S
 from functions.runner.provenance import Engine, accepted_code, accepted_component
@@ -63,7 +61,6 @@ class ArtifactRecords:
         monotonic_s: Callable[[], float],
     ) -> None:
         self._store = store
-        self._withdrawals = Withdrawals(store)
         self._trust = trust
         self._engine = engine
         self._now = now
@@ -77,22 +74,22 @@ class ArtifactRecords:
     def accepted(self, bundle_sha256: str) -> AcceptedProgram:
         """Return the program of a bundle that its records accept.
 
-        1. Check that the bundle is not withdrawn. The result is reused for ``withdrawals.LIFETIME_S``.
-        2. Verify the signed records: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle changes.
-        3. Records that are not valid any more are read again: the store may contain newer ones.
+        1. Verify the signed records: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle changes.
+        2. Records that are not valid any more are read again: the store may contain newer ones.
+
+        This does not tell whether the version was withdrawn; the execution token does.
 
         Raises:
             PlatformError: ``artifact_not_found``, ``artifact_integrity``; ``object_store_unavailable``.
         """
-        self._check_withdrawal(bundle_sha256)  # (1)
         trust, now_s = self._trust(), self._monotonic_s()
         verdict = self._verdicts.get(bundle_sha256)
         if verdict is not None and verdict.trust is trust and now_s < verdict.until_s:
             return verdict.program
         records = self._records.get(bundle_sha256)
-        program = self._still_accepted(records, bundle_sha256, trust) if records is not None else None  # (2)
+        program = self._still_accepted(records, bundle_sha256, trust) if records is not None else None  # (1)
         if records is None or program is None:
-            records = self._read(bundle_sha256, trust)  # (3)
+            records = self._read(bundle_sha256, trust)  # (2)
             program = self._verify(records, bundle_sha256, trust)
         with self._lock:
             self._records[bundle_sha256] = records
@@ -102,14 +99,6 @@ class ArtifactRecords:
                 oldest, _ = self._records.popitem(last=False)
                 self._verdicts.pop(oldest, None)
         return program
-
-    def _check_withdrawal(self, bundle_sha256: str) -> None:
-        try:
-            self._withdrawals.check(ContentHash(f"sha256:{bundle_sha256}"), self._monotonic_s())
-        except PlatformError as error:
-            if error.code == "version_withdrawn":
-                raise PlatformError("artifact_not_found", error.detail) from error
-            raise
 
     def _verify(self, records: _Records, bundle_sha256: str, trust: TrustBundle) -> AcceptedProgram:
         now = self._now()

@@ -89,7 +89,7 @@ class ArtifactCache:
     def lend(self, bundle_sha256: str) -> Iterator[Obtained]:
         """Yield the verified artifact of a bundle and fetch it if needed. Its file is kept until the block ends.
 
-        1. Check the withdrawal and the signed records (``ArtifactRecords.accepted``).
+        1. Check the signed records (``ArtifactRecords.accepted``).
         2. Find the file on disk, or fetch it into a new file.
         3. Check that a fetched file has the hash that the artifact record names. Only then give it its final name.
 

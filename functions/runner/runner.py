@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from alga_ext.calls import capabilities
 from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteRequest, ExecuteResponse, Usage, decode_request, encode
-from alga_ext.calls.execution_token import verify_execution_token
+from alga_ext.calls.execution_token import RUNNABLE_STATES, verify_execution_token
 from alga_ext.calls.operator_token import verify_operator_token
 from alga_ext.edge.health import Health
 from alga_ext.edge.http import Request, json_response, response
@@ -64,6 +64,7 @@ class Runner:
                 return self._health.answer(detailed=self._is_operator(request))
             case ("POST", path) if path == WARMUP_PATH:
                 self._check_switched_on()
+                self._require_operator(request)
                 return json_response(200, self.warm(_asked_bundle(request)))
             case (_, path) if path in (EXECUTE_PATH, HEALTH_PATH, WARMUP_PATH):
                 raise PlatformError(
@@ -90,8 +91,11 @@ class Runner:
         """
         if "authorization" not in request.headers:
             return False
-        verify_operator_token(self._services.gateway_key, _bearer(request), now_s=int(self._services.now_s()))
+        self._require_operator(request)
         return True
+
+    def _require_operator(self, request: Request) -> None:
+        verify_operator_token(self._services.gateway_key, _bearer(request), now_s=int(self._services.now_s()))
 
     def execute(self, http: Request) -> ExecuteResponse:
         """Serve ``POST /v1/execute``.
@@ -99,7 +103,7 @@ class Runner:
         1. Check that the envelope is well-formed.
         2. Check that the execution token is for exactly these bytes and was not used before.
         3. Check that every provider is a known capability.
-        4. Obtain the verified program.
+        4. Check that the token says that the version may run, and obtain the verified program.
         5. Run the guest, and check its response.
 
         Raises:
@@ -108,13 +112,14 @@ class Runner:
         token = _bearer(http)
         request = decode_request(http.body)  # (1)
         bundle_sha256 = _bundle_sha256(request.context.content_hash)
-        self._authorise(token, request, http.body)  # (2)
+        version_state = self._authorise(token, request, http.body)  # (2)
         providers = _known(request.providers)  # (3)
         limits = effective(request.limits, self._services.maxima)
         invocation = Invocation(request, envelope.guest_request(request.http), providers, limits)
         started_ns = time.monotonic_ns()
         try:
-            with self._services.artifacts.lend(bundle_sha256) as program:  # (4)
+            _check_runnable(version_state)  # (4)
+            with self._services.artifacts.lend(bundle_sha256) as program:
                 return self._call(invocation, bundle_sha256, program)  # (5)
         except PlatformError as error:
             if error.code not in _PROGRAM_CODES:
@@ -164,11 +169,13 @@ class Runner:
             document["error"] = {"code": found.code, "message": found.message}
         return document
 
-    def _authorise(self, token: str, request: ExecuteRequest, body: bytes) -> None:
+    def _authorise(self, token: str, request: ExecuteRequest, body: bytes) -> str:
+        """Use the execution token up, and return the version's state that it carries."""
         now_s = int(self._services.now_s())
-        token_id = verify_execution_token(self._services.gateway_key, token, request, body, now_s=now_s)
+        authorised = verify_execution_token(self._services.gateway_key, token, request, body, now_s=now_s)
         with self._used_lock:
-            self._used.use(token_id, now_s)
+            self._used.use(authorised.token_id, now_s)
+        return authorised.version_state
 
     def _call(self, invocation: Invocation, bundle_sha256: str, program: Obtained) -> ExecuteResponse:
         try:
@@ -230,6 +237,15 @@ def _bearer(http: Request) -> str:
     if scheme.lower() != "bearer" or not token:
         raise PlatformError("unauthorized", "The token is missing; send it as 'authorization: Bearer …'.")
     return token.strip()
+
+
+def _check_runnable(version_state: str) -> None:
+    if version_state not in RUNNABLE_STATES:
+        raise PlatformError(
+            "artifact_not_found",
+            "This version was withdrawn and no longer runs; update the extension.",
+            version_state=version_state,
+        )
 
 
 def _asked_bundle(request: Request) -> str:

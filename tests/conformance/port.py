@@ -58,7 +58,9 @@ class RunnerPort(ABC):
     def token(self, request: ExecuteRequest, body: bytes, *, now_s: int | None = None) -> str:
         """Return a fresh execution token for exactly this body."""
         now_s = int(time.time()) if now_s is None else now_s
-        return sign_execution_token(self.gateway_key, request, body, token_id=str(uuid.uuid4()), now_s=now_s)
+        return sign_execution_token(
+            self.gateway_key, request, body, version_state="ready", token_id=str(uuid.uuid4()), now_s=now_s
+        )
 
     def execute(self, request: ExecuteRequest) -> ExecuteResponse:
         """Run an envelope that the runner has to accept."""

@@ -94,7 +94,9 @@ def test_a_call_without_a_token_is_unauthorized(runner: RunnerPort, request_: Ex
 
 def test_a_token_of_another_key_is_unauthorized(runner: RunnerPort, request_: ExecuteRequest) -> None:
     body = encode(request_)
-    token = sign_execution_token(LocalSigner.generate(), request_, body, token_id="t", now_s=int(time.time()))
+    token = sign_execution_token(
+        LocalSigner.generate(), request_, body, version_state="ready", token_id="t", now_s=int(time.time())
+    )
     assert refused(sent(runner, body, token), 401, "unauthorized")
 
 

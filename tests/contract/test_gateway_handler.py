@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import boto3
+import jwt
 import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse, decode_request, encode
@@ -78,6 +79,11 @@ class Door:
         body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
         assert answer["headers"]["x-request-id"] == "r-1"
         return Answer(answer["statusCode"], answer["headers"], body)
+
+    def token_state(self) -> str:
+        """The version's state in the execution token of the last call, as any JWT library reads it."""
+        token = self.server.asked[-1].headers["authorization"].removeprefix("Bearer ")
+        return str(jwt.decode(token, options={"verify_signature": False})["state"])
 
     def manage(self, method: str, path: str, body: Any = None) -> None:
         done = self.world.call(method, f"/installs/{self.install['install_id']}{path}", self.world.tenant_admin(), body)
@@ -182,6 +188,7 @@ def test_an_install_answers_only_while_it_is_active(door: Door) -> None:
     yanked = door.world.call("POST", f"/versions/{door.version_id}/yank", door.world.publisher, {"reason": "a mistake"})
     assert yanked.status == 200
     assert door.call().status == 200, "a yanked version runs on where it is installed"
+    assert door.token_state() == "yanked"
     withdrawn = door.world.call("POST", f"/versions/{door.version_id}/withdraw", door.world.admin, {"reason": "harm"})
     assert withdrawn.status == 200
     assert door.call().code == "not_installed"

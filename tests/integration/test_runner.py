@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from alga_ext.calls.envelope import decode_response
 from alga_ext.errors import PlatformError
 from alga_ext.stores.objects import Downloaded, write_hashed
 from tests.support.memory_store import MemoryObjectStore
@@ -81,7 +82,8 @@ def called(house: RunnerFixture, content_hash: str) -> bytes:
 
 def warmed(house: RunnerFixture, body: object) -> tuple[int, Any]:
     """Return status and document of ``POST /warmup``."""
-    answer = house.post("/warmup", body if isinstance(body, bytes) else json.dumps(body).encode())
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = house.post("/warmup", data, house.as_operator())
     return answer["statusCode"], json.loads(answer["body"])
 
 
@@ -103,13 +105,54 @@ def test_a_second_call_of_a_component_asks_the_store_for_nothing(house: RunnerFi
     assert store.asked == []
 
 
-def test_a_first_call_asks_for_marker_records_and_code_once_each(house: RunnerFixture, store: CountingStore) -> None:
+def test_a_first_call_asks_for_records_and_code_once_each(house: RunnerFixture, store: CountingStore) -> None:
     content_hash = house.publish(HELLO)
     store.asked.clear()
     called(house, content_hash)
 
     asked = [(entry.split()[0], entry.split()[1].partition("/")[0]) for entry in store.asked]
-    assert asked == [("size", "withdrawals"), ("get", "releases"), ("get", "cwasm"), ("download", "cwasm")]
+    assert asked == [("get", "releases"), ("get", "cwasm"), ("download", "cwasm")]
+
+
+# --- the version's state ---
+
+
+@pytest.mark.parametrize("state", ["ready", "yanked"])
+def test_a_version_that_may_run_runs(house: RunnerFixture, state: str) -> None:
+    answer = house.answer(call(house.publish(HELLO)), version_state=state)
+
+    assert body_of(decode_response(answer["body"].encode())) == b"hello"
+
+
+@pytest.mark.parametrize("state", ["withdrawn", "rejected", "pending", "", "READY", "ready ", "unknown"])
+def test_a_version_in_another_state_does_not_run(house: RunnerFixture, store: CountingStore, state: str) -> None:
+    content_hash = house.publish(HELLO)
+    called(house, content_hash)  # it is verified, cached and loaded
+    store.asked.clear()
+    answer = house.answer(call(content_hash), version_state=state)
+    response = decode_response(answer["body"].encode())
+
+    assert (answer["statusCode"], response.status) == (200, 502)
+    assert response.error is not None
+    assert (response.error.code, response.error.message) == (
+        "artifact_not_found",
+        "This version was withdrawn and no longer runs; update the extension.",
+    )
+    assert store.asked == []
+
+
+def test_a_warm_up_needs_an_operators_token(house: RunnerFixture, store: CountingStore) -> None:
+    body = json.dumps({"content_hash": house.publish(HELLO)}).encode()
+    store.asked.clear()
+    tokens: tuple[dict[str, str], ...] = (
+        {},
+        {"authorization": "Bearer x"},
+        {"authorization": f"Bearer {house.token(call('x'), body)}"},
+    )
+    answers = [house.post("/warmup", body, headers) for headers in tokens]
+
+    assert [answer["statusCode"] for answer in answers] == [401, 401, 401]
+    assert store.asked == []
 
 
 def test_a_second_call_of_a_component_loads_nothing(house: RunnerFixture) -> None:
@@ -238,7 +281,7 @@ def test_warming_a_program_that_does_not_exist_is_refused(house: RunnerFixture) 
 
 def test_warming_while_the_store_is_gone_says_that_the_runner_is_unavailable(tmp_path: Path) -> None:
     class GoneStore(CountingStore):
-        def size(self, key: str) -> int | None:
+        def get_optional(self, key: str) -> bytes | None:
             raise PlatformError("object_store_unavailable", f"The store cannot be reached for {key}.")
 
     house = RunnerFixture(tmp_path / "gone", store=GoneStore())
@@ -246,7 +289,7 @@ def test_warming_while_the_store_is_gone_says_that_the_runner_is_unavailable(tmp
     house.close()
 
     assert (status, document["code"]) == (503, "runner_unavailable")
-    assert "withdrawals/" not in json.dumps(document)
+    assert "releases/" not in json.dumps(document)
 
 
 def test_warming_a_program_that_was_changed_is_refused(house: RunnerFixture, store: CountingStore) -> None:

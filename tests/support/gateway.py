@@ -56,6 +56,7 @@ def install(**members: Any) -> Install:
         "extension_id": "9b2d7a6e-0000-4000-8000-000000000002",
         "version_id": "9b2d7a6e-0000-4000-8000-000000000003",
         "content_hash": "sha256:" + "ab" * 32,
+        "version_state": "ready",
         "capabilities": ["cap:log.emit", "cap:storage.kv"],
         "egress": ["api.example.com"],
         "secrets": {"KEY": ["api.example.com"]},

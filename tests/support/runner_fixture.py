@@ -238,22 +238,39 @@ class RunnerFixture:
         assert answer["statusCode"] == 200, answer["body"]
         return decode_response(answer["body"].encode())
 
-    def answer(self, request: ExecuteRequest, *, token: str | None = None, body: bytes | None = None) -> dict[str, Any]:
+    def answer(
+        self,
+        request: ExecuteRequest,
+        *,
+        token: str | None = None,
+        body: bytes | None = None,
+        version_state: str = "ready",
+    ) -> dict[str, Any]:
         """Call ``POST /v1/execute``; return the Lambda answer, whatever it is."""
         body = encode(request) if body is None else body
-        token = self.token(request, body) if token is None else token
+        token = self.token(request, body, version_state) if token is None else token
         return self.post(EXECUTE_PATH, body, {"authorization": f"Bearer {token}"})
 
     def health(self) -> tuple[int, dict[str, Any]]:
         """Ask ``GET /healthz`` as an operator, with checks made now; return the status and the document."""
         self.runner = Runner(self.services)
-        token = sign_operator_token(self.gateway_key, now_s=int(time.time()))
-        answer = self.send("GET", "/healthz", headers={"authorization": f"Bearer {token}"})
+        answer = self.send("GET", "/healthz", headers=self.as_operator())
         return answer["statusCode"], json.loads(answer["body"])
 
-    def token(self, request: ExecuteRequest, body: bytes) -> str:
+    def as_operator(self) -> dict[str, str]:
+        """Return the header of a request that carries an operator token."""
+        return {"authorization": f"Bearer {sign_operator_token(self.gateway_key, now_s=int(time.time()))}"}
+
+    def token(self, request: ExecuteRequest, body: bytes, version_state: str = "ready") -> str:
         """Sign an execution token as the gateway does."""
-        return sign_execution_token(self.gateway_key, request, body, token_id=str(uuid.uuid4()), now_s=int(time.time()))
+        return sign_execution_token(
+            self.gateway_key,
+            request,
+            body,
+            version_state=version_state,
+            token_id=str(uuid.uuid4()),
+            now_s=int(time.time()),
+        )
 
     def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> dict[str, Any]:
         """Send a POST as API Gateway would."""

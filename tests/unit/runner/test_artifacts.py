@@ -130,15 +130,6 @@ def test_a_publishers_key_revoked_after_publication_does_not(shop: Shop) -> None
     assert shop.cache.obtain(bundle).fresh
 
 
-def test_a_withdrawn_version_stops_within_the_cache_time(shop: Shop) -> None:
-
-    bundle = shop.release(b"code")
-    shop.cache.obtain(bundle)
-    shop.store.objects[object_keys.withdrawal(bundle)] = b"{}"
-    shop.clock_s += 31
-    assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_not_found"
-
-
 def test_a_file_that_changed_on_disk_is_refused_and_removed(shop: Shop) -> None:
     artifact = shop.cache.obtain(shop.release(b"code")).artifact
     Path(artifact.path).write_bytes(b"evil")

@@ -15,6 +15,7 @@ from alga_ext.calls.execution_token import (
     AUDIENCE,
     ISSUER,
     LIFETIME_S,
+    RUNNABLE_STATES,
     capabilities_digest,
     sign_execution_token,
     verify_execution_token,
@@ -40,7 +41,7 @@ def request(**context: Any) -> ExecuteRequest:
 
 REQUEST = request()
 BODY = encode(REQUEST)
-TOKEN = sign_execution_token(GATEWAY, REQUEST, BODY, token_id="t1", now_s=NOW_S)
+TOKEN = sign_execution_token(GATEWAY, REQUEST, BODY, version_state="yanked", token_id="t1", now_s=NOW_S)
 CLAIMS = jwt.decode(TOKEN, options={"verify_signature": False})
 
 
@@ -53,8 +54,21 @@ def signed(**claims: Any) -> str:
     return jwt.encode(given, GATEWAY.raw, "EdDSA")
 
 
-def test_a_token_allows_its_call_and_gives_its_id() -> None:
-    assert verify_execution_token(KEY, TOKEN, REQUEST, BODY, now_s=NOW_S) == "t1"
+def test_a_token_allows_its_call_and_gives_its_id_and_the_versions_state() -> None:
+    assert verify_execution_token(KEY, TOKEN, REQUEST, BODY, now_s=NOW_S) == ("t1", "yanked")
+
+
+def test_only_ready_and_yanked_versions_may_run() -> None:
+    assert {"ready", "yanked"} == RUNNABLE_STATES
+
+
+def test_a_token_lives_for_a_minute() -> None:
+    assert (CLAIMS["exp"] - CLAIMS["iat"], LIFETIME_S) == (60, 60)
+
+
+@pytest.mark.parametrize("state", [None, 1, True, ["ready"], {"state": "ready"}])
+def test_a_token_without_the_versions_state_is_refused(state: object) -> None:
+    assert code(signed(state=state)) == "unauthorized"
 
 
 @pytest.mark.parametrize("name", ["tenant_id", "install_id", "version_id", "content_hash"])
@@ -122,7 +136,9 @@ def test_a_token_is_good_from_its_start_to_its_end_with_a_little_skew() -> None:
 
 
 def test_another_keys_token_is_refused() -> None:
-    other = sign_execution_token(LocalSigner.generate(), REQUEST, BODY, token_id="t1", now_s=NOW_S)
+    other = sign_execution_token(
+        LocalSigner.generate(), REQUEST, BODY, version_state="ready", token_id="t1", now_s=NOW_S
+    )
 
     assert code(other) == "unauthorized"
 

@@ -1,12 +1,13 @@
 """The execution token: a signed, short-lived permission to run one call (a JWT, EdDSA).
 
 The gateway signs it and the runner verifies it. It names the tenant, install, version and content hash, the digest of
-the granted capabilities, and the SHA-256 of the whole request body. So it is valid for one exact request body only.
+the granted capabilities, and the SHA-256 of the whole request body. So it is valid for one exact request body only. It
+also carries the version's state as the gateway read it from PostgreSQL, which the runner cannot read.
 """
 
 import hashlib
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -19,6 +20,8 @@ AUDIENCE: Final = "alga-runner"
 ISSUER: Final = "alga-gateway"
 LIFETIME_S: Final = 60
 _SKEW_S: Final = 5
+RUNNABLE_STATES: Final = frozenset({"ready", "yanked"})
+"""The states of a version that may run; a version in any other state, unknown ones included, does not."""
 
 
 class _Claims(msgspec.Struct):
@@ -35,13 +38,21 @@ class _Claims(msgspec.Struct):
     content: str
     caps: str
     body: str
+    state: str
+
+
+class Authorised(NamedTuple):
+    """What a verified token says: its id (``jti``), and the version's state when the gateway read it."""
+
+    token_id: str
+    version_state: str
 
 
 _CLAIMS: Final = msgspec.json.Decoder(_Claims)
 
 
 def sign_execution_token(
-    signer: LocalSigner, request: ExecuteRequest, body: bytes, *, token_id: str, now_s: int
+    signer: LocalSigner, request: ExecuteRequest, body: bytes, *, version_state: str, token_id: str, now_s: int
 ) -> str:
     """Return a token that is valid for exactly ``body``, the encoded ``request``.
 
@@ -49,6 +60,7 @@ def sign_execution_token(
         signer: the gateway's key.
         request: the call, from which the bound claims are taken.
         body: the bytes that will be sent.
+        version_state: the state of the install's version in PostgreSQL.
         token_id: unique for each call (``jti``), so that the runner can detect a replay.
         now_s: epoch seconds; the token expires ``LIFETIME_S`` later.
     """
@@ -58,13 +70,18 @@ def sign_execution_token(
         iat=now_s,
         exp=now_s + LIFETIME_S,
         jti=token_id,
+        state=version_state,
         **_bound_claims(request, body),
     )
     return sign_token(signer, msgspec.json.encode(claims))
 
 
-def verify_execution_token(key: PublicKey, token: str, request: ExecuteRequest, body: bytes, *, now_s: int) -> str:
-    """Check that ``token`` allows exactly this call and return its id (``jti``).
+def verify_execution_token(
+    key: PublicKey, token: str, request: ExecuteRequest, body: bytes, *, now_s: int
+) -> Authorised:
+    """Check that ``token`` allows exactly this call and return what it says beyond that.
+
+    The version's state is returned as it is, also when a version in this state may not run.
 
     1. It has the exact form that ``sign_execution_token`` writes, and ``key`` signed it.
     2. Its issuer is the gateway and its audience is a runner.
@@ -89,7 +106,7 @@ def verify_execution_token(key: PublicKey, token: str, request: ExecuteRequest, 
     for name, value in _bound_claims(request, body).items():  # (4)
         if getattr(claims, name) != value:
             raise PlatformError("unauthorized", f"The execution token is for another call: claim {name!r} differs.")
-    return claims.jti
+    return Authorised(claims.jti, claims.state)
 
 
 def capabilities_digest(providers: Iterable[str]) -> str:

@@ -676,6 +676,8 @@ CREATE INDEX extension_schedule_by_install ON app.extension_schedule USING btree
 
 CREATE INDEX extension_storage_entry_expired ON app.extension_storage_entry USING btree (tenant_id, expires_at) WHERE (expires_at IS NOT NULL);
 
+CREATE INDEX extension_version_ended ON app.extension_version USING btree (content_hash COLLATE "C") WHERE (state = ANY (ARRAY['withdrawn'::text, 'rejected'::text]));
+
 CREATE INDEX extension_version_highest ON app.extension_version USING btree (extension_id, is_prerelease, precedence DESC) WHERE (state = 'ready'::text);
 
 CREATE INDEX extension_version_newest ON app.extension_version USING btree (extension_id, published_at DESC, version_id);

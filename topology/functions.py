@@ -89,6 +89,7 @@ REGISTRY: Final = Function(
         "AUTH_JWKS_URL",
         "EXTENSIONS_ENABLED",
         "UPLOAD_EXPIRES_S",
+        "WITHDRAWN_LIST_LIFETIME_S",
         "UNINSTALL_GRACE_S",
     ),
     login_role="fn_registry",
@@ -98,7 +99,7 @@ UIHOST: Final = Function(
     "functions.uihost.handler.handler",
     timeout_s=10,
     required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "FRAME_ANCESTORS"),
-    optional=("UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
+    optional=("WITHDRAWN_LIST_LIFETIME_S", "UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
 )
 RUNNER: Final = Function(
     "runner",
@@ -144,6 +145,7 @@ ASSETS: Final = Function(
     "functions.registry.assets.handler",
     timeout_s=60,
     required=("DATABASE_URL", "BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "RELEASE_SIGNING_KEY"),
+    optional=("WITHDRAWN_LIST_LIFETIME_S",),
     login_role="fn_registry",
 )
 RECORDER: Final = Function(
@@ -157,8 +159,15 @@ SWEEPER: Final = Function(
     "sweeper",
     "functions.registry.sweeper.handler",
     timeout_s=60,
-    required=("DATABASE_URL", "BUNDLE_STORE_BASE", "PREPARE_QUEUE_URL", "LOG_SIGNING_KEY"),
-    optional=("UNINSTALL_GRACE_S",),
+    required=(
+        "DATABASE_URL",
+        "BUNDLE_STORE_BASE",
+        "PREPARE_QUEUE_URL",
+        "SIGNING_TRUST_BUNDLE",
+        "RELEASE_SIGNING_KEY",
+        "LOG_SIGNING_KEY",
+    ),
+    optional=("WITHDRAWN_LIST_LIFETIME_S", "UNINSTALL_GRACE_S"),
     login_role="fn_registry",
 )
 MIGRATE: Final = Function(

@@ -24,6 +24,7 @@ class AssetsServices:
     objects: S3ObjectStore
     trust: TrustSource
     release_signer: Signer
+    withdrawn_list_lifetime: timedelta
     now: Callable[[], datetime] = _now
 
     @classmethod
@@ -35,6 +36,7 @@ class AssetsServices:
             objects=S3ObjectStore(settings.bundle_store_base),
             trust=settings.build("signing_trust_bundle", TrustSource),
             release_signer=settings.build("release_signing_key", signer_of),
+            withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
         )
 
 
@@ -48,7 +50,10 @@ class SweeperServices:
     database: Database
     objects: S3ObjectStore
     prepare_queue: SqsQueue
+    trust: TrustSource
+    release_signer: Signer
     log_signer: Signer
+    withdrawn_list_lifetime: timedelta
     uninstall_grace: timedelta
     now: Callable[[], datetime] = _now
 
@@ -60,7 +65,10 @@ class SweeperServices:
             database=Database(settings.database_url.get_secret_value()),
             objects=S3ObjectStore(settings.bundle_store_base),
             prepare_queue=SqsQueue(settings.prepare_queue_url),
+            trust=settings.build("signing_trust_bundle", TrustSource),
+            release_signer=settings.build("release_signing_key", signer_of),
             log_signer=settings.build("log_signing_key", signer_of),
+            withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
             uninstall_grace=timedelta(seconds=settings.uninstall_grace_s),
         )
 

@@ -26,7 +26,7 @@ class Services:
         objects: the object store of bundles.
         prepare_queue: wakes the prepare function.
         trust: reads the trust bundle: platform keys, and publishers' keys that the operator pins.
-        release_signer: signs withdrawals.
+        release_signer: signs the list of withdrawn versions.
         log_signer: signs heads of the transparency log.
         tokens: verifies callers' bearer tokens.
         data_keys: wraps the data keys of tenants' secrets; None when the operator has configured no key.
@@ -72,6 +72,11 @@ class Services:
     def uninstall_grace(self) -> timedelta:
         """For how long the storage of an uninstalled extension is kept."""
         return timedelta(seconds=self.settings.uninstall_grace_s)
+
+    @property
+    def withdrawn_list_lifetime(self) -> timedelta:
+        """How long a list of withdrawn versions may be used."""
+        return timedelta(seconds=self.settings.withdrawn_list_lifetime_s)
 
     def sealer(self) -> Sealer:
         """Return the sealer of tenants' secrets.

@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr
 
 from alga_ext.edge.tokens import TokenSettings
 from alga_ext.settings import DatabaseUrl, HttpUrl, QueueUrl, Settings, SigningKey, StoreBase, TrustBundleSetting
+from alga_ext.trust.withdrawn_list import LifetimeSetting
 
 
 class RegistrySettings(TokenSettings):
@@ -22,8 +23,9 @@ class RegistrySettings(TokenSettings):
         upload_expires_s: for how many seconds a started upload may be finalized.
         uninstall_grace_s: for how many seconds the storage of an uninstalled extension is kept. An extension that is
             installed again within this time gets its storage back.
-        release_signing_key: signs withdrawals: PEM text, the path of a PEM file, or ``kms:key-id``.
+        release_signing_key: signs the list of withdrawn versions: PEM text, the path of a PEM file, or ``kms:key-id``.
         log_signing_key: signs heads of the transparency log; same forms as above.
+        withdrawn_list_lifetime_s: for how many seconds the UI host may use a list of withdrawn versions.
         secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it no secret can be set.
     """
 
@@ -39,6 +41,7 @@ class RegistrySettings(TokenSettings):
     uninstall_grace_s: Annotated[int, Field(ge=0)] = 7 * 86_400
     release_signing_key: SigningKey
     log_signing_key: SigningKey
+    withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     secrets_key_id: str = ""
 
 
@@ -54,6 +57,7 @@ class AssetsSettings(Settings):
     bundle_store_base: StoreBase
     signing_trust_bundle: TrustBundleSetting
     release_signing_key: SigningKey
+    withdrawn_list_lifetime_s: LifetimeSetting = 3_600
 
 
 class SweeperSettings(Settings):
@@ -64,7 +68,10 @@ class SweeperSettings(Settings):
     database_url: DatabaseUrl
     bundle_store_base: StoreBase
     prepare_queue_url: QueueUrl
+    signing_trust_bundle: TrustBundleSetting
+    release_signing_key: SigningKey
     log_signing_key: SigningKey
+    withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     uninstall_grace_s: Annotated[int, Field(ge=0)] = 7 * 86_400
 
 

@@ -18,7 +18,7 @@ from alga_ext.stores.objects import ObjectStore
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry.job_services import SweeperServices
-from functions.registry.publishing import versions
+from functions.registry.publishing import versions, withdrawn_list
 from functions.registry.records import audit, transparency
 from functions.registry.records.audit import Actor
 
@@ -89,6 +89,8 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
     """
     now = services.now()
     steps: dict[str, Callable[[], int | dict[str, int]]] = {
+        # First, because pages are not shown without this list.
+        "withdrawn_listed": lambda: withdrawn_list.renew(services),
         "uploads": lambda: sweep_uploads(services.database, services.objects, now),
         "prepared_again": lambda: prepare_again(services.database, services.prepare_queue, now),
         "heads_signed": lambda: sign_head(services.database, services.objects, services.log_signer, now),

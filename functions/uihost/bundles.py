@@ -10,15 +10,17 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectStore
-from alga_ext.stores.withdrawals import Withdrawals
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import VERDICT_LIFETIME_S, accepted_release
+from functions.uihost.withdrawn import WithdrawnBundles
+
+NOT_PUBLISHED: Final = "No published bundle has this hash."
 
 
 class Variant(NamedTuple):
@@ -63,6 +65,7 @@ class UiBundles:
 
     Args:
         objects: the store that holds release records and UI files.
+        withdrawn: tells which bundles are withdrawn.
         trust: returns the current trust bundle.
         cache_bytes: how many bytes of small files are cached together.
         now: returns the present instant.
@@ -73,6 +76,7 @@ class UiBundles:
     def __init__(
         self,
         objects: ObjectStore,
+        withdrawn: WithdrawnBundles,
         trust: Callable[[], TrustBundle],
         cache_bytes: int,
         now: Callable[[], datetime],
@@ -80,7 +84,7 @@ class UiBundles:
         indexes: int = 256,
     ) -> None:
         self._objects = objects
-        self._withdrawals = Withdrawals(objects)
+        self._withdrawn = withdrawn
         self._monotonic_s = monotonic_s
         self._trust = trust
         self._now = now
@@ -93,7 +97,7 @@ class UiBundles:
     def index(self, content_hash: ContentHash) -> Index:
         """Return a bundle's index.
 
-        1. The bundle is not withdrawn. This result is cached for ``withdrawals.LIFETIME_S``.
+        1. The current list of withdrawn bundles does not name the bundle (``WithdrawnBundles.current``).
         2. The release record is verified: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle
            changes.
         3. The index has the hash that the record holds.
@@ -103,7 +107,8 @@ class UiBundles:
                 ``release_integrity`` and ``ui_integrity`` when record or index do not verify;
                 ``policy_unavailable`` and ``object_store_unavailable`` when this cannot be checked.
         """
-        self._check_withdrawal(content_hash)  # (1)
+        if sha256_hex(content_hash) in self._withdrawn.current().hashes:  # (1)
+            raise PlatformError("ui_not_found", NOT_PUBLISHED)
         trust, now_s = self._trust(), self._monotonic_s()
         known = self._indexes.pop(content_hash, None)
         if known is None:
@@ -116,14 +121,6 @@ class UiBundles:
         if len(self._indexes) > self._index_capacity:
             self._indexes.popitem(last=False)
         return known.ui
-
-    def _check_withdrawal(self, content_hash: ContentHash) -> None:
-        try:
-            self._withdrawals.check(content_hash, self._monotonic_s())
-        except PlatformError as error:
-            if error.code != "version_withdrawn":
-                raise
-            raise PlatformError("ui_not_found", "No published bundle has this hash.", cause=error) from error
 
     def read(self, content_hash: ContentHash, path: str, encoding: str, variant: Variant) -> bytes:
         """Return the bytes of one stored form of a file, after comparing their hash with the index.
@@ -158,7 +155,7 @@ class UiBundles:
         hex_digits = sha256_hex(content_hash)
         record = self._objects.get_optional(object_keys.release(hex_digits))
         if record is None:
-            raise PlatformError("ui_not_found", "No published bundle has this hash.")
+            raise PlatformError("ui_not_found", NOT_PUBLISHED)
         release = accepted_release(record, hex_digits, trust, self._now())
         if release.ui_index_sha256 is None:
             raise PlatformError("ui_not_found", "The extension has no UI.")

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 from alga_ext.stores.aws import S3ObjectStore
@@ -11,6 +11,7 @@ from alga_ext.stores.objects import ObjectReader
 from alga_ext.trust.trust_source import TrustSource
 from functions.uihost.bundles import UiBundles
 from functions.uihost.settings import UiHostSettings
+from functions.uihost.withdrawn import WithdrawnBundles
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Services:
         settings: the validated environment.
         objects: the store that holds release records and UI files.
         trust: reads the trust bundle.
+        withdrawn: tells which bundles are withdrawn.
         bundles: reads published UIs.
         monotonic_s: a monotonic clock, in seconds.
     """
@@ -28,6 +30,7 @@ class Services:
     settings: UiHostSettings
     objects: ObjectReader
     trust: TrustSource
+    withdrawn: WithdrawnBundles
     bundles: UiBundles
     monotonic_s: Callable[[], float]
 
@@ -41,5 +44,11 @@ class Services:
         settings = UiHostSettings.read(environ)
         objects = S3ObjectStore(settings.bundle_store_base)
         trust = settings.build("signing_trust_bundle", TrustSource)
-        bundles = UiBundles(objects, trust.current, settings.ui_cache_bytes, lambda: datetime.now(UTC), time.monotonic)
-        return cls(settings, objects, trust, bundles, time.monotonic)
+        lifetime = timedelta(seconds=settings.withdrawn_list_lifetime_s)
+        withdrawn = WithdrawnBundles(objects, trust.current, lifetime, _now, time.monotonic)
+        bundles = UiBundles(objects, withdrawn, trust.current, settings.ui_cache_bytes, _now, time.monotonic)
+        return cls(settings, objects, trust, withdrawn, bundles, time.monotonic)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -41,7 +41,12 @@ class UiHost:
         self._services = services
         self._rim = Rim("uihost", _outward, _COMMON, reads_bodies=False)
         self._health = Health(
-            {"trust_bundle": self._check_trust, "object_store": self._check_store}, services.monotonic_s
+            {
+                "trust_bundle": self._check_trust,
+                "object_store": self._check_store,
+                "withdrawn_list": self._check_withdrawn_list,
+            },
+            services.monotonic_s,
         )
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,6 +105,10 @@ class UiHost:
 
     def _check_trust(self) -> Mapping[str, Any]:
         self._services.trust.current()
+        return {}
+
+    def _check_withdrawn_list(self) -> Mapping[str, Any]:
+        self._services.withdrawn.current()
         return {}
 
     def _check_store(self) -> Mapping[str, Any]:

@@ -144,6 +144,44 @@ def test_of_several_writers_of_one_key_one_wins(store: ObjectStore) -> None:
     assert sorted(codes, key=str) == [None, *["object_conflict"] * 7]
 
 
+def test_an_object_is_replaced_by_who_has_its_tag(store: ObjectStore) -> None:
+    assert store.get_tagged("k") is None
+    store.replace("k", b"first", "text/plain", None)
+    first = store.get_tagged("k")
+    assert first is not None
+    store.replace("k", b"second", "text/plain", first.tag)
+
+    assert (first.data, store.get("k")) == (b"first", b"second")
+
+
+def test_an_object_that_was_replaced_deleted_or_written_meanwhile_is_left_as_it_is(store: ObjectStore) -> None:
+    store.replace("k", b"first", "text/plain", None)
+    first = store.get_tagged("k")
+    assert first is not None
+    store.replace("k", b"second", "text/plain", first.tag)
+
+    assert code_of(lambda: store.replace("k", b"third", "text/plain", first.tag)) == "object_conflict"
+    assert code_of(lambda: store.replace("k", b"third", "text/plain", None)) == "object_conflict"
+    assert store.get("k") == b"second"
+    store.delete("k")
+    assert code_of(lambda: store.replace("k", b"third", "text/plain", first.tag)) == "object_conflict"
+    assert store.get_optional("k") is None
+
+
+def test_of_several_that_replace_one_version_one_wins(store: ObjectStore) -> None:
+    store.replace("k", b"first", "text/plain", None)
+    first = store.get_tagged("k")
+    assert first is not None
+
+    def write(number: int) -> str | None:
+        return code_of(lambda: store.replace("k", b"%d" % number, "text/plain", first.tag))
+
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(write, range(8)))
+
+    assert sorted(codes, key=str) == [None, *["object_conflict"] * 7]
+
+
 # S3 alone
 
 
@@ -188,6 +226,9 @@ def _calls(store: ObjectStore, folder: Path) -> list[Callable[[], object]]:
         lambda: store.put_new_file("k", source, "text/plain"),
         lambda: store.download("k", folder / "target"),
         lambda: store.delete("k"),
+        lambda: store.get_tagged("k"),
+        lambda: store.replace("k", b"1", "text/plain", None),
+        lambda: store.replace("k", b"1", "text/plain", '"tag"'),
     ]
 
 
@@ -221,7 +262,17 @@ def test_a_store_that_does_not_work_is_unavailable_and_nothing_else(broken: S3Ob
 
     # A HEAD answer has no body, so an absent bucket cannot be told from an absent object there.
     assert set(codes) <= {"object_store_unavailable", None}
-    assert codes[0] == codes[1] == codes[3] == codes[4] == codes[5] == "object_store_unavailable"
+    assert (
+        codes[0]
+        == codes[1]
+        == codes[3]
+        == codes[4]
+        == codes[5]
+        == codes[7]
+        == codes[8]
+        == codes[9]
+        == "object_store_unavailable"
+    )
 
 
 def test_an_answer_that_breaks_off_is_unavailable(

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,17 +12,29 @@ import boto3
 import brotli
 import pytest
 
-from alga_ext.ids import sha256_hex
+from alga_ext.settings import SettingsError
 from alga_ext.stores import object_keys
 from alga_ext.stores.aws import S3ObjectStore
 from functions.uihost.services import Services
 from functions.uihost.uihost import UiHost
-from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, publish_into
+from tests.support.published_ui import (
+    FILES,
+    HEX,
+    LIST_LIFETIME,
+    LISTING,
+    PUBLISHER_KEY,
+    RELEASE,
+    list_withdrawn,
+    publish_into,
+)
 
 PAGE, SCRIPT, LOGO = FILES["ui/index.html"], FILES["ui/js/app.js"], FILES["ui/logo.png"]
 DRAWING = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
 BASE = f"/ext-ui/ext-1/{HEX}"
-TRUST = {"version": 1, "keys": [{"key_id": RELEASE.key_id, "public_key": RELEASE.public_pem, "use": "release"}]}
+TRUST = {
+    "version": 1,
+    "keys": [{"key_id": k.key_id, "public_key": k.public_pem, "use": "release"} for k in (RELEASE, LISTING)],
+}
 CSP = (
     "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
@@ -73,6 +86,7 @@ def host(aws: str) -> UiHostFixture:
     boto3.client("s3").create_bucket(Bucket=bucket)
     objects = S3ObjectStore(f"s3://{bucket}/p")
     publish_into(objects, {**FILES, "ui/drawing.svg": DRAWING})
+    list_withdrawn(objects, at=datetime.now(UTC))
     environment = {
         "BUNDLE_STORE_BASE": f"s3://{bucket}/p",
         "SIGNING_TRUST_BUNDLE": json.dumps(TRUST),
@@ -202,9 +216,40 @@ def test_a_changed_file_is_not_served(host: UiHostFixture) -> None:
 
 
 def test_a_withdrawn_bundle_is_not_found(host: UiHostFixture) -> None:
-    host.objects.put_new(object_keys.withdrawal(sha256_hex(HASH)), b"{}", "application/json")
+    list_withdrawn(host.objects, HEX, at=datetime.now(UTC))
 
     assert host.code("/index.html") == (404, "ui_not_found")
+
+
+def test_deleting_the_list_brings_no_withdrawn_page_back(host: UiHostFixture) -> None:
+    list_withdrawn(host.objects, HEX, at=datetime.now(UTC))
+    assert host.code("/index.html") == (404, "ui_not_found")
+    host.objects.delete(object_keys.withdrawn_list())
+
+    assert host.code("/index.html") == (404, "ui_not_found")
+    host.rewire()  # a new process
+    assert host.code("/index.html") == (503, "policy_unavailable")
+    assert host.answer(HEALTH)["statusCode"] == 503
+
+
+def test_a_list_that_has_expired_shows_nothing(host: UiHostFixture) -> None:
+    list_withdrawn(host.objects, at=datetime.now(UTC) - LIST_LIFETIME)
+
+    assert host.code("/index.html") == (503, "policy_unavailable")
+
+
+def test_a_list_is_used_for_no_longer_than_the_setting_says(host: UiHostFixture) -> None:
+    list_withdrawn(host.objects, at=datetime.now(UTC) - timedelta(seconds=310))
+    assert host.get("/index.html").status == 200
+    host.rewire(WITHDRAWN_LIST_LIFETIME_S="300")
+
+    assert host.code("/index.html") == (503, "policy_unavailable")
+
+
+@pytest.mark.parametrize("seconds", ["299", "86401", "0", "-1"])
+def test_a_lifetime_that_is_too_short_or_too_long_fails_the_start(host: UiHostFixture, seconds: str) -> None:
+    with pytest.raises(SettingsError, match=rf"WITHDRAWN_LIST_LIFETIME_S: it is {seconds} seconds.* 300 to 86400"):
+        host.rewire(WITHDRAWN_LIST_LIFETIME_S=seconds)
 
 
 @pytest.fixture

@@ -1,12 +1,7 @@
 """How versions end: yanked, withdrawn; and extensions that are deprecated."""
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
-
 import pytest
 
-from functions.registry.publishing import withdrawal
 from tests.support.registry import RegistryWorld
 
 
@@ -30,35 +25,6 @@ def test_a_yank_needs_a_reason(world: RegistryWorld) -> None:
     refused = world.call("POST", f"/versions/{version['version_id']}/yank", world.publisher, {})
 
     assert (refused.status, refused.code) == (400, "invalid_request")
-
-
-def test_a_withdrawn_version_leaves_its_marker_for_runner_and_ui_host(world: RegistryWorld) -> None:
-    world.register()
-    version = world.publish()
-
-    moved = world.call("POST", f"/versions/{version['version_id']}/withdraw", world.publisher, {"reason": "malware"})
-
-    digits = version["content_hash"].removeprefix("sha256:")
-    assert moved.body["state"] == "withdrawn"
-    assert world.objects.size(f"withdrawals/{digits}.dsse.json") is not None
-
-
-def test_withdrawals_that_race_for_the_marker_leave_one_and_none_fails(world: RegistryWorld) -> None:
-    world.register()
-    version = world.publish()
-    now = datetime.now(UTC)
-    barrier = threading.Barrier(4)
-
-    def mark(number: int) -> None:
-        objects = world.objects
-        barrier.wait()
-        withdrawal.mark_withdrawn(version, objects, world.release, now + timedelta(seconds=number))
-
-    with ThreadPoolExecutor(4) as pool:
-        list(pool.map(mark, range(4)))
-
-    digits = version["content_hash"].removeprefix("sha256:")
-    assert world.objects.size(f"withdrawals/{digits}.dsse.json") is not None
 
 
 @pytest.mark.parametrize("move", ["yank", "unyank", "withdraw"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from alga_ext.errors import PlatformError
+from alga_ext.stores import object_keys
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.trust.signing import LocalSigner
 from tests.support.registry import RegistryWorld, manifest_of
@@ -50,7 +51,7 @@ def test_revoking_a_key_from_the_past_withdraws_what_it_signed_since(world: Regi
     shown = world.call("GET", f"/versions/{version['version_id']}", world.publisher).body
     digits = version["content_hash"].removeprefix("sha256:")
     assert shown["state"] == "withdrawn"
-    assert world.objects.size(f"withdrawals/{digits}.dsse.json") is not None
+    assert world.withdrawn() == {digits}
 
 
 def test_revoking_a_key_from_now_on_leaves_what_it_signed_before(world: RegistryWorld) -> None:
@@ -85,7 +86,7 @@ def test_a_version_whose_key_is_revoked_while_it_is_made_ready_is_rejected_and_w
     shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
     assert [reason["code"] for reason in shown["state_reasons"]] == ["key_revoked"]
     assert world.objects.size(_release_of(shown)) is not None
-    assert world.objects.size(_release_of(shown).replace("releases/", "withdrawals/")) is not None
+    assert world.withdrawn() == {shown["content_hash"].removeprefix("sha256:")}
 
 
 @pytest.mark.parametrize("cause", ["its key was revoked meanwhile", "another delivery of the message failed"])
@@ -108,7 +109,7 @@ def test_a_version_that_is_rejected_when_its_release_record_is_there_is_withdraw
 
     shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
     assert world.objects.size(_release_of(shown)) is not None
-    assert world.objects.size(_release_of(shown).replace("releases/", "withdrawals/")) is not None
+    assert world.withdrawn() == {shown["content_hash"].removeprefix("sha256:")}
 
 
 def test_a_version_whose_files_are_being_written_is_shown_as_prepared(world: RegistryWorld) -> None:
@@ -131,11 +132,10 @@ def test_a_delivery_that_finds_its_version_rejected_withdraws_it(world: Registry
     (message,) = world.queued()
     world.prepare(message, ok=False)
     shown = world.call("GET", f"/versions/{sent.body['version_id']}", world.publisher).body
-    marker = _release_of(shown).replace("releases/", "withdrawals/")
-    world.objects.delete(marker)  # as when the process that rejected it was cut off before
+    world.objects.delete(object_keys.withdrawn_list())  # as when the process that rejected it was cut off before
 
     assert world.prepare(message) == ["rejected"]
-    assert world.objects.size(marker) is not None
+    assert world.withdrawn() == {shown["content_hash"].removeprefix("sha256:")}
 
 
 def _revoke_from_the_past(world: RegistryWorld) -> None:

@@ -6,6 +6,7 @@ Every signature is by an Ed25519 key and, in a second run, by an ECDSA P-256 key
 import base64
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +21,10 @@ from alga_ext.stores import object_keys
 from alga_ext.trust.log_proof import verify_proof
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust.trust_document import parse_trust_bundle
+from functions.registry.publishing import withdrawn_list
 from functions.registry.publishing.finishing import write_ui
 from functions.uihost.bundles import UiBundles
+from functions.uihost.withdrawn import WithdrawnBundles
 from tests.security.logbook import Logbook
 from tests.support.keys import P256Signer
 from tests.support.memory_store import MemoryObjectStore
@@ -234,8 +237,9 @@ def test_a_flipped_byte_of_the_release_record_shows_no_ui(
 
 def _copy(world: RegistryWorld, digits: str) -> MemoryObjectStore:
     """The objects of a published UI in a store that can be changed."""
+    withdrawn_list.renew(world.services)
     store = MemoryObjectStore()
-    names = [object_keys.release(digits), f"ui/{digits}/index.json"]
+    names = [object_keys.withdrawn_list(), object_keys.release(digits), f"ui/{digits}/index.json"]
     names += [f"ui/{digits}/files/index.html{suffix}" for suffix in ("", ".br", ".gz")]
     for name in names:
         store.objects[name] = world.objects.get(name)
@@ -244,7 +248,9 @@ def _copy(world: RegistryWorld, digits: str) -> MemoryObjectStore:
 
 def _bundles(world: RegistryWorld, store: MemoryObjectStore) -> UiBundles:
     trust = parse_trust_bundle(world.environment()["SIGNING_TRUST_BUNDLE"])
-    return UiBundles(store, lambda: trust, 1 << 20, world.services.now, lambda: 0.0)
+    now = world.services.now
+    withdrawn = WithdrawnBundles(store, lambda: trust, timedelta(hours=1), now, lambda: 0.0)
+    return UiBundles(store, withdrawn, lambda: trust, 1 << 20, now, lambda: 0.0)
 
 
 # At the runner

@@ -1,5 +1,7 @@
 """A fake object store for tests; it passes the contract tests of the real ones."""
 
+import hashlib
+import threading
 from pathlib import Path
 
 from alga_ext.stores import objects
@@ -10,6 +12,7 @@ class MemoryObjectStore:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes:
         """See ``ObjectReader.get``."""
@@ -35,6 +38,19 @@ class MemoryObjectStore:
         if self.objects[key] != data:
             raise objects.conflict(key)
         return False
+
+    def get_tagged(self, key: str) -> objects.Tagged | None:
+        """See ``ObjectStore.get_tagged``."""
+        data = self.objects.get(key)
+        return None if data is None else objects.Tagged(data, hashlib.sha256(data).hexdigest())
+
+    def replace(self, key: str, data: bytes, content_type: str, tag: str | None) -> None:  # noqa: ARG002 - of the port
+        """See ``ObjectStore.replace``."""
+        with self._lock:
+            stored = self.get_tagged(key)
+            if (None if stored is None else stored.tag) != tag:
+                raise objects.conflict(key)
+            self.objects[key] = data
 
     def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
         """See ``ObjectStore.put_new_file``."""

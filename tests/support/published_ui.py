@@ -1,17 +1,23 @@
-"""A published UI as the registry leaves it in a store."""
+"""A published UI as the registry leaves it in a store, and the list of withdrawn bundles beside it."""
 
 import hashlib
+from datetime import datetime, timedelta
 from typing import Any
 
 from alga_ext.ids import ContentHash
+from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
+from alga_ext.trust.withdrawn_list import sign_list
 from functions.registry.publishing import ui_index
 from tests.support.keys import NOW
 from tests.support.memory_store import MemoryObjectStore
 
 RELEASE = LocalSigner.generate()
+LISTING = LocalSigner.generate()
+"""Another release key: it signs the list, so that a test can end the key of the release record alone."""
+LIST_LIFETIME = timedelta(hours=1)
 HEX = "ab" * 32
 PUBLISHER_KEY = "sha256:" + "9" * 64
 HASH = ContentHash(f"sha256:{HEX}")
@@ -38,8 +44,16 @@ def publish_into(objects: ObjectStore, files: dict[str, bytes], entry: str = "ui
     objects.put_new(f"releases/{HEX}.dsse.json", envelope, "application/json")
 
 
+def list_withdrawn(objects: ObjectStore, *hashes: str, at: datetime = NOW, signer: LocalSigner = LISTING) -> None:
+    """Write a list of withdrawn bundles that was issued at an instant, over the one that is there."""
+    stored = objects.get_tagged(object_keys.withdrawn_list())
+    envelope = sign_list(hashes, signer, at, LIST_LIFETIME)
+    objects.replace(object_keys.withdrawn_list(), envelope, "application/json", stored.tag if stored else None)
+
+
 def published(files: dict[str, bytes] | None = None, entry: str = "ui/index.html", **members: Any) -> MemoryObjectStore:
-    """A store that holds one published UI and nothing else."""
+    """A store that holds one published UI, an empty list of withdrawn bundles, and nothing else."""
     objects = MemoryObjectStore()
     publish_into(objects, FILES if files is None else files, entry, **members)
+    list_withdrawn(objects)
     return objects

@@ -16,10 +16,12 @@ from botocore.config import Config
 
 from alga_ext.bundles import archive as bundle
 from alga_ext.calls.messages import Message, PreparedMessage, PrepareMessage, decode_message, encode_message
+from alga_ext.stores import object_keys
 from alga_ext.stores.aws import KmsSigner, S3ObjectStore
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer, sign_envelope
 from alga_ext.trust.statements import Release, statement
+from alga_ext.trust.withdrawn_list import verify_list
 from functions.registry.api.registry import Registry
 from functions.registry.job_services import AssetsServices, SweeperServices
 from functions.registry.publishing import finishing
@@ -330,13 +332,28 @@ class RegistryWorld:
     def assets(self) -> AssetsServices:
         """Return what the assets function of this registry works with."""
         given = self.services
-        return AssetsServices(given.database, given.objects, given.trust, given.release_signer, given.now)
+        return AssetsServices(
+            given.database,
+            given.objects,
+            given.trust,
+            given.release_signer,
+            given.withdrawn_list_lifetime,
+            given.now,
+        )
 
     def sweeper(self) -> SweeperServices:
         """Return what the sweeper of this registry works with."""
         given = self.services
         return SweeperServices(
-            given.database, given.objects, given.prepare_queue, given.log_signer, given.uninstall_grace, given.now
+            given.database,
+            given.objects,
+            given.prepare_queue,
+            given.trust,
+            given.release_signer,
+            given.log_signer,
+            given.withdrawn_list_lifetime,
+            given.uninstall_grace,
+            given.now,
         )
 
     # Looking inside
@@ -344,6 +361,12 @@ class RegistryWorld:
     @property
     def objects(self) -> S3ObjectStore:
         return self.services.objects
+
+    def withdrawn(self) -> frozenset[str]:
+        """Return the bundles on the stored list of withdrawn versions, after verifying it; none without a list."""
+        stored = self.objects.get_optional(object_keys.withdrawn_list())
+        trust = self.services.trust.current()
+        return verify_list(stored, trust, self.services.now()).hashes if stored is not None else frozenset()
 
     def overwrite(self, key: str, data: bytes) -> None:
         """Change a stored object, as an attacker with the bucket could."""

@@ -33,7 +33,7 @@ from tools.local.postgres import Postgres, drop_database, make_database
 from tools.local.queues import QueuePollers
 from tools.local.schedules import Ticker
 from tools.local.state import ROOT, STATE, run_folder, write_state
-from topology.functions import LOGIN_ROLES, MIGRATE
+from topology.functions import LOGIN_ROLES, MIGRATE, SWEEPER
 from topology.queues import EVENT_SOURCES
 from topology.schedules import SCHEDULES
 
@@ -82,7 +82,8 @@ class Platform:
 
         1. Take the lock of the state folder; empty its folders for the run and the logs.
         2. Start PostgreSQL and moto at the same time; create bucket and queues.
-        3. Deploy the functions, migrate the database.
+        3. Deploy the functions, migrate the database, and sweep once: without the list of withdrawn versions, which
+           the sweeper writes, the UI host shows nothing.
         4. Open the ports and start polling the queues.
 
         Raises AlreadyRunningError, StartError; OSError when a port is in use.
@@ -99,7 +100,9 @@ class Platform:
                         raise result
             await self._deploy(str(results[0]))  # (3)
             with self._step("Database migrations"):
-                await self._migrate()
+                await self._run_once(MIGRATE.name, "The database could not be migrated")
+            with self._step("First sweep"):
+                await self._run_once(SWEEPER.name, "The first sweep failed")
             with self._step("HTTP fronts and queue pollers"):  # (4)
                 await self._open()
             write_state(self.options.state, {**asdict(self.addresses), **asdict(self.cloud)})
@@ -164,11 +167,11 @@ class Platform:
         await invoke_api.start(self._ports[3])
         self._undo.append(invoke_api.close)
 
-    async def _migrate(self) -> None:
-        outcome = await self.functions.invoke(MIGRATE.name, b"{}")
+    async def _run_once(self, function: str, failed: str) -> None:
+        outcome = await self.functions.invoke(function, b"{}")
         if outcome.error is not None:
             reason = msgspec.json.decode(outcome.payload).get("errorMessage", "unknown")
-            message = f"The database could not be migrated: {reason} (see {self._logs / 'migrate.log'})"
+            message = f"{failed}: {reason} (see {self._logs / f'{function}.log'})"
             raise StartError(message)
 
     async def _open(self) -> None:

@@ -22,7 +22,7 @@ from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
 from functions.registry.job_services import AssetsServices
-from functions.registry.publishing import publishers, submission, ui_index, versions, withdrawal
+from functions.registry.publishing import publishers, submission, ui_index, versions, withdrawn_list
 from functions.registry.publishing.bundle_contents import ui_paths
 from functions.registry.publishing.declared_capabilities import compare_capabilities
 from functions.registry.publishing.verification import verify_publication
@@ -31,12 +31,17 @@ from functions.registry.publishing.verification import verify_publication
 def finish_prepared(message: Message, services: AssetsServices) -> str:
     """Finish the publication that a message of the queue ``prepared`` names, and return the version's state.
 
+    When the version is rejected, the list of withdrawn versions is renewed: another delivery of the same message,
+    interrupted or still running, may have written the version's release record. A failure has the message delivered
+    again.
+
     Raises:
-        PlatformError: ``invalid_request`` for another kind of message; otherwise as ``finish``.
+        PlatformError: ``invalid_request`` for another kind of message; otherwise as ``finish`` and
+            ``withdrawn_list.renew``.
     """
     if not isinstance(message, PreparedMessage):
         raise PlatformError("invalid_request", "The queue 'prepared' carries prepared messages only.")
-    return finish(
+    state = finish(
         message,
         database=services.database,
         objects=services.objects,
@@ -44,6 +49,9 @@ def finish_prepared(message: Message, services: AssetsServices) -> str:
         trust=services.trust.current(),
         now=services.now(),
     )
+    if state == "rejected":
+        withdrawn_list.renew(services)
+    return state
 
 
 def finish(
@@ -64,16 +72,11 @@ def finish(
     3. The release record is signed and written. From here on the runner and the UI host accept the bundle.
     4. One transaction records index and artifact and makes the version ready. It locks the key and verifies it again:
        either a revocation finds the version ready and withdraws it, or this transaction finds the key revoked.
-
-    A version that is rejected gets a withdrawal marker before this is committed. Another delivery of the same message,
-    interrupted or still running, may already have written the version's release record.
     """
     with database.system() as tx:
         version = versions.load_version(tx, message.version_id)
         versions.note_prepared(tx, message.version_id, now)
         if version["state"] != "pending":  # prepared again for a new engine, or delivered twice
-            if version["state"] == "rejected":
-                withdrawal.mark_withdrawn(version, objects, signer, now)
             _record_artifact(tx, message)
             return str(version["state"])
         key_reasons = _reasons_against_key(tx, version, objects, trust)
@@ -93,8 +96,6 @@ def finish(
         _record_artifact(tx, message)
         versions.settle(tx, message.version_id, reasons=reasons, imports=message.imports, undeclared=undeclared)
         state = str(versions.load_version(tx, message.version_id)["state"])
-        if state == "rejected":
-            withdrawal.mark_withdrawn(version, objects, signer, now)
     details = {"version_id": message.version_id, "state": state, "at": now.isoformat()}
     logger("registry-assets").info("version settled", extra=details)
     return state

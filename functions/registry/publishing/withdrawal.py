@@ -5,12 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from alga_ext.errors import PlatformError
-from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.stores import object_keys
 from alga_ext.stores.database import Row, Tx
-from alga_ext.stores.objects import ObjectStore
-from alga_ext.trust.signing import Signer, sign_envelope
-from alga_ext.trust.statements import statement_of_withdrawal
 from functions.registry.publishing import versions
 from functions.registry.records import transparency
 from functions.registry.records.audit import Actor
@@ -35,6 +30,8 @@ _MOVES: Final[dict[str, tuple[list[str], str]]] = {
 def move(tx: Tx, version: Row, state: str, reason: str, actor: Actor, now: datetime) -> Row:
     """Yank, unyank (``ready``) or withdraw a version, and append this to the transparency log.
 
+    After a withdrawal is committed, renew the list of withdrawn versions (``withdrawn_list``).
+
     Raises:
         PlatformError: ``version_state`` when the version's state does not allow this. A withdrawal is permanent.
     """
@@ -57,26 +54,6 @@ def move(tx: Tx, version: Row, state: str, reason: str, actor: Actor, now: datet
     }
     transparency.append(tx, Entry(kind, version["publisher"], details, str(version["extension_id"])), actor, now)
     return versions.load_version(tx, version_id)
-
-
-def mark_withdrawn(version: Row, objects: ObjectStore, signer: Signer, now: datetime) -> None:
-    """Write the withdrawal marker that the runner and the UI host look for, unless it exists.
-
-    The marker is written before the transaction that records the withdrawal is committed. After a crash in between, the
-    version no longer runs, and a repeated request records the withdrawal. With the other order, a withdrawn version
-    could continue to run.
-    """
-    content_hash = ContentHash(version["content_hash"])
-    if objects.size(object_keys.withdrawal(sha256_hex(content_hash))) is not None:
-        return
-    payload = statement_of_withdrawal(sha256_hex(content_hash), now)
-    try:
-        objects.put_new(
-            object_keys.withdrawal(sha256_hex(content_hash)), sign_envelope(signer, payload), "application/json"
-        )
-    except PlatformError as error:
-        if error.code != "object_conflict":
-            raise  # a conflict means that another withdrawal has just written its marker, which has the same effect
 
 
 def deprecate(tx: Tx, extension: Row, reason: str | None, actor: Actor, now: datetime) -> Row:

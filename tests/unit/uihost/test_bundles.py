@@ -7,20 +7,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.ids import ContentHash, sha256_hex
-from alga_ext.stores import object_keys
-from alga_ext.stores.withdrawals import LIFETIME_S
+from alga_ext.ids import ContentHash
 from alga_ext.trust.policy import Revocation, TrustBundle
 from alga_ext.trust.releases import VERDICT_LIFETIME_S
 from alga_ext.trust.signing import LocalSigner
 from functions.uihost.bundles import UiBundles
 from functions.uihost.uihost import find_file
+from functions.uihost.withdrawn import WithdrawnBundles
 from tests.support.keys import NOW, revoked, trust_in, trusted
 from tests.support.memory_store import MemoryObjectStore
-from tests.support.published_ui import FILES, HASH, HEX, PUBLISHER_KEY, RELEASE, published
+from tests.support.published_ui import (
+    FILES,
+    HASH,
+    HEX,
+    LIST_LIFETIME,
+    LISTING,
+    PUBLISHER_KEY,
+    RELEASE,
+    list_withdrawn,
+    published,
+)
 from tests.support.refusals import code_of
 
-TRUST = trust_in(trusted(RELEASE, use="release"))
+LIST_KEY = trusted(LISTING, use="release")
+TRUST = trust_in(trusted(RELEASE, use="release"), LIST_KEY)
 
 
 class Clock:
@@ -34,10 +44,14 @@ class Clock:
 
 
 def bundles(
-    objects: MemoryObjectStore, trust: TrustBundle | None = None, cache_bytes: int = 1 << 20, clock: Clock | None = None
+    objects: MemoryObjectStore,
+    trust: TrustBundle | None = None,
+    cache_bytes: int = 1 << 20,
+    indexes: int = 256,
 ) -> UiBundles:
-    believed = trust or TRUST
-    return UiBundles(objects, lambda: believed, cache_bytes, lambda: NOW, clock or Clock())
+    believed, clock = trust or TRUST, Clock()
+    withdrawn = WithdrawnBundles(objects, lambda: believed, LIST_LIFETIME, lambda: NOW, clock)
+    return UiBundles(objects, withdrawn, lambda: believed, cache_bytes, lambda: NOW, clock, indexes)
 
 
 def read(given: UiBundles, path: str, encoding: str = "identity") -> bytes:
@@ -54,7 +68,10 @@ def test_a_published_ui_is_served() -> None:
 
 
 def test_an_unknown_hash_is_not_found() -> None:
-    assert code_of(lambda: bundles(MemoryObjectStore()).index(HASH)) == "ui_not_found"
+    objects = MemoryObjectStore()
+    list_withdrawn(objects)
+
+    assert code_of(lambda: bundles(objects).index(HASH)) == "ui_not_found"
 
 
 def test_an_extension_without_ui_is_not_found() -> None:
@@ -72,12 +89,12 @@ def test_a_record_about_another_bundle_is_not_believed() -> None:
 @pytest.mark.parametrize(
     "trust",
     [
-        trust_in(),
-        trust_in(trusted(LocalSigner.generate(), use="release")),
-        trust_in(trusted(RELEASE, use="publisher")),
-        trust_in(trusted(RELEASE, use="artifact")),
-        trust_in(trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)]),
-        trust_in(trusted(RELEASE, use="release", valid_from=NOW + timedelta(days=1))),
+        trust_in(LIST_KEY),
+        trust_in(LIST_KEY, trusted(LocalSigner.generate(), use="release")),
+        trust_in(LIST_KEY, trusted(RELEASE, use="publisher")),
+        trust_in(LIST_KEY, trusted(RELEASE, use="artifact")),
+        trust_in(LIST_KEY, trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)]),
+        trust_in(LIST_KEY, trusted(RELEASE, use="release", valid_from=NOW + timedelta(days=1))),
     ],
     ids=["nobody", "other-key", "publisher-key", "artifact-key", "revoked", "not-yet"],
 )
@@ -99,7 +116,8 @@ def test_one_changed_byte_anywhere_in_the_store_is_refused(data: st.DataObject) 
             for encoding, variant in file.variants.items():
                 given.read(HASH, path, encoding, variant)
 
-    assert code_of(read_all) == ("release_integrity" if key.startswith("releases/") else "ui_integrity")
+    codes = {"releases": "release_integrity", "ui": "ui_integrity", "withdrawn": "policy_unavailable"}
+    assert code_of(read_all) == codes[key.partition("/")[0]]
 
 
 @pytest.mark.parametrize("key", [f"ui/{HEX}/index.json", f"ui/{HEX}/files/index.html"])
@@ -110,18 +128,25 @@ def test_a_part_that_is_gone_is_refused(key: str) -> None:
     assert code_of(lambda: read(bundles(objects), "index.html")) == "ui_integrity"
 
 
-def test_a_withdrawn_bundle_is_gone_within_the_markers_lifetime() -> None:
-    objects, clock = published(), Clock()
-    given = bundles(objects, clock=clock)
-    given.index(HASH)
-    objects.put_new(object_keys.withdrawal(sha256_hex(HASH)), b"{}", "application/json")
+def test_a_withdrawn_bundle_is_gone_within_thirty_seconds() -> None:
+    objects = published()
+    host = Believer(objects)
+    host.bundles.index(HASH)
+    list_withdrawn(objects, HEX)
 
-    clock.s += LIFETIME_S - 1
-    assert code_of(lambda: given.index(HASH)) is None
-    clock.s += 1
-    assert code_of(lambda: given.index(HASH)) == "ui_not_found"
-    clock.s += 10 * LIFETIME_S
-    assert code_of(lambda: given.index(HASH)) == "ui_not_found"
+    host.pass_time(29.9)
+    assert code_of(lambda: host.bundles.index(HASH)) is None
+    host.pass_time(0.1)
+    assert code_of(lambda: host.bundles.index(HASH)) == "ui_not_found"
+    host.pass_time(300)
+    assert code_of(lambda: host.bundles.index(HASH)) == "ui_not_found"
+
+
+def test_another_withdrawn_bundle_does_not_matter() -> None:
+    objects = published()
+    list_withdrawn(objects, "cd" * 32)
+
+    assert code_of(lambda: bundles(objects).index(HASH)) is None
 
 
 class Believer:
@@ -129,7 +154,8 @@ class Believer:
 
     def __init__(self, objects: MemoryObjectStore) -> None:
         self.trust, self.now, self.clock = TRUST, NOW, Clock()
-        self.bundles = UiBundles(objects, lambda: self.trust, 1 << 20, lambda: self.now, self.clock)
+        withdrawn = WithdrawnBundles(objects, lambda: self.trust, LIST_LIFETIME, lambda: self.now, self.clock)
+        self.bundles = UiBundles(objects, withdrawn, lambda: self.trust, 1 << 20, lambda: self.now, self.clock)
 
     def pass_time(self, seconds: float) -> None:
         self.clock.s += seconds
@@ -139,14 +165,14 @@ class Believer:
 def test_a_revoked_release_key_ends_what_was_verified_before() -> None:
     host = Believer(published())
     host.bundles.index(HASH)
-    host.trust = trust_in(trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)])
+    host.trust = trust_in(LIST_KEY, trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)])
 
     assert code_of(lambda: host.bundles.index(HASH)) == "release_integrity"
 
 
 def test_a_release_key_that_ends_is_believed_for_a_minute_at_most() -> None:
     host = Believer(published())
-    host.trust = trust_in(trusted(RELEASE, use="release", valid_until=NOW + timedelta(seconds=1)))
+    host.trust = trust_in(LIST_KEY, trusted(RELEASE, use="release", valid_until=NOW + timedelta(seconds=1)))
     host.bundles.index(HASH)
 
     host.pass_time(VERDICT_LIFETIME_S - 1)
@@ -155,7 +181,7 @@ def test_a_release_key_that_ends_is_believed_for_a_minute_at_most() -> None:
     assert code_of(lambda: host.bundles.index(HASH)) == "release_integrity"
 
 
-def test_verifying_again_fetches_nothing_but_the_withdrawal() -> None:
+def test_verifying_again_fetches_nothing_but_the_list_of_withdrawn_bundles() -> None:
     objects = published()
     host = Believer(objects)
     host.bundles.index(HASH)
@@ -168,14 +194,14 @@ def test_verifying_again_fetches_nothing_but_the_withdrawal() -> None:
 
 def test_a_publishers_key_revoked_before_the_publication_shows_no_ui() -> None:
     revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": NOW})
-    trust = trust_in(trusted(RELEASE, use="release"), revocations=[revocation])
+    trust = trust_in(LIST_KEY, trusted(RELEASE, use="release"), revocations=[revocation])
 
     assert code_of(lambda: bundles(published(), trust).index(HASH)) == "release_integrity"
 
 
 def test_a_publishers_key_revoked_after_the_publication_leaves_the_ui() -> None:
     revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": NOW + timedelta(seconds=1)})
-    trust = trust_in(trusted(RELEASE, use="release"), revocations=[revocation])
+    trust = trust_in(LIST_KEY, trusted(RELEASE, use="release"), revocations=[revocation])
 
     assert code_of(lambda: bundles(published(), trust).index(HASH)) is None
 
@@ -183,7 +209,7 @@ def test_a_publishers_key_revoked_after_the_publication_leaves_the_ui() -> None:
 def test_a_file_that_another_index_named_is_not_found_under_its_path() -> None:
     host = Believer(published({**FILES, "ui/index.html": b"<p>forged</p>"}))
     read(host.bundles, "index.html")
-    host.trust = trust_in(trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)])
+    host.trust = trust_in(LIST_KEY, trusted(RELEASE, use="release"), revocations=[revoked(RELEASE, NOW)])
     code_of(lambda: host.bundles.index(HASH))
     host.trust, host.bundles._objects = TRUST, published()
 
@@ -218,7 +244,7 @@ def test_a_large_file_does_not_push_out_the_small_ones() -> None:
 
 
 def test_only_so_many_indexes_are_kept() -> None:
-    given = UiBundles(published(), lambda: TRUST, 0, lambda: NOW, Clock(), indexes=0)
+    given = bundles(published(), cache_bytes=0, indexes=0)
     given.index(HASH)
 
     assert len(given._indexes) == 0

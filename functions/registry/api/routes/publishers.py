@@ -29,7 +29,7 @@ from functions.registry.api.shapes import (
     RetirementIn,
     RevocationIn,
 )
-from functions.registry.publishing import publishers, versions, withdrawal
+from functions.registry.publishing import publishers, versions, withdrawal, withdrawn_list
 
 router = APIGatewayHttpRouter()
 
@@ -149,9 +149,9 @@ def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()
         # versions are listed here, or the publication finds the key revoked.
         check_match(router, KeyOut.model_validate(publishers.lock_key(tx, publisher, key_id)))
         signed = versions.list_signed_since(tx, publisher, key_id, revoked_from)
-        for version in signed:
-            withdrawal.mark_withdrawn(version, registry.objects, registry.release_signer, now)
         row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, who, now)
         for version in signed:
             withdrawal.move(tx, version, "withdrawn", f"signed by a revoked key: {body.reason}", who, now)
+    if signed:
+        withdrawn_list.renew_after_withdrawal(registry)
     return shown(KeyOut.model_validate(row))

@@ -45,7 +45,7 @@ from functions.registry.api.shapes import (
     texts,
     version_out,
 )
-from functions.registry.publishing import submission, versions, withdrawal
+from functions.registry.publishing import submission, versions, withdrawal, withdrawn_list
 
 router = APIGatewayHttpRouter()
 
@@ -208,16 +208,17 @@ def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> Re
 
 
 def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
-    """Move a version to another state. A withdrawal writes its marker first, see ``withdrawal.mark_withdrawn``."""
+    """Move a version to another state. After a withdrawal is committed, the list of withdrawn versions is renewed."""
     registry = services(router)
     caller, now = principal(router), registry.now()
     with registry.database.system() as tx:
         version = versions.load_version(tx, version_id, lock=True)
         permissions.require_publisher(caller, version["owner"])
         check_match(router, version_out(version))
-        if state == "withdrawn" and version["state"] in ("ready", "yanked"):
-            withdrawal.mark_withdrawn(version, registry.objects, registry.release_signer, now)
-        return shown(version_out(withdrawal.move(tx, version, state, reason, actor(router, caller), now)))
+        answer = shown(version_out(withdrawal.move(tx, version, state, reason, actor(router, caller), now)))
+    if state == "withdrawn":
+        withdrawn_list.renew_after_withdrawal(registry)
+    return answer
 
 
 def _deprecate(reference: str, reason: str | None) -> Response[ExtensionOut]:

@@ -132,7 +132,6 @@ CODES: Final[dict[str, Code]] = {
     "version_not_found": Code(Kind.NOT_FOUND, "The version does not exist"),
     "version_exists": Code(Kind.CONFLICT, "The version already exists"),
     "version_not_ready": Code(Kind.CONFLICT, "The version cannot be installed"),
-    "version_withdrawn": Code(Kind.NOT_FOUND, "The version was withdrawn"),
     "version_state": Code(Kind.CONFLICT, "The version's state does not allow this"),
     "extension_name_not_allowed": Code(Kind.DENIED, "The publisher may not use this name"),
     "prefix_taken": Code(Kind.CONFLICT, "The name prefix belongs to another publisher"),

@@ -19,7 +19,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnF
 
 @pytest.mark.parametrize("token", ["", "FwoGZXIvYXdzE//token=="])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", ["/bucket/a/b.cwasm", "/bucket/%C3%BC/a%2Bb%20c~d", "/b/withdrawals/x.dsse.json"])
+@pytest.mark.parametrize("path", ["/bucket/a/b.cwasm", "/bucket/%C3%BC/a%2Bb%20c~d", "/b/withdrawn/x.dsse.json"])
 @pytest.mark.parametrize("host", ["https://s3.eu-central-1.amazonaws.com", "http://127.0.0.1:5001"])
 def test_a_request_is_signed_as_the_sdk_signs_it(host: str, path: str, method: str, token: str) -> None:
     ours = signed_headers(method, host + path, "eu-central-1", Credentials("AKID", "secret", token), datetime.now(UTC))

@@ -22,6 +22,8 @@ from alga_ext.stores.sealing import DataKey
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096
+_NEW: Final = {"IfNoneMatch": "*"}
+"""The condition that there is no such object yet."""
 _NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
 _CLIENT_LOCK: Final = threading.Lock()
 """A boto3 session must not make clients in two threads at the same time."""
@@ -84,16 +86,8 @@ class S3ObjectStore:
 
     def get_optional(self, key: str) -> bytes | None:
         """See ``ObjectStore.get_optional``."""
-        try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            data: bytes = answer["Body"].read()
-        except ClientError as error:
-            if _code(error) in ("NoSuchKey", "404"):
-                return None
-            raise objects.unavailable(key, error) from error
-        except BotoCoreError as error:
-            raise objects.unavailable(key, error) from error
-        return data
+        found = self.get_tagged(key)
+        return None if found is None else found.data
 
     def size(self, key: str) -> int | None:
         """See ``ObjectStore.size``."""
@@ -108,23 +102,42 @@ class S3ObjectStore:
 
     def put_new(self, key: str, data: bytes, content_type: str) -> bool:
         """See ``ObjectStore.put_new``."""
-        return self._put(key, data, content_type) or self._same(key, hashlib.sha256(data).digest())
+        return self._put(key, data, content_type, _NEW) or self._same(key, hashlib.sha256(data).digest())
 
     def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
         """See ``ObjectStore.put_new_file``."""
         with path.open("rb") as file:
-            if self._put(key, file, content_type):
+            if self._put(key, file, content_type, _NEW):
                 return True
         with path.open("rb") as file:
             return self._same(key, hashlib.file_digest(file, "sha256").digest())
 
-    def _put(self, key: str, body: bytes | IO[bytes], content_type: str) -> bool:
+    def get_tagged(self, key: str) -> objects.Tagged | None:
+        """See ``ObjectStore.get_tagged``."""
+        try:
+            answer = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + key)
+            return objects.Tagged(answer["Body"].read(), answer["ETag"])
+        except ClientError as error:
+            if _code(error) in ("NoSuchKey", "404"):
+                return None
+            raise objects.unavailable(key, error) from error
+        except BotoCoreError as error:
+            raise objects.unavailable(key, error) from error
+
+    def replace(self, key: str, data: bytes, content_type: str, tag: str | None) -> None:
+        """See ``ObjectStore.replace``."""
+        if not self._put(key, data, content_type, _NEW if tag is None else {"IfMatch": tag}):
+            raise objects.conflict(key)
+
+    def _put(self, key: str, body: bytes | IO[bytes], content_type: str, condition: Mapping[str, str]) -> bool:
+        """Write if the condition holds; return whether it did."""
         try:
             self._s3.put_object(
-                Bucket=self._bucket, Key=self._prefix + key, Body=body, ContentType=content_type, IfNoneMatch="*"
+                Bucket=self._bucket, Key=self._prefix + key, Body=body, ContentType=content_type, **condition
             )
         except ClientError as error:
-            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412"):
+            # An absent object does not match a tag (NoSuchKey). An absent bucket has the code NoSuchBucket.
+            if _code(error) in ("PreconditionFailed", "ConditionalRequestConflict", "412", "NoSuchKey"):
                 return False
             raise objects.unavailable(key, error) from error
         except BotoCoreError as error:

@@ -63,9 +63,9 @@ def release(sha256: str) -> str:
     return f"releases/{sha256}.dsse.json"
 
 
-def withdrawal(sha256: str) -> str:
-    """Return the key of a bundle's withdrawal marker."""
-    return f"withdrawals/{sha256}.dsse.json"
+def withdrawn_list() -> str:
+    """Return the key of the list of withdrawn bundles, the only object that is replaced."""
+    return "withdrawn/list.dsse.json"
 
 
 def log_head(size: int) -> str:

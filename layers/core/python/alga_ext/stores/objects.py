@@ -1,4 +1,4 @@
-"""The interface of the object store: immutable objects under keys, each written once.
+"""The interface of the object store: objects under keys, each written once, and one that is replaced.
 
 ``alga_ext.stores.aws.S3ObjectStore`` implements it. ``alga_ext.stores.s3_reader.S3ObjectReader`` only reads and starts
 fast. Both, and the tests' store in memory, pass the same contract tests (tests/contract/test_object_store.py).
@@ -19,6 +19,13 @@ class Downloaded(NamedTuple):
 
     size_bytes: int
     sha256: str
+
+
+class Tagged(NamedTuple):
+    """The bytes of an object, and a tag that differs for every version of the object (S3's entity tag)."""
+
+    data: bytes
+    tag: str
 
 
 class ObjectReader(Protocol):
@@ -60,6 +67,18 @@ class ObjectStore(ObjectReader, Protocol):
 
     def put_new_file(self, key: str, path: Path, content_type: str) -> bool:
         """Like ``put_new``, streaming from a file."""
+        ...
+
+    def get_tagged(self, key: str) -> Tagged | None:
+        """Return the bytes and the tag with which ``replace`` can replace them, or None."""
+        ...
+
+    def replace(self, key: str, data: bytes, content_type: str, tag: str | None) -> None:
+        """Write, if the object is still the one with this tag (``If-Match``), or if there is none and ``tag`` is None.
+
+        Raises:
+            PlatformError: ``object_conflict`` when the object was written or deleted since; nothing is written.
+        """
         ...
 
     def delete(self, key: str) -> None:
@@ -115,5 +134,5 @@ def unavailable(key: str, cause: object) -> PlatformError:
 
 def conflict(key: str) -> PlatformError:
     """Make the error for an object that exists with other bytes."""
-    detail = "The object exists with different content, and a stored object is never overwritten."
+    detail = "The object has different content now, and this content is not overwritten."
     return PlatformError("object_conflict", detail, key=key)

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Fiel
 
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import (
+    ENVELOPE_LIMIT_BYTES,
     LOG_HEAD_PAYLOAD_TYPE,
     STATEMENT_PAYLOAD_TYPE,
     Envelope,
@@ -92,10 +93,20 @@ class TrustBundle:
         """Return a bundle that also contains ``keys`` and ``revocations``."""
         return TrustBundle((*self.keys, *keys), (*self.revocations, *revocations))
 
-    def verify(self, data: bytes, *, use: Use, publisher: str, at: datetime) -> Verified:
-        """Verify a DSSE envelope.
+    def verify(
+        self,
+        data: bytes,
+        *,
+        use: Use,
+        publisher: str,
+        at: datetime,
+        payload_type: str | None = None,
+        limit_bytes: int = ENVELOPE_LIMIT_BYTES,
+    ) -> Verified:
+        """Verify a DSSE envelope of at most ``limit_bytes``.
 
-        1. The envelope is well-formed, and its payload has the type for this use.
+        1. The envelope is well-formed, and its payload has the type ``payload_type``, by default the usual type for
+           this use.
         2. One of its signatures names a known key.
         3. That key may sign for this use and this publisher (platform keys may sign for all publishers).
         4. It is valid and not revoked at ``at``.
@@ -105,8 +116,8 @@ class TrustBundle:
             PlatformError: ``signature_malformed`` (1), ``key_unknown`` (2), ``key_not_allowed`` (3),
                 ``key_expired`` or ``key_revoked`` (4), ``signature_invalid`` (5).
         """
-        envelope = parse_envelope(data)  # (1)
-        wanted = LOG_HEAD_PAYLOAD_TYPE if use == "log" else STATEMENT_PAYLOAD_TYPE
+        envelope = parse_envelope(data, limit_bytes)  # (1)
+        wanted = payload_type or (LOG_HEAD_PAYLOAD_TYPE if use == "log" else STATEMENT_PAYLOAD_TYPE)
         if envelope.payload_type != wanted:
             raise PlatformError("signature_malformed", f"The signed payload must be of type {wanted}.")
         refusal = PlatformError(

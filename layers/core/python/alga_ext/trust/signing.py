@@ -21,6 +21,7 @@ from alga_ext.strict_json import JsonError
 
 STATEMENT_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 LOG_HEAD_PAYLOAD_TYPE: Final = "application/vnd.alga.log-head+json"
+WITHDRAWN_LIST_PAYLOAD_TYPE: Final = "application/vnd.alga.withdrawn-list+json"
 ENVELOPE_LIMIT_BYTES: Final = 64 * 1024
 SIGNATURES_LIMIT: Final = 8
 KEY_ID_LIMIT_CHARS: Final = 128
@@ -209,8 +210,8 @@ def sign_envelope(signer: Signer, payload: bytes, payload_type: str = STATEMENT_
     return json.dumps(document, separators=(",", ":")).encode()
 
 
-def parse_envelope(data: bytes) -> Envelope:
-    """Parse a DSSE envelope; its signatures are not verified.
+def parse_envelope(data: bytes, limit_bytes: int = ENVELOPE_LIMIT_BYTES) -> Envelope:
+    """Parse a DSSE envelope of at most ``limit_bytes``; its signatures are not verified.
 
     An envelope has only one accepted form: compact JSON with the known members in order, and canonical base64. One line
     feed at the end is allowed. A key may appear once, so that an envelope holds one signature of each key.
@@ -221,8 +222,8 @@ def parse_envelope(data: bytes) -> Envelope:
     Raises:
         PlatformError: ``signature_malformed``.
     """
-    if len(data) > ENVELOPE_LIMIT_BYTES:
-        raise _malformed(f"it is {len(data)} bytes; at most {ENVELOPE_LIMIT_BYTES} are allowed")
+    if len(data) > limit_bytes:
+        raise _malformed(f"it is {len(data)} bytes; at most {limit_bytes} are allowed")
     try:
         document = strict_json.parse(data)
     except JsonError as error:

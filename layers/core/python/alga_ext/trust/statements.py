@@ -5,7 +5,6 @@ subject, in a DSSE envelope. Every member is checked, and unknown members are re
 """
 
 import json
-from datetime import datetime
 from typing import Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -124,14 +123,3 @@ def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -
         raise PlatformError(
             "signature_malformed", f"The signed predicate is not valid at {where}: {first['msg']}."
         ) from None
-
-
-def statement_of_withdrawal(subject_sha256: str, at: datetime) -> bytes:
-    """Return the JSON bytes of the statement that a bundle was withdrawn."""
-    document = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": "bundle.tar.zst", "digest": {"sha256": subject_sha256}}],
-        "predicateType": "https://alga.dev/extension/withdrawal/v1",
-        "predicate": {"at": at.isoformat()},
-    }
-    return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()

@@ -77,6 +77,55 @@ def test_absent_claims_give_nothing_away() -> None:
     assert principal.user_type == "internal"
 
 
+@pytest.mark.parametrize(
+    ("claims", "user_type"),
+    [
+        ({"user_type": "internal"}, "internal"),
+        ({"user_type": "internal", "client_id": "c1"}, "client"),
+        ({"client_id": "c1"}, "client"),
+        ({"client_id": ""}, "client"),
+        ({"client_id": 7}, "client"),
+        ({"client_id": []}, "client"),
+        ({"user_type": "client"}, "client"),
+        ({"user_type": "contact"}, "contact"),
+        ({"user_type": "Internal"}, "Internal"),
+        ({"user_type": "internal "}, "internal "),
+        ({"user_type": ""}, "client"),
+        ({"user_type": 0}, "client"),
+        ({"user_type": ["internal"]}, "client"),
+        ({"user_type": True}, "client"),
+    ],
+)
+def test_only_a_token_that_says_nothing_else_is_an_internal_users(claims: dict[str, Any], user_type: str) -> None:
+    principal = verifier().verify(bearer(**claims))
+
+    assert principal.user_type == user_type
+    assert principal.is_client_user is (user_type != "internal")
+
+
+def typed(token_type: Any) -> str:
+    """A token that is good but for its ``typ``; without one when it is None."""
+    claims = {**CLAIMS, "iat": int(time.time()), "exp": int(time.time()) + 60}
+    return "Bearer " + jwt.encode(claims, HOST.raw, "EdDSA", headers={"kid": "host-1", "typ": token_type})
+
+
+@pytest.mark.parametrize("token_type", [None, "JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt"])
+def test_an_access_token_is_accepted(token_type: Any) -> None:
+    assert code(typed(token_type)) is None
+
+
+@pytest.mark.parametrize(
+    "token_type", ["logout+jwt", "secevent+jwt", "dpop+jwt", "kb+jwt", "at+jwt ", "application/application/jwt", "x"]
+)
+def test_a_token_of_another_purpose_is_refused(token_type: str) -> None:
+    assert code(typed(token_type)) == "unauthenticated"
+
+
+@pytest.mark.parametrize("token_type", ["", 5, False, [], ["JWT"], {}])
+def test_a_typ_that_is_no_type_is_refused(token_type: Any) -> None:
+    assert code(unsigned({"alg": "EdDSA", "kid": "host-1", "typ": token_type}, "AAAA")) == "unauthenticated"
+
+
 def test_claims_of_another_type_give_nothing_away() -> None:
     principal = verifier().verify(
         bearer(tenant_id=["acme"], roles="tenant_admin", publishers=[1, None, "acme"], email=5)

@@ -17,6 +17,11 @@ class Principal(NamedTuple):
     name: str
 
     @property
+    def is_client_user(self) -> bool:
+        """Whether the caller is a user of the client portal, and not of the host application itself."""
+        return self.client_id is not None or self.user_type != "internal"
+
+    @property
     def is_platform_admin(self) -> bool:
         """Whether the caller has the role ``platform_admin``: they operate the platform."""
         return "platform_admin" in self.roles

@@ -23,6 +23,8 @@ _SKEW_S: Final = 30
 _KEY_SET_LIFETIME_S: Final = 300
 _KEY_SET_TIMEOUT_S: Final = 2
 _TOKEN_LIMIT_CHARS: Final = 8 * 1024
+_TOKEN_TYPES: Final = (None, "jwt", "at+jwt")
+"""The ``typ`` of an access token, or of a token that does not say what it is (RFC 9068, RFC 7519)."""
 
 
 def _check_key_set(text: str) -> str:
@@ -127,9 +129,11 @@ class TokenVerifier:
         if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= _TOKEN_LIMIT_CHARS:
             raise PlatformError("unauthenticated", "Send a bearer token in the authorization header.")
         try:
+            header = jwt.get_unverified_header(token)
+            _check_type(header.get("typ"))
             claims = jwt.decode(
                 token,
-                self._key(token),
+                self._key(header.get("kid")),
                 algorithms=["EdDSA"],
                 audience=self._audience,
                 issuer=self._issuer,
@@ -156,8 +160,7 @@ class TokenVerifier:
                 raise _no_key_set(error) from None
         return {}
 
-    def _key(self, token: str) -> Any:
-        key_id = jwt.get_unverified_header(token).get("kid")
+    def _key(self, key_id: Any) -> Any:
         if self._remote is not None:
             return self._remote_key(self._remote, key_id)
         for key in self._inline.keys if self._inline is not None else []:
@@ -196,12 +199,32 @@ class TokenVerifier:
             tenant_id=tenant_id,
             roles=texts("roles"),
             publishers=texts("publishers"),
-            user_type=text("user_type") or "internal",
+            user_type=self._user_type(claims),
             client_id=text("client_id") or None,
             client_name=text("client_name"),
             email=text("email"),
             name=text("name"),
         )
+
+    def _user_type(self, claims: dict[str, Any]) -> str:
+        """Return the caller's type. It is ``internal`` only for a token that says nothing else.
+
+        A token with a ``client_id``, or with a ``user_type`` that is not exactly ``internal``, is a client user's,
+        whatever the JSON type of the claim is.
+        """
+        given = claims.get(self._claim_names["user_type"])
+        has_client = claims.get(self._claim_names["client_id"]) is not None
+        if given in (None, "internal"):
+            return "client" if has_client else "internal"
+        return given if isinstance(given, str) and given else "client"
+
+
+def _check_type(given: Any) -> None:
+    """Refuse a token of another purpose, such as ``logout+jwt``. Media types have no upper and lower case."""
+    media_type = given.lower().removeprefix("application/") if isinstance(given, str) else given
+    if media_type not in _TOKEN_TYPES:
+        message = "the token's typ is not at+jwt or JWT"
+        raise jwt.InvalidTokenError(message)
 
 
 def _no_key_set(cause: Exception) -> PlatformError:

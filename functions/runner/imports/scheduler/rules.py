@@ -39,9 +39,9 @@ class Endpoint(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """The requested state of a schedule after a change."""
+    """The requested state of a schedule after a change. ``endpoint`` is what ``find_endpoint`` returned."""
 
-    endpoint: Endpoint | None
+    endpoint: Endpoint | str
     cron: str
     timezone: str
     enabled: bool
@@ -49,32 +49,36 @@ class Wanted(NamedTuple):
     payload: str | None
 
 
-def find_endpoint(text: str, endpoints: Iterable[Endpoint]) -> Endpoint | None:
-    """Return the endpoint that ``text`` names by its id, or by a path that only one schedulable endpoint has.
+def find_endpoint(text: str, endpoints: Iterable[Endpoint]) -> Endpoint | str:
+    """Return the endpoint that ``text`` names, or the fault of ``text`` when it names none.
 
-    If no such endpoint is schedulable, return the only endpoint with that path, so that its fault can be reported.
+    It names an endpoint by its id, or by a path that only one schedulable endpoint has. If no endpoint with that path
+    is schedulable, the first of them is returned, so that its own fault can be reported.
     """
     known = list(endpoints)
     for endpoint in known:
         if endpoint.id == text:
             return endpoint
-    fitting = [endpoint for endpoint in known if endpoint.path == text and endpoint_fault(endpoint) is None]
-    if len(fitting) == 1:
-        return fitting[0]
     same_path = [endpoint for endpoint in known if endpoint.path == text]
-    return same_path[0] if len(same_path) == 1 else None
-
-
-def endpoint_fault(endpoint: Endpoint | None) -> str | None:
-    """Return why an endpoint cannot be scheduled, or None."""
-    if endpoint is None:
+    fitting = [endpoint for endpoint in same_path if endpoint_fault(endpoint) is None]
+    if len(fitting) > 1:
+        names = " or ".join(repr(endpoint.id) for endpoint in fitting)
+        return f"is the path of several endpoints; name one by method and path: {names}"
+    if not same_path:
         return "is not a declared endpoint; name one by method and path, for example 'POST /sync'"
+    return (fitting or same_path)[0]
+
+
+def endpoint_fault(endpoint: Endpoint | str) -> str | None:
+    """Return why an endpoint cannot be scheduled, or None. The result of ``find_endpoint`` may be a fault already."""
+    if isinstance(endpoint, str):
+        return endpoint
     if endpoint.method not in ("GET", "POST"):
         return "only GET and POST endpoints can be scheduled"
-    if ":" in endpoint.path:
+    if "/:" in endpoint.path:
         return "endpoints with path parameters cannot be scheduled"
     if not endpoint.schedulable:
-        return "the manifest does not mark this endpoint as schedulable"
+        return "the manifest says that this endpoint cannot be scheduled"
     return None
 
 

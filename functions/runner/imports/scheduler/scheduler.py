@@ -178,7 +178,7 @@ class Scheduler:
 
     def _values(self, wanted: Wanted) -> dict[str, Any]:
         found = rules.faults(wanted)
-        if found or wanted.endpoint is None:
+        if found or isinstance(wanted.endpoint, str):
             raise _Refused("The schedule is not valid.", found)
         return {
             "name": wanted.name,

@@ -36,10 +36,29 @@ def test_a_plain_schedule_has_no_faults() -> None:
     assert rules.faults(wanted(name="nightly", payload='{"a":1}', timezone="Europe/Berlin")) == {}
 
 
-@pytest.mark.parametrize(("text", "found"), [("POST /sync", "POST /sync"), ("/sync", "POST /sync"), ("/both", None)])
-def test_an_endpoint_is_named_by_id_or_by_a_path_that_is_unique(text: str, found: str | None) -> None:
+@pytest.mark.parametrize(("text", "found"), [("POST /sync", "POST /sync"), ("/sync", "POST /sync")])
+def test_an_endpoint_is_named_by_id_or_by_a_path_that_is_unique(text: str, found: str) -> None:
     endpoint = rules.find_endpoint(text, ENDPOINTS)
-    assert (endpoint.id if endpoint else None) == found
+    assert isinstance(endpoint, Endpoint)
+    assert endpoint.id == found
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("/both", "is the path of several endpoints; name one by method and path: 'GET /both' or 'POST /both'"),
+        ("/neither", "only GET and POST endpoints can be scheduled"),
+        ("/nowhere", "is not a declared endpoint; name one by method and path, for example 'POST /sync'"),
+        ("PUT /sync", "is not a declared endpoint; name one by method and path, for example 'POST /sync'"),
+    ],
+)
+def test_an_endpoint_is_called_undeclared_only_when_it_is_not_declared(text: str, fault: str) -> None:
+    neither = [Endpoint(method, "/neither", "n", schedulable=True) for method in ("PUT", "PATCH")]
+    assert rules.faults(wanted(endpoint=rules.find_endpoint(text, [*ENDPOINTS, *neither]))) == {"endpoint": fault}
+
+
+def test_a_colon_within_a_segment_is_not_a_parameter() -> None:
+    assert rules.endpoint_fault(Endpoint("POST", "/jobs/a:b", "j", schedulable=True)) is None
 
 
 @pytest.mark.parametrize("text", ["DELETE /all", "POST /tickets/:id", "POST /manual", "/nowhere", ""])

@@ -108,7 +108,13 @@ def test_a_chunked_body_arrives_whole(base: str) -> None:
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["event"]["body"] == "abcde"
 
 
-@pytest.mark.parametrize("line", [b"NONSENSE", b"GET nowhere HTTP/1.1", b"GET / HTTP/2.0"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"NONSENSE", b"GET nowhere HTTP/1.1", b"GET / HTTP/2.0", "GET /ä HTTP/1.1".encode(), b"GET /\xe4 HTTP/1.1",
+        b"GET /api/x?q=\xc3\xa4 HTTP/1.1", b"GET /\x00 HTTP/1.1", b"GET /a\x7f HTTP/1.1", b"GET /a\tb HTTP/1.1",
+    ],
+)  # fmt: skip
 def test_nonsense_is_400(base: str, line: bytes) -> None:
     host, _, port = base.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), 10) as connection:

@@ -8,12 +8,15 @@ import asyncio
 import contextlib
 import http
 import logging
+import re
 import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 LOG = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
+_TARGET = re.compile(r"/[\x21-\x7e]*\Z")
+"""Visible ASCII. Any other character must be percent-encoded (RFC 9112, section 3.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +156,7 @@ async def _read_request(
         )
     except ValueError as error:
         raise RefusedError(400) from error
-    if not version.startswith("HTTP/1.") or not target.startswith("/"):
+    if not version.startswith("HTTP/1.") or not _TARGET.match(target):
         raise RefusedError(400)
     fields = dict(headers)
     if "expect" in fields:

@@ -98,7 +98,7 @@ UIHOST: Final = Function(
     "uihost",
     "functions.uihost.handler.handler",
     timeout_s=10,
-    required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "FRAME_ANCESTORS"),
+    required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "RUNNER_PUBLIC_BASE", "FRAME_ANCESTORS"),
     optional=("WITHDRAWN_LIST_LIFETIME_S", "UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
 )
 RUNNER: Final = Function(

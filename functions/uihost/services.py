@@ -1,10 +1,12 @@
 """The UI host's settings and clients, built once from its environment."""
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Final, Self
+from urllib.parse import urlsplit
 
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.objects import ObjectReader
@@ -12,6 +14,8 @@ from alga_ext.trust.trust_source import TrustSource
 from functions.uihost.bundles import UiBundles
 from functions.uihost.settings import UiHostSettings
 from functions.uihost.withdrawn import WithdrawnBundles
+
+_HOST_AND_PORT: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,7 @@ class Services:
         trust: reads the trust bundle.
         withdrawn: tells which bundles are withdrawn.
         bundles: reads published UIs.
+        own_origin: the UI host's origin as browsers see it, such as ``https://ui.example.com``.
         monotonic_s: a monotonic clock, in seconds.
     """
 
@@ -32,6 +37,7 @@ class Services:
     trust: TrustSource
     withdrawn: WithdrawnBundles
     bundles: UiBundles
+    own_origin: str
     monotonic_s: Callable[[], float]
 
     @classmethod
@@ -47,7 +53,21 @@ class Services:
         lifetime = timedelta(seconds=settings.withdrawn_list_lifetime_s)
         withdrawn = WithdrawnBundles(objects, trust.current, lifetime, _now, time.monotonic)
         bundles = UiBundles(objects, withdrawn, trust.current, settings.ui_cache_bytes, _now, time.monotonic)
-        return cls(settings, objects, trust, withdrawn, bundles, time.monotonic)
+        own_origin = settings.build("runner_public_base", origin_of)
+        return cls(settings, objects, trust, withdrawn, bundles, own_origin, time.monotonic)
+
+
+def origin_of(url: str) -> str:
+    """Return the origin of an http or https URL, as a source of a Content-Security-Policy.
+
+    Raises:
+        ValueError: the host has a character that would end the source, such as ``;``, or the URL has user information.
+    """
+    parts = urlsplit(url)
+    if not _HOST_AND_PORT.match(parts.netloc):
+        message = "the URL has no plain host"
+        raise ValueError(message)
+    return f"{parts.scheme}://{parts.netloc.lower()}"
 
 
 def _now() -> datetime:

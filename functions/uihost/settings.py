@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from alga_ext.settings import Settings, StoreBase, TrustBundleSetting
+from alga_ext.settings import HttpUrl, Settings, StoreBase, TrustBundleSetting
 from alga_ext.trust.withdrawn_list import LifetimeSetting
 
 
@@ -14,6 +14,7 @@ class UiHostSettings(Settings):
     Attributes:
         bundle_store_base: ``s3://bucket[/prefix]`` of release records, UI files and the list of withdrawn bundles.
         signing_trust_bundle: path or content of the trust bundle, which holds the release keys.
+        runner_public_base: public base URL of the UI host. Its origin stands in the documents' Content-Security-Policy.
         frame_ancestors: origins of the host application that may show extensions in a frame, separated by spaces.
         withdrawn_list_lifetime_s: for how many seconds at most a list of withdrawn bundles is used after its issue.
         ui_cache_bytes: how many bytes of small files are kept in memory.
@@ -24,6 +25,7 @@ class UiHostSettings(Settings):
 
     bundle_store_base: StoreBase
     signing_trust_bundle: TrustBundleSetting
+    runner_public_base: HttpUrl
     frame_ancestors: str = "'none'"
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     ui_cache_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024

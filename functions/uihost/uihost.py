@@ -57,7 +57,8 @@ class UiHost:
         if request.path == HEALTH_PATH:
             return self._health.answer(detailed=False)  # requests have no token here, so no check is named
         if request.method not in ("GET", "HEAD"):
-            raise PlatformError("method_not_allowed", "Files of extensions can only be read with GET and HEAD.")
+            detail = "Files of extensions can only be read with GET and HEAD."
+            raise PlatformError("method_not_allowed", detail, allow=["GET", "HEAD"])
         if not self._services.settings.extensions_enabled:
             raise PlatformError(
                 "extensions_disabled", "Extensions are switched off here; the operator can switch them on."
@@ -86,7 +87,9 @@ class UiHost:
         if file.content_type.startswith((*_DOCUMENTS, "text/javascript")):
             headers["connection-allowlist"] = CONNECTION_ALLOWLIST
         if file.content_type.startswith(_DOCUMENTS):
-            headers["content-security-policy"] = content_security_policy(self._services.settings.frame_ancestors)
+            headers["content-security-policy"] = content_security_policy(
+                self._services.own_origin, self._services.settings.frame_ancestors
+            )
         if negotiation.etag_matches(request.headers.get("if-none-match", ""), etag):
             return response(304, {name: value for name, value in headers.items() if name != "content-encoding"})
         if request.method == "HEAD":
@@ -116,11 +119,16 @@ class UiHost:
         return {}
 
 
-def content_security_policy(frame_ancestors: str) -> str:
-    """Return the Content-Security-Policy of every document (docs/reference/ui-host.md)."""
+def content_security_policy(own_origin: str, frame_ancestors: str) -> str:
+    """Return the Content-Security-Policy of every document (docs/reference/ui-host.md).
+
+    A sandboxed document has an opaque origin, and there ``'self'`` matches nothing in WebKit. So the UI host's own
+    origin stands beside it.
+    """
+    own = f"'self' {own_origin}"
     return (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
+        f"default-src {own}; script-src {own}; style-src {own} 'unsafe-inline'; img-src {own} data:; "
+        f"connect-src {own}; object-src 'none'; base-uri {own}; form-action {own}; "
         f"frame-ancestors {frame_ancestors}; sandbox allow-scripts"
     )
 

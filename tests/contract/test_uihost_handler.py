@@ -17,6 +17,7 @@ from alga_ext.stores import object_keys
 from alga_ext.stores.aws import S3ObjectStore
 from functions.uihost.services import Services
 from functions.uihost.uihost import UiHost
+from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
 from tests.support.published_ui import (
     FILES,
     HEX,
@@ -36,8 +37,10 @@ TRUST = {
     "keys": [{"key_id": k.key_id, "public_key": k.public_pem, "use": "release"} for k in (RELEASE, LISTING)],
 }
 CSP = (
-    "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self'; "
+    "default-src 'self' https://ui.example; script-src 'self' https://ui.example; "
+    "style-src 'self' https://ui.example 'unsafe-inline'; img-src 'self' https://ui.example data:; "
+    "connect-src 'self' https://ui.example; object-src 'none'; base-uri 'self' https://ui.example; "
+    "form-action 'self' https://ui.example; "
     "frame-ancestors https://host.example; sandbox allow-scripts"
 )
 
@@ -82,14 +85,20 @@ class UiHostFixture:
 
 @pytest.fixture
 def host(aws: str) -> UiHostFixture:
+    return host_of({**FILES, "ui/drawing.svg": DRAWING})
+
+
+def host_of(files: dict[str, bytes]) -> UiHostFixture:
+    """A UI host over a new bucket with these files published."""
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     objects = S3ObjectStore(f"s3://{bucket}/p")
-    publish_into(objects, {**FILES, "ui/drawing.svg": DRAWING})
+    publish_into(objects, files)
     list_withdrawn(objects, at=datetime.now(UTC))
     environment = {
         "BUNDLE_STORE_BASE": f"s3://{bucket}/p",
         "SIGNING_TRUST_BUNDLE": json.dumps(TRUST),
+        "RUNNER_PUBLIC_BASE": "https://ui.example",
         "FRAME_ANCESTORS": "https://host.example",
     }
     return UiHostFixture(objects, environment)
@@ -106,6 +115,57 @@ def test_the_page_is_served_confined_and_for_ever(host: UiHostFixture) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert answer.headers["x-request-id"] == "r-1"
+
+
+@pytest.mark.parametrize("suffix", ["txt", "bin"])
+def test_a_file_of_any_bytes_arrives_whole_in_every_form(aws: str, suffix: str) -> None:
+    files = {f"ui/{number}.{suffix}": body(kind, 100_000) for number, kind in enumerate(UNITS)}
+    host = host_of({**FILES, **files})
+
+    for path, data in files.items():
+        for accepted in ("identity", "br", "gzip"):
+            answer = host.get(path.removeprefix("ui"), accept_encoding=accepted)
+            stored = {None: lambda raw: raw, "br": brotli.decompress, "gzip": gzip.decompress}
+            unpacked = stored[answer.headers.get("content-encoding")](answer.body)
+            assert (answer.status, unpacked == data) == (200, True)
+        assert host.get(path.removeprefix("ui"), range="bytes=7-99").body == data[7:100]
+
+
+@pytest.mark.parametrize("kind", UNITS)
+def test_a_file_of_four_mebibytes_fits_and_a_larger_one_has_its_own_code(aws: str, kind: str) -> None:
+    host = host_of({**FILES, "ui/fits.bin": body(kind, 4 * MIB), "ui/large.bin": body(kind, 5 * MIB)})
+    event = {"rawPath": f"{BASE}/fits.bin", "requestContext": {"requestId": "r-1", "http": {"method": "GET"}}}
+    answer = host.answer(event)
+
+    assert (answer["statusCode"], body_of_answer(answer) == body(kind, 4 * MIB)) == (200, True)
+    assert largest_payload(answer) <= PAYLOAD_LIMIT_BYTES
+    if kind != "letters":  # 5 MiB of ASCII letters are 5 MiB of JSON
+        assert host.code("/large.bin") == (502, "response_too_large")
+
+
+@pytest.mark.parametrize(
+    ("base", "origin"),
+    [
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("https://UI.Example/some/path/", "https://ui.example"),
+        ("http://[::1]:8080", "http://[::1]:8080"),
+    ],
+)
+def test_the_policy_names_the_origin_of_the_public_base(host: UiHostFixture, base: str, origin: str) -> None:
+    host.rewire(RUNNER_PUBLIC_BASE=base)
+
+    policy = host.get("/index.html").headers["content-security-policy"]
+    own = [part for part in policy.split("; ") if "'self'" in part]
+    assert len(own) == 7
+    assert all(f"'self' {origin}" in part for part in own)
+
+
+@pytest.mark.parametrize(
+    "base", ["", "https://a.example;script-src", "https://user@a.example", "https://*", "https://a b"]
+)
+def test_a_public_base_that_would_change_the_policy_stops_the_start(host: UiHostFixture, base: str) -> None:
+    with pytest.raises(SettingsError, match="RUNNER_PUBLIC_BASE"):
+        host.rewire(RUNNER_PUBLIC_BASE=base)
 
 
 @pytest.mark.parametrize("path", ["/index.html", "/js/app.js", "/drawing.svg"])

@@ -80,7 +80,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         "precompiled": st.dictionaries(_label, _file, max_size=2),
         "assets": st.lists(st.sampled_from(["ui/**", "ui/*.html", "**/*.css", "static/[a-c]?.js"]), max_size=4),
         "limits": st.fixed_dictionaries(
-            {}, optional={"timeout_ms": st.integers(1, 900_000), "memory_mb": st.integers(1, 4096)}
+            {}, optional={"timeout_ms": st.integers(1, 29_000), "memory_mb": st.integers(1, 4096)}
         ),
         "config": st.just({"type": "object", "properties": {"a": {"type": "string", "default": "x"}}}),
         "secrets": st.lists(
@@ -107,14 +107,18 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     kind = draw(st.sampled_from(["server", "ui", "both"]))
     if kind != "ui":
         document["runtime"] = draw(st.sampled_from(["wasm-component@1", "wasm-js@1"]))
-        document["api"] = {"endpoints": draw(_endpoints())}
+        header_names = st.from_regex(r"[xX]-[A-Za-z0-9-]{1,12}", fullmatch=True).filter(
+            lambda name: not name.lower().startswith("x-alga-")
+        )
+        document["api"] = {"endpoints": draw(_endpoints()), "headers": draw(st.lists(header_names, max_size=3))}
         document["events"] = draw(
             st.lists(
                 st.fixed_dictionaries(
                     {
                         "topic": st.from_regex(r"[a-z][a-z.*]{0,10}", fullmatch=True),
                         "handler": st.lists(_literal, max_size=3).map(lambda parts: "/" + "/".join(parts)),
-                    }
+                    },
+                    optional={"timeout_ms": st.integers(1, 60_000)},
                 ),
                 max_size=2,
             )
@@ -140,7 +144,11 @@ def _endpoints() -> st.SearchStrategy[list[dict[str, Any]]]:
             "method": st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]),
             "path": st.lists(_segment, max_size=4).map(lambda parts: "/" + "/".join(parts)),
         },
-        optional={"handler": st.just("notes"), "schedulable": st.booleans()},
+        optional={
+            "handler": st.just("notes"),
+            "schedulable": st.booleans(),
+            "audience": st.sampled_from(["internal", "client", "any"]),
+        },
     )
 
     def route(entry: dict[str, Any]) -> tuple[str, ...]:

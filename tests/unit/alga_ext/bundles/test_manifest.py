@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alga_ext.bundles.manifest import MANIFEST_LIMIT_BYTES, Manifest, check_egress, parse_manifest
+from alga_ext.bundles.manifest import MANIFEST_LIMIT_BYTES, Endpoint, Manifest, check_egress, parse_manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from tests.support.manifests import documents, egress_rules, encoded, server_document, ui_document
@@ -327,6 +327,93 @@ def test_any_other_endpoint_path_is_refused(path: str) -> None:
     assert "api.endpoints.0.path" in refusal(server_document(api={"endpoints": [{"method": "GET", "path": path}]}))
 
 
+def endpoint_of(**members: Any) -> Endpoint:
+    """The parsed endpoint of a manifest that declares only it."""
+    return parse_manifest(encoded(server_document(api={"endpoints": [members]}))).api.endpoints[0]
+
+
+def test_an_endpoint_path_is_kept_in_its_normal_form() -> None:
+    assert endpoint_of(method="GET", path="/a%2Db/%c3%a4").path == "/a-b/%C3%A4"
+
+
+def test_two_forms_of_one_path_are_refused_as_declared_twice() -> None:
+    endpoints = [{"method": "GET", "path": "/a-b"}, {"method": "GET", "path": "/a%2Db"}]
+    assert "declared twice" in refusal(server_document(api={"endpoints": endpoints}))
+
+
+def test_an_event_handler_is_kept_in_its_normal_form() -> None:
+    document = server_document(events=[{"topic": "ticket.created", "handler": "/on%2Dticket"}])
+    assert parse_manifest(encoded(document)).events[0].handler == "/on-ticket"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "schedulable"),
+    [
+        ("GET", "/sync", True),
+        ("post", "/sync", True),
+        ("POST", "/a:b", True),
+        ("POST", "/sync/:id", False),
+        ("PUT", "/sync", False),
+        ("DELETE", "/sync", False),
+    ],
+)
+def test_what_can_be_scheduled_is_computed_where_the_manifest_does_not_say(
+    method: str, path: str, schedulable: bool
+) -> None:
+    assert endpoint_of(method=method, path=path).schedulable is schedulable
+    assert endpoint_of(method=method, path=path, schedulable=False).schedulable is False
+
+
+def test_a_stored_manifest_reads_back_as_it_was() -> None:
+    manifest = parse_manifest(
+        encoded(server_document(api={"endpoints": [{"method": "GET", "path": "/a%3ab"}], "headers": ["X-A"]}))
+    )
+    assert Manifest.model_validate(manifest.model_dump(mode="json")) == manifest
+
+
+@pytest.mark.parametrize("audience", ["", "Client", "all", 1, ["client"]])
+def test_an_unknown_audience_is_refused(audience: object) -> None:
+    endpoint = {"method": "GET", "path": "/", "audience": audience}
+    assert "api.endpoints.0.audience" in refusal(server_document(api={"endpoints": [endpoint]}))
+
+
+@pytest.mark.parametrize(
+    "names", [["X-Hub-Signature-256", "x-hub-signature-256"], ["if-range"], [f"x-{n}" for n in range(16)]]
+)
+def test_header_names_are_kept_in_lower_case(names: list[str]) -> None:
+    kept = parse_manifest(encoded(server_document(api={"headers": names}))).api.headers
+    assert kept == tuple(sorted({name.lower() for name in names}))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization", "Authorization", "cookie", "COOKIE", "connection", "keep-alive", "proxy-authorization",
+        "proxy-authenticate", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-length", "expect",
+        "x-alga-tenant", "X-Alga-Anything", "", "a b", "x:", "x\n", "é", "a" * 65,
+    ],
+)  # fmt: skip
+def test_a_header_that_no_guest_may_have_is_refused(name: str) -> None:
+    assert "api.headers" in refusal(server_document(api={"headers": [name]}))
+
+
+def test_more_than_sixteen_headers_are_refused() -> None:
+    assert "api.headers" in refusal(server_document(api={"headers": [f"x-{n}" for n in range(17)]}))
+
+
+@pytest.mark.parametrize("timeout_ms", [0, 60_001, "5"])
+def test_an_event_may_not_take_longer_than_a_minute(timeout_ms: object) -> None:
+    event = {"topic": "ticket.created", "handler": "/e", "timeout_ms": timeout_ms}
+    assert "events.0.timeout_ms" in refusal(server_document(events=[event]))
+
+
+def test_the_longest_limits_are_accepted() -> None:
+    document = server_document(
+        limits={"timeout_ms": 29_000}, events=[{"topic": "ticket.created", "handler": "/e", "timeout_ms": 60_000}]
+    )
+    assert parse_manifest(encoded(document)).limits.timeout_ms == 29_000
+
+
 @pytest.mark.parametrize("method", ["TRACE", "CONNECT", "", "G E T", None])
 def test_an_endpoint_with_an_unknown_method_is_refused(method: str | None) -> None:
     assert "api.endpoints.0.method" in refusal(server_document(api={"endpoints": [{"method": method, "path": "/"}]}))
@@ -371,7 +458,7 @@ def test_an_asset_pattern_that_leaves_hides_or_costs_too_much_is_refused(pattern
     assert "assets" in refusal(ui_document(assets=[pattern]))
 
 
-@pytest.mark.parametrize("limits", [{"timeout_ms": 0}, {"timeout_ms": 900_001}, {"memory_mb": 0}, {"memory_mb": 4097}])
+@pytest.mark.parametrize("limits", [{"timeout_ms": 0}, {"timeout_ms": 29_001}, {"memory_mb": 0}, {"memory_mb": 4097}])
 def test_limits_outside_their_bounds_are_refused(limits: dict[str, int]) -> None:
     assert f"limits.{next(iter(limits))}" in refusal(server_document(limits=limits))
 

@@ -9,9 +9,20 @@ import difflib
 import re
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from alga_ext import strict_json
+from alga_ext.bundles import request_headers
+from alga_ext.bundles.endpoint_paths import normal_path
 from alga_ext.bundles.paths import PathError, check_relative
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
@@ -36,8 +47,6 @@ _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = rf"^{_LABEL}(?:\.{_LABEL})+$"
 _EGRESS = re.compile(rf"(?:(https?)://)?(\*\.)?({_LABEL}(?:\.{_LABEL})*)(?::([1-9]\d{{0,4}}))?\Z")
 _HOST_LIMIT_CHARS: Final = 253
-_PARAMETER = re.compile(r":[A-Za-z_][A-Za-z0-9_]*\Z")
-_LITERAL = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=@%-]+\Z")
 
 _GLOB_LIMIT_SEGMENTS: Final = 16
 
@@ -86,12 +95,24 @@ class SecretDeclaration(_Part):
 
 
 class Endpoint(_Part):
-    """One route of the extension; each segment of its path is literal text or a ``:param``."""
+    """One route of the extension; each segment of its path is literal text or a ``:param``.
+
+    The path is stored in its normal form, so ``/a%2Db`` becomes ``/a-b``. ``audience`` says who may call the endpoint:
+    users of the host application (``internal``), users of its client portal (``client``), or both (``any``).
+    """
 
     method: Method
     path: str = Field(max_length=512)
     handler: str | None = Field(default=None, max_length=512)
-    schedulable: bool = False
+    schedulable: bool | None = Field(
+        default=None,
+        validate_default=True,
+        description="Default: true for GET and POST without a parameter in the path",
+    )
+    audience: Literal["internal", "client", "any"] | None = Field(
+        default=None,
+        description="Default: internal; or any, if the manifest has ui.hooks.clientPortalMenu and no endpoint has one",
+    )
 
     @field_validator("method", mode="before")
     @classmethod
@@ -101,20 +122,43 @@ class Endpoint(_Part):
     @field_validator("path")
     @classmethod
     def _path(cls, path: str) -> str:
-        return _route(path, parameters=True)
+        return normal_path(path, parameters=True)
+
+    @field_validator("schedulable")
+    @classmethod
+    def _schedulable(cls, value: bool | None, info: ValidationInfo) -> bool:
+        if value is not None:
+            return value
+        return info.data.get("method") in ("GET", "POST") and "/:" not in info.data.get("path", "")
 
 
 class Api(_Part):
-    """The routes that the extension answers."""
+    """The routes that the extension answers, and the further request headers that it reads."""
 
     endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=500, fail_fast=True)
+    headers: tuple[str, ...] = Field(
+        default=(),
+        max_length=request_headers.HEADERS_LIMIT,
+        fail_fast=True,
+        description="Names of request headers that reach the guest, in addition to those that always do",
+    )
+
+    @field_validator("headers")
+    @classmethod
+    def _headers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            fault = request_headers.request_header_fault(name.lower())
+            if fault is not None:
+                message = f"the header {name[:100]!r} {fault}"
+                raise ValueError(message)
+        return tuple(sorted({name.lower() for name in names}))
 
     @field_validator("endpoints")
     @classmethod
     def _unique(cls, endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
         seen: set[tuple[str, str]] = set()
         for endpoint in endpoints:
-            pair = (endpoint.method, re.sub(r":[^/]+", ":", endpoint.path))
+            pair = (endpoint.method, re.sub("/:[^/]+", "/:", endpoint.path))
             if pair in seen:
                 message = f"{endpoint.method} {endpoint.path} is declared twice"
                 raise ValueError(message)
@@ -127,11 +171,12 @@ class EventSubscription(_Part):
 
     topic: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$")
     handler: str = Field(pattern=r"^/", max_length=512)
+    timeout_ms: int | None = Field(default=None, ge=1, le=60_000, description="At most 60 seconds")
 
     @field_validator("handler")
     @classmethod
     def _path(cls, handler: str) -> str:
-        return _route(handler, parameters=False)
+        return normal_path(handler, parameters=False)
 
 
 class Hook(_Part):
@@ -174,7 +219,9 @@ Glob = Annotated[str, Field(min_length=1, max_length=256)]
 class Limits(_Part):
     """Limits that the extension asks for; the platform's maxima are upper limits."""
 
-    timeout_ms: int | None = Field(default=None, ge=1, le=900_000)
+    timeout_ms: int | None = Field(
+        default=None, ge=1, le=29_000, description="Of a call; at most 29 seconds, because API Gateway waits for 30"
+    )
     memory_mb: int | None = Field(default=None, ge=1, le=4096)
 
 
@@ -340,19 +387,6 @@ def _capability(name: str) -> str:
         message = f"{name[:100]!r} is not a capability{hint}"
         raise ValueError(message)
     return full
-
-
-def _route(path: str, *, parameters: bool) -> str:
-    if not path.startswith("/"):
-        message = "the path of an endpoint or a handler must start with '/'"
-        raise ValueError(message)
-    for segment in path[1:].split("/") if path != "/" else []:
-        fits = _LITERAL.match(segment) or (parameters and _PARAMETER.match(segment))
-        if not fits or segment in (".", ".."):
-            forms = "literal text or a :param" if parameters else "literal text"
-            message = f"segment {segment!r} of {path!r} must be {forms}, without spaces, '..' or special characters"
-            raise ValueError(message)
-    return path
 
 
 def _relative(path: str) -> str:

@@ -1,7 +1,7 @@
 """Decide whether a call may run: the gateway's checks. The first check that fails ends the request."""
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from alga_ext.edge.http import Request
 from alga_ext.edge.principal import Principal
@@ -66,7 +66,8 @@ def check_request(request: Request) -> ExtensionPath:
             "This path names no extension. Call /api/ext/{extension}/{path}, without '.' and '..' segments.",
         )
     if request.method not in METHODS:
-        raise PlatformError("method_not_allowed", f"Call extensions with one of {', '.join(sorted(METHODS))}.")
+        allowed = sorted(METHODS)
+        raise PlatformError("method_not_allowed", f"Call extensions with one of {', '.join(allowed)}.", allow=allowed)
     if len(request.body) > BODY_LIMIT_BYTES:
         raise PlatformError(
             "payload_too_large", f"The body is {len(request.body)} bytes; at most {BODY_LIMIT_BYTES} are allowed."
@@ -99,21 +100,48 @@ def check_tenant(principal: Principal, request: Request) -> str:
     return principal.tenant_id
 
 
-def check_endpoint(install: Install | None, target: ExtensionPath, method: str) -> Install:
-    """Return the install, when it exists and declares an endpoint for this method and path.
+def check_endpoint(install: Install | None, target: ExtensionPath, method: str, principal: Principal) -> Install:
+    """Return the install, when it exists and declares an endpoint for this method and path that the caller may use.
 
     Raises:
-        PlatformError: ``not_installed``; ``endpoint_not_found``.
+        PlatformError: ``not_installed``; ``endpoint_not_found``; ``forbidden`` for a user of the client portal when the
+            extension does not appear there, and for a caller who is not in the endpoint's audience.
     """
     if install is None:
         raise PlatformError("not_installed", f"{target.extension!r} is not installed and enabled for this tenant.")
-    if find_endpoint(install.endpoints, method, target.path) is None:
+    if principal.is_client_user and not install.client_portal:
+        raise PlatformError("forbidden", "This extension is not for users of the client portal.")
+    endpoint = find_endpoint(install.endpoints, method, target.path)
+    if endpoint is None:
         raise PlatformError("endpoint_not_found", f"The extension declares no endpoint for {method} {target.path}.")
+    if not in_audience(principal, audience(install, endpoint)):
+        users = "users of the client portal" if principal.is_client_user else "users outside the client portal"
+        raise PlatformError("forbidden", f"The extension's endpoint {method} {target.path} is not for {users}.")
     return install
 
 
+def audience(install: Install, endpoint: Mapping[str, Any]) -> str:
+    """Return who may call an endpoint: ``internal``, ``client`` or ``any``.
+
+    An endpoint without an audience is ``internal``. In an extension of the client portal in which no endpoint has an
+    audience, it is ``any``: manifests that are older than this field keep working.
+    """
+    declared = endpoint.get("audience")
+    if isinstance(declared, str):
+        return declared
+    open_to_all = install.client_portal and not any(other.get("audience") for other in install.endpoints)
+    return "any" if open_to_all else "internal"
+
+
+def in_audience(principal: Principal, audience: str) -> bool:
+    """Tell whether a caller belongs to an audience. A value that is not known admits nobody."""
+    return audience in ("any", "client" if principal.is_client_user else "internal")
+
+
 def check_role(roles: RoleMap, principal: Principal, method: str) -> None:
-    """Raise ``forbidden`` unless the caller's roles allow the method."""
+    """Raise ``forbidden`` unless the caller's roles allow the method. Users of the client portal need no role."""
+    if principal.is_client_user:
+        return
     if not roles.allows(principal, method):
         needed = "extension:read" if method in READ_METHODS else "extension:write"
         raise PlatformError("forbidden", f"{method} on an extension needs a role that gives {needed}.")

@@ -2,9 +2,11 @@
 
 import base64
 import secrets
+from collections.abc import Mapping
 from typing import Final
 
-from alga_ext.calls.envelope import ExecuteResponse, decode_response, encode
+from alga_ext.bundles.endpoint_paths import encoded_path
+from alga_ext.calls.envelope import ExecuteError, ExecuteResponse, decode_response, encode
 from alga_ext.calls.execution_token import sign_execution_token
 from alga_ext.calls.messages import ExecutionAccepted, encode_message
 from alga_ext.errors import PlatformError
@@ -16,6 +18,8 @@ from functions.gateway.envelope import build_envelope
 from functions.gateway.services import Services
 
 RESPONSE_LIMIT_BYTES: Final = 4 * 1024 * 1024
+"""With the headers' limit below, the largest answer fits into a Lambda payload, whatever its bytes are."""
+RESPONSE_HEADERS_LIMIT_BYTES: Final = 32 * 1024
 _RUNNER_MARGIN_S: Final = 1.0
 """How many seconds longer than the call's own time limit the gateway waits for the runner's answer."""
 
@@ -39,12 +43,12 @@ def run(call: AdmittedCall, services: Services) -> tuple[int, dict[str, str], by
     except PlatformError as error:
         _finish(accepted, ExecuteResponse(status=error.status), error.code, 0, services)
         raise
-    refusal = _refusal(answer, len(body))
-    error_code = answer.error.code if answer.error else (refusal.code if refusal else None)
-    _finish(accepted, answer, error_code, len(body), services)
-    if refusal is not None:
-        raise refusal
-    return answer.status, headers.to_caller(answer.headers, f"/api/ext/{call.extension}"), body
+    passed = headers.to_caller(answer.headers, f"/api/ext/{call.extension}", encoded_path(call.path))
+    answer = _within_limits(answer, passed, len(body))
+    _finish(accepted, answer, answer.error.code if answer.error else None, len(body), services)
+    if answer.error is not None:
+        raise _refusal(answer.error)
+    return answer.status, passed, body
 
 
 def _execute(call: AdmittedCall, trace_id: str, services: Services) -> ExecuteResponse:
@@ -77,18 +81,31 @@ def _body(answer: ExecuteResponse) -> bytes:
     return body
 
 
-def _refusal(answer: ExecuteResponse, body_bytes: int) -> PlatformError | None:
-    """Return the error that the caller gets in place of the guest's answer, or None when the answer passes."""
+def _within_limits(answer: ExecuteResponse, passed: Mapping[str, str], body_bytes: int) -> ExecuteResponse:
+    """Return the runner's answer or, when it is too large for the caller, the same with ``response_too_large``."""
+    header_bytes = sum(len(name) + len(value) for name, value in passed.items())
     if answer.error is not None:
-        if answer.error.code == "guest_timeout":
-            return PlatformError("gateway_timeout", answer.error.message)
-        if answer.error.code == "runner_unavailable":
-            return PlatformError("runner_unavailable", "Extensions cannot run at the moment; try again later.")
-        return PlatformError("bad_gateway", f"{answer.error.message} ({answer.error.code})")
+        return answer
     if body_bytes > RESPONSE_LIMIT_BYTES:
-        detail = f"The extension's answer is {body_bytes} bytes; at most {RESPONSE_LIMIT_BYTES} are allowed."
-        return PlatformError("bad_gateway", detail)
-    return None
+        text = f"The extension's answer is {body_bytes} bytes; at most {RESPONSE_LIMIT_BYTES} are allowed."
+    elif header_bytes > RESPONSE_HEADERS_LIMIT_BYTES:
+        text = (
+            f"The extension's answer has {header_bytes} bytes of headers; "
+            f"at most {RESPONSE_HEADERS_LIMIT_BYTES} are allowed."
+        )
+    else:
+        return answer
+    error = ExecuteError(code="response_too_large", message=text)
+    return ExecuteResponse(status=502, error=error, usage=answer.usage, trace_id=answer.trace_id)
+
+
+def _refusal(error: ExecuteError) -> PlatformError:
+    """Return the error that the caller gets in place of the guest's answer."""
+    if error.code == "guest_timeout":
+        return PlatformError("gateway_timeout", error.message)
+    if error.code == "runner_unavailable":
+        return PlatformError("runner_unavailable", "Extensions cannot run at the moment; try again later.")
+    return PlatformError("bad_gateway", f"{error.message} ({error.code})")
 
 
 def _finish(

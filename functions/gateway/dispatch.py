@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import urllib3
 
 from alga_ext.calls.envelope import EXECUTE_PATH
+from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws import LambdaFunction
 
@@ -32,7 +33,8 @@ class RunnerClient(Protocol):
             timeout_s: how many seconds to wait for the answer.
 
         Raises:
-            PlatformError: ``runner_unavailable``; ``gateway_timeout``; ``bad_gateway`` when the runner refused.
+            PlatformError: ``runner_unavailable``; ``gateway_timeout``; ``bad_gateway`` when the runner refused;
+                ``payload_too_large`` when the call does not fit into a Lambda payload; ``response_too_large``.
         """
         ...
 
@@ -45,7 +47,7 @@ class LambdaRunnerClient:
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the function's own timeout ends the call
         """See ``RunnerClient.run``."""
-        event = {
+        event: dict[str, object] = {
             "version": "2.0",
             "rawPath": EXECUTE_PATH,
             "rawQueryString": "",
@@ -58,7 +60,14 @@ class LambdaRunnerClient:
             "body": body.decode(),
             "isBase64Encoded": False,
         }
-        return _checked(*_unwrapped(self._function.invoke(json.dumps(event).encode(), tenant_id)))
+        payload = json.dumps(event, ensure_ascii=False).encode()
+        if len(payload) > PAYLOAD_LIMIT_BYTES:
+            raise PlatformError(
+                "payload_too_large",
+                f"The call is {len(payload)} bytes with its configuration and secrets; at most {PAYLOAD_LIMIT_BYTES} "
+                "are allowed. Send a smaller body.",
+            )
+        return _checked(*_unwrapped(self._function.invoke(payload, tenant_id)))
 
 
 class HttpRunnerClient:
@@ -90,7 +99,7 @@ class HttpRunnerClient:
         if len(data) > _ANSWER_LIMIT_BYTES:
             answer.close()
             raise PlatformError(
-                "bad_gateway", f"The runner's answer is larger than the allowed {_ANSWER_LIMIT_BYTES} bytes."
+                "response_too_large", f"The runner's answer is larger than the allowed {_ANSWER_LIMIT_BYTES} bytes."
             )
         answer.release_conn()
         return _checked(answer.status, data)

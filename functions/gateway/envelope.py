@@ -3,8 +3,9 @@
 import base64
 import json
 from typing import Any
-from urllib.parse import parse_qs, quote
+from urllib.parse import parse_qs
 
+from alga_ext.bundles.endpoint_paths import encoded_path
 from alga_ext.calls.envelope import (
     ExecuteContext,
     ExecuteGrants,
@@ -16,6 +17,7 @@ from alga_ext.calls.envelope import (
 )
 from functions.gateway import headers
 from functions.gateway.admission import AdmittedCall
+from functions.gateway.routing import READ_METHODS
 
 
 def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> ExecuteRequest:
@@ -30,6 +32,7 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
     query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(call.raw_query, True).items()}
     passed = headers.to_guest(
         call.headers,
+        declared=install.api_headers,
         tenant_id=call.tenant_id,
         extension_id=install.extension_id,
         request_id=call.request_id,
@@ -51,7 +54,7 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
             raw_query=call.raw_query,
             query=dict(query),
             headers=dict(passed),
-            body_b64=base64.b64encode(call.body).decode() if call.body else None,
+            body_b64=None if call.method in READ_METHODS and not call.body else base64.b64encode(call.body).decode(),
         ),
         limits=ExecuteLimits(timeout_ms=min(timeout_ms, install.timeout_ms or timeout_ms), memory_mb=install.memory_mb),
         providers=install.capabilities,
@@ -66,11 +69,6 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
             client_id=principal.client_id,
         ),
     )
-
-
-def encoded_path(path: str) -> str:
-    """Percent-encode a path again, because API Gateway decodes it. The result is ASCII, which every store can keep."""
-    return quote(path, safe="/:@!$&'()*+,;=~", errors="replace")
 
 
 def _config_text(value: Any) -> str:

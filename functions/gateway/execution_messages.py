@@ -6,10 +6,10 @@ Their fields are described in docs/reference/events-and-messages.md.
 from datetime import datetime
 from typing import Final
 
+from alga_ext.bundles.endpoint_paths import encoded_path
 from alga_ext.calls.envelope import ExecuteResponse
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished
 from functions.gateway.admission import AdmittedCall
-from functions.gateway.envelope import encoded_path
 
 _PATH_LIMIT: Final = 2_048
 

@@ -47,7 +47,8 @@ class Gateway:
         1. Extensions are switched on; path, method and sizes are allowed.
         2. The bearer token is valid. It identifies the caller.
         3. The tenant is the one that the token names.
-        4. The tenant has an active install of the extension, and that install declares the endpoint.
+        4. The tenant has an active install of the extension, that install declares the endpoint, and the caller belongs
+           to the endpoint's audience.
         5. The caller's roles allow the method.
         6. The call is recorded as accepted, run, and recorded as finished.
         """
@@ -60,7 +61,7 @@ class Gateway:
         principal = services.tokens.verify(request.headers.get("authorization"))  # (2)
         tenant_id = check_tenant(principal, request)  # (3)
         found = services.installs.find(tenant_id, target.extension, services.monotonic_s())  # (4)
-        install = check_endpoint(found, target, request.method)
+        install = check_endpoint(found, target, request.method, principal)
         check_role(services.roles, principal, request.method)  # (5)
         admitted = AdmittedCall(
             request_id=request.request_id,
@@ -82,9 +83,12 @@ def _outward(error: PlatformError) -> PlatformError:
     """Return the error that the caller gets.
 
     When a store or queue that a call depends on cannot be reached, the call is refused with 503; it is never allowed.
+    An answer that is too large to carry is ``bad_gateway``, like every other answer that cannot be used.
     """
     if error.code in ("database_unavailable", "queue_unavailable", "object_store_unavailable"):
         return PlatformError(
             "policy_unavailable", "The platform cannot check this call at the moment; try again later."
         )
+    if error.code == "response_too_large":
+        return PlatformError("bad_gateway", f"{error.detail} ({error.code})")
     return error

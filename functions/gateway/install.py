@@ -20,5 +20,9 @@ class Install(NamedTuple):
     grant_hash: str
     config: dict[str, Any]
     endpoints: list[dict[str, Any]]
+    api_headers: list[str]
+    """Further request headers that reach the guest, from the manifest's ``api.headers``."""
+    client_portal: bool
+    """Whether the extension appears in the client portal: its manifest has the hook ``clientPortalMenu``."""
     timeout_ms: int | None
     memory_mb: int | None

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Database
 from functions.gateway.install import Install
@@ -13,7 +14,8 @@ _COLUMNS: Final = """
 select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_capabilities, i.granted_egress,
        i.granted_secrets, i.granted_limits, i.grant_hash, i.config,
        (select jsonb_build_object('state', v.state, 'endpoints', v.manifest -> 'api' -> 'endpoints',
-                                  'limits', v.manifest -> 'limits')
+                                  'limits', v.manifest -> 'limits', 'headers', v.manifest -> 'api' -> 'headers',
+                                  'client_portal', v.manifest #> '{ui,hooks,clientPortalMenu}' is not null)
         from app.extension_version v
         where v.version_id = i.version_id and v.state in ('ready', 'yanked')) as declared
 from app.tenant_extension_install i
@@ -26,9 +28,10 @@ where i.tenant_id = :tenant_id and (i.install_id = cast(:id as uuid) or i.extens
 _BY_NAME: Final = f"""
 {_COLUMNS}
 where i.tenant_id = :tenant_id and i.state = 'enabled'
-  and i.extension_id = (select e.extension_id from app.extension_registry e where e.name = :name)
-  and (i.publisher = :publisher
-       or :publisher = (select e.publisher from app.extension_registry e where e.name = :name))
+  and (i.extension_id = (select e.extension_id from app.extension_registry e where e.name = :bare_name)
+       or (i.extension_id = (select e.extension_id from app.extension_registry e where e.name = :name)
+           and (i.publisher = :publisher
+                or :publisher = (select e.publisher from app.extension_registry e where e.name = :name))))
 """  # noqa: S608 - constants only
 _SECRETS: Final = """
 select distinct on (name) name, translate(encode(sealed, 'base64'), E'\\n', '') as sealed_b64,
@@ -58,11 +61,12 @@ class Installs:
 
         Args:
             tenant_id: the tenant of the caller's token.
-            reference: extension id, install id or ``publisher.name``, as the caller wrote it.
+            reference: extension id, install id, ``publisher.name`` or the bare name, as the caller wrote it.
             now_s: the present time of a monotonic clock, in seconds.
 
         Raises:
-            PlatformError: ``database_unavailable``.
+            PlatformError: ``ambiguous_extension`` when two installs match: one by ``publisher.name``, the other by
+                its bare name; ``database_unavailable``.
         """
         key = (tenant_id, reference)
         cached = self._known.get(key)
@@ -82,11 +86,17 @@ class Installs:
             return None
         with self._database.tenant(tenant_id) as tx:
             if is_uuid(reference):
-                row = tx.row(_BY_ID, tenant_id=tenant_id, id=reference)
+                rows = tx.rows(_BY_ID, tenant_id=tenant_id, id=reference)
             else:
-                row = tx.row(_BY_NAME, tenant_id=tenant_id, publisher=publisher, name=name)
-            if row is None or row["declared"] is None:
+                rows = tx.rows(_BY_NAME, tenant_id=tenant_id, publisher=publisher, name=name, bare_name=reference)
+            if len(rows) > 1:
+                raise PlatformError(
+                    "ambiguous_extension",
+                    f"{reference!r} names {len(rows)} installs of this tenant; call one by its install id.",
+                )
+            if not rows or rows[0]["declared"] is None:
                 return None
+            row = rows[0]
             granted = list(row["granted_secrets"])
             # A separate query, run only when secrets are granted: in the query above it would double the planning time.
             sealed = (
@@ -106,6 +116,8 @@ class Installs:
             grant_hash=row["grant_hash"],
             config=row["config"],
             endpoints=row["declared"]["endpoints"] or [],
+            api_headers=row["declared"]["headers"] or [],
+            client_portal=row["declared"]["client_portal"],
             timeout_ms=limits.get("timeout_ms"),
             memory_mb=limits.get("memory_mb"),
         )

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
+from alga_ext.bundles.endpoint_paths import encoded_path
+
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 READ_METHODS: Final = frozenset({"GET", "HEAD"})
 
@@ -15,7 +17,10 @@ class ExtensionPath(NamedTuple):
 
 
 def parse_path(path: str) -> ExtensionPath | None:
-    """Split ``/api/ext/{extension}/{path…}``. Return None for another path, or for a ``.`` or ``..`` segment."""
+    """Split ``/api/ext/{extension}/{path…}``, which API Gateway has decoded, and return the parts.
+
+    Return None for another path, or for a ``.`` or ``..`` segment.
+    """
     prefix = "/api/ext/"
     if not path.startswith(prefix):
         return None
@@ -28,12 +33,17 @@ def parse_path(path: str) -> ExtensionPath | None:
 def find_endpoint(endpoints: Iterable[Mapping[str, Any]], method: str, path: str) -> Mapping[str, Any] | None:
     """Return the declared endpoint for a request, or None.
 
+    Args:
+        endpoints: from the manifest, with paths in their normal form.
+        method: of the request.
+        path: of the request within the extension, decoded.
+
     Each declared segment is literal or ``:param``, and the number of segments must be equal. An endpoint for GET also
     answers HEAD. When several endpoints match, the one with the earliest literal segment wins, so ``/notes/new`` comes
     before ``/notes/:id``.
     """
     wanted = "GET" if method == "HEAD" else method
-    segments = _segments(path)  # empty segments count: "//notes" and "/notes/" differ from "/notes"
+    segments = _segments(encoded_path(path))  # empty segments count: "//notes" and "/notes/" differ from "/notes"
     matches = [endpoint for endpoint in endpoints if endpoint["method"] == wanted and _fits(endpoint["path"], segments)]
     return min(matches, key=lambda endpoint: _pattern_rank(endpoint["path"]), default=None)
 

@@ -91,6 +91,12 @@ def answer(outcome: Done | Failed, usage: Usage, trace_id: str, scrub: Callable[
     )
 
 
+def too_large(answer: ExecuteResponse, size_bytes: int, limit_bytes: int) -> ExecuteResponse:
+    """Return the response envelope in place of one that is larger, as a Lambda payload, than ``limit_bytes``."""
+    text = f"The extension's response is {size_bytes} bytes when it is encoded; at most {limit_bytes} are allowed."
+    return failed(Verdict("response_too_large", text), answer.usage, answer.trace_id)
+
+
 def failed(verdict: Verdict, usage: Usage, trace_id: str) -> ExecuteResponse:
     """Return the response envelope of a call for which the platform answers instead of the guest."""
     status = KINDS[CODES[verdict.code].kind].status

@@ -15,7 +15,7 @@ from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteRequest, ExecuteRespons
 from alga_ext.calls.execution_token import RUNNABLE_STATES, verify_execution_token
 from alga_ext.calls.operator_token import verify_operator_token
 from alga_ext.edge.health import Health
-from alga_ext.edge.http import Request, json_response, response
+from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, json_response, payload_bytes, response
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.ids import parse_content_hash, sha256_hex
@@ -58,8 +58,7 @@ class Runner:
         match (request.method, request.path):
             case ("POST", path) if path == EXECUTE_PATH:
                 self._check_switched_on()
-                body = encode(self.execute(request))
-                return response(200, {"content-type": "application/json", "cache-control": "no-store"}, body)
+                return _execute_response(self.execute(request), request.request_id)
             case ("GET", path) if path == HEALTH_PATH:
                 return self._health.answer(detailed=self._is_operator(request))
             case ("POST", path) if path == WARMUP_PATH:
@@ -67,10 +66,9 @@ class Runner:
                 self._require_operator(request)
                 return json_response(200, self.warm(_asked_bundle(request)))
             case (_, path) if path in (EXECUTE_PATH, HEALTH_PATH, WARMUP_PATH):
-                raise PlatformError(
-                    "method_not_allowed",
-                    f"{request.path} does not accept this method; use {'GET' if path == HEALTH_PATH else 'POST'}.",
-                )
+                allowed = "GET" if path == HEALTH_PATH else "POST"
+                detail = f"{request.path} does not accept this method; use {allowed}."
+                raise PlatformError("method_not_allowed", detail, allow=[allowed])
             case _:
                 raise PlatformError(
                     "not_found",
@@ -212,6 +210,16 @@ class Runner:
         if not program.fresh:
             self._services.artifacts.recheck(program.artifact)
         return program
+
+
+def _execute_response(answer: ExecuteResponse, request_id: str) -> dict[str, Any]:
+    """Return a call's HTTP response. An answer that does not fit into a Lambda payload is replaced by its error."""
+    headers = {"content-type": "application/json", "cache-control": "no-store", "x-request-id": request_id}
+    made = response(200, headers, encode(answer))
+    size = payload_bytes(made)
+    if size <= PAYLOAD_LIMIT_BYTES:
+        return made
+    return response(200, headers, encode(outcome.too_large(answer, size, PAYLOAD_LIMIT_BYTES)))
 
 
 def _log_ended(ended: Ended) -> None:

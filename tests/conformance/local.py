@@ -20,6 +20,7 @@ from functions.runner.limits import Maxima
 from functions.runner.services import _database_of, _providers
 from functions.runner.settings import RunnerSettings
 from tests.conformance.port import Answer, Line, RunnerPort, Said
+from tests.support.bodies import body_of_answer
 from tests.support.runner_fixture import SETTINGS, RunnerFixture
 from tools.guests.cache import built
 from tools.guests.inputs import hash_of
@@ -90,7 +91,7 @@ class LocalRunner(RunnerPort):
         with contextlib.redirect_stdout(printed):
             answer = self.house.post("/v1/execute", body, headers)
         self._keep_metrics(printed.getvalue())
-        return Answer(answer["statusCode"], answer["headers"]["content-type"], answer["body"].encode())
+        return Answer(answer["statusCode"], answer["headers"]["content-type"], body_of_answer(answer))
 
     def said(self, request_id: str) -> Said:
         """See ``Runner.said``."""

@@ -220,6 +220,31 @@ def test_a_body_over_the_limit_is_a_bad_gateway_that_says_how_large(door: Door) 
     assert str(call.RESPONSE_LIMIT_BYTES + 1) in refused.detail
 
 
+@pytest.mark.parametrize(
+    "too_large",
+    [
+        answer(body_b64=base64.b64encode(bytes(4 * 1024 * 1024 + 1)).decode(), usage=Usage(duration_ms=7)),
+        answer(headers={"x-ext-a": "a" * 33_000}, usage=Usage(duration_ms=7)),
+        answer(headers={"x-ext-a": ["a" * 1_000] * 33}, usage=Usage(duration_ms=7)),
+    ],
+)
+def test_an_answer_that_is_too_large_is_recorded_as_such_with_what_it_used(
+    door: Door, too_large: ExecuteResponse
+) -> None:
+    door.runner_answers(too_large)
+
+    assert door.refusal().code == "bad_gateway"
+    finished = door.records()[-1]
+    assert (finished.status, finished.error_code, finished.usage.duration_ms) == (502, "response_too_large", 7)
+
+
+def test_an_envelope_that_is_too_large_is_recorded_as_such(door: Door) -> None:
+    door.runner_answers(Reply(200, b" " * (8 * 1024 * 1024 + 1)))
+
+    assert door.refusal().code == "response_too_large"
+    assert door.records()[-1].error_code == "response_too_large"
+
+
 def test_a_body_of_exactly_the_limit_passes(door: Door) -> None:
     door.runner_answers(answer(body_b64=base64.b64encode(bytes(call.RESPONSE_LIMIT_BYTES)).decode()))
 
@@ -268,6 +293,15 @@ def test_a_redirect_comes_back_below_the_name_the_caller_used(door: Door) -> Non
     door.runner_answers(answer(status=303, headers={"location": "/notes/1"}))
 
     assert door.call()[1]["location"] == "/api/ext/acme.notes/notes/1"
+
+
+@pytest.mark.parametrize(
+    ("location", "public"), [("1", "/api/ext/acme.notes/1"), ("?page=2", "/api/ext/acme.notes/notes?page=2")]
+)
+def test_a_relative_redirect_is_resolved_on_the_path_of_the_call(door: Door, location: str, public: str) -> None:
+    door.runner_answers(answer(status=303, headers={"location": location}))
+
+    assert door.call()[1]["location"] == public
 
 
 def test_records_are_plain_json(door: Door) -> None:

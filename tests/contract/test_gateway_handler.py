@@ -1,9 +1,10 @@
 """The tenants' door as a whole: real database with its row-level security, real queue, a real server as the runner."""
 
 import base64
+import itertools
 import json
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import boto3
@@ -16,6 +17,7 @@ from functions.gateway.gateway import Gateway
 from functions.gateway.services import Services
 from tests.conftest import Databases
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
+from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
 from tests.support.registry import RegistryWorld, manifest_of
 
 ENDPOINTS = [
@@ -23,6 +25,7 @@ ENDPOINTS = [
     {"method": "POST", "path": "/notes"},
     {"method": "GET", "path": "/notes/:id"},
     {"method": "OPTIONS", "path": "/notes"},
+    {"method": "GET", "path": "/a%20b"},
 ]
 
 
@@ -67,6 +70,14 @@ class Door:
     def call(
         self, path: str = "acme.com.acme.notes/notes", method: str = "GET", token: str | None = None, **headers: str
     ) -> Answer:
+        answer = self.answer(path, method, token, **headers)
+        assert answer["headers"]["x-request-id"] == "r-1"
+        return Answer(answer["statusCode"], answer["headers"], body_of_answer(answer))
+
+    def answer(
+        self, path: str = "acme.com.acme.notes/notes", method: str = "GET", token: str | None = None, **headers: str
+    ) -> dict[str, Any]:
+        """Return the gateway's answer as Lambda gets it."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         if token != "":
             given["authorization"] = f"Bearer {token or self.token()}"
@@ -75,10 +86,18 @@ class Door:
             "headers": given,
             "requestContext": {"requestId": "r-1", "http": {"method": method}},
         }
-        answer = self._gateway.answer(event)
-        body = base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
-        assert answer["headers"]["x-request-id"] == "r-1"
-        return Answer(answer["statusCode"], answer["headers"], body)
+        return self._gateway.answer(event)
+
+    def client_token(self, **claims: str) -> str:
+        """A token of a user of tenant-a's client portal, without any role."""
+        return self.world.token(**({"tenant_id": "tenant-a", "user_type": "client"} | claims))
+
+    def publish_and_install(self, manifest: dict[str, Any]) -> str:
+        """Publish another extension, install it for tenant-a, and return the install's id."""
+        published = self.world.signed(manifest, {"ui/index.html": b"<p>", "dist/main.wasm": b"\0asm"})
+        assert self.world.send(published, self.world.admin).status == 202
+        assert self.world.prepare() == ["ready"]
+        return str(self.world.install(manifest["name"])["install_id"])
 
     def token_state(self) -> str:
         """The version's state in the execution token of the last call, as any JWT library reads it."""
@@ -90,8 +109,12 @@ class Door:
         assert done.status in (200, 204), done
 
 
-def _hello(_: Asked) -> Reply:
-    return Reply(200, encode(ExecuteResponse(status=200, body_b64=base64.b64encode(b"hello").decode())))
+def _answering(response: ExecuteResponse) -> Callable[[Asked], Reply]:
+    reply = Reply(200, encode(response))
+    return lambda _: reply
+
+
+_hello = _answering(ExecuteResponse(status=200, body_b64=base64.b64encode(b"hello").decode()))
 
 
 @pytest.fixture
@@ -117,14 +140,18 @@ def test_the_door(door: Door) -> None:
     """One world for all cases that change nothing: making one costs seconds."""
     install_id, extension_id = door.install["install_id"], door.install["extension_id"]
 
-    # An extension is called by its id, its install's id, or its publisher and name.
-    for reference in (install_id, extension_id, "acme.com.acme.notes"):
+    # An extension is called by its id, its install's id, its publisher and name, or its name alone.
+    for reference in (install_id, extension_id, "acme.com.acme.notes", "com.acme.notes"):
         assert (door.call(f"{reference}/notes").status, door.call(f"{reference}/notes/5").body) == (200, b"hello")
     asked = decode_request(door.server.asked[-1].body)
     assert (asked.context.tenant_id, asked.context.install_id, asked.http.path) == ("tenant-a", install_id, "/notes/5")
 
     # HEAD is GET without a body.
     assert door.call(method="HEAD")[::2] == (200, b"")
+
+    # A path is found in any of its forms: API Gateway decodes it, the manifest wrote it encoded.
+    assert door.call("com.acme.notes/a b").status == 200
+    assert decode_request(door.server.asked[-1].body).http.path == "/a%20b"
 
     # Each refusal ends the request, in the order of the contract.
     calls = len(door.server.asked)
@@ -175,6 +202,74 @@ def test_the_door(door: Door) -> None:
     # Switched off, nothing is looked at.
     door.rewire(EXTENSIONS_ENABLED="false")
     assert door.call(token="").code == "extensions_disabled"
+
+
+def test_a_name_that_fits_two_installs_is_ambiguous(door: Door) -> None:
+    door.world.register("com", LocalSigner.generate())
+    assert door.call("com.acme.notes/notes").status == 200, "by its bare name"
+    signer = LocalSigner.generate()
+    door.world.add_key("com", signer)
+    door.world.publisher_key = signer
+    other = manifest_of("acme.notes", publisher="com", runtime="wasm-component@1", api={"endpoints": ENDPOINTS})
+    install_id = door.publish_and_install(other)
+
+    answer = door.call("com.acme.notes/notes")
+    assert (answer.status, answer.code) == (409, "ambiguous_extension")
+    assert door.call(f"{install_id}/notes").status == 200
+    assert door.call("acme.com.acme.notes/notes").status == 200
+
+    door.manage("POST", "/disable")
+    assert door.call("com.acme.notes/notes").status == 200, "only one is active now"
+
+
+def test_users_of_the_client_portal_reach_what_is_there_for_them(door: Door) -> None:
+    assert door.call(token=door.client_token()).code == "forbidden"
+    hook = {"type": "iframe", "entry": "ui/index.html", "hooks": {"clientPortalMenu": {"label": "Notes"}}}
+    old = manifest_of("com.acme.old", runtime="wasm-component@1", api={"endpoints": ENDPOINTS}, ui=hook)
+    door.publish_and_install(old)
+    audiences = [
+        {"method": "GET", "path": "/internal"},
+        {"method": "POST", "path": "/client", "audience": "client"},
+        {"method": "GET", "path": "/any", "audience": "any"},
+    ]
+    door.publish_and_install(
+        manifest_of("com.acme.new", runtime="wasm-component@1", api={"endpoints": audiences}, ui=hook)
+    )
+    for token in (door.client_token(), door.client_token(user_type="internal", client_id="c-1")):
+        assert door.call("com.acme.old/notes", "POST", token).status == 200
+        assert door.call("com.acme.new/any", token=token).status == 200
+        assert door.call("com.acme.new/client", "POST", token).status == 200
+        assert door.call("com.acme.new/internal", token=token).code == "forbidden"
+    assert door.call("com.acme.new/client", "POST").code == "forbidden"
+    assert door.call("com.acme.new/internal").status == 200
+
+
+def test_the_headers_that_the_manifest_names_reach_the_guest(door: Door) -> None:
+    api = {"endpoints": ENDPOINTS, "headers": ["X-Hub-Signature"]}
+    door.publish_and_install(manifest_of("com.acme.hub", runtime="wasm-component@1", api=api))
+    door.call("com.acme.hub/notes", x_hub_signature="sha256=1", x_other="2", cookie="3")
+
+    passed = decode_request(door.server.asked[-1].body).http.headers
+    assert passed["x-hub-signature"] == "sha256=1"
+    assert not {"x-other", "cookie", "authorization"} & passed.keys()
+
+
+def test_a_guests_bytes_reach_the_caller_or_are_too_many(door: Door) -> None:
+    """All kinds and sizes in one world; making one costs seconds."""
+    limit = 4 * MIB
+    for kind, size in itertools.product(UNITS, (0, 1, MIB, limit, limit + 1)):
+        sent = body(kind, size)
+        encoded = base64.b64encode(sent).decode()
+        headers: dict[str, str | list[str]] = {"x-ext-a": "\xff" * 30_000, "content-encoding": "gzip"}
+        door.server.answer = _answering(ExecuteResponse(status=200, headers=headers, body_b64=encoded))
+        answer = door.answer()
+
+        assert largest_payload(answer) <= PAYLOAD_LIMIT_BYTES
+        if size <= limit:
+            assert (answer["statusCode"], body_of_answer(answer) == sent) == (200, True)
+            assert answer["headers"]["content-encoding"] == "gzip"
+        else:
+            assert (answer["statusCode"], json.loads(body_of_answer(answer))["code"]) == (502, "bad_gateway")
 
 
 def test_an_install_answers_only_while_it_is_active(door: Door) -> None:

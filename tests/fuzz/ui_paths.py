@@ -55,7 +55,7 @@ def check_headers(text: str) -> None:
 
 def check_answer(text: str) -> None:
     name, _, value = text.partition(":")
-    for passed, given in to_caller({name: value, "location": value, "x-ext-a": [value, name]}, PREFIX).items():
+    for passed, given in to_caller({name: value, "location": value, "x-ext-a": [value, name]}, PREFIX, "/a/b").items():
         if not passed.isascii() or any(mark in passed + given for mark in "\r\n\0"):
             message = f"passed {passed!r}: {given!r}"
             raise AssertionError(message)

@@ -12,6 +12,7 @@ from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse, decode_resp
 from tests.security.footprint import Footprint, footprint, settled
 from tests.security.logbook import Logbook
 from tests.security.world import World
+from tests.support.bodies import body_of_answer
 from tests.support.runner_fixture import MAXIMA, body_of, call
 from tests.support.wat import guest
 
@@ -80,7 +81,7 @@ def made(world: World, attack: Attack) -> Aftermath:
     after = settled(before, house.pool.process_ids)
     return Aftermath(
         answer=json.dumps(answer, ensure_ascii=False),
-        response=decode_response(answer["body"].encode()),
+        response=decode_response(body_of_answer(answer)),
         took_ms=took_ms,
         limit_ms=request.limits.timeout_ms or MAXIMA.default_timeout_ms,
         log=log,

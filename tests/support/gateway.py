@@ -68,6 +68,8 @@ def install(**members: Any) -> Install:
             {"method": "GET", "path": "/notes/:id"},
             {"method": "POST", "path": "/notes"},
         ],
+        "api_headers": [],
+        "client_portal": False,
         "timeout_ms": None,
         "memory_mb": None,
     }

@@ -48,6 +48,7 @@ from functions.runner.sandbox.protocol.messages import Configure
 from functions.runner.sandboxes.pool import Pool
 from functions.runner.services import Services
 from functions.runner.settings import RunnerSettings
+from tests.support.bodies import body_of_answer
 from tests.support.memory_store import MemoryObjectStore
 
 MIB = 1024 * 1024
@@ -236,7 +237,7 @@ class RunnerFixture:
         """Call ``POST /v1/execute``; the envelope must be accepted."""
         answer = self.answer(request)
         assert answer["statusCode"] == 200, answer["body"]
-        return decode_response(answer["body"].encode())
+        return decode_response(body_of_answer(answer))
 
     def answer(
         self,

@@ -92,6 +92,12 @@ class Registry:
         return {}
 
 
+def allowed_methods(path: str) -> list[str]:
+    """Return the methods of the routes that have this path, in alphabetical order; none for an unknown path."""
+    routes = [*app._static_routes, *app._dynamic_routes]  # noqa: SLF001 - the resolver has no public list of its routes
+    return sorted({str(route.method) for route in routes if route.rule.match(path)})
+
+
 def _check_body(request: Request) -> None:
     """Refuse a body that is too large, not JSON, or has very many members, before the routes parse and validate it."""
     limit = BUNDLE_BODY_LIMIT_BYTES if request.path == f"{PREFIX}/versions" else BODY_LIMIT_BYTES
@@ -124,6 +130,12 @@ def _on_invalid(error: RequestValidationError) -> None:
 
 @app.not_found
 def _on_no_route(_: NotFoundError) -> None:
+    if allowed := allowed_methods(app.current_event.path):
+        raise PlatformError(
+            "method_not_allowed",
+            f"{app.current_event.request_context.http.method} is not allowed here; use {' or '.join(allowed)}.",
+            allow=allowed,
+        )
     raise PlatformError("not_found", "The registry has no such path; see docs/reference/http-api.md for all paths.")
 
 

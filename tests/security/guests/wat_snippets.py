@@ -213,3 +213,20 @@ def linked(code: str, declaration: str, lowered: Mapping[str, tuple[str, str]], 
             raise ValueError(message)
         source = head + addition + tail
     return bytes(wasmtime.wat2wasm(source))
+
+
+ECHO: Final = """
+      (local $at i32) (local $size i32)
+      (call $body (local.get $request)) (local.set $size) (local.set $at)
+      (call $respond
+        (i32.add (i32.const 200) (i32.load8_u offset=76 (local.get $request)))
+        (local.get $at)
+        (i32.add (local.get $size)
+          (i32.eq (i32.load8_u (i32.load offset=52 (local.get $request))) (i32.const 68))))
+"""
+"""Answers its body, and one byte more to a DELETE. The status is 201 when the request has a body, and otherwise 200."""
+
+
+def echo() -> bytes:
+    """Return the guest of ``ECHO``."""
+    return wat.guest(ECHO, pages=130)

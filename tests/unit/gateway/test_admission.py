@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alga_ext.edge.principal import Principal
 from functions.gateway.admission import (
     BODY_LIMIT_BYTES,
     RoleMap,
@@ -81,18 +82,80 @@ def test_a_request_may_repeat_its_tenant() -> None:
 
 
 def test_without_an_install_nothing_answers() -> None:
-    assert code_of(lambda: check_endpoint(None, ExtensionPath("x", "/notes"), "GET")) == "not_installed"
+    assert code_of(lambda: check_endpoint(None, ExtensionPath("x", "/notes"), "GET", principal())) == "not_installed"
 
 
 def test_a_declared_endpoint_answers() -> None:
-    assert check_endpoint(install(), ExtensionPath("x", "/notes/5"), "GET") == install()
+    assert check_endpoint(install(), ExtensionPath("x", "/notes/5"), "GET", principal()) == install()
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("DELETE", "/notes"), ("GET", "/other"), ("POST", "/notes/1"), ("GET", "/notes/1/2")]
 )
 def test_an_endpoint_that_is_not_declared_does_not_answer(method: str, path: str) -> None:
-    assert code_of(lambda: check_endpoint(install(), ExtensionPath("x", path), method)) == "endpoint_not_found"
+    assert (
+        code_of(lambda: check_endpoint(install(), ExtensionPath("x", path), method, principal()))
+        == "endpoint_not_found"
+    )
+
+
+# Users of the client portal
+
+CLIENT = principal(user_type="client", roles=frozenset())
+
+
+def endpoint_code(who: Principal, audiences: list[str | None], *, client_portal: bool) -> str | None:
+    endpoints = [{"method": "GET", "path": f"/{number}", "audience": value} for number, value in enumerate(audiences)]
+    found = install(endpoints=endpoints, client_portal=client_portal)
+    return code_of(lambda: check_endpoint(found, ExtensionPath("x", "/0"), "GET", who))
+
+
+@pytest.mark.parametrize("audiences", [[None], ["client"], ["any"], ["internal"]])
+def test_a_client_user_reaches_no_extension_without_the_client_hook(audiences: list[str | None]) -> None:
+    assert endpoint_code(CLIENT, audiences, client_portal=False) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("audiences", "client_code", "internal_code"),
+    [
+        (["client"], None, "forbidden"),
+        (["any"], None, None),
+        (["internal"], "forbidden", None),
+        (["clients"], "forbidden", "forbidden"),
+        ([None], None, None),
+        ([None, None], None, None),
+        ([None, "client"], "forbidden", None),
+        ([None, "internal"], "forbidden", None),
+    ],
+)
+def test_an_endpoint_is_called_by_its_audience_only(
+    audiences: list[str | None], client_code: str | None, internal_code: str | None
+) -> None:
+    assert endpoint_code(CLIENT, audiences, client_portal=True) == client_code
+    assert endpoint_code(principal(), audiences, client_portal=True) == internal_code
+
+
+def test_without_a_client_hook_an_endpoint_is_for_internal_users() -> None:
+    assert endpoint_code(principal(), [None], client_portal=False) is None
+    assert endpoint_code(principal(), ["client"], client_portal=False) == "forbidden"
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_a_client_user_needs_no_role(method: str) -> None:
+    assert code_of(lambda: check_role(ROLES, CLIENT, method)) is None
+
+
+@pytest.mark.parametrize(
+    "who",
+    [
+        principal(client_id="c-1"),
+        principal(user_type="client"),
+        principal(user_type="Internal"),
+        principal(user_type=""),
+    ],
+)
+def test_whoever_is_not_exactly_internal_is_a_client_user(who: Principal) -> None:
+    assert who.is_client_user
 
 
 # Roles

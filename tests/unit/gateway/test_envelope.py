@@ -100,6 +100,21 @@ def test_a_body_of_any_bytes_travels(body: bytes) -> None:
     assert (base64.b64decode(made.http.body_b64) if made.http.body_b64 else b"") == body
 
 
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [("GET", None), ("HEAD", None), ("POST", ""), ("PUT", ""), ("PATCH", ""), ("DELETE", ""), ("OPTIONS", "")],
+)
+def test_an_empty_body_is_an_empty_list_and_only_a_read_has_none(method: str, body: str | None) -> None:
+    assert decode_request(encode(envelope(method=method))).http.body_b64 == body
+
+
+def test_a_header_that_the_manifest_names_reaches_the_guest() -> None:
+    made = envelope(installed={"api_headers": ["x-hub-signature"]}, headers={"x-hub-signature": "s", "x-other": "o"})
+
+    assert made.http.headers["x-hub-signature"] == "s"
+    assert "x-other" not in made.http.headers
+
+
 def test_the_envelope_reads_back_at_the_runner() -> None:
     made = envelope(raw_query="a=1", headers={"accept": "x"}, body=b"x")
 

@@ -80,6 +80,7 @@ CODES: Final[dict[str, Code]] = {
     # Gateway
     "not_installed": Code(Kind.NOT_FOUND, "The extension is not installed for this tenant"),
     "endpoint_not_found": Code(Kind.NOT_FOUND, "The extension declares no such endpoint"),
+    "ambiguous_extension": Code(Kind.CONFLICT, "The name fits more than one installed extension"),
     "bad_gateway": Code(Kind.GUEST_FAULT, "The extension did not give a valid response"),
     "gateway_timeout": Code(Kind.TIMEOUT, "The extension did not respond in time"),
     "policy_unavailable": Code(Kind.UNAVAILABLE, "Data needed to decide this request cannot be read at the moment"),

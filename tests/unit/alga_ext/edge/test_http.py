@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.edge.http import Request, json_response, problem, request_from_event, response
+from alga_ext.edge.http import Request, json_response, payload_bytes, problem, request_from_event, response
 from alga_ext.errors import CODES, PlatformError
+from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
 from tests.support.refusals import code_of
 
 
@@ -77,10 +78,48 @@ def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
 
 
 @given(st.binary(max_size=50))
-def test_a_response_body_comes_out_as_it_went_in(body: bytes) -> None:
-    answer = response(200, {"content-type": "x"}, body)
+def test_a_response_body_comes_out_as_it_went_in(given: bytes) -> None:
+    answer = response(200, {"content-type": "x"}, given)
 
-    assert (base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()) == body
+    assert body_of_answer(answer) == given
+
+
+@pytest.mark.parametrize("kind", UNITS)
+def test_a_body_of_four_mebibytes_always_fits_into_a_lambda_payload(kind: str) -> None:
+    given = body(kind, 4 * MIB)
+    answer = response(200, {"x-ext-a": "\xff" * 32 * 1024}, given)
+
+    assert body_of_answer(answer) == given
+    assert largest_payload(answer) <= PAYLOAD_LIMIT_BYTES
+
+
+@pytest.mark.parametrize(
+    ("given", "is_base64"),
+    [
+        (b"plain text", False),
+        (b"", False),
+        (b'{"a": 1}' * 50, False),
+        (b"\n" * 100, True),
+        (b"\0" * 100, True),
+        (("я" * 100).encode(), True),
+        (b"\xff\xfe", True),
+        (b"a" * 98 + b'"', False),
+    ],
+)
+def test_a_body_is_base64_when_that_is_smaller(given: bytes, is_base64: bool) -> None:
+    assert response(200, {}, given)["isBase64Encoded"] is is_base64
+
+
+@given(st.lists(st.sampled_from(sorted(UNITS.values())), max_size=40).map(b"".join))
+def test_the_form_of_a_body_is_never_larger_than_base64(given: bytes) -> None:
+    quotation_marks = 2
+
+    assert largest_payload(response(200, {}, given)["body"]) - quotation_marks <= len(base64.b64encode(given))
+
+
+@given(st.recursive(st.text(max_size=20), lambda inner: st.dictionaries(st.text(max_size=5), inner, max_size=3)))
+def test_the_counted_size_is_an_upper_bound_of_what_lambda_writes(value: Any) -> None:
+    assert largest_payload(value) <= payload_bytes(value)
 
 
 def test_json_is_never_kept_by_caches_unless_said_so() -> None:
@@ -123,3 +162,9 @@ def test_a_refusal_may_repeat_any_text_of_the_request() -> None:
 
 def test_retry_after_says_when() -> None:
     assert problem(PlatformError("rate_limited", "d", retry_after_s=7), "r")["headers"]["retry-after"] == "7"
+
+
+def test_a_wrong_method_is_told_the_right_ones() -> None:
+    assert (
+        problem(PlatformError("method_not_allowed", "d", allow=["GET", "HEAD"]), "r")["headers"]["allow"] == "GET, HEAD"
+    )

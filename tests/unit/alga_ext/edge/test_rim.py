@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from alga_ext.edge.http import Request, json_response
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
@@ -60,3 +62,12 @@ def test_a_function_without_bodies_decodes_none() -> None:
     )
 
     assert answer["body"] == "0"
+
+
+@pytest.mark.parametrize(("size", "status"), [(6 * 1024 * 1024 - 1024, 200), (6 * 1024 * 1024, 502)])
+def test_an_answer_that_lambda_would_not_carry_is_a_problem_with_the_requests_id(size: int, status: int) -> None:
+    answer = Rim("test").answer(EVENT, lambda _: {"statusCode": 200, "headers": {}, "body": "a" * size})
+
+    assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (status, "r-1")
+    if status == 502:
+        assert json.loads(answer["body"])["code"] == "response_too_large"

@@ -41,7 +41,7 @@ class Health:
             PlatformError: ``method_not_allowed``; what ``verify`` raises for a token that is not valid.
         """
         if request.method not in ("GET", "HEAD"):
-            raise PlatformError("method_not_allowed", "The health check answers GET and HEAD.")
+            raise PlatformError("method_not_allowed", "The health check answers GET and HEAD.", allow=["GET", "HEAD"])
         authorization = request.headers.get("authorization")
         return self.answer(detailed=authorization is not None and verify(authorization).is_platform_admin)
 

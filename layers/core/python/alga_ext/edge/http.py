@@ -15,6 +15,8 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import new_id
 
 PROBLEM_TYPE_BASE: Final = "https://alga.dev/errors#"
+PAYLOAD_LIMIT_BYTES: Final = 6 * 1024 * 1024
+"""The size of the largest answer of a Lambda function: 6 MiB of JSON, escapes included."""
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
@@ -91,15 +93,36 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
 
 
 def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict[str, Any]:
-    """Build an API Gateway v2 response; a body that is not UTF-8 text is encoded as base64."""
+    """Build an API Gateway v2 response.
+
+    The body is base64 when it is not UTF-8 text, or when base64 is smaller: JSON escapes make a text up to six times
+    as large. So a body of 4 MiB always fits into a Lambda payload.
+    """
     answer: dict[str, Any] = {"statusCode": status, "headers": dict(headers)}
-    try:
-        answer["body"] = body.decode()
-        answer["isBase64Encoded"] = False
-    except UnicodeDecodeError:
-        answer["body"] = base64.b64encode(body).decode()
-        answer["isBase64Encoded"] = True
+    text = _short_text(body)
+    answer["body"] = base64.b64encode(body).decode() if text is None else text
+    answer["isBase64Encoded"] = text is None
     return answer
+
+
+def payload_bytes(value: object) -> int:
+    r"""Return the size of a Lambda payload: of ``value`` as JSON in ASCII.
+
+    Lambda's runtime client writes ``ä`` as two bytes or as ``\u00e4``, depending on ``AWS_EXECUTION_ENV``. The larger
+    form is counted, so that the result is an upper bound in every environment.
+    """
+    return len(json.dumps(value))
+
+
+def _short_text(body: bytes) -> str | None:
+    """Return a body as text, or None when it is not UTF-8 or when base64 is smaller."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return None
+    quotation_marks = 2
+    base64_bytes = (len(body) + 2) // 3 * 4
+    return text if payload_bytes(text) - quotation_marks <= base64_bytes else None
 
 
 def json_response(status: int, document: object, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -110,7 +133,11 @@ def json_response(status: int, document: object, headers: Mapping[str, str] | No
 
 
 def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Build the problem document of ``error`` (RFC 9457); it does not contain the error's context."""
+    """Build the problem document of ``error`` (RFC 9457).
+
+    It does not contain the error's context. Two members of the context become headers: ``retry_after_s`` (seconds) and
+    ``allow``, the methods that the path allows.
+    """
     document = {
         "type": f"{PROBLEM_TYPE_BASE}{error.code}",
         "title": error.title,
@@ -123,6 +150,8 @@ def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | 
     extra = {"content-type": "application/problem+json", "x-request-id": request_id, **(headers or {})}
     if error.status in (429, 503) and "retry-after" not in extra:
         extra["retry-after"] = str(error.context.get("retry_after_s", 1))
+    if isinstance(allow := error.context.get("allow"), list):
+        extra["allow"] = ", ".join(allow)
     if error.status == 401:
         extra.setdefault("www-authenticate", "Bearer")
     return json_response(error.status, document, extra)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from alga_ext.edge.http import Request, problem, request_from_event
+from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, payload_bytes, problem, request_from_event
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
 
@@ -31,11 +31,14 @@ class Rim(NamedTuple):
         """Answer an API Gateway v2 event with ``route``.
 
         ``route`` gets the request and returns an API Gateway v2 response. An exception from ``route`` is logged and
-        becomes a problem document. ``x-request-id`` is added here.
+        becomes a problem document. So does a response that is too large for a Lambda payload: Lambda would replace it
+        by an error without the request's id. ``x-request-id`` is added here.
         """
         bare = request_from_event({**event, "body": None})  # cannot fail, so that every response has the request's id
         try:
             answer = route(request_from_event(event) if self.reads_bodies else bare)
+            answer["headers"]["x-request-id"] = bare.request_id
+            _check_payload(answer)
         except PlatformError as error:
             log_failure(self.service, error, bare.request_id)
             answer = problem(self.outward(error), bare.request_id, self.headers)
@@ -44,5 +47,11 @@ class Rim(NamedTuple):
             detail = "Something went wrong on our side; quote the request id when you ask for help."
             fault = PlatformError("internal", detail)
             answer = problem(fault, bare.request_id, self.headers)
-        answer["headers"]["x-request-id"] = bare.request_id
         return answer
+
+
+def _check_payload(answer: Mapping[str, Any]) -> None:
+    size = payload_bytes(answer)
+    if size > PAYLOAD_LIMIT_BYTES:
+        detail = f"The answer is {size} bytes as JSON; at most {PAYLOAD_LIMIT_BYTES} are allowed."
+        raise PlatformError("response_too_large", detail)

@@ -64,6 +64,20 @@ def test_the_runner_gets_envelope_token_and_request_id(way: Way) -> None:
         assert asked.path == "/2015-03-31/functions/runner/invocations"
 
 
+def test_a_call_that_lambda_would_not_carry_is_refused_before_it_is_sent(
+    monkeypatch: pytest.MonkeyPatch, aws: str
+) -> None:
+    with answering(lambda _: Reply(500)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
+        runner = make_runner_client("lambda://runner", 0.5)
+        body = b"a" * (6 * 1024 * 1024)
+
+        with pytest.raises(PlatformError) as caught:
+            runner.run(body, token="t", tenant_id="acme", request_id="r", timeout_s=5)
+        assert caught.value.code == "payload_too_large"
+        assert server.asked == []
+
+
 @pytest.mark.parametrize("status", [400, 401, 404, 500, 502, 204, 301])
 def test_a_runner_that_refuses_is_a_bad_gateway(way: Way, status: int) -> None:
     way.answers(status, b'{"code":"unauthorized","detail":"secret of ours"}' if status != 204 else b"")
@@ -174,7 +188,8 @@ def test_an_answer_without_end_is_not_read_to_its_end() -> None:
         runner = make_runner_client(server.url, 1.0)
 
         assert (
-            code_of(lambda: runner.run(b"{}", token="t", tenant_id="a", request_id="r", timeout_s=5)) == "bad_gateway"
+            code_of(lambda: runner.run(b"{}", token="t", tenant_id="a", request_id="r", timeout_s=5))
+            == "response_too_large"
         )
 
 

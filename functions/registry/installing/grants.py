@@ -9,12 +9,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from alga_ext.bundles.manifest import Manifest, check_egress
+from alga_ext.bundles.manifest import CALL_TIMEOUT_LIMIT_MS, Manifest, check_egress
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 
 LIMIT_NAMES: Final = ("timeout_ms", "memory_mb")
-_LARGEST_LIMITS: Final = {"timeout_ms": 900_000, "memory_mb": 4_096}
+_LARGEST_LIMITS: Final = {"timeout_ms": CALL_TIMEOUT_LIMIT_MS, "memory_mb": 4_096}
 _ENTRIES_LIMIT: Final = 200
 """Largest number of entries in one list that an admin names; a manifest asks for fewer."""
 

@@ -40,7 +40,7 @@ names = st.sampled_from(optional)
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     limits = draw(
-        st.fixed_dictionaries({}, optional={"timeout_ms": st.integers(1, 60_000), "memory_mb": st.integers(1, 512)})
+        st.fixed_dictionaries({}, optional={"timeout_ms": st.integers(1, 29_000), "memory_mb": st.integers(1, 512)})
     )
     return manifest(
         capabilities=draw(st.lists(names, unique=True, max_size=4)),
@@ -232,6 +232,14 @@ def test_a_limit_may_be_lowered() -> None:
         "timeout_ms": 10,
         "memory_mb": 64,
     }
+
+
+@pytest.mark.parametrize(("name", "largest"), [("timeout_ms", 29_000), ("memory_mb", 4_096)])
+def test_a_limit_that_the_extension_does_not_ask_for_has_the_platforms_largest(name: str, largest: int) -> None:
+    asked = manifest()
+    assert dict(decide(asked, {"limits": {name: largest}}).limits) == {name: largest}
+    with pytest.raises(PlatformError, match=f"from 1 to {largest}"):
+        decide(asked, {"limits": {name: largest + 1}})
 
 
 # Covering, against a slow reference

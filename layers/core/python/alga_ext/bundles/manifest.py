@@ -30,6 +30,9 @@ from alga_ext.strict_json import JsonError
 
 MANIFEST_NAME: Final = "manifest.json"
 MANIFEST_LIMIT_BYTES: Final = 256 * 1024
+CALL_TIMEOUT_LIMIT_MS: Final = 29_000
+"""API Gateway waits for 30 seconds."""
+EVENT_TIMEOUT_LIMIT_MS: Final = 60_000
 
 _NUMBER = r"(?:0|[1-9][0-9]*)"
 _IDENTIFIER = rf"(?:{_NUMBER}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
@@ -171,7 +174,7 @@ class EventSubscription(_Part):
 
     topic: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$")
     handler: str = Field(pattern=r"^/", max_length=512)
-    timeout_ms: int | None = Field(default=None, ge=1, le=60_000, description="At most 60 seconds")
+    timeout_ms: int | None = Field(default=None, ge=1, le=EVENT_TIMEOUT_LIMIT_MS, description="At most 60 seconds")
 
     @field_validator("handler")
     @classmethod
@@ -220,7 +223,10 @@ class Limits(_Part):
     """Limits that the extension asks for; the platform's maxima are upper limits."""
 
     timeout_ms: int | None = Field(
-        default=None, ge=1, le=29_000, description="Of a call; at most 29 seconds, because API Gateway waits for 30"
+        default=None,
+        ge=1,
+        le=CALL_TIMEOUT_LIMIT_MS,
+        description="Of a call; at most 29 seconds, because API Gateway waits for 30",
     )
     memory_mb: int | None = Field(default=None, ge=1, le=4096)
 

@@ -164,6 +164,39 @@ class _Unwritable:
         raise PlatformError("object_store_unavailable", f"{key} cannot be written.")
 
 
+class _Overwriting:
+    """A store in which an attacker overwrites the list just before each of the first writes."""
+
+    def __init__(self, world: RegistryWorld, *writes: bytes) -> None:
+        self._world, self._inner, self._writes = world, world.objects, list(writes)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def replace(self, key: str, data: bytes, content_type: str, tag: str | None) -> None:
+        if self._writes:
+            self._world.overwrite(key, self._writes.pop(0))
+        self._inner.replace(key, data, content_type, tag)
+
+
+@pytest.mark.parametrize("ended", [0, 1])
+def test_what_is_written_between_reading_and_writing_is_verified_like_the_list_that_was_read(
+    world: RegistryWorld, ended: int
+) -> None:
+    world.register()
+    digits = {withdraw(world, world.publish()) for _ in range(ended)}
+    forged = sign_list([STRANGER], LocalSigner.generate(), world.services.now(), HOUR)
+    with world.replaced(objects=_Overwriting(world, b"garbage", forged)):
+        withdrawn_list.renew(world.sweeper())
+
+    assert world.withdrawn() == digits
+
+
+def test_a_list_that_is_overwritten_each_time_is_given_up(world: RegistryWorld) -> None:
+    with world.replaced(objects=_Overwriting(world, *(b"%d" % number for number in range(10)))):
+        assert code_of(lambda: withdrawn_list.renew(world.sweeper())) == "object_conflict"
+
+
 def test_a_withdrawal_whose_list_cannot_be_written_is_answered_logged_and_listed_by_the_sweeper(
     world: RegistryWorld, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -48,7 +48,7 @@ def renew(services: Services | AssetsServices | SweeperServices) -> int:
     """
     trust, now = services.trust.current(), services.now()
     stored = services.objects.get_tagged(object_keys.withdrawn_list())  # (1)
-    before = _listed(stored, trust, now)
+    before = _listed(stored, trust, now) or frozenset()
     hashes = _ended(services.database, before)  # (2)
     for _ in range(_ATTEMPTS):  # (3)
         envelope = sign_list(hashes, services.release_signer, now, services.withdrawn_list_lifetime)
@@ -62,9 +62,9 @@ def renew(services: Services | AssetsServices | SweeperServices) -> int:
             return len(hashes - before)
         stored = services.objects.get_tagged(object_keys.withdrawn_list())
         listed = _listed(stored, trust, now)
-        if listed >= hashes and stored is not None:
+        if listed is not None and listed >= hashes:
             return 0
-        hashes |= listed
+        hashes |= listed or frozenset()
     raise PlatformError("object_conflict", "Other processes keep writing the list of withdrawn versions; try again.")
 
 
@@ -81,16 +81,16 @@ def renew_after_withdrawal(services: Services) -> None:
         logger("registry").error("the list of withdrawn versions could not be written; the sweeper will", extra=extra)
 
 
-def _listed(stored: Tagged | None, trust: TrustBundle, now: datetime) -> frozenset[str]:
-    """Return the hashes of the stored list, also of one that has expired; none when it does not verify."""
+def _listed(stored: Tagged | None, trust: TrustBundle, now: datetime) -> frozenset[str] | None:
+    """Return the hashes of the stored list, also of one that has expired; None when no list is there that verifies."""
     if stored is None:
-        return frozenset()
+        return None
     try:
         return verify_list(stored.data, trust, now).hashes
     except PlatformError as error:
         extra = {"code": error.code, "why": error.detail}
         logger("registry").error("the stored list of withdrawn versions does not verify, and is replaced", extra=extra)
-        return frozenset()
+        return None
 
 
 def _ended(database: Database, listed: frozenset[str]) -> frozenset[str]:

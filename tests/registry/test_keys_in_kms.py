@@ -1,11 +1,19 @@
 """The platform's keys in KMS: signatures of a P-256 key that never leaves it, data keys bound to their context."""
 
+import base64
+import hashlib
+import json
+from datetime import timedelta
+
 import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws import KmsDataKeys, KmsSigner
 from alga_ext.stores.sealing import Sealer
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
+from alga_ext.trust.withdrawn_list import sign_list, verify_list
+from tests.support.answering import Reply, answering
+from tests.support.keys import trust_in, trusted
 from tests.support.registry import REGION, RegistryWorld
 
 
@@ -38,6 +46,34 @@ def test_a_version_attested_by_kms_installs(world: RegistryWorld) -> None:
     world.publish()
 
     assert world.install()["state"] == "enabled"
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_a_list_of_withdrawn_bundles_signed_by_kms_verifies(world: RegistryWorld, count: int) -> None:
+    signer, now = world.kms_signer(), world.services.now()
+    hashes = {f"{number:064x}" for number in range(count)}
+    envelope = sign_list(hashes, signer, now, timedelta(hours=1))
+
+    assert verify_list(envelope, trust_in(trusted(signer, use="release")), now).hashes == hashes
+
+
+@pytest.mark.usefixtures("world")  # it has the credentials
+@pytest.mark.parametrize(("size", "kind"), [(4_096, "RAW"), (4_097, "DIGEST"), (9_000_000, "DIGEST")])
+def test_of_a_message_that_is_too_long_for_kms_the_digest_is_signed(
+    monkeypatch: pytest.MonkeyPatch, size: int, kind: str
+) -> None:
+    """An answering server in the place of KMS, because moto signs a digest as if it were the message."""
+    message = b"x" * size
+    answer = json.dumps({"Signature": base64.b64encode(b"signature").decode()}).encode()
+    with answering(lambda _: Reply(200, answer)) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        signature = KmsSigner("key").sign(message)
+    asked = json.loads(server.asked[0].body)
+
+    sent = message if kind == "RAW" else hashlib.sha256(message).digest()
+    assert signature == b"signature"
+    assert (asked["MessageType"], asked["SigningAlgorithm"]) == (kind, "ECDSA_SHA_256")
+    assert base64.b64decode(asked["Message"]) == sent
 
 
 def test_a_key_kms_does_not_have_is_unavailable(world: RegistryWorld) -> None:

@@ -522,6 +522,7 @@ CREATE TABLE app.tenant_extension_install (
     purged_at timestamp with time zone,
     purged_rows jsonb DEFAULT '{}'::jsonb NOT NULL,
     log_size_at_install bigint DEFAULT 0 NOT NULL,
+    granted_secret_headers jsonb DEFAULT '{}'::jsonb NOT NULL,
     CONSTRAINT tenant_extension_install_check CHECK (((state = 'uninstalled'::text) = (uninstalled_at IS NOT NULL))),
     CONSTRAINT tenant_extension_install_check1 CHECK (((purged_at IS NULL) OR (state = 'uninstalled'::text))),
     CONSTRAINT tenant_extension_install_check2 CHECK (((purged_rows = '{}'::jsonb) OR (state = 'uninstalled'::text))),
@@ -1080,6 +1081,8 @@ GRANT UPDATE(purged_at) ON TABLE app.tenant_extension_install TO fn_registry;
 GRANT UPDATE(purged_rows) ON TABLE app.tenant_extension_install TO fn_registry;
 
 GRANT UPDATE(log_size_at_install) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(granted_secret_headers) ON TABLE app.tenant_extension_install TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.transparency_leaf TO fn_registry;
 

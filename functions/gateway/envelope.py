@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from alga_ext.bundles.endpoint_paths import encoded_path
 from alga_ext.calls.envelope import (
+    DeclaredMetric,
     ExecuteContext,
     ExecuteGrants,
     ExecuteHttp,
@@ -58,8 +59,14 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
         ),
         limits=ExecuteLimits(timeout_ms=min(timeout_ms, install.timeout_ms or timeout_ms), memory_mb=install.memory_mb),
         providers=install.capabilities,
-        grants=ExecuteGrants(egress=install.egress, secrets=install.secrets, hash=install.grant_hash),
+        grants=ExecuteGrants(
+            egress=install.egress,
+            secrets=install.secrets,
+            secret_headers=install.secret_headers,
+            hash=install.grant_hash,
+        ),
         secret_envelope=[SealedSecret(**secret) for secret in install.sealed_secrets] or None,
+        metrics=[DeclaredMetric(**metric) for metric in install.metrics],
         user=ExecuteUser(
             user_id=principal.subject,
             user_email=principal.email,

@@ -15,6 +15,7 @@ class Install(NamedTuple):
     capabilities: list[str]
     egress: list[str]
     secrets: dict[str, list[str]]
+    secret_headers: dict[str, str]
     sealed_secrets: list[dict[str, Any]]
     """The newest version of each granted secret that has a value: name, sealed_b64, version, expires_at_s."""
     grant_hash: str
@@ -24,5 +25,6 @@ class Install(NamedTuple):
     """Further request headers that reach the guest, from the manifest's ``api.headers``."""
     client_portal: bool
     """Whether the extension appears in the client portal: its manifest has the hook ``clientPortalMenu``."""
+    metrics: list[dict[str, Any]]
     timeout_ms: int | None
     memory_mb: int | None

@@ -12,10 +12,11 @@ from functions.gateway.install import Install
 # of this query. A withdrawn version no longer runs, even while its install is enabled; its subquery then returns null.
 _COLUMNS: Final = """
 select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_capabilities, i.granted_egress,
-       i.granted_secrets, i.granted_limits, i.grant_hash, i.config,
+       i.granted_secrets, i.granted_secret_headers, i.granted_limits, i.grant_hash, i.config,
        (select jsonb_build_object('state', v.state, 'endpoints', v.manifest -> 'api' -> 'endpoints',
                                   'limits', v.manifest -> 'limits', 'headers', v.manifest -> 'api' -> 'headers',
-                                  'client_portal', v.manifest #> '{ui,hooks,clientPortalMenu}' is not null)
+                                  'client_portal', v.manifest #> '{ui,hooks,clientPortalMenu}' is not null,
+                                  'metrics', v.manifest -> 'metrics')
         from app.extension_version v
         where v.version_id = i.version_id and v.state in ('ready', 'yanked')) as declared
 from app.tenant_extension_install i
@@ -112,12 +113,14 @@ class Installs:
             capabilities=row["granted_capabilities"],
             egress=row["granted_egress"],
             secrets=row["granted_secrets"],
+            secret_headers=row["granted_secret_headers"],
             sealed_secrets=sealed,
             grant_hash=row["grant_hash"],
             config=row["config"],
             endpoints=row["declared"]["endpoints"] or [],
             api_headers=row["declared"]["headers"] or [],
             client_portal=row["declared"]["client_portal"],
+            metrics=row["declared"]["metrics"] or [],
             timeout_ms=limits.get("timeout_ms"),
             memory_mb=limits.get("memory_mb"),
         )

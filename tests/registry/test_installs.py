@@ -8,7 +8,7 @@ import pytest
 from alga_ext.ids import sha256_hex
 from alga_ext.stores import object_keys
 from tests.support.registry import RegistryWorld
-from tests.support.server_extension import change, put_secret
+from tests.support.server_extension import change, publish_server, put_secret
 
 # What is asked for and what is granted
 
@@ -18,6 +18,43 @@ def test_permissions_are_shown_with_their_purposes(published: RegistryWorld) -> 
 
     purposes = {item["name"]: item["purpose"] for item in shown["capabilities"] if not item["always_granted"]}
     assert purposes == {"cap:storage.kv": "keeps your notes", "cap:http.fetch": "", "cap:secrets.get": ""}
+
+
+HEADER = [{"name": "api-key", "hosts": ["api.example.com"], "header": "X-Api-Key"}]
+
+
+def test_headers_of_secrets_and_metrics_are_shown_before_an_install(published: RegistryWorld) -> None:
+    publish_server(published, "1.1.0", secrets=HEADER, metrics=[{"name": "orders", "unit": "Count"}])
+
+    shown = published.call("GET", "/extensions/com.acme.notes/permissions", published.tenant_viewer()).body
+
+    assert [(secret["name"], secret["header"]) for secret in shown["secrets"]] == [("api-key", "x-api-key")]
+    assert shown["metrics"] == [{"name": "orders", "unit": "Count"}]
+
+
+def test_the_header_of_a_secret_is_granted_kept_and_recorded(published: RegistryWorld) -> None:
+    publish_server(published, "1.1.0", secrets=HEADER)
+    named = {"secrets": {"api-key": []}, "secret_headers": {"api-key": "x-api-key"}}
+    install = published.install(grants=named)
+    path = f"/installs/{install['install_id']}"
+
+    shown = published.call("GET", path, published.tenant_viewer()).body
+    secrets = published.call("GET", f"{path}/secrets", published.tenant_viewer()).body
+    (audited,) = published.rows("select after from app.audit_event where action = 'install.create'")
+
+    assert shown["grants"]["secret_headers"] == {"api-key": "x-api-key"}
+    assert [secret["header"] for secret in secrets] == ["x-api-key"]
+    assert audited["after"]["grants"]["secret_headers"] == {"api-key": "x-api-key"}
+
+
+def test_a_grant_that_does_not_name_the_header_says_how_to(published: RegistryWorld) -> None:
+    publish_server(published, "1.1.0", secrets=HEADER)
+
+    body = {"extension": "com.acme.notes", "grants": {"secrets": {"api-key": []}}}
+    refused = published.call("POST", "/installs", published.tenant_admin(), body)
+
+    assert (refused.status, refused.code) == (400, "grants_invalid")
+    assert 'add "api-key": "x-api-key" to secret_headers' in refused.body["detail"]
 
 
 def test_nothing_is_granted_that_the_admin_does_not_name(published: RegistryWorld) -> None:

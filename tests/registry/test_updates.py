@@ -27,6 +27,24 @@ def test_a_version_that_asks_for_more_runs_under_the_old_grants_and_waits(publis
     assert moved["waiting_request"]["difference"] == {"egress": ["api.other.org"]}
 
 
+HEADER = [{"name": "api-key", "hosts": ["api.example.com"], "header": "x-api-key"}, {"name": "salt"}]
+
+
+def test_a_secret_that_goes_into_another_header_waits_and_keeps_its_header_until_approved(
+    published: RegistryWorld,
+) -> None:
+    install = published.install(grants={"capabilities": ["secrets.get"], "secrets": {"api-key": []}})
+    publish_server(published, "1.1.0", secrets=HEADER)
+
+    moved = change(published, install, "update", {}).body
+    approved = change(published, install, "request/approve", {}).body
+
+    assert moved["waiting_request"]["difference"] == {"secret_headers": {"api-key": "x-api-key"}}
+    assert (moved["version"], moved["grants"]) == ("1.1.0", install["grants"])
+    assert (moved["grants"]["secret_headers"], approved["grants"]["secret_headers"]) == ({}, {"api-key": "x-api-key"})
+    assert approved["grants"]["hash"] != install["grants"]["hash"]
+
+
 def test_approving_grants_what_the_request_asked_for(published: RegistryWorld) -> None:
     install = published.install(grants={"capabilities": ["http.fetch"]})
     publish_server(published, "1.1.0", egress=["*.example.com", "api.other.org"])

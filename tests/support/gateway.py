@@ -60,6 +60,7 @@ def install(**members: Any) -> Install:
         "capabilities": ["cap:log.emit", "cap:storage.kv"],
         "egress": ["api.example.com"],
         "secrets": {"KEY": ["api.example.com"]},
+        "secret_headers": {},
         "sealed_secrets": [],
         "grant_hash": "cd" * 32,
         "config": {"greeting": "Hello", "limit": 5, "tags": ["a", "ü"]},
@@ -70,6 +71,7 @@ def install(**members: Any) -> Install:
         ],
         "api_headers": [],
         "client_portal": False,
+        "metrics": [],
         "timeout_ms": None,
         "memory_mb": None,
     }

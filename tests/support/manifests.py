@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from alga_ext.bundles.manifest import Manifest, parse_manifest
-from alga_ext.calls import capabilities
+from alga_ext.calls import capabilities, metrics
 
 UI: dict[str, Any] = {"type": "iframe", "entry": "ui/index.html"}
 
@@ -90,10 +90,21 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
                     "description": _text,
                     "required": st.booleans(),
                     "hosts": st.lists(egress_rules(), max_size=3),
+                    "header": st.just("authorization"),
                 },
             ),
             max_size=3,
             unique_by=lambda secret: secret["name"],
+        ),
+        "metrics": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "name": st.from_regex(r"[A-Za-z][A-Za-z0-9_.-]{0,8}", fullmatch=True),
+                    "unit": st.sampled_from(sorted(metrics.UNITS)),
+                }
+            ),
+            max_size=3,
+            unique_by=lambda metric: metric["name"],
         ),
         "egress": st.lists(egress_rules(), min_size=1, max_size=4),
     }

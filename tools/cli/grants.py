@@ -21,6 +21,7 @@ def asked_for(registry: Client, extension: str, version: str | None) -> dict[str
         "capabilities": [entry["name"] for entry in asked["capabilities"]],
         "egress": asked["egress"],
         "secrets": {entry["name"]: entry["hosts"] for entry in asked["secrets"]},
+        "secret_headers": {entry["name"]: entry["header"] for entry in asked["secrets"] if entry["hosts"]},
     }
 
 

@@ -73,6 +73,10 @@ def install(
     grant_asked: Annotated[bool, typer.Option("--grant-asked", help="Grant everything the manifest asks for.")] = False,
     egress: Annotated[list[str] | None, typer.Option("--egress", help="A host to allow; repeat.")] = None,
     secret: Annotated[list[str] | None, typer.Option("--secret", help="NAME or NAME=host,host; repeat.")] = None,
+    secret_header: Annotated[
+        list[str] | None,
+        typer.Option("--secret-header", help="NAME=HEADER, if a secret does not go into authorization; repeat."),
+    ] = None,
     config: Annotated[list[str] | None, typer.Option("--config", help="KEY=VALUE, value JSON or text; repeat.")] = None,
     config_file: Annotated[Path | None, typer.Option("--config-file", help="JSON file.", exists=True)] = None,
     url: Url = None,
@@ -81,7 +85,7 @@ def install(
 ) -> None:
     """Install an extension for your tenant. Only what you name is granted."""
     registry = client(url, token_file)
-    grants: dict[str, Any] = {"capabilities": [], "egress": [], "secrets": {}}
+    grants: dict[str, Any] = {"capabilities": [], "egress": [], "secrets": {}, "secret_headers": {}}
     if grant_asked:
         grants = asked_for(registry, extension, version)
     grants["capabilities"] += grant or []
@@ -89,6 +93,7 @@ def install(
     grants["secrets"] |= {
         name: hosts.split(",") if hosts else [] for name, hosts in read_assignments(secret or [], "").items()
     }
+    grants["secret_headers"] |= read_assignments(secret_header or [])
     row = registry.install(extension, version, grants, read_config(config or [], config_file))
     _show(row, f"{row['name']} {row['version']} installed as {row['install_id']}", as_json)
 

@@ -188,12 +188,24 @@ class PermissionOut(_Out):
 
 
 class SecretRequestOut(_Out):
-    """A secret that a version asks for. With ``hosts``, its value is only injected into requests to these hosts."""
+    """A secret that a version asks for.
+
+    With ``hosts``, the extension cannot read its value: it is put into ``header`` of requests to these hosts. A host
+    that returns the value in a changed form gives it to the extension all the same, so bind it only to trusted hosts.
+    """
 
     name: str
     description: str
     required: bool
     hosts: list[str]
+    header: str
+
+
+class MetricOut(_Out):
+    """A metric that a version may emit, and its unit."""
+
+    name: str
+    unit: str
 
 
 class PermissionsOut(_Out):
@@ -207,16 +219,21 @@ class PermissionsOut(_Out):
     capabilities: list[PermissionOut]
     egress: list[str]
     secrets: list[SecretRequestOut]
+    metrics: list[MetricOut]
     limits: dict[str, int]
     undeclared_capabilities: list[str]
 
 
 class GrantsIn(_In):
-    """What the admin grants. Anything that is not named here is not granted."""
+    """What the admin grants. Anything that is not named here is not granted.
+
+    ``secret_headers`` names the header of each secret that is not put into ``authorization``.
+    """
 
     capabilities: list[str] = []
     egress: list[str] = []
     secrets: dict[str, list[str]] = {}
+    secret_headers: dict[str, str] = {}
     limits: dict[str, Annotated[int, Field(ge=1)]] = {}
 
 
@@ -235,6 +252,7 @@ class GrantsOut(_Out):
     capabilities: list[str]
     egress: list[str]
     secrets: dict[str, list[str]]
+    secret_headers: dict[str, str]
     limits: dict[str, int]
     hash: str
 
@@ -315,6 +333,7 @@ class SecretOut(_Out):
     description: str
     required: bool
     hosts: list[str]
+    header: str
     state: str
     version: int | None
     created_at: datetime | None
@@ -404,6 +423,7 @@ def install_out(row: Row, request: Row | None, ui_base: str) -> InstallOut:
         capabilities=row["granted_capabilities"],
         egress=row["granted_egress"],
         secrets=row["granted_secrets"],
+        secret_headers=row["granted_secret_headers"],
         limits=row["granted_limits"],
         hash=row["grant_hash"],
     )

@@ -9,23 +9,28 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from alga_ext.bundles.manifest import CALL_TIMEOUT_LIMIT_MS, Manifest, check_egress
+from alga_ext.bundles.manifest import CALL_TIMEOUT_LIMIT_MS, DEFAULT_SECRET_HEADER, Manifest, check_egress
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 
 LIMIT_NAMES: Final = ("timeout_ms", "memory_mb")
 _LARGEST_LIMITS: Final = {"timeout_ms": CALL_TIMEOUT_LIMIT_MS, "memory_mb": 4_096}
+_LISTS: Final = ("capabilities", "egress", "secrets", "secret_headers", "limits")
 _ENTRIES_LIMIT: Final = 200
 """Largest number of entries in one list that an admin names; a manifest asks for fewer."""
 
 
 class GrantSet(NamedTuple):
-    """A canonical grant set: sorted and without duplicates, so that equal sets are equal values."""
+    """A canonical grant set: sorted and without duplicates, so that equal sets are equal values.
+
+    ``secret_headers`` holds the header of each secret that is bound to hosts, if it is not ``authorization``.
+    """
 
     capabilities: tuple[str, ...]
     egress: tuple[str, ...]
     secrets: tuple[tuple[str, tuple[str, ...]], ...]
     limits: tuple[tuple[str, int], ...]
+    secret_headers: tuple[tuple[str, str], ...]
 
     def secrets_document(self) -> dict[str, list[str]]:
         """Return secrets as name → hosts."""
@@ -33,11 +38,13 @@ class GrantSet(NamedTuple):
 
     def document(self) -> dict[str, Any]:
         """Return the whole set as JSON values."""
+        headers = {"secret_headers": dict(self.secret_headers)} if self.secret_headers else {}
         return {
             "capabilities": list(self.capabilities),
             "egress": list(self.egress),
             "secrets": self.secrets_document(),
             "limits": dict(self.limits),
+            **headers,
         }
 
     @property
@@ -47,14 +54,26 @@ class GrantSet(NamedTuple):
 
 
 def canonical(
-    granted: Iterable[str], egress: Iterable[str], secrets: Mapping[str, Iterable[str]], limits: Mapping[str, int]
+    granted: Iterable[str],
+    egress: Iterable[str],
+    secrets: Mapping[str, Iterable[str]],
+    limits: Mapping[str, int],
+    secret_headers: Mapping[str, str],
 ) -> GrantSet:
     """Build the canonical form of a grant set."""
+    bound = {name for name, hosts in secrets.items() if hosts}
     return GrantSet(
         tuple(sorted({capabilities.canonical(name) for name in granted} | capabilities.ALWAYS_GRANTED)),
         tuple(sorted(set(egress))),
         tuple(sorted((name, tuple(sorted(set(hosts)))) for name, hosts in secrets.items())),
         tuple(sorted(limits.items())),
+        tuple(
+            sorted(
+                (name, header)
+                for name, header in secret_headers.items()
+                if name in bound and header != DEFAULT_SECRET_HEADER
+            )
+        ),
     )
 
 
@@ -66,6 +85,7 @@ def requested(manifest: Manifest) -> GrantSet:
         manifest.egress,
         {secret.name: secret.hosts for secret in manifest.secrets},
         limits,
+        {secret.name: secret.header for secret in manifest.secrets},
     )
 
 
@@ -74,13 +94,14 @@ def decide(manifest: Manifest, named: Mapping[str, Any]) -> GrantSet:
 
     Args:
         manifest: the manifest of the version to be installed.
-        named: ``{capabilities[], egress[], secrets{name: hosts[]}, limits{}}``. An absent member grants nothing. For
-            absent limits the platform's limits apply.
+        named: ``{capabilities[], egress[], secrets{name: hosts[]}, secret_headers{name: header}, limits{}}``. An absent
+            member grants nothing. For absent limits the platform's limits apply, and a secret that is bound to hosts
+            goes into ``authorization``.
 
     Raises:
         PlatformError: ``grants_invalid`` when the manifest does not ask for something that is named, when an egress
-            host is wider than asked for, when a secret is bound to other hosts, when a required secret is left out, or
-            when a limit is above what is asked for.
+            host is wider than asked for, when a secret is bound to other hosts or named with another header, when a
+            required secret is left out, or when a limit is above what is asked for.
     """
     asked = requested(manifest)
     faults = _list_size_faults(named)
@@ -110,13 +131,15 @@ def decide(manifest: Manifest, named: Mapping[str, Any]) -> GrantSet:
             for host in secrets[name]
             if asked_secrets[name] and not any(covers(wide, host) for wide in asked_secrets[name])
         ]
+    headers = {name: str(header).lower() for name, header in dict(named.get("secret_headers", {})).items()}
+    faults += _header_faults(headers, secrets, dict(asked.secret_headers))
     required = {secret.name for secret in manifest.secrets if secret.required}
     faults += [f"secret {name} is required; add it to the grants" for name in sorted(required - set(secrets))]
     limits = {name: int(value) for name, value in dict(named.get("limits", {})).items()}
     faults += _limit_faults(limits, dict(asked.limits))
     if faults:
         raise _invalid(faults)
-    return canonical(granted, egress, secrets, limits)
+    return canonical(granted, egress, secrets, limits, headers)
 
 
 def covers(wide: str, narrow: str) -> bool:
@@ -131,9 +154,24 @@ def covers(wide: str, narrow: str) -> bool:
 
 
 def _list_size_faults(named: Mapping[str, Any]) -> list[str]:
-    lists = [(name, named.get(name, ())) for name in ("capabilities", "egress", "secrets", "limits")]
+    lists = [(name, named.get(name, ())) for name in _LISTS]
     lists += [(f"secrets.{name[:64]}", hosts) for name, hosts in dict(named.get("secrets", {})).items()]
     return [f"{name} has more than {_ENTRIES_LIMIT} entries" for name, given in lists if len(given) > _ENTRIES_LIMIT]
+
+
+def _header_faults(
+    headers: Mapping[str, str], secrets: Mapping[str, Sequence[str]], asked: Mapping[str, str]
+) -> Iterator[str]:
+    """Yield what is wrong with the headers that an admin names. Each must be the one that the manifest asks for."""
+    for name in sorted({*headers, *(name for name, hosts in secrets.items() if hosts)}):
+        header = asked.get(name, DEFAULT_SECRET_HEADER)
+        if name not in secrets:
+            yield f"secret_headers names {name[:64]}, which is not granted under secrets"
+        elif headers.get(name, DEFAULT_SECRET_HEADER) != header:
+            yield (
+                f"secret {name} is put into header {header}, as the manifest asks; "
+                f'to grant that, add "{name}": "{header}" to secret_headers'
+            )
 
 
 def _limit_faults(limits: Mapping[str, int], asked: Mapping[str, int]) -> Iterator[str]:
@@ -176,19 +214,25 @@ def carried_over(current: GrantSet, manifest: Manifest) -> GrantSet:
             secrets[name] = wide  # it was readable by the code itself; any binding grants less
         elif kept := tuple(host for host in hosts if not wide or any(covers(rule, host) for rule in wide)):
             secrets[name] = kept  # without a remaining host it would become readable, so it is dropped
+    # A secret that stays bound keeps its header. One that the code could read before gets what the manifest asks for.
+    bound = {name for name, hosts in current.secrets if hosts}
+    headers = {name: header for name, header in asked.secret_headers if name not in bound}
     largest = {**_LARGEST_LIMITS, **dict(asked.limits)}
     return canonical(
         set(current.capabilities) & set(asked.capabilities),
         [host for host in current.egress if any(covers(wide, host) for wide in asked.egress)],
         secrets,
         {name: min(value, largest[name]) for name, value in current.limits if name in largest},
+        headers | dict(current.secret_headers),
     )
 
 
 def difference(before: Manifest, after: Manifest) -> dict[str, Any]:
     """Return what ``after`` asks for beyond ``before``. Empty members are left out, so no difference gives ``{}``.
 
-    Members: ``capabilities`` (name → purpose), ``egress``, ``secrets`` (name → hosts), ``limits`` (name → from, to).
+    Members: ``capabilities`` (name → purpose), ``egress``, ``secrets`` (name → hosts), ``limits`` (name → from, to) and
+    ``secret_headers`` (name → header), which has each secret that goes into another header than before, or that is new
+    and does not go into ``authorization``.
     """
     old, new = requested(before), requested(after)
     purposes = {capability.name: capability.purpose for capability in after.capabilities}
@@ -201,6 +245,7 @@ def difference(before: Manifest, after: Manifest) -> dict[str, Any]:
             for name, hosts in new.secrets
             if name not in old_secrets or _widened(old_secrets[name], hosts)
         },
+        "secret_headers": _other_headers(old, new),
         "limits": {
             name: {"from": old_limits.get(name), "to": value}
             for name, value in new.limits
@@ -212,7 +257,25 @@ def difference(before: Manifest, after: Manifest) -> dict[str, Any]:
 
 def stored(row: Mapping[str, Any]) -> GrantSet:
     """Build the grant set of an install's row."""
-    return canonical(row["granted_capabilities"], row["granted_egress"], row["granted_secrets"], row["granted_limits"])
+    return canonical(
+        row["granted_capabilities"],
+        row["granted_egress"],
+        row["granted_secrets"],
+        row["granted_limits"],
+        row["granted_secret_headers"],
+    )
+
+
+def _other_headers(old: GrantSet, new: GrantSet) -> dict[str, str]:
+    """Return the header of each bound secret that ``new`` puts into another header than ``old``."""
+    before, after = dict(old.secret_headers), dict(new.secret_headers)
+    was_readable = {name for name, hosts in old.secrets if not hosts}
+    headers = {name: after.get(name, DEFAULT_SECRET_HEADER) for name, hosts in new.secrets if hosts}
+    return {
+        name: header
+        for name, header in headers.items()
+        if name not in was_readable and header != before.get(name, DEFAULT_SECRET_HEADER)
+    }
 
 
 def _widened(old: tuple[str, ...], new: tuple[str, ...]) -> bool:

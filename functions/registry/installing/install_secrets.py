@@ -93,6 +93,7 @@ def listing(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> list[dict
                 "description": secret.description,
                 "required": secret.required,
                 "hosts": list(secret.hosts),
+                "header": secret.header,
                 "state": "missing" if row is None else "expired" if expires_at and expires_at <= now else "set",
                 "version": row["secret_version"] if row else None,
                 "created_at": row["created_at"] if row else None,

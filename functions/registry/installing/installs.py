@@ -18,8 +18,9 @@ from functions.registry.schemas import config_schema
 
 _COLUMNS: Final = """
   i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state, i.state,
-  i.content_hash, i.publisher_key_id, i.granted_capabilities, i.granted_egress, i.granted_secrets, i.granted_limits,
-  i.grant_hash, i.config, i.pinned, i.revision, i.installed_at, i.installed_by, i.changed_at,
+  i.content_hash, i.publisher_key_id, i.granted_capabilities, i.granted_egress, i.granted_secrets,
+  i.granted_secret_headers, i.granted_limits, i.grant_hash, i.config, i.pinned, i.revision, i.installed_at,
+  i.installed_by, i.changed_at,
   v.manifest #>> '{ui,entry}' as ui_entry
 from app.tenant_extension_install i
 join app.extension_registry e on e.extension_id = i.extension_id
@@ -36,10 +37,11 @@ order by i.install_id limit :page_size
 _INSERT: Final = """
 insert into app.tenant_extension_install
   (tenant_id, extension_id, version_id, content_hash, publisher, publisher_key_id, granted_capabilities, granted_egress,
-   granted_secrets, granted_limits, grant_hash, config, installed_by, log_size_at_install)
+   granted_secrets, granted_secret_headers, granted_limits, grant_hash, config, installed_by, log_size_at_install)
 values
   (:tenant_id, :extension_id, :version_id, :content_hash, :publisher, :key_id, :capabilities, :egress,
-   cast(:secrets as jsonb), cast(:limits as jsonb), :grant_hash, cast(:config as jsonb), :actor,
+   cast(:secrets as jsonb), cast(:secret_headers as jsonb), cast(:limits as jsonb), :grant_hash, cast(:config as jsonb),
+   :actor,
    (select tree_size from app.transparency_size))
 returning install_id
 """
@@ -53,7 +55,8 @@ _REVIVE: Final = """
 update app.tenant_extension_install
 set state = 'enabled', uninstalled_at = null, version_id = :version_id, content_hash = :content_hash,
     publisher = :publisher, publisher_key_id = :key_id, granted_capabilities = :capabilities,
-    granted_egress = :egress, granted_secrets = cast(:secrets as jsonb), granted_limits = cast(:limits as jsonb),
+    granted_egress = :egress, granted_secrets = cast(:secrets as jsonb),
+    granted_secret_headers = cast(:secret_headers as jsonb), granted_limits = cast(:limits as jsonb),
     grant_hash = :grant_hash, config = cast(:config as jsonb), pinned = false, revision = revision + 1,
     installed_at = now(), installed_by = :actor, changed_at = now(),
     log_size_at_install = (select tree_size from app.transparency_size)
@@ -142,6 +145,7 @@ def install(
         "capabilities": list(granted.capabilities),
         "egress": list(granted.egress),
         "secrets": json.dumps(granted.secrets_document()),
+        "secret_headers": json.dumps(dict(granted.secret_headers)),
         "limits": json.dumps(dict(granted.limits)),
         "grant_hash": granted.hash,
         "config": json.dumps(config),

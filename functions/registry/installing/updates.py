@@ -21,7 +21,8 @@ _MOVE: Final = """
 update app.tenant_extension_install
 set version_id = :version_id, content_hash = :content_hash, publisher = :publisher, publisher_key_id = :key_id,
     granted_capabilities = :capabilities, granted_egress = :egress, granted_secrets = cast(:secrets as jsonb),
-    granted_limits = cast(:limits as jsonb), grant_hash = :grant_hash, revision = revision + 1, changed_at = now()
+    granted_secret_headers = cast(:secret_headers as jsonb), granted_limits = cast(:limits as jsonb),
+    grant_hash = :grant_hash, revision = revision + 1, changed_at = now()
 where tenant_id = :tenant_id and install_id = :install_id
 """
 _PIN: Final = """
@@ -240,6 +241,7 @@ def _with_difference(held: GrantSet, difference: dict[str, Any]) -> dict[str, An
         "capabilities": [*held.capabilities, *difference.get("capabilities", {})],
         "egress": [*held.egress, *difference.get("egress", [])],
         "secrets": {**held.secrets_document(), **difference.get("secrets", {})},
+        "secret_headers": {**dict(held.secret_headers), **difference.get("secret_headers", {})},
         "limits": limits,
     }
 
@@ -259,6 +261,7 @@ def _move(
         capabilities=list(granted.capabilities),
         egress=list(granted.egress),
         secrets=json.dumps(granted.secrets_document()),
+        secret_headers=json.dumps(dict(granted.secret_headers)),
         limits=json.dumps(dict(granted.limits)),
         grant_hash=granted.hash,
     )

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.calls.envelope import ExecuteRequest, decode_request, encode
+from alga_ext.calls.envelope import DeclaredMetric, ExecuteRequest, decode_request, encode
 from functions.gateway.envelope import build_envelope
 from tests.support.gateway import admitted, install, request
 
@@ -40,6 +40,15 @@ def test_grants_are_the_installs_and_nobody_elses() -> None:
         install().secrets,
         install().grant_hash,
     )
+
+
+def test_the_headers_of_secrets_and_the_declared_metrics_are_the_installs() -> None:
+    made = envelope(
+        installed={"secret_headers": {"KEY": "x-api-key"}, "metrics": [{"name": "orders", "unit": "Count"}]}
+    )
+
+    assert made.grants.secret_headers == {"KEY": "x-api-key"}
+    assert made.metrics == [DeclaredMetric(name="orders", unit="Count")]
 
 
 def test_the_user_is_the_tokens() -> None:

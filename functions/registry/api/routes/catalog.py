@@ -11,6 +11,7 @@ from functions.registry.api.exchange import principal, services, shown
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import (
     ExtensionOut,
+    MetricOut,
     Page,
     PageSize,
     PermissionOut,
@@ -81,6 +82,7 @@ def get_permissions(reference: str, version: str | None = None) -> PermissionsOu
         ],
         egress=list(asked.egress),
         secrets=[SecretRequestOut.model_validate(secret.model_dump()) for secret in manifest.secrets],
+        metrics=[MetricOut.model_validate(metric.model_dump()) for metric in manifest.metrics],
         limits=dict(asked.limits),
         undeclared_capabilities=row["undeclared_capabilities"],
     )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from alga_ext.bundles.manifest import MANIFEST_LIMIT_BYTES, Endpoint, Manifest, check_egress, parse_manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
-from tests.support.manifests import documents, egress_rules, encoded, server_document, ui_document
+from tests.support.manifests import documents, egress_rules, encoded, manifest, server_document, ui_document
 from tests.support.measures import cpu_s_of
 from tests.support.refusals import code_of
 
@@ -302,6 +302,71 @@ def test_a_secret_named_twice_is_refused() -> None:
 @pytest.mark.parametrize("name", ["", "1KEY", "a b", "KEY}}", "a" * 65, "KEY\n"])
 def test_a_secret_with_an_impossible_name_is_refused(name: str) -> None:
     assert "secrets.0.name" in refusal(server_document(secrets=[{"name": name}]))
+
+
+@pytest.mark.parametrize(
+    ("written", "header"),
+    [("X-Api-Key", "x-api-key"), ("authorization", "authorization"), ("cookie", "cookie"), ("x" * 64, "x" * 64)],
+)
+def test_a_secret_names_its_header_in_any_case(written: str, header: str) -> None:
+    (secret,) = manifest(secrets=[{"name": "KEY", "hosts": ["a.example"], "header": written}]).secrets
+    assert secret.header == header
+
+
+def test_a_secret_goes_into_authorization_unless_it_names_another_header() -> None:
+    assert manifest(secrets=[{"name": "KEY", "hosts": ["a.example"]}]).secrets[0].header == "authorization"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "", "a b", "a:b", "x\n", "é", "x" * 65, "host", "Host", "content-length", "connection", "keep-alive", "te",
+        "trailer",
+        "transfer-encoding", "upgrade", "expect", "proxy-authorization", "x-alga-tenant", "X-Alga-Anything", "origin",
+        "access-control-request-headers", "access-control-request-method", "x-request-id", "accept-encoding",
+    ],
+)  # fmt: skip
+def test_a_secret_cannot_go_into_a_header_of_the_connection_or_one_that_comes_back(header: str) -> None:
+    assert "header" in refusal(server_document(secrets=[{"name": "KEY", "hosts": ["a.example"], "header": header}]))
+
+
+def test_a_header_without_hosts_is_refused() -> None:
+    assert "name the hosts" in refusal(server_document(secrets=[{"name": "KEY", "header": "x-api-key"}]))
+
+
+@pytest.mark.parametrize("name", ["orders", "Orders.per_day-2", "a", "a" * 64])
+@pytest.mark.parametrize("unit", ["Count", "Milliseconds", "Bytes/Second", "None"])
+def test_a_metric_is_declared_with_its_unit(name: str, unit: str) -> None:
+    (metric,) = manifest(metrics=[{"name": name, "unit": unit}]).metrics
+    assert (metric.name, metric.unit) == (name, unit)
+
+
+@pytest.mark.parametrize("name", ["", "a b", "1st", "a\n", "ü", "a/b", "a" * 65, "_a"])
+def test_a_metric_with_another_name_is_refused(name: str) -> None:
+    assert "metrics.0.name" in refusal(server_document(metrics=[{"name": name, "unit": "Count"}]))
+
+
+@pytest.mark.parametrize("unit", ["", "count", "Furlongs", "bytes/second", None, 1])
+def test_a_metric_with_an_unknown_unit_is_refused(unit: object) -> None:
+    assert "metrics.0.unit" in refusal(server_document(metrics=[{"name": "orders", "unit": unit}]))
+
+
+def test_a_metric_without_unit_is_refused() -> None:
+    assert "metrics.0.unit" in refusal(server_document(metrics=[{"name": "orders"}]))
+
+
+def test_a_metric_named_twice_is_refused() -> None:
+    declared = [{"name": "orders", "unit": "Count"}, {"name": "orders", "unit": "Bytes"}]
+    assert "'orders' is listed twice" in refusal(server_document(metrics=declared))
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(20, True), (21, False)])
+def test_twenty_metrics_may_be_declared(count: int, is_taken: bool) -> None:
+    declared = [{"name": f"m{number}", "unit": "Count"} for number in range(count)]
+    if is_taken:
+        assert len(manifest(metrics=declared).metrics) == 20
+    else:
+        assert "metrics" in refusal(server_document(metrics=declared))
 
 
 def test_a_secret_bound_to_no_real_host_is_refused() -> None:

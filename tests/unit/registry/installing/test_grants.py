@@ -37,6 +37,12 @@ optional = [name for name in sorted(capabilities.KNOWN) if name not in capabilit
 names = st.sampled_from(optional)
 
 
+headers = st.sampled_from(["authorization", "x-api-key", "x-token"])
+bindings = st.fixed_dictionaries({"hosts": st.lists(hosts, max_size=2), "header": headers}).map(
+    lambda bound: bound if bound["hosts"] else {}
+)
+
+
 @st.composite
 def manifests(draw: st.DrawFn) -> Manifest:
     limits = draw(
@@ -46,7 +52,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         capabilities=draw(st.lists(names, unique=True, max_size=4)),
         egress=draw(st.lists(hosts, min_size=1, max_size=3)),
         secrets=[
-            {"name": name, "hosts": draw(st.lists(hosts, max_size=2))}
+            {"name": name, **draw(bindings)}
             for name in draw(st.lists(st.sampled_from(["K1", "K2", "K3"]), unique=True, max_size=3))
         ],
         limits=limits,
@@ -63,11 +69,12 @@ named_grants = st.fixed_dictionaries(
     },
 )
 grant_sets = st.builds(
-    lambda asked, egress, secrets, limits: canonical(asked, egress, secrets, limits),
+    canonical,
     st.lists(names, max_size=4),
     st.lists(hosts, max_size=3),
     st.dictionaries(st.sampled_from(["K1", "K2", "K3"]), st.lists(hosts, max_size=2), max_size=3),
     st.dictionaries(st.sampled_from(["timeout_ms", "memory_mb"]), st.integers(1, 60_000), max_size=2),
+    st.dictionaries(st.sampled_from(["K1", "K2", "K3"]), st.sampled_from(["authorization", "x-api-key"]), max_size=3),
 )
 
 
@@ -99,7 +106,13 @@ def test_the_same_set_in_any_order_has_the_same_hash(granted: GrantSet, random: 
         return doubled
 
     secrets = {name: shuffled(bound) for name, bound in shuffled(granted.secrets)}
-    again = canonical(shuffled(granted.capabilities), shuffled(granted.egress), secrets, dict(shuffled(granted.limits)))
+    again = canonical(
+        shuffled(granted.capabilities),
+        shuffled(granted.egress),
+        secrets,
+        dict(shuffled(granted.limits)),
+        dict(shuffled(granted.secret_headers)),
+    )
 
     assert again == granted
     assert again.hash == granted.hash
@@ -111,11 +124,11 @@ def test_two_different_sets_have_different_hashes(one: GrantSet, other: GrantSet
 
 
 def test_a_name_with_and_without_its_prefix_is_the_same() -> None:
-    assert canonical(["storage.kv"], [], {}, {}) == canonical(["cap:storage.kv"], [], {}, {})
+    assert canonical(["storage.kv"], [], {}, {}, {}) == canonical(["cap:storage.kv"], [], {}, {}, {})
 
 
 def test_nothing_granted_still_holds_the_four() -> None:
-    assert set(canonical([], [], {}, {}).capabilities) == capabilities.ALWAYS_GRANTED
+    assert set(canonical([], [], {}, {}, {}).capabilities) == capabilities.ALWAYS_GRANTED
 
 
 # Deciding
@@ -155,6 +168,7 @@ def test_all_that_is_asked_can_be_granted(asked: Manifest) -> None:
         "capabilities": whole.capabilities,
         "egress": whole.egress,
         "secrets": whole.secrets_document(),
+        "secret_headers": dict(whole.secret_headers),
         "limits": dict(whole.limits),
     }
 
@@ -163,7 +177,7 @@ def test_all_that_is_asked_can_be_granted(asked: Manifest) -> None:
 
 @given(manifests())
 def test_naming_nothing_grants_nothing(asked: Manifest) -> None:
-    assert decide(asked, {}) == canonical([], [], {}, {})
+    assert decide(asked, {}) == canonical([], [], {}, {}, {})
 
 
 ASKED = manifest(
@@ -315,21 +329,21 @@ def test_a_version_that_asks_for_the_same_keeps_every_grant(asked: Manifest, nam
 
 
 def test_a_bound_secret_whose_hosts_are_gone_does_not_become_readable() -> None:
-    held = canonical([], [], {"KEY": ["a.example"]}, {})
+    held = canonical([], [], {"KEY": ["a.example"]}, {}, {})
     after = manifest(secrets=[{"name": "KEY", "hosts": ["evil.example"]}])
 
     assert carried_over(held, after).secrets == ()
 
 
 def test_a_readable_secret_that_is_now_asked_for_to_be_injected_is_bound() -> None:
-    held = canonical([], [], {"KEY": []}, {})
+    held = canonical([], [], {"KEY": []}, {}, {})
     after = manifest(secrets=[{"name": "KEY", "hosts": ["a.example"]}])
 
     assert carried_over(held, after).secrets_document() == {"KEY": ["a.example"]}
 
 
 def test_a_secret_that_the_admin_bound_stays_bound_when_the_code_asks_to_read_it() -> None:
-    held = canonical([], [], {"KEY": ["a.example"]}, {})
+    held = canonical([], [], {"KEY": ["a.example"]}, {}, {})
 
     assert carried_over(held, manifest(secrets=[{"name": "KEY"}])).secrets_document() == {"KEY": ["a.example"]}
 
@@ -376,3 +390,90 @@ def test_a_difference_is_readable() -> None:
         "secrets": {"KEY": [], "NEW": ["b.example"]},
         "limits": {"timeout_ms": {"from": 100, "to": 200}},
     }
+
+
+# The header that a bound secret is put into
+
+
+def with_header(header: str | None = None, bound: str = "a.example") -> Manifest:
+    named = {} if header is None else {"header": header}
+    return manifest(secrets=[{"name": "KEY", "hosts": [bound], **named}])
+
+
+def test_a_secret_is_granted_with_the_header_that_the_manifest_asks_for() -> None:
+    named = {"secrets": {"KEY": []}, "secret_headers": {"KEY": "X-Api-Key"}}
+
+    granted = decide(with_header("x-api-key"), named)
+
+    assert granted.document()["secret_headers"] == {"KEY": "x-api-key"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"),
+    [
+        ("x-api-key", {}),
+        ("x-api-key", {"KEY": "x-token"}),
+        ("x-api-key", {"KEY": "authorization"}),
+        (None, {"KEY": "x"}),
+    ],
+)
+def test_another_header_than_the_manifest_asks_for_is_not_granted(asked: str | None, named: dict[str, str]) -> None:
+    with pytest.raises(PlatformError) as refused:
+        decide(with_header(asked), {"secrets": {"KEY": []}, "secret_headers": named})
+
+    header = asked or "authorization"
+    assert f'secret KEY is put into header {header}, as the manifest asks; to grant that, add "KEY": "{header}"' in str(
+        refused.value.detail
+    )
+
+
+def test_a_header_for_a_secret_that_is_not_granted_is_refused() -> None:
+    with pytest.raises(PlatformError) as refused:
+        decide(with_header("x-api-key"), {"secret_headers": {"KEY": "x-api-key"}})
+
+    assert "secret_headers names KEY, which is not granted" in str(refused.value.detail)
+
+
+def test_grants_without_other_headers_keep_the_hash_that_they_had() -> None:
+    plain = canonical(["http.fetch"], ["a.example"], {"KEY": ["a.example"]}, {}, {})
+
+    assert plain.hash == "790f5d48c7c627cf450e33a7a070ca892342ab34f6424b067f9e7482d5012c18"
+    assert plain == canonical(["http.fetch"], ["a.example"], {"KEY": ["a.example"]}, {}, {"KEY": "authorization"})
+
+
+def test_another_header_is_another_grant() -> None:
+    sets = [canonical([], [], {"KEY": ["a.example"]}, {}, {"KEY": header}) for header in ("authorization", "x", "y")]
+
+    assert len({granted.hash for granted in sets}) == 3
+
+
+def test_a_readable_secret_has_no_header() -> None:
+    assert canonical([], [], {"KEY": []}, {}, {"KEY": "x-api-key"}).secret_headers == ()
+
+
+def test_a_changed_header_waits_for_the_admin_and_the_old_one_is_kept_until_then() -> None:
+    before, after = with_header("x-api-key"), with_header("x-token")
+    held = decide(before, {"secrets": {"KEY": []}, "secret_headers": {"KEY": "x-api-key"}})
+
+    assert difference(before, after) == {"secret_headers": {"KEY": "x-token"}}
+    assert carried_over(held, after) == held
+
+
+def test_a_header_that_becomes_authorization_is_a_difference_too() -> None:
+    assert difference(with_header("x-api-key"), with_header()) == {"secret_headers": {"KEY": "authorization"}}
+
+
+def test_a_new_secret_asks_for_its_header() -> None:
+    assert difference(manifest(), with_header("x-api-key")) == {
+        "secrets": {"KEY": ["a.example"]},
+        "secret_headers": {"KEY": "x-api-key"},
+    }
+
+
+def test_a_readable_secret_that_becomes_bound_gets_the_header_of_the_manifest() -> None:
+    held = canonical([], [], {"KEY": []}, {}, {})
+
+    carried = carried_over(held, with_header("x-api-key"))
+
+    assert (carried.secrets, carried.secret_headers) == ((("KEY", ("a.example",)),), (("KEY", "x-api-key"),))
+    assert difference(manifest(secrets=[{"name": "KEY"}]), with_header("x-api-key")) == {}

@@ -24,7 +24,7 @@ from alga_ext import strict_json
 from alga_ext.bundles import request_headers
 from alga_ext.bundles.endpoint_paths import normal_path
 from alga_ext.bundles.paths import PathError, check_relative
-from alga_ext.calls import capabilities
+from alga_ext.calls import capabilities, metrics
 from alga_ext.errors import PlatformError
 from alga_ext.strict_json import JsonError
 
@@ -52,6 +52,18 @@ _EGRESS = re.compile(rf"(?:(https?)://)?(\*\.)?({_LABEL}(?:\.{_LABEL})*)(?::([1-
 _HOST_LIMIT_CHARS: Final = 253
 
 _GLOB_LIMIT_SEGMENTS: Final = 16
+
+DEFAULT_SECRET_HEADER: Final = "authorization"  # noqa: S105 - the name of a header
+_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}\Z")
+_CONNECTION_HEADERS: Final = frozenset({
+    "host", "content-length", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization",
+    "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade", "expect",
+})  # fmt: skip
+_RETURNED_HEADERS: Final = frozenset({
+    "origin", "access-control-request-headers", "access-control-request-method", "accept-encoding", "x-request-id",
+    "x-correlation-id", "traceparent", "tracestate", "range",
+})  # fmt: skip
+"""Headers that change or appear in a response by their nature. A secret must not go there."""
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
 RelativePath = Annotated[str, Field(min_length=1, max_length=512)]
@@ -84,17 +96,40 @@ class CapabilityRequest(_Part):
 
 
 class SecretDeclaration(_Part):
-    """A secret that the tenant's admin sets. With ``hosts`` it is only injected into requests to these hosts."""
+    """A secret that the tenant's admin sets. With ``hosts`` it is only injected into requests to these hosts.
+
+    It is then put into one header only, ``header``, which the admin is shown.
+    """
 
     name: SecretName
     description: str = Field(default="", max_length=500)
     required: bool = False
     hosts: tuple[str, ...] = Field(default=(), fail_fast=True)
+    header: str = Field(default=DEFAULT_SECRET_HEADER, max_length=64)
+
+    @field_validator("header")
+    @classmethod
+    def _header(cls, header: str) -> str:
+        return check_secret_header(header)
 
     @field_validator("hosts")
     @classmethod
     def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(check_egress(host) for host in hosts)
+
+    @model_validator(mode="after")
+    def _header_has_hosts(self) -> "SecretDeclaration":
+        if self.header != DEFAULT_SECRET_HEADER and not self.hosts:
+            message = "header: a secret is injected into a header only for 'hosts'; name the hosts, or leave header out"
+            raise ValueError(message)
+        return self
+
+
+class MetricDeclaration(_Part):
+    """A metric that the extension may emit, with its unit. Metrics that are not declared are dropped."""
+
+    name: str = Field(pattern=metrics.NAME_PATTERN)
+    unit: metrics.Unit
 
 
 class Endpoint(_Part):
@@ -201,7 +236,7 @@ class Ui(_Part):
         return _relative(entry)
 
 
-_Named = TypeVar("_Named", CapabilityRequest, SecretDeclaration)
+_Named = TypeVar("_Named", CapabilityRequest, SecretDeclaration, MetricDeclaration)
 
 
 def _short_form(value: object) -> object:
@@ -244,6 +279,7 @@ class Manifest(_Part):
     capabilities: tuple[CapabilityEntry, ...] = Field(default=(), max_length=50, fail_fast=True)
     egress: tuple[str, ...] = Field(default=(), max_length=100, fail_fast=True)
     secrets: tuple[SecretDeclaration, ...] = Field(default=(), max_length=50, fail_fast=True)
+    metrics: tuple[MetricDeclaration, ...] = Field(default=(), max_length=metrics.DECLARED_LIMIT, fail_fast=True)
     config: dict[str, Any] | None = Field(default=None, description="JSON Schema of the install's configuration")
     api: Api = Api()
     events: tuple[EventSubscription, ...] = Field(default=(), max_length=100, fail_fast=True)
@@ -261,6 +297,11 @@ class Manifest(_Part):
     @field_validator("secrets")
     @classmethod
     def _no_secret_twice(cls, value: tuple[SecretDeclaration, ...]) -> tuple[SecretDeclaration, ...]:
+        return _unique_names(value)
+
+    @field_validator("metrics")
+    @classmethod
+    def _no_metric_twice(cls, value: tuple[MetricDeclaration, ...]) -> tuple[MetricDeclaration, ...]:
         return _unique_names(value)
 
     @field_validator("egress")
@@ -340,6 +381,24 @@ def check_egress(text: str) -> str:
     default_port = "80" if plain else "443"
     suffix = f":{port}" if port and port != default_port else ""
     return f"{'http://' if plain else ''}{wildcard or ''}{host}{suffix}"
+
+
+def check_secret_header(name: str) -> str:
+    """Return the name of a header that a secret may be put into, in lower case.
+
+    Raises:
+        ValueError: it is not the name of a header, it belongs to the connection or the platform, or servers return it.
+    """
+    header = name.lower()
+    if not _HEADER.match(header):
+        message = f"{name[:100]!r} is not the name of a header (1 to 64 characters), such as authorization or x-api-key"
+    elif header in _CONNECTION_HEADERS or header.startswith("x-alga-"):
+        message = f"header {header} belongs to the connection or to the platform; use another one, such as x-api-key"
+    elif header in _RETURNED_HEADERS:
+        message = f"header {header} changes or appears in responses; use another one, such as x-api-key"
+    else:
+        return header
+    raise ValueError(message)
 
 
 def parse_manifest(data: bytes) -> Manifest:

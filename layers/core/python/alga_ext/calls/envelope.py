@@ -46,10 +46,15 @@ class ExecuteLimits(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExecuteGrants(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What the tenant granted: egress hosts, secrets with the hosts that each may be sent to, and the grant hash."""
+    """What the tenant granted: egress hosts, secrets with the hosts that each may be sent to, and the grant hash.
+
+    ``secret_headers`` names, for a secret that is bound to hosts, the only header it may be put into. The header of a
+    secret that is not listed is ``authorization``.
+    """
 
     egress: list[str] = []
     secrets: dict[str, list[str]] = {}
+    secret_headers: dict[str, str] = {}
     hash: str = ""
 
 
@@ -74,8 +79,15 @@ class SealedSecret(msgspec.Struct, kw_only=True, omit_defaults=True):
     expires_at_s: int | None = None
 
 
+class DeclaredMetric(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """A metric that the manifest declares, with its unit (one of ``metrics.UNITS``)."""
+
+    name: str
+    unit: str = "None"
+
+
 class ExecuteRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One call. ``providers`` are the granted capability names."""
+    """One call. ``providers`` are the granted capability names; only ``metrics`` may be emitted."""
 
     context: ExecuteContext
     http: ExecuteHttp
@@ -83,6 +95,7 @@ class ExecuteRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
     providers: list[str] = []
     grants: ExecuteGrants = msgspec.field(default_factory=ExecuteGrants)
     secret_envelope: list[SealedSecret] | None = None
+    metrics: list[DeclaredMetric] = []
     user: ExecuteUser | None = None
 
 

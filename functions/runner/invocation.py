@@ -49,7 +49,9 @@ class Invocation:
         deadline_ns = self._started_ns + self._limits.timeout_ms * 1_000_000
         call = CallContext(self._request, self._granted, deadline_ns, unsealer, now_s)
         broker = Broker(call, providers)
-        records = Records(self._request.context, self.trace_id, call.secrets)
+        declared = {metric.name: metric.unit for metric in self._request.metrics}
+        records = Records(self._request.context, self.trace_id, call.secrets, declared)
+        call.explain = records.explain
         self._call, self._broker, self._records = call, broker, records
         return CallHandlers(broker.answer, records.log, records.metric)
 
@@ -97,6 +99,8 @@ class Invocation:
         """Close everything that host calls opened, log the egress, and delete the secrets."""
         if self._broker is not None:
             self._broker.close()
+        if self._records is not None:
+            self._records.close()
         if self._records is not None and self._records.lost:
             extra = {"request_id": self._request.context.request_id, "lost": self._records.lost}
             logger("runner").error("lines of a guest could not be logged", extra=extra)

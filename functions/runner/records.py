@@ -1,10 +1,12 @@
 """Write a guest's log lines and metrics to the platform's logs, as structured lines that name tenant and install."""
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
+from alga_ext.calls import metrics
 from alga_ext.calls.envelope import ExecuteContext
 from alga_ext.telemetry import logger, to_json_line
 from functions.runner.imports.call_secrets import SecretBox
@@ -20,10 +22,11 @@ _LINES_LIMIT: Final = LOG_LINES_LIMIT + 50
 _TEXT_LIMIT: Final = LOG_LINE_LIMIT_BYTES + 50
 _SOURCE_LIMIT: Final = 20
 
-_UNITS: Final = frozenset({
-    "Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Bits", "Percent",
-    "Count", "Bytes/Second", "Count/Second",
-})  # fmt: skip
+_EXPLANATIONS_LIMIT: Final = 20
+"""How many refusals are explained in one call."""
+DROPPED_METRICS: Final = "metrics.emit.dropped"
+"""The name of the count of dropped metrics, beside the counts of host calls."""
+_NAME = re.compile(metrics.NAME_PATTERN.removesuffix("$") + r"\Z")
 
 
 class Records:
@@ -33,10 +36,15 @@ class Records:
         context: names tenant, extension, install, version and request.
         trace_id: of the invocation.
         secrets: the call's secrets, which are removed from everything the guest writes.
+        declared: the metrics that the manifest declares: name to unit. All others are dropped and counted.
     """
 
-    def __init__(self, context: ExecuteContext, trace_id: str, secrets: SecretBox) -> None:
+    def __init__(self, context: ExecuteContext, trace_id: str, secrets: SecretBox, declared: Mapping[str, str]) -> None:
         self._secrets = secrets
+        # The gateway sends what a verified manifest declares. The limits are checked again, because each name costs.
+        known = [(name, unit) for name, unit in declared.items() if _NAME.match(name)][: metrics.DECLARED_LIMIT]
+        self._declared = {name: unit if unit in metrics.UNITS else "None" for name, unit in known}
+        self._explained = 0
         self._lines = 0
         self._metrics = 0
         self.counts: dict[str, int] = {}
@@ -61,12 +69,33 @@ class Records:
             self._log(line)
 
     def metric(self, metric: Metric) -> None:
-        """Write one metric in CloudWatch's embedded metric format. An unknown unit is written as ``None``.
+        """Write one metric in CloudWatch's embedded metric format, with the unit that the manifest declares.
 
-        A metric that cannot be written is counted in ``lost``.
+        A metric that the manifest does not declare is dropped and counted. One that cannot be written is counted in
+        ``lost``.
         """
         with self._counting_losses():
             self._metric(metric)
+
+    def explain(self, text: str) -> None:
+        """Write one line that says why the platform refused something, at most ``_EXPLANATIONS_LIMIT`` lines a call."""
+        self._explained += 1
+        if self._explained > _EXPLANATIONS_LIMIT:
+            return
+        if self._explained == _EXPLANATIONS_LIMIT:
+            text += f" (the last of {_EXPLANATIONS_LIMIT} refusals that are logged in one call)"
+        self._say(text)
+
+    def close(self) -> None:
+        """Write how many metrics were dropped, if any."""
+        dropped = self.counts.get(DROPPED_METRICS, 0)
+        if dropped:
+            self._say(f"{dropped} metrics were dropped: the manifest does not declare their names under 'metrics'")
+
+    def _say(self, text: str) -> None:
+        """Write a line of the platform into the extension's log."""
+        with self._counting_losses():
+            self._write(LogLine("warn", "platform", self._secrets.scrub_any_case(text)))
 
     @contextmanager
     def _counting_losses(self) -> Iterator[None]:
@@ -80,8 +109,10 @@ class Records:
         self._lines += 1
         if line.source == "guest":
             self._count(f"logging.log-{line.level}")
-        if self._lines > _LINES_LIMIT:
-            return
+        if self._lines <= _LINES_LIMIT:
+            self._write(line)
+
+    def _write(self, line: LogLine) -> None:
         extra = {"source": line.source[:_SOURCE_LIMIT], "guest": True, **self._labels}
         # Well-formed for every handler: half a surrogate pair has no UTF-8 form.
         text = self._scrubbed(line.text[:_TEXT_LIMIT]).encode("utf-8", "replace").decode()
@@ -97,11 +128,12 @@ class Records:
         self._metrics += 1
         self._count("metrics.emit")
         kept = local_imports.metric(metric.name, metric.value, metric.unit, metric.dimensions)
-        if self._metrics > METRICS_LIMIT or kept is None:
+        if self._metrics > METRICS_LIMIT or kept is None or kept.name not in self._declared:
+            self.counts[DROPPED_METRICS] = self.counts.get(DROPPED_METRICS, 0) + 1
             return
         scrub = self._secrets.scrub
         pairs = [(scrub(name), scrub(value)) for name, value in kept.dimensions]
-        scrubbed = Metric(scrub(kept.name), kept.value, kept.unit, pairs)
+        scrubbed = Metric(kept.name, kept.value, self._declared[kept.name], pairs)
         document = embedded(scrubbed, self._labels, int(time.time() * 1000))
         print(to_json_line(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
 
@@ -121,7 +153,6 @@ def embedded(metric: Metric, labels: dict[str, str], now_ms: int) -> dict[str, A
     Tenant and extension are dimensions. The guest's own dimensions are properties, because CloudWatch charges for each
     new dimension value as another metric. Guest names get a prefix, so that they cannot replace the platform's names.
     """
-    unit = metric.unit.capitalize() if metric.unit.capitalize() in _UNITS else "None"
     return {
         "_aws": {
             "Timestamp": now_ms,
@@ -129,7 +160,7 @@ def embedded(metric: Metric, labels: dict[str, str], now_ms: int) -> dict[str, A
                 {
                     "Namespace": NAMESPACE,
                     "Dimensions": [["tenant_id", "extension_id"]],
-                    "Metrics": [{"Name": f"ext.{metric.name}", "Unit": unit}],
+                    "Metrics": [{"Name": f"ext.{metric.name}", "Unit": metric.unit}],
                 }
             ],
         },

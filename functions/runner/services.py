@@ -165,8 +165,9 @@ def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> 
     @cache
     def fetching() -> Provider:
         from functions.runner.imports.http import fetch
-        from functions.runner.imports.http.resolver import addresses_of
+        from functions.runner.imports.http.resolver import addresses_of, limit_lookups
 
+        limit_lookups()
         return fetch.provider(addresses_of, networks, tls)
 
     @cache

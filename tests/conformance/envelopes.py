@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from alga_ext.calls.envelope import (
+    DeclaredMetric,
     ExecuteContext,
     ExecuteGrants,
     ExecuteHttp,
@@ -48,6 +49,7 @@ def envelope(
     user: ExecuteUser | None = None,
     egress: Sequence[str] = (),
     secrets: Mapping[str, Sequence[str]] | None = None,
+    secret_headers: Mapping[str, str] | None = None,
     sealed: Sequence[SealedSecret] | None = None,
     tenant_id: str = TENANT,
     install_id: str = INSTALL,
@@ -59,7 +61,7 @@ def envelope(
         content_hash: of the published component.
         without: one capability of ``providers`` that is not granted.
         query: the raw query; ``query_map`` is the envelope's ``query``.
-        egress, secrets: the grants; secrets by name with the hosts they are bound to.
+        egress, secrets, secret_headers: the grants; secrets by name with the hosts they are bound to.
         sealed: the secret envelope.
     """
     return ExecuteRequest(
@@ -83,9 +85,12 @@ def envelope(
         limits=ExecuteLimits(timeout_ms=timeout_ms, memory_mb=memory_mb, fuel=fuel),
         providers=[name for name in providers if name != without],
         grants=ExecuteGrants(
-            egress=list(egress), secrets={name: list(hosts) for name, hosts in (secrets or {}).items()}
+            egress=list(egress),
+            secrets={name: list(hosts) for name, hosts in (secrets or {}).items()},
+            secret_headers=dict(secret_headers or {}),
         ),
         secret_envelope=None if sealed is None else list(sealed),
+        metrics=[DeclaredMetric(name="orders", unit="Count")],
         user=user,
     )
 

@@ -100,6 +100,16 @@ def test_what_can_be_no_metric_is_dropped(guest: Guest, name: str, value: float,
     assert said is None or said.metrics == {}
 
 
+@pytest.mark.parametrize("name", ["orders2", "Orders", "orders ", "a b", "x\n", "ü", "orders\0"])
+def test_a_metric_that_the_manifest_does_not_declare_is_dropped_and_counted(
+    guest: Guest, name: str, request_id: str
+) -> None:
+    response = guest.ask("metrics.emit", name, 1.0, "Count", [], times=3, request_id=request_id)
+    said = guest.runner.said(request_id)
+    assert response.usage.host_calls == {"metrics.emit": 3, "metrics.emit.dropped": 3}
+    assert said is None or said.metrics == {}
+
+
 def test_a_metric_without_the_capability_is_dropped(guest: Guest, request_id: str) -> None:
     said = said_by(guest, "metrics.emit", "orders", 1.0, "Count", [], request_id=request_id, without="cap:metrics.emit")
     assert said is None or said.metrics == {}

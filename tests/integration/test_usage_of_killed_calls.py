@@ -57,6 +57,7 @@ def test_its_host_calls_are_those_the_parent_saw(usage: Usage) -> None:
         "logging.log-info": 2,
         "logging.log-warn": 1,
         "metrics.emit": 1,
+        "metrics.emit.dropped": 1,
         "secrets.list-keys": 1,
     }
 

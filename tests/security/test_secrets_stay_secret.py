@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
+from alga_ext.calls.envelope import DeclaredMetric, ExecuteRequest, ExecuteResponse
 from tests.security.guests import wat_snippets
 from tests.security.logbook import Logbook
 from tests.security.world import World
@@ -33,9 +33,11 @@ _WAYS: Final = {
     "stdout": (
         "(call $wasi.write (call $wasi.stdout) (local.get $at) (local.get $size) (i32.const 2048))", [], ["streams"],
     ),
-    "a metric's name": (
-        """(call $metrics.emit (local.get $at) (local.get $size) (f64.const 1) (i32.const 2100) (i32.const 5)
-             (i32.const 0) (i32.const 0))""",
+    "a metric's dimension": (
+        """(i32.store (i32.const 3072) (i32.const 2100)) (i32.store (i32.const 3076) (i32.const 5))
+           (i32.store (i32.const 3080) (local.get $at)) (i32.store (i32.const 3084) (local.get $size))
+           (call $metrics.emit (i32.const 2100) (i32.const 5) (f64.const 1) (i32.const 2100) (i32.const 5)
+             (i32.const 3072) (i32.const 1))""",
         ["metrics.emit"],
         [],
     ),
@@ -90,6 +92,7 @@ def told_and_answered(world: World, request: ExecuteRequest, value: str) -> tupl
 
 def reading(world: World, component: bytes) -> ExecuteRequest:
     request = call(world.published(component))
+    request.metrics = [DeclaredMetric(name="token", unit="Count")]
     request.grants.secrets = {"token": []}
     request.grants.egress = [world.granted("*.example.com")]
     wat_snippets.give_body(request, f".example.com:{world.accomplice.port}/x")

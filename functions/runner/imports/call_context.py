@@ -26,6 +26,7 @@ class CallContext:
         secrets: the call's secrets.
         ledger: the call's egress.
         failure: set when the platform, not the guest, decides how the call ends.
+        explain: writes a line into the extension's log that says why the platform refused something.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class CallContext:
         self.secrets = SecretBox(request, unsealer, now_s, self.left_s)
         self.ledger = Ledger()
         self.failure: Verdict | None = None
+        self.explain: Callable[[str], None] = _ignore
 
     @property
     def tenant_id(self) -> str:
@@ -64,3 +66,7 @@ class CallContext:
     def left_s(self) -> float:
         """Return the seconds until the deadline, at least 0.001."""
         return max(0.001, (self.deadline_ns - time.monotonic_ns()) / 1e9)
+
+
+def _ignore(_text: str) -> None:
+    """Write nothing: the call has no log."""

@@ -10,8 +10,10 @@ from typing import Final, NamedTuple, Protocol
 from alga_ext.calls.envelope import ExecuteRequest, SealedSecret
 from alga_ext.errors import PlatformError
 from alga_ext.stores.sealing import secret_context
-from functions.runner.imports.deadline import within
+from functions.runner.imports.deadline import KEYS
 
+DEFAULT_HEADER: Final = "authorization"
+"""The header of a secret for which the grant names no other one."""
 _SCRUB_LEAST_CHARACTERS: Final = 4
 """Shorter values are not scrubbed: they occur in ordinary text, so scrubbing them would make logs unreadable."""
 _SCRUB_LEAST_LINE_CHARACTERS: Final = 8
@@ -31,10 +33,14 @@ class Unsealer(Protocol):
 
 
 class Held(NamedTuple):
-    """A secret that the tenant granted and that is in the envelope. ``hosts`` are the hosts it is bound to, if any."""
+    """A secret that the tenant granted and that is in the envelope.
+
+    ``hosts`` are the hosts it is bound to, if any, and ``header`` is the only header that it may be put into.
+    """
 
     sealed: SealedSecret
     hosts: tuple[str, ...]
+    header: str
 
 
 class SecretBox:
@@ -55,8 +61,13 @@ class SecretBox:
         left_s: Callable[[], float],
     ) -> None:
         granted = request.grants.secrets
+        headers = request.grants.secret_headers
         envelope = request.secret_envelope or []
-        self._held = {s.name: Held(s, tuple(granted[s.name])) for s in envelope if s.name in granted}
+        self._held = {
+            s.name: Held(s, tuple(granted[s.name]), headers.get(s.name, DEFAULT_HEADER).lower())
+            for s in envelope
+            if s.name in granted
+        }
         self._denied = {s.name for s in envelope} - set(self._held)
         self._context = request.context
         self._unsealer = unsealer
@@ -81,6 +92,10 @@ class SecretBox:
         """Tell whether a secret has expired."""
         expires = held.sealed.expires_at_s
         return expires is not None and expires <= self._now_s()
+
+    def is_unsealed(self, name: str) -> bool:
+        """Tell whether this call has used the secret."""
+        return name in self._values
 
     def value(self, held: Held) -> str:
         """Return a secret's value, unsealing it at first use.
@@ -136,7 +151,8 @@ class SecretBox:
         context = secret_context(self._context.tenant_id, self._context.install_id, sealed.name)
         try:
             data = base64.b64decode(sealed.sealed_b64, validate=True)
-            return within(self._left_s(), lambda: unsealer.unseal(data, context)).decode()
+            opened = KEYS.within(self._context.install_id, self._left_s(), lambda: unsealer.unseal(data, context))
+            return opened.decode()
         except (binascii.Error, ValueError):
             raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="not text") from None
 

@@ -18,7 +18,7 @@ import urllib3
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import CallContext
-from functions.runner.imports.deadline import within
+from functions.runner.imports.deadline import REQUESTS
 from functions.runner.imports.http.connections import Connections
 from functions.runner.imports.http.egress import DEFAULT_PORTS
 
@@ -93,7 +93,8 @@ class UiProxy:
             return _BAD_REQUEST
         method = "GET" if payload is None else "POST"
         try:
-            return within(self._call.left_s(), lambda: self._send(method, target, payload))
+            left_s = self._call.left_s()
+            return REQUESTS.within(self._call.install_id, left_s, lambda: self._send(method, target, payload))
         except (urllib3.exceptions.HTTPError, TimeoutError, OSError):
             return _INTERNAL
 

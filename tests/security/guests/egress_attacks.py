@@ -152,6 +152,11 @@ _ANSWERS: Final = {
     "garbage": TRANSPORT,
     "nonsense-chunk": TRANSPORT,
     "nothing": TRANSPORT,
+    "nameless-header": TRANSPORT,
+    "smuggle": TRANSPORT,
+    "nonsense-length": TRANSPORT,
+    "nine-interim": TRANSPORT,
+    "switching": TRANSPORT,
     "status-zero": TRANSPORT,
     "status-large": TRANSPORT,
 }
@@ -275,13 +280,15 @@ ATTACKS: Final[dict[str, Attack]] = {
     "a secret that does not exist": _carrying(NOT_ALLOWED, headers={"x": "{{secret:other}}"}),
     "a secret in the host header": _carrying(200, headers={"host": "{{secret:token}}"}),
     "a secret in a header's name": _carrying(NOT_ALLOWED, headers={"{{secret:token}}": "x"}),
-    "a secret in the URL": _carrying(200, headers={}, url=f"{_API}/?key={{{{secret:token}}}}"),
+    "a secret in the URL": _carrying(NOT_ALLOWED, headers={}, url=f"{_API}/?key={{{{secret:token}}}}"),
     "a secret in the host's name": _carrying(INVALID_URL, headers={}, url="http://{{secret:token}}.example.com:PORT/"),
+    "a secret in a header that servers return": _carrying(NOT_ALLOWED, headers={"origin": "{{secret:token}}"}),
+    "a secret in a part of its header": _carrying(NOT_ALLOWED, headers={"authorization": "a={{secret:token}}"}),
     "a secret in the body": _carrying(
         200, headers={"x-url": f"{_API}/"}, build=wat_snippets.sender, body="key={{secret:token}}"
     ),
     "a placeholder inside a placeholder": _carrying(
-        200, headers={"x": "{{secret:{{secret:token}}}}"}, value="kept {{secret:token}}"
+        NOT_ALLOWED, headers={"authorization": "{{secret:{{secret:token}}}}"}, value="kept {{secret:token}}"
     ),
     "a secret that splits the request": _carrying(
         NOT_ALLOWED, headers=_BEARER, value="kept\r\nhost: evil.test\r\n\r\n"

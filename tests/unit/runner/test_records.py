@@ -45,7 +45,7 @@ class Unsealer:
         return SECRET.encode()
 
 
-def records(*, with_secret: bool = False) -> Records:
+def records(*, with_secret: bool = False, declared: dict[str, str] | None = None) -> Records:
     request = call(HASH, grants=ExecuteGrants(secrets={"KEY": []}))
     request.secret_envelope = [SealedSecret(name="KEY", sealed_b64="AA==", version=1)]
     box = SecretBox(request, Unsealer(), lambda: 0.0, lambda: 5.0)
@@ -53,7 +53,7 @@ def records(*, with_secret: bool = False) -> Records:
         held = box.find("KEY")
         assert held is not None
         box.value(held)
-    return Records(request.context, "ab" * 16, box)
+    return Records(request.context, "ab" * 16, box, declared or {})
 
 
 def logged(lines: Lines, text: str, *, with_secret: bool = False) -> tuple[str, dict[str, Any]]:
@@ -127,9 +127,9 @@ def test_a_secret_in_json_text_is_not_decoded_into_the_clear(lines: Lines, text:
     assert SECRET not in str(document["message"])
 
 
-def test_a_metrics_names_and_values_are_scrubbed_and_the_line_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
-    made = records(with_secret=True)
-    made.metric(Metric(f"n {SECRET}", 1.0, "Count", [(SECRET, f"{SECRET}!"), ("half", "\ud800")]))
+def test_a_metrics_dimensions_are_scrubbed_and_the_line_stays_json(capsys: pytest.CaptureFixture[str]) -> None:
+    made = records(with_secret=True, declared={"n": "Count"})
+    made.metric(Metric("n", 1.0, "Count", [(SECRET, f"{SECRET}!"), ("half", "\ud800")]))
 
     (written,) = capsys.readouterr().out.splitlines()
     assert SECRET not in written
@@ -141,13 +141,14 @@ def test_a_fault_of_logging_never_reaches_the_call(monkeypatch: pytest.MonkeyPat
         message = "the disk is full"
         raise OSError(message)
 
-    made = records()
+    made = records(declared={"n": "Count"})
     monkeypatch.setattr("functions.runner.records.logger", fail)
     monkeypatch.setattr("builtins.print", fail)
     made.log(LogLine("error", "guest", "x"))
     made.metric(Metric("n", 1.0, "Count", []))
+    made.explain("refused")
 
-    assert made.lost == 2
+    assert made.lost == 3
 
 
 def test_the_labels_of_a_line_name_the_call(lines: Lines) -> None:
@@ -155,3 +156,82 @@ def test_the_labels_of_a_line_name_the_call(lines: Lines) -> None:
 
     assert {"tenant_id", "install_id", "request_id", "trace_id"} <= document.keys()
     assert document["guest"] is True
+
+
+# --- metrics that the manifest declares ---
+
+
+def emitted(made: Records, capsys: pytest.CaptureFixture[str], *metrics: Metric) -> list[dict[str, Any]]:
+    for metric in metrics:
+        made.metric(metric)
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@settings(max_examples=60, derandomize=True, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(names=st.lists(st.text(max_size=70) | st.sampled_from(["orders", "errors"]), max_size=40))
+def test_only_declared_metrics_are_written_and_the_rest_is_counted(
+    capsys: pytest.CaptureFixture[str], names: list[str]
+) -> None:
+    made = records(declared={"orders": "Count", "errors": "Percent"})
+    written = emitted(made, capsys, *(Metric(name, 1.0, "Bytes", []) for name in names))
+
+    known = [name for name in names if name in ("orders", "errors")]
+    found = [document["_aws"]["CloudWatchMetrics"][0]["Metrics"][0] for document in written]
+    units = {"orders": "Count", "errors": "Percent"}
+    assert found == [{"Name": f"ext.{name}", "Unit": units[name]} for name in known]
+    assert made.counts.get("metrics.emit.dropped", 0) == len(names) - len(known)
+
+
+def test_no_metric_is_written_when_none_is_declared(capsys: pytest.CaptureFixture[str], lines: Lines) -> None:
+    made = records()
+    assert emitted(made, capsys, *[Metric(f"name-{number}", 1.0, "", []) for number in range(100)]) == []
+
+    made.close()
+    (line,) = [json.loads(line) for line in lines.written]
+    text = "100 metrics were dropped: the manifest does not declare their names under 'metrics'"
+    assert (line["message"], line["level"], line["source"]) == (text, "WARNING", "platform")
+
+
+def test_nothing_is_said_when_no_metric_was_dropped(lines: Lines) -> None:
+    records().close()
+    assert lines.written == []
+
+
+@pytest.mark.parametrize("name", ["", "a b", "1st", "x\n", "ü", "a/b", "n" * 65])
+def test_a_declared_name_that_no_manifest_may_have_is_not_written(
+    capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert emitted(records(declared={name: "Count"}), capsys, Metric(name, 1.0, "Count", [])) == []
+
+
+def test_at_most_twenty_names_are_taken_from_the_envelope(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"m{number}" for number in range(21)]
+    made = records(declared=dict.fromkeys(names, "Count"))
+    assert len(emitted(made, capsys, *(Metric(name, 1.0, "Count", []) for name in names))) == 20
+
+
+def test_a_unit_that_is_not_known_is_written_as_none(capsys: pytest.CaptureFixture[str]) -> None:
+    (document,) = emitted(records(declared={"m": "furlongs"}), capsys, Metric("m", 1.0, "Count", []))
+    assert document["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Unit"] == "None"
+
+
+# --- why something was refused ---
+
+
+def test_a_bounded_number_of_refusals_is_explained(lines: Lines) -> None:
+    made = records()
+    for number in range(100):
+        made.explain(f"http.fetch refused: reason {number}")
+
+    messages = [json.loads(line)["message"] for line in lines.written]
+    assert messages[0] == "http.fetch refused: reason 0"
+    assert messages[19] == "http.fetch refused: reason 19 (the last of 20 refusals that are logged in one call)"
+    assert len(messages) == 20
+
+
+def test_an_explanation_is_scrubbed_in_any_case_and_is_a_line_of_the_call(lines: Lines) -> None:
+    records(with_secret=True).explain(f"http.fetch refused: host {SECRET.upper()}.test is not granted")
+
+    (line,) = [json.loads(line) for line in lines.written]
+    assert line["message"] == "http.fetch refused: host [secret KEY].test is not granted"
+    assert (line["source"], line["guest"], line["install_id"] != "") == ("platform", True, True)

@@ -135,8 +135,3 @@ def test_a_bad_response_does_not_go_out() -> None:
 def test_a_guests_metric_cannot_replace_a_field_of_ours() -> None:
     document = embedded(Metric("tenant_id", 1.0, "count", [("_aws", "x")]), {"tenant_id": "acme"}, 0)
     assert document["tenant_id"] == "acme"
-
-
-def test_an_unknown_unit_counts_as_none() -> None:
-    document = embedded(Metric("m", 1.0, "furlongs", []), {}, 0)
-    assert document["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Unit"] == "None"

@@ -69,6 +69,11 @@ class Target(NamedTuple):
         """``host:port``, the name in the egress ledger."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def shown(self) -> str:
+        """The target as a grant would name it: ``host[:port]``, after ``http://`` when it is not https."""
+        return self.host_header if self.scheme == "https" else f"http://{self.host_header}"
+
 
 def parse_url(url: str) -> Target | None:
     """Return the target of a URL, or None when it cannot be fetched safely.

@@ -2,65 +2,49 @@
 
 The rules are in ``egress``. The connection goes to exactly the address that was checked, so that a second name lookup
 cannot lead to another address. TLS verifies the host name. Redirects are not followed: the guest may follow them with
-another fetch, which is checked again.
+another fetch, which is checked again. Every fetch that fails writes one line with the reason into the extension's log;
+the guest and the server do not learn it.
 """
 
 import re
 import ssl
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import urllib3
 from urllib3.util import SKIP_HEADER
 
-from alga_ext.telemetry import logger
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import CallContext
-from functions.runner.imports.deadline import within
+from functions.runner.imports.deadline import REQUESTS
 from functions.runner.imports.http import egress
-from functions.runner.imports.http.connections import HEADERS_LIMIT, Connections, HeadTooLarge
+from functions.runner.imports.http.addresses import Addresses
+from functions.runner.imports.http.connections import HEADERS_LIMIT, Connections
+from functions.runner.imports.http.echoes import Echoes
 from functions.runner.imports.http.egress import Network, Target
+from functions.runner.imports.http.injection import HOP_BY_HOP, Injector, Pair, has_placeholder
+from functions.runner.imports.http.refused import (
+    INTERNAL,
+    INVALID_URL,
+    NOT_ALLOWED,
+    NOT_CONNECTED,
+    TRANSPORT,
+    BodyTooLarge,
+    Outcome,
+    Refused,
+    failure_reason,
+)
+from functions.runner.imports.http.unreachable import Unreachable, connect_timeout_s
 
 FETCHES_LIMIT: Final = 100
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
 HEADER_BYTES_LIMIT: Final = 32 * 1024
 CONNECT_TIMEOUT_S: Final = 5.0
 _CHUNK_BYTES: Final = 64 * 1024
-
-Pair = tuple[str, str]
-Outcome = tuple[bool, Any]
-
-_INVALID_URL: Final[Outcome] = (False, "invalid-url")
-_NOT_ALLOWED: Final[Outcome] = (False, "not-allowed")
-_TRANSPORT: Final[Outcome] = (False, "transport")
-_INTERNAL: Final[Outcome] = (False, "internal")
-
-_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}\Z")
-_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
-_PLACEHOLDER = re.compile(r"\{\{\s*secret:([^{}\s]{1,256})\s*\}\}")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_DROPPED: Final = frozenset({
-    "host", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
-    "trailer", "trailers", "transfer-encoding", "upgrade", "content-length", "expect",
-})  # fmt: skip
-_AGENT: Final = "alga-ext"
-_NOT_CONNECTED: Final = (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError)
-"""Errors before anything was sent: another address may be tried, and no bytes are counted."""
-
-
-class _Refused(Exception):
-    """Ends a fetch with a result for the guest."""
-
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome[1])
-        self.outcome = outcome
-
-
-class _BodyTooLarge(Exception):
-    """The response's body is over ``BODY_LIMIT_BYTES``."""
-
-    def __init__(self) -> None:
-        super().__init__(f"the response has more than {BODY_LIMIT_BYTES} bytes of body")
+_FOLDED = re.compile(r"[ \t]*[\r\n]+[ \t]*")
+"""A line break in a header value: an old way to continue a value on the next line."""
 
 
 class Fetcher:
@@ -71,6 +55,7 @@ class Fetcher:
         resolve: returns the addresses of a host and port, or raises ``OSError``.
         opened: private networks that the operator opened.
         tls: returns the TLS context for https.
+        dead: addresses that accepted no connection a short time ago.
     """
 
     def __init__(
@@ -79,130 +64,92 @@ class Fetcher:
         resolve: Callable[[str, int], list[str]],
         opened: Sequence[Network],
         tls: Callable[[], ssl.SSLContext],
+        dead: Unreachable,
     ) -> None:
         self._call = call
-        self._secrets = call.secrets
-        self._resolve = resolve
-        self._opened = opened
+        self._injector = Injector(call.secrets, "cap:secrets.get" in call.providers)
+        self._addresses = Addresses(call, resolve, opened, dead)
         self._tls = tls
         self._connections = Connections()
-        self._pools: dict[tuple[str, str, int], list[urllib3.HTTPConnectionPool]] = {}
+        self._pools: dict[tuple[str, str, int, str], urllib3.HTTPConnectionPool] = {}
 
     def handlers(self) -> dict[str, Handler]:
         """Return the handlers by ``interface.function``."""
         arguments = tuple[tuple[str, str, list[Pair], bytes | None]]
-        return {"http.fetch": Handler(arguments, self.fetch, _INTERNAL)}
+        return {"http.fetch": Handler(arguments, self.fetch, INTERNAL)}
 
     def fetch(self, request: tuple[str, str, list[Pair], bytes | None]) -> Outcome:
-        """Answer ``http.fetch``.
+        """Answer ``http.fetch``. When it fails, write the reason into the extension's log.
 
         1. Parse the URL. A URL that can be read in more than one way is refused.
         2. Check that a grant covers scheme, host and port, that fetches are left, and the method and sizes.
         3. Make the headers: drop hop-by-hop headers, and inject secrets for the hosts they are bound to.
         4. Resolve the name. All its addresses must be public or opened by the operator.
         5. Send the request to one of these addresses, and read the response within its size limit and the deadline.
+        6. Refuse a response that brings a secret back.
         """
         method, url, headers, body = request
-        target = egress.parse_url(url)  # (1)
-        if target is None:
-            return _INVALID_URL
-        if not self._allowed(method, target, headers, body):  # (2)
-            return _NOT_ALLOWED
         try:
-            sent = self._headers(target, headers)  # (3)
-            pools = self._pools_for(target)  # (4)
+            target = self._target(url)  # (1)
+            self._check(method, target, headers, body)  # (2)
+            sent = self._injector.headers(target, headers)  # (3)
+            echoes = self._injector.echoes(target)
+            if echoes:
+                sent["accept-encoding"] = "identity"  # a compressed response could not be searched
+            addresses = self._addresses.of(target)  # (4)
             self._call.ledger.add(target.destination, requests=1)
-            return within(self._call.left_s(), lambda: self._send(target, pools, method, sent, body))  # (5)
-        except _Refused as refused:
+            return REQUESTS.within(  # (5, 6)
+                self._call.install_id,
+                self._call.left_s(),
+                lambda: self._send(target, addresses, method, sent, body, echoes),
+            )
+        except Refused as refused:
+            self._call.explain(f"http.fetch refused: {refused.reason}")
             return refused.outcome
-        except (urllib3.exceptions.HTTPError, TimeoutError, OSError, _BodyTooLarge) as error:
-            self._log_if_too_large(target, error)
-            return _TRANSPORT
+        except (urllib3.exceptions.HTTPError, TimeoutError, OSError, BodyTooLarge) as error:
+            self._call.explain(f"http.fetch failed: {target.shown}: {failure_reason(error)}")
+            return TRANSPORT
 
     def close(self) -> None:
         """Close all connections, including those in use."""
         self._connections.cut()
-        for pools in self._pools.values():
-            for pool in pools:
-                pool.close()
+        for pool in self._pools.values():
+            pool.close()
         self._pools = {}
 
-    def _log_if_too_large(self, target: Target, error: Exception) -> None:
-        """Log that a response was refused for its size. The guest gets only ``transport``, without the reason."""
-        cause = error.args[-1] if isinstance(error, urllib3.exceptions.ProtocolError) else error
-        if isinstance(cause, HeadTooLarge | _BodyTooLarge):
-            context = self._call.request.context
-            extra = {
-                "tenant_id": context.tenant_id,
-                "install_id": context.install_id,
-                "request_id": context.request_id,
-                "destination": self._secrets.scrub_any_case(target.destination),
-                "reason": str(cause),
-            }
-            logger("runner").warning("a response was refused because it is too large", extra=extra)
+    def _target(self, url: str) -> Target:
+        target = egress.parse_url(url)
+        if target is None:
+            raise Refused(INVALID_URL, "the URL is not a plain http or https URL (docs/reference/capabilities.md)")
+        if has_placeholder(url):
+            raise Refused(NOT_ALLOWED, "a secret cannot be put into a URL; put it into its header")
+        return target
 
-    def _allowed(self, method: str, target: Target, headers: list[Pair], body: bytes | None) -> bool:
+    def _check(self, method: str, target: Target, headers: list[Pair], body: bytes | None) -> None:
         size = sum(len(name) + len(value) for name, value in headers)
-        return (
-            egress.is_granted(target, self._call.request.grants.egress)
-            and self._call.ledger.requests() < FETCHES_LIMIT
-            and method in _METHODS
-            and len(headers) <= HEADERS_LIMIT
-            and size <= HEADER_BYTES_LIMIT
-            and len(body or b"") <= BODY_LIMIT_BYTES
-        )
-
-    def _headers(self, target: Target, headers: list[Pair]) -> urllib3.HTTPHeaderDict:
-        connection = {
-            name.strip().lower()
-            for header, value in headers
-            if header.lower() == "connection"
-            for name in value.split(",")
-        }
-        sent = urllib3.HTTPHeaderDict({"host": target.host_header})
-        for name, value in headers:
-            if name.lower() in _DROPPED or name.lower() in connection:
-                continue
-            filled = self._filled(target, value)
-            # SKIP_HEADER is a command to urllib3, so a guest must not send it as a value.
-            if not _NAME.match(name) or not _VALUE.match(filled) or filled == SKIP_HEADER:
-                raise _Refused(_NOT_ALLOWED)
-            sent.add(name, filled)
-        sent.setdefault("user-agent", _AGENT)
-        sent.setdefault("accept-encoding", SKIP_HEADER)
-        return sent
-
-    def _filled(self, target: Target, value: str) -> str:
-        """Return a header value with each ``{{secret:NAME}}`` replaced by the secret's value.
-
-        Raises:
-            _Refused: the call may not use secrets, or a secret is unknown, expired, or not bound to this host.
-        """
-
-        def fill(match: re.Match[str]) -> str:
-            held = self._secrets.find(match[1]) if "cap:secrets.get" in self._call.providers else None
-            if held is None or not egress.host_matches(target, held.hosts) or self._secrets.is_expired(held):
-                raise _Refused(_NOT_ALLOWED)
-            return self._secrets.value(held)
-
-        return _PLACEHOLDER.sub(fill, value) if "{{" in value else value
-
-    def _pools_for(self, target: Target) -> list[urllib3.HTTPConnectionPool]:
-        """Return one pool for each checked address of the target, at most four. A name is resolved once in a call."""
-        key = (target.scheme, target.host, target.port)
-        if key not in self._pools:
-            try:
-                addresses = within(self._call.left_s(), lambda: self._resolve(target.host, target.port))
-            except UnicodeError:
-                raise _Refused(_INVALID_URL) from None
-            if not addresses:
-                raise _Refused(_TRANSPORT)
-            if egress.refused_addresses(addresses, self._opened):
-                raise _Refused(_NOT_ALLOWED)
-            self._pools[key] = [self._pool(target, address) for address in addresses[:4]]
-        return self._pools[key]
+        if not egress.is_granted(target, self._call.request.grants.egress):
+            reason = f"host {target.shown} is not granted"
+        elif self._call.ledger.requests() >= FETCHES_LIMIT:
+            reason = f"a call may make {FETCHES_LIMIT} fetches"
+        elif method not in _METHODS:
+            reason = f"method {method[:20]} is not one of {', '.join(sorted(_METHODS))}"
+        elif len(headers) > HEADERS_LIMIT:
+            reason = f"the request has {len(headers)} headers; at most {HEADERS_LIMIT} are allowed"
+        elif size > HEADER_BYTES_LIMIT:
+            reason = f"the request has {size} bytes of headers; at most {HEADER_BYTES_LIMIT} are allowed"
+        elif len(body or b"") > BODY_LIMIT_BYTES:
+            reason = f"the request has {len(body or b'')} bytes of body; at most {BODY_LIMIT_BYTES} are allowed"
+        else:
+            return
+        raise Refused(NOT_ALLOWED, reason)
 
     def _pool(self, target: Target, address: str) -> urllib3.HTTPConnectionPool:
+        key = (target.scheme, target.host, target.port, address)
+        if key not in self._pools:
+            self._pools[key] = self._make_pool(target, address)
+        return self._pools[key]
+
+    def _make_pool(self, target: Target, address: str) -> urllib3.HTTPConnectionPool:
         def count_bytes(size_bytes: int) -> None:
             self._call.ledger.add(target.destination, bytes_received=size_bytes)
 
@@ -220,36 +167,42 @@ class Fetcher:
     def _send(
         self,
         target: Target,
-        pools: list[urllib3.HTTPConnectionPool],
+        addresses: list[str],
         method: str,
         headers: urllib3.HTTPHeaderDict,
         body: bytes | None,
+        echoes: Echoes,
     ) -> Outcome:
         """Send the request to the first address that accepts a connection."""
-        for place, pool in enumerate(pools):
+        for place, address in enumerate(addresses):
+            left = len(addresses) - place
+            connect_s = connect_timeout_s(self._call.left_s(), left, CONNECT_TIMEOUT_S)
             try:
-                return self._send_to(target, pool, method, headers, body)
-            except _NOT_CONNECTED:
-                if place == len(pools) - 1:
+                response = self._opened_response(target, address, method, headers, body, connect_s)
+            except NOT_CONNECTED:
+                self._addresses.add_dead(address, target.port)
+                if left == 1:
                     raise
-        return _TRANSPORT
+            else:
+                return self._answer(target, method, response, echoes)
+        return TRANSPORT
 
-    def _send_to(
+    def _opened_response(
         self,
         target: Target,
-        pool: urllib3.HTTPConnectionPool,
+        address: str,
         method: str,
         headers: urllib3.HTTPHeaderDict,
         body: bytes | None,
-    ) -> Outcome:
-        left_s = self._call.left_s()
+        connect_s: float,
+    ) -> urllib3.BaseHTTPResponse:
         # Headers with the value SKIP_HEADER are not sent by urllib3, so they are not counted.
         lines = [len(name) + len(value) + 4 for name, value in headers.items() if value != SKIP_HEADER]
         size = sum(lines) + len(body or b"")
         # Count before sending: the call may end after the server has received everything but before it answers.
         self._call.ledger.add(target.destination, bytes_sent=size)
         try:
-            response = pool.urlopen(
+            return self._pool(target, address).urlopen(
                 method,
                 target.path,
                 body=body,
@@ -257,36 +210,57 @@ class Fetcher:
                 redirect=False,
                 retries=False,
                 assert_same_host=False,
-                timeout=urllib3.Timeout(connect=min(CONNECT_TIMEOUT_S, left_s), read=left_s),
+                timeout=urllib3.Timeout(connect=connect_s, read=self._call.left_s()),
                 preload_content=False,
                 decode_content=False,
             )
-        except _NOT_CONNECTED:
+        except NOT_CONNECTED:
             self._call.ledger.add(target.destination, bytes_sent=-size)
             raise
+
+    def _answer(self, target: Target, method: str, response: urllib3.BaseHTTPResponse, echoes: Echoes) -> Outcome:
+        """Read the response to its end, and return it unless it brings a secret back."""
         try:
             data = self._body(target, response)
         except BaseException:
             response.close()
             raise
-        if data is None:
-            response.close()
-            return _TRANSPORT
         response.release_conn()
-        answered = [(name.lower(), value) for name, value in response.headers.items() if name.lower() not in _DROPPED]
+        # The length of a body is the length of what the guest gets. HEAD has no body, so the server's word is kept.
+        dropped = HOP_BY_HOP - {"content-length"} if method == "HEAD" else HOP_BY_HOP
+        answered = [
+            (name.lower(), _FOLDED.sub(" ", value))
+            for name, value in response.headers.items()
+            if name.lower() not in dropped
+        ]
+        if echoes:
+            _check_echoes(target, answered, data, echoes)
         return (True, (response.status, answered, data))
 
-    def _body(self, target: Target, response: urllib3.BaseHTTPResponse) -> bytes | None:
-        """Return the body, or None when the deadline passed before it was complete."""
+    def _body(self, target: Target, response: urllib3.BaseHTTPResponse) -> bytes:
         data = bytearray()
         while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
             data += chunk
             self._call.ledger.add(target.destination, bytes_received=len(chunk))
             if len(data) > BODY_LIMIT_BYTES:
-                raise _BodyTooLarge
+                raise BodyTooLarge(BODY_LIMIT_BYTES)
             if self._call.is_over():
-                return None
+                raise TimeoutError
         return bytes(data)
+
+
+def _check_echoes(target: Target, headers: list[Pair], body: bytes, echoes: Echoes) -> None:
+    """Refuse a response that contains a secret, or that is compressed, so that nobody can tell."""
+    for name, value in headers:
+        if name == "content-encoding" and value.strip().lower() not in ("", "identity"):
+            reason = (
+                "compressed its response although it was asked not to, so the response cannot be searched for secrets"
+            )
+            raise Refused(NOT_ALLOWED, f"{target.shown} {reason}")
+    head = "\n".join(f"{name}: {value}" for name, value in headers).encode("latin-1", "replace")
+    secret = echoes.found_in(head) or echoes.found_in(body)
+    if secret is not None:
+        raise Refused(NOT_ALLOWED, f"{target.shown} sent the value of secret {secret} back")
 
 
 def provider(
@@ -295,9 +269,10 @@ def provider(
     tls: Callable[[], ssl.SSLContext],
 ) -> Provider:
     """Return the provider; see ``Fetcher`` for the arguments."""
+    dead = Unreachable(time.monotonic)
 
     def open_for(call: CallContext) -> Opened:
-        fetcher = Fetcher(call, resolve, opened, tls)
+        fetcher = Fetcher(call, resolve, opened, tls, dead)
         return Opened(fetcher.handlers(), fetcher.close)
 
     return open_for

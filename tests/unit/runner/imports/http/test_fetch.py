@@ -1,175 +1,22 @@
 """http.fetch against real servers on loopback, which the operator opens for these tests only."""
 
-import base64
-import http.server
 import socket
-import ssl
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
-from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.egress_ledger import Destination
 from functions.runner.imports.http import connections
 from functions.runner.imports.http import fetch as http_fetch
-from functions.runner.imports.http.egress import parse_networks
-from functions.runner.imports.http.fetch import Fetcher
-from tests.security.logbook import Logbook
+from functions.runner.imports.http.unreachable import Unreachable
 from tests.security.servers import Server as RawServer
-from tests.support.runner_fixture import EVERY_CAPABILITY, call
+from tests.support.fetching import Bench, Server
+from tests.support.runner_fixture import EVERY_CAPABILITY
+from tests.support.scripted_server import ScriptedServer
 from tests.support.tls import Authority
-
-LOOPBACK = parse_networks("127.0.0.0/8")
-
-
-class PlainUnsealer:
-    """Opens values that are sealed by writing them backwards."""
-
-    def __init__(self) -> None:
-        self.opened = 0
-
-    def unseal(self, sealed: bytes, context: Any) -> bytes:  # noqa: ARG002 - part of the port
-        self.opened += 1
-        return sealed[::-1]
-
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    seen: list[tuple[str, str, dict[str, str], bytes]]
-
-    def _answer(self) -> None:
-        size = int(self.headers.get("content-length") or 0)
-        body = self.rfile.read(size)
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        self.server.seen.append((self.command, self.path, headers, body))  # type: ignore[attr-defined]
-        self.server.peers.append(self.client_address)  # type: ignore[attr-defined]
-        if self.path.startswith("/redirect"):
-            self._send(302, b"", location="http://127.0.0.1/elsewhere")
-        elif self.path.startswith("/large"):
-            self._send(200, b"x" * (http_fetch.BODY_LIMIT_BYTES + 1))
-        elif self.path.startswith("/slow"):
-            self.send_response(200)
-            self.send_header("content-length", "1000")
-            self.end_headers()
-            for _ in range(1_000):
-                self.wfile.write(b"x")
-                self.wfile.flush()
-                time.sleep(0.05)
-        elif self.path.startswith("/chunked"):
-            self.send_response(200)
-            self.send_header("transfer-encoding", "chunked")
-            self.end_headers()
-            self.wfile.write(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
-        else:
-            self._send(200, body or b"hello", x_seen="yes", set_cookie="a=1")
-
-    def _send(self, status: int, body: bytes, **headers: str) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _answer  # noqa: N815 - the library's names
-
-    def log_message(self, *_: Any) -> None:
-        return
-
-
-class Server:
-    """A server on loopback; ``names`` it by a grant and an address."""
-
-    def __init__(self, tls: Any = None) -> None:
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.seen = []  # type: ignore[attr-defined]
-        self._server.peers = []  # type: ignore[attr-defined]
-        self._server.daemon_threads = True
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    @property
-    def seen(self) -> list[tuple[str, str, dict[str, str], bytes]]:
-        return self._server.seen  # type: ignore[attr-defined, no-any-return]
-
-    @property
-    def peers(self) -> list[tuple[str, int]]:
-        return self._server.peers  # type: ignore[attr-defined, no-any-return]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    made = Server()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def raw_server() -> Iterator[RawServer]:
-    """A server that answers what no library would."""
-    made = RawServer("127.0.0.1")
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path)
-
-
-@pytest.fixture
-def tls_server(authority: Authority) -> Iterator[Server]:
-    made = Server(authority.server_context("api.example.com"))
-    yield made
-    made.close()
-
-
-class Bench:
-    """Fetchers for one set of grants."""
-
-    def __init__(self, grants: list[str], *, resolve: Any = None, tls: Any = None, **options: Any) -> None:
-        secrets = options.pop("secrets", {})
-        self.unsealer = PlainUnsealer()
-        request = call(
-            "sha256:" + "0" * 64, grants=ExecuteGrants(egress=grants, secrets={n: h for n, (_, h) in secrets.items()})
-        )
-        request.secret_envelope = [
-            SealedSecret(
-                name=name,
-                sealed_b64=base64.b64encode(value[::-1].encode()).decode(),
-                version=1,
-                expires_at_s=options.get("expires_at_s"),
-            )
-            for name, (value, _) in secrets.items()
-        ]
-        providers = frozenset(options.pop("providers", EVERY_CAPABILITY))
-        deadline_ns = time.monotonic_ns() + int(options.pop("timeout_s", 5) * 1e9)
-        self.call = CallContext(request, providers, deadline_ns, self.unsealer, time.time)
-        self.fetcher = Fetcher(
-            self.call,
-            resolve or (lambda _host, _port: ["127.0.0.1"]),
-            options.pop("opened", LOOPBACK),
-            tls or ssl.create_default_context,
-        )
-
-    def fetch(self, url: str, method: str = "GET", headers: Any = (), body: bytes | None = None) -> Any:
-        try:
-            return self.fetcher.fetch((method, url, list(headers), body))
-        finally:
-            self.fetcher.close()
 
 
 def test_a_granted_request_gets_the_servers_answer(server: Server) -> None:
@@ -267,6 +114,101 @@ def test_a_chunked_answer_is_put_together(server: Server) -> None:
 def test_a_head_request_has_no_body(server: Server) -> None:
     _, (status, _, body) = Bench([f"http://api.test:{server.port}"]).fetch(f"http://api.test:{server.port}/", "HEAD")
     assert (status, body) == (200, b"")
+
+
+def test_the_answer_to_a_head_request_keeps_its_content_length(server: Server) -> None:
+    here = f"http://api.test:{server.port}"
+    _, (_, headers, _) = Bench([here]).fetch(f"{here}/", "HEAD")
+    _, (_, others, _) = Bench([here]).fetch(f"{here}/")
+    assert (dict(headers)["content-length"], "content-length" in dict(others)) == ("5", False)
+
+
+def test_headers_that_come_twice_are_kept_in_order(raw_server: RawServer) -> None:
+    twice = b"Set-Cookie: a=1\r\nlink: </a>\r\nset-cookie: b=2\r\nLink: </b>\r\n"
+    with ScriptedServer(lambda _heard: b"HTTP/1.1 200 OK\r\n" + twice + b"content-length: 0\r\n\r\n") as server:
+        _, (_, headers, _) = Bench([server.url]).fetch(server.url)
+    assert sorted(headers) == [("link", "</a>"), ("link", "</b>"), ("set-cookie", "a=1"), ("set-cookie", "b=2")]
+
+
+@pytest.mark.parametrize(
+    ("request_", "options", "reason"),
+    [
+        (("GET", "ftp://api.test/"), {}, "the URL is not a plain http or https URL"),
+        (("GET", "https://api.example.com/"), {}, "host api.example.com is not granted"),
+        (("GET", "http://api.example.com:81/"), {}, "host http://api.example.com:81 is not granted"),
+        (("TRACE", "{here}/"), {}, "method TRACE is not one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"),
+        (("GET", "{here}/", [("x", "y")] * 101), {}, "the request has 101 headers; at most 100 are allowed"),
+        (("GET", "{here}/", [("x", "y" * 32_768)]), {}, "the request has 32769 bytes of headers; at most 32768"),
+        (("POST", "{here}/", [], b"x" * 4_194_305), {}, "the request has 4194305 bytes of body; at most 4194304"),
+        (("GET", "{here}/", [("a b", "c")]), {}, "a header has a name that is not valid in HTTP"),
+        (("GET", "{here}/", [("x", "a\nb")]), {}, "the value of header x is not valid in HTTP"),
+        (("GET", "{here}/"), {"opened": ()}, "127.0.0.1 is a private address of api.test"),
+        (("GET", "{here}/"), {"resolve": lambda _h, _p: []}, "the name api.test has no address"),
+    ],
+)
+def test_every_refusal_is_explained_to_the_developer_and_not_to_the_server(
+    server: Server, request_: Any, options: dict[str, Any], reason: str
+) -> None:
+    here = f"http://api.test:{server.port}"
+    bench = Bench([here], **options)
+    method, url, *rest = request_
+    is_ok, _ = bench.fetch(url.format(here=here), method, *rest)
+    assert (is_ok, server.seen, len(bench.explained)) == (False, [], 1)
+    assert bench.explained[0].startswith(f"http.fetch refused: {reason}")
+
+
+def test_a_literal_private_address_is_named_once() -> None:
+    bench = Bench(["http://127.0.0.1:1"], opened=())
+    assert bench.fetch("http://127.0.0.1:1/") == (False, "not-allowed")
+    assert bench.explained == ["http.fetch refused: 127.0.0.1 is a private address"]
+
+
+def test_a_failure_is_explained_without_the_url(server: Server) -> None:
+    server.close()
+    here = f"http://api.test:{server.port}"
+    bench = Bench([here])
+    assert bench.fetch(f"{here}/private-path") == (False, "transport")
+    assert bench.explained == [f"http.fetch failed: {here}: no address of the host accepted a connection"]
+
+
+# --- addresses that do not answer ---
+
+
+class DeadEnd:
+    """An address that never accepts a connection: its queue of connections is full."""
+
+    def __init__(self, port: int) -> None:
+        self._listening = socket.socket()
+        self._listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listening.bind(("127.0.0.2", port))
+        self._listening.listen(0)
+        self._waiting = [socket.socket() for _ in range(4)]
+        for waiting in self._waiting:
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", port))
+
+    def close(self) -> None:
+        for opened in (*self._waiting, self._listening):
+            opened.close()
+
+
+def test_a_dead_first_address_leaves_time_for_the_second_and_is_tried_last_the_next_time(server: Server) -> None:
+    dead_end = DeadEnd(server.port)
+    here = f"http://api.test:{server.port}"
+    dead = Unreachable(time.monotonic)
+
+    def resolve(_host: str, _port: int) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    bench = Bench([here], resolve=resolve, timeout_s=2, dead=dead)
+    first = bench.fetch(here)
+    assert dead.last(["127.0.0.2", "127.0.0.1"], server.port) == ["127.0.0.1", "127.0.0.2"]
+    second = Bench([here], resolve=resolve, timeout_s=2, dead=dead)
+    again = second.fetcher.fetch(("GET", here, [], None))
+    tried = [address for _, _, _, address in second.fetcher._pools]
+    second.fetcher.close()
+    assert (first[0], again[0], tried) == (True, True, ["127.0.0.1"])
+    dead_end.close()
 
 
 def test_a_closed_port_is_transport() -> None:
@@ -412,10 +354,9 @@ def test_headers_of_an_answer_may_fill_their_limit(raw_server: RawServer) -> Non
 
 def test_headers_of_an_answer_over_their_limit_are_not_taken(raw_server: RawServer) -> None:
     bench = Bench([f"http://api.test:{raw_server.port}"])
-    with Logbook() as log:
-        answer = bench.fetch(f"http://api.test:{raw_server.port}/overfull-head")
-    reasons = [line.get("reason") for line in log.documents()]
-    assert (answer, reasons) == ((False, "transport"), ["the response has more than 32768 bytes of headers"])
+    answer = bench.fetch(f"http://api.test:{raw_server.port}/overfull-head")
+    reason = f"http.fetch failed: http://api.test:{raw_server.port}: the response has more than 32768 bytes of headers"
+    assert (answer, bench.explained) == ((False, "transport"), [reason])
 
 
 def test_a_server_that_sends_interim_responses_without_end_is_given_up(raw_server: RawServer) -> None:
@@ -510,14 +451,14 @@ def test_a_secret_goes_nowhere_else(server: Server, bound: list[str] | None, pro
     hosts = [here if host == "here" else host for host in bound or []]
     secrets = {} if bound is None else {"key": ("s3cr3t-value", hosts)}
     bench = Bench([here], secrets=secrets, providers=providers)
-    assert bench.fetch(f"{here}/", headers=[("x", "{{secret:key}}")]) == (False, "not-allowed")
+    assert bench.fetch(f"{here}/", headers=[("authorization", "{{secret:key}}")]) == (False, "not-allowed")
     assert (server.seen, bench.unsealer.opened) == ([], 0)
 
 
 def test_an_expired_secret_goes_nowhere(server: Server) -> None:
     here = f"http://api.test:{server.port}"
     bench = Bench([here], secrets={"key": ("s3cr3t-value", [here])}, expires_at_s=1)
-    assert bench.fetch(f"{here}/", headers=[("x", "{{secret:key}}")]) == (False, "not-allowed")
+    assert bench.fetch(f"{here}/", headers=[("authorization", "{{secret:key}}")]) == (False, "not-allowed")
 
 
 def test_placeholders_in_url_and_body_stay_as_they_are(server: Server) -> None:
@@ -531,7 +472,7 @@ def test_placeholders_in_url_and_body_stay_as_they_are(server: Server) -> None:
 def test_a_secret_with_a_line_break_cannot_split_the_request(server: Server) -> None:
     here = f"http://api.test:{server.port}"
     bench = Bench([here], secrets={"key": ("a\r\nhost: evil", [here])})
-    assert bench.fetch(f"{here}/", headers=[("x", "{{secret:key}}")]) == (False, "not-allowed")
+    assert bench.fetch(f"{here}/", headers=[("authorization", "{{secret:key}}")]) == (False, "not-allowed")
     assert server.seen == []
 
 
@@ -539,7 +480,7 @@ def test_a_secret_is_unsealed_once_in_a_call(server: Server) -> None:
     here = f"http://api.test:{server.port}"
     bench = Bench([here], secrets={"key": ("s3cr3t-value", [here])})
     for _ in range(3):
-        bench.fetcher.fetch(("GET", f"{here}/", [("x", "{{secret:key}}")], None))
+        bench.fetcher.fetch(("GET", f"{here}/", [("authorization", "{{secret:key}}")], None))
     bench.fetcher.close()
     assert bench.unsealer.opened == 1
 
@@ -547,5 +488,5 @@ def test_a_secret_is_unsealed_once_in_a_call(server: Server) -> None:
 def test_what_was_unsealed_is_scrubbed_from_texts(server: Server) -> None:
     here = f"http://api.test:{server.port}"
     bench = Bench([here], secrets={"key": ("s3cr3t-value", [here])})
-    bench.fetch(f"{here}/", headers=[("x", "{{secret:key}}")])
+    bench.fetch(f"{here}/", headers=[("authorization", "{{secret:key}}")])
     assert bench.call.secrets.scrub("got s3cr3t-value back") == "got [secret key] back"

@@ -1,0 +1,101 @@
+"""A server that returns the secret it was sent: in every form that servers write, in every place of a response.
+
+Family: forms × places × ways to send the secret, for values of many kinds.
+"""
+
+import base64
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.security.guests import wat_snippets
+from tests.security.test_secrets_stay_secret import injecting, told, told_and_answered
+from tests.security.world import World
+from tests.support.fetching import Bench
+from tests.support.scripted_server import ScriptedServer, answer
+from tests.support.secret_forms import FORMS
+
+PLACES: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "the body": answer,
+    "the body of an error": lambda found: answer(b"<p>" + found + b"</p>", status=b"403 Forbidden"),
+    "a chunked body": lambda found: (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        + b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (found[:7], found[7:]) if part)
+        + b"0\r\n\r\n"
+    ),
+    "a body without a length": lambda found: b"HTTP/1.1 200 OK\r\n\r\n" + found,
+    "a body after an interim response": lambda found: b"HTTP/1.1 103 Early Hints\r\n\r\n" + answer(found),
+    "a header": lambda found: answer(b"", b"x-echo: " + found),
+    "the second of two headers": lambda found: answer(b"", b"set-cookie: a=1", b"set-cookie: b=" + found),
+    "a location": lambda found: answer(b"", b"location: https://evil.test/?k=" + found, status=b"302 Found"),
+    "a folded header": lambda found: answer(b"", b"x-echo: a\r\n " + found),
+    "a header of another letter case": lambda found: answer(b"", b"X-ECHO: " + found),
+}
+WAYS: Final = {"": "{{secret:key}}", "Bearer": "Bearer {{secret:key}}", "Basic": "Basic {{secret:key|base64}}"}
+PRINTABLE: Final = st.characters(min_codepoint=0x21, max_codepoint=0x7E)
+examples = settings(max_examples=12, derandomize=True, deadline=None, database=None)
+
+
+def comes_back(value: str, response: bytes, way: str = "Bearer") -> bool:
+    """Fetch once with the secret; tell whether the guest gets the response."""
+    with ScriptedServer(lambda _heard: response) as server:
+        bench = Bench([server.url], secrets={"key": (value, [server.url])})
+        outcome = bench.fetch(server.url, headers=[("authorization", WAYS[way])])
+    assert outcome[0] or outcome == (False, "not-allowed")
+    assert len(server.heard) == 1
+    assert not any(value in line for line in bench.explained)
+    return bool(outcome[0])
+
+
+@pytest.mark.parametrize("place", PLACES)
+@examples
+@given(value=st.text(PRINTABLE, min_size=16, max_size=60), form=st.sampled_from(sorted(FORMS)))
+def test_no_form_of_a_secret_comes_back_in_any_place(place: str, value: str, form: str) -> None:
+    written = FORMS[form](value).replace(b"\n", b"" if "header" in place or "location" in place else b"\n")
+    assert not comes_back(value, PLACES[place](written))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("form", FORMS)
+def test_a_secret_that_was_sent_in_any_way_does_not_come_back_in_any_form(way: str, form: str) -> None:
+    value = "user:s3cr3t/pass+word&<42>"
+    assert not comes_back(value, answer(FORMS[form](value)), way)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_header_that_was_sent_does_not_come_back(way: str) -> None:
+    with ScriptedServer(answer) as server:
+        bench = Bench([server.url], secrets={"key": ("user:s3cr3t-0123456", [server.url])})
+        assert bench.fetch(server.url, headers=[("authorization", WAYS[way])]) == (False, "not-allowed")
+
+
+@pytest.mark.parametrize("place", PLACES)
+@examples
+@given(value=st.text(PRINTABLE, min_size=16, max_size=60))
+def test_a_response_without_the_secret_is_not_refused(place: str, value: str) -> None:
+    assert comes_back(value, PLACES[place](base64.b64encode(b"nothing of it here")))
+
+
+# --- through the sandbox ---
+
+
+def test_a_guest_does_not_get_a_response_with_the_secret(world: World) -> None:
+    value = "kept-4f9b1c7d2e-0123"
+    log, printed, response = told_and_answered(world, injecting(world, wat_snippets.fetcher(), "echo"), value)
+    assert (response.status, response.body_b64) == (481, "")
+    assert value not in log + printed
+    assert "http.fetch refused" in log
+    assert "sent the value of secret token back" in log
+
+
+@pytest.mark.parametrize("header", ["access-control-request-headers", "x-request-id", "origin"])
+def test_a_secret_is_not_sent_in_a_header_that_servers_return(world: World, header: str) -> None:
+    request = injecting(world, wat_snippets.fetcher(), "echo")
+    request.http.headers = {header: "{{secret:token}}"}
+    heard = len(world.accomplice.heard)
+    log = told(world, request, "kept-4f9b1c7d2e-0123")
+    assert world.accomplice.heard[heard:] == []
+    assert f"secret token may be put into header authorization only, not into {header}" in log

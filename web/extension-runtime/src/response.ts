@@ -1,16 +1,17 @@
+import type { HeaderFields } from "./header-fields.js";
 import { encodeUtf8 } from "./utf8.js";
 
 /** The answer of a handler. */
 export interface Response {
   readonly status: number;
-  readonly headers: Readonly<Record<string, string>>;
+  readonly headers: HeaderFields;
   readonly body?: Uint8Array | undefined;
 }
 
 /** Status (by default 200) and additional headers of an answer. */
 export interface ResponseOptions {
   readonly status?: number;
-  readonly headers?: Readonly<Record<string, string>>;
+  readonly headers?: HeaderFields;
 }
 
 /** Answer with a value as JSON. */
@@ -29,12 +30,12 @@ export function bytes(body: Uint8Array, contentType: string, options: ResponseOp
 }
 
 /** Answer without a body. */
-export function empty(status = 204, headers: Readonly<Record<string, string>> = {}): Response {
+export function empty(status = 204, headers: HeaderFields = {}): Response {
   return { status, headers };
 }
 
 /** Answer with problem+json (RFC 9457). */
-export function problem(status: number, detail: string, headers: Readonly<Record<string, string>> = {}): Response {
+export function problem(status: number, detail: string, headers: HeaderFields = {}): Response {
   const body = { type: "about:blank", status, detail };
   return json(body, { status, headers: { "content-type": "application/problem+json", ...headers } });
 }

@@ -1,6 +1,7 @@
 import type { ExecuteRequest, ExecuteResponse } from "alga:extension/types";
 
 import { freshenRandom } from "./fresh-random.js";
+import { headerList } from "./header-fields.js";
 import { HttpProblem } from "./problem.js";
 import { Request } from "./request.js";
 import { problem, type Response } from "./response.js";
@@ -52,7 +53,7 @@ export class Router {
   readonly handler = (raw: ExecuteRequest): ExecuteResponse => {
     freshenRandom(raw.context.requestId ?? "");
     const { status, headers, body } = this.#answer(raw);
-    return { status, headers: Object.entries(headers).map(([name, value]) => ({ name, value })), body };
+    return { status, headers: headerList(headers), body };
   };
 
   #answer(raw: ExecuteRequest): Response {

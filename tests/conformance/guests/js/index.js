@@ -82,7 +82,7 @@ export function handler(request) {
   // These two show and make what the router would tidy up.
   if (path === "/request" || path.startsWith("/request/")) {
     const { status, headers, body } = json(toJson(request));
-    return { status, headers: headerList(Object.entries(headers)), body };
+    return { status, headers: headerList(Object.entries(headers).map(([name, value]) => [name, String(value)])), body };
   }
   if (path === "/respond") {
     const { status, headers, body } = /** @type {any} */ (new Request(request).json());

@@ -1,39 +1,18 @@
 import * as host from "alga:extension/http";
 
+import { type HeaderFields, headerList } from "../header-fields.js";
 import { ownBytes } from "../own-bytes.js";
-import { decodeUtf8, encodeUtf8 } from "../utf8.js";
+import { encodeUtf8 } from "../utf8.js";
+import { FetchResponse } from "./fetch-response.js";
 import { asking } from "./host-error.js";
+
+export { FetchResponse };
 
 export interface FetchOptions {
   readonly method?: string;
-  readonly headers?: Readonly<Record<string, string>>;
+  /** A header with several values is sent once for each. */
+  readonly headers?: HeaderFields;
   readonly body?: string | Uint8Array;
-}
-
-/** The answer of another service. */
-export class FetchResponse {
-  readonly status: number;
-  readonly headers: ReadonlyMap<string, string>;
-  readonly body: Uint8Array;
-
-  constructor(status: number, headers: ReadonlyMap<string, string>, body: Uint8Array) {
-    this.status = status;
-    this.headers = headers;
-    this.body = body;
-  }
-
-  get ok(): boolean {
-    return this.status >= 200 && this.status < 300;
-  }
-
-  text(): string {
-    return decodeUtf8(this.body);
-  }
-
-  /** @throws SyntaxError when the body is not JSON */
-  json(): unknown {
-    return JSON.parse(this.text());
-  }
 }
 
 /**
@@ -47,10 +26,9 @@ export function fetch(url: string, options: FetchOptions = {}): FetchResponse {
     host.fetch({
       method,
       url,
-      headers: Object.entries(headers).map(([name, value]) => ({ name, value })),
+      headers: headerList(headers),
       body: typeof body === "string" ? encodeUtf8(body) : body,
     }),
   );
-  const received = new Map(response.headers.map(({ name, value }) => [name.toLowerCase(), value]));
-  return new FetchResponse(response.status, received, ownBytes(response.body));
+  return new FetchResponse(response.status, response.headers, ownBytes(response.body));
 }

@@ -1,6 +1,9 @@
 import * as host from "alga:extension/metrics";
 
-/** Record a number. `unit` is a CloudWatch unit, for example `Count` or `Milliseconds`. */
+/**
+ * Record a number. The manifest must declare the name under `metrics`, or the number is dropped. The unit that it declares
+ * is the one that counts.
+ */
 export function emit(
   name: string,
   value: number,

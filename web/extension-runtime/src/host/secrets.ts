@@ -3,8 +3,9 @@ import * as host from "alga:extension/secrets";
 import { asking } from "./host-error.js";
 
 /**
- * Return a secret of the install. A secret that is bound to hosts cannot be read: write `{{secret:NAME}}` into a header of
- * `http.fetch` instead.
+ * Return a secret of the install. A secret that is bound to hosts cannot be read: write `{{secret:NAME}}`,
+ * `Bearer {{secret:NAME}}` or `Basic {{secret:NAME|base64}}` as the value of its header in `http.fetch` instead. The
+ * manifest names that header (`header`, by default `authorization`).
  *
  * @throws HostError missing, denied, expired, internal
  */

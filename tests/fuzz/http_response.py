@@ -1,7 +1,6 @@
 """Fuzz the reading of a server's response, and the search for secrets in it.
 
-What is not HTTP must be refused with the errors that ``http.fetch`` expects, and a response that is taken has exactly the
-body that its length or chunks say.
+What is not HTTP must be refused with the errors that ``http.fetch`` expects. No more bytes are counted than were sent.
 """
 
 import http.client

@@ -10,9 +10,9 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["functions.runner.imports.http"]):
-    from functions.runner.imports.http.connections import HEAD_LIMIT_BYTES, INTERIM_LIMIT, _Response
     from functions.runner.imports.http.echoes import Echoes
     from functions.runner.imports.http.injection import template_of
+    from functions.runner.imports.http.responses import HEAD_LIMIT_BYTES, INTERIM_LIMIT, StrictResponse
 
 from tests.fuzz.harness import fuzz
 
@@ -34,7 +34,7 @@ def one_input(data: bytes) -> None:
     template_of(data[:300].decode("latin-1"))
     check_echoes(data)
     counted: list[int] = []
-    response = _Response(Connection(data), method="GET", count_bytes=counted.append)
+    response = StrictResponse(Connection(data), method="GET", count_bytes=counted.append)
     body = bytearray()
     try:
         response.begin()

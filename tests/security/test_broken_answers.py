@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from functions.runner.imports.http.connections import HEAD_LIMIT_BYTES, INTERIM_LIMIT
+from functions.runner.imports.http.responses import HEAD_LIMIT_BYTES, INTERIM_LIMIT
 from tests.support.fetching import Bench
 from tests.support.scripted_server import ScriptedServer
 

@@ -20,7 +20,7 @@ from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.deadline import REQUESTS
 from functions.runner.imports.http import egress
 from functions.runner.imports.http.addresses import Addresses
-from functions.runner.imports.http.connections import HEADERS_LIMIT, Connections
+from functions.runner.imports.http.connections import Connections
 from functions.runner.imports.http.echoes import Echoes
 from functions.runner.imports.http.egress import Network, Target
 from functions.runner.imports.http.injection import HOP_BY_HOP, Injector, Pair, has_placeholder
@@ -35,6 +35,7 @@ from functions.runner.imports.http.refused import (
     Refused,
     failure_reason,
 )
+from functions.runner.imports.http.responses import HEADERS_LIMIT
 from functions.runner.imports.http.unreachable import Unreachable, connect_timeout_s
 
 FETCHES_LIMIT: Final = 100
@@ -226,7 +227,7 @@ class Fetcher:
             response.close()
             raise
         response.release_conn()
-        # The length of a body is the length of what the guest gets. HEAD has no body, so the server's word is kept.
+        # A guest sees the length of a body by its bytes. The response to HEAD has none, so its content-length is kept.
         dropped = HOP_BY_HOP - {"content-length"} if method == "HEAD" else HOP_BY_HOP
         answered = [
             (name.lower(), _FOLDED.sub(" ", value))
@@ -250,9 +251,9 @@ class Fetcher:
 
 
 def _check_echoes(target: Target, headers: list[Pair], body: bytes, echoes: Echoes) -> None:
-    """Refuse a response that contains a secret, or that is compressed, so that nobody can tell."""
+    """Refuse a response that contains a secret, or a compressed one, which cannot be searched."""
     for name, value in headers:
-        if name == "content-encoding" and value.strip().lower() not in ("", "identity"):
+        if body and name == "content-encoding" and value.strip().lower() not in ("", "identity"):
             reason = (
                 "compressed its response although it was asked not to, so the response cannot be searched for secrets"
             )

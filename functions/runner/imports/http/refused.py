@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import urllib3
 
-from functions.runner.imports.http.connections import HeadTooLarge, TooManyInterim, UnreadableResponse
+from functions.runner.imports.http.responses import HeadTooLarge, TooManyInterim, UnreadableResponse
 
 Outcome = tuple[bool, Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from functions.runner.imports.egress_ledger import Destination
-from functions.runner.imports.http import connections
 from functions.runner.imports.http import fetch as http_fetch
+from functions.runner.imports.http import responses
 from functions.runner.imports.http.unreachable import Unreachable
 from tests.security.servers import Server as RawServer
 from tests.support.fetching import Bench, Server
@@ -349,7 +349,7 @@ def test_headers_of_an_answer_may_fill_their_limit(raw_server: RawServer) -> Non
     bench = Bench([f"http://api.test:{raw_server.port}"])
     assert bench.fetch(f"http://api.test:{raw_server.port}/full-head")[0]
     received = bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_received
-    assert received == connections.HEAD_LIMIT_BYTES + len("hello")
+    assert received == responses.HEAD_LIMIT_BYTES + len("hello")
 
 
 def test_headers_of_an_answer_over_their_limit_are_not_taken(raw_server: RawServer) -> None:

@@ -166,6 +166,11 @@ def test_text_that_cannot_be_searched_is_not_asked_for_and_not_taken() -> None:
     assert "compressed its response" in made.explained[0]
 
 
+def test_a_compressed_response_without_a_body_is_taken() -> None:
+    with ScriptedServer(lambda _heard: answer(b"", b"Content-Encoding: gzip", status=b"204 No Content")) as server:
+        assert bench(server.url).fetch(server.url, headers=BEARER)[0]
+
+
 def test_a_redirect_with_the_secret_in_its_location_fails_the_fetch() -> None:
     location = b"Location: http://evil.test/?key=" + VALUE.encode()
     with ScriptedServer(lambda _heard: answer(b"", location, status=b"302 Found")) as server:

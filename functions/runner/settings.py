@@ -81,7 +81,7 @@ class PrepareSettings(Settings):
         prepared_queue_url: queue for the results.
         signing_trust_bundle: the trust bundle itself, or its path.
         artifact_signing_key: private key in PEM, the path of its file, or ``kms:key-id``. It signs compiled components.
-        max_component_mb: maximum size of a component in MiB.
+        max_component_mb: maximum size of a component in MiB. The registry accepts none over 64 MiB.
         compile_timeout_s: wall-clock time of one compilation in seconds.
         compile_memory_mb: private writable memory of the compile worker in MiB.
     """
@@ -92,6 +92,6 @@ class PrepareSettings(Settings):
     prepared_queue_url: QueueUrl
     signing_trust_bundle: TrustBundleSetting
     artifact_signing_key: SigningKey
-    max_component_mb: Annotated[int, Field(ge=1)] = 64
+    max_component_mb: Annotated[int, Field(ge=1, le=64)] = 64
     compile_timeout_s: Annotated[int, Field(ge=1, le=880)] = 240
     compile_memory_mb: Annotated[int, Field(ge=128)] = 3_072

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from alga_ext.calls.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.errors import Fault, PlatformError
@@ -21,6 +21,9 @@ from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner.preparing.compile_worker import Compiler, Description, reasons_of
 from functions.runner.provenance import Engine, accepted_code
+
+CODE_LIMIT_BYTES: Final = 256 * 1024 * 1024
+"""Native code over this size is rejected. It fits the runner's default budgets, such as ``COMPONENT_BUDGET_MB``."""
 
 _GROUP = "prepared"
 
@@ -70,6 +73,7 @@ class Prepare:
         self._engine = engine
         self._compiler = compiler
         self._max_component_bytes = max_component_bytes
+        self._max_code_bytes = CODE_LIMIT_BYTES
         self._now = now
 
     def handle(self, message: PrepareMessage) -> PreparedMessage:
@@ -89,7 +93,7 @@ class Prepare:
         1. If an artifact exists with a valid record of this signer's key, describe it instead of compiling again.
         2. Fetch the component, and check its size and that it has the hash in its name.
         3. Compile it and check it against the WIT world, in a worker without credentials.
-        4. Store the code, then its signed artifact record.
+        4. Check the size of the code, store it, then store its signed artifact record.
         """
         sha256 = message.component_sha256
         if sha256 is None:
@@ -106,7 +110,14 @@ class Prepare:
             description = self._compiler.compile(component, code)  # (3)
             if description.reasons:
                 return description, None
-            return description, self._stored(sha256, code)  # (4)
+            size = code.stat().st_size  # (4)
+            if size > self._max_code_bytes:
+                text = (
+                    f"The compiled component has {size} bytes; at most {self._max_code_bytes} are allowed. Make the "
+                    "component smaller."
+                )
+                return Description([("component_invalid", text)], [], []), None
+            return description, self._stored(sha256, code)
 
     def _existing(self, component_sha256: str, code: Path) -> Artifact | None:
         """Fetch the code that an artifact record of this signer's key names; None when the record or code is missing.
@@ -153,10 +164,10 @@ class Prepare:
 
     def _stored(self, component_sha256: str, code: Path) -> Artifact:
         """Store the code, then its artifact record. If another worker's record was first, return its artifact."""
-        data = code.read_bytes()
-        sha256 = hashlib.sha256(data).hexdigest()
+        with code.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         key = object_keys.code(component_sha256, self._engine, sha256)
-        self._store.put_new(key, data, "application/octet-stream")
+        self._store.put_new_file(key, code, "application/octet-stream")
         record = ArtifactRecord(
             component_sha256=component_sha256,
             wasmtime_version=self._engine.wasmtime_version,
@@ -174,7 +185,7 @@ class Prepare:
             if existing is None:
                 raise
             return existing
-        return self._artifact(key, sha256, len(data))
+        return self._artifact(key, sha256, code.stat().st_size)
 
     def _artifact(self, key: str, sha256: str, size_bytes: int) -> Artifact:
         return Artifact(

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -183,6 +184,28 @@ def test_a_component_larger_than_allowed_is_rejected_unread(tmp_path: Path) -> N
     result = house.prepared(GOOD)
     house.close()
     assert "at most 100" in result.reasons[0].detail
+
+
+def test_a_component_whose_program_is_larger_than_allowed_is_rejected_with_limit_and_size(house: RunnerFixture) -> None:
+    house.prepare._max_code_bytes = 100
+
+    result = house.prepared(GOOD)
+
+    assert (result.ok, result.artifact, result.reasons[0].code) == (False, None, "component_invalid")
+    assert re.search(r"has \d{4,} bytes; at most 100 are allowed", result.reasons[0].detail)
+    assert [key for key in house.store.objects if key.startswith("cwasm/")] == []
+
+
+def test_a_program_exactly_at_the_limit_is_stored(house: RunnerFixture) -> None:
+    first = house.prepared(GOOD).artifact
+    assert first is not None
+    house.store.objects = {key: data for key, data in house.store.objects.items() if not key.startswith("cwasm/")}
+    house.prepare._max_code_bytes = first.size_bytes
+
+    assert house.prepared(GOOD).ok
+    house.store.objects = {key: data for key, data in house.store.objects.items() if not key.startswith("cwasm/")}
+    house.prepare._max_code_bytes = first.size_bytes - 1
+    assert not house.prepared(GOOD).ok
 
 
 def test_a_compilation_that_takes_too_long_is_given_up(house: RunnerFixture) -> None:

@@ -61,6 +61,6 @@ QUEUES: Final = (PREPARE, PREPARED, EXECUTIONS)
 
 EVENT_SOURCES: Final = (
     EventSource("prepare", "prepare", batch_size=1),  # one compilation takes a core for seconds
-    EventSource("prepared", "assets"),
+    EventSource("prepared", "assets", batch_size=1),  # so that one publisher's UI delays no other publisher
     EventSource("executions", "recorder"),
 )

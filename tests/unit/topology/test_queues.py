@@ -76,3 +76,11 @@ def test_batches_are_within_the_limits_of_event_source_mappings(source: EventSou
     assert 1 <= source.batch_size <= (10_000 if source.batch_window_s else largest_without_a_window)
     assert 0 <= source.batch_window_s <= 300
     assert 2 <= source.maximum_concurrency <= 1000
+
+
+@pytest.mark.parametrize("queue", ["prepare", "prepared"])
+def test_one_publishers_version_is_not_handled_in_a_batch_with_anothers(queue: str) -> None:
+    """A batch is handled in order, so a version that takes long would delay those after it."""
+    (source,) = (source for source in EVENT_SOURCES if source.queue == queue)
+
+    assert source.batch_size == 1

@@ -402,6 +402,8 @@ CREATE TABLE app.extension_version (
     prepare_sent_at timestamp with time zone,
     precedence text GENERATED ALWAYS AS (app.version_precedence(version)) STORED NOT NULL COLLATE pg_catalog."C",
     is_prerelease boolean GENERATED ALWAYS AS ((split_part(version, '+'::text, 1) ~~ '%-%'::text)) STORED NOT NULL,
+    prepare_attempts integer DEFAULT 0 NOT NULL,
+    CONSTRAINT extension_version_prepare_attempts_check CHECK ((prepare_attempts >= 0)),
     CONSTRAINT extension_version_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'ready'::text, 'rejected'::text, 'yanked'::text, 'withdrawn'::text]))),
     CONSTRAINT extension_version_version_check CHECK ((length(version) <= 128))
 );
@@ -1020,6 +1022,8 @@ GRANT UPDATE(undeclared_capabilities) ON TABLE app.extension_version TO fn_regis
 GRANT UPDATE(prepared_at) ON TABLE app.extension_version TO fn_registry;
 
 GRANT UPDATE(prepare_sent_at) ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(prepare_attempts) ON TABLE app.extension_version TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.idempotency_record TO fn_registry;
 

@@ -9,6 +9,7 @@ from alga_ext.stores.aws import S3ObjectStore, SqsQueue, signer_of
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import Signer
 from alga_ext.trust.trust_source import TrustSource
+from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.settings import AssetsSettings, RecorderSettings, SweeperSettings
 
 
@@ -24,6 +25,7 @@ class AssetsServices:
     objects: S3ObjectStore
     trust: TrustSource
     release_signer: Signer
+    evaluator: Evaluator
     withdrawn_list_lifetime: timedelta
     now: Callable[[], datetime] = _now
 
@@ -31,11 +33,13 @@ class AssetsServices:
     def build(cls, environ: Mapping[str, str]) -> Self:
         """Build the services from environment variables, or raise ``SettingsError``."""
         settings = AssetsSettings.read(environ)
+        database = Database(settings.database_url.get_secret_value())
         return cls(
-            database=Database(settings.database_url.get_secret_value()),
+            database=database,
             objects=S3ObjectStore(settings.bundle_store_base),
             trust=settings.build("signing_trust_bundle", TrustSource),
             release_signer=settings.build("release_signing_key", signer_of),
+            evaluator=Evaluator(lambda: database.in_transaction),
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
         )
 

@@ -13,6 +13,7 @@ from alga_ext.stores.database import Database
 from alga_ext.stores.sealing import Sealer
 from alga_ext.trust.signing import Signer
 from alga_ext.trust.trust_source import TrustSource
+from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.settings import RegistrySettings
 
 
@@ -30,6 +31,7 @@ class Services:
         log_signer: signs heads of the transparency log.
         tokens: verifies callers' bearer tokens.
         data_keys: wraps the data keys of tenants' secrets; None when the operator has configured no key.
+        evaluator: evaluates publishers' schemas, in a process of its own.
         now: returns the present instant, in UTC.
         monotonic_s: a monotonic clock, in seconds.
     """
@@ -43,6 +45,7 @@ class Services:
     log_signer: Signer
     tokens: TokenVerifier
     data_keys: KmsDataKeys | None
+    evaluator: Evaluator
     now: Callable[[], datetime]
     monotonic_s: Callable[[], float]
 
@@ -54,9 +57,10 @@ class Services:
             SettingsError: a variable is missing or not valid.
         """
         settings = RegistrySettings.read(environ)
+        database = Database(settings.database_url.get_secret_value())
         return cls(
             settings=settings,
-            database=Database(settings.database_url.get_secret_value()),
+            database=database,
             objects=S3ObjectStore(settings.bundle_store_base),
             prepare_queue=SqsQueue(settings.prepare_queue_url),
             trust=settings.build("signing_trust_bundle", TrustSource),
@@ -64,6 +68,7 @@ class Services:
             log_signer=settings.build("log_signing_key", signer_of),
             tokens=TokenVerifier.of(settings),
             data_keys=KmsDataKeys(settings.secrets_key_id) if settings.secrets_key_id else None,
+            evaluator=Evaluator(lambda: database.in_transaction),
             now=lambda: datetime.now(UTC),
             monotonic_s=monotonic,
         )

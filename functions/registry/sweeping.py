@@ -23,6 +23,7 @@ from functions.registry.records import audit, transparency
 from functions.registry.records.audit import Actor
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
+"""The first interval; each further one is twice as long."""
 _UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
 """A PUT that began just before its URL expired may write its object after that."""
 _TENANT_PAGE: Final = 500
@@ -130,9 +131,9 @@ def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> in
 
 
 def prepare_again(database: Database, queue: SqsQueue, now: datetime) -> int:
-    """Send the prepare message of pending versions again, for each version every five minutes; return how many."""
+    """Send the prepare message of pending versions again, see ``versions.claim_unprepared``; return how many."""
     with database.system() as tx:
-        waiting = versions.claim_unprepared(tx, now - _PREPARE_AGAIN_AFTER, now, 50)
+        waiting = versions.claim_unprepared(tx, now, _PREPARE_AGAIN_AFTER, 50)
     for row in waiting:
         message = PrepareMessage(
             version_id=str(row["version_id"]),

@@ -124,16 +124,42 @@ def test_expired_entries_go_in_batches_and_the_others_stay(
     assert (_kept(published), int(usage[0]["keys"])) == (1, 1)
 
 
-def test_a_version_nobody_prepared_is_sent_again_every_five_minutes(world: RegistryWorld) -> None:
+def test_a_version_nobody_prepared_is_sent_again_after_longer_and_longer_and_rejected_at_the_end(
+    world: RegistryWorld,
+) -> None:
     world.register()
     version_id = world.send(world.signed(manifest_of())).body["version_id"]
+    (row,) = world.rows("select published_at from app.extension_version")
     world.queued()
-    database, queue, start = world.services.database, world.services.prepare_queue, world.services.now()
+    database, queue = world.services.database, world.services.prepare_queue
 
-    sent = [sweeping.prepare_again(database, queue, start + timedelta(minutes=minute)) for minute in range(13)]
+    sent = [
+        minute
+        for minute in range(0, 2_600, 5)
+        if sweeping.prepare_again(database, queue, row["published_at"] + timedelta(minutes=minute))
+    ]
 
-    assert [minute for minute, count in enumerate(sent) if count] == [5, 10]
-    assert [message.version_id for message in world.queued()] == [version_id] * 2
+    assert sent == [5, 15, 35, 75, 155, 315, 635, 1275]
+    assert {message.version_id for message in world.queued()} == {version_id}
+    shown = world.call("GET", f"/versions/{version_id}", world.publisher).body
+    assert shown["state"] == "rejected"
+    assert [reason["code"] for reason in shown["state_reasons"]] == ["preparation_failed"]
+    assert "7 attempts" in shown["state_reasons"][0]["detail"]
+
+
+def test_a_version_rejected_after_its_release_record_was_written_is_withdrawn_by_the_last_message(
+    world: RegistryWorld,
+) -> None:
+    world.register()
+    sent = world.send(world.signed(manifest_of())).body
+    world.queued()
+    for attempt in range(8):
+        later = world.services.now() + timedelta(days=attempt + 1)
+        assert sweeping.prepare_again(world.services.database, world.services.prepare_queue, later) == 1
+
+    assert set(world.prepare()) == {"rejected"}
+
+    assert sent["content_hash"].removeprefix("sha256:") in world.withdrawn()
 
 
 @pytest.mark.parametrize(("minutes", "left"), [(59, 1), (61, 0)])

@@ -28,6 +28,7 @@ from functions.uihost.withdrawn import WithdrawnBundles
 from tests.security.logbook import Logbook
 from tests.support.keys import P256Signer
 from tests.support.memory_store import MemoryObjectStore
+from tests.support.published_ui import compress
 from tests.support.registry import Published, RegistryWorld, manifest_of
 from tests.support.signed_releases import Shop
 
@@ -136,7 +137,7 @@ def test_a_flipped_byte_of_a_stored_bundle_is_never_shown(
     world.overwrite(f"bundles/{digits}/bundle.tar.zst", flipped(sent.archive, at, by))
     manifest = Manifest.model_validate(manifest_of())
 
-    refused = refusal_of(lambda: write_ui({"content_hash": sent.content_hash}, manifest, world.objects))
+    refused = refusal_of(lambda: write_ui({"content_hash": sent.content_hash}, manifest, world.objects, compress))
 
     assert refused in REFUSALS["bundle"]
     assert world.objects.get_optional(f"ui/{digits}/index.json") is None

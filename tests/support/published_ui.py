@@ -9,6 +9,8 @@ from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
+from functions.registry.evaluation.messages import Compress, Compressed
+from functions.registry.evaluation.worker import answer
 from alga_ext.trust.withdrawn_list import sign_list
 from functions.registry.publishing import ui_index
 from tests.support.keys import NOW
@@ -24,9 +26,21 @@ HASH = ContentHash(f"sha256:{HEX}")
 FILES = {"ui/index.html": b"<p>hello</p>" * 100, "ui/js/app.js": b"export {}\n" * 100, "ui/logo.png": b"\x89PNG"}
 
 
+def compress(data: bytes, brotli_quality: int, gzip_level: int, budget_s: float) -> tuple[bytes, bytes]:
+    """Compress as the evaluation worker does, in this process."""
+    made = answer(Compress(data, brotli_quality, gzip_level))
+    assert isinstance(made, Compressed)
+    return made.brotli, made.gzip
+
+
+def compressed(data: bytes) -> dict[str, bytes]:
+    """Return the compressed variants of one small file."""
+    return dict(zip((".br", ".gz"), compress(data, 9, 6, 1.0), strict=True))
+
+
 def publish_into(objects: ObjectStore, files: dict[str, bytes], entry: str = "ui/index.html", **members: Any) -> None:
     """Write files, index and release record."""
-    made = [ui_index.make_file(path, data) for path, data in files.items()]
+    made = [ui_index.make_file(path, data, compressed) for path, data in files.items()]
     for file in made:
         for variant in file.variants:
             objects.put_new(f"ui/{HEX}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")

@@ -147,6 +147,7 @@ class RegistryWorld:
         """Close what the services hold open."""
         if self._services is not None:
             self._services.database.close()
+            self._services.evaluator.close()
             self._services = None
 
     def client(self, service: str) -> Any:
@@ -337,6 +338,7 @@ class RegistryWorld:
             given.objects,
             given.trust,
             given.release_signer,
+            given.evaluator,
             given.withdrawn_list_lifetime,
             given.now,
         )

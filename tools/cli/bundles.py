@@ -10,6 +10,7 @@ from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.trust.signing import LocalSigner, PublicKey, parse_envelope, sign_envelope, verify_envelope
 from alga_ext.trust.statements import Release, read_statement, statement
 from functions.registry.publishing.bundle_contents import read_contents
+from functions.registry.schemas.config_schema import check_schema
 from tools.local.keys import write_private
 
 BUNDLE_NAME = "bundle.tar.zst"
@@ -45,7 +46,7 @@ def pack_folder(folder: Path, archive: Path) -> Packed:
     content_hash = pack(folder, archive)
     try:
         with archive.open("rb") as file:
-            manifest = read_contents(file).manifest
+            manifest = read_contents(file, check_schema).manifest
     except PlatformError:
         archive.unlink()
         raise

@@ -1,6 +1,7 @@
 """Shared request and response helpers for the registry's routes."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
@@ -13,6 +14,9 @@ from functions.registry.api.idempotency import Answer, Attempt
 from functions.registry.api.preconditions import etag_of
 from functions.registry.records.audit import Actor
 from functions.registry.services import Services
+
+_STOP_ATTEMPTS: Final = 3
+_LOCK_NOT_AVAILABLE: Final = "55P03"
 
 
 def services(router: APIGatewayHttpRouter) -> Services:
@@ -83,3 +87,18 @@ def reply(answer: Answer, headers: dict[str, Any] | None = None) -> Response[Any
 def replay(answer: Answer) -> Response[Any]:
     """Send the answer of an earlier attempt again."""
     return reply(answer, {"idempotency-replayed": "true"})
+
+
+def insist(stop: Callable[[], Response[Any]]) -> Response[Any]:
+    """Answer a request that stops something, and repeat it while another session holds a lock that it needs.
+
+    Nobody can keep such a lock: PostgreSQL ends a session that does nothing in a transaction after 5 s and a statement
+    after 3 s (``alga_ext.stores.database``). Three waits of 2.5 s outlast both, so an operator need not try again.
+    """
+    for _ in range(_STOP_ATTEMPTS - 1):
+        try:
+            return stop()
+        except PlatformError as error:
+            if error.context.get("sqlstate") != _LOCK_NOT_AVAILABLE:
+                raise
+    return stop()

@@ -6,7 +6,6 @@ from typing import Any, Final
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
-from alga_ext.stores.sealing import Sealer, secret_context
 from functions.registry.installing import installs
 from functions.registry.publishing import versions
 from functions.registry.records import audit
@@ -46,22 +45,17 @@ def put(
     tenant_id: str,
     install_id: str,
     name: str,
-    value: bytes,
+    sealed: bytes,
     expires_at: datetime | None,
-    sealer: Sealer,
     actor: Actor,
 ) -> Row:
-    """Seal a value as the secret's next version and return the row without the value.
+    """Store a sealed value as the secret's next version and return the row without the value.
 
     Raises:
-        PlatformError: ``install_not_found``; ``secret_not_declared``; ``payload_too_large``; ``secret_unavailable``.
+        PlatformError: ``install_not_found``; ``secret_not_declared``.
     """
-    declared = _declared(tx, tenant_id, install_id, lock=True)
-    if name not in declared:
-        known = ", ".join(sorted(declared)) or "none"
-        raise PlatformError("secret_not_declared", f"The extension declares no secret {name!r}; it declares {known}.")
+    check_declared(tx, tenant_id, install_id, name, lock=True)
     before = _audit_state(tx, tenant_id, install_id, name)
-    sealed = sealer.seal(value, secret_context(tenant_id, install_id, name))
     row = tx.one(
         _INSERT,
         tenant_id=tenant_id,
@@ -77,6 +71,14 @@ def put(
     installs.touch(tx, tenant_id, install_id)
     audit.record(tx, tenant_id, actor, "secret.put", install_id, before, after)
     return row
+
+
+def check_declared(tx: Tx, tenant_id: str, install_id: str, name: str, *, lock: bool = False) -> None:
+    """Raise ``secret_not_declared`` unless the install's version declares a secret. ``lock`` locks the install."""
+    declared = _declared(tx, tenant_id, install_id, lock=lock)
+    if name not in declared:
+        known = ", ".join(sorted(declared)) or "none"
+        raise PlatformError("secret_not_declared", f"The extension declares no secret {name!r}; it declares {known}.")
 
 
 def listing(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> list[dict[str, Any]]:

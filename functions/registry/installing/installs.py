@@ -3,18 +3,17 @@
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
+from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.installing import grants
-from functions.registry.publishing import versions
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
-from functions.registry.schemas import config_schema
 
 _COLUMNS: Final = """
   i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state, i.state,
@@ -94,6 +93,20 @@ delete from app.extension_event_subscription where tenant_id = :tenant_id and in
 """
 
 
+class CheckedConfig(NamedTuple):
+    """A configuration that was checked against the schema of a version, before any row was locked."""
+
+    version_id: str
+    config: dict[str, Any]
+
+    def require(self, version: Row, config: dict[str, Any]) -> None:
+        """Raise ``conflict`` unless this is about a version and a configuration as they are now, under the lock."""
+        if self.version_id != str(version["version_id"]) or self.config != config:
+            raise PlatformError(
+                "conflict", "The install was changed while this request was checked; read it, then try again."
+            )
+
+
 def load_install(tx: Tx, tenant_id: str, install_id: str, *, lock: bool = False) -> Row:
     """Return an install of the tenant, or raise ``install_not_found`` when it does not exist or is uninstalled.
 
@@ -117,21 +130,22 @@ def install(
     tenant_id: str,
     version: Row,
     named_grants: Mapping[str, Any],
-    config: dict[str, Any],
+    checked: CheckedConfig,
     actor: Actor,
     revivable_since: datetime,
 ) -> str:
-    """Install a ready version with exactly the named grants; return the install's id.
+    """Install a ready version with exactly the named grants and a checked configuration; return the install's id.
 
     When the same extension was uninstalled after ``revivable_since`` and none of its data is purged, that install comes
     back with its id and its stored data. Its grants and configuration are the ones given now.
 
     Raises:
-        PlatformError: ``grants_invalid``, ``config_invalid``, ``already_installed``.
+        PlatformError: ``grants_invalid``, ``already_installed``.
     """
+    config = checked.config
+    checked.require(version, config)
     manifest = Manifest.model_validate(version["manifest"])
     granted = grants.decide(manifest, named_grants)
-    check_config(manifest, config)
     extension_id = str(version["extension_id"])
     tx.execute(_LOCK_TENANT_EXTENSION, tenant_id=tenant_id, extension_id=extension_id)
     if tx.row(_IS_ACTIVE, tenant_id=tenant_id, extension_id=extension_id) is not None:
@@ -227,30 +241,36 @@ def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     audit.record(tx, tenant_id, actor, "install.delete", install_id, shown_in_audit(before), after)
 
 
-def set_config(tx: Tx, tenant_id: str, install_id: str, config: dict[str, Any], actor: Actor) -> None:
-    """Replace an install's configuration, or raise ``config_invalid`` when it does not match its version's schema."""
+def set_config(tx: Tx, tenant_id: str, install_id: str, checked: CheckedConfig, actor: Actor) -> None:
+    """Replace an install's configuration.
+
+    Raises:
+        PlatformError: ``conflict`` when the install has another version than the one it was checked for.
+    """
     before = load_install(tx, tenant_id, install_id, lock=True)
-    version = versions.load_version(tx, str(before["version_id"]))
-    check_config(Manifest.model_validate(version["manifest"]), config)
-    tx.execute(_SET_CONFIG, tenant_id=tenant_id, install_id=install_id, config=json.dumps(config))
-    audit.record(tx, tenant_id, actor, "install.config", install_id, before["config"], config)
+    checked.require(before, checked.config)
+    tx.execute(_SET_CONFIG, tenant_id=tenant_id, install_id=install_id, config=json.dumps(checked.config))
+    audit.record(tx, tenant_id, actor, "install.config", install_id, before["config"], checked.config)
 
 
-def check_config(manifest: Manifest, config: dict[str, Any]) -> None:
-    """Check a configuration against the manifest's JSON Schema and size.
+def check_config(version: Row, config: dict[str, Any], evaluator: Evaluator) -> CheckedConfig:
+    """Check a configuration against a version's JSON Schema and the size limit. Call it outside of transactions.
 
     Raises:
         PlatformError: ``config_invalid``; its detail names one wrong member.
     """
+    checked = CheckedConfig(str(version["version_id"]), config)
+    schema = Manifest.model_validate(version["manifest"]).config
     size = len(json.dumps(config).encode())
     if size > CONFIG_LIMIT_BYTES:
         raise PlatformError(
             "config_invalid", f"The configuration is {size} bytes; at most {CONFIG_LIMIT_BYTES} are allowed."
         )
-    if manifest.config is None:
+    if schema is None:
         if config:
             raise PlatformError("config_invalid", "The extension takes no configuration; leave config empty.")
-        return
-    fault = config_schema.first_fault(manifest.config, config)
+        return checked
+    fault = evaluator.first_fault(schema, config)
     if fault is not None:
         raise PlatformError("config_invalid", f"The configuration is not valid {fault[:400]}.")
+    return checked

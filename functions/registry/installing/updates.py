@@ -13,6 +13,7 @@ from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
 from functions.registry.installing import grants, installs
 from functions.registry.installing.grants import GrantSet
+from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import versions
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
@@ -48,13 +49,20 @@ where tenant_id = :tenant_id and request_id = :request_id and state = 'waiting'
 """
 
 
-def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -> None:
+def update(tx: Tx, tenant_id: str, install_id: str, target: Row, checked: CheckedConfig, actor: Actor) -> None:
     """Move an install to a ready version. What it asks for beyond the earlier version waits as a request.
+
+    Args:
+        tx: a transaction of the tenant.
+        tenant_id: the tenant.
+        install_id: the install.
+        target: the version to move to.
+        checked: the install's configuration, checked against that version.
+        actor: who updates.
 
     Raises:
         PlatformError: ``install_not_found``; ``install_pinned``; ``conflict`` when the install has that version already
-            or a later one (use ``roll_back`` then); ``config_invalid`` when the configuration does not match the new
-            version's schema.
+            or a later one (use ``roll_back`` then), or when its configuration is not the one that was checked.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     _check_movable(before, target)
@@ -70,7 +78,7 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
             f"{target['version']} is earlier than {before['version']}; use rollback, with a reason, to go back to it.",
         )
     old, new = Manifest.model_validate(current["manifest"]), Manifest.model_validate(target["manifest"])
-    installs.check_config(new, before["config"])
+    checked.require(target, before["config"])
     difference = {**grants.difference(old, new), **_change_of_trust(before, target)}
     holds_code = "publisher" in difference or "publisher_key" in difference
     installs.supersede_request(tx, tenant_id, install_id, actor)
@@ -94,13 +102,16 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, actor: Actor) -
         audit.record(tx, tenant_id, actor, "install.request", install_id, earlier, asked)
 
 
-def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str, actor: Actor) -> None:
+def roll_back(
+    tx: Tx, tenant_id: str, install_id: str, target: Row, checked: CheckedConfig, reason: str, actor: Actor
+) -> None:
     """Move an install back to an earlier version that may run. It keeps those grants that this version asks for.
 
-    A pinned install is then pinned to that version. A waiting request is superseded.
+    A pinned install is then pinned to that version. A waiting request is superseded. ``checked`` as for ``update``.
 
     Raises:
-        PlatformError: ``conflict`` when the version is not an earlier one; ``config_invalid``.
+        PlatformError: ``conflict`` when the version is not an earlier one, or when the install's configuration is not
+            the one that was checked.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     _check_movable(before, target)
@@ -108,7 +119,7 @@ def roll_back(tx: Tx, tenant_id: str, install_id: str, target: Row, reason: str,
     if target["precedence"] >= current["precedence"]:
         raise PlatformError("conflict", f"{target['version']} is not earlier than {before['version']}; use update.")
     manifest = Manifest.model_validate(target["manifest"])
-    installs.check_config(manifest, before["config"])
+    checked.require(target, before["config"])
     installs.supersede_request(tx, tenant_id, install_id, actor)
     granted = grants.carried_over(grants.stored(before), manifest)
     _move(tx, tenant_id, before, target, granted, actor, "install.rollback", reason)
@@ -151,7 +162,9 @@ def waiting_requests(tx: Tx, tenant_id: str, install_ids: list[str]) -> dict[str
     return {str(row["install_id"]): row for row in rows}
 
 
-def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | None, actor: Actor) -> None:
+def approve(
+    tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | None, checked: CheckedConfig, actor: Actor
+) -> None:
     """Approve the waiting request.
 
     Args:
@@ -159,15 +172,16 @@ def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | Non
         tenant_id: the tenant.
         install_id: the install.
         named: the whole grant set from now on; None means the current grants plus all that the request asks for.
+        checked: the install's configuration, checked against the requested version.
         actor: who decides.
 
     Raises:
         PlatformError: ``request_not_found``; ``version_not_ready`` when the version was withdrawn in the meantime;
             ``install_pinned`` when the request holds back code and the install is pinned; ``grants_invalid``;
-            ``config_invalid`` when the configuration does not match the version's schema.
+            ``conflict`` when another request waits, or the install has another configuration, than was checked.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
-    request = _load_waiting(tx, tenant_id, install_id)
+    request = load_waiting(tx, tenant_id, install_id)
     target = versions.load_version(tx, str(request["to_version_id"]))
     if target["state"] not in ("ready", "yanked"):
         raise PlatformError(
@@ -179,7 +193,7 @@ def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | Non
             "install_pinned", f"The install is pinned to {before['version']}; unpin it, then approve the request."
         )
     manifest = Manifest.model_validate(target["manifest"])
-    installs.check_config(manifest, before["config"])
+    checked.require(target, before["config"])
     held = grants.carried_over(grants.stored(before), manifest)
     granted = grants.decide(manifest, named if named is not None else _with_difference(held, request["difference"]))
     _decide(tx, tenant_id, request, "approved", actor)
@@ -189,7 +203,7 @@ def approve(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any] | Non
 def decline(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     """Decline the waiting request. The grants stay as they are, and so does the code if the request held it back."""
     installs.load_install(tx, tenant_id, install_id, lock=True)
-    request = _load_waiting(tx, tenant_id, install_id)
+    request = load_waiting(tx, tenant_id, install_id)
     _decide(tx, tenant_id, request, "declined", actor)
     installs.touch(tx, tenant_id, install_id)
     audit.record(
@@ -207,7 +221,8 @@ def _asked(request: Row) -> dict[str, Any]:
     }
 
 
-def _load_waiting(tx: Tx, tenant_id: str, install_id: str) -> Row:
+def load_waiting(tx: Tx, tenant_id: str, install_id: str) -> Row:
+    """Return the request of an install that waits for a decision, or raise ``request_not_found``."""
     request = waiting_request(tx, tenant_id, install_id)
     if request is None:
         raise PlatformError("request_not_found", "This install has no request that waits for a decision.")

@@ -1,17 +1,22 @@
 """Read the manifest, the component and the paths of a bundle. Its bytes are untrusted."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import IO, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from alga_ext.bundles.archive import read_entries
 from alga_ext.bundles.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from alga_ext.errors import PlatformError
-from functions.registry.schemas import linear_patterns
-from functions.registry.schemas.config_schema import check_schema
+from functions.registry.schemas import linear_patterns, pattern_cost
 
-UI_PREFIX = "ui/"
-UI_FILE_LIMIT_BYTES = 4 * 1024 * 1024
+UI_PREFIX: Final = "ui/"
+UI_FILE_LIMIT_BYTES: Final = 4 * 1024 * 1024
+COMPONENT_LIMIT_BYTES: Final = 64 * 1024 * 1024
+"""A component is read into memory as a whole."""
+
+MATCHING_STEPS_LIMIT: Final = 200_000_000
+"""Positions of all asset patterns × bytes of all paths. 10⁸ steps take about a second."""
 
 
 class BundleContents(NamedTuple):
@@ -23,14 +28,20 @@ class BundleContents(NamedTuple):
     paths: tuple[str, ...]
 
 
-def read_contents(archive: IO[bytes]) -> BundleContents:
+def read_contents(archive: IO[bytes], check_schema: Callable[[Mapping[str, Any]], None]) -> BundleContents:
     """Read a bundle and check that it contains what its manifest names.
+
+    Args:
+        archive: the archive's bytes.
+        check_schema: checks the manifest's ``config``, see ``config_schema.check_schema``.
 
     Raises:
         PlatformError: what ``alga_ext.bundles.archive``, ``alga_ext.bundles.manifest`` and ``check_schema`` raise;
-            ``bundle_too_large`` for a UI file over ``UI_FILE_LIMIT_BYTES``; ``bundle_incomplete`` when the manifest,
-            the component, the UI entry, the SBOM or a precompiled file is missing, when the UI entry is not among the
-            published files, or when an asset pattern matches no file.
+            ``bundle_too_large`` for a component over ``COMPONENT_LIMIT_BYTES``, for a UI file over
+            ``UI_FILE_LIMIT_BYTES``, and when matching the asset patterns would take more than
+            ``MATCHING_STEPS_LIMIT`` steps; ``bundle_incomplete`` when the manifest, the component, the UI entry, the
+            SBOM or a precompiled file is missing, when the UI entry is not among the published files, or when an asset
+            pattern matches no file.
     """
     manifest_bytes = _manifest_bytes(archive)
     manifest = parse_manifest(manifest_bytes)
@@ -46,6 +57,12 @@ def read_contents(archive: IO[bytes]) -> BundleContents:
 
     for entry in read_entries(archive, keep=keep):
         if entry.path == manifest.component_path:
+            if len(entry.data) > COMPONENT_LIMIT_BYTES:
+                raise PlatformError(
+                    "bundle_too_large",
+                    f"The component {entry.path!r} is {len(entry.data)} bytes; at most {COMPONENT_LIMIT_BYTES} are "
+                    "allowed.",
+                )
             component = entry.data
         elif len(entry.data) > UI_FILE_LIMIT_BYTES:
             raise PlatformError(
@@ -53,6 +70,7 @@ def read_contents(archive: IO[bytes]) -> BundleContents:
                 f"The UI file {entry.path!r} is {len(entry.data)} bytes; at most {UI_FILE_LIMIT_BYTES} are allowed.",
             )
     contents = BundleContents(manifest, manifest_bytes, component, tuple(sorted(paths)))
+    _check_matching_steps(manifest.assets, paths)
     _check_complete(contents)
     return contents
 
@@ -81,6 +99,17 @@ def _expression(pattern: str) -> str:
         for part in pattern.split("/")
     ]
     return rf"\A{''.join(segments)}\z"
+
+
+def _check_matching_steps(patterns: Sequence[str], paths: Sequence[str]) -> None:
+    positions = sum(pattern_cost.positions(_expression(pattern)) for pattern in patterns)
+    size_bytes = sum(len(path.encode()) + 1 for path in paths)
+    if positions * size_bytes > MATCHING_STEPS_LIMIT:
+        raise PlatformError(
+            "bundle_too_large",
+            f"Matching the asset patterns ({positions} positions) with all paths ({size_bytes} bytes) takes "
+            f"{positions * size_bytes} steps; at most {MATCHING_STEPS_LIMIT} are allowed. Use fewer patterns.",
+        )
 
 
 def _manifest_bytes(archive: IO[bytes]) -> bytes:

@@ -6,6 +6,7 @@ Writes the UI files and their index, then the signed release record, and moves t
 
 import hashlib
 from datetime import datetime
+from time import monotonic
 from typing import Any
 
 from alga_ext.bundles.archive import read_entries, read_index
@@ -21,11 +22,14 @@ from alga_ext.telemetry import logger
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
+from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.job_services import AssetsServices
 from functions.registry.publishing import publishers, submission, ui_index, versions, withdrawn_list
 from functions.registry.publishing.bundle_contents import ui_paths
 from functions.registry.publishing.declared_capabilities import compare_capabilities
-from functions.registry.publishing.verification import verify_publication
+from functions.registry.publishing.publishers import PublisherKeys
+from functions.registry.publishing.ui_compression import BundleCompression, Compressor
+from functions.registry.publishing.verification import publisher_envelope, verify_publication
 
 
 def finish_prepared(message: Message, services: AssetsServices) -> str:
@@ -46,6 +50,7 @@ def finish_prepared(message: Message, services: AssetsServices) -> str:
         database=services.database,
         objects=services.objects,
         signer=services.release_signer,
+        evaluator=services.evaluator,
         trust=services.trust.current(),
         now=services.now(),
     )
@@ -60,6 +65,7 @@ def finish(
     database: Database,
     objects: ObjectStore,
     signer: Signer,
+    evaluator: Evaluator,
     trust: TrustBundle,
     now: datetime,
 ) -> str:
@@ -79,18 +85,21 @@ def finish(
         if version["state"] != "pending":  # prepared again for a new engine, or delivered twice
             _record_artifact(tx, message)
             return str(version["state"])
-        key_reasons = _reasons_against_key(tx, version, objects, trust)
+        keys = publishers.trusted_keys(tx, version["publisher"])
+    envelope = publisher_envelope(version, objects)
+    key_reasons = _reasons_against_key(version, keys, envelope, trust)
     manifest = Manifest.model_validate(version["manifest"])
     reasons, undeclared = compare_capabilities(message, manifest)  # (1)
     reasons.extend(key_reasons)
     index_sha256: str | None = None
     if not reasons:
-        index_sha256 = write_ui(version, manifest, objects)  # (2)
+        index_sha256 = write_ui(version, manifest, objects, evaluator.compress)  # (2)
         _write_release(version, index_sha256, objects, signer)  # (3)
     with database.system() as tx:  # (4)
         publishers.hold_key(tx, version["signing_key_id"])
-        if not reasons and (key_reasons := _reasons_against_key(tx, version, objects, trust)):
-            reasons.extend(key_reasons)
+        if not reasons:
+            keys = publishers.trusted_keys(tx, version["publisher"])
+            reasons.extend(_reasons_against_key(version, keys, envelope, trust))
         if index_sha256 is not None:
             versions.record_ui_index(tx, version["content_hash"], index_sha256)
         _record_artifact(tx, message)
@@ -101,7 +110,7 @@ def finish(
     return state
 
 
-def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | None:
+def write_ui(version: Row, manifest: Manifest, objects: ObjectStore, compress: Compressor) -> str | None:
     """Write the UI files of a bundle and their index. Return the hex SHA-256 of the index, or None without a UI.
 
     Raises:
@@ -112,6 +121,7 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | No
         return None
     folder = sha256_hex(ContentHash(version["content_hash"]))
     entries: dict[str, Any] = {}
+    compression = BundleCompression(compress, monotonic)
     # One file at a time: the archive may have 200 MiB, and its uncompressed files have more.
     with job_folder("assets") as work:
         path = work / "bundle.tar.zst"
@@ -121,7 +131,7 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore) -> str | No
             published = frozenset(ui_paths(tuple(read_index(archive)), manifest))
             archive.seek(0)
             for entry in read_entries(archive, keep=published.__contains__):
-                file = ui_index.make_file(entry.path, entry.data, published)
+                file = ui_index.make_file(entry.path, entry.data, compression.variants, published)
                 for variant in file.variants:
                     key = object_keys.ui_file(folder, file.path, variant.suffix)
                     objects.put_new(key, variant.data, "application/octet-stream")
@@ -151,10 +161,10 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
     submission.store_envelope(object_keys.release(folder), envelope, objects)
 
 
-def _reasons_against_key(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> list[Reason]:
+def _reasons_against_key(version: Row, keys: PublisherKeys, envelope: bytes | None, trust: TrustBundle) -> list[Reason]:
     """Return why the publisher's key is not trusted, or no longer trusted, for this version. Raise other errors."""
     try:
-        verify_publication(tx, version, objects, trust)
+        verify_publication(version, keys, envelope, trust)
     except PlatformError as error:
         if not error.code.startswith("key_"):
             raise

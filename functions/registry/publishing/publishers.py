@@ -76,6 +76,9 @@ where publisher = :publisher and key_id = :key_id
 returning {_KEY_COLUMNS}
 """  # noqa: S608 - constants only
 
+PublisherKeys = tuple[list[TrustedKey], list[Revocation]]
+"""A publisher's registered keys and their revocations."""
+
 
 def create_publisher(
     tx: Tx, publisher: str, display_name: str, prefixes: Iterable[str], actor: Actor, now: datetime
@@ -267,7 +270,7 @@ def revoke_key(
     return row
 
 
-def trusted_keys(tx: Tx, publisher: str) -> tuple[list[TrustedKey], list[Revocation]]:
+def trusted_keys(tx: Tx, publisher: str) -> PublisherKeys:
     """Return a publisher's registered keys and their revocations, in the form that extends a trust bundle."""
     rows = tx.rows(_SELECT_KEYS, publisher=publisher)
     keys = [_trusted(row) for row in rows]

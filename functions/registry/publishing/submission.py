@@ -19,6 +19,7 @@ from alga_ext.strict_json import JsonError
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import parse_envelope
 from alga_ext.trust.statements import Release, read_statement
+from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.publishing import publishers, versions
 from functions.registry.publishing.bundle_contents import BundleContents, read_contents
 from functions.registry.records import transparency
@@ -109,7 +110,9 @@ def consumed_by(tx: Tx, upload_id: str) -> str | None:
     return str(row["version_id"]) if row is not None and row["version_id"] is not None else None
 
 
-def accept(submission: Submission, database: Database, trust: TrustBundle, now: datetime) -> Accepted:
+def accept(
+    submission: Submission, database: Database, evaluator: Evaluator, trust: TrustBundle, now: datetime
+) -> Accepted:
     """Check whether a submission may become a version. Nothing is written.
 
     1. The archive has the declared size and sha256.
@@ -140,7 +143,7 @@ def accept(submission: Submission, database: Database, trust: TrustBundle, now: 
     )
     release = read_statement(verified.payload, Release, sha256_hex(content_hash))
     with submission.archive.open("rb") as archive:  # (4), (5), (6)
-        contents = read_contents(archive)
+        contents = read_contents(archive, evaluator.check_schema)
     _check_declared(contents, release, submission)
     component_sha256 = None if contents.component is None else hashlib.sha256(contents.component).hexdigest()
     return Accepted(contents, content_hash, size_bytes, verified.key.key_id, component_sha256, submission.signature)

@@ -4,14 +4,11 @@ The index is JSON under ``ui/{sha256 of the bundle}/index.json``. The release re
 verifies the index, and with the index it verifies every file.
 """
 
-import gzip
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
-
-import brotli
 
 from functions.registry.publishing.bundle_contents import UI_PREFIX
 
@@ -73,7 +70,9 @@ class UiFile(NamedTuple):
     variants: tuple[Variant, ...]
 
 
-def make_file(bundle_path: str, data: bytes, published: Collection[str] = ()) -> UiFile:
+def make_file(
+    bundle_path: str, data: bytes, compress: Callable[[bytes], Mapping[str, bytes]], published: Collection[str] = ()
+) -> UiFile:
     """Build the UI file of one bundle file. Its path is without the ``ui/`` prefix.
 
     A compressed variant that is not smaller is left out. So is a variant whose key another file of the bundle uses: a
@@ -82,20 +81,17 @@ def make_file(bundle_path: str, data: bytes, published: Collection[str] = ()) ->
     Args:
         bundle_path: the path of the file in the bundle.
         data: its bytes.
+        compress: returns compressed forms of the bytes by key suffix. It may return none.
         published: all paths that the bundle publishes.
     """
     path = bundle_path.removeprefix(UI_PREFIX)
     content_type = _TYPES.get(PurePosixPath(path).suffix.lower(), "application/octet-stream")
     variants = [Variant("", data)]
     if content_type.startswith(_COMPRESSIBLE) and len(data) >= _SMALLEST_WORTH_BYTES:
-        candidates = (
-            Variant(".br", brotli.compress(data, quality=9)),
-            Variant(".gz", gzip.compress(data, compresslevel=9, mtime=0)),
-        )
         variants += [
-            variant
-            for variant in candidates
-            if len(variant.data) < len(data) and bundle_path + variant.suffix not in published
+            Variant(suffix, made)
+            for suffix, made in compress(data).items()
+            if len(made) < len(data) and bundle_path + suffix not in published
         ]
     return UiFile(path, content_type, hashlib.sha256(data).hexdigest(), tuple(variants))
 

@@ -5,16 +5,18 @@ from datetime import datetime
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.stores import object_keys
-from alga_ext.stores.database import Row, Tx
+from alga_ext.stores.database import Row
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import accepted_release
 from alga_ext.trust.statements import Release, read_statement
-from functions.registry.publishing import publishers
+from functions.registry.publishing.publishers import PublisherKeys
 
 
-def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:
-    """Verify the publisher's signature and the registry's release record of a version.
+def verify_version(version: Row, keys: PublisherKeys, objects: ObjectStore, trust: TrustBundle, now: datetime) -> None:
+    """Verify the publisher's signature and the registry's release record of a version. ``keys`` are its publisher's.
+
+    It reads from the object store, so it is called outside of transactions.
 
     1. The publisher signed it: see ``verify_publication``.
     2. The registry's release record exists, verifies now, and is about this bundle, key and component.
@@ -27,12 +29,20 @@ def verify_version(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundl
         PlatformError: ``key_…``, ``signature_…``, ``bundle_hash_mismatch`` or ``manifest_mismatch`` (1);
             ``release_integrity`` (2).
     """
-    key_id = verify_publication(tx, version, objects, trust)  # (1)
+    key_id = verify_publication(version, keys, publisher_envelope(version, objects), trust)  # (1)
     _verify_record(version, sha256_hex(ContentHash(version["content_hash"])), key_id, objects, trust, now)  # (2)
 
 
-def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustBundle) -> str:
-    """Verify the publisher's signature of a version and return the id of the key.
+def publisher_envelope(version: Row, objects: ObjectStore) -> bytes | None:
+    """Return the publisher's signature of a version, or None when it is missing from the store."""
+    hex_digits = sha256_hex(ContentHash(version["content_hash"]))
+    return objects.get_optional(object_keys.publisher_signature(hex_digits, version["signing_key_id"]))
+
+
+def verify_publication(version: Row, keys: PublisherKeys, envelope: bytes | None, trust: TrustBundle) -> str:
+    """Verify the publisher's signature of a version and return the id of the key. ``keys`` are its publisher's.
+
+    It reads nothing, so it may be called while the key is locked.
 
     1. The publisher's envelope exists, and it is signed by a key that was allowed to sign for this publisher at the
        instant of publication.
@@ -42,11 +52,9 @@ def verify_publication(tx: Tx, version: Row, objects: ObjectStore, trust: TrustB
         PlatformError: ``key_…`` or ``signature_…`` (1), ``bundle_hash_mismatch`` or ``manifest_mismatch`` (2).
     """
     hex_digits = sha256_hex(ContentHash(version["content_hash"]))
-    keys, revocations = publishers.trusted_keys(tx, version["publisher"])
-    envelope = objects.get_optional(object_keys.publisher_signature(hex_digits, version["signing_key_id"]))
     if envelope is None:
         raise PlatformError("signature_invalid", "The version's signature is missing from the store.")
-    verified = trust.extended(keys, revocations).verify(  # (1)
+    verified = trust.extended(*keys).verify(  # (1)
         envelope, use="publisher", publisher=version["publisher"], at=version["published_at"]
     )
     release = read_statement(verified.payload, Release, hex_digits)  # (2)

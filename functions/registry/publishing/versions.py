@@ -1,13 +1,19 @@
 """Read extensions and their versions from the database, and move a version to another state."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from alga_ext.calls.messages import Artifact, Reason
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
+
+PREPARE_ATTEMPTS_LIMIT: Final = 7
+"""How often the prepare message of a pending version is sent again.
+
+With five minutes as the first interval, the version is rejected after 21 hours: an outage of a night rejects nothing.
+"""
 
 _VERSION_COLUMNS: Final = """
   v.version_id, v.extension_id, e.name, v.manifest ->> 'publisher' as publisher, e.publisher as owner, v.version,
@@ -39,7 +45,6 @@ where v.extension_id = :extension_id and v.state = 'ready'
 order by v.is_prerelease, v.precedence desc, v.published_at desc limit 1
 """
 """The highest release. A pre-release only when the extension has no other version that is ready."""
-_HELD: Final = "for share of v"
 _SELECT_VERSIONS: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and (:unpublished or v.state not in ('pending', 'rejected'))
@@ -65,11 +70,17 @@ _SET_PREPARED: Final = """
 update app.extension_version set prepared_at = :at where version_id = :version_id and prepared_at is null
 """
 _CLAIM_UNPREPARED: Final = """
-update app.extension_version v set prepare_sent_at = :now
+update app.extension_version v
+set prepare_sent_at = :now, prepare_attempts = v.prepare_attempts + 1,
+    state = case when v.prepare_attempts < :attempts then v.state else 'rejected' end,
+    state_reasons = case when v.prepare_attempts < :attempts then v.state_reasons else cast(:reasons as jsonb) end,
+    state_changed_at = case when v.prepare_attempts < :attempts then v.state_changed_at else :now end
 from app.extension_bundle b
 where b.content_hash = v.content_hash and v.version_id in (
   select p.version_id from app.extension_version p
-  where p.state = 'pending' and coalesce(p.prepare_sent_at, p.published_at) <= :before
+  where p.state = 'pending'
+    and coalesce(p.prepare_sent_at, p.published_at)
+        + cast(:interval as interval) * power(2, p.prepare_attempts) <= :now
   order by coalesce(p.prepare_sent_at, p.published_at) limit :page_size for no key update skip locked)
 returning v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
 """
@@ -128,21 +139,22 @@ def load_extension(tx: Tx, reference: str, *, lock: bool = False) -> Row:
     return row
 
 
-def load_installable(tx: Tx, extension_id: str, version: str | None, *, lock: bool = False) -> Row:
+def load_installable(tx: Tx, extension_id: str, version: str | None) -> Row:
     """Return the named version, or without a name the newest version that is ready.
 
-    The newest is the highest release, or the highest pre-release when no release is ready. ``lock`` prevents a yank or
-    a withdrawal of the version until the transaction ends.
+    The newest is the highest release, or the highest pre-release when no release is ready. The version is not locked: a
+    withdrawal must not wait for a tenant's request. A version that is withdrawn while it is installed does not run,
+    because each call is decided by the version's state.
 
     Raises:
         PlatformError: ``version_not_found``; ``version_not_ready`` when it is in any other state than ``ready``.
     """
     if version is None:
-        row = tx.row(f"{_SELECT_NEWEST_READY} {_HELD}" if lock else _SELECT_NEWEST_READY, extension_id=extension_id)
+        row = tx.row(_SELECT_NEWEST_READY, extension_id=extension_id)
         if row is None:
             raise PlatformError("version_not_ready", "The extension has no version in the state ready.")
         return row
-    row = tx.row(f"{_SELECT_NAMED} {_HELD}" if lock else _SELECT_NAMED, extension_id=extension_id, version=version)
+    row = tx.row(_SELECT_NAMED, extension_id=extension_id, version=version)
     if row is None:
         raise PlatformError("version_not_found", f"The extension has no version {version!r}.")
     if row["state"] != "ready":
@@ -195,13 +207,26 @@ def list_versions(
     )
 
 
-def claim_unprepared(tx: Tx, before: datetime, now: datetime, page_size: int) -> list[Row]:
-    """Return pending versions whose prepare message was last sent at or before an instant, and set that time to now.
+def claim_unprepared(tx: Tx, now: datetime, interval: timedelta, page_size: int) -> list[Row]:
+    """Return pending versions whose prepare message is to be sent again, and record that it is sent now.
 
-    That message may have been lost, or it may be in the dead-letter queue. Two sweeps that run at the same time never
-    get the same version.
+    That message may have been lost, or it may be in the dead-letter queue. The first time is ``interval`` after the
+    publication, and each further interval is twice as long. After ``PREPARE_ATTEMPTS_LIMIT`` times the version becomes
+    ``rejected`` instead. It is returned once more: if an interrupted delivery has written its release record, the next
+    one finds the version rejected and withdraws it. Two sweeps that run at the same time never get the same version.
     """
-    return tx.rows(_CLAIM_UNPREPARED, before=before, now=now, page_size=page_size)
+    detail = (
+        f"The version could not be prepared in {PREPARE_ATTEMPTS_LIMIT} attempts. Publish a higher version, or ask the "
+        "operator why."
+    )
+    return tx.rows(
+        _CLAIM_UNPREPARED,
+        now=now,
+        interval=interval,
+        attempts=PREPARE_ATTEMPTS_LIMIT,
+        reasons=json.dumps([{"code": "preparation_failed", "detail": detail}]),
+        page_size=page_size,
+    )
 
 
 def list_active(tx: Tx, after: str, page_size: int) -> list[Row]:

@@ -3,28 +3,42 @@
 A publisher writes the schema, and the registry applies it to what a tenant sends. A schema can do harm: it can fetch a
 URL, read a file, refer to itself without end, double its work at each reference, or match a text for hours. So only a
 part of JSON Schema 2020-12 is accepted, whose cost is bounded by its size. References must be ``#/$defs/NAME`` without
-cycles, patterns must run in a linear-time engine, and no keyword may need another resource or another engine.
+cycles, patterns must run in a linear-time engine, and no keyword may need another resource or another engine. Both
+checks count their steps and stop at a limit.
+
+The registry calls this in its evaluation worker, never in the process that answers requests (ADR 0017).
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import jsonschema
-from jsonschema.exceptions import SchemaError, best_match
+from jsonschema.exceptions import best_match
+from jsonschema_specifications import REGISTRY as META_SCHEMAS
 from referencing import Registry
 
 from alga_ext.errors import PlatformError
-from functions.registry.schemas import linear_patterns
-from functions.registry.schemas.linear_patterns import PatternError
+from functions.registry.schemas.linear_patterns import Pattern, PatternError
+from functions.registry.schemas.metering import TooCostlyError, Validator, metered
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 NODES_LIMIT: Final = 1_000
 """Largest number of schemas after all references are expanded: a schema counts once for each reference to it."""
 
-_OBJECTS_LIMIT: Final = 2_000
+POSITIONS_LIMIT: Final = 20_000
+"""Largest sum of the positions of all patterns, with references expanded (``pattern_cost``)."""
 
+SCHEMA_STEPS_LIMIT: Final = 300_000
+"""Steps of checking a schema against the dialect's own schema."""
+
+CONFIG_STEPS_LIMIT: Final = 200_000
+"""Steps of checking a configuration."""
+
+_OBJECTS_LIMIT: Final = 2_000
+_LEVELS_LIMIT: Final = 64
+"""Levels of objects and lists in the schema as it is written."""
 _PATTERN_LIMIT_CHARS: Final = 500
-_DEPTH_LIMIT: Final = 128
+_DEPTH_LIMIT: Final = 64
+"""Levels of schemas with references expanded."""
 _REFUSED: Final = (
     "$id",
     "$anchor",
@@ -33,6 +47,9 @@ _REFUSED: Final = (
     "$recursiveRef",
     "$vocabulary",
     "patternProperties",
+    # Each nested one validates all that is below it again, so their cost doubles with each level.
+    "unevaluatedItems",
+    "unevaluatedProperties",
 )
 _DEFINITIONS: Final = ("$defs", "definitions")
 _ONE: Final = (
@@ -44,8 +61,6 @@ _ONE: Final = (
     "then",
     "else",
     "propertyNames",
-    "unevaluatedItems",
-    "unevaluatedProperties",
     "contentSchema",
 )
 _LISTS: Final = ("allOf", "anyOf", "oneOf", "prefixItems")
@@ -58,61 +73,111 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     Raises:
         PlatformError: ``manifest_invalid``; its detail names the part that is not allowed.
     """
-    if (objects := _objects(schema)) > _OBJECTS_LIMIT:  # checking one object takes a millisecond
+    objects, levels = _size(schema)
+    if objects > _OBJECTS_LIMIT:
         raise _refused(f"it has {objects} objects; at most {_OBJECTS_LIMIT} are allowed")
+    if levels > _LEVELS_LIMIT:
+        raise _refused(f"it is nested {levels} levels deep; at most {_LEVELS_LIMIT} are allowed")
     try:
-        no_formats = jsonschema.FormatChecker(formats=())
-        jsonschema.Draft202012Validator.check_schema(schema, format_checker=no_formats)
-    except SchemaError as error:
-        where = "/".join(str(part) for part in error.absolute_path) or "the schema"
-        raise _refused(f"{where[:200]}: {error.message[:200]}") from None
+        with metered(SCHEMA_STEPS_LIMIT):
+            fault = best_match(Validator(Validator.META_SCHEMA, registry=META_SCHEMAS).iter_errors(schema))
+    except TooCostlyError as error:
+        raise _refused(f"{error}; make it simpler") from None
+    if fault is not None:
+        where = "/".join(str(part) for part in fault.absolute_path) or "the schema"
+        raise _refused(f"{where[:200]}: {fault.message[:200]}")
     counter = _Counter(schema)
-    count = counter.nodes(schema, ())
+    cost = counter.cost(schema, ())
     for name in _DEFINITIONS:
         for definition in schema.get(name, {}).values():
-            counter.nodes(definition, ())  # definitions without a reference are checked too
-    if count > NODES_LIMIT:
-        raise _refused(f"with its references expanded it has {count} schemas; at most {NODES_LIMIT} are allowed")
+            counter.cost(definition, ())  # definitions without a reference are checked too
+    if cost.schemas > NODES_LIMIT:
+        raise _refused(f"with its references expanded it has {cost.schemas} schemas; at most {NODES_LIMIT} are allowed")
+    if cost.positions > POSITIONS_LIMIT:
+        raise _refused(
+            f"with references and repetitions expanded its patterns have {cost.positions} positions; at most "
+            f"{POSITIONS_LIMIT} are allowed"
+        )
 
 
 def first_fault(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
     """Return the most relevant fault of a configuration, with its place and reason, or None.
 
+    A configuration that takes more than ``CONFIG_STEPS_LIMIT`` steps to check is at fault too.
+
     Args:
         schema: a schema that ``check_schema`` accepts.
         config: the configuration that a tenant's admin sent.
     """
-    fault = best_match(_Validator(schema, registry=Registry()).iter_errors(config))
+    try:
+        with metered(CONFIG_STEPS_LIMIT):
+            fault = best_match(Validator(schema, registry=Registry()).iter_errors(config))
+    except TooCostlyError as error:
+        return f"at config: {error}; shorten it"
+    except PatternError as error:  # the version was published before patterns were bounded
+        return f"at config: the extension's schema has a pattern that is no longer supported: {error}"
     if fault is None:
         return None
     where = "/".join(str(part) for part in fault.absolute_path) or "config"
     return f"at {where[:200]}: {fault.message[:300]}"
 
 
+class _Cost(NamedTuple):
+    """How many schemas a schema consists of, how many positions their patterns have, and how deep they are nested."""
+
+    schemas: int
+    positions: int
+    depth: int
+
+    def around(self, part: "_Cost") -> "_Cost":
+        """Return the cost of this schema with one more part below it."""
+        return _Cost(self.schemas + part.schemas, self.positions + part.positions, max(self.depth, part.depth + 1))
+
+
 class _Counter:
-    """Walks a schema along its references, checks its keywords, and counts its schemas with references expanded."""
+    """Walks a schema along its references, checks its keywords, and adds up its cost with references expanded."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self._root = root
-        self._known: dict[str, int] = {}
+        self._known: dict[str, _Cost] = {}
+        self._patterns: dict[str, int] = {}
 
-    def nodes(self, schema: Any, path: tuple[str, ...]) -> int:
-        """Return the number of schemas. ``path`` has the references that led to this one."""
+    def cost(self, schema: Any, path: tuple[str, ...]) -> _Cost:
+        """Return the cost of a schema. ``path`` has the references that led to this one."""
         if isinstance(schema, bool):
-            return 1
-        if len(path) > _DEPTH_LIMIT:
-            raise _refused(f"its references are nested more than {_DEPTH_LIMIT} levels deep")
+            return _Cost(1, 0, 1)
         _check_keywords(schema)
-        count = 1 + sum(self.nodes(part, path) for part in _parts(schema))
+        found = _Cost(1, self._positions(schema.get("pattern", "")), 1)
+        for part in _parts(schema):
+            found = found.around(self.cost(part, path))
         if "$ref" in schema:
-            count += self._referred(schema["$ref"], path)
-        return count
+            found = found.around(self._referred(schema["$ref"], path))
+        if found.depth > _DEPTH_LIMIT:
+            raise _refused(f"with its references expanded it is nested more than {_DEPTH_LIMIT} levels deep")
+        return found
 
-    def _referred(self, reference: str, path: tuple[str, ...]) -> int:
+    def _positions(self, pattern: str) -> int:
+        if len(pattern) > _PATTERN_LIMIT_CHARS:
+            raise _refused(f"a pattern has {len(pattern)} characters; at most {_PATTERN_LIMIT_CHARS} are allowed")
+        if pattern not in self._patterns:
+            try:
+                self._patterns[pattern] = Pattern(pattern).positions
+            except PatternError as error:
+                raise _refused(f"the pattern {error}") from None
+            if (compiled := sum(self._patterns.values())) > POSITIONS_LIMIT:
+                raise _refused(
+                    f"with repetitions expanded its patterns have at least {compiled} positions; at most "
+                    f"{POSITIONS_LIMIT} are allowed"
+                )
+        return self._patterns[pattern]
+
+    def _referred(self, reference: str, path: tuple[str, ...]) -> _Cost:
         if reference in path:
             raise _refused(f"{reference[:100]!r} refers to itself")
+        if len(path) >= _DEPTH_LIMIT:
+            raise _refused(f"its references are nested more than {_DEPTH_LIMIT} levels deep")
         if reference not in self._known:
-            self._known[reference] = self.nodes(self._target(reference), (*path, reference))
+            self._known[reference] = self.cost(self._target(reference), (*path, reference))
         return self._known[reference]
 
     def _target(self, reference: str) -> Any:
@@ -125,16 +190,19 @@ class _Counter:
         return self._root[member][name]
 
 
-def _objects(document: Any) -> int:
-    count, waiting = 0, [document]
+def _size(document: Any) -> tuple[int, int]:
+    """Return the number of objects in a document, and how many levels deep its objects and lists are nested."""
+    objects, deepest = 0, 0
+    waiting = [(document, 1)]
     while waiting:
-        value = waiting.pop()
+        value, level = waiting.pop()
+        if not isinstance(value, Mapping | list):
+            continue
+        deepest = max(deepest, level)
         if isinstance(value, Mapping):
-            count += 1
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
-    return count
+            objects += 1
+        waiting.extend((part, level + 1) for part in (value.values() if isinstance(value, Mapping) else value))
+    return objects, deepest
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:
@@ -151,41 +219,6 @@ def _check_keywords(schema: Mapping[str, Any]) -> None:
             raise _refused(f"the keyword {name!r} is not allowed")
     if schema.get("$schema", DIALECT) != DIALECT:
         raise _refused(f"its $schema must be {DIALECT}")
-    pattern = schema.get("pattern", "")
-    if len(pattern) > _PATTERN_LIMIT_CHARS:
-        raise _refused(f"a pattern has {len(pattern)} characters; at most {_PATTERN_LIMIT_CHARS} are allowed")
-    try:
-        linear_patterns.check(pattern)
-    except PatternError as error:
-        raise _refused(f"the pattern {error}") from None
-
-
-def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[jsonschema.ValidationError]:
-    if validator.is_type(instance, "string") and not linear_patterns.found(pattern, instance):
-        yield jsonschema.ValidationError(f"{instance!r} does not match {pattern!r}")
-
-
-def _unique_items(validator: Any, wanted: bool, instance: Any, _: Any) -> Iterator[jsonschema.ValidationError]:
-    """Check ``uniqueItems`` in one pass over the items; the library compares every item with every other item."""
-    if wanted and validator.is_type(instance, "array") and len({_identity(item) for item in instance}) < len(instance):
-        yield jsonschema.ValidationError(f"{instance!r} has non-unique elements")
-
-
-def _identity(value: Any) -> Any:
-    """Return a value that is equal for equal JSON values only (JSON Schema core §4.2.2).
-
-    1 and 1.0 are equal; 1 and true are not.
-    """
-    if isinstance(value, Mapping):
-        return ("object", frozenset((name, _identity(member)) for name, member in value.items()))
-    if isinstance(value, list):
-        return ("array", tuple(_identity(item) for item in value))
-    return (isinstance(value, bool), value)
-
-
-_Validator: Final = jsonschema.validators.extend(
-    jsonschema.Draft202012Validator, {"pattern": _pattern, "uniqueItems": _unique_items}
-)
 
 
 def _refused(why: str) -> PlatformError:

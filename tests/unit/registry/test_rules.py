@@ -31,6 +31,7 @@ from tests.support.keys import ACME, SHA, P256Signer
 from tests.support.manifests import encoded, manifest, ui_document
 from tests.support.memory_store import MemoryObjectStore
 from tests.support.places import ROOT
+from tests.support.published_ui import compress, compressed
 from tests.support.refusals import code_of
 
 # Callers
@@ -153,7 +154,7 @@ SCRIPT = b"export const a = 1;\n" * 200
 
 
 def test_a_file_that_shrinks_has_variants_that_unfold_to_it() -> None:
-    file = ui_index.make_file("ui/js/app.js", SCRIPT)
+    file = ui_index.make_file("ui/js/app.js", SCRIPT, compressed)
     variants = {variant.suffix: variant.data for variant in file.variants}
 
     assert (file.path, file.content_type) == ("js/app.js", "text/javascript; charset=utf-8")
@@ -166,7 +167,7 @@ def test_a_file_that_shrinks_has_variants_that_unfold_to_it() -> None:
     ("path", "data"), [("ui/a.js", b"small"), ("ui/a.png", SCRIPT), ("ui/a.unknown", SCRIPT), ("ui/LICENSE", SCRIPT)]
 )
 def test_a_file_that_is_small_or_does_not_shrink_has_itself_alone(path: str, data: bytes) -> None:
-    assert [variant.suffix for variant in ui_index.make_file(path, data).variants] == [""]
+    assert [variant.suffix for variant in ui_index.make_file(path, data, compressed).variants] == [""]
 
 
 @pytest.mark.parametrize(
@@ -181,11 +182,11 @@ def test_a_file_that_is_small_or_does_not_shrink_has_itself_alone(path: str, dat
     ],
 )
 def test_the_type_follows_from_the_name_alone(path: str, content_type: str) -> None:
-    assert ui_index.make_file(path, b"<script>").content_type == content_type
+    assert ui_index.make_file(path, b"<script>", compressed).content_type == content_type
 
 
 def test_the_same_files_give_the_same_index_in_any_order() -> None:
-    files = [ui_index.make_file(f"ui/{name}", SCRIPT + name.encode()) for name in ("b.js", "a.js", "é.css")]
+    files = [ui_index.make_file(f"ui/{name}", SCRIPT + name.encode(), compressed) for name in ("b.js", "a.js", "é.css")]
 
     one, other = ({file.path: ui_index.index_entry(file) for file in order} for order in (files, list(reversed(files))))
 
@@ -218,7 +219,7 @@ def test_a_bundle_may_bring_variants_of_its_own() -> None:
     own = brotli.compress(SCRIPT, quality=1)
     objects, row = stored({"ui/index.html": b"<p>", "ui/app.js": SCRIPT, "ui/app.js.br": own, "ui/app.js.gz": b"mine"})
 
-    digest = finishing.write_ui(row, manifest(ui=ui_document()["ui"]), objects)
+    digest = finishing.write_ui(row, manifest(ui=ui_document()["ui"]), objects, compress)
 
     folder = row["content_hash"].removeprefix("sha256:")
     index = json.loads(objects.get(f"ui/{folder}/index.json"))
@@ -229,7 +230,7 @@ def test_a_bundle_may_bring_variants_of_its_own() -> None:
 
 def test_every_variant_of_the_index_is_stored_with_its_hash() -> None:
     objects, row = stored({"ui/index.html": b"<p>" * 500, "ui/a/app.js": SCRIPT})
-    finishing.write_ui(row, manifest(ui=ui_document()["ui"]), objects)
+    finishing.write_ui(row, manifest(ui=ui_document()["ui"]), objects, compress)
     folder = row["content_hash"].removeprefix("sha256:")
     index = json.loads(objects.get(f"ui/{folder}/index.json"))
 
@@ -255,7 +256,7 @@ def test_a_large_ui_is_written_a_file_at_a_time() -> None:
     sieve.objects = objects.objects
     tracemalloc.start()
 
-    finishing.write_ui(row, manifest(ui=ui_document()["ui"]), sieve)
+    finishing.write_ui(row, manifest(ui=ui_document()["ui"]), sieve, compress)
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -265,10 +266,10 @@ def test_a_large_ui_is_written_a_file_at_a_time() -> None:
 def test_writing_the_ui_again_writes_nothing_new() -> None:
     objects, row = stored({"ui/index.html": b"<p>" * 500})
     asked = manifest(ui=ui_document()["ui"])
-    first = finishing.write_ui(row, asked, objects)
+    first = finishing.write_ui(row, asked, objects, compress)
     before = dict(objects.objects)
 
-    assert finishing.write_ui(row, asked, objects) == first
+    assert finishing.write_ui(row, asked, objects, compress) == first
     assert objects.objects == before
 
 

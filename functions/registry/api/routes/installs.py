@@ -1,7 +1,7 @@
 """Routes that read and change what a tenant has installed."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
@@ -14,6 +14,7 @@ from functions.registry.api.exchange import (
     attempt,
     created,
     header,
+    insist,
     principal,
     replay,
     reply,
@@ -35,15 +36,28 @@ from functions.registry.api.shapes import (
     install_out,
 )
 from functions.registry.installing import installs, updates
-from functions.registry.publishing import verification, versions
+from functions.registry.installing.installs import CheckedConfig
+from functions.registry.publishing import publishers, verification, versions
+from functions.registry.publishing.publishers import PublisherKeys
 from functions.registry.records.audit import Actor
 
 router = APIGatewayHttpRouter()
 
 _FIRST = ("00000000-0000-0000-0000-000000000000",)
 
-Change = Callable[[Tx, str, Actor], None]
-"""Changes an install. Arguments: a transaction of its tenant, the tenant's id, and the actor."""
+
+class Target(NamedTuple):
+    """A version that an install is to have, and the keys of its publisher."""
+
+    version: Row
+    keys: PublisherKeys
+
+
+class Found(NamedTuple):
+    """What was verified and checked before the install was locked."""
+
+    target: Target
+    checked: CheckedConfig
 
 
 @router.post("/installs")
@@ -58,9 +72,15 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
     with registry.database.tenant(tenant_id) as tx:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
-        version = _target(tx, versions.load_extension(tx, body.extension), body.version)
+        extension = versions.load_extension(tx, body.extension)
+        target = _installable(tx, str(extension["extension_id"]), body.version)
+    checked = _checked(target, body.config)
+    with registry.database.tenant(tenant_id) as tx:
+        # Another attempt may have finished while this one was checked.
+        if (earlier := trial.earlier(tx)) is not None:
+            return replay(earlier)
         install_id = installs.install(
-            tx, tenant_id, version, body.grants.model_dump(), body.config, actor(router, caller), since
+            tx, tenant_id, _still(tx, target), body.grants.model_dump(), checked, actor(router, caller), since
         )
         answer = created(_out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id)))
         trial.keep(tx, answer)
@@ -98,10 +118,14 @@ def delete_install(install_id: str) -> Response[None]:
     """
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
-    with services(router).database.tenant(tenant_id) as tx:
-        _check_revision(tx, tenant_id, install_id)
-        installs.uninstall(tx, tenant_id, install_id, actor(router, caller))
-    return Response(204)
+
+    def uninstall() -> Response[None]:
+        with services(router).database.tenant(tenant_id) as tx:
+            _check_revision(tx, tenant_id, install_id)
+            installs.uninstall(tx, tenant_id, install_id, actor(router, caller))
+        return Response(204)
+
+    return insist(uninstall)
 
 
 @router.post("/installs/<install_id>/enable")
@@ -115,33 +139,38 @@ def enable_install(install_id: str) -> Response[InstallOut]:
 @router.post("/installs/<install_id>/disable")
 def disable_install(install_id: str) -> Response[InstallOut]:
     """Disable an install, so that it answers no calls. It keeps its data, grants and configuration."""
-    return _change(install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "disabled", who))
+    return insist(
+        lambda: _change(install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "disabled", who))
+    )
 
 
 @router.post("/installs/<install_id>/update")
 def update_install(install_id: str, body: Annotated[UpdateIn, Body()]) -> Response[InstallOut]:
     """Update an install to a later version. What it asks for beyond the earlier version waits as a request."""
 
-    def change(tx: Tx, tenant_id: str, who: Actor) -> None:
-        install = installs.load_install(tx, tenant_id, install_id)
-        target = _target(tx, versions.load_extension(tx, str(install["extension_id"])), body.version)
-        updates.update(tx, tenant_id, install_id, target, who)
+    def prepare(tx: Tx, _tenant_id: str, install: Row) -> Target:
+        return _installable(tx, str(install["extension_id"]), body.version)
 
-    return _change(install_id, change, starts=True)
+    def change(tx: Tx, tenant_id: str, who: Actor, found: Found) -> None:
+        version = _still(tx, found.target)
+        updates.update(tx, tenant_id, install_id, version, found.checked, who)
+
+    return _move(install_id, prepare, change, starts=True)
 
 
 @router.post("/installs/<install_id>/rollback")
 def roll_back_install(install_id: str, body: Annotated[RollbackIn, Body()]) -> Response[InstallOut]:
     """Roll an install back to an earlier version, with a reason."""
-    registry = services(router)
 
-    def change(tx: Tx, tenant_id: str, who: Actor) -> None:
-        install = installs.load_install(tx, tenant_id, install_id)
-        target = versions.load_runnable(tx, str(install["extension_id"]), body.version)
-        verification.verify_version(tx, target, registry.objects, registry.trust.current(), registry.now())
-        updates.roll_back(tx, tenant_id, install_id, target, body.reason, who)
+    def prepare(tx: Tx, _tenant_id: str, install: Row) -> Target:
+        version = versions.load_runnable(tx, str(install["extension_id"]), body.version)
+        return Target(version, publishers.trusted_keys(tx, version["publisher"]))
 
-    return _change(install_id, change)
+    def change(tx: Tx, tenant_id: str, who: Actor, found: Found) -> None:
+        target = versions.load_runnable(tx, found.target.version["extension_id"], body.version)
+        updates.roll_back(tx, tenant_id, install_id, target, found.checked, body.reason, who)
+
+    return _move(install_id, prepare, change)
 
 
 @router.post("/installs/<install_id>/pin")
@@ -159,17 +188,17 @@ def unpin_install(install_id: str) -> Response[InstallOut]:
 @router.post("/installs/<install_id>/request/approve")
 def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Response[InstallOut]:
     """Approve the waiting request of an install: what a newer version asks for."""
-    registry = services(router)
     named = None if body.grants is None else body.grants.model_dump()
 
-    def change(tx: Tx, tenant_id: str, who: Actor) -> None:
-        request = updates.waiting_request(tx, tenant_id, install_id)
-        if request is not None:
-            target = versions.load_version(tx, str(request["to_version_id"]))
-            verification.verify_version(tx, target, registry.objects, registry.trust.current(), registry.now())
-        updates.approve(tx, tenant_id, install_id, named, who)
+    def prepare(tx: Tx, tenant_id: str, _install: Row) -> Target:
+        request = updates.load_waiting(tx, tenant_id, install_id)
+        version = versions.load_version(tx, str(request["to_version_id"]))
+        return Target(version, publishers.trusted_keys(tx, version["publisher"]))
 
-    return _change(install_id, change, starts=True)
+    def change(tx: Tx, tenant_id: str, who: Actor, found: Found) -> None:
+        updates.approve(tx, tenant_id, install_id, named, found.checked, who)
+
+    return _move(install_id, prepare, change, starts=True)
 
 
 @router.post("/installs/<install_id>/request/decline")
@@ -188,7 +217,15 @@ def replace_grants(install_id: str, body: Annotated[GrantsIn, Body()]) -> Respon
 @router.put("/installs/<install_id>/config")
 def replace_config(install_id: str, body: Annotated[ConfigIn, Body()]) -> Response[InstallOut]:
     """Replace the configuration of an install. It is checked against the version's schema."""
-    return _change(install_id, lambda tx, tenant, who: installs.set_config(tx, tenant, install_id, body.config, who))
+    registry = services(router)
+    caller = principal(router)
+    tenant_id = permissions.require_tenant_admin(caller)
+    with registry.database.tenant(tenant_id) as tx:
+        install = installs.load_install(tx, tenant_id, install_id)
+        version = versions.load_version(tx, str(install["version_id"]))
+    check_match(header(router, "if-match"), revision_tag(install["revision"]))
+    checked = installs.check_config(version, body.config, registry.evaluator)
+    return _change(install_id, lambda tx, tenant, who: installs.set_config(tx, tenant, install_id, checked, who))
 
 
 def _change(install_id: str, change: Callable[[Tx, str, Actor], Any], *, starts: bool = False) -> Response[InstallOut]:
@@ -212,12 +249,48 @@ def _check_revision(tx: Tx, tenant_id: str, install_id: str) -> None:
     check_match(header(router, "if-match"), revision_tag(install["revision"]))
 
 
-def _target(tx: Tx, extension: Row, version: str | None) -> Row:
-    """Return the version to install or to update to, after its signatures have been verified again."""
+def _move(
+    install_id: str,
+    prepare: Callable[[Tx, str, Row], Target],
+    change: Callable[[Tx, str, Actor, Found], None],
+    *,
+    starts: bool = False,
+) -> Response[InstallOut]:
+    """Move an install to another version, as ``_change`` does.
+
+    1. ``prepare`` reads the version and its publisher's keys. Nothing is locked.
+    2. The version's signatures are verified and the install's configuration is checked, outside of any transaction.
+       This reads the object store and evaluates what the publisher wrote, so no lock may be held meanwhile.
+    3. ``change`` locks the install, checks that what was read is still so, and moves it.
+    """
     registry = services(router)
-    row = versions.load_installable(tx, str(extension["extension_id"]), version, lock=True)
-    verification.verify_version(tx, row, registry.objects, registry.trust.current(), registry.now())
-    return row
+    tenant_id = permissions.require_tenant_admin(principal(router))
+    if starts:
+        require_enabled(router)
+    with registry.database.tenant(tenant_id) as tx:  # (1)
+        install = installs.load_install(tx, tenant_id, install_id)
+        check_match(header(router, "if-match"), revision_tag(install["revision"]))
+        target = prepare(tx, tenant_id, install)
+    found = Found(target, _checked(target, install["config"]))  # (2)
+    return _change(install_id, lambda tx, tenant, who: change(tx, tenant, who, found), starts=starts)  # (3)
+
+
+def _installable(tx: Tx, extension_id: str, version: str | None) -> Target:
+    """Return the version to install or to update to, with its publisher's keys."""
+    row = versions.load_installable(tx, extension_id, version)
+    return Target(row, publishers.trusted_keys(tx, row["publisher"]))
+
+
+def _checked(target: Target, config: dict[str, Any]) -> CheckedConfig:
+    """Verify a version's signatures again and check a configuration against its schema."""
+    registry = services(router)
+    verification.verify_version(target.version, target.keys, registry.objects, registry.trust.current(), registry.now())
+    return installs.check_config(target.version, config, registry.evaluator)
+
+
+def _still(tx: Tx, target: Target) -> Row:
+    """Return the version as it is now, or raise ``version_not_ready`` when it is no longer ready."""
+    return versions.load_installable(tx, str(target.version["extension_id"]), target.version["version"])
 
 
 def _out(tx: Tx, tenant_id: str, row: Row) -> InstallOut:

@@ -12,6 +12,7 @@ from functions.registry.api.exchange import (
     attempt,
     check_match,
     created,
+    insist,
     principal,
     replay,
     reply,
@@ -139,10 +140,13 @@ def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()
 
     Versions that were published with it before this instant stay as they are. Versions published since are withdrawn.
     """
+    permissions.require_publisher(principal(router), publisher)
+    return insist(lambda: _revoke(publisher, key_id, body))
+
+
+def _revoke(publisher: str, key_id: str, body: RevocationIn) -> Response[KeyOut]:
     registry = services(router)
-    caller = principal(router)
-    permissions.require_publisher(caller, publisher)
-    now, who = registry.now(), actor(router, caller)
+    now, who = registry.now(), actor(router, principal(router))
     revoked_from = body.revoked_from or now
     with registry.database.system() as tx:
         # The lock orders this and a publication that finishes at the same time: either its version is ready before the

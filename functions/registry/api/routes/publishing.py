@@ -22,6 +22,7 @@ from functions.registry.api.exchange import (
     attempt,
     check_match,
     created,
+    insist,
     principal,
     replay,
     reply,
@@ -45,7 +46,7 @@ from functions.registry.api.shapes import (
     texts,
     version_out,
 )
-from functions.registry.publishing import submission, versions, withdrawal, withdrawn_list
+from functions.registry.publishing import rejection, submission, versions, withdrawal, withdrawn_list
 
 router = APIGatewayHttpRouter()
 
@@ -109,7 +110,7 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
         if isinstance(submitted, VersionOut):
             permissions.require_publisher(caller, submitted.publisher)
             return replay(created(submitted, 202))
-        accepted = submission.accept(submitted, database, registry.trust.current(), registry.now())
+        accepted = submission.accept(submitted, database, registry.evaluator, registry.trust.current(), registry.now())
         permissions.require_publisher(caller, accepted.contents.manifest.publisher)
         submission.store(accepted, archive, registry.objects)
     with database.system() as tx:
@@ -129,8 +130,8 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
 
 @router.post("/versions/<version_id>/yank")
 def yank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
-    """Yank a version: it can no longer be installed. Installs that have it keep it."""
-    return _move(version_id, "yanked", body.reason)
+    """Yank a version: it can no longer be installed. Installs that have it keep it. A pending version is rejected."""
+    return insist(lambda: _move(version_id, "yanked", body.reason))
 
 
 @router.post("/versions/<version_id>/unyank")
@@ -141,8 +142,11 @@ def unyank_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Respon
 
 @router.post("/versions/<version_id>/withdraw")
 def withdraw_version(version_id: str, body: Annotated[ReasonIn, Body()]) -> Response[VersionOut]:
-    """Withdraw a version permanently: for all tenants it no longer runs and its UI is no longer served."""
-    return _move(version_id, "withdrawn", body.reason)
+    """Withdraw a version permanently: for all tenants it no longer runs and its UI is no longer served.
+
+    A pending version is rejected.
+    """
+    return insist(lambda: _move(version_id, "withdrawn", body.reason))
 
 
 @router.post("/extensions/<reference>/deprecate")
@@ -208,15 +212,22 @@ def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> Re
 
 
 def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
-    """Move a version to another state. After a withdrawal is committed, the list of withdrawn versions is renewed."""
+    """Move a version to another state. After a version has ended, the list of withdrawn bundles is renewed.
+
+    A pending version has not run anywhere, so a yank or a withdrawal rejects it.
+    """
     registry = services(router)
     caller, now = principal(router), registry.now()
     with registry.database.system() as tx:
         version = versions.load_version(tx, version_id, lock=True)
         permissions.require_publisher(caller, version["owner"])
         check_match(router, version_out(version))
-        answer = shown(version_out(withdrawal.move(tx, version, state, reason, actor(router, caller), now)))
-    if state == "withdrawn":
+        if version["state"] == "pending" and state in ("yanked", "withdrawn"):
+            moved = rejection.reject(tx, version, reason, actor(router, caller), now)
+        else:
+            moved = withdrawal.move(tx, version, state, reason, actor(router, caller), now)
+        answer = shown(version_out(moved))
+    if moved["state"] in ("withdrawn", "rejected"):
         withdrawn_list.renew_after_withdrawal(registry)
     return answer
 

@@ -9,6 +9,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Tx
+from alga_ext.stores.sealing import secret_context
 from functions.registry.api import permissions
 from functions.registry.api.exchange import actor, header, principal, reply, services
 from functions.registry.api.idempotency import Answer
@@ -46,9 +47,15 @@ def put_secret(install_id: str, name: str, body: Annotated[SecretIn, Body()]) ->
         raise PlatformError("invalid_request", f"expires_at {expires_at.isoformat()} is not in the future.")
     sealer = registry.sealer()
     with registry.database.tenant(tenant_id) as tx:
+        install = installs.load_install(tx, tenant_id, install_id)
+        check_match(header(router, "if-match"), revision_tag(install["revision"]))
+        install_secrets.check_declared(tx, tenant_id, install_id, name)
+    # Sealing asks the key management service, so it is done before the install is locked.
+    sealed = sealer.seal(body.value.encode(), secret_context(tenant_id, str(install["install_id"]), name))
+    with registry.database.tenant(tenant_id) as tx:
         who = actor(router, caller)
         check_match(header(router, "if-match"), _etag(tx, tenant_id, install_id))
-        install_secrets.put(tx, tenant_id, install_id, name, body.value.encode(), expires_at, sealer, who)
+        install_secrets.put(tx, tenant_id, install_id, name, sealed, expires_at, who)
         found = install_secrets.listing(tx, tenant_id, install_id, now)
         etag = _etag(tx, tenant_id, install_id)
     return reply(Answer(200, next(_out(secret) for secret in found if secret["name"] == name)), {"etag": etag})

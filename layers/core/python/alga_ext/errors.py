@@ -149,6 +149,7 @@ CODES: Final[dict[str, Code]] = {
     # Prepare
     "component_invalid": Code(Kind.INVALID, "The component cannot be used"),
     "component_world_mismatch": Code(Kind.INVALID, "The component does not match the world alga:extension/runner"),
+    "preparation_failed": Code(Kind.INVALID, "The version could not be prepared"),
     "capability_not_imported": Code(Kind.INVALID, "A declared capability is not imported by the component"),
     # UI host
     "ui_path_invalid": Code(Kind.INVALID, "The path or hash is not valid"),

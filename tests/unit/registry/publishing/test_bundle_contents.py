@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
-from functions.registry.publishing.bundle_contents import UI_FILE_LIMIT_BYTES, matches, read_contents, ui_paths
+from functions.registry.publishing import bundle_contents
+from functions.registry.publishing.bundle_contents import (
+    UI_FILE_LIMIT_BYTES,
+    matches,
+    read_contents,
+    ui_paths,
+)
+from functions.registry.schemas.config_schema import check_schema
 from tests.support.archives import bundle_of
 from tests.support.manifests import encoded, manifest, server_document, ui_document
 from tests.support.measures import cpu_s_of
@@ -21,13 +28,13 @@ COMPONENT = {"dist/main.wasm": b"\0asm"}
 def refusal(document: Any, files: dict[str, bytes]) -> PlatformError:
     given = {"manifest.json": document if isinstance(document, bytes) else encoded(document), **files}
     with pytest.raises(PlatformError) as caught:
-        read_contents(bundle_of(given))
+        read_contents(bundle_of(given), check_schema)
     return caught.value
 
 
 def test_a_whole_bundle_is_read() -> None:
     document = server_document(ui={"type": "iframe", "entry": "ui/index.html"})
-    contents = read_contents(bundle_of({**PAGE, **COMPONENT, "manifest.json": encoded(document)}))
+    contents = read_contents(bundle_of({**PAGE, **COMPONENT, "manifest.json": encoded(document)}), check_schema)
 
     assert contents.component == b"\0asm"
     assert contents.manifest.name == "com.acme.notes"
@@ -36,12 +43,15 @@ def test_a_whole_bundle_is_read() -> None:
 
 
 def test_a_bundle_of_ui_alone_has_no_component() -> None:
-    assert read_contents(bundle_of({"manifest.json": encoded(ui_document()), **PAGE, **COMPONENT})).component is None
+    assert (
+        read_contents(bundle_of({"manifest.json": encoded(ui_document()), **PAGE, **COMPONENT}), check_schema).component
+        is None
+    )
 
 
 def test_a_bundle_without_manifest_is_incomplete() -> None:
     with pytest.raises(PlatformError, match=r"bundle_incomplete.*no manifest\.json"):
-        read_contents(bundle_of({"package/manifest.json": encoded(ui_document()), **PAGE}))
+        read_contents(bundle_of({"package/manifest.json": encoded(ui_document()), **PAGE}), check_schema)
 
 
 def test_a_manifest_that_is_none_is_refused_as_such() -> None:
@@ -82,14 +92,16 @@ def test_a_ui_file_up_to_4_mib_passes_and_one_byte_more_does_not() -> None:
     noise = bytes(range(256)) * (UI_FILE_LIMIT_BYTES // 256)
     document = {"manifest.json": encoded(ui_document()), **PAGE}
 
-    assert read_contents(bundle_of({**document, "ui/large.bin": noise}))
+    assert read_contents(bundle_of({**document, "ui/large.bin": noise}), check_schema)
     assert refusal(ui_document(), {**PAGE, "ui/large.bin": noise + b"x"}).code == "bundle_too_large"
 
 
 def test_a_file_that_is_not_ui_may_be_larger() -> None:
     noise = bytes(range(256)) * (UI_FILE_LIMIT_BYTES // 256) + b"x"
 
-    assert read_contents(bundle_of({"manifest.json": encoded(server_document()), "dist/main.wasm": noise}))
+    assert read_contents(
+        bundle_of({"manifest.json": encoded(server_document()), "dist/main.wasm": noise}), check_schema
+    )
 
 
 def test_a_configuration_schema_that_is_not_safe_is_refused() -> None:
@@ -177,3 +189,27 @@ def test_only_ui_files_are_published_whatever_the_patterns() -> None:
 
 def test_nothing_is_published_without_a_ui() -> None:
     assert ui_paths(("ui/index.html",), manifest()) == []
+
+
+def test_a_component_over_the_limit_is_refused_with_limit_and_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert bundle_contents.COMPONENT_LIMIT_BYTES == 64 * 1024 * 1024
+    monkeypatch.setattr(bundle_contents, "COMPONENT_LIMIT_BYTES", 4)
+
+    refused = refusal(server_document(), {"dist/main.wasm": b"\0asm1"})
+
+    assert (refused.code, refused.status) == ("bundle_too_large", 413)
+    assert "is 5 bytes; at most 4 are allowed" in refused.detail
+    archive = bundle_of({"manifest.json": encoded(server_document()), **COMPONENT})
+    assert read_contents(archive, check_schema).component == COMPONENT["dist/main.wasm"]
+
+
+def test_asset_patterns_that_cost_too_much_for_the_paths_are_refused_by_steps() -> None:
+    pattern = "ui/*a" + "?" * 240
+    document = ui_document()
+    document["assets"] = ["ui/**", *(pattern[:-number] for number in range(1, 31))]
+    names = ["/".join(["ui", *(f"{part}{'a' * 150}" for part in range(3)), f"{number}"]) for number in range(80)]
+
+    refused = refusal(document, {**PAGE, **dict.fromkeys(names, b"")})
+
+    assert refused.code == "bundle_too_large"
+    assert "steps; at most 200000000 are allowed" in refused.detail

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.registry.schemas.config_schema import NODES_LIMIT, check_schema, first_fault
+from alga_ext.errors import PlatformError
+from functions.registry.schemas.config_schema import NODES_LIMIT, POSITIONS_LIMIT, check_schema, first_fault
+from functions.registry.schemas.metering import TooCostlyError, Validator, metered
 from tests.support.answering import Reply, answering
 from tests.support.measures import cpu_s_of
 from tests.support.refusals import code_of
@@ -130,7 +132,17 @@ def test_a_schema_that_refers_to_itself_is_refused(definitions: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    "keyword", ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary", "patternProperties"]
+    "keyword",
+    [
+        "$id",
+        "$anchor",
+        "$dynamicRef",
+        "$dynamicAnchor",
+        "$vocabulary",
+        "patternProperties",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    ],
 )
 def test_a_keyword_that_needs_more_than_this_schema_is_refused(keyword: str) -> None:
     value: dict[str, Any] = {
@@ -140,6 +152,8 @@ def test_a_keyword_that_needs_more_than_this_schema_is_refused(keyword: str) -> 
         "$dynamicAnchor": "a",
         "$vocabulary": {"https://x.example/": True},
         "patternProperties": {"^a": {}},
+        "unevaluatedItems": False,
+        "unevaluatedProperties": False,
     }
     schema = {"properties": {"a": {keyword: value[keyword]}}}
 
@@ -181,6 +195,79 @@ def test_a_pattern_that_backtracks_elsewhere_answers_at_once_here(pattern: str) 
 
     assert cpu_s_of(lambda: first_fault(schema, {"a": "a" * 60_000 + "!"})) < 5
     assert cpu_s_of(lambda: first_fault(schema, {"a": "x" * 60_000})) < 5
+
+
+def test_a_pattern_costs_its_repetitions_written_out_and_the_refusal_says_how_many() -> None:
+    with pytest.raises(PlatformError, match=r"has 20003 positions .* at most 5000 are allowed"):
+        check_schema({"properties": {"a": {"pattern": "[ab]*a(?:[ab]{200}){100}c"}}})
+
+
+def test_patterns_together_may_have_only_so_many_positions() -> None:
+    def patterns(count: int) -> dict[str, Any]:
+        return {"properties": {f"p{number}": {"pattern": f"^[ab]{{{1000 + number}}}$"} for number in range(count)}}
+
+    check_schema(patterns(19))
+    with pytest.raises(PlatformError, match=f"at least 20190 positions; at most {POSITIONS_LIMIT} are allowed"):
+        check_schema(patterns(20))
+
+
+def test_a_pattern_counts_once_for_each_reference_to_it() -> None:
+    schema = {"$defs": {"a": {"pattern": "a{1000}"}}, "allOf": [{"$ref": "#/$defs/a"}] * 21}
+
+    with pytest.raises(PlatformError, match=f"have 21000 positions; at most {POSITIONS_LIMIT} are allowed"):
+        check_schema(schema)
+    check_schema({**schema, "allOf": [{"$ref": "#/$defs/a"}] * 20})
+
+
+def test_a_text_too_long_for_its_pattern_is_a_fault_of_the_value() -> None:
+    schema = {"properties": {"a": {"pattern": "[ab]*a[ab]{998}c"}}}
+    check_schema(schema)
+    most = 20_000_000 // 1_001 - 1
+
+    assert first_fault(schema, {"a": "ab" * 9_000}) is not None  # it does not match
+    assert "does not match" in str(first_fault(schema, {"a": "a" * most}))
+    assert f"the text has {most + 1} bytes" in str(first_fault(schema, {"a": "a" * (most + 1)}))
+
+
+def test_a_part_that_names_the_dialect_is_checked_by_the_same_engine() -> None:
+    """The library would change to its own validator there, which matches with Python's backtracking engine."""
+    part = {"$schema": "https://json-schema.org/draft/2020-12/schema", "pattern": "^(a+)+$"}
+    schema = {"properties": {"a": part, "b": {"$schema": part["$schema"], "uniqueItems": True}}}
+    check_schema(schema)
+
+    with metered(1_000) as meter:
+        assert not Validator(schema).is_valid({"a": "a" * 60 + "!"})
+    assert meter.steps > 1
+    with pytest.raises(TooCostlyError), metered(10_000):
+        Validator(schema).is_valid({"b": list(range(20_000))})
+
+
+def test_a_configuration_that_multiplies_with_the_schema_is_refused_by_steps() -> None:
+    schema = {"properties": {"a": {"items": {"allOf": [{"type": "integer"}] * 900}}}}
+    check_schema(schema)
+
+    assert first_fault(schema, {"a": [1] * 100}) is None
+    assert "takes more than 200000 steps" in str(first_fault(schema, {"a": [1] * 20_000}))
+
+
+def test_a_schema_may_be_nested_so_deep_and_no_deeper() -> None:
+    def nested(levels: int) -> dict[str, Any]:
+        return {"properties": {"a": nested(levels - 1)}} if levels else {"type": "string"}
+
+    check_schema(nested(31))
+    assert first_fault(nested(31), {"a": {}}) is None
+    with pytest.raises(PlatformError, match="nested 65 levels deep; at most 64"):
+        check_schema(nested(32))
+
+
+def test_references_may_be_followed_so_deep_and_no_deeper() -> None:
+    def chain(count: int) -> dict[str, Any]:
+        definitions: dict[str, Any] = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(count)}
+        return {"$ref": "#/$defs/d0", "$defs": {**definitions, f"d{count}": {"type": "string"}}}
+
+    check_schema(chain(62))
+    assert first_fault(chain(62), {}) is not None
+    assert code_of(lambda: check_schema(chain(63))) == "manifest_invalid"
 
 
 def test_references_that_double_the_work_are_refused_at_once() -> None:

@@ -23,6 +23,14 @@ Row = dict[str, Any]
 
 _STATEMENT_TIMEOUT_MS: Final = 3_000
 
+_LOCK_TIMEOUT_MS: Final = 2_500
+"""How long a statement waits for a lock. It ends before the statement timeout, so that the error names the reason."""
+
+_IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 5_000
+"""After this time PostgreSQL ends a session that does nothing inside a transaction, which frees its locks.
+
+A function can be frozen or lose its network inside a transaction, and a withdrawal must not wait for it.
+"""
 
 _SOCKET_MARGIN_S: Final = 0.25
 """How much longer the socket waits than a statement may run, so that the server reports its timeout first."""
@@ -144,6 +152,12 @@ class Database:
         self._connection: pg8000.native.Connection | None = None
         # Two threads on one connection would read each other's responses.
         self._lock = threading.Lock()
+        self._owner: int | None = None
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether the calling thread has a transaction open. Slow work must not begin then: it would keep the locks."""
+        return self._owner == threading.get_ident()
 
     @contextmanager
     def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
@@ -215,10 +229,12 @@ class Database:
     def _transaction(self, timeout_ms: int, opening: str) -> Iterator[Tx]:
         if not self._lock.acquire(timeout=timeout_ms / 1000 + _SOCKET_MARGIN_S):
             raise PlatformError("database_unavailable", "The database is busy with other requests; try again.")
+        self._owner = threading.get_ident()
         try:
             with self._locked_transaction(timeout_ms, opening) as tx:
                 yield tx
         finally:
+            self._owner = None
             self._lock.release()
 
     @contextmanager
@@ -289,7 +305,11 @@ def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
         "user": unquote(parts.username),
         "password": unquote(parts.password) if parts.password else None,
         "database": unquote(parts.path.lstrip("/")) or None,
-        "startup_params": {"statement_timeout": str(statement_timeout_ms)},
+        "startup_params": {
+            "statement_timeout": str(statement_timeout_ms),
+            "lock_timeout": str(_LOCK_TIMEOUT_MS),
+            "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_TIMEOUT_MS),
+        },
         "application_name": "alga-ext",
     }
     socket_folder = query.get("host", "")

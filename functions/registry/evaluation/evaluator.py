@@ -1,0 +1,192 @@
+"""Evaluate what publishers wrote in one worker process that can be killed.
+
+A schema, a pattern or a file to compress can be made to cost far more than its size suggests. The limits on steps in
+``schemas`` are meant to bound this; the worker bounds what they overlook. It is started at first use, kept between
+requests, and killed when a request takes longer than its budget. Its answers are untrusted in form and size.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from alga_ext.errors import PlatformError
+from alga_ext.settings import environment
+from alga_ext.telemetry import logger
+from functions.registry.evaluation import messages
+from functions.registry.evaluation.messages import (
+    ANSWERS,
+    CheckConfig,
+    CheckSchema,
+    Compress,
+    Compressed,
+    Ready,
+    Request,
+    Verdict,
+)
+
+BUDGET_S: Final = 10.0
+"""Wall-clock time of one request. The limits on steps end a check after about two seconds."""
+
+_START_TIMEOUT_S: Final = 20.0
+_DETAIL_LIMIT_CHARS: Final = 1_000
+_BOOTSTRAP: Final = (
+    "import sys; sys.path[:0] = sys.argv[1:-1]; from functions.registry.evaluation.worker import main; main()"
+)
+
+AnswerT = TypeVar("AnswerT", Verdict, Compressed)
+
+
+class _EndedError(Exception):
+    """The worker was killed, or it ended, before it answered. The text says why, for logs."""
+
+
+class Evaluator:
+    """Runs evaluations in the worker, one at a time.
+
+    Args:
+        in_transaction: tells whether the calling thread has a database transaction open. An evaluation would keep its
+            locks, for which a withdrawal or a revocation would have to wait, so it is refused then.
+        budget_s: wall-clock time of one request.
+    """
+
+    def __init__(self, in_transaction: Callable[[], bool], budget_s: float = BUDGET_S) -> None:
+        self._in_transaction = in_transaction
+        self._budget_s = budget_s
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: socket.socket | None = None
+
+    def check_schema(self, schema: Mapping[str, Any]) -> None:
+        """Check a manifest's ``config``, see ``config_schema.check_schema``.
+
+        Raises:
+            PlatformError: ``manifest_invalid``, also when the check was killed; ``policy_unavailable`` when the worker
+                cannot be started.
+        """
+        try:
+            verdict = self._ask(CheckSchema(_encoded(schema)), Verdict, self._budget_s)
+        except _EndedError:
+            detail = f"manifest.json: config: checking it takes more than {self._budget_s:g} s; make it simpler."
+            raise PlatformError("manifest_invalid", detail) from None
+        if verdict.fault is not None:
+            raise PlatformError("manifest_invalid", verdict.fault[:_DETAIL_LIMIT_CHARS])
+
+    def first_fault(self, schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
+        """Return the most relevant fault of a configuration, see ``config_schema.first_fault``.
+
+        A check that was killed is a fault too.
+
+        Raises:
+            PlatformError: ``policy_unavailable`` when the worker cannot be started.
+        """
+        try:
+            verdict = self._ask(CheckConfig(_encoded(schema), _encoded(config)), Verdict, self._budget_s)
+        except _EndedError:
+            return f"at config: checking it takes more than {self._budget_s:g} s; shorten it"
+        return None if verdict.fault is None else verdict.fault[:_DETAIL_LIMIT_CHARS]
+
+    def compress(
+        self, data: bytes, brotli_quality: int, gzip_level: int, budget_s: float
+    ) -> tuple[bytes, bytes] | None:
+        """Compress a file with brotli and gzip; None when this takes more than ``budget_s`` seconds or fails.
+
+        Raises:
+            PlatformError: ``policy_unavailable`` when the worker cannot be started.
+        """
+        try:
+            made = self._ask(Compress(data, brotli_quality, gzip_level), Compressed, min(budget_s, self._budget_s))
+        except _EndedError:
+            return None
+        return made.brotli, made.gzip
+
+    def close(self) -> None:
+        """End the worker, if there is one; the next request starts another."""
+        process, self._process = self._process, None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+        if process is not None:
+            process.kill()
+            process.wait()
+
+    def _ask(self, request: Request, kind: type[AnswerT], budget_s: float) -> AnswerT:
+        if self._in_transaction():
+            message = "publishers' data must not be evaluated inside a transaction"
+            raise RuntimeError(message)
+        with self._lock:
+            connection = self._ready()
+            until_s = time.monotonic() + budget_s
+            try:
+                messages.send(connection, request, until_s)
+                answer = ANSWERS.decode(messages.receive(connection, until_s))
+                if not isinstance(answer, kind):
+                    message = f"the worker answered with {type(answer).__name__}"
+                    raise ValueError(message)
+            except (EOFError, OSError, ValueError, msgspec.DecodeError, RecursionError) as error:
+                # OSError includes the TimeoutError of an exceeded budget.
+                self.close()
+                logger("registry").warning(
+                    "evaluation ended", extra={"request": type(request).__name__, "reason": type(error).__name__}
+                )
+                raise _EndedError(str(error)) from None
+            except BaseException:
+                self.close()  # its answer would be taken for that of the next request
+                raise
+        return answer
+
+    def _ready(self) -> socket.socket:
+        """Return the connection to a worker that runs; start one when there is none."""
+        if self._process is not None and self._process.poll() is not None:
+            self.close()
+        if self._connection is not None:
+            return self._connection
+        ours, theirs = socket.socketpair()
+        self._connection = ours
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - the platform's own interpreter and code
+                [sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP, *_import_folders(), str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=_loader_environment(),
+                cwd="/",
+                pass_fds=(theirs.fileno(),),
+            )
+        try:
+            started = ANSWERS.decode(messages.receive(ours, time.monotonic() + _START_TIMEOUT_S))
+        except (EOFError, OSError, ValueError) as error:
+            self.close()
+            raise _unavailable(error) from error
+        if not isinstance(started, Ready):
+            self.close()
+            raise _unavailable(None)
+        return ours
+
+
+def _unavailable(cause: Exception | None) -> PlatformError:
+    return PlatformError(
+        "policy_unavailable", "The extension's data cannot be checked at the moment; try again.", cause=cause
+    )
+
+
+def _encoded(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document).encode()
+
+
+def _import_folders() -> list[str]:
+    """Return the folders that this process imports from, except its working folder."""
+    return [folder for folder in sys.path if Path(folder).is_absolute()]
+
+
+def _loader_environment() -> dict[str, str]:
+    """Return what the interpreter may need to start at all, and nothing else of this process's environment."""
+    given = environment()
+    return {name: given[name] for name in ("LD_LIBRARY_PATH",) if name in given}

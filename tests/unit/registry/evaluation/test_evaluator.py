@@ -1,0 +1,193 @@
+"""The evaluation worker: a process of its own that holds nothing, and that a costly request ends."""
+
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from alga_ext.errors import PlatformError
+from functions.registry.evaluation import evaluator as evaluating
+from functions.registry.evaluation import messages, worker
+from functions.registry.evaluation.evaluator import Evaluator
+from functions.registry.evaluation.messages import CheckConfig, CheckSchema, Compress, Compressed, Ready, Verdict
+from tests.support.refusals import code_of
+
+SCHEMA: dict[str, Any] = {"properties": {"a": {"type": "string", "maxLength": 3}}}
+
+
+@pytest.fixture
+def evaluator() -> Iterator[Evaluator]:
+    made = Evaluator(lambda: False)
+    yield made
+    made.close()
+
+
+def process_of(evaluator: Evaluator) -> int:
+    assert evaluator._process is not None
+    return evaluator._process.pid
+
+
+def test_schemas_configurations_and_files_are_evaluated_in_one_worker(evaluator: Evaluator) -> None:
+    evaluator.check_schema(SCHEMA)
+    first = process_of(evaluator)
+
+    assert code_of(lambda: evaluator.check_schema({"type": "objekt"})) == "manifest_invalid"
+    assert evaluator.first_fault(SCHEMA, {"a": "abc", "n": 2**70}) is None
+    assert "at a: 'abcd' is too long" in str(evaluator.first_fault(SCHEMA, {"a": "abcd"}))
+    brotli, gzip = evaluator.compress(b"a" * 10_000, 9, 6, 10) or (b"", b"")
+    assert 0 < len(brotli) < 100 > len(gzip) > 0
+    assert process_of(evaluator) == first
+
+
+def test_the_worker_has_no_environment_but_the_loaders_and_limited_resources(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a secret")
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
+    evaluator.check_schema({})
+
+    process = Path(f"/proc/{process_of(evaluator)}")
+    limits = {line[:25].strip(): line[25:].split()[:2] for line in (process / "limits").read_text().splitlines()}
+    assert process.joinpath("environ").read_bytes() == b"LD_LIBRARY_PATH=/nowhere\0"
+    assert limits["Max file size"] == ["0", "0"]
+    assert limits["Max core file size"] == ["0", "0"]
+    assert limits["Max open files"] == ["32", "32"]
+    assert limits["Max data size"] == [str(512 * 1024 * 1024)] * 2
+    assert 0 < int(limits["Max cpu time"][0]) <= 60
+    links = [str(link.readlink()) for link in process.joinpath("fd").iterdir()]
+    assert sorted(link.split(":")[0] for link in links) == ["/dev/null"] * 3 + ["socket"]
+
+
+def test_a_request_past_its_budget_is_refused_and_ends_the_worker() -> None:
+    evaluator = Evaluator(lambda: False, budget_s=0)
+
+    with pytest.raises(PlatformError, match="checking it takes more than 0 s") as refused:
+        evaluator.check_schema({})
+    assert refused.value.code == "manifest_invalid"
+    assert evaluator._process is None
+    assert evaluator.first_fault({}, {}) == "at config: checking it takes more than 0 s; shorten it"
+    assert evaluator.compress(b"a", 9, 6, 10) is None
+    assert evaluator._process is None
+
+
+def test_after_a_worker_died_the_next_request_has_another(evaluator: Evaluator) -> None:
+    evaluator.check_schema({})
+    first = process_of(evaluator)
+    os.kill(first, signal.SIGKILL)
+    assert evaluator._process is not None
+    evaluator._process.wait()
+
+    evaluator.check_schema({})
+
+    assert process_of(evaluator) != first
+
+
+def test_nothing_is_evaluated_inside_a_transaction() -> None:
+    evaluator = Evaluator(lambda: True)
+
+    for evaluation in (
+        lambda: evaluator.check_schema({}),
+        lambda: evaluator.first_fault({}, {}),
+        lambda: evaluator.compress(b"", 1, 1, 1),
+    ):
+        with pytest.raises(RuntimeError, match="inside a transaction"):
+            evaluation()
+    assert evaluator._process is None
+
+
+def test_a_worker_that_cannot_start_refuses_as_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluator = Evaluator(lambda: False)
+    for bootstrap in ("raise SystemExit(1)", "import os, sys; os.write(int(sys.argv[-1]), b'\\x01\\0\\0\\0\\xc0')"):
+        monkeypatch.setattr(evaluating, "_BOOTSTRAP", bootstrap)
+
+        assert code_of(lambda: evaluator.check_schema({})) == "policy_unavailable"
+        assert evaluator._process is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"",
+        b"\xff\xff\xff\xff",
+        b"\x01\0\0\0\xc1",
+        b"\x05\0\0\0abc",
+        *(
+            len(payload).to_bytes(4, "little") + payload
+            for payload in map(
+                msgspec.msgpack.encode,
+                [
+                    Compressed(b"", b""),
+                    Ready(),
+                    {"type": "Verdict"},
+                    {"type": "Verdict", "fault": 5},
+                    {"type": "Other", "fault": None},
+                    [],
+                    5,
+                ],
+            )
+        ),
+    ],
+)
+def test_an_answer_of_any_other_form_is_a_refusal_and_ends_the_worker(evaluator: Evaluator, reply: bytes) -> None:
+    evaluator.check_schema({})
+    ours, theirs = socket.socketpair()
+    assert evaluator._connection is not None
+    evaluator._connection.close()
+    evaluator._connection = ours
+    theirs.sendall(reply)
+    theirs.shutdown(socket.SHUT_WR)
+
+    with theirs:
+        assert code_of(lambda: evaluator.check_schema({})) == "manifest_invalid"
+    assert evaluator._process is None
+
+
+def test_a_long_detail_of_the_worker_is_cut(evaluator: Evaluator) -> None:
+    evaluator.check_schema({})
+    ours, theirs = socket.socketpair()
+    assert evaluator._connection is not None
+    evaluator._connection.close()
+    evaluator._connection = ours
+    messages.send(theirs, Verdict("x" * 5_000))
+
+    with theirs, pytest.raises(PlatformError) as refused:
+        evaluator.check_schema({})
+    assert len(refused.value.detail) == 1_000
+
+
+def test_requests_of_several_threads_get_their_own_answers(evaluator: Evaluator) -> None:
+    found: dict[int, str | None] = {}
+
+    def ask(length: int) -> None:
+        schema = {"properties": {"a": {"const": length}}}
+        found[length] = evaluator.first_fault(schema, {"a": 0})
+
+    threads = [threading.Thread(target=ask, args=(length,)) for length in range(1, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert found == {length: f"at a: {length} was expected" for length in range(1, 9)}
+
+
+# What the worker does with a request, in this process
+
+
+def test_a_request_that_nests_too_deep_for_the_interpreter_is_refused() -> None:
+    deep = b'{"not":' * 2_000 + b"{}" + b"}" * 2_000
+
+    assert worker.answer(CheckSchema(deep)) == Verdict("manifest.json: config: it is nested too deeply.")
+    assert worker.answer(CheckConfig(b"{}", deep)) == Verdict("at config: it is nested too deeply")
+
+
+def test_a_message_over_the_frame_limit_is_not_sent() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.raises(ValueError, match="at most"):
+        messages.send(ours, Compress(bytes(messages.FRAME_LIMIT_BYTES), 1, 1))

@@ -2,7 +2,6 @@
 
 import pytest
 
-from alga_ext.stores import object_keys
 from alga_ext.trust.signing import LocalSigner
 from tests.support.registry import RegistryWorld, manifest_of
 

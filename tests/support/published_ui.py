@@ -9,9 +9,9 @@ from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ReleaseRecord, statement
+from alga_ext.trust.withdrawn_list import sign_list
 from functions.registry.evaluation.messages import Compress, Compressed
 from functions.registry.evaluation.worker import answer
-from alga_ext.trust.withdrawn_list import sign_list
 from functions.registry.publishing import ui_index
 from tests.support.keys import NOW
 from tests.support.memory_store import MemoryObjectStore

@@ -24,6 +24,7 @@ from functions.runner.imports import secrets
 from functions.runner.imports.broker import Provider
 from functions.runner.imports.call_secrets import Unsealer
 from functions.runner.imports.http import egress
+from functions.runner.imports.http.resolver import limit_lookups
 from functions.runner.limits import Maxima
 from functions.runner.provenance import Engine
 from functions.runner.sandbox.confinement.confine import make_undumpable
@@ -71,7 +72,7 @@ class Services:
     def build(cls, environ: Mapping[str, str], first_child: Child | None = None) -> Self:
         """Build the services from environment variables, and configure the first sandbox if there is one.
 
-        It also makes this process undumpable, and claims the artifact folder for it.
+        It also makes this process undumpable, limits its name lookups, and claims the artifact folder for it.
 
         Args:
             environ: the environment variables.
@@ -81,6 +82,7 @@ class Services:
             SettingsError: a variable is missing or not valid.
         """
         settings = RunnerSettings.read(environ)
+        limit_lookups()
         store = S3ObjectReader(settings.bundle_store_base, environ)
         trust = settings.build("signing_trust_bundle", TrustSource)
         gateway_key = settings.build("execution_token_public_key", lambda key: PublicKey.from_pem(read_material(key)))
@@ -165,9 +167,8 @@ def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> 
     @cache
     def fetching() -> Provider:
         from functions.runner.imports.http import fetch
-        from functions.runner.imports.http.resolver import addresses_of, limit_lookups
+        from functions.runner.imports.http.resolver import addresses_of
 
-        limit_lookups()
         return fetch.provider(addresses_of, networks, tls)
 
     @cache

@@ -29,6 +29,10 @@ ENDPOINTS = [
 ]
 
 
+SECRETS = [{"name": "KEY", "hosts": ["a.example"], "header": "x-api-key"}]
+METRIC = {"name": "orders", "unit": "Count"}
+
+
 class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
@@ -49,7 +53,9 @@ class Door:
         self.services = Services.build(environment)
         self._gateway = Gateway(self.services)
         self.server = server
-        manifest = manifest_of(runtime="wasm-component@1", api={"endpoints": ENDPOINTS})
+        manifest = manifest_of(
+            runtime="wasm-component@1", api={"endpoints": ENDPOINTS}, secrets=SECRETS, metrics=[METRIC]
+        )
         world.register()
         published = world.signed(manifest, {"ui/index.html": b"<p>", "dist/main.wasm": b"\0asm"})
         sent = world.send(published)
@@ -287,6 +293,15 @@ def test_an_install_answers_only_while_it_is_active(door: Door) -> None:
     withdrawn = door.world.call("POST", f"/versions/{door.version_id}/withdraw", door.world.admin, {"reason": "harm"})
     assert withdrawn.status == 200
     assert door.call().code == "not_installed"
+
+
+def test_the_runner_is_told_the_headers_of_secrets_and_the_declared_metrics(door: Door) -> None:
+    door.manage("PUT", "/grants", {"secrets": {"KEY": []}, "secret_headers": {"KEY": "x-api-key"}})
+    door.call()
+
+    asked = decode_request(door.server.asked[-1].body)
+    assert (asked.grants.secrets, asked.grants.secret_headers) == ({"KEY": ["a.example"]}, {"KEY": "x-api-key"})
+    assert [(metric.name, metric.unit) for metric in asked.metrics] == [("orders", "Count")]
 
 
 def test_an_uninstalled_extension_does_not_answer(door: Door) -> None:

@@ -13,7 +13,7 @@ def limit_lookups() -> None:
     """Make the system's resolver give up a name server that does not answer after two attempts of 2 seconds each.
 
     A lookup cannot be cancelled. Without this limit, one that the call gave up would occupy its thread for 10 seconds a
-    name server. Sets ``RES_OPTIONS`` of this process, which glibc reads at a thread's first lookup.
+    name server. Sets ``RES_OPTIONS`` of this process. glibc reads it at the first lookup, so call this before.
     """
     os.putenv("RES_OPTIONS", _RESOLVER_OPTIONS)
 

@@ -105,7 +105,8 @@ class Fetcher:
                 lambda: self._send(target, addresses, method, sent, body, echoes),
             )
         except Refused as refused:
-            self._call.explain(f"http.fetch refused: {refused.reason}")
+            ended = "failed" if refused.outcome == TRANSPORT else "refused"
+            self._call.explain(f"http.fetch {ended}: {refused.reason}")
             return refused.outcome
         except (urllib3.exceptions.HTTPError, TimeoutError, OSError, BodyTooLarge) as error:
             self._call.explain(f"http.fetch failed: {target.shown}: {failure_reason(error)}")

@@ -143,7 +143,6 @@ def test_headers_that_come_twice_are_kept_in_order(raw_server: RawServer) -> Non
         (("GET", "{here}/", [("a b", "c")]), {}, "a header has a name that is not valid in HTTP"),
         (("GET", "{here}/", [("x", "a\nb")]), {}, "the value of header x is not valid in HTTP"),
         (("GET", "{here}/"), {"opened": ()}, "127.0.0.1 is a private address of api.test"),
-        (("GET", "{here}/"), {"resolve": lambda _h, _p: []}, "the name api.test has no address"),
     ],
 )
 def test_every_refusal_is_explained_to_the_developer_and_not_to_the_server(
@@ -155,6 +154,12 @@ def test_every_refusal_is_explained_to_the_developer_and_not_to_the_server(
     is_ok, _ = bench.fetch(url.format(here=here), method, *rest)
     assert (is_ok, server.seen, len(bench.explained)) == (False, [], 1)
     assert bench.explained[0].startswith(f"http.fetch refused: {reason}")
+
+
+def test_a_name_without_an_address_is_explained() -> None:
+    bench = Bench(["api.test"], resolve=lambda _host, _port: [])
+    assert bench.fetch("https://api.test/") == (False, "transport")
+    assert bench.explained == ["http.fetch failed: the name api.test has no address"]
 
 
 def test_a_literal_private_address_is_named_once() -> None:
@@ -171,7 +176,26 @@ def test_a_failure_is_explained_without_the_url(server: Server) -> None:
     assert bench.explained == [f"http.fetch failed: {here}: no address of the host accepted a connection"]
 
 
-# --- addresses that do not answer ---
+# --- names and addresses that do not answer ---
+
+
+def test_seventy_fetches_to_a_name_server_that_hangs_delay_no_other_extension(server: Server) -> None:
+    here, ended = f"http://api.test:{server.port}", threading.Event()
+
+    def hang(_host: str, _port: int) -> list[str]:
+        ended.wait()
+        return []
+
+    for _ in range(70):
+        bench = Bench([here], resolve=hang, timeout_s=0.002)
+        assert bench.fetch(here) == (False, "transport")
+    assert bench.explained == ["http.fetch failed: the name server for api.test did not answer in time"]
+
+    other = Bench([here], secrets={"key": ("s3cr3t-value", [here])})
+    other.call.request.context.install_id = "another install"
+    answered = other.fetch(here, headers=[("authorization", "{{secret:key}}")])
+    ended.set()
+    assert answered[0]
 
 
 class DeadEnd:

@@ -121,14 +121,14 @@ RUNNER: Final = Function(
         "MAX_RESPONSE_BYTES",
         "ARTIFACT_FOLDER",
         "ARTIFACT_BUDGET_MB",
-        "COMPONENT_BUDGET_MB",
+        "SANDBOX_MEMORY_MB",
         "EXTENSIONS_ENABLED",
         "UI_PROXY_BASE_URL",
         "UI_PROXY_SIGNING_KEY",
         "EGRESS_PRIVATE_NETWORKS",
         "EGRESS_CA_BUNDLE",
     ),
-    memory_mb=2048,  # the sandbox gets the part that the parent process does not use
+    memory_mb=2432,  # 384 for the runner, and four sandboxes of SANDBOX_MEMORY_MB (512)
     per_tenant=True,
     login_role="fn_runner",
 )

@@ -16,6 +16,7 @@ from functions.runner.records import Records
 from functions.runner.sandbox.protocol.ended import Ended
 from functions.runner.sandbox.protocol.messages import Done, Failed, GuestRequest, Program, Run, RunLimits
 from functions.runner.sandboxes.child_process import CallHandlers
+from functions.runner.sandboxes.pool import SandboxKey
 
 
 class Invocation:
@@ -41,13 +42,31 @@ class Invocation:
         self._broker: Broker | None = None
         self._records: Records | None = None
 
+    @property
+    def sandbox_key(self) -> SandboxKey:
+        """The sandbox that may run this call."""
+        context = self._request.context
+        return SandboxKey(context.tenant_id, context.install_id, context.content_hash, self._request.grants.hash)
+
+    @property
+    def deadline_ns(self) -> int:
+        """When the call ends, in nanoseconds of CLOCK_MONOTONIC. ``begin`` moves it."""
+        return self._started_ns + self._limits.timeout_ms * 1_000_000
+
     def begin(
-        self, providers: Mapping[str, Provider], unsealer: Unsealer | None, now_s: Callable[[], float]
+        self,
+        providers: Mapping[str, Provider],
+        unsealer: Unsealer | None,
+        now_s: Callable[[], float],
+        waited_ns: int = 0,
     ) -> CallHandlers:
-        """Start the call's time limit, now that a sandbox is ready, and return the handlers that serve the call."""
-        self._started_ns = time.monotonic_ns()
-        deadline_ns = self._started_ns + self._limits.timeout_ms * 1_000_000
-        call = CallContext(self._request, self._granted, deadline_ns, unsealer, now_s)
+        """Start the call's time limit, now that a sandbox is ready, and return the handlers that serve the call.
+
+        The start of a sandbox does not count towards the limit. Waiting while all sandboxes were busy
+        (``waited_ns`` nanoseconds) does.
+        """
+        self._started_ns = time.monotonic_ns() - waited_ns
+        call = CallContext(self._request, self._granted, self.deadline_ns, unsealer, now_s)
         broker = Broker(call, providers)
         declared = {metric.name: metric.unit for metric in self._request.metrics}
         records = Records(self._request.context, self.trace_id, call.secrets, declared)
@@ -67,12 +86,7 @@ class Invocation:
             sorted(self._granted),
             context.config if "cap:context.read" in self._granted else {},
             envelope.guest_user(self._request.user, context.tenant_id) if may_see_user else None,
-            RunLimits(
-                self._started_ns + limits.timeout_ms * 1_000_000,
-                limits.memory_bytes,
-                limits.fuel,
-                limits.response_bytes,
-            ),
+            RunLimits(self.deadline_ns, limits.memory_bytes, limits.fuel, limits.response_bytes),
         )
 
     def of_ended(self, ended: Ended) -> Failed:

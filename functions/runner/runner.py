@@ -62,8 +62,8 @@ class Runner:
             case ("GET", path) if path == HEALTH_PATH:
                 return self._health.answer(detailed=self._is_operator(request))
             case ("POST", path) if path == WARMUP_PATH:
+                self._check_operator(request)
                 self._check_switched_on()
-                self._require_operator(request)
                 return json_response(200, self.warm(_asked_bundle(request)))
             case (_, path) if path in (EXECUTE_PATH, HEALTH_PATH, WARMUP_PATH):
                 allowed = "GET" if path == HEALTH_PATH else "POST"
@@ -89,10 +89,15 @@ class Runner:
         """
         if "authorization" not in request.headers:
             return False
-        self._require_operator(request)
+        self._check_operator(request)
         return True
 
-    def _require_operator(self, request: Request) -> None:
+    def _check_operator(self, request: Request) -> None:
+        """Check that the request has a valid operator token.
+
+        Raises:
+            PlatformError: ``unauthorized`` when it has none.
+        """
         verify_operator_token(self._services.gateway_key, _bearer(request), now_s=int(self._services.now_s()))
 
     def execute(self, http: Request) -> ExecuteResponse:
@@ -127,7 +132,10 @@ class Runner:
             return outcome.failed(Verdict(error.code, error.detail), usage, invocation.trace_id)
 
     def warm(self, bundle_sha256: str) -> dict[str, Any]:
-        """Fetch, load and instantiate a program without calling it.
+        """Fetch a program, and try in a sandbox of its own whether it can be loaded and instantiated.
+
+        The sandbox is ended afterwards, because the program has run code in it (its start functions). What remains is
+        the verified file.
 
         Returns:
             ``ready``, ``artifact_bytes``, ``duration_ms`` and, when the program failed, ``error`` (code and message).
@@ -147,7 +155,7 @@ class Runner:
         maxima = self._services.maxima
         found: Done | Failed
         try:
-            with self._services.pool.child() as child:
+            with self._services.pool.throwaway(time.monotonic_ns() + maxima.timeout_ms * 1_000_000) as child:
                 program = self._rechecked(child, bundle_sha256, program)
                 started_ns = time.monotonic_ns()
                 deadline_ns = started_ns + maxima.timeout_ms * 1_000_000
@@ -178,9 +186,12 @@ class Runner:
     def _call(self, invocation: Invocation, bundle_sha256: str, program: Obtained) -> ExecuteResponse:
         try:
             try:
-                with self._services.pool.child() as child:
+                with self._services.pool.child(
+                    invocation.sandbox_key, program.artifact.key, invocation.deadline_ns
+                ) as (child, waited_ns):
                     program = self._rechecked(child, bundle_sha256, program)
-                    host = invocation.begin(self._services.providers, self._services.unsealer, self._services.now_s)
+                    services = self._services
+                    host = invocation.begin(services.providers, services.unsealer, services.now_s, waited_ns)
                     found = child.run(invocation.message(program.artifact), host)
             except Malformed as error:  # nothing was sent, so the sandbox can still be used
                 raise PlatformError("invalid_request", f"The request is too large for the sandbox: {error}.") from error
@@ -203,7 +214,7 @@ class Runner:
         Raises:
             PlatformError: see ``ArtifactCache.obtain`` and ``ArtifactCache.recheck``.
         """
-        if program.artifact.key in child.loaded:
+        if program.artifact.key == child.program_key:
             return program
         if not self._services.artifacts.is_here(program.artifact):
             return self._services.artifacts.obtain(bundle_sha256)

@@ -90,10 +90,10 @@ class Services:
         providers = _providers(settings, database)
         make_undumpable()
         folder = claim_folder(Path(settings.artifact_folder))
-        configure = Configure(settings.sandbox_data_bytes, settings.component_budget_mb * _MIB, [str(folder)])
+        configure = Configure(settings.sandbox_memory_mb * _MIB, [str(folder)])
         return cls(
             settings=settings,
-            pool=Pool(configure, first_child),
+            pool=Pool(configure, settings.sandboxes, first_child),
             artifacts=ArtifactCache(
                 store=store,
                 trust=trust.current,

@@ -1,6 +1,7 @@
 """Settings of the runner and of prepare."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Final
 
 from pydantic import Field, SecretStr
 
@@ -17,6 +18,12 @@ from alga_ext.settings import (
 
 _MIB = 1024 * 1024
 
+SANDBOX_OWN_MEMORY_MB: Final = 128
+"""What a sandbox needs besides the guest's linear memory, in MiB: interpreter, engine, the bodies of a call."""
+_LEAST_SANDBOXES: Final = 2  # one at work, and the spare
+RUNNER_MEMORY_MB: Final = 384
+"""Memory in MiB for the runner's own process, and for what the kernel holds for the sandboxes (stacks, sockets)."""
+
 
 class RunnerSettings(Settings):
     """The runner's settings, read from environment variables.
@@ -31,8 +38,8 @@ class RunnerSettings(Settings):
         max_fuel: the maximum fuel of a call, and the fuel of a call that requests none.
         max_response_bytes: maximum size of a response body.
         artifact_folder, artifact_budget_mb: folder for verified artifacts, and their total size in MiB.
-        component_budget_mb: total size in MiB of the artifacts that a sandbox keeps loaded, counted by file size.
-        aws_lambda_function_memory_size: memory of the function in MiB, set by Lambda; see ``sandbox_data_bytes``.
+        sandbox_memory_mb: private writable memory of one sandbox in MiB.
+        aws_lambda_function_memory_size: memory of the function in MiB, set by Lambda; see ``sandboxes``.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
         secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it, no secret can be opened.
         ui_proxy_base_url: base URL of the host application. Without it, every ``ui-proxy`` route is not found.
@@ -55,8 +62,8 @@ class RunnerSettings(Settings):
     max_response_bytes: Annotated[int, Field(ge=1_024)] = 4 * _MIB
     artifact_folder: str = "/tmp/alga-ext/artifacts"  # noqa: S108 - Lambda's only writable folder
     artifact_budget_mb: Annotated[int, Field(ge=16)] = 384
-    component_budget_mb: Annotated[int, Field(ge=16)] = 320
-    aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_048
+    sandbox_memory_mb: Annotated[int, Field(ge=128)] = 512
+    aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_432
     extensions_enabled: bool = True
     secrets_key_id: str = ""
     ui_proxy_base_url: HttpUrl = ""
@@ -64,13 +71,36 @@ class RunnerSettings(Settings):
     egress_private_networks: Annotated[str, Form("CIDR blocks, comma-separated")] = ""
     egress_ca_bundle: str = ""
 
-    @property
-    def sandbox_data_bytes(self) -> int:
-        """Private writable memory of one sandbox, in bytes.
+    @classmethod
+    def faults_together(cls, given: Mapping[str, str]) -> list[str]:
+        """See ``Settings.faults_together``: a guest must fit a sandbox, and two sandboxes must fit the function."""
+        names = ("aws_lambda_function_memory_size", "sandbox_memory_mb", "max_memory_mb")
+        texts = [str(given.get(name, cls.model_fields[name].default)) for name in names]
+        if not all(text.isdecimal() for text in texts):
+            return []  # this is a fault of one variable
+        function_mb, sandbox_mb, guest_mb = map(int, texts)
+        faults = []
+        least_mb = guest_mb + SANDBOX_OWN_MEMORY_MB
+        if sandbox_mb < least_mb:
+            faults.append(
+                f"SANDBOX_MEMORY_MB: {sandbox_mb} MiB is too little for a guest of MAX_MEMORY_MB ({guest_mb} MiB); "
+                f"give at least {least_mb}, or lower MAX_MEMORY_MB"
+            )
+        if function_mb < (least_mb := RUNNER_MEMORY_MB + _LEAST_SANDBOXES * sandbox_mb):
+            faults.append(
+                f"AWS_LAMBDA_FUNCTION_MEMORY_SIZE: {function_mb} MiB is too little for the runner "
+                f"({RUNNER_MEMORY_MB} MiB) and {_LEAST_SANDBOXES} sandboxes of SANDBOX_MEMORY_MB ({sandbox_mb} MiB); "
+                f"give the function at least {least_mb}, or lower SANDBOX_MEMORY_MB"
+            )
+        return faults
 
-        It is the function's memory without 384 MiB, which are for the parent and the spare sandbox; at least 256 MiB.
+    @property
+    def sandboxes(self) -> int:
+        """How many sandboxes may be alive at the same time, the spare included.
+
+        Together with the runner's own ``RUNNER_MEMORY_MB``, their memory fits the function's memory.
         """
-        return max(256, self.aws_lambda_function_memory_size - 384) * _MIB
+        return (self.aws_lambda_function_memory_size - RUNNER_MEMORY_MB) // self.sandbox_memory_mb
 
 
 class PrepareSettings(Settings):

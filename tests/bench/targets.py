@@ -14,8 +14,8 @@ ECHO_MS: Final = {64 * 1024: 15.0, 1024 * 1024: 200.0}
 COLD_MS: Final = {"StarlingMonkey 12 MB": 700.0}
 """Process start to first answer, p50, the artifact in an object store."""
 
-RESIDENT_MIB: Final = 96.0
-"""Memory of a sandbox that holds what fits into a budget of 32 MiB: the interpreter and the engine come to 40."""
+RESIDENT_MIB: Final = 240.0
+"""Memory of four sandboxes that run small programs: interpreter and engine come to about 40 each."""
 
 
 def verdict(figure: float, most: float | None) -> str | None:

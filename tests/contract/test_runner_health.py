@@ -68,7 +68,7 @@ def test_a_sandbox_that_cannot_be_started_is_unhealthy(house: RunnerFixture) -> 
     def no_process() -> Child:
         raise OSError("no more processes")
 
-    house.replace(pool=Pool(Configure(1_664 * MIB, 320 * MIB, []), start=no_process))
+    house.replace(pool=Pool(Configure(512 * MIB, []), 4, start=no_process))
     assert failing(house) == (503, "unavailable", ["sandbox"])
 
 

@@ -21,7 +21,7 @@ def saying(text: str) -> bytes:
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[RunnerFixture]:
-    made = RunnerFixture(tmp_path / "house", artifact_budget_bytes=1, component_budget_bytes=1)
+    made = RunnerFixture(tmp_path / "house", artifact_budget_bytes=1, sandboxes=6)
     yield made
     made.close()
 
@@ -31,7 +31,7 @@ def test_every_call_gets_its_own_program_although_only_one_fits(house: RunnerFix
     hashes = {text: house.publish(saying(text)) for text in texts}
 
     def one(text: str) -> str:
-        answer = house.execute(call(hashes[text]))
+        answer = house.execute(call(hashes[text], timeout_ms=10_000))
         return body_of(answer).decode() if answer.error is None else answer.error.code
 
     wanted = texts * 10
@@ -58,7 +58,7 @@ def test_a_program_whose_file_vanished_is_fetched_again(house: RunnerFixture) ->
 
 
 def test_a_file_that_vanishes_while_its_call_waits_for_the_sandbox_is_fetched_again(tmp_path: Path) -> None:
-    house = RunnerFixture(tmp_path / "house", component_budget_bytes=1)
+    house = RunnerFixture(tmp_path / "house")
     try:
         waiting = house.publish(saying("back"))
         busy = house.publish(

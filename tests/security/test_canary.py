@@ -28,7 +28,7 @@ STEPS: Final = ["landlock", "no_capabilities", "no_new_privileges", "not_dumpabl
 
 _SPY: Final = r"""
 import sys; sys.path[:0] = sys.argv[1:-1]
-import ctypes, json, os, re, socket, subprocess, _posixsubprocess
+import ctypes, fcntl, json, os, re, socket, subprocess, _posixsubprocess
 from functions.runner.sandbox.child import guest, main as child
 from functions.runner.sandbox.protocol.messages import Failed, Figures
 MEMORY, MAPS = open("/proc/self/mem", "rb", 0), open("/proc/self/maps", "rb", 0)
@@ -74,7 +74,8 @@ def scan():
     return sorted(found)
 
 def serve(self, message):
-    below = [d for d in range(3, 1024) if attempt(lambda: os.fstat(d)).startswith("done")]
+    self._program(message.artifact)  # as the real one does before the guest runs: it loads, then seals the process
+    below = [d for d in range(3, 1024) if attempt(lambda: fcntl.fcntl(d, fcntl.F_GETFD)).startswith("done")]
     report = {
         "canaries": scan(),
         "environment": dict(os.environ),
@@ -90,6 +91,10 @@ def serve(self, message):
         "write": attempt(lambda: open("/tmp/written-by-a-sandbox", "w")),
         "artifacts": attempt(lambda: open(message.artifact.path, "ab")),
         "listing": attempt(lambda: os.listdir("/")),
+        "artifact": attempt(lambda: open(message.artifact.path, "rb")),
+        "existence": attempt(lambda: os.stat("/etc/passwd")),
+        "existence of a process": attempt(lambda: os.stat(f"/proc/{PARENT}")),
+        "existence of the artifact": attempt(lambda: os.stat(message.artifact.path)),
         "socket": attempt(lambda: socket.socket()),
         "unix socket": attempt(lambda: socket.socket(socket.AF_UNIX)),
         "raw socket": attempt(raw("socket", 2, 1, 0)),
@@ -116,6 +121,7 @@ child.main()
 """
 FORBIDDEN: Final = (
     "environ", "cmdline", "maps", "mem", "fd", "own environ", "passwd", "source", "write", "artifacts", "listing",
+    "artifact", "existence", "existence of a process", "existence of the artifact",
     "socket", "unix socket", "raw socket", "fork", "exec", "process", "kill", "kill of a thread", "ptrace",
     "process_vm_readv", "unshare", "mount", "bpf", "io_uring", "userfaultfd", "being dumpable again",
     "more descriptors", "another user",
@@ -170,9 +176,10 @@ def test_no_canary_of_the_parent_is_in_the_childs_memory(report: dict[str, Any])
     assert report["canaries"] == [OWN]
 
 
-def test_the_child_holds_its_channel_and_nothing_else_of_the_parents(report: dict[str, Any]) -> None:
+def test_the_child_holds_its_channel_its_program_and_nothing_else_of_the_parents(report: dict[str, Any]) -> None:
     own_figures, of_the_spy = 4, 2  # files of its own folder in /proc, opened before it was confined
-    assert report["descriptors"] == 1 + own_figures + of_the_spy
+    program = 1
+    assert report["descriptors"] == 1 + own_figures + of_the_spy + program
 
 
 def test_the_childs_environment_is_empty(report: dict[str, Any]) -> None:

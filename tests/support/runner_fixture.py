@@ -108,9 +108,9 @@ class RunnerFixture:
         *,
         unsealer: Unsealer | None = None,
         database: Database | None = None,
-        component_budget_bytes: int = 320 * MIB,
         artifact_budget_bytes: int = 384 * MIB,
-        data_limit_bytes: int = 1_664 * MIB,
+        data_limit_bytes: int = 512 * MIB,
+        sandboxes: int = 4,
         store: MemoryObjectStore | None = None,
     ) -> None:
         self.store: Any = store or MemoryObjectStore()
@@ -146,7 +146,7 @@ class RunnerFixture:
             now=lambda: datetime.now(UTC),
             monotonic_s=time.monotonic,
         )
-        self.pool = Pool(Configure(data_limit_bytes, component_budget_bytes, [str(folder)]))
+        self.pool = Pool(Configure(data_limit_bytes, [str(folder)]), sandboxes)
         self.database = database or Database(NO_DATABASE)
         self.services = Services(
             settings=RunnerSettings.read(SETTINGS),
@@ -255,11 +255,11 @@ class RunnerFixture:
     def health(self) -> tuple[int, dict[str, Any]]:
         """Ask ``GET /healthz`` as an operator, with checks made now; return the status and the document."""
         self.runner = Runner(self.services)
-        answer = self.send("GET", "/healthz", headers=self.as_operator())
+        answer = self.send("GET", "/healthz", headers=self.operator())
         return answer["statusCode"], json.loads(answer["body"])
 
-    def as_operator(self) -> dict[str, str]:
-        """Return the header of a request that carries an operator token."""
+    def operator(self) -> dict[str, str]:
+        """Return the headers of an operator's request."""
         return {"authorization": f"Bearer {sign_operator_token(self.gateway_key, now_s=int(time.time()))}"}
 
     def token(self, request: ExecuteRequest, body: bytes, version_state: str = "ready") -> str:

@@ -10,6 +10,8 @@ from typing import Final, Literal
 import msgspec
 
 from alga_ext.calls.messages import Reason
+from alga_ext.errors import PlatformError
+from functions.runner.sandbox.confinement.confine import NOT_CONFINED_EXIT_STATUS
 from functions.runner.sandboxes.interpreter import interpreter
 
 REPORT_LIMIT_BYTES: Final = 256 * 1024
@@ -47,11 +49,19 @@ class Compiler:
         self._memory_bytes = memory_bytes
 
     def compile(self, component: Path, code: Path) -> Description:
-        """Compile ``component`` into the new file ``code``, which stays empty when the component cannot be used."""
+        """Compile ``component`` into the new file ``code``, which stays empty when the component cannot be used.
+
+        Raises:
+            PlatformError: ``runner_unavailable`` when the worker cannot confine itself. Nothing was compiled.
+        """
         return self._run("compile", component, code)
 
     def inspect(self, code: Path) -> Description:
-        """Describe native code whose signature was verified."""
+        """Describe native code whose signature was verified.
+
+        Raises:
+            PlatformError: see ``compile``.
+        """
         return self._run("inspect", code, None)
 
     def _run(self, mode: Literal["compile", "inspect"], source: Path, target: Path | None) -> Description:
@@ -80,6 +90,8 @@ class Compiler:
                 return _unusable(
                     f"The component could not be compiled within {self._timeout_s} seconds; make it smaller."
                 )
+            if status == NOT_CONFINED_EXIT_STATUS:
+                raise PlatformError("runner_unavailable", "The compiler cannot be confined on this machine.")
             if status != 0:
                 text = "The component could not be compiled within the compiler's limits of memory and time;"
                 return _unusable(f"{text} make it smaller.")

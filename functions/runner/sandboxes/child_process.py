@@ -68,13 +68,12 @@ class Child:
             theirs.close()
         self._channel = Channel(ours.detach())
         self._cpu_ns = 0
-        self._resident_bytes, self._resident_loads = 0, -1
+        self._resident_bytes, self._calls = 0, 0
         # The kernel includes this process's peak in the child's, from the time before the child's exec.
         self._least_peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self._peak_bytes = 0
-        self.loaded: set[str] = set()
-        """Keys of the artifacts that the child reports as loaded."""
-        self.loads = 0
+        self.program_key: str | None = None
+        """The program that the child was told to load. A child loads one program only."""
         self.report: Ready | None = None
         self._folders: dict[str, tuple[int, int] | None] = {}
 
@@ -103,7 +102,8 @@ class Child:
 
         Raises:
             Ended: the child did not start, or cannot be used any more. The latter is checked here so that the next call
-                does not fail because of it: the child was killed, or a folder that it may read was deleted and created
+                does not fail because of it: the child was killed; or it sent something although no call was running,
+                which would be taken for messages of the next call; or a folder that it may read was deleted and created
                 again. Its permission applies to the old folder, not to the path.
         """
         if any(_identity(path) != identity for path, identity in self._folders.items()):
@@ -115,6 +115,8 @@ class Child:
             self.report = message
         if self._has_died():  # its report can still be received after its end
             self._end("the sandbox died between two calls", Closed())
+        if self._channel.has_input():
+            self._end("the sandbox sent a message between two calls, or died")
         return self.report
 
     def run(self, message: Run | Warm, host: CallHandlers) -> Done | Failed:
@@ -125,11 +127,13 @@ class Child:
             Exception: raised by ``host``. The child is killed too, because it was in the middle of a call.
         """
         self._channel.until_ns = message.limits.deadline_ns + KILL_AFTER_NS
-        if self._resident_loads != self.loads:  # between calls it changes only when components are loaded
-            self._resident_bytes, self._resident_loads = resident_bytes_of(self._process.pid), self.loads
+        if self._calls < 2:  # between later calls it does not change, because the program is loaded
+            self._resident_bytes = resident_bytes_of(self._process.pid)
+            self._calls += 1
+        self.program_key = message.artifact.key
         self._send(message)
         try:
-            return self._exchange(message, host)
+            return self._exchange(host)
         except Ended:
             raise
         except BaseException:
@@ -137,7 +141,7 @@ class Child:
             self.kill()
             raise
 
-    def _exchange(self, message: Run | Warm, host: CallHandlers) -> Done | Failed:
+    def _exchange(self, host: CallHandlers) -> Done | Failed:
         while True:
             received = self._receive()
             match received:
@@ -149,9 +153,8 @@ class Child:
                     host.metric(received)
                 case Done() | Failed():
                     self._cpu_ns = received.figures.process_cpu_ns
-                    self.loads = received.figures.loads
-                    self.loaded.add(message.artifact.key)
-                    self.loaded.difference_update(received.figures.evicted)
+                    if isinstance(received, Failed) and received.code == "artifact_integrity":
+                        self.kill()  # it has no program, and must not load the file again without a check
                     return received
                 case Ready():
                     self._end("the sandbox violated the protocol: it reported Ready during a call")

@@ -108,3 +108,33 @@ def test_a_host_application_that_cannot_be_reached_shows_when_the_runner_starts(
 @pytest.mark.parametrize("url", ["", "https://host.test", "http://[::1]:8080/base/"])
 def test_a_host_application_is_an_url_or_none(url: str) -> None:
     assert RunnerSettings.read({**RUNNER, "UI_PROXY_BASE_URL": url}).ui_proxy_base_url == url
+
+
+@pytest.mark.parametrize(
+    ("function_mb", "sandbox_mb", "guest_mb", "sandboxes"),
+    [(2_432, 512, 256, 4), (2_431, 512, 256, 3), (1_408, 512, 256, 2), (896, 256, 128, 2), (10_240, 384, 256, 25)],
+)
+def test_as_many_sandboxes_run_as_fit_the_function(
+    function_mb: int, sandbox_mb: int, guest_mb: int, sandboxes: int
+) -> None:
+    sizes = {
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function_mb),
+        "SANDBOX_MEMORY_MB": str(sandbox_mb),
+        "MAX_MEMORY_MB": str(guest_mb),
+    }
+    assert RunnerSettings.read({**RUNNER, **sizes}).sandboxes == sandboxes
+
+
+@pytest.mark.parametrize(
+    ("sizes", "text"),
+    [
+        ({"SANDBOX_MEMORY_MB": "383"}, "SANDBOX_MEMORY_MB: 383 MiB is too little .* at least 384"),
+        ({"MAX_MEMORY_MB": "385"}, "SANDBOX_MEMORY_MB: 512 MiB is too little .* at least 513"),
+        ({"SANDBOX_MEMORY_MB": "1025"}, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE: 2432 MiB is too little .* at least 2434"),
+        ({"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1407"}, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE: 1407 MiB .* at least 1408"),
+        ({"SANDBOX_MEMORY_MB": "much"}, "SANDBOX_MEMORY_MB: .*integer"),
+    ],
+)
+def test_memory_that_does_not_fit_shows_when_the_runner_starts(sizes: dict[str, str], text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        RunnerSettings.read({**RUNNER, **sizes})

@@ -125,6 +125,14 @@ def test_the_runner_ends_a_call_before_lambda_does() -> None:
     assert functions.RUNNER.timeout_s > longest_s
 
 
+def test_the_runner_and_four_sandboxes_fit_its_memory() -> None:
+    fields = RunnerSettings.model_fields
+    sandbox_mb = fields["sandbox_memory_mb"].default
+
+    assert 384 + 4 * sandbox_mb <= functions.RUNNER.memory_mb < 384 + 5 * sandbox_mb
+    assert fields["aws_lambda_function_memory_size"].default == functions.RUNNER.memory_mb
+
+
 def test_prepare_ends_a_compilation_before_lambda_does_and_has_memory_beside_it() -> None:
     fields = PrepareSettings.model_fields
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +11,7 @@ from wasmtime import Engine, WasmtimeError
 from functions.runner.sandbox.child import codec, local_imports
 from functions.runner.sandbox.child.arena import Arena
 from functions.runner.sandbox.child.linker_imports import host_functions
-from functions.runner.sandbox.child.linking import Components, LinkError, Linkers, Loaded
+from functions.runner.sandbox.child.linking import Linker, LinkError, Loaded, load
 from functions.runner.sandbox.child.measure import Meter
 from functions.runner.sandbox.child.ticker import Ticker
 from functions.runner.sandbox.protocol import abi
@@ -24,6 +25,7 @@ from functions.runner.sandbox.protocol.messages import (
     HostCall,
     LogLine,
     Metric,
+    Program,
     Run,
     RunLimits,
     Warm,
@@ -46,18 +48,21 @@ class Sandbox:
     Args:
         engine: the engine with the platform's settings.
         channel: the channel to the parent.
-        budget_bytes: size limit of the loaded components, in artifact bytes.
         meter: measures memory; it was opened before the confinement.
+        seal: gives up what only loading needs. It is called once, after the program was loaded and before it runs.
     """
 
-    def __init__(self, engine: Engine, channel: Channel, budget_bytes: int, meter: Meter) -> None:
+    def __init__(self, engine: Engine, channel: Channel, meter: Meter, seal: Callable[[], None]) -> None:
+        self._engine = engine
         self._channel = channel
         self._meter = meter
         self._ticker = Ticker(engine, self._is_over_memory_limit)
         self._memory_watch: _MemoryWatch | None = None
         self._functions = host_functions(self)
         callbacks = {name: function.callback for name, function in self._functions.items()}
-        self._components = Components(engine, Linkers(engine, callbacks), budget_bytes)
+        self._linker = Linker(engine, callbacks)
+        self._loaded: Loaded | None = None
+        self._seal = seal
         self._engine_pointer = abi.pointer_of(engine)
         self._lower = codec.lowering(EXECUTE_REQUEST)
         self._lift = codec.lifting(EXECUTE_RESPONSE)
@@ -78,7 +83,7 @@ class Sandbox:
         """Serve one message and answer it with exactly one ``Done`` or ``Failed``."""
         call = _Call(self._meter)
         try:
-            loaded = self._components.get(message.artifact)
+            loaded = self._program(message.artifact)
         except (LinkError, WasmtimeError) as error:
             self._channel.send(
                 Failed(
@@ -101,6 +106,23 @@ class Sandbox:
             abi.store_delete(store)
             self._arena.reset()
             self._end()
+
+    def _program(self, artifact: Program) -> Loaded:
+        """Return the loaded program. The first call loads it, and seals this process.
+
+        Raises:
+            LinkError: the component does not export ``handler``, or another program was loaded before.
+            wasmtime.WasmtimeError: the file is not an artifact of this engine.
+            OSError: the process cannot be sealed. It must end.
+        """
+        if self._loaded is None:
+            loaded = load(self._engine, self._linker, artifact)
+            self._seal()
+            self._loaded = loaded
+        if self._loaded.key != artifact.key:
+            message = "a sandbox runs one program only"
+            raise LinkError(message)
+        return self._loaded
 
     def host_call(self, name: str, arguments: list[Any]) -> Any:
         """See ``linker_imports.Session.host_call``."""
@@ -248,9 +270,7 @@ class Sandbox:
             memory_peak_bytes=max(0, self._meter.peak_bytes() - call.resident_bytes),
             fuel=limits.fuel - left.value,
             process_cpu_ns=time.process_time_ns(),
-            loads=self._components.loads,
             host_calls=self._counts,
-            evicted=self._components.take_evicted(),
         )
 
     # --- around the call ---

@@ -1,5 +1,8 @@
 """The sandbox child's main: read the configuration, confine itself, send Ready, serve calls until the parent ends.
 
+The confinement has two stages. A spare may still open files below the artifact folder. The first call loads its
+program, and then gives that up too, before any of the program's code runs (``confine.seal``).
+
 ``sandboxes.child_process`` starts it as a clean interpreter with an empty environment and one open descriptor. It
 imports no ``alga_ext``, has no credentials, and can reach other systems only through its parent.
 """
@@ -7,10 +10,11 @@ imports no ``alga_ext``, has no credentials, and can reach other systems only th
 import gc
 import os
 import sys
+from functools import partial
 
 from functions.runner.sandbox.child.guest import Sandbox
 from functions.runner.sandbox.child.measure import Meter
-from functions.runner.sandbox.confinement.confine import confine
+from functions.runner.sandbox.confinement.confine import confine, seal
 from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.channel import Channel, Closed
 from functions.runner.sandbox.protocol.messages import TO_CHILD, Configure, Ready, Run, Warm
@@ -26,7 +30,7 @@ def main() -> None:
     if not isinstance(configure, Configure):
         sys.exit("the first message must be Configure")
     report = confine(configure.data_limit_bytes, configure.read_only_paths)
-    sandbox = Sandbox(engine, channel, configure.component_budget_bytes, meter)
+    sandbox = Sandbox(engine, channel, meter, partial(seal, report))
     gc.freeze()
     gc.disable()  # calls create no reference cycles, and a pause of the collector would lengthen a call
     if not meter.complete:

@@ -2,12 +2,12 @@
 
 It has no credentials and no network, and can open no files. ``preparing.compile_worker`` starts it as a clean
 interpreter with three descriptors: the component to read, the file to write, and the file for the report (JSON). It
-confines itself before it reads the component.
+confines itself before it reads the component. If a step of that is missing, it reads nothing and exits with status
+``NOT_CONFINED_EXIT_STATUS``; only Landlock may be missing.
 """
 
 import ctypes
 import json
-import mmap
 import os
 import resource
 import sys
@@ -18,16 +18,17 @@ from typing import Any, Final
 from wasmtime import WasmtimeError, component
 
 from functions.runner.sandbox.child.linker_imports import host_functions
-from functions.runner.sandbox.child.linking import Linkers, refused_imports
+from functions.runner.sandbox.child.linking import Linker, refused_imports
 from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.compiler.packing import COMPONENT_PREAMBLE, pack
-from functions.runner.sandbox.confinement.confine import confine, limit
+from functions.runner.sandbox.confinement.confine import NOT_CONFINED_EXIT_STATUS, OPTIONAL, confine, limit, seal
 from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.refusals import REFUSALS
 from functions.runner.sandbox.protocol.verdict import judge
 from functions.runner.sandbox.protocol.world import PACKED_EXPORT_NAME
 
 _OUTPUT_LIMIT_BYTES: Final = 1 << 30
+_CHUNK_BYTES: Final = 1 << 22
 _INSTANTIATE_TIMEOUT_S: Final = 10
 _INSTANTIATE_MEMORY_BYTES: Final = 1 << 30
 _MESSAGE_LIMIT: Final = 1_000
@@ -52,8 +53,10 @@ def main() -> None:
     mode, source, target, report, cpu_s, data_bytes = sys.argv[-6:]
     os.environ.clear()
     limit(resource.RLIMIT_CPU, int(cpu_s))
-    limit(resource.RLIMIT_FSIZE, _OUTPUT_LIMIT_BYTES)
-    confine(int(data_bytes), [])
+    confined = confine(int(data_bytes), [], _OUTPUT_LIMIT_BYTES)
+    if any(not step.startswith(OPTIONAL) for step in confined.missing):
+        sys.exit(NOT_CONFINED_EXIT_STATUS)
+    seal(confined)
     try:
         document = _compile(int(source), int(target)) if mode == "compile" else _inspect(int(source))
     except WasmtimeError as error:
@@ -112,9 +115,8 @@ def _describe(engine: Any, program: component.Component) -> dict[str, Any]:
 def _instantiation_faults(engine: Any, program: component.Component) -> list[list[str]]:
     """Instantiate once, which proves that the engine can bind every import. Return the reasons why it failed."""
     functions = host_functions(_Refusing())
-    linker = Linkers(engine, {name: function.callback for name, function in functions.items()}).linker_for(
-        refused_imports(engine, program)
-    )
+    linker = Linker(engine, {name: function.callback for name, function in functions.items()})
+    linker.refuse(refused_imports(engine, program))
     pointer = abi.pointer_of(engine)
     store = abi.store_new(pointer, None, None)
     context = abi.store_context(store)
@@ -127,7 +129,7 @@ def _instantiation_faults(engine: Any, program: component.Component) -> list[lis
     try:
         abi.check(abi.set_fuel(context, 1 << 62))
         abi.check(abi.set_wasi(context, abi.wasi_new()))
-        abi.check(abi.instantiate(abi.pointer_of(linker), context, abi.pointer_of(program), ctypes.addressof(instance)))
+        abi.check(abi.instantiate(linker.pointer, context, abi.pointer_of(program), ctypes.addressof(instance)))
     except abi.Failure as failure:
         verdict = judge(
             failure.text,
@@ -144,11 +146,10 @@ def _instantiation_faults(engine: Any, program: component.Component) -> list[lis
 
 
 def _contents(descriptor: int) -> bytes:
-    size = os.fstat(descriptor).st_size
-    if size == 0:
-        return b""
-    with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as mapped:
-        return bytes(mapped)
+    parts = []
+    while part := os.read(descriptor, _CHUNK_BYTES):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _write(descriptor: int, data: bytearray) -> None:

@@ -7,7 +7,8 @@ of the sandbox child. The order matters, because a step may need what a later st
 2. Drop all capabilities, if the process was started with any.
 3. Set resource limits.
 4. Landlock: only files below the given folders can be opened, for reading only.
-5. seccomp: only the system calls of a running guest are allowed.
+5. seccomp: only the system calls of a running guest are allowed, and those that open files for reading.
+6. ``seal``, when the process has opened what it needs: no file can be opened or examined any more.
 """
 
 import ctypes
@@ -23,8 +24,15 @@ _PR_CAPBSET_DROP: Final = 24
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _CAPABILITY_VERSION_3: Final = 0x20080522
 _LAST_CAPABILITY: Final = 63
-_DESCRIPTORS: Final = 1_024
-"""The limit of open descriptors. Each loaded component holds one; see ``linking.COMPONENTS_LIMIT``."""
+_DESCRIPTORS: Final = 64
+"""The limit of open descriptors. A sandbox has about 12: its channel, its memory figures, its program and the engine's
+own."""
+_STACK_BYTES: Final = 8 << 20
+"""The limit of the first thread's stack, which does not count towards RLIMIT_DATA."""
+NOT_CONFINED_EXIT_STATUS: Final = 71
+"""The exit status of a compile worker that could not confine itself, and therefore did nothing."""
+OPTIONAL: Final = "landlock"
+"""The step that older kernels lack. A sealed process opens no files and no connections without it too."""
 
 
 class Report(NamedTuple):
@@ -34,21 +42,22 @@ class Report(NamedTuple):
     missing: list[str]
 
 
-def confine(data_limit_bytes: int, readable: Sequence[str]) -> Report:
+def confine(data_limit_bytes: int, readable: Sequence[str], file_limit_bytes: int = 0) -> Report:
     """Confine this process permanently. Call it before starting any further thread.
 
     Args:
         data_limit_bytes: limit of private writable memory, which includes the linear memories of guests.
-        readable: folders whose files may still be opened for reading.
+        readable: folders whose files may still be opened for reading, until ``seal``.
+        file_limit_bytes: the size up to which files may grow by writing to open descriptors.
     """
     libc = ctypes.CDLL(None, use_errno=True)
     steps: list[tuple[str, Callable[[], object]]] = [
         ("no_new_privileges", lambda: _prctl(libc, _PR_SET_NO_NEW_PRIVS, 1)),
         ("not_dumpable", lambda: _prctl(libc, _PR_SET_DUMPABLE, 0)),
         ("no_capabilities", lambda: _drop_capabilities(libc)),
-        ("resource_limits", lambda: _limit_resources(data_limit_bytes)),
+        ("resource_limits", lambda: _limit_resources(data_limit_bytes, file_limit_bytes)),
         ("landlock", lambda: landlock.restrict(libc, readable)),
-        ("seccomp", lambda: syscalls.install(libc)),
+        ("seccomp", lambda: syscalls.install(libc, loading=True)),
     ]
     applied, missing = [], []
     for name, step in steps:
@@ -59,6 +68,19 @@ def confine(data_limit_bytes: int, readable: Sequence[str]) -> Report:
         else:
             applied.append(name)
     return Report(applied, missing)
+
+
+def seal(report: Report) -> None:
+    """Give up opening and examining files, in all threads. Call it before hostile code runs.
+
+    Args:
+        report: what ``confine`` returned. Without its seccomp step there is nothing to tighten.
+
+    Raises:
+        OSError: the kernel refused it although it accepted the first filter.
+    """
+    if "seccomp" in report.applied:
+        syscalls.install(ctypes.CDLL(None, use_errno=True), loading=False)
 
 
 def make_undumpable() -> None:
@@ -78,8 +100,10 @@ def limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (value, value))
 
 
-def _limit_resources(data_limit_bytes: int) -> None:
+def _limit_resources(data_limit_bytes: int, file_limit_bytes: int) -> None:
     limit(resource.RLIMIT_DATA, data_limit_bytes)
+    limit(resource.RLIMIT_STACK, _STACK_BYTES)
+    limit(resource.RLIMIT_FSIZE, file_limit_bytes)
     limit(resource.RLIMIT_CORE, 0)
     limit(resource.RLIMIT_NOFILE, _DESCRIPTORS)
     limit(resource.RLIMIT_MEMLOCK, 0)

@@ -17,7 +17,6 @@ _DLL: Final = _binding.dll
 
 HOST_CALLBACK = CFUNCTYPE(c_size_t, c_void_p, c_void_p, c_void_p, c_void_p, c_size_t, c_void_p, c_size_t)
 """(data, context, type, args, args count, results, results count) → address of an error, or 0."""
-DESTRUCTOR = CFUNCTYPE(c_size_t, c_void_p, c_void_p, ctypes.c_uint32)
 FINALIZER = CFUNCTYPE(None, c_void_p)
 OUTPUT_CALLBACK = CFUNCTYPE(ctypes.c_ssize_t, c_void_p, c_void_p, c_size_t)
 """(data, bytes, size) → size written."""

@@ -96,6 +96,11 @@ class Channel:
         self._start += size
         return frame
 
+    def has_input(self) -> bool:
+        """Tell whether there are bytes to receive, or the other side has closed the connection. This does not wait."""
+        self._poll.modify(self.descriptor, select.POLLIN)
+        return self._start != self._end or bool(self._poll.poll(0))
+
     def close(self) -> None:
         """Close the descriptor. The other side then reads the end of the stream."""
         if self.descriptor >= 0:

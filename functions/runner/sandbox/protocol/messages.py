@@ -16,13 +16,12 @@ Pair = tuple[str, str]
 
 
 class Configure(msgspec.Struct, array_like=True, tag=0):
-    """Parent to child, the first message, once: resource limits, budget of loaded components, and readable folders.
+    """Parent to child, the first message, once: resource limits and readable folders.
 
     The child confines itself and answers ``Ready``.
     """
 
     data_limit_bytes: int
-    component_budget_bytes: int
     read_only_paths: list[str]
 
 
@@ -66,7 +65,10 @@ class GuestUser(msgspec.Struct, array_like=True):
 
 
 class Run(msgspec.Struct, array_like=True, tag=1):
-    """Parent to child: run one call. ``context`` is the WIT record ``context-data`` in field order."""
+    """Parent to child: run one call. ``context`` is the WIT record ``context-data`` in field order.
+
+    The child loads the program with its first ``Run`` or ``Warm``. All later ones must name the same program.
+    """
 
     artifact: Program
     context: tuple[str | None, str, str, str | None, str | None]
@@ -126,17 +128,13 @@ class Figures(msgspec.Struct, array_like=True):
     """What a call used, as measured by the child.
 
     ``fuel`` is None when it was not read. ``host_calls`` counts the host imports that the child served or passed on.
-    ``loads`` counts the components loaded since the child started. ``evicted`` names the components dropped since the
-    last message with figures.
     """
 
     cpu_ns: int = 0
     memory_peak_bytes: int = 0
     fuel: int | None = None
     process_cpu_ns: int = 0
-    loads: int = 0
     host_calls: dict[str, int] = {}
-    evicted: list[str] = []
 
 
 class Done(msgspec.Struct, array_like=True, tag=8):

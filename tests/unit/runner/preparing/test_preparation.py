@@ -268,7 +268,7 @@ def look(source, target):
         "canaries": scan(), "environment": len(os.environ),
         "NoNewPrivs": status["NoNewPrivs"].strip(), "Seccomp": status["Seccomp"].strip(),
         "CapEff": int(status["CapEff"], 16),
-        "descriptors": sum(attempt(lambda: os.fstat(d)).startswith("done") for d in range(3, 1024)) - 3,
+        "descriptors": sum(attempt(lambda: fcntl.fcntl(d, 1)).startswith("done") for d in range(3, 1024)) - 3,
         "environ": attempt(lambda: open(f"/proc/{parent}/environ", "rb").read()),
         "file": attempt(lambda: open("/etc/passwd").read()),
         "write": attempt(lambda: open("/tmp/written-by-a-compiler", "w")),
@@ -301,7 +301,7 @@ def _in_place_of_the_worker(script: str) -> Callable[..., list[str]]:
     """Return a stand-in for ``process.interpreter`` that runs ``script`` as the compile worker."""
     opening = (
         "import sys; sys.path[:0] = sys.argv[1:-6]\n"
-        "import os, re, socket\nfrom functions.runner.sandbox.compiler import main as compiler\n"
+        "import fcntl, os, re, socket\nfrom functions.runner.sandbox.compiler import main as compiler\n"
     )
 
     def command(module: str, *arguments: str) -> list[str]:

@@ -77,9 +77,19 @@ class Parent:
         self._channel = Channel(ours.detach())
         self._folder = folder
         self._engine = abi.make_engine()
-        self.sandbox = Sandbox(self._engine, Channel(theirs.detach()), 64 * MIB, Meter())
+        self._childs_end = Channel(theirs.detach())
+        self._meter = Meter()
+        self.seals = 0
+        self.renew()
         self._thread = threading.Thread(target=self._serve)
         self._thread.start()
+
+    def renew(self) -> None:
+        """Put a sandbox that has loaded no program in the place of the one before."""
+        self.sandbox = Sandbox(self._engine, self._childs_end, self._meter, self._seal)
+
+    def _seal(self) -> None:
+        self.seals += 1
 
     def close(self) -> None:
         self._channel.close()
@@ -102,7 +112,8 @@ class Parent:
         user: GuestUser | None = USER,
         **limits: int,
     ) -> Exchange:
-        """Run a guest that was not loaded before."""
+        """Run a guest in a sandbox of its own."""
+        self.renew()
         return self.send(
             Run(
                 self.program(pack(wasm) or wasm),
@@ -115,6 +126,11 @@ class Parent:
             ),
             answer,
         )
+
+    def warm(self, wasm: bytes) -> Exchange:
+        """Warm a program in a sandbox of its own."""
+        self.renew()
+        return self.send(Warm(self.program(wasm), limits_of()))
 
     def send(self, message: Run | Warm, answer: Callable[[HostCall], Any] = lambda _call: HostAnswer()) -> Exchange:
         self._channel.send(message)
@@ -134,11 +150,11 @@ class Parent:
     def _serve(self) -> None:
         try:
             while True:
-                message = TO_CHILD.decode(self.sandbox._channel.receive())
+                message = TO_CHILD.decode(self._childs_end.receive())
                 assert isinstance(message, Run | Warm)
                 self.sandbox.serve(message)
         except Closed:
-            self.sandbox._channel.close()
+            self._childs_end.close()
 
 
 def limits_of(
@@ -284,19 +300,18 @@ def test_headers_that_no_frame_carries_are_too_large(parent: Parent) -> None:
 
 
 def test_to_warm_a_program_does_not_call_it(parent: Parent) -> None:
-    end = parent.send(Warm(parent.program(wat.guest("(unreachable)")), limits_of())).end
+    end = parent.warm(wat.guest("(unreachable)")).end
 
     assert isinstance(end, Done)
     assert end.status == 204
 
 
 def test_a_program_without_a_handler_is_refused(parent: Parent) -> None:
-    nothing = parent.program(bytes(wat2wasm("(component)")))
-
-    assert code_of(parent.send(Warm(nothing, limits_of()))) == "artifact_integrity"
+    assert code_of(parent.warm(bytes(wat2wasm("(component)")))) == "artifact_integrity"
 
 
 def test_a_file_that_is_no_program_is_refused(parent: Parent, tmp_path: Path) -> None:
+    parent.renew()
     (tmp_path / "text").write_text("no program")
 
     assert code_of(parent.send(Warm(Program("text", str(tmp_path / "text"), 10), limits_of()))) == "artifact_integrity"
@@ -304,7 +319,7 @@ def test_a_file_that_is_no_program_is_refused(parent: Parent, tmp_path: Path) ->
 
 def test_nothing_of_a_call_stays_after_it(parent: Parent) -> None:
     parent.run(wat.guest(ECHO), body=b"secret")
-    parent.send(Warm(parent.program(wat.guest(ECHO)), limits_of()))  # the one before has been cleared away by now
+    parent.send(Warm(Program("another", "/nowhere", 1), limits_of()))  # the call before has been cleared away by now
 
     assert not hasattr(parent.sandbox, "run")
 
@@ -324,3 +339,30 @@ def test_a_call_without_a_user_runs(parent: Parent, name: str) -> None:
 @pytest.mark.parametrize(("part", "call"), [("sockets", "$wasi.network"), ("outgoing-http", "$wasi.fields")])
 def test_a_guest_that_calls_the_network_of_wasi_is_ended(parent: Parent, part: str, call: str) -> None:
     assert code_of(parent.run(wat.guest(f"(drop (call {call})) {NO_CONTENT}", wasi=[part]))) == "guest_trapped"
+
+
+def test_a_sandbox_is_sealed_once_when_its_program_is_loaded(parent: Parent) -> None:
+    parent.renew()
+    program, before = parent.program(wat.guest(NO_CONTENT)), parent.seals
+
+    assert [type(parent.send(Warm(program, limits_of())).end) for _ in range(3)] == [Done] * 3
+    assert parent.seals == before + 1
+
+
+def test_a_sandbox_that_cannot_be_sealed_runs_nothing(parent: Parent) -> None:
+    def refused() -> None:
+        raise OSError(1, "seccomp")
+
+    sandbox = Sandbox(parent._engine, parent._childs_end, parent._meter, refused)
+    with pytest.raises(OSError, match="seccomp"):
+        sandbox.serve(Warm(parent.program(wat.guest(NO_CONTENT)), limits_of()))
+
+
+def test_a_sandbox_runs_one_program_only(parent: Parent) -> None:
+    parent.renew()
+    first, second = parent.program(wat.guest(NO_CONTENT)), parent.program(wat.guest(ECHO))
+
+    ends = [parent.send(Warm(program, limits_of())).end for program in (first, second, first)]
+    assert [type(end) for end in ends] == [Done, Failed, Done]
+    assert isinstance(ends[1], Failed)
+    assert (ends[1].code, ends[1].cause) == ("artifact_integrity", "a sandbox runs one program only")

@@ -1,8 +1,8 @@
 """Ten thousand calls, good and hostile mixed, to one runner in a process of its own; prints what it measured as JSON.
 
-Every host import is served, by a real database and real servers. Nine tenths of the calls are served by one and the
-same sandbox, whose memory is compared between its first thousandth call and its last; guests that cost their sandbox
-come only after that, and the runner is measured once more at the end.
+Every host import is served, by a real database and real servers. In nine tenths of the calls, each kind is served by
+one and the same sandbox. The memory of these is compared between the first tenth of the calls and the last; guests that
+cost their sandbox come only after that, and the runner is measured once more at the end.
 
 Run by ``test_soak``: ``python -m tests.security.soak calls folder owner-url runner-url``.
 """
@@ -120,7 +120,7 @@ def main() -> None:
     """Make the calls and print the measurements."""
     calls, folder, owner_url, runner_url = sys.argv[1:]
     logging.disable(logging.CRITICAL)
-    world = World(owner_url, runner_url, Path(folder))
+    world = World(owner_url, runner_url, Path(folder), sandboxes=len(kinds()) + 1)
     try:
         print(json.dumps(soak(world, int(calls))))
     finally:
@@ -225,21 +225,21 @@ def _sent_bytes(request: bytes) -> int:
 
 
 def _held(world: World) -> dict[str, Any]:
-    """Return memory (kB, resident) and descriptors of the runner and of the sandbox at work, and which that is.
+    """Return memory (kB, resident) and descriptors of the runner and of the sandboxes at work, and which they are.
 
-    A sandbox is undumpable: who is not root cannot see its descriptors, and gets None.
+    Each kind of call has a sandbox of its own. A sandbox is undumpable: who is not root cannot see its descriptors, and
+    gets None.
     """
-    world.house.pool.health()
-    sandbox = world.house.pool.process_ids()[0]
+    sandboxes = sorted(world.house.pool.process_ids()[:-1])  # the last one is the spare
     try:
-        sandbox_descriptors: list[str] | None = sorted(open_descriptors(sandbox))
+        sandbox_descriptors: list[list[str]] | None = [sorted(open_descriptors(sandbox)) for sandbox in sandboxes]
     except PermissionError:
         sandbox_descriptors = None
     return {
         "runner_kb": _kilobytes(os.getpid()),
         "runner_descriptors": sorted(open_descriptors()),
-        "sandbox": sandbox,
-        "sandbox_kb": _kilobytes(sandbox),
+        "sandboxes": sandboxes,
+        "sandbox_kb": sum(map(_kilobytes, sandboxes)),
         "sandbox_descriptors": sandbox_descriptors,
     }
 

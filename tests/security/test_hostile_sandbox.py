@@ -24,7 +24,7 @@ PATIENT_MS: Final = 4_000
 """For conducts that end by themselves, on a machine that is busy."""
 GRACE_MS: Final = 500
 
-_SCRIPT: Final = """
+SCRIPT: Final = """
 import sys; sys.path[:0] = sys.argv[1:-1]
 import os, time, msgspec
 from functions.runner.sandbox.protocol.channel import *
@@ -144,7 +144,7 @@ class Takeover:
 
         def taken_over(_module: str, *arguments: str) -> list[str]:
             command = self._real("child.main", *arguments)
-            return [*command[:5], _SCRIPT.replace("{conduct}", conduct), *command[6:]]
+            return [*command[:5], SCRIPT.replace("{conduct}", conduct), *command[6:]]
 
         house.pool.close()
         self._patch.setattr(child_process, "interpreter", taken_over)

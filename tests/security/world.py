@@ -135,7 +135,7 @@ class World:
         folder: for artifacts and certificates.
     """
 
-    def __init__(self, owner_url: str, runner_url: str, folder: Path) -> None:
+    def __init__(self, owner_url: str, runner_url: str, folder: Path, sandboxes: int = 2) -> None:
         self.folder = folder
         self.owner_url = owner_url
         self.private = {
@@ -156,7 +156,11 @@ class World:
         with self.database.system() as tx:  # its connection is there from the beginning, and no attack's doing
             tx.row("select 1 as one")
         self.house = RunnerFixture(
-            folder / "artifacts", self._providers(), unsealer=self.sealer, database=self.database
+            folder / "artifacts",
+            self._providers(),
+            unsealer=self.sealer,
+            database=self.database,
+            sandboxes=sandboxes,
         )
 
     def close(self) -> None:

@@ -1,0 +1,149 @@
+"""Sandbox and compile worker are refused every system call of one table, with Landlock and without it."""
+
+import json
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from alga_ext.errors import PlatformError
+from functions.runner.preparing import compile_worker
+from functions.runner.sandbox.protocol.messages import Failed
+from functions.runner.sandboxes import child_process
+from functions.runner.sandboxes.interpreter import interpreter
+from tests.security.attacks import GREETING
+from tests.security.syscall_attempts import ATTEMPTS, numbers
+from tests.support.runner_fixture import RunnerFixture, call
+from tests.support.wat import guest
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="the table has the numbers of x86_64")
+
+_WITHOUT_LANDLOCK: Final = """
+from functions.runner.sandbox.confinement import landlock
+def restrict(*_): raise OSError(38, "Function not implemented")
+landlock.restrict = restrict
+"""
+
+_TOLD: Final = """
+def told(descriptor):
+    numbers = NUMBERS
+    found = attempts(numbers, descriptor)
+    wrong = {name: what for name, what in found.items() if what != "refused"}
+    return {"attempts": len(found), "wrong": wrong, "uncounted": uncounted(numbers["named"]["mmap"], LIMIT)}
+"""
+
+_CHILD: Final = """
+import sys; sys.path[:0] = sys.argv[1:-1]
+import json
+from functions.runner.sandbox.child import guest, main as child
+from functions.runner.sandbox.protocol.messages import Failed, Figures
+{landlock}{attempts}{told}
+def serve(self, message):
+    self._program(message.artifact)  # as the real one does before the guest runs: it loads, then seals the process
+    self._channel.send(Failed("guest_trapped", json.dumps(told(self._channel.descriptor)), Figures()))
+guest.Sandbox.serve = serve
+child.main()
+"""
+
+_WORKER: Final = """
+import sys; sys.path[:0] = sys.argv[1:-6]
+import json
+from functions.runner.sandbox.compiler import main as compiler
+{landlock}{attempts}{told}
+def look(source, target):
+    text = json.dumps(told(target))
+    return {{"reasons": [], "imports": [], "exports": [text[at : at + 200] for at in range(0, len(text), 200)]}}
+compiler._compile = look
+compiler.main()
+"""
+
+
+def _script(template: str, limit_bytes: int, *, landlock: bool) -> str:
+    told = _TOLD.replace("NUMBERS", repr(numbers())).replace("LIMIT", str(limit_bytes))
+    return template.format(landlock="" if landlock else _WITHOUT_LANDLOCK, attempts=ATTEMPTS, told=told)
+
+
+def _command(script: str) -> Callable[..., list[str]]:
+    def command(module: str, *arguments: str) -> list[str]:
+        start = interpreter(module, *arguments)
+        return [*start[:5], script, *start[6:]]
+
+    return command
+
+
+def _of_a_child(folder: Path, patch: pytest.MonkeyPatch, *, landlock: bool) -> dict[str, Any]:
+    house = RunnerFixture(folder)
+    greeting = house.publish(GREETING)
+    stories: list[str] = []
+    real = child_process.Child.run
+
+    def run(self: Any, message: Any, host: Any) -> Any:
+        found = real(self, message, host)
+        assert isinstance(found, Failed), found
+        stories.append(found.message)
+        return found
+
+    patch.setattr(child_process.Child, "run", run)
+    patch.setattr(child_process, "interpreter", _command(_script(_CHILD, 512 << 20, landlock=landlock)))
+    house.execute(call(greeting, timeout_ms=10_000))
+    house.close()
+    document: dict[str, Any] = json.loads(stories[0])
+    return document
+
+
+def _of_a_worker(folder: Path, patch: pytest.MonkeyPatch, *, landlock: bool) -> dict[str, Any]:
+    house = RunnerFixture(folder)
+    patch.setattr(compile_worker, "interpreter", _command(_script(_WORKER, 3_072 << 20, landlock=landlock)))
+    exports = house.prepared(guest("(unreachable)")).exports
+    house.close()
+    document: dict[str, Any] = json.loads("".join(exports))
+    return document
+
+
+PROCESSES: Final = {"sandbox": _of_a_child, "compile worker": _of_a_worker}
+
+
+@pytest.fixture(scope="module", params=[(name, landlock) for name in PROCESSES for landlock in (True, False)], ids=str)
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a confined process says about its attempts."""
+    name, landlock = request.param
+    with pytest.MonkeyPatch.context() as patch:
+        return PROCESSES[name](tmp_path_factory.mktemp("house"), patch, landlock=landlock)
+
+
+def test_every_system_call_of_the_table_is_refused(told: dict[str, Any]) -> None:
+    assert told["wrong"] == {}
+    assert told["attempts"] > 1_500
+
+
+def test_no_mapping_gets_more_memory_than_the_limit_counts(told: dict[str, Any]) -> None:
+    assert told["uncounted"] == 0
+
+
+@pytest.mark.parametrize("step", ["seccomp", "resource_limits", "no_new_privileges"])
+def test_a_compile_worker_that_cannot_be_confined_compiles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """The version is not rejected for it: the message is delivered again."""
+    part = {
+        "seccomp": "from functions.runner.sandbox.confinement import syscalls as m; name = 'install'",
+        "resource_limits": "from functions.runner.sandbox.confinement import confine as m; name = '_limit_resources'",
+        "no_new_privileges": "from functions.runner.sandbox.confinement import confine as m; name = '_prctl'",
+    }[step]
+    script = f"""
+import sys; sys.path[:0] = sys.argv[1:-6]
+from functions.runner.sandbox.compiler import main as compiler
+{part}
+def refused(*_, **__): raise OSError(1, "Operation not permitted")
+setattr(m, name, refused)
+compiler._compile = None
+compiler.main()
+"""
+    monkeypatch.setattr(compile_worker, "interpreter", _command(script))
+    house = RunnerFixture(tmp_path / "house")
+    with pytest.raises(PlatformError, match="runner_unavailable"):
+        house.prepared(guest("(unreachable)"))
+    assert house.outbox.sent == []
+    house.close()

@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test coverage check fmt browser fuzz soak long bench build lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak mutants long bench build lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -71,9 +71,12 @@ fuzz: setup ## Fuzz every parser of untrusted input; FUZZ_SECONDS for each (defa
 soak: setup ## Test that ten thousand good and hostile calls leak nothing
 	@python -m pytest -q -m soak tests/security
 
+mutants: setup ## Break the modules that decide, one guard at a time: a test must fail; MODULES for some of them
+	@python -m tests.mutants $(MODULES)
+
 long: export FUZZ_SECONDS ?= 600
-long: setup ## Run what takes longer than an hour: soak, then fuzz with FUZZ_SECONDS=600
-	@status=0; for task in "soak" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
+long: setup ## Run what takes longer than an hour: soak, mutants, then fuzz with FUZZ_SECONDS=600
+	@status=0; for task in "soak" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
 	  echo "› make $$task, from $$(date +%H:%M)"; started=$$SECONDS; \
 	  $(MAKE) --no-print-directory $$task || status=1; \
 	  echo "› make $$task took $$((SECONDS - started)) s"; done; exit $$status

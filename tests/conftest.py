@@ -1,4 +1,7 @@
-"""Fixtures of all suites: servers are started once a session and only when a test asks for them."""
+"""Fixtures of all suites: servers are started once a session and only when a test asks for them.
+
+The mutants' runs (tests/mutants) share servers, which the environment names.
+"""
 
 import os
 import uuid
@@ -52,8 +55,13 @@ def postgres_server(server_loop: Loop, server_folder: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def template_database(postgres_server: str) -> str:
     """Name of a migrated database to copy."""
+    return os.environ.get("TEMPLATE_DATABASE") or migrated_database(postgres_server)
+
+
+def migrated_database(server_url: str) -> str:
+    """Make a database with all tables and roles, and return its name."""
     name = f"template_{uuid.uuid4().hex[:8]}"
-    database = Database(make_database(postgres_server, name), 60_000)
+    database = Database(make_database(server_url, name), 60_000)
     migrate(database, MIGRATIONS, dict.fromkeys(ROLES, PASSWORD))
     database.close()
     return name
@@ -87,6 +95,9 @@ def fresh_databases(postgres_server: str, template_database: str) -> Iterator[Da
 @pytest.fixture(scope="session")
 def moto_url(server_loop: Loop, server_folder: Path) -> Iterator[str]:
     """Endpoint of a moto server (S3, SQS, KMS)."""
+    if given := os.environ.get("MOTO_URL"):
+        yield given
+        return
     server = start_moto(server_loop, server_folder)
     yield server.url
     server_loop.run(server.stop())

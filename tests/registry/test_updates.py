@@ -1,5 +1,9 @@
 """Moving an install to another version: what moves, what waits, what is refused; and which version is the newest."""
 
+from typing import Any
+
+import pytest
+
 from alga_ext.trust.signing import LocalSigner
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import change, publish_server
@@ -294,3 +298,146 @@ def test_build_metadata_does_not_count(published: RegistryWorld) -> None:
     )
 
     assert (row["release"], row["pre"]) == (True, True)
+
+
+# Between a request and its approval
+
+
+def _waiting(world: RegistryWorld, **members: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """An install whose next version asks for more, and that version."""
+    install = world.install(grants={"capabilities": ["http.fetch"]})
+    version = publish_server(world, "1.1.0", **{"egress": ["*.example.com", "api.other.org"], **members})
+    change(world, install, "update", {})
+    return install, version
+
+
+@pytest.mark.parametrize("key", [None, LocalSigner.generate()], ids=["code moved", "code held back"])
+def test_a_version_that_was_withdrawn_since_cannot_be_approved(published: RegistryWorld, key: Any) -> None:
+    if key is not None:
+        published.add_key("acme", key)
+    install, version = _waiting(published, key=key)
+    published.call("POST", f"/versions/{version['version_id']}/withdraw", published.admin, {"reason": "r"})
+    before = published.call("GET", f"/installs/{install['install_id']}", published.tenant_admin()).body
+
+    refused = change(published, install, "request/approve", {})
+
+    assert (refused.status, refused.code) == (409, "version_not_ready")
+    assert published.call("GET", f"/installs/{install['install_id']}", published.tenant_admin()).body == before
+
+
+def test_a_version_that_was_yanked_since_can_still_be_approved(published: RegistryWorld) -> None:
+    install, version = _waiting(published)
+    published.call("POST", f"/versions/{version['version_id']}/yank", published.admin, {"reason": "r"})
+
+    approved = change(published, install, "request/approve", {})
+
+    assert (approved.status, approved.body["grants"]["egress"]) == (200, ["api.other.org"])
+
+
+def test_another_tenants_install_is_not_moved_by_an_approval(published: RegistryWorld) -> None:
+    other = published.install(tenant_id="tenant-b")
+    install, _ = _waiting(published)
+
+    change(published, install, "request/approve", {})
+
+    found = published.call("GET", f"/installs/{other['install_id']}", published.tenant_admin("tenant-b")).body
+    assert (found["version"], found["grants"]) == ("1.0.0", other["grants"])
+
+
+def test_another_install_of_the_tenant_is_not_moved(published: RegistryWorld) -> None:
+    publish_server(published, name="com.acme.other")
+    other = published.install("com.acme.other")
+    install, _ = _waiting(published)
+
+    change(published, install, "request/approve", {})
+    change(published, install, "pin")
+
+    found = published.call("GET", f"/installs/{other['install_id']}", published.tenant_admin()).body
+    assert found == other
+
+
+def test_a_request_is_decided_once(published: RegistryWorld) -> None:
+    install, _ = _waiting(published)
+    change(published, install, "request/decline")
+
+    assert change(published, install, "request/approve", {}).code == "request_not_found"
+    assert change(published, install, "request/decline").code == "request_not_found"
+
+
+def test_an_approval_can_name_the_whole_grant_set(published: RegistryWorld) -> None:
+    install, _ = _waiting(published)
+
+    named = {"capabilities": ["http.fetch"], "egress": ["x.example.com"]}
+    approved = change(published, install, "request/approve", {"grants": named}).body
+
+    assert (approved["grants"]["egress"], approved["waiting_request"]) == (["x.example.com"], None)
+
+
+def test_an_approval_grants_nothing_that_the_version_does_not_ask_for(published: RegistryWorld) -> None:
+    install, _ = _waiting(published)
+
+    refused = change(published, install, "request/approve", {"grants": {"egress": ["evil.example.org"]}})
+
+    assert (refused.status, refused.code) == (400, "grants_invalid")
+
+
+def test_a_version_of_another_extension_is_no_update(published: RegistryWorld) -> None:
+    other = publish_server(published, "2.0.0", name="com.acme.other")
+    install = published.install()
+
+    for what, body in (("update", {}), ("rollback", {"reason": "r"})):
+        refused = change(published, install, what, {"version": other["version_id"], **body})
+        assert (refused.status, refused.code) == (404, "version_not_found")
+
+
+@pytest.mark.parametrize(
+    ("what", "body"), [("update", {"version": "1.0.0"}), ("rollback", {"version": "1.0.0", "reason": "r"})]
+)
+def test_an_install_is_not_moved_to_the_version_that_it_has(published: RegistryWorld, what: str, body: Any) -> None:
+    refused = change(published, published.install(), what, body)
+
+    assert (refused.status, refused.code) == (409, "conflict")
+
+
+def test_pinning_twice_is_recorded_once(published: RegistryWorld) -> None:
+    install = published.install()
+
+    revisions = [change(published, install, "pin").body["revision"] for _ in range(2)]
+
+    assert revisions == [install["revision"] + 1] * 2
+    recorded = published.rows("select before, after from app.audit_event where action = 'install.pin'")
+    assert recorded == [{"before": {"pinned": False}, "after": {"pinned": True}}]
+
+
+def test_granting_all_that_waits_does_not_end_a_request_that_holds_back_code(published: RegistryWorld) -> None:
+    key = LocalSigner.generate()
+    published.add_key("acme", key)
+    install, _ = _waiting(published, key=key, egress=["*.example.com"])
+
+    path = f"/installs/{install['install_id']}/grants"
+    granted = published.call("PUT", path, published.tenant_admin(), {"capabilities": ["http.fetch"]}).body
+
+    assert granted["waiting_request"]["difference"].keys() == {"publisher_key"}
+    assert granted["version"] == "1.0.0"
+
+
+def test_an_update_keeps_a_lower_limit_of_the_tenant(published: RegistryWorld) -> None:
+    publish_server(published, "1.0.1", limits={"timeout_ms": 20_000, "memory_mb": 256})
+    install = published.install(grants={"limits": {"timeout_ms": 1_000, "memory_mb": 64}})
+    publish_server(published, "1.1.0", limits={"timeout_ms": 20_000, "memory_mb": 256})
+
+    moved = change(published, install, "update", {}).body
+
+    assert (moved["version"], moved["grants"]["limits"]) == ("1.1.0", {"timeout_ms": 1_000, "memory_mb": 64})
+
+
+def test_an_approval_raises_a_limit_only_to_what_the_request_asks(published: RegistryWorld) -> None:
+    publish_server(published, "1.0.1", limits={"timeout_ms": 10_000, "memory_mb": 128})
+    install = published.install(grants={"limits": {"timeout_ms": 1_000, "memory_mb": 64}})
+    publish_server(published, "1.1.0", limits={"timeout_ms": 20_000, "memory_mb": 128})
+    waiting = change(published, install, "update", {}).body["waiting_request"]
+
+    approved = change(published, install, "request/approve", {}).body
+
+    assert waiting["difference"] == {"limits": {"timeout_ms": {"from": 10_000, "to": 20_000}}}
+    assert approved["grants"]["limits"] == {"timeout_ms": 20_000, "memory_mb": 64}

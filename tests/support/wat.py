@@ -4,7 +4,7 @@ A guest is two core modules: ``libc`` with the memory and a bump allocator, and 
 imports the memory as ``libc.memory``, ``$alloc`` and each wanted host import under its own name (``$storage.get``).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal
 
 import wasmtime
@@ -288,19 +288,23 @@ def _interfaces(imports: Iterable[str]) -> list[tuple[str, str]]:
 
 def _interface(interface: str, functions: list[str]) -> tuple[str, str]:
     """Return the declaration of an imported interface, and its lowered functions."""
-    writer = _Types(interface)
-    exports = []
-    for function in functions:
-        declared = IMPORTS[interface][function]
-        params = " ".join(f'(param "p{i}" {writer.reference(kind)})' for i, kind in enumerate(declared.params))
-        result = f"(result {writer.reference(declared.result)})" if declared.result else ""
-        exports.append(f'    (export "{function}" (func {params} {result}))')
     lowered = "\n".join(
         f'  (core func ${interface}.{f} (canon lower (func ${interface} "{f}") (memory $memory) (realloc $realloc)))'
         for f in functions
     )
+    return declaration(interface, {name: IMPORTS[interface][name] for name in functions}), f"{lowered}\n"
+
+
+def declaration(interface: str, functions: Mapping[str, Function]) -> str:
+    """Return the import of an interface with these functions."""
+    writer = _Types(interface)
+    exports = []
+    for name, function in functions.items():
+        params = " ".join(f'(param "p{i}" {writer.reference(kind)})' for i, kind in enumerate(function.params))
+        result = f"(result {writer.reference(function.result)})" if function.result else ""
+        exports.append(f'    (export "{name}" (func {params} {result}))')
     body = "\n".join(exports)
-    return f'  (import "alga:extension/{interface}" (instance ${interface}\n{writer.text()}\n{body}))\n', f"{lowered}\n"
+    return f'  (import "alga:extension/{interface}" (instance ${interface}\n{writer.text()}\n{body}))\n'
 
 
 class _Types:

@@ -80,8 +80,40 @@ def test_what_is_no_proof_is_refused(text: bytes) -> None:
     assert fault(text) == "log_proof"
 
 
-def test_a_document_beyond_the_limit_is_refused() -> None:
-    assert fault(proof() + b" " * PROOF_LIMIT_BYTES) == "log_proof"
+def test_a_document_of_one_mebibyte_is_read_and_one_byte_more_is_refused() -> None:
+    whole = proof().ljust(1_048_576)
+
+    assert PROOF_LIMIT_BYTES == 1_048_576
+    assert verify_proof(whole, PublicKey.from_pem(LOG.public_pem)).leaf_index == 1
+    assert fault(whole + b" ") == "log_proof"
+
+
+@pytest.mark.parametrize("member", ["leaf_index", "entry", "tree_size", "proof", "head"])
+def test_a_proof_without_one_of_its_members_is_refused(member: str) -> None:
+    document = json.loads(proof())
+    del document[member]
+
+    assert fault(json.dumps(document).encode()) == "log_proof"
+
+
+@pytest.mark.parametrize("member", ["origin", "tree_size", "root_hash", "timestamp"])
+def test_a_signed_head_without_one_of_its_members_is_refused(member: str) -> None:
+    head = {"origin": ORIGIN, "tree_size": 2, "root_hash": "00" * 32, "timestamp": "2026-06-01T12:00:00Z"}
+    del head[member]
+    envelope = json.loads(sign_envelope(LOG, json.dumps(head).encode(), LOG_HEAD_PAYLOAD_TYPE))
+
+    assert fault(proof_with_head(envelope)) == "log_head"
+
+
+def proof_with_head(envelope: dict[str, Any]) -> bytes:
+    return json.dumps({**json.loads(proof()), "head": envelope}).encode()
+
+
+def test_a_head_that_the_logs_key_signed_as_another_type_is_refused() -> None:
+    head = {"origin": ORIGIN, "tree_size": 2, "timestamp": "2026-06-01T12:00:00Z",
+            "root_hash": merkle.node_hash(OTHER, merkle.leaf_hash(ENTRY.encode())).hex()}  # fmt: skip
+
+    assert fault(proof_with_head(json.loads(sign_envelope(LOG, json.dumps(head).encode())))) == "log_head"
 
 
 @pytest.mark.parametrize(
@@ -120,8 +152,25 @@ def test_an_entry_that_is_no_object_is_refused_although_it_is_in_the_log(entry: 
     assert fault(proof(entry)) == "log_entry"
 
 
-def test_another_entry_than_the_publication_is_refused() -> None:
-    with pytest.raises(PlatformError) as refusal:
-        verify_publication_proof(proof(), PublicKey.from_pem(LOG.public_pem), ContentHash("sha256:" + "cd" * 32))
+PUBLICATION = {"content_hash": HASH, "kind": "version.published"}
 
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {**PUBLICATION, "content_hash": "sha256:" + "cd" * 32}, {**PUBLICATION, "content_hash": HASH + "0"},
+        {**PUBLICATION, "content_hash": HASH[7:]}, {**PUBLICATION, "content_hash": None},
+        {"kind": "version.published"}, {"content_hash": HASH}, {**PUBLICATION, "kind": None},
+        *({**PUBLICATION, "kind": kind} for kind in (
+            "version.withdrawn", "version.yanked", "version.unyanked", "version.published2", "xversion.published", ""
+        )),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_proof_of_another_entry_is_no_proof_of_the_publication(entry: dict[str, Any]) -> None:
+    document = proof(json.dumps(entry))
+
+    assert verify_proof(document, PublicKey.from_pem(LOG.public_pem)).entry == entry
+    with pytest.raises(PlatformError) as refusal:
+        verify_publication_proof(document, PublicKey.from_pem(LOG.public_pem), HASH)
     assert (refusal.value.code, refusal.value.context["fault"]) == ("log_integrity", "log_entry")

@@ -1,13 +1,14 @@
 """Which key may sign what, for whom and when."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
-from alga_ext.trust.policy import TrustBundle, Use
+from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey, Use
 from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, sign_envelope
 from tests.support.keys import ACME, NOW, P256Signer, revoked, trust_in, trusted
 from tests.support.refusals import code_of
@@ -152,3 +153,137 @@ def test_one_changed_byte_of_an_envelope_is_never_believed(data: st.DataObject) 
         "signature_invalid",
         "key_unknown",
     )
+
+
+# Several signatures, keys and platform keys
+
+
+def signed_by(*signers: LocalSigner) -> bytes:
+    """One envelope with a signature of each, in this order."""
+    documents = [json.loads(sign_envelope(signer, b'{"a":1}')) for signer in signers]
+    signatures = [document["signatures"][0] for document in documents]
+    return json.dumps({**documents[0], "signatures": signatures}, separators=(",", ":")).encode()
+
+
+def test_a_signature_by_an_unknown_key_does_not_hide_a_good_one_behind_it() -> None:
+    verified = trust_in(trusted(ACME)).verify(signed_by(OTHER, ACME), use="publisher", publisher="acme", at=NOW)
+
+    assert verified.key.key_id == ACME.key_id
+
+
+def test_a_signature_by_a_key_that_may_not_sign_does_not_hide_a_good_one_behind_it() -> None:
+    trust = trust_in(trusted(OTHER, publishers=["globex"]), trusted(ACME))
+
+    verified = trust.verify(signed_by(OTHER, ACME), use="publisher", publisher="acme", at=NOW)
+
+    assert verified.key.key_id == ACME.key_id
+
+
+def test_the_last_refusal_is_the_one_that_is_told() -> None:
+    trust = trust_in(trusted(OTHER, publishers=["globex"]), trusted(ACME, valid_until=NOW))
+
+    assert verdict(trust, signed_by(OTHER, ACME)) == "key_expired"
+    assert verdict(trust, signed_by(ACME, OTHER)) == "key_not_allowed"
+
+
+def test_platform_keys_are_listed_with_valid_ones_first_and_the_newest_of_each_part_first() -> None:
+    new, old, expired, withdrawn = (LocalSigner.generate() for _ in range(4))
+    trust = trust_in(
+        trusted(expired, use="release", valid_from=NOW - 2 * SECOND, valid_until=NOW),
+        trusted(old, use="release", valid_from=NOW - 9 * SECOND),
+        trusted(ACME),
+        trusted(withdrawn, use="release", valid_from=NOW - SECOND),
+        trusted(new, use="release", valid_from=NOW - 3 * SECOND),
+        revocations=[revoked(withdrawn, NOW)],
+    )
+
+    assert trust.key_ids("release", NOW) == [key.key_id for key in (new, old, withdrawn, expired)]
+
+
+def test_a_platform_key_with_two_validities_is_listed_once() -> None:
+    trust = trust_in(trusted(ACME, use="log", valid_until=NOW), trusted(ACME, use="log", valid_from=NOW))
+
+    assert trust.key_ids("log", NOW) == [ACME.key_id]
+
+
+def test_a_key_that_is_missing_from_the_bundle_can_be_revoked_from_an_instant_on() -> None:
+    trust = trust_in(revocations=[revoked(ACME, NOW)])
+
+    assert [trust.is_revoked(ACME.key_id, at) for at in (NOW - SECOND, NOW, NOW + SECOND)] == [False, True, True]
+    assert not trust.is_revoked(OTHER.key_id, NOW)
+
+
+# What one entry of a bundle may say
+
+
+def key_members(**members: object) -> dict[str, object]:
+    return {"key_id": ACME.key_id, "public_key": ACME.public_pem, **members}
+
+
+def is_refused(model: type[BaseModel], members: dict[str, object]) -> bool:
+    try:
+        model.model_validate(members)
+    except ValidationError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    "key_id",
+    ["", ACME.key_id[7:], ACME.key_id + "0", ACME.key_id[:-1], "x" + ACME.key_id, ACME.key_id + "\n", " " + ACME.key_id,
+     ACME.key_id.upper(), ACME.key_id[:-1] + "g"],
+)  # fmt: skip
+def test_a_key_id_is_a_hash_and_nothing_before_or_after_it(key_id: str) -> None:
+    assert is_refused(TrustedKey, key_members(key_id=key_id))
+    assert is_refused(Revocation, {"key_id": key_id, "from": NOW})
+
+
+@pytest.mark.parametrize("name", ["", "a" * 64, "Acme", "*a", "a*", "**", "acme\n", " acme", "acme_"])
+def test_a_publisher_of_a_key_is_a_slug_or_the_asterisk(name: str) -> None:
+    assert is_refused(TrustedKey, key_members(publishers=["acme", name]))
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 63, "*", "0-9"])
+def test_every_slug_can_be_the_publisher_of_a_key(name: str) -> None:
+    assert TrustedKey.model_validate(key_members(publishers=[name])).publishers == (name,)
+
+
+@pytest.mark.parametrize("member", ["valid_untl", "revoked_from", "from", "USE"])
+def test_a_misspelt_member_of_a_key_is_refused(member: str) -> None:
+    assert is_refused(TrustedKey, key_members(**{member: "2026-01-01T00:00:00Z"}))
+
+
+@pytest.mark.parametrize("member", ["revoked_from", "until", "keyid"])
+def test_a_misspelt_member_of_a_revocation_is_refused(member: str) -> None:
+    assert is_refused(Revocation, {"key_id": ACME.key_id, "from": NOW, member: "2026-01-01T00:00:00Z"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-06-01T12:00:00Z", "2026-06-01T12:00:00.0Z", "2026-06-01T12:00:00.000000Z", "2026-06-01T14:00:00+02:00"],
+)
+def test_an_instant_may_have_fractions_of_a_second_and_an_offset(text: str) -> None:
+    assert TrustedKey.model_validate(key_members(valid_until=text)).valid_until == NOW
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2026-06-01T12:00:00.Z", "2026-06-01T12:00:00.0000000Z", "02026-06-01T12:00:00Z", "2026-06-01T12:00:00Zx",
+     "x2026-06-01T12:00:00Z", "2026-06-01 12:00:00Z", "2026-06-01T12:00Z", "2026-06-01T12:00:00",
+     "٢٠٢٦-06-01T12:00:00Z", 1780315200, None, NOW.replace(tzinfo=None)],
+)  # fmt: skip
+def test_a_value_that_is_no_full_instant_ends_no_validity(value: object) -> None:
+    assert is_refused(TrustedKey, key_members(valid_from=value))
+
+
+def test_a_key_without_other_words_is_every_publishers_from_1970_on() -> None:
+    key = TrustedKey.model_validate(key_members())
+
+    assert (key.use, key.publishers, key.valid_until) == ("publisher", ("*",), None)
+    assert key.valid_from == datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def test_no_key_or_revocation_changes_after_it_was_read() -> None:
+    for entry in (trusted(ACME), revoked(ACME, NOW)):
+        with pytest.raises(ValidationError):
+            setattr(entry, "key_id", OTHER.key_id)  # noqa: B010

@@ -1,6 +1,7 @@
 """Statements say one thing about one subject, and are read without leniency."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -80,12 +81,88 @@ def test_a_member_that_stands_twice_is_refused() -> None:
     assert code_of(lambda: read_statement(twice, Release, SHA)) == "signature_malformed"
 
 
-@pytest.mark.parametrize("digest", ["", "AB" * 32, "ab" * 31, "sha256:" + SHA])
-def test_a_record_with_a_hash_that_is_none_is_refused(digest: str) -> None:
-    made = json.loads(statement(RECORD, "b", SHA))
-    made["predicate"]["component_sha256"] = digest
+HASHES = [
+    (RECORD, "component_sha256"), (RECORD, "ui_index_sha256"), (ARTIFACT, "component_sha256"),
+]  # fmt: skip
 
-    assert code_of(lambda: read_statement(json.dumps(made).encode(), ReleaseRecord, SHA)) == "signature_malformed"
+
+@pytest.mark.parametrize(("predicate", "member"), HASHES)
+@pytest.mark.parametrize(
+    "digest",
+    [
+        "",
+        "AB" * 32,
+        SHA[1:],
+        SHA + "a",
+        "xx" + SHA,
+        SHA + "xx",
+        SHA + "\n",
+        " " + SHA,
+        "sha256:" + SHA,
+        "g" * 64,
+        0,
+        [SHA],
+    ],
+)
+def test_a_hash_in_a_record_is_64_hex_digits_and_nothing_before_or_after(
+    predicate: Any, member: str, digest: object
+) -> None:
+    made = json.loads(statement(predicate, "b", SHA))
+    made["predicate"][member] = digest
+
+    assert code_of(lambda: read_statement(json.dumps(made).encode(), type(predicate), SHA)) == "signature_malformed"
+
+
+@pytest.mark.parametrize(
+    ("predicate", "member"),
+    [
+        (predicate, name)
+        for predicate in (RELEASE, RECORD, ARTIFACT)
+        for name, field in type(predicate).model_fields.items()
+        if field.is_required()
+    ],
+)
+def test_a_statement_without_a_member_of_its_predicate_is_refused(predicate: Any, member: str) -> None:
+    made = json.loads(statement(predicate, "b", SHA))
+    del made["predicate"][member]
+
+    assert code_of(lambda: read_statement(json.dumps(made).encode(), type(predicate), SHA)) == "signature_malformed"
+
+
+@pytest.mark.parametrize("member", ["_type", "subject", "predicateType", "predicate"])
+def test_a_statement_without_one_of_its_members_is_refused(member: str) -> None:
+    made = json.loads(statement(RELEASE, "b", SHA))
+    del made[member]
+
+    assert code_of(lambda: read_statement(json.dumps(made).encode(), Release, SHA)) == "signature_malformed"
+
+
+@pytest.mark.parametrize("digest", [SHA[:-1], SHA + "a", SHA.upper(), " " + SHA, SHA + "\n", ""])
+def test_a_subject_whose_hash_is_written_otherwise_is_other_bytes(digest: str) -> None:
+    made = changed(subject=[{"name": "b", "digest": {"sha256": digest}}])
+
+    assert code_of(lambda: read_statement(made, Release, SHA)) == "bundle_hash_mismatch"
+
+
+@pytest.mark.parametrize("end", ["x", "/v1", "\n"])
+def test_a_type_with_something_before_or_after_it_is_another_type(end: str) -> None:
+    types = json.loads(statement(RELEASE, "b", SHA))
+    for name in ("_type", "predicateType"):
+        for value in (types[name] + end, end + types[name]):
+            made = changed(**{name: value})
+            assert code_of(partial(read_statement, made, Release, SHA)) == "signature_malformed"
+
+
+def test_the_types_of_statements_are_these() -> None:
+    """Signed documents are kept for good, so a changed name would make all of them unreadable."""
+    found = [json.loads(statement(predicate, "b", SHA)) for predicate in (RELEASE, RECORD, ARTIFACT)]
+
+    assert {document["_type"] for document in found} == {"https://in-toto.io/Statement/v1"}
+    assert [document["predicateType"] for document in found] == [
+        "https://alga.dev/extension/release/v1",
+        "https://alga.dev/extension/release-record/v1",
+        "https://alga.dev/extension/artifact/v1",
+    ]
 
 
 @given(st.binary(max_size=200))

@@ -1,0 +1,74 @@
+"""Which modules are mutated, and which tests are to notice.
+
+The modules are those that decide: the import contract "Modules that decide do no I/O", and a few that decide inside a
+transaction. A module's tests are the unit tests that import it, and the files named here.
+"""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+
+from tests.mutants.forked import Module
+from tests.support.places import ROOT
+
+_CONTRACT: Final = "Modules that decide do no I/O"
+# Modules that are not in the contract, or that unit tests reach through others: what else tests them, fastest first.
+MORE_TESTS: Final[dict[str, tuple[str, ...]]] = {
+    "alga_ext.bundles.paths": ("tests/unit/alga_ext/bundles/test_archive.py",),
+    "alga_ext.calls.execution_token": ("tests/security/test_foreign_tokens.py",),
+    "alga_ext.trust.log_proof": ("tests/registry/test_transparency.py",),
+    "functions.gateway.envelope": ("tests/contract/test_gateway_calls.py",),
+    "functions.gateway.execution_messages": ("tests/contract/test_gateway_calls.py",),
+    "functions.gateway.install": ("tests/contract/test_gateway_calls.py",),
+    "functions.gateway.routing": ("tests/contract/test_gateway_calls.py",),
+    "functions.registry.api.idempotency": ("tests/registry/test_idempotency.py",),
+    "functions.registry.api.paging": ("tests/registry/test_catalogue.py",),
+    "functions.registry.api.permissions": ("tests/registry/test_who_may_what.py",),
+    "functions.registry.api.preconditions": ("tests/registry/test_updates.py",),
+    "functions.registry.installing.grants": ("tests/registry/test_updates.py", "tests/registry/test_installs.py"),
+    "functions.registry.installing.updates": ("tests/registry/test_updates.py", "tests/registry/test_every_change.py"),
+    "functions.registry.migrations.plan": ("tests/registry/test_migrations.py",),
+    "functions.registry.publishing.publishers": (
+        "tests/registry/test_publishers_and_keys.py",
+        "tests/registry/test_foreign_objects.py",
+        "tests/registry/test_catalogue.py",
+    ),
+    "functions.registry.publishing.ui_index": ("tests/unit/uihost/test_bundles.py",),
+    "functions.registry.records.recording": ("tests/registry/test_recorder.py",),
+    "functions.registry.schemas.linear_patterns": ("tests/unit/registry/schemas/test_config_schema.py",),
+    "functions.runner.sandbox.compiler.typecheck": (),
+    "functions.runner.sandbox.protocol.shapes": ("tests/unit/runner/sandbox/protocol/test_world.py",),
+}
+# The first read what files say about a module. The other takes long, and imports many modules only to set a scene.
+_SKIPPED: Final = ("tests/unit/docs/", "tests/unit/runner/preparing/test_preparation.py")
+
+
+def targets() -> list[Module]:
+    """Return every module to mutate, by name."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = (found for found in contracts if found["name"] == _CONTRACT)
+    return [Module(name, _path(name)) for name in sorted({*contract["source_modules"], *MORE_TESTS})]
+
+
+def files_of(module: Module) -> list[str]:
+    """Return the test files of a module, the ones that bear its name first."""
+    package, _, last = module.name.rpartition(".")
+    imports = re.compile(
+        rf"^ *(from {re.escape(module.name)} import|import {re.escape(module.name)}\b"
+        rf"|from {re.escape(package)} import .*\b{last}\b)",
+        re.MULTILINE,
+    )
+    found = [
+        str(path.relative_to(ROOT))
+        for path in sorted((ROOT / "tests/unit").rglob("test_*.py"))
+        if imports.search(path.read_text(encoding="utf-8"))
+    ]
+    found = [name for name in found if not name.startswith(_SKIPPED)]
+    found.sort(key=lambda name: not name.endswith(f"/test_{last}.py"))
+    return list(dict.fromkeys([*found, *MORE_TESTS.get(module.name, ())]))
+
+
+def _path(name: str) -> Path:
+    base = ROOT / "layers/core/python" if name.startswith("alga_ext.") else ROOT
+    return base / (name.replace(".", "/") + ".py")

@@ -1,0 +1,79 @@
+"""Every route with the right caller under its own path, and an object in it that belongs to somebody else.
+
+A role and a path are not enough: each route also checks that the object is the publisher's or the tenant's.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+
+from alga_ext.trust.signing import LocalSigner
+from tests.conftest import fresh_databases
+from tests.registry.conftest import registry
+from tests.registry.test_who_may_what import BODIES, ROUTES
+from tests.support.registry import RegistryWorld
+from tests.support.server_extension import publish_server, put_secret
+
+OF_OBJECTS: Final = ("{key_id}", "{version_id}", "{reference}", "{install_id}")
+ROUTES_OF_OBJECTS: Final = [
+    (method, path)
+    for (method, path), who in ROUTES.items()
+    if who in ("publisher", "tenant admin", "tenant viewer") and any(name in path for name in OF_OBJECTS)
+]
+CHANGED: Final = (
+    "publisher_key", "extension_version", "extension_registry", "tenant_extension_install", "extension_install_secret",
+    "extension_install_request", "audit_event", "transparency_leaf",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scene(
+    postgres_server: str, template_database: str, moto_url: str
+) -> Iterator[tuple[RegistryWorld, dict[str, str]]]:
+    """Acme and tenant-a have one of everything. Globex has a key and tenant-b an install, so neither has nothing."""
+    with fresh_databases(postgres_server, template_database) as databases, registry(databases, moto_url) as world:
+        world.register()
+        world.register("globex", LocalSigner.generate())
+        version = publish_server(world)
+        install = world.install()
+        put_secret(world, install, "salt", value="of tenant-a")
+        world.install(tenant_id="tenant-b")
+        yield (
+            world,
+            {
+                "publisher": "globex",
+                "key_id": world.publisher_key.key_id,
+                "version_id": version["version_id"],
+                "reference": "com.acme.notes",
+                "install_id": install["install_id"],
+                "name": "salt",
+            },
+        )
+
+
+def rows(world: RegistryWorld) -> dict[str, list[dict[str, Any]]]:
+    return {table: world.rows(f"select * from app.{table} order by 1, 2") for table in CHANGED}
+
+
+def test_the_routes_of_objects_are_found() -> None:
+    assert ("POST", "/publishers/{publisher}/keys/{key_id}/retire") in ROUTES_OF_OBJECTS
+    assert len(ROUTES_OF_OBJECTS) > 20
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES_OF_OBJECTS, ids=" ".join)
+def test_a_foreign_object_is_not_reached_from_ones_own_path(
+    scene: tuple[RegistryWorld, dict[str, str]], method: str, path: str
+) -> None:
+    world, places = scene
+    if "{install_id}" in path:
+        token = world.tenant_admin("tenant-b")
+    else:
+        token = world.token(sub="dev", roles=["publisher"], publishers=["globex"])
+    body = BODIES.get(path) if method in ("POST", "PUT") else None
+    before = rows(world)
+
+    answer = world.call(method, path.format(**places), token, body)
+
+    assert answer.status in (403, 404) or answer.code == "key_unknown", answer
+    assert rows(world) == before

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from tests.mutants.forked import BASELINE_OUTPUT, Module, Run, limit_after, preload
 from tests.mutants.mutations import Mutant, mutants
-from tests.mutants.targets import files_of, targets
+from tests.mutants.targets import files_of, may_be_slow, targets
 from tests.support.places import ROOT
 
 STATE: Final = ROOT / ".build/mutants/state.json"
@@ -33,7 +33,7 @@ EQUIVALENTS: Final = Path(__file__).with_name("equivalents.toml")
 LEAST_PERCENT: Final = 95.0
 FAST_S: Final = 3.0
 SLOW_S: Final = 10.0
-"""A file that takes longer is left out, unless it bears the module's name: it imports the module for other tests."""
+"""A file that takes longer is left out, unless it is for the module."""
 _PASSED, _POLL_S = 0, 0.02
 
 
@@ -68,9 +68,8 @@ class Tester:
 
     def __init__(self, module: Module, jobs: int, deadline: float) -> None:
         self._module, self._jobs, self._deadline = module, jobs, deadline
-        own = f"test_{module.name.rpartition('.')[2]}.py"
         every = {file: self._baseline(file) for file in files_of(module)}
-        took = {file: seconds for file, seconds in every.items() if seconds < SLOW_S or file.endswith(own)}
+        took = {file: seconds for file, seconds in every.items() if seconds < SLOW_S or may_be_slow(module, file)}
         files = sorted(took, key=took.__getitem__)
         totals = itertools.accumulate(took[file] for file in files)
         fast = [file for file, total in zip(files, totals, strict=True) if total < FAST_S]

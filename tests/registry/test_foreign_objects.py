@@ -52,8 +52,9 @@ def scene(
         )
 
 
-def rows(world: RegistryWorld) -> dict[str, list[dict[str, Any]]]:
-    return {table: world.rows(f"select * from app.{table} order by 1, 2") for table in CHANGED}
+def rows(world: RegistryWorld) -> list[dict[str, Any]]:
+    tables = (f"(select json_agg(t order by t::text) from app.{table} t) as {table}" for table in CHANGED)
+    return world.rows(f"select {', '.join(tables)}")
 
 
 def test_the_routes_of_objects_are_found() -> None:
@@ -76,4 +77,29 @@ def test_a_foreign_object_is_not_reached_from_ones_own_path(
     answer = world.call(method, path.format(**places), token, body)
 
     assert answer.status in (403, 404) or answer.code == "key_unknown", answer
+    assert rows(world) == before
+
+
+UNKNOWN: Final = {
+    "publisher": "acme",
+    "key_id": "sha256:" + "0" * 64,
+    "version_id": "00000000-0000-0000-0000-000000000000",
+    "reference": "com.acme.none",
+    "install_id": "00000000-0000-0000-0000-000000000000",
+    "name": "salt",
+}
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES_OF_OBJECTS, ids=" ".join)
+def test_an_object_that_does_not_exist_is_not_found(
+    scene: tuple[RegistryWorld, dict[str, str]], method: str, path: str
+) -> None:
+    world, _ = scene
+    token = world.tenant_admin() if "{install_id}" in path else world.publisher
+    body = BODIES.get(path) if method in ("POST", "PUT") else None
+    before = rows(world)
+
+    answer = world.call(method, path.format(**UNKNOWN), token, body)
+
+    assert answer.code.endswith(("_not_found", "key_unknown")), answer
     assert rows(world) == before

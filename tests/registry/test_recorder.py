@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.envelope import Usage
-from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
+from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message, PrepareMessage
 from alga_ext.edge.batches import answer_batch
+from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.job_services import RecorderServices
 from functions.registry.records import recording
@@ -109,3 +110,93 @@ def test_one_tenants_record_is_not_another_tenants(database: Database) -> None:
     record(database, finished(tenant_id="tenant-b"))
 
     assert rows(database, "extension_execution_log") == []
+
+
+def test_every_field_of_both_messages_is_recorded(database: Database) -> None:
+    usage = Usage(
+        duration_ms=12.5, cpu_ms=3.25, memory_peak_bytes=7, fuel=11, egress_bytes=13, host_calls={"storage.get": 2}
+    )
+    record(database, accepted())
+    record(database, finished(status=503, error_code="guest_timeout", usage=usage, response_bytes=17))
+
+    (row,) = rows(database, "extension_execution_log")
+    found = {name: str(row[name]) for name in IDENTITY}
+    assert found == IDENTITY
+    assert (row["status"], row["error_code"], row["response_bytes"]) == (503, "guest_timeout", 17)
+    assert (row["duration_ms"], row["cpu_ms"], row["memory_peak_bytes"]) == (12.5, 3.25, 7)
+    assert (row["fuel"], row["egress_bytes"], row["host_calls"]) == (11, 13, {"storage.get": 2})
+    assert (row["accepted_at"].second, row["finished_at"].second) == (0, 1)
+
+
+def test_a_call_that_was_never_accepted_has_the_instant_that_its_end_names(database: Database) -> None:
+    record(database, finished())
+
+    (row,) = rows(database, "extension_execution_log")
+    assert (row["accepted_at"].second, row["finished_at"].second) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "error_code", "failed"),
+    [(200, None, 0), (404, None, 0), (499, None, 0), (500, None, 1), (501, None, 1), (200, "guest_trapped", 1)],
+)
+def test_a_call_fails_by_its_error_or_its_status(
+    database: Database, status: int, error_code: str | None, failed: int
+) -> None:
+    record(database, finished(status=status, error_code=error_code))
+
+    assert [usage["failed_calls"] for usage in rows(database, "extension_quota_usage")] == [failed] * 2
+
+
+def test_totals_of_two_calls_are_added_and_those_of_another_install_are_apart(database: Database) -> None:
+    other_install = "00000000-0000-0000-0000-0000000000aa"
+    usage = Usage(duration_ms=10, cpu_ms=2, egress_bytes=100)
+    for number, install_id in enumerate([IDENTITY["install_id"], IDENTITY["install_id"], other_install]):
+        call = f"00000000-0000-0000-0000-00000000000{number}"
+        record(database, finished(execution_id=call, install_id=install_id, usage=usage, status=500 + number))
+
+    totals = {
+        (str(row["install_id"]), row["period"]): (
+            row["calls"], row["failed_calls"], row["duration_ms"], row["cpu_ms"], row["egress_bytes"]
+        )
+        for row in rows(database, "extension_quota_usage")
+    }  # fmt: skip
+    first, second = (2, 2, 20, 4, 200), (1, 1, 10, 2, 100)
+    assert totals == {
+        (install_id, period): first if install_id == IDENTITY["install_id"] else second
+        for install_id in (IDENTITY["install_id"], other_install)
+        for period in ("2026-03", "2026-03-01")
+    }
+
+
+def test_another_call_stays_as_it_is(database: Database) -> None:
+    other = "00000000-0000-0000-0000-0000000000ff"
+    record(database, accepted())
+    record(database, accepted(execution_id=other))
+
+    record(database, finished())
+
+    states = {str(row["execution_id"]): row["state"] for row in rows(database, "extension_execution_log")}
+    assert states == {IDENTITY["execution_id"]: "finished", other: "accepted"}
+
+
+def test_the_same_call_of_another_tenant_stays_as_it_is(database: Database) -> None:
+    record(database, accepted(tenant_id="tenant-b"))
+    record(database, accepted())
+
+    record(database, finished(tenant_id="tenant-b"))
+
+    assert [row["state"] for row in rows(database, "extension_execution_log")] == ["accepted"]
+    assert rows(database, "extension_quota_usage") == []
+
+
+def test_a_message_of_another_queue_is_refused(database: Database) -> None:
+    with pytest.raises(PlatformError) as refused:
+        recording.record(PrepareMessage(version_id="v", content_hash="h"), RecorderServices(database))
+    assert refused.value.code == "invalid_request"
+
+
+@pytest.mark.parametrize(("message", "state"), [(accepted(), "accepted"), (finished(), "finished")])
+def test_the_recorder_knows_both_kinds_of_message(database: Database, message: Message, state: str) -> None:
+    recording.record(message, RecorderServices(database))
+
+    assert [row["state"] for row in rows(database, "extension_execution_log")] == [state]

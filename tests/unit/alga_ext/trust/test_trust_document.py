@@ -297,6 +297,29 @@ def test_the_largest_bundle_is_read_or_refused_in_bounded_time(form: str) -> Non
     assert time.thread_time() - started < 3
 
 
+@pytest.mark.parametrize("sign", ["a", "ä"])
+def test_a_bundle_of_one_mebibyte_is_read_and_one_byte_more_is_refused(sign: str) -> None:
+    size = len(sign.encode())
+    text = f"{KEY}#{sign * ((1_048_576 - len(KEY) - 1) // size)}"
+    text += "#" * (1_048_576 - len(text.encode()))
+
+    assert code_of(lambda: parse_trust_bundle(text)) is None
+    assert "it is at least 1048577 bytes; at most 1048576 are allowed" in reason(text + "#")
+
+
+@pytest.mark.parametrize("text", [json.dumps(document()), f" \n{json.dumps(document())}\n"])
+def test_blanks_around_json_make_no_difference(text: str) -> None:
+    assert verdict(parse_trust_bundle(text)) is None
+
+
+def test_a_refusal_of_json_names_the_place_and_not_the_value() -> None:
+    assert reason(with_key(valid_from="my secret")).startswith(
+        "The trust bundle cannot be used: at keys.0.valid_from: Value error, must be an instant with time zone"
+    )
+    assert "my secret" not in reason(with_key(valid_from="my secret"))
+    assert reason("[]").startswith("The trust bundle cannot be used: at document: ")
+
+
 def test_a_larger_one_is_refused_with_limit_and_actual() -> None:
     text = "#" * (TRUST_BUNDLE_LIMIT_BYTES + 1)
 

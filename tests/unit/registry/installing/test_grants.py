@@ -1,5 +1,7 @@
 """What a tenant allows: nothing that was not asked, nothing by itself, and one hash for one set."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +20,7 @@ from functions.registry.installing.grants import (
     decide,
     difference,
     requested,
+    stored,
 )
 from tests.support.manifests import manifest
 from tests.support.refusals import code_of
@@ -477,3 +480,162 @@ def test_a_readable_secret_that_becomes_bound_gets_the_header_of_the_manifest() 
 
     assert (carried.secrets, carried.secret_headers) == ((("KEY", ("a.example",)),), (("KEY", "x-api-key"),))
     assert difference(manifest(secrets=[{"name": "KEY"}]), with_header("x-api-key")) == {}
+
+
+# Limits, exactly and one beyond
+
+
+@pytest.mark.parametrize(
+    ("asked", "name", "largest"),
+    [
+        ({}, "timeout_ms", 29_000),
+        ({}, "memory_mb", 4_096),
+        ({"timeout_ms": 1_000, "memory_mb": 64}, "timeout_ms", 1_000),
+        ({"timeout_ms": 1_000, "memory_mb": 64}, "memory_mb", 64),
+    ],
+    ids=str,
+)
+def test_a_limit_is_granted_from_one_to_what_is_asked(asked: dict[str, int], name: str, largest: int) -> None:
+    version = manifest(limits=asked)
+
+    for value in (1, largest):
+        assert decide(version, {"limits": {name: value}}).limits == ((name, value),)
+    for value in (0, -1, largest + 1):
+        with pytest.raises(PlatformError, match=f"limit {name} must be from 1 to {largest}"):
+            decide(version, {"limits": {name: value}})
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "carried"),
+    [
+        ({"timeout_ms": 500, "memory_mb": 32}, {}, {"timeout_ms": 500, "memory_mb": 32}),
+        ({"timeout_ms": 29_000, "memory_mb": 4_096}, {}, {"timeout_ms": 29_000, "memory_mb": 4_096}),
+        ({"timeout_ms": 29_001, "memory_mb": 4_097}, {}, {"timeout_ms": 29_000, "memory_mb": 4_096}),
+        ({"timeout_ms": 5, "memory_mb": 64}, {"timeout_ms": 4, "memory_mb": 48}, {"timeout_ms": 4, "memory_mb": 48}),
+        ({"timeout_ms": 5, "memory_mb": 64}, {"timeout_ms": 6, "memory_mb": 96}, {"timeout_ms": 5, "memory_mb": 64}),
+        ({}, {"timeout_ms": 600, "memory_mb": 96}, {}),
+        ({"fuel": 5}, {}, {}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_other_code_keeps_the_lower_of_both_limits(
+    held: dict[str, int], asked: dict[str, int], carried: dict[str, int]
+) -> None:
+    assert dict(carried_over(canonical([], [], {}, held, {}), manifest(limits=asked)).limits) == carried
+
+
+@pytest.mark.parametrize("name", ["timeout_ms", "memory_mb"])
+def test_only_a_higher_limit_is_a_difference(name: str) -> None:
+    old = manifest(limits={name: 100})
+
+    assert difference(old, manifest(limits={name: 101})) == {"limits": {name: {"from": 100, "to": 101}}}
+    assert difference(old, manifest(limits={name: 100})) == {}
+    assert difference(old, manifest(limits={name: 99})) == {}
+    assert difference(manifest(), old) == {"limits": {name: {"from": None, "to": 100}}}
+
+
+@pytest.mark.parametrize("name", ["capabilities", "egress"])
+def test_a_list_may_have_two_hundred_entries(name: str) -> None:
+    value = {"capabilities": "secrets.get", "egress": "api.example.com"}[name]
+
+    assert code_of(lambda: decide(ASKED, {name: [value] * 200})) is None
+    with pytest.raises(PlatformError, match=f"{name} has more than 200 entries"):
+        decide(ASKED, {name: [value] * 201})
+
+
+def test_the_hosts_of_a_secret_may_be_two_hundred() -> None:
+    assert code_of(lambda: decide(ASKED, {"secrets": {"BOUND": ["api.example.com"] * 200}})) is None
+
+
+@pytest.mark.parametrize("name", ["secrets", "limits"])
+def test_the_names_in_a_grant_are_counted_before_they_are_judged(name: str) -> None:
+    with pytest.raises(PlatformError) as refused:
+        decide(ASKED, {name: {f"N{number}": [] for number in range(201)}})
+    assert refused.value.detail == f"The grants cannot be given: {name} has more than 200 entries."
+
+
+def test_at_most_ten_faults_are_told() -> None:
+    with pytest.raises(PlatformError) as refused:
+        decide(ASKED, {"egress": [f"{name}.evil.com" for name in "abcdefghijkl"]})
+    assert refused.value.detail.count("is not within") == 10
+
+
+def test_every_fault_of_a_grant_is_told_at_once() -> None:
+    named = {"capabilities": ["storage.kv"], "egress": ["evil.com"], "secrets": {"OTHER": []}, "limits": {"fuel": 1}}
+
+    with pytest.raises(PlatformError) as refused:
+        decide(ASKED, named)
+    for part in ("cap:storage.kv", "evil.com", "secret OTHER", "limit fuel"):
+        assert part in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("held", "asked", "carried"),
+    [
+        (["a.example"], ["a.example", "b.example"], ["a.example"]),
+        (["b.example"], ["a.example", "b.example"], ["b.example"]),
+        (["a.example", "b.example"], ["b.example"], ["b.example"]),
+        (["x.c.example"], ["a.example", "*.c.example"], ["x.c.example"]),
+    ],
+)
+def test_a_bound_secret_keeps_the_hosts_that_one_of_those_asked_for_allows(
+    held: list[str], asked: list[str], carried: list[str]
+) -> None:
+    after = manifest(egress=asked, secrets=[{"name": "KEY", "hosts": asked}])
+
+    found = carried_over(canonical([], held, {"KEY": held}, {}, {}), after)
+
+    assert (list(found.egress), found.secrets_document()) == (carried, {"KEY": carried})
+
+
+# The difference, by each of its parts
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "widened"),
+    [
+        ([], ["a.example"], False),
+        ([], [], False),
+        (["a.example"], [], True),
+        (["a.example"], ["a.example"], False),
+        (["*.c.example"], ["x.c.example"], False),
+        (["x.c.example"], ["*.c.example"], True),
+        (["a.example"], ["a.example", "b.example"], True),
+        (["a.example", "b.example"], ["b.example"], False),
+    ],
+)
+def test_a_secret_is_a_difference_when_it_may_go_further(old: list[str], new: list[str], widened: bool) -> None:
+    before, after = (manifest(secrets=[{"name": "KEY", "hosts": bound}]) for bound in (old, new))
+
+    assert difference(before, after) == ({"secrets": {"KEY": sorted(new)}} if widened else {})
+
+
+def test_a_new_secret_is_a_difference_although_another_was_readable() -> None:
+    before = manifest(secrets=[{"name": "A"}])
+    after = manifest(secrets=[{"name": "A"}, {"name": "B", "hosts": ["b.example"]}])
+
+    assert difference(before, after) == {"secrets": {"B": ["b.example"]}}
+
+
+def test_a_capability_that_is_asked_for_without_a_purpose_is_a_difference() -> None:
+    asked = [{"name": "storage.kv", "purpose": "keeps notes"}, "secrets.get"]
+
+    assert difference(manifest(), manifest(capabilities=asked)) == {
+        "capabilities": {"cap:secrets.get": "", "cap:storage.kv": "keeps notes"}
+    }
+
+
+def test_a_stored_grant_set_reads_back() -> None:
+    granted = canonical(["storage.kv"], ["a.example"], {"KEY": ["a.example"]}, {"memory_mb": 64}, {"KEY": "x-key"})
+    document = {f"granted_{name}": value for name, value in granted.document().items()}
+
+    assert stored(document) == granted
+
+
+def test_the_hash_of_a_grant_set_is_that_of_its_json() -> None:
+    """The hash is in execution tokens and records, so it must not change with the code."""
+    granted = canonical(["storage.kv"], ["a.example"], {"KEY": ["a.example"]}, {"memory_mb": 64}, {})
+
+    text = json.dumps(granted.document(), sort_keys=True, separators=(",", ":"))
+    assert granted.hash == hashlib.sha256(text.encode()).hexdigest()
+    assert '"egress":["a.example"],"limits":{"memory_mb":64},"secrets":{"KEY":["a.example"]}' in text

@@ -35,6 +35,40 @@ def test_a_limit_that_is_not_positive_counts_as_not_asked(nonsense: int) -> None
     assert effective(asked, MAXIMA) == effective(ExecuteLimits(), MAXIMA)
 
 
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        (ExecuteLimits(timeout_ms=1), (1, 128 << 20, 10**12)),
+        (ExecuteLimits(timeout_ms=28_999), (28_999, 128 << 20, 10**12)),
+        (ExecuteLimits(timeout_ms=29_001), (29_000, 128 << 20, 10**12)),
+        (ExecuteLimits(memory_mb=1), (5_000, 1 << 20, 10**12)),
+        (ExecuteLimits(memory_mb=257), (5_000, 256 << 20, 10**12)),
+        (ExecuteLimits(fuel=1), (5_000, 128 << 20, 1)),
+        (ExecuteLimits(fuel=10**12 + 1), (5_000, 128 << 20, 10**12)),
+    ],
+)
+def test_each_limit_is_bounded_by_itself(asked: ExecuteLimits, found: tuple[int, int, int]) -> None:
+    assert effective(asked, MAXIMA) == (*found, 4 << 20)
+
+
+def test_a_call_always_has_a_millisecond() -> None:
+    assert effective(ExecuteLimits(), MAXIMA._replace(default_timeout_ms=0)).timeout_ms == 1
+
+
+def test_a_token_is_remembered_for_seventy_seconds() -> None:
+    used = UsedTokens()
+    used.use("a", 1_000)
+    used.use("b", 1_001)
+    with pytest.raises(PlatformError) as refused:
+        used.use("a", 1_070)
+    assert refused.value.code == "unauthorized"
+
+    used.use("a", 1_071)
+
+    with pytest.raises(PlatformError):
+        used.use("b", 1_071)
+
+
 def test_a_token_is_good_once() -> None:
     used = UsedTokens()
     used.use("t", 1_000)
@@ -135,3 +169,58 @@ def test_a_bad_response_does_not_go_out() -> None:
 def test_a_guests_metric_cannot_replace_a_field_of_ours() -> None:
     document = embedded(Metric("tenant_id", 1.0, "count", [("_aws", "x")]), {"tenant_id": "acme"}, 0)
     assert document["tenant_id"] == "acme"
+
+
+def test_each_end_of_a_sandbox_keeps_what_was_measured() -> None:
+    for how in ({"timed_out": True}, {"signal_number": 6}, {"signal_number": 11}):
+        figures = outcome.of_ended(Ended("gone", cpu_ns=5, memory_peak_bytes=7, **how), 1).figures
+        assert (figures.cpu_ns, figures.memory_peak_bytes) == (5, 7)
+
+
+def test_the_memory_limit_is_told_in_mebibytes() -> None:
+    assert "limit is 128 MiB" in outcome.of_ended(Ended("gone", signal_number=6), 128 << 20).message
+
+
+def test_figures_end_at_what_every_store_holds() -> None:
+    most = 9_007_199_254_740_991
+    figures = Figures(cpu_ns=most + 1, memory_peak_bytes=most + 1, fuel=most + 1, host_calls={"storage.get": most + 1})
+
+    usage = outcome.usage_of(figures, 1.23456, {}, {}, 17)
+
+    assert (usage.cpu_ms, usage.memory_peak_bytes, usage.fuel) == (round(most / 1e6, 3), most, most)
+    assert (usage.host_calls, usage.duration_ms, usage.egress_bytes) == ({"storage.get": most}, 1.235, 17)
+
+
+def test_cpu_time_is_told_in_milliseconds() -> None:
+    assert outcome.usage_of(Figures(cpu_ns=1_234_567), 1.0, {}, {}, 0).cpu_ms == 1.235
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["guest_timeout", "guest_out_of_memory", "guest_out_of_fuel", "guest_trapped", "response_too_large",
+     "artifact_integrity"],
+)  # fmt: skip
+def test_a_child_may_report_its_own_failures(code: str) -> None:
+    response = outcome.answer(Failed(code, "secret", Figures()), Usage(), "trace", lambda text: text.upper())
+    assert response.error is not None
+    assert (response.error.code, response.error.message, response.trace_id) == (code, "SECRET", "trace")
+
+
+def test_a_good_response_goes_out_whole() -> None:
+    usage = Usage(duration_ms=2.0)
+    response = outcome.answer(Done(201, [("a", "b")], b"body", Figures()), usage, "trace", str)
+
+    assert (response.status, response.headers, response.body_b64) == (201, {"a": "b"}, "Ym9keQ==")
+    assert (response.usage, response.trace_id, response.error) == (usage, "trace", None)
+
+
+def test_a_response_without_a_body_has_none_and_an_empty_body_is_one() -> None:
+    bodies = [outcome.answer(Done(204, [], body, Figures()), Usage(), "t", str).body_b64 for body in (None, b"")]
+
+    assert bodies == [None, ""]
+
+
+def test_what_a_bad_response_quotes_is_scrubbed() -> None:
+    response = outcome.answer(Done(200, [("a b", "c")], None, Figures()), Usage(), "t", lambda _: "scrubbed")
+    assert response.error is not None
+    assert response.error.message == "scrubbed"

@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import functools
 import hashlib
-import itertools
 import json
 import os
 import random
@@ -25,7 +24,7 @@ from typing import Any, Final
 
 from tests.mutants.forked import BASELINE_OUTPUT, Module, Run, limit_after, preload
 from tests.mutants.mutations import Mutant, mutants
-from tests.mutants.targets import files_of, may_be_slow, targets
+from tests.mutants.targets import bears_name_of, files_of, may_be_slow, targets
 from tests.support.places import ROOT
 
 STATE: Final = ROOT / ".build/mutants/state.json"
@@ -64,16 +63,18 @@ class State:
 
 
 class Tester:
-    """Runs the tests of one module over its mutants, some at a time: the fast files, then the others if these pass."""
+    """Runs the tests of one module over its mutants, some at a time.
+
+    The files that bear the module's name come first, then fast ones, then the rest; each only if those before it pass.
+    """
 
     def __init__(self, module: Module, jobs: int, deadline: float) -> None:
         self._module, self._jobs, self._deadline = module, jobs, deadline
         every = {file: self._baseline(file) for file in files_of(module)}
         took = {file: seconds for file, seconds in every.items() if seconds < SLOW_S or may_be_slow(module, file)}
-        files = sorted(took, key=took.__getitem__)
-        totals = itertools.accumulate(took[file] for file in files)
-        fast = [file for file, total in zip(files, totals, strict=True) if total < FAST_S]
-        self._stages = [stage for stage in (fast, files[len(fast) :]) if stage]
+        own = [file for file in took if bears_name_of(module, file)] or [min(took, key=took.__getitem__)]
+        fast = [file for file in took if file not in own and took[file] < FAST_S]
+        self._stages = [stage for stage in (own, fast, [file for file in took if file not in {*own, *fast}]) if stage]
         self._limit_s = limit_after(sum(took.values()))
 
     def _baseline(self, file: str) -> float:

@@ -1,7 +1,8 @@
 """Which modules are mutated, and which tests are to notice.
 
 The modules are those that decide: the import contract "Modules that decide do no I/O", and a few that decide inside a
-transaction. A module's tests are the unit tests that import it, and the files named here.
+transaction. A module's tests are the unit tests that import it, and the files named here. Without any, they are the
+unit tests of its package.
 """
 
 import re
@@ -30,7 +31,9 @@ MORE_TESTS: Final[dict[str, tuple[str, ...]]] = {
     "functions.registry.migrations.plan": ("tests/registry/test_migrations.py",),
     "functions.registry.publishing.publishers": (
         "tests/registry/test_publishers_and_keys.py",
+        "tests/registry/test_two_publishers.py",
         "tests/registry/test_foreign_objects.py",
+        "tests/registry/test_every_change.py",
         "tests/registry/test_catalogue.py",
     ),
     "functions.registry.publishing.ui_index": ("tests/unit/uihost/test_bundles.py",),
@@ -52,7 +55,12 @@ def targets() -> list[Module]:
 
 def may_be_slow(module: Module, file: str) -> bool:
     """Tell whether a file is for this module: it bears its name, or is named here. Others import it for other tests."""
-    return file.endswith(f"/test_{module.name.rpartition('.')[2]}.py") or file in MORE_TESTS.get(module.name, ())
+    return bears_name_of(module, file) or file in MORE_TESTS.get(module.name, ())
+
+
+def bears_name_of(module: Module, file: str) -> bool:
+    """Tell whether a test file has the name of the module."""
+    return file.endswith(f"/test_{module.name.rpartition('.')[2]}.py")
 
 
 def files_of(module: Module) -> list[str]:
@@ -69,8 +77,13 @@ def files_of(module: Module) -> list[str]:
         if imports.search(path.read_text(encoding="utf-8"))
     ]
     found = [name for name in found if not name.startswith(_SKIPPED)]
-    found.sort(key=lambda name: not name.endswith(f"/test_{last}.py"))
-    return list(dict.fromkeys([*found, *MORE_TESTS.get(module.name, ())]))
+    found += MORE_TESTS.get(module.name, ())
+    return list(dict.fromkeys(found)) or _tests_of_package(package)
+
+
+def _tests_of_package(package: str) -> list[str]:
+    folder = ROOT / "tests/unit" / package.removeprefix("functions.").replace(".", "/")
+    return [str(path.relative_to(ROOT)) for path in sorted(folder.glob("test_*.py"))]
 
 
 def _path(name: str) -> Path:

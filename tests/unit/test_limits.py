@@ -41,6 +41,7 @@ LIMITS = {
     "functions.registry.api.registry.MEMBERS_LIMIT": 50,
     "functions.registry.schemas.config_schema.NODES_LIMIT": 1_000,
     # What a guest may use.
+    "alga_ext.bundles.manifest.CALL_TIMEOUT_LIMIT_MS": 29_000,
     "functions.runner.envelope.HEADERS_LIMIT": 256,
     "functions.runner.envelope.HEADER_BYTES_LIMIT": 32 * KIB,
     "functions.runner.imports.broker.CALLS_LIMIT": 1_000,

@@ -24,16 +24,13 @@ from typing import Any, Final
 
 from tests.mutants.forked import BASELINE_OUTPUT, Module, Run, limit_after, preload
 from tests.mutants.mutations import Mutant, mutants
-from tests.mutants.targets import bears_name_of, files_of, may_be_slow, targets
+from tests.mutants.targets import stages_of, targets
 from tests.support.places import ROOT
 
 STATE: Final = ROOT / ".build/mutants/state.json"
 EQUIVALENTS: Final = Path(__file__).with_name("equivalents.toml")
 LEAST_PERCENT: Final = 95.0
-FAST_S: Final = 3.0
-SLOW_S: Final = 10.0
-"""A file that takes longer is left out, unless it is for the module."""
-_PASSED, _POLL_S = 0, 0.02
+_PASSED, _POLL_S, _BASELINE_LIMIT_S = 0, 0.02, 900.0
 
 
 class State:
@@ -63,51 +60,50 @@ class State:
 
 
 class Tester:
-    """Runs the tests of one module over its mutants, some at a time.
-
-    The files that bear the module's name come first, then fast ones, then the rest; each only if those before it pass.
-    """
+    """Runs the tests of one module over its mutants, some at a time, stage by stage."""
 
     def __init__(self, module: Module, jobs: int, deadline: float) -> None:
         self._module, self._jobs, self._deadline = module, jobs, deadline
-        every = {file: self._baseline(file) for file in files_of(module)}
-        took = {file: seconds for file, seconds in every.items() if seconds < SLOW_S or may_be_slow(module, file)}
-        own = [file for file in took if bears_name_of(module, file)] or [min(took, key=took.__getitem__)]
-        fast = [file for file in took if file not in own and took[file] < FAST_S]
-        self._stages = [stage for stage in (own, fast, [file for file in took if file not in {*own, *fast}]) if stage]
-        self._limit_s = limit_after(sum(took.values()))
-
-    def _baseline(self, file: str) -> float:
-        run = Run(self._module, None, [file], 600)
-        while (ended := run.finished()) is None:
-            time.sleep(_POLL_S)
-        if ended.status != _PASSED:
-            sys.exit(f"{file} fails without a mutant; see {BASELINE_OUTPUT.relative_to(ROOT)}")
-        return ended.seconds
+        self._stages = stages_of(module)
+        self._limits_s: list[float] = []
 
     def run(self, chosen: Sequence[Mutant], results: dict[str, str], save: Callable[[], None]) -> None:
         """Fill ``results`` until all are run or the time is over."""
-        waiting = [(mutant, self._stages) for mutant in reversed(chosen)]
-        running: dict[Run, tuple[Mutant, list[list[str]]]] = {}
+        waiting = [(mutant, 0) for mutant in reversed(chosen)]
+        running: dict[Run, tuple[Mutant, int]] = {}
         try:
             while running or (waiting and time.monotonic() < self._deadline):
                 while waiting and len(running) < self._jobs and time.monotonic() < self._deadline:
-                    mutant, (files, *later) = waiting.pop()
-                    compiled = functools.partial(mutant.code, str(self._module.path))
-                    running[Run(self._module, compiled, files, self._limit_s)] = mutant, later
+                    mutant, stage = waiting.pop()
+                    running[self._started(mutant, stage)] = mutant, stage
                 time.sleep(_POLL_S)
                 for run in list(running):
                     if (ended := run.finished()) is None:
                         continue
-                    mutant, later = running.pop(run)
-                    if ended.status == _PASSED and later:
-                        waiting.append((mutant, later))
+                    mutant, stage = running.pop(run)
+                    if ended.status == _PASSED and stage + 1 < len(self._stages):
+                        waiting.append((mutant, stage + 1))
                         continue
                     results[mutant.name] = {None: "timeout", _PASSED: "survived"}.get(ended.status, "killed")
                     save()
         finally:
             for run in running:
                 run.stop()
+
+    def _started(self, mutant: Mutant, stage: int) -> Run:
+        if stage == len(self._limits_s):
+            self._limits_s.append(limit_after(self._baseline_s(self._stages[stage])))
+        code = functools.partial(mutant.code, str(self._module.path))
+        return Run(self._module, code, self._stages[stage], self._limits_s[stage])
+
+    def _baseline_s(self, files: Sequence[str]) -> float:
+        """Run tests over the module as it is, and return how long they take."""
+        run = Run(self._module, None, files, _BASELINE_LIMIT_S)
+        while (ended := run.finished()) is None:
+            time.sleep(_POLL_S)
+        if ended.status != _PASSED:
+            sys.exit(f"{files} fail without a mutant; see {BASELINE_OUTPUT.relative_to(ROOT)}")
+        return ended.seconds
 
 
 @contextlib.contextmanager
@@ -133,7 +129,7 @@ def equivalents() -> dict[str, set[str]]:
 
 def needs_servers(module: Module) -> bool:
     """Tell whether a test file of the module is outside the unit tests."""
-    return any(not file.startswith("tests/unit/") for file in files_of(module))
+    return any(not file.startswith("tests/unit/") for stage in stages_of(module) for file in stage)
 
 
 def tests_digest() -> str:

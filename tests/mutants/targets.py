@@ -17,24 +17,18 @@ _CONTRACT: Final = "Modules that decide do no I/O"
 # Modules that are not in the contract, or that unit tests reach through others: what else tests them, fastest first.
 MORE_TESTS: Final[dict[str, tuple[str, ...]]] = {
     "alga_ext.bundles.paths": ("tests/unit/alga_ext/bundles/test_archive.py",),
-    "alga_ext.calls.execution_token": ("tests/security/test_foreign_tokens.py",),
-    "alga_ext.trust.log_proof": ("tests/registry/test_transparency.py",),
     "functions.gateway.envelope": ("tests/contract/test_gateway_calls.py",),
     "functions.gateway.execution_messages": ("tests/contract/test_gateway_calls.py",),
     "functions.gateway.install": ("tests/contract/test_gateway_calls.py",),
     "functions.gateway.routing": ("tests/contract/test_gateway_calls.py",),
     "functions.registry.api.idempotency": ("tests/registry/test_idempotency.py",),
-    "functions.registry.api.paging": ("tests/registry/test_catalogue.py",),
-    "functions.registry.api.permissions": ("tests/registry/test_who_may_what.py",),
-    "functions.registry.api.preconditions": ("tests/registry/test_updates.py",),
     "functions.registry.installing.updates": ("tests/registry/test_updates.py", "tests/registry/test_every_change.py"),
     "functions.registry.migrations.plan": ("tests/registry/test_migrations.py",),
     "functions.registry.publishing.publishers": (
-        "tests/registry/test_publishers_and_keys.py",
         "tests/registry/test_two_publishers.py",
         "tests/registry/test_foreign_objects.py",
         "tests/registry/test_every_change.py",
-        "tests/registry/test_catalogue.py",
+        "tests/registry/test_publishers_and_keys.py",
     ),
     "functions.registry.publishing.ui_index": ("tests/unit/uihost/test_bundles.py",),
     "functions.registry.records.recording": ("tests/registry/test_recorder.py",),
@@ -53,32 +47,28 @@ def targets() -> list[Module]:
     return [Module(name, _path(name)) for name in sorted({*contract["source_modules"], *MORE_TESTS})]
 
 
-def may_be_slow(module: Module, file: str) -> bool:
-    """Tell whether a file is for this module: it bears its name, or is named here. Others import it for other tests."""
-    return bears_name_of(module, file) or file in MORE_TESTS.get(module.name, ())
+def stages_of(module: Module) -> list[list[str]]:
+    """Return the test files of a module, in the order in which they are run: each stage only if the one before passes.
 
-
-def bears_name_of(module: Module, file: str) -> bool:
-    """Tell whether a test file has the name of the module."""
-    return file.endswith(f"/test_{module.name.rpartition('.')[2]}.py")
-
-
-def files_of(module: Module) -> list[str]:
-    """Return the test files of a module, the ones that bear its name first."""
+    The files that bear the module's name are first, then the unit tests that import it, then the files named above.
+    """
     package, _, last = module.name.rpartition(".")
     imports = re.compile(
         rf"^ *(from {re.escape(module.name)} import|import {re.escape(module.name)}\b"
         rf"|from {re.escape(package)} import .*\b{last}\b)",
         re.MULTILINE,
     )
-    found = [
+    importing = [
         str(path.relative_to(ROOT))
         for path in sorted((ROOT / "tests/unit").rglob("test_*.py"))
         if imports.search(path.read_text(encoding="utf-8"))
     ]
-    found = [name for name in found if not name.startswith(_SKIPPED)]
-    found += MORE_TESTS.get(module.name, ())
-    return list(dict.fromkeys(found)) or _tests_of_package(package)
+    more = list(MORE_TESTS.get(module.name, ()))
+    if not importing and not more:
+        importing = _tests_of_package(package)
+    own = [name for name in importing if name.endswith(f"/test_{last}.py")]
+    others = [name for name in importing if name not in own and not name.startswith(_SKIPPED)]
+    return [stage for stage in (own, others, more) if stage]
 
 
 def _tests_of_package(package: str) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from tests.mutants.forked import Module
 from tests.mutants.mutations import mutants
-from tests.mutants.targets import MORE_TESTS, files_of, targets
+from tests.mutants.targets import MORE_TESTS, stages_of, targets
 from tests.support.places import ROOT
 
 EQUIVALENTS = tomllib.loads((ROOT / "tests/mutants/equivalents.toml").read_text(encoding="utf-8"))
@@ -65,8 +65,10 @@ def test_each_mutant_compiles_and_has_a_name_of_its_own() -> None:
 
 @pytest.mark.parametrize("module", KNOWN.values(), ids=lambda module: module.name)
 def test_every_module_has_tests(module: Module) -> None:
-    assert files_of(module) != []
-    assert [file for file in files_of(module) if not (ROOT / file).exists()] == []
+    files = [file for stage in stages_of(module) for file in stage]
+
+    assert files != []
+    assert [file for file in files if not (ROOT / file).exists()] == []
 
 
 def test_the_table_of_tests_names_modules_that_exist() -> None:

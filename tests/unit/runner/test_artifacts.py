@@ -61,6 +61,30 @@ def test_one_flipped_byte_anywhere_is_refused(shop: Shop, part: str) -> None:
         assert refusal(lambda: shop.new_cache().obtain(bundle)) == "artifact_integrity"
 
 
+def fault(action: Callable[[], object]) -> str:
+    with pytest.raises(PlatformError) as caught:
+        action()
+    assert caught.value.code == "artifact_integrity"
+    return str(caught.value.context["fault"])
+
+
+@pytest.mark.parametrize(
+    ("part", "named"), [("release", "release_record"), ("record", "artifact_record"), ("code", "artifact_bytes")]
+)
+def test_a_refusal_names_the_object_that_was_changed(shop: Shop, part: str, named: str) -> None:
+    bundle = shop.release(b"code")
+    shop.store.objects[shop.key_of(part)] = b"{}"
+
+    assert fault(lambda: shop.cache.obtain(bundle)) == named
+
+
+def test_a_refusal_names_the_file_on_the_disk(shop: Shop) -> None:
+    artifact = shop.cache.obtain(shop.release(b"code")).artifact
+    Path(artifact.path).write_bytes(b"evil")
+
+    assert fault(lambda: shop.cache.recheck(artifact)) == "artifact_file"
+
+
 def test_nothing_that_was_refused_stays_on_disk(shop: Shop) -> None:
     bundle = shop.release(b"code")
     key = shop.key_of("code")

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.trust.policy import Revocation, TrustBundle
 from alga_ext.trust.releases import VERDICT_LIFETIME_S
@@ -118,6 +119,24 @@ def test_one_changed_byte_anywhere_in_the_store_is_refused(data: st.DataObject) 
 
     codes = {"releases": "release_integrity", "ui": "ui_integrity", "withdrawn": "policy_unavailable"}
     assert code_of(read_all) == codes[key.partition("/")[0]]
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "fault"),
+    [
+        (f"releases/{HEX}.dsse.json", "release_integrity", "release_record"),
+        (f"ui/{HEX}/index.json", "ui_integrity", "ui_index"),
+        (f"ui/{HEX}/files/index.html", "ui_integrity", "ui_file"),
+    ],
+)
+def test_a_refusal_names_the_object_that_was_changed(key: str, code: str, fault: str) -> None:
+    objects = published()
+    assert key in objects.objects
+    objects.objects[key] = b"{}"
+
+    with pytest.raises(PlatformError) as refused:
+        read(bundles(objects), "index.html")
+    assert (refused.value.code, refused.value.context["fault"]) == (code, fault)
 
 
 @pytest.mark.parametrize("key", [f"ui/{HEX}/index.json", f"ui/{HEX}/files/index.html"])

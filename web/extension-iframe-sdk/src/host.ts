@@ -2,6 +2,7 @@ import { ApiCalls, type CallOptions } from "./api-calls.js";
 import type { ApiResponse } from "./api-response.js";
 import { HostLinkError } from "./errors.js";
 import { openPort, originOfHost } from "./handshake.js";
+import { HeightFollower } from "./height-follower.js";
 import { isHostMessage } from "./protocol/guards.js";
 import {
   type BootstrapPayload,
@@ -23,16 +24,28 @@ export interface ConnectOptions {
   readonly window?: Window;
 }
 
+/** The link of each document, also while it is being made. */
+const links = new WeakMap<Document, Promise<Host>>();
+
 /**
- * Connect to the host application.
+ * Connect to the host application. A document has one link: further calls return the same host, and their options do not
+ * count. After an error, the next call tries again.
  *
  * @throws HostLinkError `not_framed` or `timeout`
  */
-export async function connect(options: ConnectOptions = {}): Promise<Host> {
+export function connect(options: ConnectOptions = {}): Promise<Host> {
   const frame = options.window ?? window;
+  const present = links.get(frame.document);
+  if (present !== undefined) return present;
+  const made = makeLink(frame, options);
+  links.set(frame.document, made);
+  made.catch(() => links.delete(frame.document));
+  return made;
+}
+
+async function makeLink(frame: Window, options: ConnectOptions): Promise<Host> {
   const port = await openPort(frame, options.hostOrigin ?? originOfHost(frame), options.timeoutMs ?? 10_000);
-  const root = options.applyTheme === false ? undefined : frame.document.documentElement;
-  return Host.over(port, root, options.timeoutMs ?? 10_000);
+  return Host.over(port, frame, options.applyTheme !== false, options.timeoutMs ?? 10_000);
 }
 
 /** The connected host application. */
@@ -40,18 +53,20 @@ export class Host {
   readonly #port: MessagePort;
   readonly #calls: ApiCalls;
   readonly #themeListeners = new Set<(tokens: ThemeTokens) => void>();
+  readonly #frame: Window;
   readonly #root: HTMLElement | undefined;
   #state: BootstrapPayload = { theme_tokens: {}, navigation: { path: "/" } };
 
-  private constructor(port: MessagePort, root: HTMLElement | undefined) {
+  private constructor(port: MessagePort, frame: Window, themed: boolean) {
     this.#port = port;
     this.#calls = new ApiCalls(port);
-    this.#root = root;
+    this.#frame = frame;
+    this.#root = themed ? frame.document.documentElement : undefined;
   }
 
   /** Wait for the bootstrap message with the session on the port. @throws HostLinkError `timeout` */
-  static over(port: MessagePort, root: HTMLElement | undefined, timeoutMs: number): Promise<Host> {
-    const host = new Host(port, root);
+  static over(port: MessagePort, frame: Window, themed: boolean, timeoutMs: number): Promise<Host> {
+    const host = new Host(port, frame, themed);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         port.close();
@@ -101,11 +116,25 @@ export class Host {
     this.#port.postMessage(message("resize", { height }));
   }
 
-  /** Keep the frame as high as an element. Returns a function that ends this. */
+  /**
+   * Keep the frame as high as the document, margins included, whenever the size of an element or of the frame changes.
+   * Returns a function that ends this.
+   */
   followHeightOf(element: Element): () => void {
-    const observer = new ResizeObserver(() => this.resize(Math.ceil(element.getBoundingClientRect().height)));
-    observer.observe(element);
-    return () => observer.disconnect();
+    const frame = this.#frame;
+    const root = frame.document.documentElement;
+    const follower = new HeightFollower();
+    const follow = (): void => {
+      const height = follower.next(Math.ceil(root.getBoundingClientRect().height), frame.innerHeight);
+      if (height !== undefined) this.resize(height);
+    };
+    const observer = new ResizeObserver(follow);
+    for (const observed of new Set([element, root])) observer.observe(observed);
+    frame.addEventListener("resize", follow);
+    return () => {
+      observer.disconnect();
+      frame.removeEventListener("resize", follow);
+    };
   }
 
   /** Call `listener` after each change of the theme. Returns a function that ends this. */

@@ -99,10 +99,24 @@ describe("the handshake", () => {
     await expect(connect({ window: host.asWindow() })).rejects.toMatchObject({ code: "not_framed" });
   });
 
+  it("is made once for a document, also by calls at the same time and after an error", async () => {
+    const windows = hostAndFrame();
+    const opened = vi.spyOn(windows.host, "postMessage");
+    const frame = windows.frame.asWindow();
+    await expect(connect({ window: frame, timeoutMs: 10 })).rejects.toMatchObject({ code: "timeout" });
+    link(windows, options({ callApi: () => Promise.resolve({ status: 200, headers: {} }) }));
+    const [first, second] = await Promise.all([connect({ window: frame }), connect({ window: frame })]);
+    expect(second).toBe(first);
+    expect(await connect({ window: frame })).toBe(first);
+    expect(opened).toHaveBeenCalledTimes(2);
+    await expect(first.call("/x")).resolves.toMatchObject({ status: 200 });
+  });
+
   it("gives a reloaded frame a new port", async () => {
     const windows = hostAndFrame();
     link(windows, options({ callApi: () => Promise.resolve({ status: 200, headers: {} }) }));
     const first = await connect({ window: windows.frame.asWindow() });
+    windows.frame.reload();
     const second = await connect({ window: windows.frame.asWindow() });
     await expect(second.call("/x")).resolves.toMatchObject({ status: 200 });
     await expect(first.call("/x", { timeoutMs: 30 })).rejects.toMatchObject({ code: "timeout" });

@@ -11,7 +11,7 @@ export class FakeWindow {
   readonly origin: string;
   readonly location: { ancestorOrigins: string[] } = { ancestorOrigins: [] };
   readonly style = new FakeStyle();
-  readonly document = { referrer: "", documentElement: { style: this.style } };
+  document = { referrer: "", documentElement: { style: this.style } };
   readonly #listeners = new Set<Listener>();
 
   constructor(origin: string) {
@@ -40,6 +40,11 @@ export class FakeWindow {
   deliver(event: { source: unknown; origin: string; data: unknown; ports?: readonly MessagePort[] }): void {
     const arriving = { ports: [], ...event } as unknown as MessageEvent<unknown>;
     for (const listener of [...this.#listeners]) listener(arriving);
+  }
+
+  /** Take another document into the same window. */
+  reload(): void {
+    this.document = { ...this.document };
   }
 
   asWindow(): Window {

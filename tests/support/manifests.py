@@ -140,7 +140,11 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
             st.fixed_dictionaries({"label": _text.filter(bool)}),
             max_size=2,
         )
-        document["ui"] = {"type": "iframe", "entry": draw(_file), "hooks": draw(hooks)}
+        document["ui"] = {
+            "type": "iframe",
+            "entry": draw(_file) + draw(st.sampled_from([".html", ".HTM"])),
+            "hooks": draw(hooks),
+        }
     return document
 
 

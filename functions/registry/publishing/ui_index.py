@@ -15,9 +15,11 @@ from functions.registry.publishing.bundle_contents import UI_PREFIX
 # Fixed here and not read from the machine's mime.types, so that a bundle has the same index everywhere.
 _TYPES: Final = {
     ".avif": "image/avif",
+    ".cjs": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".csv": "text/csv; charset=utf-8",
     ".gif": "image/gif",
+    ".htm": "text/html; charset=utf-8",
     ".html": "text/html; charset=utf-8",
     ".ico": "image/x-icon",
     ".jpeg": "image/jpeg",

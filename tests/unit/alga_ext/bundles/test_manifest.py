@@ -1,13 +1,22 @@
 """The manifest's rules, each with the message its author gets."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alga_ext.bundles.manifest import MANIFEST_LIMIT_BYTES, Endpoint, Manifest, check_egress, parse_manifest
+from alga_ext.bundles.manifest import (
+    MANIFEST_LIMIT_BYTES,
+    PATTERN_RULES,
+    Endpoint,
+    Manifest,
+    check_egress,
+    json_schema,
+    parse_manifest,
+)
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from tests.support.manifests import documents, egress_rules, encoded, manifest, server_document, ui_document
@@ -106,17 +115,56 @@ def test_text_that_no_database_keeps_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "members",
+    ("members", "said"),
     [
-        {"limits": {"timeout_ms": "5"}},
-        {"limits": {"timeout_ms": 5.5}},
-        {"secrets": [{"name": "KEY", "required": "yes"}]},
-        {"secrets": [{"name": "KEY", "required": 1}]},
-        {"title": 5},
+        ({"limits": {"timeout_ms": "5"}}, "limits.timeout_ms: must be a whole number, without quotes"),
+        ({"limits": {"timeout_ms": 5.5}}, "limits.timeout_ms: must be a whole number"),
+        ({"limits": {"timeout_ms": 60_000}}, "limits.timeout_ms: must be at most 29000; this is 60000"),
+        ({"limits": {"memory_mb": 0}}, "limits.memory_mb: must be at least 1; this is 0"),
+        ({"limits": []}, "limits: must be an object"),
+        ({"secrets": [{"name": "KEY", "required": "yes"}]}, "secrets.0.required: must be true or false"),
+        ({"secrets": [{"name": "KEY", "required": 1}]}, "secrets.0.required: must be true or false"),
+        ({"secrets": {}}, "secrets: must be a list"),
+        ({"secrets": [{}]}, "secrets.0.name: is missing"),
+        ({"title": 5}, "title: must be text in quotes"),
     ],
 )
-def test_a_member_of_another_type_is_not_converted(members: dict[str, Any]) -> None:
-    assert "should be a valid" in refusal(server_document(**members))
+def test_a_member_of_another_type_is_not_converted(members: dict[str, Any], said: str) -> None:
+    assert said in refusal(server_document(**members))
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"name": "Notes"}, "name: must be a reverse-domain name"),
+        ({"publisher": "A B"}, "publisher: must be 1 to 63 lower-case letters"),
+        ({"version": "1.0"}, "version: must be a semantic version: three numbers"),
+        ({"secrets": [{"name": "9"}]}, "secrets.0.name: must begin with a letter"),
+        ({"events": [{"topic": " ", "handler": "/x"}]}, "events.0.topic: must begin with a letter or digit"),
+        ({"events": [{"topic": "a", "handler": "x"}]}, "events.0.handler: must begin with '/'"),
+        ({"ui": {"type": "iframe", "entry": "ui/index.txt"}}, "ui.entry: must be an HTML document"),
+        ({"ui": {"type": "iframe", "entry": "ui/a.html", "hooks": {"A": {"label": "x"}}}}, "a lower-case letter"),
+    ],
+)
+def test_a_rule_is_told_in_words_not_as_a_pattern(members: dict[str, Any], said: str) -> None:
+    detail = refusal(server_document(**members))
+    assert said in detail
+    assert "pattern" not in detail
+    assert "^" not in detail
+
+
+def test_every_pattern_of_the_manifest_has_its_words() -> None:
+    def patterns(node: object) -> Iterator[str]:
+        if isinstance(node, dict):
+            if isinstance(node.get("pattern"), str):
+                yield node["pattern"]
+            for value in node.values():
+                yield from patterns(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from patterns(value)
+
+    assert set(patterns(json_schema())) - {"^/"} <= set(PATTERN_RULES)
 
 
 # Members
@@ -126,15 +174,29 @@ def test_an_unknown_member_is_refused_with_a_suggestion() -> None:
     assert "capabilites: unknown member; did you mean 'capabilities'?" in refusal(ui_document(capabilites=[]))
 
 
-def test_an_unknown_member_of_a_part_is_refused() -> None:
-    assert "limits.cpu" in refusal(ui_document(limits={"cpu": 1}))
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"limits": {"cpu": 1}}, "limits.cpu: unknown member; known are memory_mb, timeout_ms"),
+        ({"limits": {"timeoutms": 1}}, "limits.timeoutms: unknown member; did you mean 'timeout_ms'?"),
+        # `entry` and `name` are members of the manifest, but not of these parts.
+        ({"secrets": [{"name": "A", "entry": ""}]}, "secrets.0.entry: unknown member; known are"),
+        ({"ui": {"type": "iframe", "entry": "ui/a.html", "hooks": {"appMenu": {"labl": "x"}}}}, "mean 'label'?"),
+    ],
+)
+def test_an_unknown_member_is_compared_with_the_members_of_its_place(members: dict[str, Any], said: str) -> None:
+    assert said in refusal(ui_document(**members))
+
+
+def test_a_capability_that_is_near_to_none_gets_the_list() -> None:
+    assert "known are cap:" in refusal(server_document(capabilities=["cap:database"]))
 
 
 @pytest.mark.parametrize("name", ["name", "publisher", "version"])
 def test_a_required_member_is_missed_by_name(name: str) -> None:
     document = ui_document()
     del document[name]
-    assert refusal(document).startswith(f"manifest.json: {name}: Field required")
+    assert refusal(document).startswith(f"manifest.json: {name}: is missing")
 
 
 @pytest.mark.parametrize(

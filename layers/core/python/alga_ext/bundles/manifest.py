@@ -7,7 +7,8 @@ that a spelling mistake never drops a setting silently.
 
 import difflib
 import re
-from typing import Annotated, Any, Final, Literal, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import (
     BaseModel,
@@ -65,9 +66,39 @@ _RETURNED_HEADERS: Final = frozenset({
 })  # fmt: skip
 """Headers that change or appear in a response by their nature. A secret must not go there."""
 
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,63}$")]
+
+_SLUG = r"^[a-z0-9-]{1,63}$"
+_SECRET_NAME = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the form of a name
+_TOPIC = r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$"
+_HOOK_NAME = r"^[a-z][A-Za-z0-9]{0,63}$"
+_DOCUMENT = r"\.(?:[hH][tT][mM]|[hH][tT][mM][lL])$"
+PATTERN_RULES: Final = {
+    SEMVER: "must be a semantic version: three numbers, such as 1.0.0 or 1.2.0-beta.1",
+    _NAME: "must be a reverse-domain name of at least two labels, in lower-case letters, digits and hyphens, such as "
+    "com.example.notes",
+    _SLUG: "must be 1 to 63 lower-case letters, digits or hyphens",
+    _SECRET_NAME: "must begin with a letter; up to 63 letters, digits, '_', '.' or '-' may follow",
+    _TOPIC: "must begin with a letter or digit; up to 127 letters, digits, '.', '_', '*' or '-' may follow",
+    _DOCUMENT: "must be an HTML document, whose name ends with .html or .htm",
+    _HOOK_NAME: "must begin with a lower-case letter; up to 63 letters or digits may follow",
+}
+"""What each pattern asks for, in the words of an error message."""
+_TYPES: Final = {
+    "missing": "is missing",
+    "tuple_type": "must be a list",
+    "string_type": "must be text in quotes",
+    "bool_type": "must be true or false, without quotes",
+    "int_type": "must be a whole number, without quotes",
+    "int_from_float": "must be a whole number",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+}
+"""The words for pydantic's kinds of errors that speak of Python types."""
+_NEAR: Final = 0.7
+
+Slug = Annotated[str, Field(pattern=_SLUG)]
 RelativePath = Annotated[str, Field(min_length=1, max_length=512)]
-SecretName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
+SecretName = Annotated[str, Field(pattern=_SECRET_NAME)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -207,7 +238,7 @@ class Api(_Part):
 class EventSubscription(_Part):
     """An event topic and the path that receives it as ``POST application/cloudevents+json``."""
 
-    topic: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$")
+    topic: str = Field(pattern=_TOPIC)
     handler: str = Field(pattern=r"^/", max_length=512)
     timeout_ms: int | None = Field(default=None, ge=1, le=EVENT_TIMEOUT_LIMIT_MS, description="At most 60 seconds")
 
@@ -227,8 +258,8 @@ class Ui(_Part):
     """The static user interface, shown in a sandboxed iframe."""
 
     type: Literal["iframe"]
-    entry: RelativePath
-    hooks: dict[Annotated[str, Field(pattern=r"^[a-z][A-Za-z0-9]{0,63}$")], Hook] = {}
+    entry: str = Field(min_length=1, max_length=512, pattern=_DOCUMENT)
+    hooks: dict[Annotated[str, Field(pattern=_HOOK_NAME)], Hook] = {}
 
     @field_validator("entry")
     @classmethod
@@ -436,20 +467,48 @@ def json_schema() -> dict[str, Any]:
 
 
 def _explain(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"])
-    if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(fault["loc"][-1]), Manifest.model_fields, n=1)
-        return f"{where[:200]}: unknown member" + (f"; did you mean {near[0]!r}?" if near else "")
-    message = str(fault["msg"]).removeprefix("Value error, ")[:300]
-    return f"{where[:200]}: {message}" if where else message
+    where = ".".join(str(part) for part in fault["loc"])[:200]
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _members_at(fault["loc"][:-1])
+        near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=_NEAR)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
+        return f"{where}: unknown member; {hint}"
+    if kind == "string_pattern_mismatch":
+        message = PATTERN_RULES.get(context["pattern"], "must begin with '/'")
+    elif kind in ("less_than_equal", "greater_than_equal"):
+        bound = f"at most {context['le']}" if "le" in context else f"at least {context['ge']}"
+        message = f"must be {bound}; this is {str(fault['input'])[:40]}"
+    else:
+        message = _TYPES.get(kind) or str(fault["msg"]).removeprefix("Value error, ")[:300]
+    return f"{where}: {message}" if where else message
+
+
+def _members_at(place: Sequence[str | int]) -> list[str]:
+    """Return the names that the object at a place of the manifest may have."""
+    model: type[BaseModel] = Manifest
+    for part in place:
+        field = model.model_fields.get(str(part))
+        if field is not None:  # else an index of a list, or a name that the author chose
+            model = next(iter(_models_in(field.annotation)), model)
+    return list(model.model_fields)
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)
 
 
 def _capability(name: str) -> str:
     full = capabilities.canonical(name)
     if full not in capabilities.KNOWN:
-        near = difflib.get_close_matches(full, capabilities.KNOWN, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(capabilities.KNOWN))}"
-        message = f"{name[:100]!r} is not a capability{hint}"
+        # Compared without the prefix, which all have in common.
+        short = {known.removeprefix("cap:"): known for known in capabilities.KNOWN}
+        near = difflib.get_close_matches(full.removeprefix("cap:"), short, n=1, cutoff=_NEAR)
+        hint = f"did you mean {short[near[0]]!r}?" if near else f"known are {', '.join(sorted(capabilities.KNOWN))}"
+        message = f"{name[:100]!r} is not a capability; {hint}"
         raise ValueError(message)
     return full
 

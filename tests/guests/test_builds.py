@@ -2,9 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from alga_ext.errors import PlatformError
 from tools.guests import GuestBuildError, build_component, build_extension, build_host_page, build_ui
 from tools.guests.places import ROOT
 
@@ -52,6 +54,121 @@ def test_other_source_is_another_component(tmp_path: Path) -> None:
 def test_a_failing_tool_is_named_with_its_own_words(tmp_path: Path, script: str, said: str) -> None:
     with pytest.raises(GuestBuildError, match=said):
         build_component(extension(tmp_path, script))
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        (
+            "type T = {\n  a: string };\nconst f = (t: T) => {\n  throw new RangeError(t.a); };\nf({ a: 'mine' });",
+            "mine",
+        ),
+        ("export const handler = async () => ({ status: 200, headers: [] });", "The exported handler is async"),
+        (
+            "import { Router, empty } from '@alga/extension-runtime';\n\n"
+            "export const handler = new Router().get('/a', async () => empty()).handler;",
+            "The handler of GET /a is async",
+        ),
+    ],
+)
+def test_a_failing_build_ends_with_the_message_and_the_place_in_the_source(
+    tmp_path: Path, script: str, said: str
+) -> None:
+    if "export" not in script:
+        script += "\nexport const handler = () => 1;"
+    with pytest.raises(GuestBuildError) as caught:
+        build_component(extension(tmp_path, script))
+    message = str(caught.value)
+    assert said in message
+    assert "node_modules" not in message
+    assert "component.js" not in message
+    assert "extension-runtime" not in message
+    if said == "mine":
+        assert "index.ts:4:" in message
+    elif "Router" in script:
+        assert "index.ts:3:" in message
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("import yaml", "'yaml' is neither in"),
+        ("\n\nraise ValueError('mine')", "ValueError: mine"),
+        ("x = 1", "no class `WitWorld`"),
+    ],
+)
+def test_a_python_guest_is_built_in_a_clean_environment_and_fails_with_its_own_frames(
+    tmp_path: Path, script: str, said: str
+) -> None:
+    (tmp_path / "app.py").write_text(script)
+    with pytest.raises(GuestBuildError) as caught:
+        build_component(tmp_path)
+    message = str(caught.value)
+    assert said in message
+    assert "alga_guest" not in message
+    assert ".venv" not in message
+    if "WitWorld" not in said:
+        assert f'File "{tmp_path}/app.py", line {len(script.splitlines())}' in message
+
+
+def package(source: Path, name: str, description: dict[str, str], files: dict[str, str]) -> None:
+    """Install an npm package into an extension's folder."""
+    folder = source / "node_modules" / name
+    for path, text in {"package.json": json.dumps({"name": name, **description}), **files}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def test_npm_packages_without_exports_resolve_and_a_change_in_one_is_another_build(tmp_path: Path) -> None:
+    package(
+        tmp_path, "with-main", {"main": "dist/a.js"}, {"dist/a.js": "module.exports = { a: process.env.NODE_ENV };"}
+    )
+    package(tmp_path, "with-module", {"module": "b.mjs", "main": "no.js"}, {"b.mjs": "export const b = typeof global;"})
+    source = extension(
+        tmp_path,
+        """
+        import { a } from "with-main";
+        import { b } from "with-module";
+        export const handler = () => ({ status: 200, headers: [{ name: a, value: b }] });
+        """,
+    )
+    first = build_component(source)
+    package(tmp_path, "with-main", {"main": "dist/a.js"}, {"dist/a.js": "module.exports = { a: 'other' };"})
+    assert build_component(source) != first
+
+
+def test_styles_and_pictures_that_a_ui_script_imports_are_part_of_it(tmp_path: Path) -> None:
+    ui = tmp_path / "ui"
+    ui.mkdir()
+    (ui / "index.html").write_text("<script src=app.js></script>")
+    (ui / "dot.png").write_bytes(b"PNG")
+    (ui / "own.css").write_text('p { background: url("dot.png"); quotes: "\\"" }')
+    (ui / "app.tsx").write_text('import "./own.css"; import dot from "./dot.png"; document.title = dot as string;')
+    (tmp_path / "build.toml").write_text('[ui]\nscripts = ["app.tsx"]\n')
+    built = build_ui(extension(tmp_path, ""))
+    script = (built / "app.js").read_text()
+    assert script.startswith("document.head.append(")
+    assert "data:image/png,PNG" in script
+    assert {path.name for path in built.iterdir()} == {"app.js", "dot.png", "index.html", "own.css"}
+
+
+@pytest.mark.parametrize(
+    ("members", "said"),
+    [
+        ({"limits": {"timeout_ms": 60_000}}, "at most 29000"),
+        ({"config": {"type": "objekt"}}, "objekt"),
+        ({"ui": {"type": "iframe", "entry": "ui/index.js"}}, "HTML document"),
+    ],
+)
+def test_a_manifest_that_the_registry_would_refuse_is_refused_before_anything_is_compiled(
+    tmp_path: Path, members: dict[str, Any], said: str
+) -> None:
+    source = extension(tmp_path, "this is not a script")
+    manifest = json.loads((source / "manifest.json").read_text())
+    (source / "manifest.json").write_text(json.dumps(manifest | members))
+    with pytest.raises(PlatformError, match=said) as caught:
+        build_extension(source, tmp_path / "tree")
+    assert caught.value.code == "manifest_invalid"
 
 
 def test_what_the_hash_does_not_cover_cannot_be_imported(tmp_path: Path) -> None:

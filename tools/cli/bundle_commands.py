@@ -1,6 +1,7 @@
 """Commands for files: keygen, build, pack, sign, verify."""
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -51,6 +52,9 @@ def build(
     target = out or CACHE / "extensions" / folder.resolve().name
     with step(f"Building {folder}"):
         manifest = build_extension(folder, target)
+        # Packed and thrown away: what the registry would refuse is refused here already.
+        with tempfile.TemporaryDirectory(prefix="alga-build-") as work:
+            pack_folder(target, Path(work) / BUNDLE_NAME)
     if as_json:
         answer_json({"folder": str(target), "name": manifest.name, "version": manifest.version})
     else:

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from alga_ext.bundles.manifest import MANIFEST_NAME, Manifest, parse_manifest
+from functions.registry.schemas.config_schema import check_schema
 from tools.guests import javascript, python
 from tools.guests.cache import built, only_one
 from tools.guests.errors import GuestBuildError
-from tools.guests.inputs import files_below, hash_of
+from tools.guests.inputs import files_below, hash_of, package_files
 from tools.guests.pages import build_pages
-from tools.guests.places import FRAME_SDK_SOURCE, RUNTIME_SOURCE, WIT, WORLD
+from tools.guests.places import FRAME_SDK_SOURCE, RUNTIME_PACKAGE, WIT, WORLD
 from tools.guests.recipe import Engine, Recipe, Server, Ui, read_recipe
 from tools.guests.scripts import bundler_version
 
@@ -72,7 +73,7 @@ def build_extension(source_dir: Path, out: Path) -> Manifest:
 
     Raises:
         GuestBuildError: a part that the manifest names cannot be built, or a tool fails.
-        PlatformError: ``manifest_invalid``.
+        PlatformError: ``manifest_invalid``, as the registry would answer.
     """
     source_dir = source_dir.resolve()
     path = source_dir / MANIFEST_NAME
@@ -81,6 +82,8 @@ def build_extension(source_dir: Path, out: Path) -> Manifest:
         raise GuestBuildError(message)
     data = path.read_bytes()
     manifest = parse_manifest(data)
+    if manifest.config is not None:
+        check_schema(manifest.config)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -137,7 +140,10 @@ def _component_key(source_dir: Path, recipe: Recipe, server: Server) -> str:
     else:
         ui = [] if recipe.ui is None else [source_dir / recipe.ui.folder]
         kept = [file for file in files_below(source_dir, without=ui) if file.suffix != ".md"]
-        trees = [(source_dir, kept), (RUNTIME_SOURCE, list(files_below(RUNTIME_SOURCE)))]
+        trees = [
+            (source_dir, [*kept, *package_files(source_dir)]),
+            (RUNTIME_PACKAGE, list(files_below(RUNTIME_PACKAGE))),
+        ]
         versions = javascript.tool_versions(server.engine)
     trees += [(WIT, list(files_below(WIT))), (_BUILD_CODE, list(files_below(_BUILD_CODE)))]
     return hash_of([server.model_dump_json(), WORLD, *versions], trees)
@@ -146,4 +152,5 @@ def _component_key(source_dir: Path, recipe: Recipe, server: Server) -> str:
 def _pages_key(source_dir: Path, ui: Ui) -> str:
     folder = source_dir / ui.folder
     trees = [(root, list(files_below(root))) for root in (folder, FRAME_SDK_SOURCE, _BUILD_CODE)]
+    trees.append((source_dir, list(package_files(source_dir))))
     return hash_of([json.dumps(ui.model_dump(mode="json")), bundler_version()], trees)

@@ -11,6 +11,7 @@ from tools.guests.errors import GuestBuildError
 from tools.guests.places import NPM_LOCK, PYTHON_LOCK
 
 _LEFT_OUT: Final = frozenset({"node_modules", "dist", "__pycache__"})
+_PACKAGE_SUFFIXES: Final = frozenset({".cjs", ".css", ".js", ".json", ".jsx", ".mjs", ".ts", ".tsx"})
 
 
 def files_below(folder: Path, *, without: Iterable[Path] = ()) -> Iterator[Path]:
@@ -28,6 +29,13 @@ def files_below(folder: Path, *, without: Iterable[Path] = ()) -> Iterator[Path]
             yield from files_below(path, without=skipped)
         elif path.is_file():
             yield path
+
+
+def package_files(folder: Path) -> Iterator[Path]:
+    """Yield, in a fixed order, what a bundler may read of the npm packages installed in a source folder."""
+    packages = folder / "node_modules"
+    kept = (path for path in packages.rglob("*") if path.suffix in _PACKAGE_SUFFIXES and path.is_file())
+    return iter(sorted(kept))
 
 
 def hash_of(facts: Iterable[str], trees: Iterable[tuple[Path, Iterable[Path]]]) -> str:

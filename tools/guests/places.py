@@ -9,7 +9,8 @@ WIT: Final = ROOT / "wit"
 WORLD: Final = "runner"
 CACHE: Final = ROOT / ".build"
 
-RUNTIME_SOURCE: Final = ROOT / "web" / "extension-runtime" / "src"
+RUNTIME_PACKAGE: Final = ROOT / "web" / "extension-runtime"
+RUNTIME_SOURCE: Final = RUNTIME_PACKAGE / "src"
 FRAME_SDK_SOURCE: Final = ROOT / "web" / "extension-iframe-sdk" / "src"
 
 NPM_LOCK: Final = ROOT / "package-lock.json"

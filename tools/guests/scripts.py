@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from tools.guests.errors import GuestBuildError
 from tools.guests.inputs import npm_version
@@ -16,13 +16,20 @@ _ALIASES: Final = {
 }
 
 
+class Bundle(NamedTuple):
+    """What a bundled script exports, and the styles that it imports as one text (empty without styles)."""
+
+    exports: list[str]
+    styles: str
+
+
 def bundler_version() -> str:
     """Return the locked version of the bundler."""
     return npm_version("esbuild")
 
 
-def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str]) -> list[str]:
-    """Bundle one script with all its imports into one file, and return the names that it exports.
+def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str]) -> Bundle:
+    """Bundle one script with all its imports into one file.
 
     Args:
         entry: the script.
@@ -60,4 +67,9 @@ def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str
         if not source.is_relative_to(ROOT / "node_modules") and not any(source.is_relative_to(f) for f in allowed):
             message = f"{entry} imports {source}, which is outside {within}; copy the file into the extension's folder."
             raise GuestBuildError(message)
-    return [export for output in described["outputs"].values() for export in output["exports"]]
+    styles = out.with_suffix(".css")
+    text = styles.read_text("utf-8") if styles.is_file() else ""
+    styles.unlink(missing_ok=True)
+    # The entry of a style sheet in the metafile has no `exports`.
+    exports = [export for output in described["outputs"].values() for export in output.get("exports", ())]
+    return Bundle(exports, text)

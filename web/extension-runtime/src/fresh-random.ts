@@ -1,5 +1,7 @@
 /** Math.random for guests that start from a snapshot. */
 
+import { onQuickJs } from "./engine.js";
+
 /**
  * Give Math.random a new seed for the current call, on engines that do not do it themselves.
  *
@@ -8,7 +10,7 @@
  * numbers are not secret.
  */
 export function freshenRandom(requestId: string): void {
-  if (!("wit" in globalThis)) return; // only QuickJS, whose toolchain defines the global `wit`
+  if (!onQuickJs()) return;
   Math.random = generator(`${requestId} ${Date.now()} ${clock()}`);
 }
 

@@ -1,13 +1,18 @@
 import type { ExecuteRequest, ExecuteResponse } from "alga:extension/types";
 
+import { onQuickJs } from "./engine.js";
 import { freshenRandom } from "./fresh-random.js";
 import { headerList } from "./header-fields.js";
 import { HttpProblem } from "./problem.js";
+import { cannotWait, isAsync, isPromise } from "./promises.js";
 import { Request } from "./request.js";
 import { problem, type Response } from "./response.js";
 
-/** Answers a request. Handlers are synchronous, because every call of the host is. */
-export type Handler = (request: Request) => Response;
+/**
+ * Answers a request. Every call of the host is synchronous, so a handler needs no promise; only the engine StarlingMonkey
+ * waits for one.
+ */
+export type Handler = (request: Request) => Response | Promise<Response>;
 
 interface Route {
   readonly method: string;
@@ -44,7 +49,9 @@ export class Router {
     return this.on("DELETE", path, handler);
   }
 
+  /** @throws TypeError at build time when the handler is async and the engine cannot wait */
   on(method: string, path: string, handler: Handler): this {
+    if (onQuickJs() && isAsync(handler)) throw cannotWait(`The handler of ${method} ${path} is async`);
     this.#routes.push({ method, segments: path.split("/"), handler });
     return this;
   }
@@ -52,21 +59,21 @@ export class Router {
   /** The function that the extension exports as `handler`. */
   readonly handler = (raw: ExecuteRequest): ExecuteResponse => {
     freshenRandom(raw.context.requestId ?? "");
-    const { status, headers, body } = this.#answer(raw);
-    return { status, headers: headerList(headers), body };
+    const answer = this.#answer(raw);
+    // The contract's type is synchronous; StarlingMonkey also takes a promise of it.
+    return isPromise(answer) ? (answer.then(forHost) as unknown as ExecuteResponse) : forHost(answer);
   };
 
-  #answer(raw: ExecuteRequest): Response {
+  #answer(raw: ExecuteRequest): Response | Promise<Response> {
     try {
-      return this.#dispatch(raw);
+      const answer = this.#dispatch(raw);
+      return isPromise(answer) ? answer.then(undefined, asProblem) : answer;
     } catch (error) {
-      // Any other exception is a defect of the extension: it ends the call, and the platform logs it and answers 502.
-      if (error instanceof HttpProblem) return problem(error.status, error.message);
-      throw error;
+      return asProblem(error);
     }
   }
 
-  #dispatch(raw: ExecuteRequest): Response {
+  #dispatch(raw: ExecuteRequest): Response | Promise<Response> {
     const request = new Request(raw);
     const segments = request.path.split("/");
     const wanted = request.method === "HEAD" ? "GET" : request.method;
@@ -82,6 +89,16 @@ export class Router {
     }
     return problem(404, "There is nothing at this path.");
   }
+}
+
+function forHost({ status, headers, body }: Response): ExecuteResponse {
+  return { status, headers: headerList(headers), body };
+}
+
+/** Any other exception is a defect of the extension: it ends the call, and the platform logs it and answers 502. */
+function asProblem(error: unknown): Response {
+  if (error instanceof HttpProblem) return problem(error.status, error.message);
+  throw error;
 }
 
 function match(pattern: readonly string[], segments: readonly string[]): Record<string, string> | undefined {

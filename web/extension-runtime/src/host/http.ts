@@ -3,6 +3,7 @@ import * as host from "alga:extension/http";
 import { type HeaderFields, headerList } from "../header-fields.js";
 import { ownBytes } from "../own-bytes.js";
 import { encodeUtf8 } from "../utf8.js";
+import { wellFormed } from "../well-formed.js";
 import { FetchResponse } from "./fetch-response.js";
 import { asking } from "./host-error.js";
 
@@ -23,12 +24,14 @@ export interface FetchOptions {
 export function fetch(url: string, options: FetchOptions = {}): FetchResponse {
   const { method = "GET", headers = {}, body } = options;
   const response = asking("http.fetch", () =>
-    host.fetch({
-      method,
-      url,
-      headers: headerList(headers),
-      body: typeof body === "string" ? encodeUtf8(body) : body,
-    }),
+    host.fetch(
+      wellFormed({
+        method,
+        url,
+        headers: headerList(headers),
+        body: typeof body === "string" ? encodeUtf8(body) : body,
+      }),
+    ),
   );
   return new FetchResponse(response.status, response.headers, ownBytes(response.body));
 }

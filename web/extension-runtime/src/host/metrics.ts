@@ -1,5 +1,7 @@
 import * as host from "alga:extension/metrics";
 
+import { wellFormed } from "../well-formed.js";
+
 /**
  * Record a number. The manifest must declare the name under `metrics`, or the number is dropped. The unit that it declares
  * is the one that counts.
@@ -10,5 +12,5 @@ export function emit(
   unit = "None",
   dimensions: Readonly<Record<string, string>> = {},
 ): void {
-  host.emit(name, value, unit, Object.entries(dimensions));
+  host.emit(...wellFormed([name, value, unit, Object.entries(dimensions)] as const));
 }

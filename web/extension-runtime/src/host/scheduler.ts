@@ -1,9 +1,31 @@
 import * as host from "alga:extension/scheduler";
-import type { EndpointInfo, ScheduleInfo } from "alga:extension/types";
+import type {
+  CreateScheduleInput,
+  CreateScheduleResult,
+  DeleteScheduleResult,
+  EndpointInfo,
+  ScheduleInfo,
+  UpdateScheduleInput,
+  UpdateScheduleResult,
+} from "alga:extension/types";
 
+import { wellFormed } from "../well-formed.js";
 import { asking } from "./host-error.js";
 
-export { createSchedule, deleteSchedule, updateSchedule } from "alga:extension/scheduler";
+/** Create a schedule; a refusal is `success: false` with its reason. */
+export function createSchedule(input: CreateScheduleInput): CreateScheduleResult {
+  return host.createSchedule(wellFormed(input));
+}
+
+/** Change a schedule; a refusal is `success: false` with its reason. */
+export function updateSchedule(id: string, input: UpdateScheduleInput): UpdateScheduleResult {
+  return host.updateSchedule(wellFormed(id), wellFormed(input));
+}
+
+/** Delete a schedule; a refusal is `success: false` with its reason. */
+export function deleteSchedule(id: string): DeleteScheduleResult {
+  return host.deleteSchedule(wellFormed(id));
+}
 
 /** List the install's schedules. @throws HostError denied, internal */
 export function listSchedules(): ScheduleInfo[] {
@@ -12,7 +34,7 @@ export function listSchedules(): ScheduleInfo[] {
 
 /** Return one schedule, or `undefined`. @throws HostError denied, internal */
 export function getSchedule(id: string): ScheduleInfo | undefined {
-  return asking("scheduler.get-schedule", () => host.getSchedule(id)) ?? undefined;
+  return asking("scheduler.get-schedule", () => host.getSchedule(wellFormed(id))) ?? undefined;
 }
 
 /** List the extension's endpoints; those that may be scheduled are marked. @throws HostError denied, internal */

@@ -1,5 +1,6 @@
 import * as host from "alga:extension/secrets";
 
+import { wellFormed } from "../well-formed.js";
 import { asking } from "./host-error.js";
 
 /**
@@ -10,7 +11,7 @@ import { asking } from "./host-error.js";
  * @throws HostError missing, denied, expired, internal
  */
 export function get(name: string): string {
-  return asking("secrets.get", () => host.get(name));
+  return asking("secrets.get", () => host.get(wellFormed(name)));
 }
 
 /** Return the names of the secrets that are set. */

@@ -2,8 +2,10 @@ import * as v1 from "alga:extension/storage";
 import * as v2 from "alga:extension/storage-v2";
 import type { StorageEntry, U64 } from "alga:extension/types";
 
+import { onQuickJs } from "../engine.js";
 import { ownBytes } from "../own-bytes.js";
 import { decodeUtf8, encodeUtf8 } from "../utf8.js";
+import { wellFormed } from "../well-formed.js";
 import { asking, askingUnless } from "./host-error.js";
 
 /** A stored value. */
@@ -39,7 +41,7 @@ export interface Page {
 
 /** Return the stored entry, or `undefined`. */
 export function get(namespace: string, key: string): Entry | undefined {
-  const entry = askingUnless("storage.get", "missing", () => v1.get(namespace, key));
+  const entry = askingUnless("storage.get", "missing", () => v1.get(wellFormed(namespace), wellFormed(key)));
   return entry && fromHost(entry);
 }
 
@@ -50,7 +52,7 @@ export function put(namespace: string, key: string, value: Uint8Array, options: 
     return fromHost(asking("storage-v2.put-with", () => v2.putWith(putRequest(namespace, key, value, options))));
   }
   const expected = revision === undefined ? undefined : toU64(revision);
-  return fromHost(asking("storage.put", () => v1.put({ namespace, key, value, revision: expected })));
+  return fromHost(asking("storage.put", () => v1.put(wellFormed({ namespace, key, value, revision: expected }))));
 }
 
 /** Store up to 20 values, all or none. @throws HostError conflict when a condition is not met */
@@ -62,8 +64,8 @@ export function putMany(namespace: string, items: readonly (PutOptions & Pick<En
 /** Delete an entry; return `false` when nothing was stored. @throws HostError conflict when another revision is stored */
 export function remove(namespace: string, key: string, revision?: number): boolean {
   const done = askingUnless("storage.delete", "missing", () => {
-    if (revision === undefined) v1.delete(namespace, key);
-    else v2.deleteIf(namespace, key, toU64(revision));
+    if (revision === undefined) v1.delete(wellFormed(namespace), wellFormed(key));
+    else v2.deleteIf(wellFormed(namespace), wellFormed(key), toU64(revision));
     return true;
   });
   return done ?? false;
@@ -72,7 +74,9 @@ export function remove(namespace: string, key: string, revision?: number): boole
 /** List entries in key order. */
 export function list(namespace: string, options: PageOptions = {}): Page {
   const { prefix, cursor, limit = 25 } = options;
-  const page = asking("storage-v2.list-page", () => v2.listPage(namespace, prefix, cursor, limit));
+  const page = asking("storage-v2.list-page", () =>
+    v2.listPage(...wellFormed([namespace, prefix, cursor, limit] as const)),
+  );
   const entries = page.entries.map(fromHost);
   return page.nextCursor == null ? { entries } : { entries, nextCursor: page.nextCursor };
 }
@@ -95,14 +99,14 @@ function putRequest(namespace: string, key: string, value: Uint8Array, options: 
     : revision === undefined
       ? { tag: "always" }
       : { tag: "revision", val: toU64(revision) };
-  return { namespace, key, value, ttlSeconds, condition };
+  return wellFormed({ namespace, key, value, ttlSeconds, condition });
 }
 
 function fromHost(entry: StorageEntry): Entry {
   return { key: entry.key, value: ownBytes(entry.value), revision: Number(entry.revision ?? 0) };
 }
 
-/** QuickJS, whose toolchain defines the global `wit`, takes a u64 as number; StarlingMonkey takes a bigint. */
+/** QuickJS takes a u64 as a number, StarlingMonkey as a bigint. */
 function toU64(value: number): U64 {
-  return "wit" in globalThis ? value : BigInt(value);
+  return onQuickJs() ? value : BigInt(value);
 }

@@ -49,8 +49,8 @@ schema: setup ## Write the generated files: manifest schema, OpenAPI document, d
 	@python -m tools.references
 	@python -m tools.schema_dump
 
-up: setup ## Start the platform on this machine, with sample extensions installed for tenant acme
-	@alga-ext dev
+up: setup ## Start the platform with the sample extensions; PORT is the API's port (default 8700)
+	@alga-ext dev --port $${PORT:-8700}
 
 demo: setup ## Run every step from build to call as a transcript that checks itself
 	@python -m tools.demo

@@ -28,11 +28,12 @@ def chromium() -> str:
 
 
 class Site:
-    """Addresses of the running platform, its tokens, and a way to run a script in the browser."""
+    """Addresses of the running platform, its tokens, what it printed, and a way to run a script in the browser."""
 
-    def __init__(self, addresses: Mapping[str, Any], tokens: Path) -> None:
+    def __init__(self, addresses: Mapping[str, Any], tokens: Path, printed: str) -> None:
         self.addresses = addresses
         self.tokens = tokens
+        self.printed = printed
 
     def token(self, name: str) -> str:
         return (self.tokens / name).read_text(encoding="utf-8").strip()
@@ -59,6 +60,6 @@ def site() -> Iterator[Site]:
         dev = Dev(folder, {}, samples=True)
         try:
             addresses = dev.wait_until_ready(READY_WITHIN_S)
-            yield Site(addresses, folder / "run" / "tokens")
+            yield Site(addresses, folder / "run" / "tokens", dev.output.read_text())
         finally:
             dev.end(signal.SIGINT)

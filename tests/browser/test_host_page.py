@@ -1,5 +1,6 @@
 """The samples as a tenant's user sees them: in a real browser, framed by the stand-in host application."""
 
+import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -101,6 +102,15 @@ def test_a_note_is_there_after_a_reload(site: Site) -> None:
 
 def test_a_bad_token_is_explained(site: Site) -> None:
     assert site.run("refused.mjs")["says"]
+
+
+def test_a_printed_line_signs_in_once_and_leaves_no_code_in_the_address(site: Site) -> None:
+    found = re.search(r"acme-viewer +\S+/#code=(\S+)", site.printed)
+    assert found is not None
+    seen = site.run("code.mjs", code=found[1])
+    assert "Vic" in seen["who"]
+    assert found[1] not in seen["address"]
+    assert "used already" in seen["says"]
 
 
 def test_a_page_opened_outside_the_frame_is_as_confined(site: Site) -> None:

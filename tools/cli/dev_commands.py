@@ -1,5 +1,6 @@
 """`alga-ext dev`: run the platform on this machine until Ctrl-C."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,11 +19,18 @@ def dev(
     """Run the whole platform on this machine until Ctrl-C; its data is then deleted."""
     # Imported here because the platform imports boto3, which no other command needs.
     from tools.cli.serve import serve
+    from tools.local.deployment import OTHER_TOKENS
     from tools.local.lock import AlreadyRunningError
     from tools.local.platform import Options, StartError
     from tools.local.postgres import PostgresError
     from tools.local.state import STATE
 
+    other_tokens = [name for name in OTHER_TOKENS if os.environ.get(name)]
+    if samples and other_tokens:
+        raise CommandError(
+            f"{', '.join(other_tokens)} is set, and then the local tokens that publish the samples are refused",
+            "start with --no-samples, or unset it",
+        )
     api_port, ui_port, host_port = (port + n if port else 0 for n in range(3))
     try:
         serve(Options((state or STATE).resolve(), api_port, ui_port, host_port), with_samples=samples)

@@ -175,14 +175,17 @@ def token(
     publisher: Annotated[list[str] | None, typer.Option("--publisher", help="Publisher to act for; repeat.")] = None,
     subject: Annotated[str, typer.Option("--subject", help="Subject (sub) of the token.")] = "developer",
     lifetime_s: Annotated[int, typer.Option("--lifetime", help="Seconds until it expires.")] = TOKEN_LIFETIME_S,
+    state: Annotated[Path | None, typer.Option(help="The platform's state folder; by default .local.")] = None,
 ) -> None:
     """Make a bearer token for the local platform, as its host application would issue it."""
+    if state is not None and not (state / "keys").is_dir():
+        raise CommandError(f"{state} has no keys", "name the folder that `alga-ext dev --state` was started with")
     claims: dict[str, Any] = {"sub": subject, "roles": role or []}
     if tenant:
         claims["tenant_id"] = tenant
     if publisher:
         claims["publishers"] = publisher
-    answer(load_or_make_keys(STATE / "keys").token(claims, lifetime_s))
+    answer(load_or_make_keys((state or STATE) / "keys").token(claims, lifetime_s))
 
 
 def register(app: typer.Typer) -> None:

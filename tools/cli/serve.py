@@ -97,14 +97,24 @@ def _write_tokens(platform: Platform, folder: Path) -> Path:
     return folder
 
 
+def _sign_in_codes(platform: Platform) -> dict[str, str]:
+    """Return a sign-in code for each user of a tenant."""
+    users = {name: claims for name, claims in TOKENS.items() if "tenant_id" in claims}
+    return {name: platform.sign_in.issue(platform.keys.token(claims)) for name, claims in users.items()}
+
+
 def _greeting(platform: Platform, tokens: Path, installs: list[dict[str, Any]]) -> str:
     api = platform.addresses.api
     lines = [
         "",
         f"  API          {api}/api/registry/v1  {api}/api/ext",
         f"  UI host      {platform.addresses.ui}",
-        f"  host page    {platform.addresses.host}  (sign in with the token acme-admin)",
+        f"  host page    {platform.addresses.host}",
         f"  logs         {platform.options.state / 'logs'}",
+        "",
+        "Sign in to the host page, one line for each user (each works once, for 10 minutes):",
+        "",
+        *(f"  {name:13}{platform.addresses.host}/#code={code}" for name, code in _sign_in_codes(platform).items()),
         "",
         "Tokens, one for each role (valid for 8 hours):",
         "",

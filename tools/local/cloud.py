@@ -41,6 +41,7 @@ def aws_client(service: str, endpoint_url: str, read_timeout_s: float = 5.0) -> 
             read_timeout=read_timeout_s,
             retries={"total_max_attempts": 1},
             max_pool_connections=16,
+            proxies={},  # not those of HTTP_PROXY and HTTPS_PROXY, because the endpoint is on loopback
             s3={"addressing_style": "path"},
         ),
     )

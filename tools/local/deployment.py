@@ -17,7 +17,13 @@ from topology.queues import QUEUES
 from topology.routes import ROUTES
 
 # Settings that a developer may set in the shell that starts the platform; all others are set here.
-PASSED_THROUGH = ("EXTENSIONS_ENABLED", "EXT_GATEWAY_TIMEOUT_MS", "LOG_LEVEL")
+_PASSED_GROUPS = ("AUTH_", "EGRESS_", "HOST_API_", "UI_PROXY_")
+PASSED_THROUGH = (
+    *("EXTENSIONS_ENABLED", "EXT_GATEWAY_TIMEOUT_MS", "FRAME_ANCESTORS", "LOG_LEVEL"),
+    *sorted({name for function in FUNCTIONS for name in function.names if name.startswith(_PASSED_GROUPS)}),
+)
+# With one of these, other tokens are accepted than those that the local platform makes.
+OTHER_TOKENS = ("AUTH_AUDIENCE", "AUTH_ISSUER", "AUTH_JWKS", "AUTH_JWKS_URL")
 # Names that only local processes get; in AWS, Lambda provides region, credentials, endpoints and layers.
 LOCAL_ONLY = frozenset(
     {*LOCAL_CREDENTIALS, "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "PYTHONPATH"}
@@ -93,9 +99,9 @@ def environment_values(
 ) -> dict[str, str]:
     """Return the values of the environment names that have the same value in every function."""
     keys = secrets.keys
-    return {
+    passed = {name: given[name] for name in PASSED_THROUGH if given.get(name)}
+    values = {
         "LOG_LEVEL": "INFO",
-        **{name: given[name] for name in PASSED_THROUGH if given.get(name)},
         **{queue.url_name: cloud.queue_urls[queue.name] for queue in QUEUES},
         **{f"{role.upper()}_PASSWORD": password for role, password in secrets.passwords.items()},
         "AUTH_JWKS": keys.jwks,
@@ -112,7 +118,11 @@ def environment_values(
         "ARTIFACT_SIGNING_KEY": keys.artifact.private_pem,
         "RELEASE_SIGNING_KEY": keys.release.private_pem,
         "LOG_SIGNING_KEY": keys.log.private_pem,
+        **passed,
     }
+    if "AUTH_JWKS_URL" in passed and "AUTH_JWKS" not in passed:
+        del values["AUTH_JWKS"]
+    return values
 
 
 def function_spec(

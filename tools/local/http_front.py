@@ -17,8 +17,10 @@ import msgspec
 
 from tools.local.function_processes import Functions
 from tools.local.gateway_events import Arrival, build_event, read_outcome, refusal
-from tools.local.http_server import HttpRequest, HttpResponse, HttpServer, Limits, serve
+from tools.local.http_server import LOOPBACK, HttpRequest, HttpResponse, HttpServer, Limits, serve
 from tools.local.lambda_types import PAYLOAD_BYTES_MAX
+from tools.local.sign_in import PATH as SIGN_IN_PATH
+from tools.local.sign_in import SignInCodes
 from topology.routes import Route
 
 INTEGRATION_TIMEOUT_S = 30.0
@@ -33,15 +35,22 @@ class Front:
         routes: the first route that matches is used.
         files: folder of static files for all other paths.
         frames: origin that HTML pages among the files may show in frames.
+        codes: codes that the page among the files exchanges for tokens.
     """
 
     def __init__(
-        self, functions: Functions, routes: Sequence[Route], files: Path | None = None, frames: str = "'none'"
+        self,
+        functions: Functions,
+        routes: Sequence[Route],
+        files: Path | None = None,
+        frames: str = "'none'",
+        codes: SignInCodes | None = None,
     ) -> None:
         self._functions = functions
         self._routes = routes
         self._files = files
         self._frames = frames
+        self._codes = codes
         self._server: HttpServer | None = None
 
     async def start(self, port: int) -> str:
@@ -59,6 +68,8 @@ class Front:
         path = unquote(request.target.partition("?")[0])
         route = next((route for route in self._routes if matches(route, request.method, path)), None)
         if route is None:
+            if self._codes is not None and (request.method, path) == ("POST", SIGN_IN_PATH):
+                return self._sign_in(self._codes, request, request_id)
             if self._files is not None and request.method in {"GET", "HEAD"}:
                 return await asyncio.to_thread(static_file, self._files, path, self._frames)
             return refusal(404, "Not Found", request_id)
@@ -75,6 +86,23 @@ class Front:
         except TimeoutError:
             return refusal(503, "Service Unavailable", request_id)
         return read_outcome(outcome, request_id)
+
+    def _sign_in(self, codes: SignInCodes, request: HttpRequest, request_id: str) -> HttpResponse:
+        """Exchange a code, the body as text, for its token.
+
+        Only a page of this front may ask: with a name other than loopback's in `Host`, another site's name was
+        pointed at this address; with another origin, it is another site's script.
+        """
+        port = self._server.port if self._server else 0
+        hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        host, origin = request.header("host"), request.header("origin")
+        if request.peer != LOOPBACK or host not in hosts or (origin is not None and origin != f"http://{host}"):
+            return refusal(403, "Forbidden", request_id)
+        token = codes.redeem(request.body.decode(errors="replace"))
+        if token is None:
+            return refusal(403, "This sign-in line was used already, or is older than 10 minutes.", request_id)
+        headers = (("content-type", "text/plain"), ("cache-control", "no-store"))
+        return HttpResponse(200, headers, token.encode())
 
 
 def matches(route: Route, method: str, path: str) -> bool:

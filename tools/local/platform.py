@@ -32,6 +32,7 @@ from tools.local.ports import free_port
 from tools.local.postgres import Postgres, drop_database, make_database
 from tools.local.queues import QueuePollers
 from tools.local.schedules import Ticker
+from tools.local.sign_in import SignInCodes
 from tools.local.state import ROOT, STATE, run_folder, write_state
 from topology.functions import LOGIN_ROLES, MIGRATE, SWEEPER
 from topology.queues import EVENT_SOURCES
@@ -71,6 +72,7 @@ class Platform:
 
     def __init__(self, options: Options, step: Step | None = None) -> None:
         self.options = options
+        self.sign_in = SignInCodes()
         self._step: Step = step or (lambda _: nullcontext())
         self._run = run_folder(options.state)
         self._logs = options.state / "logs"
@@ -180,13 +182,16 @@ class Platform:
             (Front(self.functions, API_ROUTES), self._ports[0]),
             (Front(self.functions, UI_ROUTES), self._ports[1]),
             # The host application's web server: its page and the API on the same origin.
-            (Front(self.functions, API_ROUTES, page, self.addresses.ui), self._ports[2]),
+            (Front(self.functions, API_ROUTES, page, self.addresses.ui, self.sign_in), self._ports[2]),
         )
         for front, port in fronts:
             try:
                 await front.start(port)
             except OSError as error:
-                message = f"Port {port} cannot be used ({error.strerror}); choose another with --port, or --port 0."
+                message = (
+                    f"Port {port} cannot be used ({error.strerror}). Choose another with `make up PORT=9000` or "
+                    "`alga-ext dev --port 9000` (the next two are used too); 0 takes any free ones."
+                )
                 raise StartError(message) from error
             self._undo.append(front.close)
         pollers = QueuePollers(self.functions, self.cloud, EVENT_SOURCES, POLLERS)

@@ -66,11 +66,24 @@ function describe(token: string): string {
   }
 }
 
-async function attempt(token: string): Promise<void> {
+/** Sign in with a code that the start of the platform printed. */
+function exchange(code: string): Promise<void> {
+  return trying(async () => {
+    const response = await fetch("sign-in", { method: "POST", body: code });
+    if (!response.ok) throw new Refusal(response.status, "This sign-in line was used already, or has expired.");
+    await signIn(await response.text());
+  });
+}
+
+function attempt(token: string): Promise<void> {
+  return trying(() => signIn(token));
+}
+
+async function trying(signingIn: () => Promise<void>): Promise<void> {
   const refused = part("refused");
   refused.hidden = true;
   try {
-    await signIn(token);
+    await signingIn();
   } catch (error) {
     signOut();
     refused.textContent = error instanceof Refusal ? error.message : "The platform cannot be reached.";
@@ -89,9 +102,13 @@ part("scheme").addEventListener("click", () => {
 });
 
 setScheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-// The address may have a token, as #token=…. A fragment is never sent to a server; it is removed from the address.
-const [, given] = /^#token=([\w.-]+)$/.exec(location.hash) ?? [];
-if (given !== undefined) history.replaceState(null, "", location.pathname);
-const token = given ?? sessionStorage.getItem(TOKEN_KEY);
-if (token === null) show("sign-in");
-else void attempt(token);
+// The address may have a one-use code, as #code=…. A fragment is never sent to a server; it is removed from the address.
+const [, code] = /^#code=([\w-]+)$/.exec(location.hash) ?? [];
+if (code !== undefined) {
+  history.replaceState(null, "", location.pathname);
+  void exchange(code);
+} else {
+  const token = sessionStorage.getItem(TOKEN_KEY);
+  if (token === null) show("sign-in");
+  else void attempt(token);
+}

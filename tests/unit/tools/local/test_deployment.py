@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from alga_ext.trust.signing import LocalSigner
-from tools.local.cloud import Cloud
+from tests.support.function_settings import SETTINGS
+from tools.local.cloud import Cloud, aws_client
 from tools.local.deployment import (
     API_ROUTES,
     LOCAL_ONLY,
@@ -23,6 +24,7 @@ from tools.local.deployment import (
 )
 from tools.local.keys import LocalKeys
 from tools.local.lambda_types import FunctionSpec
+from tools.local.state import ROOT
 from topology.functions import FUNCTIONS, LOGIN_ROLES, RECORDER, RUNNER, Function
 from topology.queues import EVENT_SOURCES, QUEUES
 from topology.routes import ROUTES
@@ -35,7 +37,7 @@ SECRETS = Secrets(
     {role: f"password-of-{role}" for role in LOGIN_ROLES},
     Path("/trust.json"),
 )
-GIVEN = {"LOG_LEVEL": "DEBUG", "EXT_GATEWAY_TIMEOUT_MS": "500", "EXTENSIONS_ENABLED": "false", "HOME": "/elsewhere"}
+GIVEN = {**{name: f"given {name}" for name in PASSED_THROUGH}, "HOME": "/elsewhere", "BUNDLE_STORE_BASE": "s3://other"}
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
@@ -80,9 +82,36 @@ def test_the_database_is_reached_as_the_login_role(specs: dict[str, FunctionSpec
 def test_of_the_shell_only_what_the_function_may_be_given_passes(
     specs: dict[str, FunctionSpec], function: Function
 ) -> None:
-    passed = {name: value for name, value in specs[function.name].environment.items() if name in GIVEN}
+    passed = {name: value for name, value in specs[function.name].environment.items() if name in PASSED_THROUGH}
 
     assert passed == {name: GIVEN[name] for name in PASSED_THROUGH if name in function.names}
+    assert "s3://other" not in specs[function.name].environment.values()
+    assert "HOME" not in specs[function.name].environment
+
+
+def test_what_a_host_developer_sets_passes_and_is_documented() -> None:
+    page = (ROOT / "docs" / "how-to" / "run-locally.md").read_text("utf-8")
+    groups = ("AUTH_", "EGRESS_", "HOST_API_", "UI_PROXY_", "FRAME_ANCESTORS")
+    settings = {name.upper() for kind in SETTINGS.values() for name in kind.model_fields}
+
+    assert {name for name in settings if name.startswith(groups)} <= set(PASSED_THROUGH)
+    assert set(PASSED_THROUGH) - {"LOG_LEVEL"} <= settings  # the log level is read where the logger is made
+    assert [name for name in PASSED_THROUGH if f"`{name}`" not in page] == []
+
+
+def test_a_url_of_the_key_set_takes_the_place_of_the_local_key_set() -> None:
+    values = environment_values(ADDRESSES, CLOUD, SECRETS, {"AUTH_JWKS_URL": "https://host.example/jwks"})
+
+    assert "AUTH_JWKS" not in values
+    assert values["AUTH_JWKS_URL"] == "https://host.example/jwks"
+
+
+def test_the_local_cloud_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://192.0.2.1:3128")
+    client = aws_client("sqs", "http://127.0.0.1:5")
+
+    assert client._endpoint.http_session._proxy_config.proxy_url_for("http://127.0.0.1:5/") is None
 
 
 def test_only_the_gateway_is_told_where_functions_are_invoked(specs: dict[str, FunctionSpec]) -> None:

@@ -1,7 +1,7 @@
-"""Write the generated references: the manifest's JSON Schema and the registry's OpenAPI document.
+"""Write the generated references: JSON Schemas of the manifest and of host applications, and the registry's OpenAPI.
 
 ``python -m tools.references`` writes them below docs/reference. With ``--check`` it writes nothing, and fails when a
-committed file differs from what it would write. Both are generated from the definitions that the code uses.
+committed file differs from what it would write. All are generated from the definitions that the code uses.
 """
 
 import importlib
@@ -10,9 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from alga_ext.bundles.manifest import json_schema
 from functions.registry.api.registry import app
 from functions.registry.api.shapes import ProblemOut
+from functions.runner.imports.application import record_answers, record_requests
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -34,9 +37,37 @@ _NOT_OURS: Final = ("HTTPValidationError", "ValidationError", "ResponseValidatio
 
 def references() -> dict[Path, str]:
     """Return every generated file with its text."""
-    documents = {"manifest.schema.json": json_schema(), "registry.openapi.json": openapi()}
+    documents = {
+        "manifest.schema.json": json_schema(),
+        "host-api.schema.json": host_api_schema(),
+        "registry.openapi.json": openapi(),
+    }
     return {
         FOLDER / name: json.dumps(document, indent=2, ensure_ascii=False) + "\n" for name, document in documents.items()
+    }
+
+
+def host_api_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the requests to a host application, and of its answers."""
+    named = (
+        record_requests.ClientsListRequest,
+        record_requests.ClientGetRequest,
+        record_requests.ServicesListRequest,
+        record_requests.ServiceGetRequest,
+        record_requests.CreateManualInvoiceRequest,
+        record_answers.ClientsListAnswer,
+        record_answers.ClientGetAnswer,
+        record_answers.ServicesListAnswer,
+        record_answers.ServiceGetAnswer,
+        record_answers.CreateManualInvoiceAnswer,
+    )
+    _, definitions = msgspec.json.schema_components(named, ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Requests to the host application, and its answers",
+        "description": "One definition for each request and answer. In answers, names may also be in snake_case, and "
+        "unknown members are ignored.",
+        "$defs": dict(definitions),
     }
 
 

@@ -62,7 +62,7 @@ ACCESS: Final = (
         "runner",
         reads=("cwasm/", "releases/"),
         opens_data_keys=True,
-        secrets=("DATABASE_URL", "UI_PROXY_SIGNING_KEY"),
+        secrets=("DATABASE_URL", "UI_PROXY_AUTH_TOKEN", "UI_PROXY_SIGNING_KEY", "HOST_API_AUTH_TOKEN"),
     ),
     Access(
         "prepare",

@@ -74,6 +74,18 @@ class Services:
         )
 
     @property
+    def not_offered(self) -> dict[str, str]:
+        """The capabilities that this platform can grant but does not serve, each with what it does not offer."""
+        missing: dict[str, str] = {}
+        if not self.settings.ui_proxy_base_url:
+            missing["cap:ui.proxy"] = "routes of a host application"
+        if not self.settings.host_api_base_url:
+            missing["cap:client.read"] = "client service"
+            missing["cap:service.read"] = "catalogue of services"
+            missing["cap:invoice.manual.create"] = "invoice service"
+        return missing
+
+    @property
     def uninstall_grace(self) -> timedelta:
         """For how long the storage of an uninstalled extension is kept."""
         return timedelta(seconds=self.settings.uninstall_grace_s)

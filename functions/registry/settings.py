@@ -27,6 +27,8 @@ class RegistrySettings(TokenSettings):
         log_signing_key: signs heads of the transparency log; same forms as above.
         withdrawn_list_lifetime_s: for how many seconds the UI host may use a list of withdrawn versions.
         secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it no secret can be set.
+        ui_proxy_base_url, host_api_base_url: the runner's settings of the same names. The registry calls neither. When
+            one is missing, it warns that the platform does not offer what an extension asks for.
     """
 
     section = "Registry"
@@ -43,6 +45,8 @@ class RegistrySettings(TokenSettings):
     log_signing_key: SigningKey
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     secrets_key_id: str = ""
+    ui_proxy_base_url: HttpUrl = ""
+    host_api_base_url: HttpUrl = ""
 
 
 class AssetsSettings(Settings):

@@ -105,8 +105,10 @@ class Invocation:
         if isinstance(found, Done) and len(found.body or b"") > limit:
             text = f"The extension's response body has {len(found.body or b'')} bytes; at most {limit} are allowed."
             found = Failed("response_too_large", text, found.figures)
-        if self._call is not None and self._call.failure is not None and isinstance(found, Failed):
-            return outcome.failed(self._call.failure, usage, self.trace_id)
+        if self._call is not None and isinstance(found, Failed):
+            if self._call.failure is not None:
+                return outcome.failed(self._call.failure, usage, self.trace_id)
+            found = outcome.explained(found, self._call.missing)
         return outcome.answer(found, usage, self.trace_id, self._scrub)
 
     def close(self) -> None:

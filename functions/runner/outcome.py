@@ -1,8 +1,10 @@
 """Turn the result of a guest run into an ``ExecuteResponse`` (pure)."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
+
+import msgspec
 
 from alga_ext.calls.envelope import ExecuteError, ExecuteResponse, Usage
 from alga_ext.errors import CODES, KINDS
@@ -35,6 +37,17 @@ def of_ended(ended: Ended, memory_bytes: int) -> Failed:
         text = f"The sandbox ran out of memory; the extension's own limit is {memory_bytes >> 20} MiB."
         return Failed("guest_out_of_memory", text, figures)
     return Failed("guest_trapped", "The extension's sandbox ended unexpectedly during the call.", figures)
+
+
+def explained(failed: Failed, missing: Sequence[str]) -> Failed:
+    """Return the failure of a trap with what the guest called and this platform does not offer, if anything.
+
+    A guest that does not expect the refusal of such a call often traps. Without this its message says only that.
+    """
+    if failed.code != "guest_trapped" or not missing:
+        return failed
+    text = " ".join(f"This platform offers no {service}." for service in missing)
+    return msgspec.structs.replace(failed, message=f"{failed.message} {text}")
 
 
 def usage_of(

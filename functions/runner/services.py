@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from pydantic import SecretStr
+
 from alga_ext.settings import read_material
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.s3_reader import S3ObjectReader
@@ -36,6 +38,7 @@ from functions.runner.settings import RunnerSettings
 
 if TYPE_CHECKING:
     from alga_ext.stores.database import Database
+    from functions.runner.imports.application.client import Application
 
 _MIB: Final = 1024 * 1024
 
@@ -142,7 +145,7 @@ def _database_of(settings: RunnerSettings) -> "Callable[[], Database]":
 
 def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> dict[str, Provider]:
     networks = settings.build("egress_private_networks", egress.parse_networks)
-    ui_proxy_signer = settings.build(
+    call_signer = settings.build(
         "ui_proxy_signing_key", lambda key: LocalSigner.from_pem(read_material(key)) if key else None
     )
     settings.build("egress_ca_bundle", lambda path: path and Path(path).stat())
@@ -172,19 +175,37 @@ def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> 
         return fetch.provider(addresses_of, networks, tls)
 
     @cache
-    def host_application() -> Provider:
-        from functions.runner.imports import ui_proxy
+    def routes() -> Provider:
+        from functions.runner.imports.application import ui_proxy
 
-        return ui_proxy.provider(settings.ui_proxy_base_url, ui_proxy_signer, time.time)
+        return ui_proxy.provider(_application(settings.ui_proxy_base_url, settings.ui_proxy_auth_token, call_signer))
+
+    @cache
+    def records() -> Provider:
+        from functions.runner.imports.application import records
+
+        return records.provider(_application(settings.host_api_base_url, settings.host_api_auth_token, call_signer))
 
     return {
         "storage": lambda call: storage()(call),
         "storage-v2": lambda call: storage()(call),
         "secrets": secrets.open_for,
         "http": lambda call: fetching()(call),
-        "ui-proxy": lambda call: host_application()(call),
+        "ui-proxy": lambda call: routes()(call),
+        "clients": lambda call: records()(call),
+        "services": lambda call: records()(call),
+        "invoicing": lambda call: records()(call),
         "scheduler": lambda call: scheduling()(call),
     }
+
+
+def _application(base_url: str, token: SecretStr, signer: LocalSigner | None) -> "Application | None":
+    """Return the host application, or None when the operator has configured none."""
+    from functions.runner.imports.application.client import Address, Application
+
+    if not base_url or signer is None:
+        return None
+    return Application(Address.of(base_url), token.get_secret_value(), signer, time.time)
 
 
 class _KmsUnsealer:

@@ -1,9 +1,10 @@
 """Settings of the runner and of prepare."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from alga_ext.settings import (
     DatabaseUrl,
@@ -17,6 +18,34 @@ from alga_ext.settings import (
 )
 
 _MIB = 1024 * 1024
+_TOKEN_LEAST_CHARACTERS = 16
+_FILLER = re.compile(
+    "development|placeholder|extensions?|production|localhost|insecure|internal|password|default|example|replace|service|"
+    "staging|storage|testing|change|please|runner|sample|secrets?|shared|unsafe|alga|auth|demo|here|host|local|proxy|super|"
+    "test|this|token|very|your|api|dev|ext|for|keys?|not|our|prod|psa|the|an|be|in|is|me|my|of|to|ui|a|x|[^a-z]"
+)
+"""The words, longer ones first, of which tokens in samples and development settings consist, and what is no letter."""
+
+
+def _check_service_token(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    if not text:
+        return token
+    if not all(0x21 <= ord(character) <= 0x7E for character in text):
+        message = "it may consist of visible ASCII characters only"
+        raise ValueError(message)
+    if len(text) < _TOKEN_LEAST_CHARACTERS:
+        message = f"it has {len(text)} characters, and at least {_TOKEN_LEAST_CHARACTERS} are needed"
+        raise ValueError(message)
+    if not _FILLER.sub("", text.lower()) or len(set(text)) < 6:
+        message = "it can be guessed: it repeats a few characters, or consists of words that samples and defaults use"
+        raise ValueError(message)
+    return token
+
+
+ServiceToken = Annotated[
+    SecretStr, AfterValidator(_check_service_token), Form("a random text of 16 or more visible ASCII characters")
+]
 
 SANDBOX_OWN_MEMORY_MB: Final = 128
 """What a sandbox needs besides the guest's linear memory, in MiB: interpreter, engine, the bodies of a call."""
@@ -43,7 +72,12 @@ class RunnerSettings(Settings):
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
         secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it, no secret can be opened.
         ui_proxy_base_url: base URL of the host application. Without it, every ``ui-proxy`` route is not found.
-        ui_proxy_signing_key: private key in PEM, or the path of its file. It signs ``x-runner-auth``.
+        ui_proxy_auth_token: the static token that the application knows the runner by, sent as ``x-runner-auth``.
+        ui_proxy_signing_key: private key in PEM, or the path of its file. It signs ``x-alga-call-token``, also of
+            requests for clients, services and invoices.
+        host_api_base_url: base URL of the host application for clients, services and invoices. Without it, this
+            platform does not offer them.
+        host_api_auth_token: the static token for these requests.
         egress_private_networks: CIDR blocks, comma-separated, that guests may reach although they are private.
         egress_ca_bundle: path of the certificate authorities to trust for egress, instead of the system's.
     """
@@ -67,32 +101,17 @@ class RunnerSettings(Settings):
     extensions_enabled: bool = True
     secrets_key_id: str = ""
     ui_proxy_base_url: HttpUrl = ""
+    ui_proxy_auth_token: ServiceToken = SecretStr("")
     ui_proxy_signing_key: Annotated[SecretStr, Form("an Ed25519 private key in PEM, or its path")] = SecretStr("")
+    host_api_base_url: HttpUrl = ""
+    host_api_auth_token: ServiceToken = SecretStr("")
     egress_private_networks: Annotated[str, Form("CIDR blocks, comma-separated")] = ""
     egress_ca_bundle: str = ""
 
     @classmethod
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:
-        """See ``Settings.faults_together``: a guest must fit a sandbox, and two sandboxes must fit the function."""
-        names = ("aws_lambda_function_memory_size", "sandbox_memory_mb", "max_memory_mb")
-        texts = [str(given.get(name, cls.model_fields[name].default)) for name in names]
-        if not all(text.isdecimal() for text in texts):
-            return []  # this is a fault of one variable
-        function_mb, sandbox_mb, guest_mb = map(int, texts)
-        faults = []
-        least_mb = guest_mb + SANDBOX_OWN_MEMORY_MB
-        if sandbox_mb < least_mb:
-            faults.append(
-                f"SANDBOX_MEMORY_MB: {sandbox_mb} MiB is too little for a guest of MAX_MEMORY_MB ({guest_mb} MiB); "
-                f"give at least {least_mb}, or lower MAX_MEMORY_MB"
-            )
-        if function_mb < (least_mb := RUNNER_MEMORY_MB + _LEAST_SANDBOXES * sandbox_mb):
-            faults.append(
-                f"AWS_LAMBDA_FUNCTION_MEMORY_SIZE: {function_mb} MiB is too little for the runner "
-                f"({RUNNER_MEMORY_MB} MiB) and {_LEAST_SANDBOXES} sandboxes of SANDBOX_MEMORY_MB ({sandbox_mb} MiB); "
-                f"give the function at least {least_mb}, or lower SANDBOX_MEMORY_MB"
-            )
-        return faults
+        """See ``Settings.faults_together``: memory must fit, and no host application is called without both proofs."""
+        return [*_memory_faults(given), *_host_faults(given)]
 
     @property
     def sandboxes(self) -> int:
@@ -101,6 +120,44 @@ class RunnerSettings(Settings):
         Together with the runner's own ``RUNNER_MEMORY_MB``, their memory fits the function's memory.
         """
         return (self.aws_lambda_function_memory_size - RUNNER_MEMORY_MB) // self.sandbox_memory_mb
+
+
+def _memory_faults(given: Mapping[str, str]) -> list[str]:
+    """Check that a guest fits a sandbox, and that two sandboxes fit the function."""
+    names = ("aws_lambda_function_memory_size", "sandbox_memory_mb", "max_memory_mb")
+    texts = [str(given.get(name, RunnerSettings.model_fields[name].default)) for name in names]
+    if not all(text.isdecimal() for text in texts):
+        return []  # this is a fault of one variable
+    function_mb, sandbox_mb, guest_mb = map(int, texts)
+    faults = []
+    least_mb = guest_mb + SANDBOX_OWN_MEMORY_MB
+    if sandbox_mb < least_mb:
+        faults.append(
+            f"SANDBOX_MEMORY_MB: {sandbox_mb} MiB is too little for a guest of MAX_MEMORY_MB ({guest_mb} MiB); "
+            f"give at least {least_mb}, or lower MAX_MEMORY_MB"
+        )
+    if function_mb < (least_mb := RUNNER_MEMORY_MB + _LEAST_SANDBOXES * sandbox_mb):
+        faults.append(
+            f"AWS_LAMBDA_FUNCTION_MEMORY_SIZE: {function_mb} MiB is too little for the runner "
+            f"({RUNNER_MEMORY_MB} MiB) and {_LEAST_SANDBOXES} sandboxes of SANDBOX_MEMORY_MB ({sandbox_mb} MiB); "
+            f"give the function at least {least_mb}, or lower SANDBOX_MEMORY_MB"
+        )
+    return faults
+
+
+def _host_faults(given: Mapping[str, str]) -> list[str]:
+    """Check that a host application is never called without both proofs of the sender."""
+    needed = {
+        "ui_proxy_base_url": ("ui_proxy_auth_token", "ui_proxy_signing_key"),
+        "host_api_base_url": ("host_api_auth_token", "ui_proxy_signing_key"),
+    }
+    return [
+        f"{name.upper()}: it is missing or empty; {url.upper()} needs it"
+        for url, names in needed.items()
+        if url in given
+        for name in names
+        if name not in given
+    ]
 
 
 class PrepareSettings(Settings):

@@ -17,6 +17,7 @@ from tests.conformance.surroundings import Surroundings, local_surroundings
 from tests.conformance.vault import Vault
 from tests.conformance.wat_guest import WatGuest
 from tests.conftest import Databases
+from tests.support.fake_application import FakeApplication
 from tests.support.wat import Layout
 from tools.guests import Engine, build_component
 from tools.local.postgres import drop_database, make_database
@@ -132,6 +133,15 @@ def stranger(surroundings: Surroundings) -> Outside:
 @pytest.fixture
 def host(surroundings: Surroundings) -> Outside:
     return _fresh(_had(surroundings.host, "the runner's host application is not ours"))
+
+
+@pytest.fixture
+def records(surroundings: Surroundings) -> FakeApplication:
+    """The host application with clients, services and invoices. It has been asked nothing yet."""
+    found = _had(surroundings.records, "the runner's host application is not ours")
+    found.asked.clear()
+    found.invoices.clear()
+    return found
 
 
 def _had(found: T | None, reason: str) -> T:

@@ -20,6 +20,7 @@ from alga_ext.trust.signing import LocalSigner
 from functions.registry.migrations.migrate import migrate
 from tests.conformance.surroundings import LOOPBACK
 from tests.conftest import MIGRATIONS, PASSWORD, ROLES
+from tests.support.fake_application import TOKEN
 from tests.support.servers import Loop, start_moto, start_postgres
 from tests.support.tls import Authority
 from tools.local.cloud import LOCAL_CREDENTIALS, make_cloud
@@ -47,7 +48,8 @@ def deployed(loop: Loop, folder: Path, moto_url: str, owner_url: str) -> Iterato
         moto_url: S3 and KMS.
         owner_url: a migrated database as its superuser.
     """
-    cloud, keys, host_port = make_cloud(moto_url), load_or_make_keys(folder / "keys"), free_port()
+    cloud, keys = make_cloud(moto_url), load_or_make_keys(folder / "keys")
+    host_port, records_port = free_port(), free_port()
     Authority(folder / "tls").server_context(HOST)
     aws = {
         **LOCAL_CREDENTIALS,
@@ -65,6 +67,9 @@ def deployed(loop: Loop, folder: Path, moto_url: str, owner_url: str) -> Iterato
         "EGRESS_PRIVATE_NETWORKS": LOOPBACK,
         "EGRESS_CA_BUNDLE": str(folder / "tls" / "ca.pem"),
         "UI_PROXY_BASE_URL": f"http://{HOST}:{host_port}",
+        "UI_PROXY_AUTH_TOKEN": TOKEN,
+        "HOST_API_BASE_URL": f"http://{HOST}:{records_port}",
+        "HOST_API_AUTH_TOKEN": TOKEN,
         "UI_PROXY_SIGNING_KEY": LocalSigner.generate().private_pem,
     }
     runner = function_spec(RUNNER, environment, PRIVATE_FOLDERS)
@@ -91,6 +96,8 @@ def deployed(loop: Loop, folder: Path, moto_url: str, owner_url: str) -> Iterato
         "CONFORMANCE_EGRESS_HOST": HOST,
         "CONFORMANCE_EGRESS_CERTIFICATE": str(folder / "tls" / f"{HOST}.pem"),
         "CONFORMANCE_HOST_PORT": str(host_port),
+        "CONFORMANCE_RECORDS_PORT": str(records_port),
+        "CONFORMANCE_RECORDS_TOKEN": TOKEN,
     }
     url = loop.run(front.start(0))
     try:

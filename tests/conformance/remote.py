@@ -24,6 +24,7 @@ from tests.conformance.outside import Outside
 from tests.conformance.port import Answer, RunnerPort
 from tests.conformance.surroundings import Surroundings
 from tests.conformance.vault import Vault
+from tests.support.fake_application import FakeApplication
 from tests.support.tls import Authority
 
 RUNNER_URL: Final = "CONFORMANCE_RUNNER_URL"
@@ -43,6 +44,8 @@ class RemoteSettings(Settings):
     conformance_egress_host: str = ""
     conformance_egress_certificate: str = ""
     conformance_host_port: int = 0
+    conformance_records_port: int = 0
+    conformance_records_token: str = ""
 
 
 class RemoteRunner(RunnerPort):
@@ -138,6 +141,16 @@ def remote_surroundings(environment: Mapping[str, str]) -> Iterator[Surroundings
             secure=served(egress and certificate, tls=_server_context(certificate) if certificate else None),
             stranger=served(egress, tls=unknown),
             host=served(given.conformance_host_port, given.conformance_host_port),
+            records=opened(
+                FakeApplication(
+                    install=None,
+                    address=given.conformance_listen,
+                    port=given.conformance_records_port,
+                    token=given.conformance_records_token,
+                )
+            )
+            if given.conformance_records_port
+            else None,
         )
 
 

@@ -12,7 +12,6 @@ import msgspec
 
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import CallContext
-from functions.runner.sandbox.protocol.refusals import REFUSALS, WITHOUT_PROVIDER
 from functions.runner.sandbox.protocol.shapes import (
     BYTES,
     Enum,
@@ -32,8 +31,7 @@ SERVED: Final = [
     f"{interface}.{name}"
     for interface, functions in IMPORTS.items()
     for name in functions
-    if interface in ("secrets", "http", "storage", "storage-v2", "ui-proxy", "scheduler")
-    and REFUSALS[f"{interface}.{name}"].capability not in WITHOUT_PROVIDER
+    if interface not in ("context", "logging", "config", "user", "user-v2", "metrics")
 ]
 """Imports that somebody else answers than the sandbox itself."""
 

@@ -12,6 +12,7 @@ from tests.conformance.local import LocalRunner, providers_from
 from tests.conformance.outside import Outside
 from tests.conformance.port import RunnerPort
 from tests.conformance.vault import KeptKeys, Vault
+from tests.support.fake_application import TOKEN, FakeApplication
 from tests.support.tls import Authority
 
 LOOPBACK = "127.0.0.0/8,::1/128"
@@ -29,6 +30,7 @@ class Surroundings:
         secure: an HTTPS server with a certificate that the runner trusts for its name.
         stranger: an HTTPS server with a certificate of an authority that nobody knows.
         host: the host application behind ``ui-proxy``.
+        records: the host application behind ``clients``, ``services`` and ``invoicing``.
     """
 
     runner: RunnerPort
@@ -38,6 +40,7 @@ class Surroundings:
     secure: Outside | None
     stranger: Outside | None
     host: Outside | None
+    records: FakeApplication | None
 
 
 @contextmanager
@@ -60,6 +63,7 @@ def local_surroundings(folder: Path, runner_database: str, owner_database: str) 
         secure = opened(Outside(tls=authority.server_context("localhost")))
         stranger = opened(Outside(tls=unknown.server_context("localhost")))
         host = opened(Outside())
+        records = opened(FakeApplication(install=None))
         installs = opened(Installs(owner_database))
         vault = Vault(KeptKeys())
         providers = stack.enter_context(
@@ -67,6 +71,9 @@ def local_surroundings(folder: Path, runner_database: str, owner_database: str) 
                 {
                     "DATABASE_URL": runner_database,
                     "UI_PROXY_BASE_URL": host.url,
+                    "UI_PROXY_AUTH_TOKEN": TOKEN,
+                    "HOST_API_BASE_URL": records.url,
+                    "HOST_API_AUTH_TOKEN": TOKEN,
                     "UI_PROXY_SIGNING_KEY": LocalSigner.generate().private_pem,
                     "EGRESS_PRIVATE_NETWORKS": LOOPBACK,
                     "EGRESS_CA_BUNDLE": str(folder / "authority" / "ca.pem"),
@@ -74,4 +81,4 @@ def local_surroundings(folder: Path, runner_database: str, owner_database: str) 
             )
         )
         runner = opened(LocalRunner(folder / "artifacts", providers, vault.sealer))
-        yield Surroundings(runner, installs, vault, outside, secure, stranger, host)
+        yield Surroundings(runner, installs, vault, outside, secure, stranger, host, records)

@@ -1,4 +1,4 @@
-"""Components compiled before the contract's newer interfaces run as they are."""
+"""Components compiled against AlgaPSA's contract, with its toolchain, run as they are: all twelve interfaces."""
 
 import json
 from typing import Any, Final
@@ -15,8 +15,9 @@ from tests.conformance.old_components import SOURCES, old_component
 from tests.conformance.port import RunnerPort
 from tests.conformance.values import Ok
 from tests.conformance.vault import Vault
+from tests.support.fake_application import FakeApplication
 
-NEW: Final = ("user-v2", "metrics", "config", "storage-v2")
+NEW: Final = ("metrics", "config", "storage-v2")
 EXPECTED: Final[dict[str, Any]] = {
     "method": "POST",
     "url": "/old?a=1",
@@ -24,6 +25,7 @@ EXPECTED: Final[dict[str, Any]] = {
     "body": "body",
     "tenant": TENANT,
     "user": "u@example.com",
+    "userV2": ["u@example.com", "c-7", [["locale", "de"]]],
     "put": 1,
     "get": "stored",
     "entries": ["k"],
@@ -39,22 +41,24 @@ EXPECTED: Final[dict[str, Any]] = {
     "update": False,
     "remove": False,
     "endpoints": 7,
-    "invoice": False,
-    "clients": "error not-allowed",
-    "client": "error not-allowed",
-    "services": "error not-allowed",
-    "service": "error not-allowed",
+    "invoice": ["i-1", 2],
+    "refused": ["no such client", '{"clientId":"unknown"}'],
+    "clients": ["c-1"],
+    "client": None,
+    "services": ["s-2"],
+    "service": 99.95,
 }
 
 
-def test_the_old_contract_lacks_what_is_new_and_nothing_else() -> None:
+def test_the_old_contract_has_twelve_interfaces_and_lacks_only_what_is_new() -> None:
     text = (SOURCES / "wit" / "alga-extension.wit").read_text()
-    assert {name for name in IMPORTS if f"interface {name} {{" in text} == set(IMPORTS) - set(NEW)
+    old = {name for name in IMPORTS if f"interface {name} {{" in text}
+    assert (old, len(old)) == (set(IMPORTS) - set(NEW), 12)
 
 
 @pytest.mark.parametrize("name", LANGUAGES)
 def test_an_old_guest_of_a_language_runs_unmodified(
-    runner: RunnerPort, install: Install, vault: Vault, name: str
+    runner: RunnerPort, install: Install, vault: Vault, records: FakeApplication, name: str
 ) -> None:
     component = old_component(name)
     assert [interface for interface in NEW if f"alga:extension/{interface}".encode() in component] == []
@@ -64,7 +68,7 @@ def test_an_old_guest_of_a_language_runs_unmodified(
         query="a=1",
         headers={"x-a": ["1", "2"]},
         body=b"body",
-        user=ExecuteUser(user_id="u", user_email="u@example.com"),
+        user=ExecuteUser(user_id="u", user_email="u@example.com", client_id="c-7", additional_fields={"locale": "de"}),
         secrets={"API_KEY": []},
         sealed=[vault.seal("API_KEY", "s3cr3t", install_id=install.install_id)],
         install_id=install.install_id,
@@ -72,10 +76,11 @@ def test_an_old_guest_of_a_language_runs_unmodified(
     response = runner.execute(request)
     assert (response.error, response.status) == (None, 200)
     assert json.loads(body_of(response)) == EXPECTED
+    assert {asked.path.split("/")[3] for asked in records.asked} == {"ext-clients", "ext-services", "ext-invoicing"}
 
 
 def test_an_old_guest_without_a_language_runs_unmodified(runner: RunnerPort) -> None:
-    old = [name for name in wat_guest.FUNCTIONS if name.partition(".")[0] not in NEW]
+    old = [name for name in wat_guest.FUNCTIONS if name.partition(".")[0] not in (*NEW, "user-v2")]
     content_hash = runner.publish(wat_guest.component(old))
     response = runner.execute(
         envelope(

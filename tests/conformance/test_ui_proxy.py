@@ -9,6 +9,7 @@ from tests.conformance.envelopes import EXTENSION, INSTALL, TENANT, VERSION, cod
 from tests.conformance.guest import Guest
 from tests.conformance.outside import Outside
 from tests.conformance.values import Err, Ok
+from tests.conformance.vault import Vault
 
 MIB = 1024 * 1024
 USER = ExecuteUser(user_id="u-1", user_email="u@example.com", user_name="Ünï", user_type="client", client_name="C")
@@ -62,12 +63,20 @@ def test_the_host_hears_of_no_user_when_there_is_none(guest: Guest, host: Outsid
     assert [name for name, _ in host.last.headers if name.startswith("x-user-")] == []
 
 
-def test_the_host_can_tell_the_runner_by_a_token_of_each_request_alone(guest: Guest, host: Outside) -> None:
+def test_the_host_can_tell_the_runner_by_one_token_and_each_request_by_its_own(guest: Guest, host: Outside) -> None:
     for route in ("/api/one", "/api/two"):
         guest.call("ui-proxy.call-route", route, None)
     tokens = {asked.all("x-runner-auth")[0] for asked in host.asked}
-    assert len(tokens) == 2
-    assert all(tokens)
+    statements = {asked.all("x-alga-call-token")[0] for asked in host.asked}
+    assert (len(tokens), len(statements)) == (1, 2)
+    assert all(tokens | statements)
+
+
+def test_the_host_hears_the_installs_api_key_where_it_is_granted(guest: Guest, host: Outside, vault: Vault) -> None:
+    sealed = [vault.seal("api_key", "key-of-the-install")]
+    guest.call("ui-proxy.call-route", "/api/x", None, secrets={"api_key": []}, sealed=sealed)
+    guest.call("ui-proxy.call-route", "/api/x", None, secrets={}, sealed=sealed)
+    assert [asked.all("x-api-key") for asked in host.asked] == [["key-of-the-install"], []]
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])

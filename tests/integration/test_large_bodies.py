@@ -10,7 +10,8 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse
 from alga_ext.trust.signing import LocalSigner
-from functions.runner.imports import ui_proxy
+from functions.runner.imports.application import ui_proxy
+from functions.runner.imports.application.client import Address, Application
 from functions.runner.imports.http import egress, fetch
 from tests.security.guests import wat_snippets
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
@@ -39,7 +40,9 @@ def house(server: AnsweringServer, tmp_path_factory: pytest.TempPathFactory) -> 
     opened = egress.parse_networks("127.0.0.1/32")
     providers = {
         "http": fetch.provider(lambda _host, _port: ["127.0.0.1"], opened, ssl.create_default_context),
-        "ui-proxy": ui_proxy.provider(server.url, LocalSigner.generate(), time.time),
+        "ui-proxy": ui_proxy.provider(
+            Application(Address.of(server.url), "token-of-a-test", LocalSigner.generate(), time.time)
+        ),
     }
     made = RunnerFixture(folder, providers)
     yield made

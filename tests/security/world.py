@@ -21,7 +21,8 @@ from alga_ext.stores.database import Database
 from alga_ext.stores.sealing import DataKey, Sealer, secret_context
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports import secrets as secrets_import
-from functions.runner.imports import ui_proxy
+from functions.runner.imports.application import ui_proxy
+from functions.runner.imports.application.client import Address, Application
 from functions.runner.imports.broker import Provider
 from functions.runner.imports.http import egress, fetch
 from functions.runner.imports.scheduler import scheduler
@@ -195,7 +196,9 @@ class World:
             "storage-v2": stored,
             "secrets": secrets_import.open_for,
             "http": fetch.provider(self.resolver, opened, self.authority.client_context),
-            "ui-proxy": ui_proxy.provider(host_application, LocalSigner.generate(), time.time),
+            "ui-proxy": ui_proxy.provider(
+                Application(Address.of(host_application), "token-of-a-test", LocalSigner.generate(), time.time)
+            ),
             "scheduler": scheduler.provider(self.database, lambda: datetime.now(UTC)),
         }
 

@@ -10,7 +10,7 @@ from tools.cli.bundles import SIGNATURE_NAME, manifest_of
 from tools.cli.client import problem_of
 from tools.cli.grants import asked_for, read_assignments, read_config
 from tools.cli.options import AsJson, TokenFile, Url, client
-from tools.cli.output import CommandError, answer, answer_json, step
+from tools.cli.output import CommandError, answer, answer_json, note, step
 from tools.local.keys import TOKEN_LIFETIME_S, load_or_make_keys
 from tools.local.state import STATE
 
@@ -197,3 +197,5 @@ def register(app: typer.Typer) -> None:
 
 def _show(row: Any, line: str, as_json: bool) -> None:
     answer(json.dumps(row, indent=2)) if as_json else answer(line)
+    for warning in row.get("warnings", []):
+        note(f"warning: {warning}")

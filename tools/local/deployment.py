@@ -118,6 +118,7 @@ def environment_values(
         "ARTIFACT_SIGNING_KEY": keys.artifact.private_pem,
         "RELEASE_SIGNING_KEY": keys.release.private_pem,
         "LOG_SIGNING_KEY": keys.log.private_pem,
+        "UI_PROXY_SIGNING_KEY": keys.call_token.private_pem,
         **passed,
     }
     if "AUTH_JWKS_URL" in passed and "AUTH_JWKS" not in passed:

@@ -16,12 +16,12 @@ from tools.local.tokens import key_set, mint_token
 ISSUER = "https://host.local"
 AUDIENCE = "alga-extensions"
 TOKEN_LIFETIME_S = 8 * 3600
-NAMES = ("token-issuer", "execution", "artifact", "release", "log", "publisher")
+NAMES = ("token-issuer", "execution", "artifact", "release", "log", "publisher", "call-token")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalKeys:
-    """All key pairs: one for the host application's tokens, four of the platform, one of the samples' publisher."""
+    """All key pairs: one for the host application's tokens, five of the platform, one of the samples' publisher."""
 
     token_issuer: LocalSigner
     execution: LocalSigner
@@ -29,6 +29,7 @@ class LocalKeys:
     release: LocalSigner
     log: LocalSigner
     publisher: LocalSigner
+    call_token: LocalSigner
 
     @property
     def jwks(self) -> str:

@@ -1,5 +1,6 @@
 """The request and response bodies of the registry API, as pydantic models. The OpenAPI document is made from them."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -114,7 +115,7 @@ class ReasonOut(_Out):
 
 
 class VersionOut(_Out):
-    """A version and the progress of its publication."""
+    """A version and the progress of its publication. ``warnings`` name what it asks for and this platform lacks."""
 
     version_id: str
     extension_id: str
@@ -135,6 +136,7 @@ class VersionOut(_Out):
     published_at: datetime
     prepared_at: datetime | None
     published_by: str
+    warnings: list[str]
 
 
 class ReasonIn(_In):
@@ -258,7 +260,7 @@ class GrantsOut(_Out):
 
 
 class InstallOut(_Out):
-    """An install of the caller's tenant."""
+    """An install of the caller's tenant. ``warnings`` name what is granted and this platform does not offer."""
 
     install_id: str
     extension_id: str
@@ -279,6 +281,7 @@ class InstallOut(_Out):
     installed_at: datetime
     installed_by: str
     changed_at: datetime
+    warnings: list[str]
 
 
 class RequestOut(_Out):
@@ -406,15 +409,28 @@ def texts(row: Row) -> Row:
     return {name: str(value) if type(value).__name__ == "UUID" else value for name, value in row.items()}
 
 
-def version_out(row: Row) -> VersionOut:
-    """Build the answer for a version row. ``progress`` names the step that its publication has reached."""
+def version_out(row: Row, not_offered: Mapping[str, str]) -> VersionOut:
+    """Build the answer for a version row. ``progress`` names the step that its publication has reached.
+
+    Args:
+        row: the version.
+        not_offered: see ``Services.not_offered``.
+    """
     settled = row["state"] != "pending"
     progress = "done" if settled else "prepared" if row["prepared_at"] else "queued"
-    return VersionOut.model_validate({**texts(row), "progress": progress})
+    warnings = _warnings(row["declared_capabilities"], not_offered)
+    return VersionOut.model_validate({**texts(row), "progress": progress, "warnings": warnings})
 
 
-def install_out(row: Row, request: Row | None, ui_base: str) -> InstallOut:
-    """Build the answer for an install row, with its waiting request if it has one."""
+def install_out(row: Row, request: Row | None, ui_base: str, not_offered: Mapping[str, str]) -> InstallOut:
+    """Build the answer for an install row, with its waiting request if it has one.
+
+    Args:
+        row: the install.
+        request: its waiting request.
+        ui_base: base URL of the UI host.
+        not_offered: see ``Services.not_offered``.
+    """
     url = None
     if row["ui_entry"] is not None:
         entry = row["ui_entry"].removeprefix(UI_PREFIX)
@@ -428,4 +444,15 @@ def install_out(row: Row, request: Row | None, ui_base: str) -> InstallOut:
         hash=row["grant_hash"],
     )
     waiting = None if request is None else RequestOut.model_validate(texts(request))
-    return InstallOut.model_validate({**texts(row), "grants": granted, "ui_url": url, "waiting_request": waiting})
+    warnings = _warnings(row["granted_capabilities"], not_offered)
+    return InstallOut.model_validate(
+        {**texts(row), "grants": granted, "ui_url": url, "waiting_request": waiting, "warnings": warnings}
+    )
+
+
+def _warnings(wanted: Iterable[str], not_offered: Mapping[str, str]) -> list[str]:
+    return [
+        f"This platform offers no {not_offered[name]}: calls that need {name} will fail."
+        for name in sorted(wanted)
+        if name in not_offered
+    ]

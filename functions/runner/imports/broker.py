@@ -13,7 +13,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
 from functions.runner.imports.call_context import CallContext
 from functions.runner.sandbox.protocol.messages import HostAnswer, HostCall
-from functions.runner.sandbox.protocol.refusals import REFUSALS, WITHOUT_PROVIDER
+from functions.runner.sandbox.protocol.refusals import REFUSALS
 from functions.runner.sandbox.protocol.verdict import Verdict
 
 CALLS_LIMIT: Final = 1_000
@@ -74,8 +74,7 @@ class Broker:
             return HostAnswer(trap=f"more than {CALLS_LIMIT} host calls")
         self.counts[host_call.name] = self.counts.get(host_call.name, 0) + 1
         handler = self._handler(host_call.name)
-        granted = refusal.capability in self._call.providers and refusal.capability not in WITHOUT_PROVIDER
-        if not granted or handler is None:
+        if refusal.capability not in self._call.providers or handler is None:
             return HostAnswer(trap="not granted") if refusal.traps else HostAnswer(refusal.answer)
         if self._call.is_over():
             return HostAnswer(handler.fault)

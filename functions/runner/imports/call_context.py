@@ -27,6 +27,7 @@ class CallContext:
         ledger: the call's egress.
         failure: set when the platform, not the guest, decides how the call ends.
         explain: writes a line into the extension's log that says why the platform refused something.
+        missing: what the guest called and this platform does not offer, such as ``client service``.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class CallContext:
         self.ledger = Ledger()
         self.failure: Verdict | None = None
         self.explain: Callable[[str], None] = _ignore
+        self.missing: list[str] = []
 
     @property
     def tenant_id(self) -> str:
@@ -54,6 +56,12 @@ class CallContext:
     def install_id(self) -> str:
         """The id of the call's install."""
         return self.request.context.install_id
+
+    def note_missing(self, service: str) -> None:
+        """Record and log that the guest called something that this platform does not offer, once for each service."""
+        if service not in self.missing:
+            self.missing.append(service)
+            self.explain(f"this platform offers no {service}")
 
     def is_over(self) -> bool:
         """Tell whether the deadline has passed."""

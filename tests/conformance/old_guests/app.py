@@ -1,4 +1,4 @@
-"""Calls every import of the old contract and answers with what came of each."""
+"""Calls every import of AlgaPSA's contract and answers with what came of each."""
 
 import json
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from wit_world.imports import (
     storage,
     ui_proxy,
     user,
+    user_v2,
 )
 from wit_world.imports.types import (
     BillingMethod,
@@ -43,13 +44,27 @@ def attempt(call: Callable[[], Any]) -> Any:
         return f"error {error.value.name.lower().replace('_', '-')}"
 
 
+def user_of_version_2() -> Any:
+    found = user_v2.get_user()
+    return [found.user_email, found.client_id, found.additional_fields]
+
+
+def rate_of(service_id: str) -> float:
+    found = services.get_service(service_id)
+    assert found is not None
+    return found.default_rate
+
+
 class WitWorld:
     def handler(self, request: ExecuteRequest) -> ExecuteResponse:
         logging.log_info("info")
         logging.log_warn("warn")
         logging.log_error("error")
         item = ManualInvoiceItemInput("s", 1.0, "d", 2.0, None, DiscountType.FIXED, None, None)
-        wanted = ServicesListInput(None, ItemKind.PRODUCT, None, BillingMethod.USAGE, None, None)
+        created = invoicing.create_manual_invoice(CreateManualInvoiceInput("c-1", [item], None, None, None))
+        refused = invoicing.create_manual_invoice(CreateManualInvoiceInput("none", [item], None, None, None))
+        wanted = ServicesListInput(None, ItemKind.PRODUCT, None, BillingMethod.FIXED, None, None)
+        everyone = ClientsListInput(None, None, None, None)
         found = {
             "method": request.http.method,
             "url": request.http.url,
@@ -57,6 +72,7 @@ class WitWorld:
             "body": (request.http.body or b"").decode(),
             "tenant": context.get_context().tenant_id,
             "user": attempt(lambda: user.get_user().user_email),
+            "userV2": attempt(user_of_version_2),
             "put": attempt(lambda: storage.put(StorageEntry("old", "k", b"stored", None)).revision),
             "get": attempt(lambda: storage.get("old", "k").value.decode()),
             "entries": attempt(lambda: [entry.key for entry in storage.list_entries("old", None)]),
@@ -76,11 +92,12 @@ class WitWorld:
             ).success,
             "remove": scheduler.delete_schedule("none").success,
             "endpoints": attempt(lambda: len(scheduler.get_endpoints())),
-            "invoice": invoicing.create_manual_invoice(CreateManualInvoiceInput("c", [item], None, None, None)).success,
-            "clients": attempt(lambda: clients.list_clients(ClientsListInput(None, None, None, None))),
+            "invoice": [created.invoice_id, created.total],
+            "refused": [refused.error, refused.field_errors],
+            "clients": attempt(lambda: [client.client_id for client in clients.list_clients(everyone).items]),
             "client": attempt(lambda: clients.get_client("c")),
-            "services": attempt(lambda: services.list_services(wanted)),
-            "service": attempt(lambda: services.get_service("s")),
+            "services": attempt(lambda: [service.service_id for service in services.list_services(wanted).items]),
+            "service": attempt(lambda: rate_of("s-1")),
         }
         headers = [HttpHeader("content-type", "application/json")]
         return ExecuteResponse(200, headers, json.dumps(found).encode())

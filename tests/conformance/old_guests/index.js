@@ -1,4 +1,4 @@
-// Calls every import of the old contract and answers with what came of each.
+// Calls every import of AlgaPSA's contract and answers with what came of each.
 import { getClient, listClients } from "alga:extension/clients";
 import { getContext } from "alga:extension/context";
 import { fetch } from "alga:extension/http";
@@ -17,6 +17,7 @@ import { getService, listServices } from "alga:extension/services";
 import { get, listEntries, put, delete as remove } from "alga:extension/storage";
 import { callRoute } from "alga:extension/ui-proxy";
 import { getUser } from "alga:extension/user";
+import { getUser as getUserV2 } from "alga:extension/user-v2";
 
 /** @param {() => unknown} call */
 function attempt(call) {
@@ -39,6 +40,9 @@ export function handler(request) {
   logWarn("warn");
   logError("error");
   const entry = { namespace: "old", key: "k", value: bytes("stored"), revision: undefined };
+  const items = [{ serviceId: "s", quantity: 1, description: "d", rate: 2, discountType: "fixed" }];
+  const created = createManualInvoice({ clientId: "c-1", items });
+  const refused = createManualInvoice({ clientId: "none", items });
   const found = {
     method: request.http.method,
     url: request.http.url,
@@ -46,6 +50,7 @@ export function handler(request) {
     body: text(request.http.body),
     tenant: getContext().tenantId,
     user: attempt(() => getUser().userEmail),
+    userV2: attempt(() => [getUserV2().userEmail, getUserV2().clientId, getUserV2().additionalFields]),
     put: attempt(() => Number(put(entry).revision)),
     get: attempt(() => text(get("old", "k").value)),
     entries: attempt(() => listEntries("old", undefined).map((/** @type {any} */ item) => item.key)),
@@ -61,14 +66,16 @@ export function handler(request) {
     update: updateSchedule("none", { enabled: false }).success,
     remove: deleteSchedule("none").success,
     endpoints: attempt(() => getEndpoints().length),
-    invoice: createManualInvoice({
-      clientId: "c",
-      items: [{ serviceId: "s", quantity: 1, description: "d", rate: 2, discountType: "fixed" }],
-    }).success,
-    clients: attempt(() => listClients({})),
+    invoice: [created.invoiceId, created.total],
+    refused: [refused.error, refused.fieldErrors],
+    clients: attempt(() => listClients({}).items.map((/** @type {any} */ client) => client.clientId)),
     client: attempt(() => getClient("c")),
-    services: attempt(() => listServices({ itemKind: "product", billingMethod: "usage" })),
-    service: attempt(() => getService("s")),
+    services: attempt(() =>
+      listServices({ itemKind: "product", billingMethod: "fixed" }).items.map(
+        (/** @type {any} */ service) => service.serviceId,
+      ),
+    ),
+    service: attempt(() => getService("s-1").defaultRate),
   };
   return {
     status: 200,

@@ -95,6 +95,7 @@ RUNNER = {
     "SIGNING_TRUST_BUNDLE": "/trust.json",
     "EXECUTION_TOKEN_PUBLIC_KEY": "/key.pem",
 }
+PROOFS = {"UI_PROXY_AUTH_TOKEN": "8Zk4Wq1tXy7Hq2mX", "UI_PROXY_SIGNING_KEY": "/key.pem"}
 
 
 @pytest.mark.parametrize(
@@ -102,12 +103,57 @@ RUNNER = {
 )
 def test_a_host_application_that_cannot_be_reached_shows_when_the_runner_starts(url: str) -> None:
     with pytest.raises(SettingsError, match="UI_PROXY_BASE_URL"):
-        RunnerSettings.read({**RUNNER, "UI_PROXY_BASE_URL": url})
+        RunnerSettings.read({**RUNNER, **PROOFS, "UI_PROXY_BASE_URL": url})
 
 
 @pytest.mark.parametrize("url", ["", "https://host.test", "http://[::1]:8080/base/"])
 def test_a_host_application_is_an_url_or_none(url: str) -> None:
-    assert RunnerSettings.read({**RUNNER, "UI_PROXY_BASE_URL": url}).ui_proxy_base_url == url
+    assert RunnerSettings.read({**RUNNER, **PROOFS, "UI_PROXY_BASE_URL": url}).ui_proxy_base_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "token"),
+    [("UI_PROXY_BASE_URL", "UI_PROXY_AUTH_TOKEN"), ("HOST_API_BASE_URL", "HOST_API_AUTH_TOKEN")],
+)
+def test_a_host_application_is_never_called_without_both_proofs_of_the_sender(url: str, token: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        RunnerSettings.read({**RUNNER, url: "https://host.test"})
+    lines = str(refused.value).splitlines()[1:]
+    assert lines == [
+        f"  {token}: it is missing or empty; {url} needs it",
+        f"  UI_PROXY_SIGNING_KEY: it is missing or empty; {url} needs it",
+    ]
+
+
+@pytest.mark.parametrize("name", ["UI_PROXY_AUTH_TOKEN", "HOST_API_AUTH_TOKEN"])
+@pytest.mark.parametrize(
+    "token",
+    [
+        "short-9Qz",
+        "change-me-change-me",
+        "please_change_this_secret_token",
+        "dev-runner-secret-token",
+        "RUNNER_SERVICE_TOKEN",
+        "local-ext-storage-token-123",
+        "aaaaaaaaaaaaaaaaaaaaaaaa",
+        "1234567890123456",
+        "with a space 8Zk4Wq1t",
+        "ünïcode-8Zk4Wq1tXy",
+        "line\nbreak-8Zk4Wq1tXy",
+    ],
+)
+def test_a_service_token_that_can_be_guessed_or_sent_wrongly_is_refused_and_not_shown(name: str, token: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        RunnerSettings.read({**RUNNER, name: token})
+    assert f"  {name}: " in str(refused.value)
+    assert token not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "token", ["8Zk4Wq1tXy7Hq2mX", "3f9c2b7e1d4a8c6f0b5e2d7a9c1f4e8b", "correct-horse-battery-staple"]
+)
+def test_a_service_token_that_cannot_be_guessed_is_accepted(token: str) -> None:
+    assert RunnerSettings.read({**RUNNER, "HOST_API_AUTH_TOKEN": token}).host_api_auth_token.get_secret_value() == token
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def list_versions(reference: str, cursor: str | None = None, page_size: PageSize
         rows = versions.list_versions(tx, str(extension["extension_id"]), before, page_size, unpublished=owns)
     last = rows[-1] if len(rows) == page_size else None
     next_cursor = encode_cursor(last["published_at"].isoformat(), last["version_id"]) if last else None
-    return Page(items=[version_out(row) for row in rows], next_cursor=next_cursor)
+    return Page(items=[version_out(row, services(router).not_offered) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/extensions/<reference>/permissions")
@@ -100,4 +100,4 @@ def get_version(version_id: str) -> Response[VersionOut]:
         version = versions.load_version(tx, version_id)
     if not permissions.may_see(caller, version):
         raise PlatformError("version_not_found", f"There is no version {version_id}.")
-    return shown(version_out(version))
+    return shown(version_out(version, services(router).not_offered))

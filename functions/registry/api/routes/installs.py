@@ -97,7 +97,7 @@ def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[I
         rows = installs.list_installs(tx, tenant_id, after, page_size)
         requests = updates.waiting_requests(tx, tenant_id, [str(row["install_id"]) for row in rows])
     base = registry.settings.runner_public_base
-    items = [install_out(row, requests.get(str(row["install_id"])), base) for row in rows]
+    items = [install_out(row, requests.get(str(row["install_id"])), base, registry.not_offered) for row in rows]
     return Page(items=items, next_cursor=encode_cursor(rows[-1]["install_id"]) if len(rows) == page_size else None)
 
 
@@ -295,4 +295,5 @@ def _still(tx: Tx, target: Target) -> Row:
 
 def _out(tx: Tx, tenant_id: str, row: Row) -> InstallOut:
     request = updates.waiting_request(tx, tenant_id, str(row["install_id"]))
-    return install_out(row, request, services(router).settings.runner_public_base)
+    registry = services(router)
+    return install_out(row, request, registry.settings.runner_public_base, registry.not_offered)

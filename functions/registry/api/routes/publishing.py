@@ -118,9 +118,9 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
         if body.upload_id is not None and (made := submission.consumed_by(tx, body.upload_id)) is not None:
-            return replay(created(version_out(versions.load_version(tx, made)), 202))
+            return replay(created(version_out(versions.load_version(tx, made), registry.not_offered), 202))
         version_id, message = submission.record(tx, accepted, body.upload_id, actor(router, caller), registry.now())
-        answer = created(version_out(versions.load_version(tx, version_id)), 202)
+        answer = created(version_out(versions.load_version(tx, version_id), registry.not_offered), 202)
         trial.keep(tx, answer)
     # If this message is lost, the sweeper sends it again, because the version is recorded as pending.
     registry.prepare_queue.send(encode_message(message), group=accepted.contents.manifest.publisher)
@@ -221,12 +221,12 @@ def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
     with registry.database.system() as tx:
         version = versions.load_version(tx, version_id, lock=True)
         permissions.require_publisher(caller, version["owner"])
-        check_match(router, version_out(version))
+        check_match(router, version_out(version, registry.not_offered))
         if version["state"] == "pending" and state in ("yanked", "withdrawn"):
             moved = rejection.reject(tx, version, reason, actor(router, caller), now)
         else:
             moved = withdrawal.move(tx, version, state, reason, actor(router, caller), now)
-        answer = shown(version_out(moved))
+        answer = shown(version_out(moved, registry.not_offered))
     if moved["state"] in ("withdrawn", "rejected"):
         withdrawn_list.renew_after_withdrawal(registry)
     return answer
@@ -275,7 +275,7 @@ def _staged(
     with registry.database.system() as tx:
         upload = submission.load_upload(tx, upload_id, registry.now())
         if upload["version_id"] is not None:
-            return version_out(versions.load_version(tx, str(upload["version_id"])))
+            return version_out(versions.load_version(tx, str(upload["version_id"])), registry.not_offered)
     key = object_keys.staged_archive(upload_id)
     size = registry.objects.size(key)
     if size is None:

@@ -52,7 +52,6 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "scheduler.update-schedule": Refusal(_SCHEDULER, (False, NOT_GRANTED_TEXT, None)),
     "scheduler.delete-schedule": Refusal(_SCHEDULER, (False, NOT_GRANTED_TEXT)),
     "scheduler.get-endpoints": Refusal(_SCHEDULER, _err("denied")),
-    # Records of the host application: no provider exists yet, so these calls are refused even when granted.
     "invoicing.create-manual-invoice": Refusal(
         "cap:invoice.manual.create", (False, None, None, None, None, None, None, NOT_GRANTED_TEXT, None)
     ),
@@ -62,6 +61,3 @@ REFUSALS: Final[dict[str, Refusal]] = {
     "services.get-service": Refusal("cap:service.read", _err("not-allowed")),
 }
 """All host imports (``interface.function``) of the world. A test compares them with ``world.IMPORTS``."""
-
-WITHOUT_PROVIDER: Final = frozenset({"cap:invoice.manual.create", "cap:client.read", "cap:service.read"})
-"""Capabilities that can be granted but have no provider yet."""

@@ -33,7 +33,7 @@ OWNER_URL = "postgresql://owner:its-own@127.0.0.1:5432/app"
 ADDRESSES = Addresses("http://127.0.0.1:1", "http://127.0.0.1:2", "http://127.0.0.1:3", "http://127.0.0.1:4", OWNER_URL)
 CLOUD = Cloud("http://127.0.0.1:5", "s3://bucket", {queue.name: f"url of {queue.name}" for queue in QUEUES}, "key")
 SECRETS = Secrets(
-    LocalKeys(*(LocalSigner.generate() for _ in range(6))),
+    LocalKeys(*(LocalSigner.generate() for _ in range(7))),
     {role: f"password-of-{role}" for role in LOGIN_ROLES},
     Path("/trust.json"),
 )

@@ -1,23 +1,27 @@
 """ui-proxy: routes, statuses, headers, and a real host application on loopback."""
 
+import base64
 import hashlib
 import http.server
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jwt
 import pytest
 
-from alga_ext.calls.envelope import ExecuteUser
+from alga_ext.calls.envelope import ExecuteGrants, ExecuteUser, SealedSecret
 from alga_ext.trust.signing import LocalSigner
-from functions.runner.imports import ui_proxy
+from functions.runner.imports.application import ui_proxy
+from functions.runner.imports.application.client import Address
+from functions.runner.imports.application.client import Application as Reached
 from functions.runner.imports.call_context import CallContext
 from tests.support.runner_fixture import EVERY_CAPABILITY, call
 
 trickling = pytest.mark.parametrize("route", ["/api/trickle-head", "/api/trickle-body"])
 EXTENSION = "22222222-2222-4222-8222-222222222222"
+TOKEN = "static-token-8Zk4Wq1t"
 
 
 @pytest.mark.parametrize(
@@ -118,6 +122,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return
 
 
+class _Opener:
+    """Opens secrets that are not sealed."""
+
+    def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:  # noqa: ARG002 - part of the port
+        return sealed
+
+
 class Application:
     """A host application on loopback, and the import that calls it."""
 
@@ -134,12 +145,30 @@ class Application:
         self.signer = LocalSigner.generate()
 
     def call_route(
-        self, route: str, payload: bytes | None = None, user: ExecuteUser | None = None, *, timeout_s: float = 5
+        self,
+        route: str,
+        payload: bytes | None = None,
+        user: ExecuteUser | None = None,
+        *,
+        timeout_s: float = 5,
+        api_key: str | None = None,
+        hosts: tuple[str, ...] = (),
+        granted: bool = True,
+        header: str = "x-api-key",
+        expires_at_s: int | None = None,
     ) -> Any:
-        request = call("sha256:" + "0" * 64, user=user)
+        secrets = {"api_key": list(hosts)} if granted else {}
+        grants = ExecuteGrants(secrets=secrets, secret_headers={"api_key": header})
+        request = call("sha256:" + "0" * 64, user=user, grants=grants)
+        if api_key is not None:
+            sealed = base64.b64encode(api_key.encode()).decode()
+            request.secret_envelope = [
+                SealedSecret(name="api_key", sealed_b64=sealed, version=1, expires_at_s=expires_at_s)
+            ]
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
-        made = CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
-        opened = ui_proxy.provider(self.base_url, self.signer, time.time)(made)
+        made = CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, _Opener(), time.time)
+        application = Reached(Address.of(self.base_url), TOKEN, self.signer, time.time)
+        opened = ui_proxy.provider(application)(made)
         try:
             return opened.handlers["ui-proxy.call-route"].answer(route, payload)
         finally:
@@ -181,9 +210,14 @@ def test_the_application_hears_whose_call_it_is(application: Application) -> Non
     assert {name: headers.get(name) for name in wanted} == wanted
 
 
-def test_the_token_is_signed_for_this_one_request(application: Application) -> None:
+def test_the_application_knows_the_runner_by_its_static_token(application: Application) -> None:
+    application.call_route("/api/tickets")
+    assert application.seen[0][2]["x-runner-auth"] == TOKEN
+
+
+def test_the_statement_is_signed_for_this_one_request(application: Application) -> None:
     application.call_route("/api/tickets?x=1", b"{}")
-    token = application.seen[0][2]["x-runner-auth"]
+    token = application.seen[0][2]["x-alga-call-token"]
     claims = jwt.decode(token, application.signer.raw.public_key(), algorithms=["EdDSA"], audience="alga-host")
     assert (claims["method"], claims["route"], claims["tenant"], claims["body"]) == (
         "POST",
@@ -191,6 +225,39 @@ def test_the_token_is_signed_for_this_one_request(application: Application) -> N
         "acme",
         hashlib.sha256(b"{}").hexdigest(),
     )
+
+
+def test_a_granted_api_key_is_sent(application: Application) -> None:
+    assert application.call_route("/api/x", api_key="key-of-the-install")[0]
+    assert application.seen[0][2]["x-api-key"] == "key-of-the-install"
+
+
+def test_an_api_key_that_is_bound_to_the_application_is_sent(application: Application) -> None:
+    application.call_route("/api/x", api_key="k-123", hosts=(application.base_url,))
+    assert application.seen[0][2]["x-api-key"] == "k-123"
+
+
+def test_an_api_key_that_is_bound_to_another_header_is_not_sent(application: Application) -> None:
+    application.call_route("/api/x", api_key="k-123", hosts=(application.base_url,), header="authorization")
+    assert "x-api-key" not in application.seen[0][2]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"granted": False},
+        {"hosts": ("other.example",)},
+        {"hosts": ("http://127.0.0.1",)},
+        {"expires_at_s": 1},
+        {"api_key": "split\r\nx-alga-tenant: globex"},
+        {"api_key": "ünï"},
+    ],
+    ids=["not granted", "bound elsewhere", "bound to another port", "expired", "two lines", "not ASCII"],
+)
+def test_an_api_key_that_may_not_or_cannot_be_sent_is_not(application: Application, given: dict[str, Any]) -> None:
+    assert application.call_route("/api/x", **{"api_key": "k-123", **given})[0]
+    headers = application.seen[0][2]
+    assert ("x-api-key" in headers, headers["x-alga-tenant"]) == (False, "acme")
 
 
 def test_a_header_cannot_be_split_by_a_users_name(application: Application) -> None:
@@ -239,22 +306,24 @@ def test_no_thread_reads_on_from_an_application_that_trickles(application: Appli
 @pytest.mark.parametrize(
     ("base_url", "expected"),
     [
-        ("https://host.test", ui_proxy.Application("https", "host.test", 443, "")),
-        ("http://host.test:8080/", ui_proxy.Application("http", "host.test", 8080, "")),
-        ("http://[::1]:8080/base/", ui_proxy.Application("http", "::1", 8080, "/base")),
+        ("https://host.test", Address("https", "host.test", 443, "")),
+        ("http://host.test:8080/", Address("http", "host.test", 8080, "")),
+        ("http://[::1]:8080/base/", Address("http", "::1", 8080, "/base")),
     ],
 )
-def test_a_base_url_is_taken_apart(base_url: str, expected: ui_proxy.Application) -> None:
-    assert ui_proxy.application_at(base_url) == expected
+def test_a_base_url_is_taken_apart(base_url: str, expected: Address) -> None:
+    assert Address.of(base_url) == expected
 
 
-def test_without_a_base_url_no_route_is_known() -> None:
+def test_without_an_application_no_route_is_known_and_the_call_says_why() -> None:
     request = call("sha256:" + "0" * 64)
     made = CallContext(request, frozenset(), time.monotonic_ns(), None, time.time)
-    opened = ui_proxy.provider("", None, time.time)(made)
-    assert opened.handlers["ui-proxy.call-route"].answer("/api/x", None) == (False, "route-not-found")
-
-
-def test_a_base_url_of_another_scheme_is_refused() -> None:
-    with pytest.raises(ValueError, match="UI_PROXY_BASE_URL"):
-        ui_proxy.provider("file:///etc", LocalSigner.generate(), time.time)
+    said: list[str] = []
+    made.explain = said.append
+    opened = ui_proxy.provider(None)(made)
+    for _ in range(3):
+        assert opened.handlers["ui-proxy.call-route"].answer("/api/x", None) == (False, "route-not-found")
+    assert (made.missing, said) == (
+        ["routes of a host application"],
+        ["this platform offers no routes of a host application"],
+    )

@@ -1,8 +1,6 @@
 """Build the execute envelope of an admitted call (docs/reference/execute.md). Pure."""
 
 import base64
-import json
-from typing import Any
 from urllib.parse import parse_qs
 
 from alga_ext.bundles.endpoint_paths import encoded_path
@@ -16,6 +14,7 @@ from alga_ext.calls.envelope import (
     ExecuteUser,
     SealedSecret,
 )
+from alga_ext.calls.install_config import as_texts
 from functions.gateway import headers
 from functions.gateway.admission import AdmittedCall
 from functions.gateway.routing import READ_METHODS
@@ -47,7 +46,7 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
             install_id=install.install_id,
             version_id=install.version_id,
             content_hash=install.content_hash,
-            config={name: _config_text(value) for name, value in install.config.items()},
+            config=as_texts(install.config),
         ),
         http=ExecuteHttp(
             method=call.method,
@@ -76,8 +75,3 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
             client_id=principal.client_id,
         ),
     )
-
-
-def _config_text(value: Any) -> str:
-    """Return a configuration value as the guest reads it: text unchanged, any other value as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

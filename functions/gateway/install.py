@@ -20,6 +20,7 @@ class Install(NamedTuple):
     """The newest version of each granted secret that has a value: name, sealed_b64, version, expires_at_s."""
     grant_hash: str
     config: dict[str, Any]
+    """What the admin set, and the defaults of the version's schema for what is not set."""
     endpoints: list[dict[str, Any]]
     api_headers: list[str]
     """Further request headers that reach the guest, from the manifest's ``api.headers``."""

@@ -3,6 +3,7 @@
 import re
 from typing import Final
 
+from alga_ext.calls.install_config import with_defaults
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Database
@@ -16,7 +17,7 @@ select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_cap
        (select jsonb_build_object('state', v.state, 'endpoints', v.manifest -> 'api' -> 'endpoints',
                                   'limits', v.manifest -> 'limits', 'headers', v.manifest -> 'api' -> 'headers',
                                   'client_portal', v.manifest #> '{ui,hooks,clientPortalMenu}' is not null,
-                                  'metrics', v.manifest -> 'metrics')
+                                  'metrics', v.manifest -> 'metrics', 'config', v.manifest -> 'config')
         from app.extension_version v
         where v.version_id = i.version_id and v.state in ('ready', 'yanked')) as declared
 from app.tenant_extension_install i
@@ -116,7 +117,7 @@ class Installs:
             secret_headers=row["granted_secret_headers"],
             sealed_secrets=sealed,
             grant_hash=row["grant_hash"],
-            config=row["config"],
+            config=with_defaults(row["declared"]["config"], row["config"]),
             endpoints=row["declared"]["endpoints"] or [],
             api_headers=row["declared"]["headers"] or [],
             client_portal=row["declared"]["client_portal"],

@@ -5,8 +5,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES
+from alga_ext.calls.install_config import as_texts, with_defaults
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
@@ -254,23 +257,28 @@ def set_config(tx: Tx, tenant_id: str, install_id: str, checked: CheckedConfig, 
 
 
 def check_config(version: Row, config: dict[str, Any], evaluator: Evaluator) -> CheckedConfig:
-    """Check a configuration against a version's JSON Schema and the size limit. Call it outside of transactions.
+    """Check a configuration, with defaults for what is not set, against a version's JSON Schema and the size limit.
+
+    Call it outside of transactions.
 
     Raises:
         PlatformError: ``config_invalid``; its detail names one wrong member.
     """
     checked = CheckedConfig(str(version["version_id"]), config)
     schema = Manifest.model_validate(version["manifest"]).config
-    size = len(json.dumps(config).encode())
+    read = with_defaults(schema, config)
+    size = len(msgspec.json.encode(as_texts(read)))  # measured as the runner measures it
     if size > CONFIG_LIMIT_BYTES:
         raise PlatformError(
-            "config_invalid", f"The configuration is {size} bytes; at most {CONFIG_LIMIT_BYTES} are allowed."
+            "config_invalid",
+            f"The configuration is {size} bytes as the extension reads it, with the schema's defaults; at most "
+            f"{CONFIG_LIMIT_BYTES} are allowed.",
         )
     if schema is None:
         if config:
             raise PlatformError("config_invalid", "The extension takes no configuration; leave config empty.")
         return checked
-    fault = evaluator.first_fault(schema, config)
+    fault = evaluator.first_fault(schema, read)
     if fault is not None:
         raise PlatformError("config_invalid", f"The configuration is not valid {fault[:400]}.")
     return checked

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from alga_ext.bundles.manifest import CALL_TIMEOUT_LIMIT_MS, DEFAULT_SECRET_HEADER, Manifest, check_egress
-from alga_ext.calls import capabilities
+from alga_ext.calls import capabilities, configured_hosts
 from alga_ext.errors import PlatformError
 
 LIMIT_NAMES: Final = ("timeout_ms", "memory_mb")
@@ -142,9 +142,49 @@ def decide(manifest: Manifest, named: Mapping[str, Any]) -> GrantSet:
     return canonical(granted, egress, secrets, limits, headers)
 
 
+def with_hosts(granted: GrantSet, config: Mapping[str, Any]) -> GrantSet:
+    """Return a grant set with each ``config:KEY`` pinned to the host that a configuration names now.
+
+    Args:
+        granted: what is granted.
+        config: the install's configuration, with its defaults.
+
+    Raises:
+        PlatformError: ``grants_invalid`` when a value names no public host over https.
+    """
+    faults: list[str] = []
+
+    def pinned(rules: Iterable[str]) -> tuple[str, ...]:
+        return tuple(sorted({_pinned(rule, config, faults) for rule in rules}))
+
+    found = granted._replace(
+        egress=pinned(granted.egress), secrets=tuple((name, pinned(hosts)) for name, hosts in granted.secrets)
+    )
+    if faults:
+        raise _invalid(list(dict.fromkeys(faults)))
+    return found
+
+
+def changed_hosts(granted: GrantSet, config: Mapping[str, Any]) -> dict[str, dict[str, str | None]]:
+    """Return the pinned hosts that a configuration no longer names: key → ``from`` and ``to``."""
+    rules = [*granted.egress, *(host for _, hosts in granted.secrets for host in hosts)]
+    return configured_hosts.changes(rules, config)
+
+
+def _pinned(rule: str, config: Mapping[str, Any], faults: list[str]) -> str:
+    try:
+        return configured_hosts.pinned(rule, config)
+    except ValueError as error:
+        faults.append(str(error))
+        return rule
+
+
 def covers(wide: str, narrow: str) -> bool:
-    """Tell whether the egress rule ``wide`` allows every host that ``narrow`` allows (both canonical)."""
-    if wide == narrow:
+    """Tell whether the egress rule ``wide`` allows every host that ``narrow`` allows (both canonical).
+
+    ``config:KEY`` covers its pinned forms.
+    """
+    if wide == configured_hosts.unpinned(narrow):
         return True
     wide_scheme, wide_host, wide_port = _parts(wide)
     scheme, host, port = _parts(narrow)
@@ -194,6 +234,8 @@ def _parts(rule: str) -> tuple[str, str, str]:
 
 
 def _egress(host: str, faults: list[str]) -> str:
+    if configured_hosts.key_of(host) is not None:
+        return configured_hosts.unpinned(host)  # an admin grants the value that is configured, and names no other host
     try:
         return check_egress(host)
     except ValueError as error:

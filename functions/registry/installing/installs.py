@@ -148,7 +148,7 @@ def install(
     config = checked.config
     checked.require(version, config)
     manifest = Manifest.model_validate(version["manifest"])
-    granted = grants.decide(manifest, named_grants)
+    granted = grants.with_hosts(grants.decide(manifest, named_grants), with_defaults(manifest.config, config))
     extension_id = str(version["extension_id"])
     tx.execute(_LOCK_TENANT_EXTENSION, tenant_id=tenant_id, extension_id=extension_id)
     if tx.row(_IS_ACTIVE, tenant_id=tenant_id, extension_id=extension_id) is not None:

@@ -8,6 +8,7 @@ import json
 from typing import Any, Final
 
 from alga_ext.bundles.manifest import Manifest
+from alga_ext.calls.install_config import with_defaults
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
@@ -17,6 +18,9 @@ from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import versions
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
+
+_HOSTS: Final = "configured_hosts"
+"""Member of a request's difference: configuration key → the host that is granted and the one that is configured."""
 
 _MOVE: Final = """
 update app.tenant_extension_install
@@ -79,11 +83,13 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, checked: Checke
         )
     old, new = Manifest.model_validate(current["manifest"]), Manifest.model_validate(target["manifest"])
     checked.require(target, before["config"])
-    difference = {**grants.difference(old, new), **_change_of_trust(before, target)}
+    held = grants.carried_over(grants.stored(before), new)
+    hosts = _changed_hosts(held, new, before["config"])
+    difference = {**grants.difference(old, new), **_change_of_trust(before, target), **hosts}
     holds_code = "publisher" in difference or "publisher_key" in difference
     installs.supersede_request(tx, tenant_id, install_id, actor)
     if not holds_code:
-        _move(tx, tenant_id, before, target, grants.carried_over(grants.stored(before), new), actor, "install.update")
+        _move(tx, tenant_id, before, target, held, actor, "install.update")
     if difference:
         tx.execute(
             _INSERT_REQUEST,
@@ -100,6 +106,25 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, checked: Checke
         asked = {"from": current["version"], "to": target["version"], "holds_code": holds_code, "asks_for": difference}
         earlier = None if undecided is None else _asked(undecided)
         audit.record(tx, tenant_id, actor, "install.request", install_id, earlier, asked)
+
+
+def set_config(tx: Tx, tenant_id: str, install_id: str, checked: CheckedConfig, actor: Actor) -> None:
+    """Replace an install's configuration. A host in it that differs from the granted one waits as a request.
+
+    Raises:
+        PlatformError: ``install_not_found``; ``conflict`` as for ``installs.set_config``.
+    """
+    installs.set_config(tx, tenant_id, install_id, checked, actor)
+    install = installs.load_install(tx, tenant_id, install_id)
+    manifest = Manifest.model_validate(versions.load_version(tx, str(install["version_id"]))["manifest"])
+    hosts = _changed_hosts(grants.stored(install), manifest, checked.config)
+    waiting = waiting_request(tx, tenant_id, install_id)
+    asked = {} if waiting is None else waiting["difference"]
+    difference = {name: value for name, value in asked.items() if name != _HOSTS} | hosts
+    if difference == asked:
+        return
+    installs.supersede_request(tx, tenant_id, install_id, actor)
+    _ask_again(tx, tenant_id, install, waiting, difference, actor)
 
 
 def roll_back(
@@ -123,6 +148,8 @@ def roll_back(
     installs.supersede_request(tx, tenant_id, install_id, actor)
     granted = grants.carried_over(grants.stored(before), manifest)
     _move(tx, tenant_id, before, target, granted, actor, "install.rollback", reason)
+    if hosts := _changed_hosts(granted, manifest, before["config"]):
+        _ask_again(tx, tenant_id, installs.load_install(tx, tenant_id, install_id), None, hosts, actor)
 
 
 def regrant(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any], actor: Actor) -> None:
@@ -133,10 +160,10 @@ def regrant(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any], acto
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
     version = versions.load_version(tx, str(before["version_id"]))
     manifest = Manifest.model_validate(version["manifest"])
-    granted = grants.decide(manifest, named)
+    granted = _decided(manifest, named, before["config"])
     request = waiting_request(tx, tenant_id, install_id)
     if request is not None and not request["holds_code"]:
-        with_it = grants.decide(manifest, _with_difference(granted, request["difference"]))
+        with_it = _decided(manifest, _with_difference(granted, request["difference"]), before["config"])
         if with_it == granted:
             _decide(tx, tenant_id, request, "approved", actor)
     _move(tx, tenant_id, before, version, granted, actor, "install.grant")
@@ -195,7 +222,8 @@ def approve(
     manifest = Manifest.model_validate(target["manifest"])
     checked.require(target, before["config"])
     held = grants.carried_over(grants.stored(before), manifest)
-    granted = grants.decide(manifest, named if named is not None else _with_difference(held, request["difference"]))
+    wanted = named if named is not None else _with_difference(held, request["difference"])
+    granted = _decided(manifest, wanted, before["config"])
     _decide(tx, tenant_id, request, "approved", actor)
     _move(tx, tenant_id, before, target, granted, actor, "install.approve")
 
@@ -209,6 +237,37 @@ def decline(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     audit.record(
         tx, tenant_id, actor, "install.decline", install_id, _asked(request), {"declined": _asked(request)["to"]}
     )
+
+
+def _ask_again(
+    tx: Tx, tenant_id: str, install: Row, waiting: Row | None, difference: dict[str, Any], actor: Actor
+) -> None:
+    """Put a request in the place of the one that waited, or of none. An empty difference leaves none."""
+    versions_of = waiting or {"from_version_id": install["version_id"], "to_version_id": install["version_id"]}
+    if difference:
+        tx.execute(
+            _INSERT_REQUEST,
+            tenant_id=tenant_id,
+            install_id=install["install_id"],
+            from_version_id=versions_of["from_version_id"],
+            to_version_id=versions_of["to_version_id"],
+            difference=json.dumps(difference),
+            holds_code=waiting is not None and waiting["holds_code"],
+            actor=actor.subject,
+        )
+    before = None if waiting is None else _asked(waiting)
+    audit.record(tx, tenant_id, actor, "install.request", str(install["install_id"]), before, {"asks_for": difference})
+
+
+def _decided(manifest: Manifest, named: dict[str, Any], config: dict[str, Any]) -> GrantSet:
+    """Return the grant set that an admin named, with configured hosts pinned as they are now."""
+    return grants.with_hosts(grants.decide(manifest, named), with_defaults(manifest.config, config))
+
+
+def _changed_hosts(granted: GrantSet, manifest: Manifest, config: dict[str, Any]) -> dict[str, Any]:
+    """Return the part of a request's difference about configured hosts; empty when the granted ones are configured."""
+    changed = grants.changed_hosts(granted, with_defaults(manifest.config, config))
+    return {_HOSTS: changed} if changed else {}
 
 
 def _asked(request: Row) -> dict[str, Any]:

@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from alga_ext.calls.envelope import ExecuteRequest
 from functions.runner.imports.call_secrets import SecretBox, Unsealer
 from functions.runner.imports.egress_ledger import Ledger
+from functions.runner.imports.http import configured
 from functions.runner.sandbox.protocol.verdict import Verdict
 
 _LEAST_MS: Final = 1
@@ -16,7 +19,7 @@ class CallContext:
     """One running call: the authorised envelope, its one deadline, its secrets and its egress.
 
     Args:
-        request: the envelope.
+        request: the envelope. Its grants are replaced by those that hold with this configuration.
         providers: the granted capabilities, with canonical names.
         deadline_ns: the deadline in nanoseconds of CLOCK_MONOTONIC.
         unsealer: opens sealed secrets. None when this platform has no unsealing key.
@@ -38,6 +41,8 @@ class CallContext:
         unsealer: Unsealer | None,
         now_s: Callable[[], float],
     ) -> None:
+        grants = configured.resolved(request.grants, request.context.config)
+        request = msgspec.structs.replace(request, grants=grants)
         self.request = request
         self.providers = providers
         self.deadline_ns = deadline_ns

@@ -225,7 +225,7 @@ def replace_config(install_id: str, body: Annotated[ConfigIn, Body()]) -> Respon
         version = versions.load_version(tx, str(install["version_id"]))
     check_match(header(router, "if-match"), revision_tag(install["revision"]))
     checked = installs.check_config(version, body.config, registry.evaluator)
-    return _change(install_id, lambda tx, tenant, who: installs.set_config(tx, tenant, install_id, checked, who))
+    return _change(install_id, lambda tx, tenant, who: updates.set_config(tx, tenant, install_id, checked, who))
 
 
 def _change(install_id: str, change: Callable[[Tx, str, Actor], Any], *, starts: bool = False) -> Response[InstallOut]:

@@ -18,7 +18,7 @@ from urllib3.util import SKIP_HEADER
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.deadline import REQUESTS
-from functions.runner.imports.http import egress
+from functions.runner.imports.http import configured, egress
 from functions.runner.imports.http.addresses import Addresses
 from functions.runner.imports.http.connections import Connections
 from functions.runner.imports.http.echoes import Echoes
@@ -130,7 +130,9 @@ class Fetcher:
     def _check(self, method: str, target: Target, headers: list[Pair], body: bytes | None) -> None:
         size = sum(len(name) + len(value) for name, value in headers)
         if not egress.is_granted(target, self._call.request.grants.egress):
-            reason = f"host {target.shown} is not granted"
+            request = self._call.request
+            changed = configured.why_not(target.shown, request.grants.egress, request.context.config)
+            reason = changed or f"host {target.shown} is not granted"
         elif self._call.ledger.requests() >= FETCHES_LIMIT:
             reason = f"a call may make {FETCHES_LIMIT} fetches"
         elif method not in _METHODS:

@@ -25,7 +25,7 @@ from alga_ext import strict_json
 from alga_ext.bundles import request_headers
 from alga_ext.bundles.endpoint_paths import normal_path
 from alga_ext.bundles.paths import PathError, check_relative
-from alga_ext.calls import capabilities, metrics
+from alga_ext.calls import capabilities, configured_hosts, metrics
 from alga_ext.errors import PlatformError
 from alga_ext.strict_json import JsonError
 
@@ -146,7 +146,7 @@ class SecretDeclaration(_Part):
     @field_validator("hosts")
     @classmethod
     def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(check_egress(host) for host in hosts)
+        return tuple(_asked_host(host) for host in hosts)
 
     @model_validator(mode="after")
     def _header_has_hosts(self) -> "SecretDeclaration":
@@ -338,7 +338,7 @@ class Manifest(_Part):
     @field_validator("egress")
     @classmethod
     def _egress(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(sorted({check_egress(item) for item in value}))
+        return tuple(sorted({_asked_host(item) for item in value}))
 
     @field_validator("entry")
     @classmethod
@@ -373,6 +373,8 @@ class Manifest(_Part):
         if "cap:http.fetch" in asked and not self.egress:
             message = "egress: cap:http.fetch needs at least one host under 'egress'"
             raise ValueError(message)
+        for rule in [*self.egress, *(host for secret in self.secrets for host in secret.hosts)]:
+            self._check_configured(rule)
         if self.runtime is None:
             if self.ui is None:
                 message = "runtime: an extension needs a 'runtime' (server handlers), a 'ui', or both"
@@ -381,6 +383,14 @@ class Manifest(_Part):
                 message = "runtime: endpoints and events need a 'runtime' that handles them"
                 raise ValueError(message)
         return self
+
+    def _check_configured(self, rule: str) -> None:
+        """Check that a rule ``config:KEY`` names a property that the configuration's schema describes."""
+        key = configured_hosts.key_of(rule)
+        properties = (self.config or {}).get("properties")
+        if key is not None and not (isinstance(properties, dict) and key in properties):
+            message = f"{rule}: the schema under 'config' has no property {key!r}"
+            raise ValueError(message)
 
     @property
     def component_path(self) -> str | None:
@@ -430,6 +440,13 @@ def check_secret_header(name: str) -> str:
     else:
         return header
     raise ValueError(message)
+
+
+def _asked_host(text: str) -> str:
+    """Return an egress host that a manifest asks for: as ``check_egress`` has it, or ``config:KEY``."""
+    if text.startswith(configured_hosts.PREFIX):
+        return configured_hosts.check_request(text)
+    return check_egress(text)
 
 
 def parse_manifest(data: bytes) -> Manifest:

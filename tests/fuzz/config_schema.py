@@ -49,6 +49,8 @@ def seeds() -> list[bytes]:
 if __name__ == "__main__":
     words = [
         "$ref",
+        "$schema",
+        "https://json-schema.org/draft/2020-12/schema",
         "$defs",
         "#/$defs/n",
         "properties",

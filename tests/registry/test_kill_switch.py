@@ -1,5 +1,6 @@
 """Withdraw, revoke and disable wait for no lock of a tenant's request, and for no session that is stuck."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -212,3 +213,25 @@ def test_a_withdrawal_while_an_install_is_recorded_stops_it_all_the_same(
     assert withdrawn == [0, 200]
     shown = world.call("GET", f"/installs/{made['install_id']}", world.tenant_viewer("tenant-b")).body
     assert shown["version_state"] == "withdrawn"
+
+
+def test_an_open_transaction_is_known_to_its_own_thread_until_it_ends(world: RegistryWorld) -> None:
+    """By this the evaluator refuses to work while the calling thread may hold locks."""
+    database = world.services.database
+    seen: list[bool] = []
+
+    def look() -> None:
+        seen.append(database.in_transaction)
+
+    with suppress(_DoneError), database.tenant("tenant-a"):
+        look()
+        other = threading.Thread(target=look)
+        other.start()
+        other.join()
+        raise _DoneError
+    look()
+    with database.system():
+        look()
+    look()
+
+    assert seen == [True, False, False, True, False]

@@ -117,6 +117,28 @@ def test_the_page_is_served_confined_and_for_ever(host: UiHostFixture) -> None:
     assert answer.headers["x-request-id"] == "r-1"
 
 
+@pytest.mark.parametrize(
+    ("name", "content_type"),
+    [
+        ("page.htm", "text/html; charset=utf-8"),
+        ("PAGE.HTM", "text/html; charset=utf-8"),
+        ("page.xhtml", "application/xhtml+xml"),
+    ],
+)
+def test_every_kind_of_page_is_a_confined_document(aws: str, name: str, content_type: str) -> None:
+    answer = host_of({**FILES, f"ui/{name}": b"<p>page</p>"}).get(f"/{name}")
+
+    assert answer.headers["content-type"] == content_type
+    assert answer.headers["content-security-policy"] == CSP
+
+
+def test_a_common_js_file_is_a_script(aws: str) -> None:
+    answer = host_of({**FILES, "ui/lib.cjs": b"module.exports = 1"}).get("/lib.cjs")
+
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer.headers["connection-allowlist"] == "(response-origin)"
+
+
 @pytest.mark.parametrize("suffix", ["txt", "bin"])
 def test_a_file_of_any_bytes_arrives_whole_in_every_form(aws: str, suffix: str) -> None:
     files = {f"ui/{number}.{suffix}": body(kind, 100_000) for number, kind in enumerate(UNITS)}

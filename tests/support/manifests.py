@@ -142,7 +142,7 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
         )
         document["ui"] = {
             "type": "iframe",
-            "entry": draw(_file) + draw(st.sampled_from([".html", ".HTM"])),
+            "entry": draw(_file) + draw(st.sampled_from([".html", ".HTM", ".xhtml"])),
             "hooks": draw(hooks),
         }
     return document

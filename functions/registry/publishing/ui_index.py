@@ -43,6 +43,7 @@ _TYPES: Final = {
     ".webp": "image/webp",
     ".woff": "font/woff",
     ".woff2": "font/woff2",
+    ".xhtml": "application/xhtml+xml",
     ".xml": "application/xml",
 }
 _COMPRESSIBLE: Final = (

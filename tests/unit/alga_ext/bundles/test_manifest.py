@@ -573,6 +573,18 @@ def test_a_ui_of_another_type_is_refused() -> None:
     assert "ui.type" in refusal(ui_document(ui={"type": "module", "entry": "ui/index.html"}))
 
 
+@pytest.mark.parametrize("entry", ["ui/app.js", "ui/page.php", "ui/index", "ui/index.html.gz", "ui/logo.svg", "html"])
+def test_an_entry_that_is_no_page_is_refused(entry: str) -> None:
+    assert "ui.entry" in refusal(ui_document(ui={"type": "iframe", "entry": entry}))
+
+
+@pytest.mark.parametrize("entry", ["ui/index.htm", "ui/INDEX.HTML", "ui/page.xhtml"])
+def test_an_entry_may_be_any_kind_of_page(entry: str) -> None:
+    manifest = parse_manifest(encoded(ui_document(ui={"type": "iframe", "entry": entry})))
+    assert manifest.ui is not None
+    assert manifest.ui.entry == entry
+
+
 def test_a_hook_without_label_is_refused() -> None:
     hooks: dict[str, Any] = {"appMenu": {}}
     assert "ui.hooks.appMenu.label" in refusal(ui_document(ui={**ui_document()["ui"], "hooks": hooks}))

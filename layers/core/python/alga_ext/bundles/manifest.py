@@ -71,7 +71,7 @@ _SLUG = r"^[a-z0-9-]{1,63}$"
 _SECRET_NAME = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the form of a name
 _TOPIC = r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$"
 _HOOK_NAME = r"^[a-z][A-Za-z0-9]{0,63}$"
-_DOCUMENT = r"\.(?:[hH][tT][mM]|[hH][tT][mM][lL])$"
+_DOCUMENT = r"\.[xX]?[hH][tT][mM][lL]?$"
 PATTERN_RULES: Final = {
     SEMVER: "must be a semantic version: three numbers, such as 1.0.0 or 1.2.0-beta.1",
     _NAME: "must be a reverse-domain name of at least two labels, in lower-case letters, digits and hyphens, such as "
@@ -79,7 +79,7 @@ PATTERN_RULES: Final = {
     _SLUG: "must be 1 to 63 lower-case letters, digits or hyphens",
     _SECRET_NAME: "must begin with a letter; up to 63 letters, digits, '_', '.' or '-' may follow",
     _TOPIC: "must begin with a letter or digit; up to 127 letters, digits, '.', '_', '*' or '-' may follow",
-    _DOCUMENT: "must be an HTML document, whose name ends with .html or .htm",
+    _DOCUMENT: "must be an HTML document, whose name ends with .html, .htm or .xhtml",
     _HOOK_NAME: "must begin with a lower-case letter; up to 63 letters or digits may follow",
 }
 """What each pattern asks for, in the words of an error message."""

@@ -18,6 +18,8 @@ PROBLEM_TYPE_BASE: Final = "https://alga.dev/errors#"
 PAYLOAD_LIMIT_BYTES: Final = 6 * 1024 * 1024
 """The size of the largest answer of a Lambda function: 6 MiB of JSON, escapes included."""
 
+_PLAIN: Final = bytes(character for character in range(0x20, 0x7F) if character not in b'"\\')
+"""The characters that JSON in ASCII does not escape."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 
@@ -105,13 +107,14 @@ def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict
     return answer
 
 
-def payload_bytes(value: object) -> int:
-    r"""Return the size of a Lambda payload: of ``value`` as JSON in ASCII.
+def payload_bytes(answer: Mapping[str, Any]) -> int:
+    r"""Return the size of an API Gateway v2 response as a Lambda payload: as JSON in ASCII.
 
     Lambda's runtime client writes ``ä`` as two bytes or as ``\u00e4``, depending on ``AWS_EXECUTION_ENV``. The larger
     form is counted, so that the result is an upper bound in every environment.
     """
-    return len(json.dumps(value))
+    body = str(answer.get("body") or "")
+    return len(json.dumps({**answer, "body": ""})) + _escaped_bytes(body.encode(errors="surrogatepass"))
 
 
 def _short_text(body: bytes) -> str | None:
@@ -120,9 +123,19 @@ def _short_text(body: bytes) -> str | None:
         text = body.decode()
     except UnicodeDecodeError:
         return None
-    quotation_marks = 2
     base64_bytes = (len(body) + 2) // 3 * 4
-    return text if payload_bytes(text) - quotation_marks <= base64_bytes else None
+    least_bytes = len(body) + len(body.translate(None, _PLAIN))  # every escaped byte becomes two bytes or more
+    return text if least_bytes <= base64_bytes and _escaped_bytes(body) <= base64_bytes else None
+
+
+def _escaped_bytes(text: bytes) -> int:
+    """Return the size of a UTF-8 text within a JSON string in ASCII, without the quotation marks.
+
+    Only what needs an escape is encoded here: encoding all of a text of 4 MiB would take ten times as long.
+    """
+    escaped = text.translate(None, _PLAIN)
+    quotation_marks = 2
+    return len(text) - len(escaped) + len(json.dumps(escaped.decode(errors="surrogatepass"))) - quotation_marks
 
 
 def json_response(status: int, document: object, headers: Mapping[str, str] | None = None) -> dict[str, Any]:

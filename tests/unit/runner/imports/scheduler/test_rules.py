@@ -57,6 +57,12 @@ def test_an_endpoint_is_called_undeclared_only_when_it_is_not_declared(text: str
     assert rules.faults(wanted(endpoint=rules.find_endpoint(text, [*ENDPOINTS, *neither]))) == {"endpoint": fault}
 
 
+def test_an_endpoints_id_stays_the_same_over_an_update() -> None:
+    before = Endpoint("POST", "/sync", "old", schedulable=True)
+    after = Endpoint("POST", "/sync", "new", schedulable=False)
+    assert before.id == after.id == "POST /sync"
+
+
 def test_a_colon_within_a_segment_is_not_a_parameter() -> None:
     assert rules.endpoint_fault(Endpoint("POST", "/jobs/a:b", "j", schedulable=True)) is None
 

@@ -1,5 +1,6 @@
 """Moving an install to another version: what moves, what waits, what is refused; and which version is the newest."""
 
+import json
 from typing import Any
 
 import pytest
@@ -441,3 +442,22 @@ def test_an_approval_raises_a_limit_only_to_what_the_request_asks(published: Reg
 
     assert waiting["difference"] == {"limits": {"timeout_ms": {"from": 10_000, "to": 20_000}}}
     assert approved["grants"]["limits"] == {"timeout_ms": 20_000, "memory_mb": 64}
+
+
+def test_another_publisher_holds_the_code_although_the_signing_key_is_the_same(world: RegistryWorld) -> None:
+    key = world.publisher_key
+    trust = json.loads(world.environment()["SIGNING_TRUST_BUNDLE"])
+    pinned = {"key_id": key.key_id, "public_key": key.public_pem, "publishers": ["acme", "globex"]}
+    world.rewire(SIGNING_TRUST_BUNDLE=json.dumps({**trust, "keys": [*trust["keys"], pinned]}))
+    for publisher in ("acme", "globex"):
+        world.call("POST", "/publishers", world.admin, {"publisher": publisher, "display_name": publisher})
+    publish_server(world)
+    install = world.install()
+    world.call("POST", "/extensions/com.acme.notes/transfer", world.admin, {"publisher": "globex"})
+    publish_server(world, "1.1.0", publisher="globex")
+
+    moved = change(world, install, "update", {}).body
+
+    assert moved["version"] == "1.0.0"
+    assert moved["waiting_request"]["holds_code"] is True
+    assert moved["waiting_request"]["difference"] == {"publisher": {"from": "acme", "to": "globex"}}

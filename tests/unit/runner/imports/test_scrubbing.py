@@ -39,6 +39,12 @@ def test_a_shorter_line_of_a_longer_value_stays(line: str) -> None:
     assert read(a=KEY).scrub(f"<{line}>") == f"<{line}>"
 
 
+def test_two_lines_are_several() -> None:
+    made = read(a="abcd\nefgh1234")
+
+    assert made.scrub("<abcd> <efgh1234>") == "<abcd> <[secret a]>"
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_value_with_a_line_end_behind_it_is_one_line(end: str) -> None:
     assert read(a=f"wxyz{end}").scrub("<wxyz>") == "<[secret a]>"

@@ -306,6 +306,17 @@ def test_a_key_that_ends_before_it_begins_is_refused(world: RegistryWorld, valid
     assert (refused.status, refused.code) == (400, "invalid_request")
 
 
+def test_a_key_is_valid_from_the_registrys_time_and_not_the_databases(world: RegistryWorld) -> None:
+    world.register()
+    now = world.services.now() - timedelta(hours=1)
+    body = {"public_key": LocalSigner.generate().public_pem, "valid_until": (now + timedelta(minutes=30)).isoformat()}
+
+    with world.replaced(now=lambda: now):
+        added = world.call("POST", "/publishers/acme/keys", world.publisher, body)
+
+    assert (added.status, datetime.fromisoformat(added.body["valid_from"])) == (201, now)
+
+
 def _retire(world: RegistryWorld, valid_until: datetime | None) -> Any:
     path = f"/publishers/acme/keys/{world.publisher_key.key_id}/retire"
     body = {} if valid_until is None else {"valid_until": valid_until.isoformat()}

@@ -36,8 +36,7 @@ _KEY_COLUMNS: Final = (
 )
 _INSERT_KEY: Final = f"""
 insert into app.publisher_key (key_id, publisher, public_key, algorithm, valid_from, valid_until, created_by)
-values (:key_id, :publisher, :public_key, :algorithm, coalesce(cast(:valid_from as timestamptz), now()),
-        cast(:valid_until as timestamptz), :actor)
+values (:key_id, :publisher, :public_key, :algorithm, :valid_from, cast(:valid_until as timestamptz), :actor)
 on conflict (key_id) do nothing
 returning {_KEY_COLUMNS}
 """  # noqa: S608 - constants only
@@ -179,7 +178,7 @@ def add_key(
         publisher=publisher,
         public_key=key.pem,
         algorithm=key.algorithm,
-        valid_from=valid_from,
+        valid_from=start,
         valid_until=valid_until,
         actor=actor.subject,
     )

@@ -1,20 +1,23 @@
 import type { ThemeTokens } from "@alga/host-bridge";
 
-/** The custom properties that are sent to the pages of extensions. */
-const SHARED = [
-  "color-primary",
-  "color-on-primary",
-  "color-text",
-  "color-text-muted",
-  "color-border",
-  "color-surface",
-  "font-family",
-];
+/** The theme tokens that are sent to the pages of extensions, and the custom property of this page that each comes from. */
+const SHARED = {
+  bg: "color-ground",
+  fg: "color-text",
+  "muted-fg": "color-text-muted",
+  "card-bg": "color-surface",
+  border: "color-border",
+  primary: "color-primary",
+  "primary-foreground": "color-on-primary",
+  danger: "color-danger",
+  "font-family": "font-family",
+};
 
 /** Read the current theme from the style of this page. */
 export function currentTheme(): ThemeTokens {
   const style = getComputedStyle(document.documentElement);
-  const tokens = SHARED.map((name) => [name, style.getPropertyValue(`--${name}`).trim()] as const);
+  const read = (property: string): string => style.getPropertyValue(`--${property}`).trim();
+  const tokens = Object.entries(SHARED).map(([token, property]) => [token, read(property)] as const);
   return { ...Object.fromEntries(tokens), "color-scheme": style.colorScheme };
 }
 

@@ -16,7 +16,7 @@ export interface Session {
   readonly expires_at: string;
 }
 
-/** CSS values by token name, for example `color-primary`. */
+/** CSS values by token name, for example `primary`. */
 export type ThemeTokens = Readonly<Record<string, string>>;
 
 export interface BootstrapPayload {

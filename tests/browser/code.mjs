@@ -1,4 +1,4 @@
-/** Sign in with a printed line, and try the same line again in another tab. */
+/** Sign in with a printed line, and try the same line again after signing out. */
 
 import { tell } from "./browser.mjs";
 
@@ -7,8 +7,9 @@ await tell(async (page, { host, code }) => {
   await page.waitForSelector("#workplace:not([hidden])");
   const address = page.url();
   const who = await page.textContent("#who");
-  const again = await page.context().newPage();
-  await again.goto(`${host}/#code=${code}`);
-  await again.waitForSelector("#refused:not([hidden])");
-  return { address, who, says: await again.textContent("#refused") };
+  await page.click("#sign-out");
+  await page.goto("about:blank");
+  await page.goto(`${host}/#code=${code}`);
+  await page.waitForSelector("#refused:not([hidden])");
+  return { address, who, says: await page.textContent("#refused") };
 });

@@ -4,6 +4,15 @@ CREATE SCHEMA app;
 
 ALTER SCHEMA app OWNER TO app_owner;
 
+CREATE FUNCTION app.count_installs(version uuid) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    select count(*) from app.tenant_extension_install i where i.version_id = version and i.state = 'enabled'
+  $$;
+
+ALTER FUNCTION app.count_installs(version uuid) OWNER TO app_owner;
+
 CREATE FUNCTION app.count_storage() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -877,6 +886,9 @@ ALTER TABLE app.transparency_size ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA app TO fn_gateway;
 GRANT USAGE ON SCHEMA app TO fn_registry;
 GRANT USAGE ON SCHEMA app TO fn_runner;
+
+REVOKE ALL ON FUNCTION app.count_installs(version uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.count_installs(version uuid) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.count_storage() FROM PUBLIC;
 

@@ -66,6 +66,23 @@ def test_from_a_key_to_a_call(shell: Shell, site: Site) -> None:
     assert (called.returncode, called.stdout) == (0, "hi\n")
     assert shell.json("call", f"{publisher}.{manifest['name']}", "/run", role="acme")["status"] == 200
 
+    revoke = (
+        "publisher",
+        "revoke-key",
+        publisher,
+        key["key_id"],
+        "--reason",
+        "stolen",
+        "--from",
+        "2020-01-01T00:00:00Z",
+    )
+    shown = shell(*revoke, role="operator")
+    assert f"would stop {manifest['name']} {version['version']}: 1 installs" in shown.stdout
+    assert "nothing was changed" in shown.stdout
+    assert shell("call", install["install_id"], "/run", role="acme").returncode == 0
+    assert shell.json(*revoke, "--yes", role="operator")["stopped"][0]["version_id"] == version["version_id"]
+    assert shell("call", install["install_id"], "/run", role="acme").returncode == 1
+
 
 def test_a_refusal_names_its_code_and_ends_with_1(shell: Shell, hello: str) -> None:
     refused = shell("call", hello, "/run", role="globex")

@@ -54,6 +54,33 @@ def test_revoking_a_key_from_the_past_withdraws_what_it_signed_since(world: Regi
     assert world.withdrawn() == {digits}
 
 
+def test_a_revocation_tells_the_versions_and_installs_it_stops_first_as_a_dry_run(world: RegistryWorld) -> None:
+    world.register()
+    version = world.publish()
+    for tenant_id in ("tenant-a", "tenant-b"):
+        world.install(tenant_id=tenant_id)
+    key = f"/publishers/acme/keys/{world.publisher_key.key_id}"
+    before = world.call("GET", key, world.publisher)
+    body = {"reason": "stolen", "revoked_from": "2020-01-01T00:00:00Z"}
+
+    tried = world.call("POST", f"{key}/revoke", world.publisher, {**body, "dry_run": True})
+
+    names = ("version_id", "name", "version", "published_at")
+    stopped = [{**{name: version[name] for name in names}, "installs": 2}]
+    assert tried.status == 200
+    assert tried.body == {**before.body, "dry_run": True, "stopped": stopped}
+    assert tried.headers["etag"] == before.headers["etag"]
+    assert world.call("GET", key, world.publisher).body == before.body
+    assert world.call("GET", f"/versions/{version['version_id']}", world.publisher).body["state"] == "ready"
+    assert world.withdrawn() == set()
+
+    done = world.call("POST", f"{key}/revoke", world.publisher, body)
+    assert done.body["stopped"] == stopped
+    assert done.body["dry_run"] is False
+    assert done.body["revoked_from"] is not None
+    assert world.call("POST", f"{key}/revoke", world.publisher, body).body["stopped"] == []
+
+
 def test_revoking_a_key_from_now_on_leaves_what_it_signed_before(world: RegistryWorld) -> None:
     world.register()
     version = world.publish()

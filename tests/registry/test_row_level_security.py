@@ -22,9 +22,11 @@ PLATFORM_TABLES = {
 """Tables that hold nothing of a tenant. A new one is added here after a look at its columns."""
 
 EXCEPTIONS = {("tenant_extension_install", "app_owner", "SELECT", "true")}
-"""Policies of tenants' tables beside the isolation: what ``app.list_tenants`` reads as its owner."""
+"""Policies of tenants' tables beside the isolation: what ``app.list_tenants`` and ``app.count_installs`` read."""
 
 DEFINERS = {
+    # One number about a version, over all tenants.
+    "app.count_installs(uuid)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "5b00cd81d1c55cc4"),
     # A trigger: called by hand it refuses, whoever asks.
     "app.count_storage()": Definer("app_owner", (), "search_path=app, pg_temp", "94cbb9936307f07d"),
     "app.install_endpoints(uuid)": Definer("app_owner", ("fn_runner",), "search_path=app, pg_temp", "05361d20af7e6ea9"),
@@ -361,6 +363,8 @@ def test_the_list_of_tenants_has_ids_and_nothing_else(filled: Databases) -> None
     [
         ("fn_gateway", "app.list_tenants('', 10)"),
         ("fn_runner", "app.list_tenants('', 10)"),
+        ("fn_gateway", "app.count_installs('00000000-0000-0000-0000-0000000000a1')"),
+        ("fn_runner", "app.count_installs('00000000-0000-0000-0000-0000000000a1')"),
         ("fn_gateway", "app.install_endpoints('00000000-0000-0000-0000-0000000000a1')"),
         ("fn_registry", "app.install_endpoints('00000000-0000-0000-0000-0000000000a1')"),
     ],

@@ -104,6 +104,11 @@ class Client:
         """Add a signing key to a publisher."""
         return self.create(f"/publishers/{quote(publisher, safe='')}/keys", {"public_key": public_pem})
 
+    def revoke_key(self, publisher: str, key_id: str, reason: str, revoked_from: str | None, *, dry_run: bool) -> Any:
+        """Revoke a key, or only ask what that would stop. Raises ApiError."""
+        path = f"/publishers/{quote(publisher, safe='')}/keys/{quote(key_id, safe='')}/revoke"
+        return self.json("POST", path, {"reason": reason, "revoked_from": revoked_from, "dry_run": dry_run})
+
     def publish(self, archive: Path, signature: bytes, publisher: str) -> Any:
         """Publish an archive with its DSSE envelope: a small one in one request, a larger one through an upload."""
         document: dict[str, Any] = {"signature": _envelope(signature)}

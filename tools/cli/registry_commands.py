@@ -43,6 +43,32 @@ def publisher_add_key(
     _show(row, f"{row['key_id']} may sign for {publisher}", as_json)
 
 
+@publisher_app.command("revoke-key")
+def publisher_revoke_key(
+    publisher: Annotated[str, typer.Argument(help="The publisher's slug.")],
+    key_id: Annotated[str, typer.Argument(help="The key's id, as `add-key` shows it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Reason; it is public.")],
+    revoked_from: Annotated[
+        str | None, typer.Option("--from", help="Last instant at which the key is trusted; by default now.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Revoke; without it, only show what that would stop.")] = False,
+    url: Url = None,
+    token_file: TokenFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke a key from an instant on. Versions that it signed since then stop running, for all tenants."""
+    row = client(url, token_file).revoke_key(publisher, key_id, reason, revoked_from, dry_run=not yes)
+    lines = [
+        f"{'stops' if yes else 'would stop'} {s['name']} {s['version']}: {s['installs']} installs"
+        for s in row["stopped"]
+    ]
+    lines = lines or [f"{'stops' if yes else 'would stop'} no version"]
+    lines.append(
+        f"{key_id} is revoked from {row['revoked_from']} on" if yes else "nothing was changed; --yes revokes the key"
+    )
+    _show(row, "\n".join(lines), as_json)
+
+
 def publish(
     bundle: Annotated[Path, typer.Argument(help="The archive.", exists=True)],
     signature: Annotated[Path | None, typer.Option("--signature", help="The DSSE envelope.")] = None,

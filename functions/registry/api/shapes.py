@@ -71,10 +71,31 @@ class RetirementIn(_In):
 
 
 class RevocationIn(_In):
-    """The reason for a revocation, and the instant from which the key is revoked (default: now)."""
+    """The reason for a revocation, and the instant from which the key is revoked (default: now).
+
+    With ``dry_run``, nothing is changed: the answer says what the revocation would stop.
+    """
 
     reason: Annotated[str, Field(min_length=1, max_length=500)]
     revoked_from: AwareDatetime | None = None
+    dry_run: bool = False
+
+
+class StoppedVersionOut(_Out):
+    """A version that a revocation withdraws, and how many enabled installs, of all tenants, run it."""
+
+    version_id: str
+    name: str
+    version: str
+    published_at: datetime
+    installs: int
+
+
+class RevocationOut(KeyOut):
+    """The key after the revocation (before it, in a dry run), and the versions that it withdraws."""
+
+    dry_run: bool
+    stopped: list[StoppedVersionOut]
 
 
 class UploadIn(_In):

@@ -39,6 +39,7 @@ where b.signing_key_id = :key_id and v.manifest ->> 'publisher' = :publisher and
   and v.state in ('ready', 'yanked')
 order by v.published_at, v.version_id for no key update of v
 """
+_COUNT_INSTALLS: Final = "select app.count_installs(cast(:version_id as uuid)) as installs"
 _SELECT_NEWEST_READY: Final = f"""
 select {_VERSION_COLUMNS} {_FROM_VERSIONS}
 where v.extension_id = :extension_id and v.state = 'ready'
@@ -183,6 +184,11 @@ def load_runnable(tx: Tx, extension_id: str, version: str) -> Row:
 def list_signed_since(tx: Tx, publisher: str, key_id: str, since: datetime) -> list[Row]:
     """Return and lock a publisher's versions that may run and were published with a key since an instant."""
     return tx.rows(_SELECT_SIGNED_SINCE, publisher=publisher, key_id=key_id, since=since)
+
+
+def count_installs(tx: Tx, version_id: str) -> int:
+    """Return how many enabled installs, of all tenants, run a version."""
+    return int(tx.one(_COUNT_INSTALLS, version_id=version_id)["installs"])
 
 
 def list_extensions(tx: Tx, after: str, page_size: int) -> list[Row]:

@@ -20,6 +20,7 @@ from functions.registry.api.exchange import (
     shown,
 )
 from functions.registry.api.paging import decode_cursor, encode_cursor
+from functions.registry.api.preconditions import etag_of
 from functions.registry.api.shapes import (
     KeyIn,
     KeyOut,
@@ -29,6 +30,7 @@ from functions.registry.api.shapes import (
     PublisherOut,
     RetirementIn,
     RevocationIn,
+    RevocationOut,
 )
 from functions.registry.publishing import publishers, versions, withdrawal, withdrawn_list
 
@@ -135,8 +137,8 @@ def retire_key(publisher: str, key_id: str, body: Annotated[RetirementIn, Body()
 
 
 @router.post("/publishers/<publisher>/keys/<key_id>/revoke")
-def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()]) -> Response[KeyOut]:
-    """Revoke a key from an instant on (default: now).
+def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()]) -> Response[RevocationOut]:
+    """Revoke a key from an instant on (default: now), and tell what that stops; `dry_run` only tells it.
 
     Versions that were published with it before this instant stay as they are. Versions published since are withdrawn.
     """
@@ -144,18 +146,25 @@ def revoke_key(publisher: str, key_id: str, body: Annotated[RevocationIn, Body()
     return insist(lambda: _revoke(publisher, key_id, body))
 
 
-def _revoke(publisher: str, key_id: str, body: RevocationIn) -> Response[KeyOut]:
+def _revoke(publisher: str, key_id: str, body: RevocationIn) -> Response[RevocationOut]:
     registry = services(router)
     now, who = registry.now(), actor(router, principal(router))
     revoked_from = body.revoked_from or now
     with registry.database.system() as tx:
         # The lock orders this and a publication that finishes at the same time: either its version is ready before the
         # versions are listed here, or the publication finds the key revoked.
-        check_match(router, KeyOut.model_validate(publishers.lock_key(tx, publisher, key_id)))
+        row = publishers.lock_key(tx, publisher, key_id)
+        check_match(router, KeyOut.model_validate(row))
         signed = versions.list_signed_since(tx, publisher, key_id, revoked_from)
-        row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, who, now)
-        for version in signed:
-            withdrawal.move(tx, version, "withdrawn", f"signed by a revoked key: {body.reason}", who, now)
-    if signed:
+        ids = [str(version["version_id"]) for version in signed]
+        counts = [versions.count_installs(tx, version_id) for version_id in ids]
+        if not body.dry_run:
+            row = publishers.revoke_key(tx, publisher, key_id, revoked_from, body.reason, who, now)
+            for version in signed:
+                withdrawal.move(tx, version, "withdrawn", f"signed by a revoked key: {body.reason}", who, now)
+    if signed and not body.dry_run:
         withdrawn_list.renew_after_withdrawal(registry)
-    return shown(KeyOut.model_validate(row))
+    found = zip(signed, ids, counts, strict=True)
+    stopped = [{**version, "version_id": version_id, "installs": count} for version, version_id, count in found]
+    out = RevocationOut.model_validate({**row, "dry_run": body.dry_run, "stopped": stopped})
+    return reply(created(out, 200), {"etag": etag_of(KeyOut.model_validate(row))})

@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+# Only `make up PORT=…` changes it: a PORT in the shell is mostly meant for another program.
+PORT := 8700
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -50,7 +52,7 @@ schema: setup ## Write the generated files: manifest schema, OpenAPI document, d
 	@python -m tools.schema_dump
 
 up: setup ## Start the platform with the sample extensions; PORT is the API's port (default 8700)
-	@alga-ext dev --port $${PORT:-8700}
+	@alga-ext dev --port $(PORT)
 
 demo: setup ## Run every step from build to call as a transcript that checks itself
 	@python -m tools.demo

@@ -43,6 +43,16 @@ def test_every_printed_curl_line_works(greeting: str) -> None:
     assert json.loads(refused)["code"] == "not_installed"
 
 
+def test_a_body_with_a_byte_order_mark_is_read(greeting: str) -> None:
+    (line,) = (line for line in pasted(greeting) if "/notes -d" in line)
+    command, _, _ = line.rpartition(" -d ")
+    body = b'\xef\xbb\xbf{"title": "Marked"}'
+
+    done = subprocess.run(["bash", "-c", f"{command} --data-binary @-"], input=body, capture_output=True, check=True)
+
+    assert json.loads(done.stdout)["title"] == "Marked"
+
+
 def test_the_printed_token_lines_can_be_sourced(greeting: str) -> None:
     source = next(line.strip() for line in greeting.splitlines() if line.startswith("  source "))
 

@@ -7,6 +7,7 @@ every value that is compared and every match of a pattern is counted before it i
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from fractions import Fraction
 from typing import Any, Final
 
 import jsonschema
@@ -130,6 +131,15 @@ def _unique_items(validator: Any, wanted: bool, instance: Any, _: Any) -> Iterat
         yield jsonschema.ValidationError(f"{instance!r} has non-unique elements")
 
 
+def _multiple_of(validator: Any, divisor: Any, instance: Any, _: Any) -> Iterator[jsonschema.ValidationError]:
+    """Check ``multipleOf`` with the numbers as they are written: 19.99 is a multiple of 0.01.
+
+    The library divides binary fractions, for which it is not. Fractions are exact, whatever the exponents are.
+    """
+    if validator.is_type(instance, "number") and Fraction(repr(instance)) % Fraction(repr(divisor)):
+        yield jsonschema.ValidationError(f"{instance!r} is not a multiple of {divisor!r}")
+
+
 def _identity(value: Any) -> Any:
     """Return a value that is equal for equal JSON values only (JSON Schema core §4.2.2).
 
@@ -150,6 +160,7 @@ Validator: Final = jsonschema.validators.extend(
             **jsonschema.Draft202012Validator.VALIDATORS,
             "pattern": _pattern,
             "uniqueItems": _unique_items,
+            "multipleOf": _multiple_of,
         }.items()
     },
 )

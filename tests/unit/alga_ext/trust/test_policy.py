@@ -232,6 +232,7 @@ def is_refused(model: type[BaseModel], members: dict[str, object]) -> bool:
     "key_id",
     ["", ACME.key_id[7:], ACME.key_id + "0", ACME.key_id[:-1], "x" + ACME.key_id, ACME.key_id + "\n", " " + ACME.key_id,
      ACME.key_id.upper(), ACME.key_id[:-1] + "g"],
+    ids=["empty", "no prefix", "longer", "shorter", "x before", "line feed", "space before", "upper case", "no hex"],
 )  # fmt: skip
 def test_a_key_id_is_a_hash_and_nothing_before_or_after_it(key_id: str) -> None:
     assert is_refused(TrustedKey, key_members(key_id=key_id))

@@ -1,10 +1,9 @@
 """Settings of the runner and of prepare."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import Field, SecretStr
 
 from alga_ext.settings import (
     DatabaseUrl,
@@ -16,36 +15,9 @@ from alga_ext.settings import (
     StoreBase,
     TrustBundleSetting,
 )
+from functions.runner.service_token import ServiceToken
 
 _MIB = 1024 * 1024
-_TOKEN_LEAST_CHARACTERS = 16
-_FILLER = re.compile(
-    "development|placeholder|extensions?|production|localhost|insecure|internal|password|default|example|replace|service|"
-    "staging|storage|testing|change|please|runner|sample|secrets?|shared|unsafe|alga|auth|demo|here|host|local|proxy|super|"
-    "test|this|token|very|your|api|dev|ext|for|keys?|not|our|prod|psa|the|an|be|in|is|me|my|of|to|ui|a|x|[^a-z]"
-)
-"""The words, longer ones first, of which tokens in samples and development settings consist, and what is no letter."""
-
-
-def _check_service_token(token: SecretStr) -> SecretStr:
-    text = token.get_secret_value()
-    if not text:
-        return token
-    if not all(0x21 <= ord(character) <= 0x7E for character in text):
-        message = "it may consist of visible ASCII characters only"
-        raise ValueError(message)
-    if len(text) < _TOKEN_LEAST_CHARACTERS:
-        message = f"it has {len(text)} characters, and at least {_TOKEN_LEAST_CHARACTERS} are needed"
-        raise ValueError(message)
-    if not _FILLER.sub("", text.lower()) or len(set(text)) < 6:
-        message = "it can be guessed: it repeats a few characters, or consists of words that samples and defaults use"
-        raise ValueError(message)
-    return token
-
-
-ServiceToken = Annotated[
-    SecretStr, AfterValidator(_check_service_token), Form("a random text of 16 or more visible ASCII characters")
-]
 
 SANDBOX_OWN_MEMORY_MB: Final = 128
 """What a sandbox needs besides the guest's linear memory, in MiB: interpreter, engine, the bodies of a call."""

@@ -16,6 +16,7 @@ from jsonschema.exceptions import best_match
 from jsonschema_specifications import REGISTRY as META_SCHEMAS
 from referencing import Registry
 
+from alga_ext.calls.install_config import DEFAULTS_LIMIT_BYTES, json_bytes
 from alga_ext.errors import PlatformError
 from functions.registry.schemas.linear_patterns import Pattern, PatternError
 from functions.registry.schemas.metering import TooCostlyError, Validator, metered
@@ -98,6 +99,11 @@ def check_schema(schema: Mapping[str, Any]) -> None:
             f"with references and repetitions expanded its patterns have {cost.positions} positions; at most "
             f"{POSITIONS_LIMIT} are allowed"
         )
+    if cost.default_bytes > DEFAULTS_LIMIT_BYTES:
+        raise _refused(
+            f"with its references expanded its defaults have {cost.default_bytes} bytes as JSON; at most "
+            f"{DEFAULTS_LIMIT_BYTES} are allowed"
+        )
 
 
 def first_fault(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
@@ -123,15 +129,21 @@ def first_fault(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | N
 
 
 class _Cost(NamedTuple):
-    """How many schemas a schema consists of, how many positions their patterns have, and how deep they are nested."""
+    """How many schemas a schema consists of, the positions of their patterns, their depth, and the size of defaults."""
 
     schemas: int
     positions: int
     depth: int
+    default_bytes: int = 0
 
     def around(self, part: "_Cost") -> "_Cost":
         """Return the cost of this schema with one more part below it."""
-        return _Cost(self.schemas + part.schemas, self.positions + part.positions, max(self.depth, part.depth + 1))
+        return _Cost(
+            self.schemas + part.schemas,
+            self.positions + part.positions,
+            max(self.depth, part.depth + 1),
+            self.default_bytes + part.default_bytes,
+        )
 
 
 class _Counter:
@@ -147,7 +159,8 @@ class _Counter:
         if isinstance(schema, bool):
             return _Cost(1, 0, 1)
         _check_keywords(schema)
-        found = _Cost(1, self._positions(schema.get("pattern", "")), 1)
+        default_bytes = json_bytes(schema["default"]) if "default" in schema else 0
+        found = _Cost(1, self._positions(schema.get("pattern", "")), 1, default_bytes)
         for part in _parts(schema):
             found = found.around(self.cost(part, path))
         if "$ref" in schema:

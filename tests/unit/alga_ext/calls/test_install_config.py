@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alga_ext.calls.install_config import PROPERTIES_LIMIT, as_texts, with_defaults
+from alga_ext.calls.install_config import DEFAULTS_LIMIT_BYTES, PROPERTIES_LIMIT, as_texts, json_bytes, with_defaults
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -71,6 +71,22 @@ def test_neither_the_configuration_nor_the_schema_is_changed() -> None:
 def test_the_work_is_bounded_whatever_the_schema_is() -> None:
     names = {f"p{number}": {"default": number} for number in range(PROPERTIES_LIMIT + 500)}
     assert len(with_defaults(schema(**names), {})) == 1_000
+
+
+def test_a_large_default_is_not_copied_for_every_property_that_refers_to_it() -> None:
+    found = {
+        "properties": {f"p{number}": {"$ref": "#/$defs/large"} for number in range(500)},
+        "$defs": {"large": {"default": [[]] * 10_000}},
+    }
+    filled = with_defaults(found, {})
+    assert (len(filled), json_bytes(filled["p0"])) == (2, 30_001)
+
+
+def test_defaults_of_64_kib_are_filled_in_and_no_byte_more() -> None:
+    assert DEFAULTS_LIMIT_BYTES == 65_536
+    fits = {"a": {"default": "x" * 65_530}, "b": {"default": 1_000}}
+    assert set(with_defaults(schema(**fits), {})) == {"a", "b"}
+    assert set(with_defaults(schema(**{**fits, "b": {"default": 10_000}}), {})) == {"a"}
 
 
 @given(

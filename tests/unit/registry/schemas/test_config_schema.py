@@ -297,6 +297,18 @@ def test_a_schema_up_to_its_size_passes_and_over_it_is_refused_at_once() -> None
     assert cpu_s_of(lambda: code_of(lambda: check_schema(vast))) < 5
 
 
+@pytest.mark.parametrize("reach", ["properties", "allOf", "anyOf", "prefixItems"])
+def test_defaults_behind_references_have_one_limit(reach: str) -> None:
+    def schema(references: int) -> dict[str, Any]:
+        names = [{"$ref": "#/$defs/large"} for _ in range(references)]
+        parts = {f"p{number}": part for number, part in enumerate(names)} if reach == "properties" else names
+        return {reach: parts, "$defs": {"large": {"default": "x" * 32_766}}}
+
+    check_schema(schema(2))
+    with pytest.raises(PlatformError, match="its defaults have 98304 bytes as JSON; at most 65536 are allowed"):
+        check_schema(schema(3))
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab$/#", max_size=4),
     lambda inner: (

@@ -115,3 +115,14 @@ def test_refused_requests_of_a_verified_token_are_limited_too(world: RegistryWor
 
     assert statuses == [400] * 100 + [429]
     assert registry.answer(world.event("GET", "/publishers", world.publisher), Context())["statusCode"] == 200
+
+
+def test_a_token_has_one_budget_however_its_header_is_written(world: RegistryWorld) -> None:
+    registry = Registry(world.services)
+
+    def status(spaces: int) -> int:
+        event = {**world.event("POST", "/publishers", world.admin), "body": "{"}
+        headers = {**event["headers"], "authorization": f"Bearer{' ' * spaces}{world.admin}"}
+        return int(registry.answer({**event, "headers": headers}, Context())["statusCode"])
+
+    assert [status(spaces) for spaces in range(1, 102)] == [400] * 100 + [429]

@@ -25,6 +25,9 @@ class FailureBudget:
 
     An address shares its budget among everyone behind it. So a token that was verified in this process is not refused
     because of its address, only because of its own failures.
+
+    Tokens are given as ``bearer_token`` returns them, so that a token has one budget however its header is written. A
+    request without a token has an empty one.
     """
 
     def __init__(self) -> None:
@@ -32,13 +35,13 @@ class FailureBudget:
         """When each budget will be full again, in seconds of the caller's clock."""
         self._verified: OrderedDict[str, float] = OrderedDict()
 
-    def check(self, address: str, authorization: str, now_s: float) -> None:
+    def check(self, address: str, token: str, now_s: float) -> None:
         """Check that neither the token nor the address has used its budget.
 
         Raises:
             PlatformError: ``rate_limited``, with the seconds to wait as ``retry_after_s``.
         """
-        full_at_s = max(self._full_at_s.get(key, 0.0) for key in self._keys(address, authorization))
+        full_at_s = max(self._full_at_s.get(key, 0.0) for key in self._keys(address, token))
         wait_s = full_at_s - now_s - (BURST - 1) / REFILL_PER_S
         if wait_s > 0:
             seconds = math.ceil(wait_s)
@@ -48,23 +51,23 @@ class FailureBudget:
                 retry_after_s=seconds,
             )
 
-    def verified(self, authorization: str, now_s: float) -> None:
+    def verified(self, token: str, now_s: float) -> None:
         """Note that a token is valid."""
-        _put(self._verified, _token_key(authorization), now_s)
+        _put(self._verified, _token_key(token), now_s)
 
-    def failed(self, address: str, authorization: str, now_s: float, error: PlatformError) -> None:
+    def failed(self, address: str, token: str, now_s: float, error: PlatformError) -> None:
         """Charge a failed request: to its token, and to its address unless its token was verified."""
         if error.kind not in _FAILURES:
             return
-        for key in self._keys(address, authorization):
+        for key in self._keys(address, token):
             _put(self._full_at_s, key, max(self._full_at_s.get(key, 0.0), now_s) + 1 / REFILL_PER_S)
 
-    def _keys(self, address: str, authorization: str) -> list[str]:
+    def _keys(self, address: str, token: str) -> list[str]:
         """Return the keys of the budgets that a request uses."""
-        if not authorization:
+        if not token:
             return [_address_key(address)]
-        token = _token_key(authorization)
-        return [token] if token in self._verified else [token, _address_key(address)]
+        key = _token_key(token)
+        return [key] if key in self._verified else [key, _address_key(address)]
 
 
 def _put(entries: OrderedDict[str, float], key: str, value: float) -> None:
@@ -74,9 +77,9 @@ def _put(entries: OrderedDict[str, float], key: str, value: float) -> None:
         entries.popitem(last=False)
 
 
-def _token_key(authorization: str) -> str:
+def _token_key(token: str) -> str:
     """Return a key for a token that does not contain it."""
-    return "token " + hashlib.sha256(authorization.encode(errors="replace")).hexdigest()
+    return "token " + hashlib.sha256(token.encode(errors="replace")).hexdigest()
 
 
 def _address_key(address: str) -> str:

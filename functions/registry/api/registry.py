@@ -15,6 +15,7 @@ from alga_ext import strict_json
 from alga_ext.edge.health import Health
 from alga_ext.edge.http import Request
 from alga_ext.edge.rim import Rim
+from alga_ext.edge.tokens import bearer_token
 from alga_ext.errors import PlatformError
 from functions.registry.api.failure_budget import FailureBudget
 from functions.registry.api.routes import catalog, installs, publishers, publishing, records, secrets
@@ -63,19 +64,19 @@ class Registry:
         """
         if request.path == HEALTH_PATH:
             return self._health.answer_request(request, self._services.tokens.verify)
-        authorization, now_s = request.headers.get("authorization", ""), self._services.monotonic_s()
-        self._failures.check(request.source_ip, authorization, now_s)  # (1)
+        token, now_s = bearer_token(request.headers.get("authorization")), self._services.monotonic_s()
+        self._failures.check(request.source_ip, token, now_s)  # (1)
         try:
-            return self._answer_authenticated(request, authorization, event, context)
+            return self._answer_authenticated(request, token, event, context)
         except PlatformError as error:
-            self._failures.failed(request.source_ip, authorization, now_s, error)
+            self._failures.failed(request.source_ip, token, now_s, error)
             raise
 
     def _answer_authenticated(
-        self, request: Request, authorization: str, event: Mapping[str, Any], context: Any
+        self, request: Request, token: str, event: Mapping[str, Any], context: Any
     ) -> dict[str, Any]:
-        principal = self._services.tokens.verify(authorization)  # (2)
-        self._failures.verified(authorization, self._services.monotonic_s())
+        principal = self._services.tokens.verify(request.headers.get("authorization"))  # (2)
+        self._failures.verified(token, self._services.monotonic_s())
         if request.body:
             _check_body(request)  # (3)
         app.append_context(request_id=request.request_id, services=self._services, principal=principal)  # (4)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import string
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from alga_ext.edge.tokens import TokenVerifier
+from alga_ext.edge.tokens import TokenVerifier, bearer_token
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import LocalSigner
 from tests.support.answering import AnsweringServer, Reply, answering
@@ -171,6 +172,32 @@ def test_what_is_no_token_is_refused(authorization: str | None) -> None:
 
 def test_the_scheme_is_read_without_regard_to_letter_case() -> None:
     assert code(bearer().replace("Bearer", "bearer")) is None
+
+
+def test_a_token_is_the_same_however_its_header_is_written() -> None:
+    header = bearer()
+    written = [header, header.upper()[:6] + header[6:], header.replace(" ", "   "), header + " \t"]
+
+    assert {bearer_token(one) for one in written} == {header.removeprefix("Bearer ")}
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer ", "Basic eA==", "Bearertoken"])
+def test_a_header_without_a_bearer_token_has_an_empty_one(authorization: str | None) -> None:
+    assert bearer_token(authorization) == ""
+
+
+@pytest.mark.parametrize("added", ["=", "==", "====", "!!!!", "    A"])
+def test_a_token_in_another_spelling_is_refused(added: str) -> None:
+    assert code(bearer() + added) == "unauthenticated"
+
+
+def test_a_signature_has_one_spelling() -> None:
+    """Its last character has four bits that belong to no byte."""
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    header = bearer()
+    accepted = [last for last in alphabet if code(header[:-1] + last) is None]
+
+    assert accepted == [header[-1]]
 
 
 def test_expired_token_is_refused() -> None:

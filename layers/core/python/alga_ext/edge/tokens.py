@@ -5,6 +5,7 @@ application chooses them. Their meaning is fixed here.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Self
 
@@ -23,6 +24,8 @@ _SKEW_S: Final = 30
 _KEY_SET_LIFETIME_S: Final = 300
 _KEY_SET_TIMEOUT_S: Final = 2
 _TOKEN_LIMIT_CHARS: Final = 8 * 1024
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
+"""The form of a token (RFC 7515, section 7.1). Without padding, each token is written in one way only."""
 _TOKEN_TYPES: Final = (None, "jwt", "at+jwt")
 """The ``typ`` of an access token, or of a token that does not say what it is (RFC 9068, RFC 7519)."""
 
@@ -124,9 +127,8 @@ class TokenVerifier:
             PlatformError: ``unauthenticated`` for a missing or invalid token; ``policy_unavailable`` when the key set
                 cannot be fetched or is not a valid key set.
         """
-        scheme, _, token = (authorization or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token.isascii() or not 0 < len(token) <= _TOKEN_LIMIT_CHARS:
+        token = bearer_token(authorization)
+        if len(token) > _TOKEN_LIMIT_CHARS or not _COMPACT.match(token):
             raise PlatformError("unauthenticated", "Send a bearer token in the authorization header.")
         try:
             header = jwt.get_unverified_header(token)
@@ -217,6 +219,15 @@ class TokenVerifier:
         if given in (None, "internal"):
             return "client" if has_client else "internal"
         return given if isinstance(given, str) and given else "client"
+
+
+def bearer_token(authorization: str | None) -> str:
+    """Return the token of an ``authorization`` header, which is not verified; an empty text when there is none.
+
+    Spaces around a token and the letter case of the scheme do not matter, so they make no other token.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _check_type(given: Any) -> None:

@@ -2,7 +2,7 @@
 
 ``ATTEMPTS`` is source code that a confined process runs: it defines ``attempts(numbers)``, which makes each attempt and
 returns what came of it by name: ``"refused"`` (EPERM or ENOSYS), or anything else. ``uncounted`` takes all the memory
-that it can get.
+that it can get, and ``reserved`` all the address space.
 """
 
 from typing import Any, Final
@@ -65,6 +65,19 @@ def uncounted(number, limit):
     for place in places:
         LIBC.syscall(ctypes.c_long(11), ctypes.c_long(place), ctypes.c_long(size))  # munmap
     return max(0, got - limit)
+
+def reserved(number):
+    # How many bytes of address space can be had. Reading them costs page tables, which no other limit counts.
+    LIBC.syscall.restype = ctypes.c_long
+    size, places = 1 << 30, []
+    while len(places) < 1_000:
+        place = LIBC.syscall(ctypes.c_long(number), *map(ctypes.c_long, (0, size, 1, 0x4022, -1, 0)))
+        if place < 0:
+            break
+        places.append(place)
+    for place in places:
+        LIBC.syscall(ctypes.c_long(11), ctypes.c_long(place), ctypes.c_long(size))  # munmap
+    return len(places) * size
 """
 
 

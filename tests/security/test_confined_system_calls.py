@@ -31,7 +31,9 @@ def told(descriptor):
     numbers = NUMBERS
     found = attempts(numbers, descriptor)
     wrong = {name: what for name, what in found.items() if what != "refused"}
-    return {"attempts": len(found), "wrong": wrong, "uncounted": uncounted(numbers["named"]["mmap"], LIMIT)}
+    number = numbers["named"]["mmap"]
+    memory = {"uncounted": uncounted(number, LIMIT), "reserved": reserved(number)}
+    return {"attempts": len(found), "wrong": wrong, **memory}
 """
 
 _CHILD: Final = """
@@ -120,6 +122,10 @@ def test_every_system_call_of_the_table_is_refused(told: dict[str, Any]) -> None
 
 def test_no_mapping_gets_more_memory_than_the_limit_counts(told: dict[str, Any]) -> None:
     assert told["uncounted"] == 0
+
+
+def test_address_space_is_limited_because_page_tables_are_not_counted(told: dict[str, Any]) -> None:
+    assert told["reserved"] < 64 << 30
 
 
 @pytest.mark.parametrize("step", ["seccomp", "resource_limits", "no_new_privileges"])

@@ -27,6 +27,9 @@ _LAST_CAPABILITY: Final = 63
 _DESCRIPTORS: Final = 64
 """The limit of open descriptors. A sandbox has about 12: its channel, its memory figures, its program and the engine's
 own."""
+_ADDRESS_SPACE_BYTES: Final = 64 << 30
+"""The limit of address space. The ten memories that a guest may have reserve 41 GiB of it. It bounds the page tables,
+which RLIMIT_DATA does not count: reading reserved memory costs 1/512 of its size, here 128 MiB."""
 _STACK_BYTES: Final = 8 << 20
 """The limit of the first thread's stack, which does not count towards RLIMIT_DATA."""
 NOT_CONFINED_EXIT_STATUS: Final = 71
@@ -102,6 +105,7 @@ def limit(kind: int, value: int) -> None:
 
 def _limit_resources(data_limit_bytes: int, file_limit_bytes: int) -> None:
     limit(resource.RLIMIT_DATA, data_limit_bytes)
+    limit(resource.RLIMIT_AS, _ADDRESS_SPACE_BYTES)
     limit(resource.RLIMIT_STACK, _STACK_BYTES)
     limit(resource.RLIMIT_FSIZE, file_limit_bytes)
     limit(resource.RLIMIT_CORE, 0)

@@ -4,6 +4,7 @@ Family: forms × places × ways to send the secret, for values of many kinds.
 """
 
 import base64
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -70,6 +71,34 @@ def test_the_header_that_was_sent_does_not_come_back(way: str) -> None:
     with ScriptedServer(answer) as server:
         bench = Bench([server.url], secrets={"key": ("user:s3cr3t-0123456", [server.url])})
         assert bench.fetch(server.url, headers=[("authorization", WAYS[way])]) == (False, "not-allowed")
+
+
+def _in_ranges(heard: bytes) -> bytes:
+    """Return the request's head as the body, or the range of it that the request asks for, as some servers do."""
+    asked = re.search(rb"\r\nrange: bytes=(\d+)-(\d+)\r\n", heard, re.IGNORECASE)
+    if asked is None:
+        return answer(heard)
+    first, last = int(asked[1]), int(asked[2])
+    return answer(heard[first : last + 1], b"content-range: bytes %d-%d/*" % (first, last), status=b"206 Partial")
+
+
+@pytest.mark.parametrize("name", ["range", "Range", "RANGE"])
+@pytest.mark.parametrize("size", [1, 8, 15, 40])
+def test_no_part_of_a_secret_comes_back_in_ranges_that_the_guest_chooses(name: str, size: int) -> None:
+    value = "s3cr3t-value-0123456789-abcdefghijkl"
+    learnt = b""
+    with ScriptedServer(_in_ranges) as server:
+        bench = Bench([server.url], secrets={"key": (value, [server.url])})
+        for first in range(0, 400, size):
+            asked = [(name, f"bytes={first}-{first + size - 1}"), ("if-range", '"etag"')]
+            is_ok, found = bench.fetch(server.url, headers=[*asked, ("authorization", WAYS[""])])
+            learnt += found[2] if is_ok else b""
+    assert learnt == b""
+
+
+def test_a_range_may_be_asked_of_a_host_that_no_secret_is_bound_to() -> None:
+    with ScriptedServer(_in_ranges) as server:
+        assert Bench([server.url]).fetch(server.url, headers=[("range", "bytes=0-3")])[1][2] == b"GET "
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -44,6 +44,8 @@ HEADER_BYTES_LIMIT: Final = 32 * 1024
 CONNECT_TIMEOUT_S: Final = 5.0
 _CHUNK_BYTES: Final = 64 * 1024
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_PARTIAL: Final = ("range", "if-range")
+"""Headers that ask for a part of a response (RFC 9110, section 14). A server may always ignore them."""
 _FOLDED = re.compile(r"[ \t]*[\r\n]+[ \t]*")
 """A line break in a header value: an old way to continue a value on the next line."""
 
@@ -96,7 +98,10 @@ class Fetcher:
             sent = self._injector.headers(target, headers)  # (3)
             echoes = self._injector.echoes(target)
             if echoes:
-                sent["accept-encoding"] = "identity"  # a compressed response could not be searched
+                # The whole response is needed to search it: not compressed, and not in parts that the guest chooses.
+                sent["accept-encoding"] = "identity"
+                for name in _PARTIAL:
+                    sent.discard(name)
             addresses = self._addresses.of(target)  # (4)
             self._call.ledger.add(target.destination, requests=1)
             return REQUESTS.within(  # (5, 6)

@@ -108,6 +108,18 @@ def test_a_caller_that_only_fails_is_told_to_wait(world: RegistryWorld) -> None:
     assert json.loads(answers[-1]["body"])["code"] == "rate_limited"
 
 
+def test_a_health_check_with_a_bad_token_is_limited_and_one_without_a_token_is_not(world: RegistryWorld) -> None:
+    registry = Registry(world.services)
+
+    def status(headers: dict[str, str]) -> int:
+        event = {**world.event("GET", "/healthz", ""), "headers": headers}
+        return int(registry.answer(event, Context())["statusCode"])
+
+    bad = {"authorization": "Bearer not-a-token"}
+    assert [status(bad) for _ in range(101)] == [401] * 100 + [429]
+    assert status({}) == 200
+
+
 def test_refused_requests_of_a_verified_token_are_limited_too(world: RegistryWorld) -> None:
     registry = Registry(world.services)
     event = {**world.event("POST", "/publishers", world.admin), "body": "{"}

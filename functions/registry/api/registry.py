@@ -62,11 +62,14 @@ class Registry:
         3. Check the size of the body against the limit of its route, then its type, then parse it.
         4. Answer by the route, which checks the caller's role.
         """
-        if request.path == HEALTH_PATH:
+        is_health = request.path == HEALTH_PATH
+        if is_health and "authorization" not in request.headers:  # a load balancer's, whatever others at its address do
             return self._health.answer_request(request, self._services.tokens.verify)
         token, now_s = bearer_token(request.headers.get("authorization")), self._services.monotonic_s()
         self._failures.check(request.source_ip, token, now_s)  # (1)
         try:
+            if is_health:
+                return self._health.answer_request(request, self._services.tokens.verify)
             return self._answer_authenticated(request, token, event, context)
         except PlatformError as error:
             self._failures.failed(request.source_ip, token, now_s, error)

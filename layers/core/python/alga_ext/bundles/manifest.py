@@ -62,7 +62,7 @@ _CONNECTION_HEADERS: Final = frozenset({
 })  # fmt: skip
 _RETURNED_HEADERS: Final = frozenset({
     "origin", "access-control-request-headers", "access-control-request-method", "accept-encoding", "x-request-id",
-    "x-correlation-id", "traceparent", "tracestate", "range",
+    "x-correlation-id", "traceparent", "tracestate", "range", "if-range",
 })  # fmt: skip
 """Headers that change or appear in a response by their nature. A secret must not go there."""
 

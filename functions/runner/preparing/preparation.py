@@ -23,7 +23,7 @@ from functions.runner.preparing.compile_worker import Compiler, Description, rea
 from functions.runner.provenance import Engine, accepted_code
 
 CODE_LIMIT_BYTES: Final = 256 * 1024 * 1024
-"""Native code over this size is rejected. It fits the runner's default budgets, such as ``COMPONENT_BUDGET_MB``."""
+"""Native code over this size is rejected. It fits the runner's default ``ARTIFACT_BUDGET_MB``."""
 
 _GROUP = "prepared"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from alga_ext.bundles.request_headers import request_header_fault
+from alga_ext.bundles.declared_headers import request_header_fault
 
 TO_GUEST: Final = frozenset({
     "accept", "accept-encoding", "accept-language", "access-control-request-headers", "access-control-request-method",

@@ -9,7 +9,9 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from alga_ext.bundles.manifest import CALL_TIMEOUT_LIMIT_MS, DEFAULT_SECRET_HEADER, Manifest, check_egress
+from alga_ext.bundles.declared_headers import DEFAULT_SECRET_HEADER
+from alga_ext.bundles.egress_hosts import check_egress
+from alga_ext.bundles.manifest import CALL_TIMEOUT_LIMIT_MS, Manifest
 from alga_ext.calls import capabilities, configured_hosts
 from alga_ext.errors import PlatformError
 

@@ -15,6 +15,7 @@ from typing import Final
 import urllib3
 from urllib3.util import SKIP_HEADER
 
+from alga_ext.calls.connection_headers import CONNECTION_HEADERS
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.deadline import REQUESTS
@@ -23,7 +24,7 @@ from functions.runner.imports.http.addresses import Addresses
 from functions.runner.imports.http.connections import Connections
 from functions.runner.imports.http.echoes import Echoes
 from functions.runner.imports.http.egress import Network, Target
-from functions.runner.imports.http.injection import HOP_BY_HOP, Injector, Pair, has_placeholder
+from functions.runner.imports.http.injection import Injector, Pair, has_placeholder
 from functions.runner.imports.http.refused import (
     INTERNAL,
     INVALID_URL,
@@ -86,7 +87,7 @@ class Fetcher:
 
         1. Parse the URL. A URL that can be read in more than one way is refused.
         2. Check that a grant covers scheme, host and port, that fetches are left, and the method and sizes.
-        3. Make the headers: drop hop-by-hop headers, and inject secrets for the hosts they are bound to.
+        3. Make the headers: drop those of the connection, and inject secrets for the hosts they are bound to.
         4. Resolve the name. All its addresses must be public or opened by the operator.
         5. Send the request to one of these addresses, and read the response within its size limit and the deadline.
         6. Refuse a response that brings a secret back.
@@ -236,7 +237,7 @@ class Fetcher:
             raise
         response.release_conn()
         # A guest sees the length of a body by its bytes. The response to HEAD has none, so its content-length is kept.
-        dropped = HOP_BY_HOP - {"content-length"} if method == "HEAD" else HOP_BY_HOP
+        dropped = CONNECTION_HEADERS - {"content-length"} if method == "HEAD" else CONNECTION_HEADERS
         answered = [
             (name.lower(), _FOLDED.sub(" ", value))
             for name, value in response.headers.items()

@@ -11,17 +11,13 @@ from typing import Final, NamedTuple
 import urllib3
 from urllib3.util import SKIP_HEADER
 
+from alga_ext.calls.connection_headers import CONNECTION_HEADERS
 from functions.runner.imports.call_secrets import Held, SecretBox
 from functions.runner.imports.http import egress
 from functions.runner.imports.http.echoes import Echoes
 from functions.runner.imports.http.egress import Target
 from functions.runner.imports.http.refused import NOT_ALLOWED, Refused
 
-HOP_BY_HOP: Final = frozenset({
-    "host", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
-    "trailer", "trailers", "transfer-encoding", "upgrade", "content-length", "expect",
-})  # fmt: skip
-"""Headers that belong to the connection. A guest neither sends nor receives them."""
 _AGENT: Final = "alga-ext"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
@@ -86,7 +82,7 @@ class Injector:
         }
         sent = urllib3.HTTPHeaderDict({"host": target.host_header})
         for name, value in headers:
-            if name.lower() in HOP_BY_HOP or name.lower() in connection:
+            if name.lower() in CONNECTION_HEADERS or name.lower() in connection:
                 continue
             if not _NAME.match(name):
                 raise Refused(NOT_ALLOWED, "a header has a name that is not valid in HTTP")

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.bundles.manifest import Manifest, check_egress
+from alga_ext.bundles.egress_hosts import check_egress
+from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from functions.registry.installing.grants import (

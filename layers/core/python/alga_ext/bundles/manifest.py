@@ -5,10 +5,8 @@ These pydantic models are the parser, the documentation and the source of the pu
 that a spelling mistake never drops a setting silently.
 """
 
-import difflib
 import re
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, Final, Literal, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -22,8 +20,16 @@ from pydantic import (
 )
 
 from alga_ext import strict_json
-from alga_ext.bundles import request_headers
+from alga_ext.bundles.declared_headers import (
+    DEFAULT_SECRET_HEADER,
+    HEADERS_LIMIT,
+    check_secret_header,
+    request_header_fault,
+)
+from alga_ext.bundles.egress_hosts import check_asked_host
 from alga_ext.bundles.endpoint_paths import normal_path
+from alga_ext.bundles.manifest_errors import explain, suggestion
+from alga_ext.bundles.manifest_patterns import DOCUMENT, HOOK_NAME, NAME, SECRET_NAME, SEMVER, SLUG, TOPIC
 from alga_ext.bundles.paths import PathError, check_relative
 from alga_ext.calls import capabilities, configured_hosts, metrics
 from alga_ext.errors import PlatformError
@@ -35,70 +41,11 @@ CALL_TIMEOUT_LIMIT_MS: Final = 29_000
 """API Gateway waits for 30 seconds."""
 EVENT_TIMEOUT_LIMIT_MS: Final = 60_000
 
-_NUMBER = r"(?:0|[1-9][0-9]*)"
-_IDENTIFIER = rf"(?:{_NUMBER}|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)"
-SEMVER: Final = (
-    rf"^{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
-    rf"(?:-{_IDENTIFIER}(?:\.{_IDENTIFIER})*)?"
-    r"(?:\+[0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*)?$"
-)
-r"""Strict semantic version. It avoids ``\d``, because in pydantic's engine ``\d`` matches the digits of every script.
-
-Source: https://semver.org/#is-there-a-suggested-regular-expression-regex-to-check-a-semver-string.
-"""
-
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_NAME = rf"^{_LABEL}(?:\.{_LABEL})+$"
-_EGRESS = re.compile(rf"(?:(https?)://)?(\*\.)?({_LABEL}(?:\.{_LABEL})*)(?::([1-9]\d{{0,4}}))?\Z")
-_HOST_LIMIT_CHARS: Final = 253
-
 _GLOB_LIMIT_SEGMENTS: Final = 16
 
-DEFAULT_SECRET_HEADER: Final = "authorization"  # noqa: S105 - the name of a header
-_HEADER = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,64}\Z")
-_CONNECTION_HEADERS: Final = frozenset({
-    "host", "content-length", "connection", "keep-alive", "proxy-authenticate", "proxy-authorization",
-    "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade", "expect",
-})  # fmt: skip
-_RETURNED_HEADERS: Final = frozenset({
-    "origin", "access-control-request-headers", "access-control-request-method", "accept-encoding", "x-request-id",
-    "x-correlation-id", "traceparent", "tracestate", "range", "if-range",
-})  # fmt: skip
-"""Headers that change or appear in a response by their nature. A secret must not go there."""
-
-
-_SLUG = r"^[a-z0-9-]{1,63}$"
-_SECRET_NAME = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the form of a name
-_TOPIC = r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$"
-_HOOK_NAME = r"^[a-z][A-Za-z0-9]{0,63}$"
-_DOCUMENT = r"\.[xX]?[hH][tT][mM][lL]?$"
-PATTERN_RULES: Final = {
-    SEMVER: "must be a semantic version: three numbers, such as 1.0.0 or 1.2.0-beta.1",
-    _NAME: "must be a reverse-domain name of at least two labels, in lower-case letters, digits and hyphens, such as "
-    "com.example.notes",
-    _SLUG: "must be 1 to 63 lower-case letters, digits or hyphens",
-    _SECRET_NAME: "must begin with a letter; up to 63 letters, digits, '_', '.' or '-' may follow",
-    _TOPIC: "must begin with a letter or digit; up to 127 letters, digits, '.', '_', '*' or '-' may follow",
-    _DOCUMENT: "must be an HTML document, whose name ends with .html, .htm or .xhtml",
-    _HOOK_NAME: "must begin with a lower-case letter; up to 63 letters or digits may follow",
-}
-"""What each pattern asks for, in the words of an error message."""
-_TYPES: Final = {
-    "missing": "is missing",
-    "tuple_type": "must be a list",
-    "string_type": "must be text in quotes",
-    "bool_type": "must be true or false, without quotes",
-    "int_type": "must be a whole number, without quotes",
-    "int_from_float": "must be a whole number",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-}
-"""The words for pydantic's kinds of errors that speak of Python types."""
-_NEAR: Final = 0.7
-
-Slug = Annotated[str, Field(pattern=_SLUG)]
+Slug = Annotated[str, Field(pattern=SLUG)]
 RelativePath = Annotated[str, Field(min_length=1, max_length=512)]
-SecretName = Annotated[str, Field(pattern=_SECRET_NAME)]
+SecretName = Annotated[str, Field(pattern=SECRET_NAME)]
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -146,7 +93,7 @@ class SecretDeclaration(_Part):
     @field_validator("hosts")
     @classmethod
     def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(_asked_host(host) for host in hosts)
+        return tuple(check_asked_host(host) for host in hosts)
 
     @model_validator(mode="after")
     def _header_has_hosts(self) -> "SecretDeclaration":
@@ -207,7 +154,7 @@ class Api(_Part):
     endpoints: tuple[Endpoint, ...] = Field(default=(), max_length=500, fail_fast=True)
     headers: tuple[str, ...] = Field(
         default=(),
-        max_length=request_headers.HEADERS_LIMIT,
+        max_length=HEADERS_LIMIT,
         fail_fast=True,
         description="Names of request headers that reach the guest, in addition to those that always do",
     )
@@ -216,7 +163,7 @@ class Api(_Part):
     @classmethod
     def _headers(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         for name in names:
-            fault = request_headers.request_header_fault(name.lower())
+            fault = request_header_fault(name.lower())
             if fault is not None:
                 message = f"the header {name[:100]!r} {fault}"
                 raise ValueError(message)
@@ -238,7 +185,7 @@ class Api(_Part):
 class EventSubscription(_Part):
     """An event topic and the path that receives it as ``POST application/cloudevents+json``."""
 
-    topic: str = Field(pattern=_TOPIC)
+    topic: str = Field(pattern=TOPIC)
     handler: str = Field(pattern=r"^/", max_length=512)
     timeout_ms: int | None = Field(default=None, ge=1, le=EVENT_TIMEOUT_LIMIT_MS, description="At most 60 seconds")
 
@@ -258,8 +205,8 @@ class Ui(_Part):
     """The static user interface, shown in a sandboxed iframe."""
 
     type: Literal["iframe"]
-    entry: str = Field(min_length=1, max_length=512, pattern=_DOCUMENT)
-    hooks: dict[Annotated[str, Field(pattern=_HOOK_NAME)], Hook] = {}
+    entry: str = Field(min_length=1, max_length=512, pattern=DOCUMENT)
+    hooks: dict[Annotated[str, Field(pattern=HOOK_NAME)], Hook] = {}
 
     @field_validator("entry")
     @classmethod
@@ -300,7 +247,7 @@ class Limits(_Part):
 class Manifest(_Part):
     """The manifest of an extension."""
 
-    name: str = Field(pattern=_NAME, max_length=255, description="Reverse-domain name, unique in the registry")
+    name: str = Field(pattern=NAME, max_length=255, description="Reverse-domain name, unique in the registry")
     publisher: Slug
     version: str = Field(pattern=SEMVER, max_length=128, description="Strict semantic version")
     title: str = Field(default="", max_length=120, description="What people call it")
@@ -338,7 +285,7 @@ class Manifest(_Part):
     @field_validator("egress")
     @classmethod
     def _egress(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(sorted({_asked_host(item) for item in value}))
+        return tuple(sorted({check_asked_host(item) for item in value}))
 
     @field_validator("entry")
     @classmethod
@@ -398,57 +345,6 @@ class Manifest(_Part):
         return self.entry if self.runtime is not None else None
 
 
-def check_egress(text: str) -> str:
-    """Return an egress host in its canonical form: lower case, without ``https://`` and without the default port.
-
-    Raises:
-        ValueError: it is not ``host[:port]``, ``*.host`` or ``http://host``. A bare ``*`` is refused.
-    """
-    match = _EGRESS.match(text.lower()) if text.isascii() else None
-    if match is None:
-        message = f"{text!r} is not an egress host; write host, host:port, *.host or http://host, never a bare '*'"
-        raise ValueError(message)
-    scheme, wildcard, host, port = match.groups()
-    if len(host) > _HOST_LIMIT_CHARS:
-        message = f"{text[:100]!r} has a host of {len(host)} characters; at most {_HOST_LIMIT_CHARS} are allowed"
-        raise ValueError(message)
-    if wildcard and "." not in host:
-        message = f"{text!r} is too wide; a wildcard needs at least two labels after it, as in *.example.com"
-        raise ValueError(message)
-    if port is not None and int(port) > 65535:
-        message = f"{text!r} has a port above 65535, the highest port number"
-        raise ValueError(message)
-    plain = scheme == "http"
-    default_port = "80" if plain else "443"
-    suffix = f":{port}" if port and port != default_port else ""
-    return f"{'http://' if plain else ''}{wildcard or ''}{host}{suffix}"
-
-
-def check_secret_header(name: str) -> str:
-    """Return the name of a header that a secret may be put into, in lower case.
-
-    Raises:
-        ValueError: it is not the name of a header, it belongs to the connection or the platform, or servers return it.
-    """
-    header = name.lower()
-    if not _HEADER.match(header):
-        message = f"{name[:100]!r} is not the name of a header (1 to 64 characters), such as authorization or x-api-key"
-    elif header in _CONNECTION_HEADERS or header.startswith("x-alga-"):
-        message = f"header {header} belongs to the connection or to the platform; use another one, such as x-api-key"
-    elif header in _RETURNED_HEADERS:
-        message = f"header {header} changes or appears in responses; use another one, such as x-api-key"
-    else:
-        return header
-    raise ValueError(message)
-
-
-def _asked_host(text: str) -> str:
-    """Return an egress host that a manifest asks for: as ``check_egress`` has it, or ``config:KEY``."""
-    if text.startswith(configured_hosts.PREFIX):
-        return configured_hosts.check_request(text)
-    return check_egress(text)
-
-
 def parse_manifest(data: bytes) -> Manifest:
     """Parse a manifest.
 
@@ -469,7 +365,7 @@ def parse_manifest(data: bytes) -> Manifest:
         # Strict: "5" is not 5 and "yes" is not true, so that the published schema and this parser agree.
         return Manifest.model_validate_json(data, strict=True)
     except ValidationError as error:
-        faults = [_explain(fault) for fault in error.errors()[:5]]
+        faults = [explain(fault, Manifest) for fault in error.errors()[:5]]
         raise PlatformError("manifest_invalid", f"{MANIFEST_NAME}: {'; '.join(faults)}.") from None
 
 
@@ -483,48 +379,12 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _explain(fault: Any) -> str:
-    where = ".".join(str(part) for part in fault["loc"])[:200]
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "extra_forbidden":
-        known = _members_at(fault["loc"][:-1])
-        near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1, cutoff=_NEAR)
-        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known))}"
-        return f"{where}: unknown member; {hint}"
-    if kind == "string_pattern_mismatch":
-        message = PATTERN_RULES.get(context["pattern"], "must begin with '/'")
-    elif kind in ("less_than_equal", "greater_than_equal"):
-        bound = f"at most {context['le']}" if "le" in context else f"at least {context['ge']}"
-        message = f"must be {bound}; this is {str(fault['input'])[:40]}"
-    else:
-        message = _TYPES.get(kind) or str(fault["msg"]).removeprefix("Value error, ")[:300]
-    return f"{where}: {message}" if where else message
-
-
-def _members_at(place: Sequence[str | int]) -> list[str]:
-    """Return the names that the object at a place of the manifest may have."""
-    model: type[BaseModel] = Manifest
-    for part in place:
-        field = model.model_fields.get(str(part))
-        if field is not None:  # else an index of a list, or a name that the author chose
-            model = next(iter(_models_in(field.annotation)), model)
-    return list(model.model_fields)
-
-
-def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _models_in(argument)
-
-
 def _capability(name: str) -> str:
     full = capabilities.canonical(name)
     if full not in capabilities.KNOWN:
         # Compared without the prefix, which all have in common.
-        short = {known.removeprefix("cap:"): known for known in capabilities.KNOWN}
-        near = difflib.get_close_matches(full.removeprefix("cap:"), short, n=1, cutoff=_NEAR)
-        hint = f"did you mean {short[near[0]]!r}?" if near else f"known are {', '.join(sorted(capabilities.KNOWN))}"
+        known = {name.removeprefix("cap:"): name for name in capabilities.KNOWN}
+        hint = suggestion(full.removeprefix("cap:"), known)
         message = f"{name[:100]!r} is not a capability; {hint}"
         raise ValueError(message)
     return full

@@ -10,18 +10,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 PREFIX: Final = "config:"
+LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+"""The pattern of one label of a host name, in lower case."""
+HOST_LIMIT_CHARS: Final = 253
 
 _KEY = re.compile(r"config:([A-Za-z_][A-Za-z0-9_.-]{0,63})\Z")
 _PINNED = re.compile(r"config:([A-Za-z_][A-Za-z0-9_.-]{0,63})(?:=(.*))?\Z", re.DOTALL)
 _URL = re.compile(r"(?:https://)?([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?:[/?#].*)?\Z", re.IGNORECASE)
-_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
+_NAME = re.compile(rf"{LABEL}(?:\.{LABEL})*\Z")
 _NUMERIC = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)\Z")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _PRIVATE_ENDINGS: Final = (
     "localhost", "local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa",
 )  # fmt: skip
 """Endings of names that mean something only inside a network (RFC 6761, RFC 8375, ICANN's list of collisions)."""
-_HOST_LIMIT_CHARS: Final = 253
 
 
 def key_of(rule: str) -> str | None:
@@ -115,7 +117,7 @@ def host_of(value: Any) -> str:
         raise ValueError("it is neither an https URL nor host[:port], or it has a user name, a password or an address")
     host, port = match[1].lower(), int(match[2] or 443)
     labels = host.split(".")
-    if len(host) > _HOST_LIMIT_CHARS or not all(_LABEL.match(label) for label in labels):
+    if len(host) > HOST_LIMIT_CHARS or not _NAME.match(host):
         raise ValueError("its host is not a name")
     if _NUMERIC.match(labels[-1]):
         raise ValueError("its host is an address; only names are allowed")

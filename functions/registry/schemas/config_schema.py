@@ -25,7 +25,7 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 NODES_LIMIT: Final = 1_000
 """Largest number of schemas after all references are expanded: a schema counts once for each reference to it."""
 
-POSITIONS_LIMIT: Final = 20_000
+TOTAL_POSITIONS_LIMIT: Final = 20_000
 """Largest sum of the positions of all patterns, with references expanded (``pattern_cost``)."""
 
 SCHEMA_STEPS_LIMIT: Final = 300_000
@@ -94,10 +94,10 @@ def check_schema(schema: Mapping[str, Any]) -> None:
             counter.cost(definition, ())  # definitions without a reference are checked too
     if cost.schemas > NODES_LIMIT:
         raise _refused(f"with its references expanded it has {cost.schemas} schemas; at most {NODES_LIMIT} are allowed")
-    if cost.positions > POSITIONS_LIMIT:
+    if cost.positions > TOTAL_POSITIONS_LIMIT:
         raise _refused(
             f"with references and repetitions expanded its patterns have {cost.positions} positions; at most "
-            f"{POSITIONS_LIMIT} are allowed"
+            f"{TOTAL_POSITIONS_LIMIT} are allowed"
         )
     if cost.default_bytes > DEFAULTS_LIMIT_BYTES:
         raise _refused(
@@ -177,10 +177,10 @@ class _Counter:
                 self._patterns[pattern] = Pattern(pattern).positions
             except PatternError as error:
                 raise _refused(f"the pattern {error}") from None
-            if (compiled := sum(self._patterns.values())) > POSITIONS_LIMIT:
+            if (compiled := sum(self._patterns.values())) > TOTAL_POSITIONS_LIMIT:
                 raise _refused(
                     f"with repetitions expanded its patterns have at least {compiled} positions; at most "
-                    f"{POSITIONS_LIMIT} are allowed"
+                    f"{TOTAL_POSITIONS_LIMIT} are allowed"
                 )
         return self._patterns[pattern]
 

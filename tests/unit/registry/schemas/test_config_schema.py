@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
-from functions.registry.schemas.config_schema import NODES_LIMIT, POSITIONS_LIMIT, check_schema, first_fault
+from functions.registry.schemas.config_schema import NODES_LIMIT, TOTAL_POSITIONS_LIMIT, check_schema, first_fault
 from functions.registry.schemas.metering import TooCostlyError, Validator, metered
 from tests.support.answering import Reply, answering
 from tests.support.measures import cpu_s_of
@@ -207,14 +207,14 @@ def test_patterns_together_may_have_only_so_many_positions() -> None:
         return {"properties": {f"p{number}": {"pattern": f"^[ab]{{{1000 + number}}}$"} for number in range(count)}}
 
     check_schema(patterns(19))
-    with pytest.raises(PlatformError, match=f"at least 20190 positions; at most {POSITIONS_LIMIT} are allowed"):
+    with pytest.raises(PlatformError, match=f"at least 20190 positions; at most {TOTAL_POSITIONS_LIMIT} are allowed"):
         check_schema(patterns(20))
 
 
 def test_a_pattern_counts_once_for_each_reference_to_it() -> None:
     schema = {"$defs": {"a": {"pattern": "a{1000}"}}, "allOf": [{"$ref": "#/$defs/a"}] * 21}
 
-    with pytest.raises(PlatformError, match=f"have 21000 positions; at most {POSITIONS_LIMIT} are allowed"):
+    with pytest.raises(PlatformError, match=f"have 21000 positions; at most {TOTAL_POSITIONS_LIMIT} are allowed"):
         check_schema(schema)
     check_schema({**schema, "allOf": [{"$ref": "#/$defs/a"}] * 20})
 

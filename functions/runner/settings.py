@@ -9,6 +9,7 @@ from alga_ext.settings import (
     DatabaseUrl,
     Form,
     HttpUrl,
+    PrivateKey,
     QueueUrl,
     Settings,
     SigningKey,
@@ -74,7 +75,7 @@ class RunnerSettings(Settings):
     secrets_key_id: str = ""
     ui_proxy_base_url: HttpUrl = ""
     ui_proxy_auth_token: ServiceToken = SecretStr("")
-    ui_proxy_signing_key: Annotated[SecretStr, Form("an Ed25519 private key in PEM, or its path")] = SecretStr("")
+    ui_proxy_signing_key: PrivateKey = SecretStr("")
     host_api_base_url: HttpUrl = ""
     host_api_auth_token: ServiceToken = SecretStr("")
     egress_private_networks: Annotated[str, Form("CIDR blocks, comma-separated")] = ""

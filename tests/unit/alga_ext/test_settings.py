@@ -135,6 +135,7 @@ def test_a_host_application_is_never_called_without_both_proofs_of_the_sender(ur
         "dev-runner-secret-token",
         "RUNNER_SERVICE_TOKEN",
         "local-ext-storage-token-123",
+        "my-Secret-8Zk4Wq1tXy7Hq2mX",
         "aaaaaaaaaaaaaaaaaaaaaaaa",
         "1234567890123456",
         "with a space 8Zk4Wq1t",

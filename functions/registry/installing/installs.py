@@ -14,7 +14,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.installing import grants
+from functions.registry.installing import grants, install_requests
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
 
@@ -68,10 +68,6 @@ _LOCK_TENANT_EXTENSION: Final = "select pg_advisory_xact_lock(hashtextextended(:
 _IS_ACTIVE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and extension_id = :extension_id and state <> 'uninstalled'
-"""
-_SUPERSEDE: Final = """
-update app.extension_install_request set state = 'superseded', decided_at = now(), decided_by = :actor
-where tenant_id = :tenant_id and install_id = :install_id and state = 'waiting'
 """
 _SET_STATE: Final = """
 update app.tenant_extension_install
@@ -225,11 +221,6 @@ def set_state(tx: Tx, tenant_id: str, install_id: str, state: str, actor: Actor)
     return load_install(tx, tenant_id, install_id)
 
 
-def supersede_request(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
-    """Mark the waiting request of an install as superseded, if it has one."""
-    tx.execute(_SUPERSEDE, tenant_id=tenant_id, install_id=install_id, actor=actor.subject)
-
-
 def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     """Uninstall: new calls are refused, and the storage is kept for the grace time.
 
@@ -237,7 +228,7 @@ def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     that it was made for.
     """
     before = load_install(tx, tenant_id, install_id, lock=True)
-    supersede_request(tx, tenant_id, install_id, actor)
+    install_requests.supersede(tx, tenant_id, install_id, actor)
     tx.execute(_SET_STATE, tenant_id=tenant_id, install_id=install_id, state="uninstalled")
     tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
     after = {"state": "uninstalled"}

@@ -10,9 +10,9 @@ from typing import Any, Final
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.install_config import with_defaults
 from alga_ext.errors import PlatformError
-from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
 from functions.registry.installing import grants, installs
+from functions.registry.installing import install_requests as requests
 from functions.registry.installing.grants import GrantSet
 from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import versions
@@ -33,23 +33,6 @@ where tenant_id = :tenant_id and install_id = :install_id
 _PIN: Final = """
 update app.tenant_extension_install set pinned = :pinned, revision = revision + 1, changed_at = now()
 where tenant_id = :tenant_id and install_id = :install_id
-"""
-_INSERT_REQUEST: Final = """
-insert into app.extension_install_request
-  (tenant_id, install_id, from_version_id, to_version_id, difference, holds_code, created_by)
-values (:tenant_id, :install_id, :from_version_id, :to_version_id, cast(:difference as jsonb), :holds_code, :actor)
-"""
-_SELECT_REQUESTS: Final = """
-select r.request_id, r.install_id, r.from_version_id, r.to_version_id, f.version as from_version,
-       t.version as to_version, r.difference, r.holds_code, r.state, r.created_at, r.created_by
-from app.extension_install_request r
-join app.extension_version f on f.version_id = r.from_version_id
-join app.extension_version t on t.version_id = r.to_version_id
-where r.tenant_id = :tenant_id and r.install_id = any(cast(:install_ids as uuid[])) and r.state = 'waiting'
-"""
-_DECIDE: Final = """
-update app.extension_install_request set state = :state, decided_at = now(), decided_by = :actor
-where tenant_id = :tenant_id and request_id = :request_id and state = 'waiting'
 """
 
 
@@ -73,7 +56,7 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, checked: Checke
     if before["pinned"]:
         raise PlatformError("install_pinned", f"The install is pinned to {before['version']}; unpin it to update.")
     # A request that still waits is made again: the difference is taken from the last version that was decided on.
-    undecided = waiting_request(tx, tenant_id, install_id)
+    undecided = requests.waiting(tx, tenant_id, install_id)
     decided_for = undecided["from_version_id"] if undecided is not None else before["version_id"]
     current = versions.load_version(tx, str(decided_for))
     if target["precedence"] < versions.load_version(tx, str(before["version_id"]))["precedence"]:
@@ -87,24 +70,17 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, checked: Checke
     hosts = _changed_hosts(held, new, before["config"])
     difference = {**grants.difference(old, new), **_change_of_trust(before, target), **hosts}
     holds_code = "publisher" in difference or "publisher_key" in difference
-    installs.supersede_request(tx, tenant_id, install_id, actor)
+    requests.supersede(tx, tenant_id, install_id, actor)
     if not holds_code:
         _move(tx, tenant_id, before, target, held, actor, "install.update")
     if difference:
-        tx.execute(
-            _INSERT_REQUEST,
-            tenant_id=tenant_id,
-            install_id=install_id,
-            from_version_id=decided_for,
-            to_version_id=target["version_id"],
-            difference=json.dumps(difference),
-            holds_code=holds_code,
-            actor=actor.subject,
+        requests.ask(
+            tx, tenant_id, install_id, str(decided_for), str(target["version_id"]), difference, holds_code, actor
         )
         # If-Match also protects the waiting request, so that no admin approves another request than the one they read.
         installs.touch(tx, tenant_id, install_id)
         asked = {"from": current["version"], "to": target["version"], "holds_code": holds_code, "asks_for": difference}
-        earlier = None if undecided is None else _asked(undecided)
+        earlier = None if undecided is None else requests.shown_in_audit(undecided)
         audit.record(tx, tenant_id, actor, "install.request", install_id, earlier, asked)
 
 
@@ -118,12 +94,12 @@ def set_config(tx: Tx, tenant_id: str, install_id: str, checked: CheckedConfig, 
     install = installs.load_install(tx, tenant_id, install_id)
     manifest = Manifest.model_validate(versions.load_version(tx, str(install["version_id"]))["manifest"])
     hosts = _changed_hosts(grants.stored(install), manifest, checked.config)
-    waiting = waiting_request(tx, tenant_id, install_id)
+    waiting = requests.waiting(tx, tenant_id, install_id)
     asked = {} if waiting is None else waiting["difference"]
     difference = {name: value for name, value in asked.items() if name != _HOSTS} | hosts
     if difference == asked:
         return
-    installs.supersede_request(tx, tenant_id, install_id, actor)
+    requests.supersede(tx, tenant_id, install_id, actor)
     _ask_again(tx, tenant_id, install, waiting, difference, actor)
 
 
@@ -145,7 +121,7 @@ def roll_back(
         raise PlatformError("conflict", f"{target['version']} is not earlier than {before['version']}; use update.")
     manifest = Manifest.model_validate(target["manifest"])
     checked.require(target, before["config"])
-    installs.supersede_request(tx, tenant_id, install_id, actor)
+    requests.supersede(tx, tenant_id, install_id, actor)
     granted = grants.carried_over(grants.stored(before), manifest)
     _move(tx, tenant_id, before, target, granted, actor, "install.rollback", reason)
     if hosts := _changed_hosts(granted, manifest, before["config"]):
@@ -161,11 +137,11 @@ def regrant(tx: Tx, tenant_id: str, install_id: str, named: dict[str, Any], acto
     version = versions.load_version(tx, str(before["version_id"]))
     manifest = Manifest.model_validate(version["manifest"])
     granted = _decided(manifest, named, before["config"])
-    request = waiting_request(tx, tenant_id, install_id)
+    request = requests.waiting(tx, tenant_id, install_id)
     if request is not None and not request["holds_code"]:
         with_it = _decided(manifest, _with_difference(granted, request["difference"]), before["config"])
         if with_it == granted:
-            _decide(tx, tenant_id, request, "approved", actor)
+            requests.decide(tx, tenant_id, request, "approved", actor)
     _move(tx, tenant_id, before, version, granted, actor, "install.grant")
 
 
@@ -176,17 +152,6 @@ def set_pinned(tx: Tx, tenant_id: str, install_id: str, pinned: bool, actor: Act
         tx.execute(_PIN, tenant_id=tenant_id, install_id=install_id, pinned=pinned)
         action = "install.pin" if pinned else "install.unpin"
         audit.record(tx, tenant_id, actor, action, install_id, {"pinned": before["pinned"]}, {"pinned": pinned})
-
-
-def waiting_request(tx: Tx, tenant_id: str, install_id: str) -> Row | None:
-    """Return the request of an install that waits for a decision, or None."""
-    return waiting_requests(tx, tenant_id, [install_id]).get(install_id) if is_uuid(install_id) else None
-
-
-def waiting_requests(tx: Tx, tenant_id: str, install_ids: list[str]) -> dict[str, Row]:
-    """Return the requests that wait for a decision, by install id."""
-    rows = tx.rows(_SELECT_REQUESTS, tenant_id=tenant_id, install_ids=install_ids)
-    return {str(row["install_id"]): row for row in rows}
 
 
 def approve(
@@ -208,7 +173,7 @@ def approve(
             ``conflict`` when another request waits, or the install has another configuration, than was checked.
     """
     before = installs.load_install(tx, tenant_id, install_id, lock=True)
-    request = load_waiting(tx, tenant_id, install_id)
+    request = requests.load_waiting(tx, tenant_id, install_id)
     target = versions.load_version(tx, str(request["to_version_id"]))
     if target["state"] not in ("ready", "yanked"):
         raise PlatformError(
@@ -224,38 +189,30 @@ def approve(
     held = grants.carried_over(grants.stored(before), manifest)
     wanted = named if named is not None else _with_difference(held, request["difference"])
     granted = _decided(manifest, wanted, before["config"])
-    _decide(tx, tenant_id, request, "approved", actor)
+    requests.decide(tx, tenant_id, request, "approved", actor)
     _move(tx, tenant_id, before, target, granted, actor, "install.approve")
 
 
 def decline(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     """Decline the waiting request. The grants stay as they are, and so does the code if the request held it back."""
     installs.load_install(tx, tenant_id, install_id, lock=True)
-    request = load_waiting(tx, tenant_id, install_id)
-    _decide(tx, tenant_id, request, "declined", actor)
+    request = requests.load_waiting(tx, tenant_id, install_id)
+    requests.decide(tx, tenant_id, request, "declined", actor)
     installs.touch(tx, tenant_id, install_id)
-    audit.record(
-        tx, tenant_id, actor, "install.decline", install_id, _asked(request), {"declined": _asked(request)["to"]}
-    )
+    asked = requests.shown_in_audit(request)
+    audit.record(tx, tenant_id, actor, "install.decline", install_id, asked, {"declined": asked["to"]})
 
 
 def _ask_again(
     tx: Tx, tenant_id: str, install: Row, waiting: Row | None, difference: dict[str, Any], actor: Actor
 ) -> None:
-    """Put a request in the place of the one that waited, or of none. An empty difference leaves none."""
+    """Insert a request after the one that waited, if any, was superseded. An empty difference needs no request."""
     versions_of = waiting or {"from_version_id": install["version_id"], "to_version_id": install["version_id"]}
     if difference:
-        tx.execute(
-            _INSERT_REQUEST,
-            tenant_id=tenant_id,
-            install_id=install["install_id"],
-            from_version_id=versions_of["from_version_id"],
-            to_version_id=versions_of["to_version_id"],
-            difference=json.dumps(difference),
-            holds_code=waiting is not None and waiting["holds_code"],
-            actor=actor.subject,
-        )
-    before = None if waiting is None else _asked(waiting)
+        holds_code = waiting is not None and waiting["holds_code"]
+        from_id, to_id = str(versions_of["from_version_id"]), str(versions_of["to_version_id"])
+        requests.ask(tx, tenant_id, str(install["install_id"]), from_id, to_id, difference, holds_code, actor)
+    before = None if waiting is None else requests.shown_in_audit(waiting)
     audit.record(tx, tenant_id, actor, "install.request", str(install["install_id"]), before, {"asks_for": difference})
 
 
@@ -268,28 +225,6 @@ def _changed_hosts(granted: GrantSet, manifest: Manifest, config: dict[str, Any]
     """Return the part of a request's difference about configured hosts; empty when the granted ones are configured."""
     changed = grants.changed_hosts(granted, with_defaults(manifest.config, config))
     return {_HOSTS: changed} if changed else {}
-
-
-def _asked(request: Row) -> dict[str, Any]:
-    """Return a request as the audit trail records it."""
-    return {
-        "from": request["from_version"],
-        "to": request["to_version"],
-        "holds_code": request["holds_code"],
-        "asks_for": request["difference"],
-    }
-
-
-def load_waiting(tx: Tx, tenant_id: str, install_id: str) -> Row:
-    """Return the request of an install that waits for a decision, or raise ``request_not_found``."""
-    request = waiting_request(tx, tenant_id, install_id)
-    if request is None:
-        raise PlatformError("request_not_found", "This install has no request that waits for a decision.")
-    return request
-
-
-def _decide(tx: Tx, tenant_id: str, request: Row, state: str, actor: Actor) -> None:
-    tx.execute(_DECIDE, tenant_id=tenant_id, request_id=request["request_id"], state=state, actor=actor.subject)
 
 
 def _check_movable(before: Row, target: Row) -> None:

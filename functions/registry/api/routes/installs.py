@@ -35,7 +35,7 @@ from functions.registry.api.shapes import (
     UpdateIn,
     install_out,
 )
-from functions.registry.installing import installs, updates
+from functions.registry.installing import install_requests, installs, updates
 from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import publishers, verification, versions
 from functions.registry.publishing.publishers import PublisherKeys
@@ -95,7 +95,7 @@ def list_installs(cursor: str | None = None, page_size: PageSize = 25) -> Page[I
     (after,) = decode_cursor(cursor, _FIRST)
     with registry.database.tenant(tenant_id) as tx:
         rows = installs.list_installs(tx, tenant_id, after, page_size)
-        requests = updates.waiting_requests(tx, tenant_id, [str(row["install_id"]) for row in rows])
+        requests = install_requests.waiting_by_install(tx, tenant_id, [str(row["install_id"]) for row in rows])
     base = registry.settings.runner_public_base
     items = [install_out(row, requests.get(str(row["install_id"])), base, registry.not_offered) for row in rows]
     return Page(items=items, next_cursor=encode_cursor(rows[-1]["install_id"]) if len(rows) == page_size else None)
@@ -191,7 +191,7 @@ def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Res
     named = None if body.grants is None else body.grants.model_dump()
 
     def prepare(tx: Tx, tenant_id: str, _install: Row) -> Target:
-        request = updates.load_waiting(tx, tenant_id, install_id)
+        request = install_requests.load_waiting(tx, tenant_id, install_id)
         version = versions.load_version(tx, str(request["to_version_id"]))
         return Target(version, publishers.trusted_keys(tx, version["publisher"]))
 
@@ -294,6 +294,6 @@ def _still(tx: Tx, target: Target) -> Row:
 
 
 def _out(tx: Tx, tenant_id: str, row: Row) -> InstallOut:
-    request = updates.waiting_request(tx, tenant_id, str(row["install_id"]))
+    request = install_requests.waiting(tx, tenant_id, str(row["install_id"]))
     registry = services(router)
     return install_out(row, request, registry.settings.runner_public_base, registry.not_offered)

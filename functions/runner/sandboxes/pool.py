@@ -42,7 +42,7 @@ class Lent(NamedTuple):
 
 
 class Pool:
-    """Lends sandboxes to calls. Calls with different keys run at the same time, each in its own thread.
+    """Gives sandboxes to calls. Calls with different keys run at the same time, each in its own thread.
 
     Args:
         configure: the message that configures every child.
@@ -69,7 +69,7 @@ class Pool:
 
     @contextmanager
     def child(self, key: SandboxKey, program_key: str, until_ns: int) -> Iterator[Lent]:
-        """Lend the sandbox of a key for one call.
+        """Yield the sandbox of a key for one call.
 
         Args:
             key: the key.
@@ -84,7 +84,7 @@ class Pool:
 
     @contextmanager
     def throwaway(self, until_ns: int) -> Iterator[Child]:
-        """Lend a sandbox that belongs to no key, and end it afterwards.
+        """Yield a sandbox that belongs to no key, and end it afterwards.
 
         Raises:
             PlatformError: see ``child``.

@@ -4,91 +4,20 @@ Only what the manifest asks for can be granted, and only what the admin names is
 capabilities that every extension has.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from alga_ext.bundles.declared_headers import DEFAULT_SECRET_HEADER
 from alga_ext.bundles.egress_hosts import check_egress
 from alga_ext.bundles.manifest import CALL_TIMEOUT_LIMIT_MS, Manifest
 from alga_ext.calls import capabilities, configured_hosts
 from alga_ext.errors import PlatformError
+from functions.registry.installing.grant_set import LIMIT_NAMES, GrantSet, canonical, requested
 
-LIMIT_NAMES: Final = ("timeout_ms", "memory_mb")
 _LARGEST_LIMITS: Final = {"timeout_ms": CALL_TIMEOUT_LIMIT_MS, "memory_mb": 4_096}
 _LISTS: Final = ("capabilities", "egress", "secrets", "secret_headers", "limits")
 _ENTRIES_LIMIT: Final = 200
 """Largest number of entries in one list that an admin names; a manifest asks for fewer."""
-
-
-class GrantSet(NamedTuple):
-    """A canonical grant set: sorted and without duplicates, so that equal sets are equal values.
-
-    ``secret_headers`` holds the header of each secret that is bound to hosts, if it is not ``authorization``.
-    """
-
-    capabilities: tuple[str, ...]
-    egress: tuple[str, ...]
-    secrets: tuple[tuple[str, tuple[str, ...]], ...]
-    limits: tuple[tuple[str, int], ...]
-    secret_headers: tuple[tuple[str, str], ...]
-
-    def secrets_document(self) -> dict[str, list[str]]:
-        """Return secrets as name → hosts."""
-        return {name: list(hosts) for name, hosts in self.secrets}
-
-    def document(self) -> dict[str, Any]:
-        """Return the whole set as JSON values."""
-        headers = {"secret_headers": dict(self.secret_headers)} if self.secret_headers else {}
-        return {
-            "capabilities": list(self.capabilities),
-            "egress": list(self.egress),
-            "secrets": self.secrets_document(),
-            "limits": dict(self.limits),
-            **headers,
-        }
-
-    @property
-    def hash(self) -> str:
-        """The grant hash: hex SHA-256 of the set as compact JSON with sorted members."""
-        return hashlib.sha256(json.dumps(self.document(), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def canonical(
-    granted: Iterable[str],
-    egress: Iterable[str],
-    secrets: Mapping[str, Iterable[str]],
-    limits: Mapping[str, int],
-    secret_headers: Mapping[str, str],
-) -> GrantSet:
-    """Build the canonical form of a grant set."""
-    bound = {name for name, hosts in secrets.items() if hosts}
-    return GrantSet(
-        tuple(sorted({capabilities.canonical(name) for name in granted} | capabilities.ALWAYS_GRANTED)),
-        tuple(sorted(set(egress))),
-        tuple(sorted((name, tuple(sorted(set(hosts)))) for name, hosts in secrets.items())),
-        tuple(sorted(limits.items())),
-        tuple(
-            sorted(
-                (name, header)
-                for name, header in secret_headers.items()
-                if name in bound and header != DEFAULT_SECRET_HEADER
-            )
-        ),
-    )
-
-
-def requested(manifest: Manifest) -> GrantSet:
-    """Return everything a manifest asks for."""
-    limits = {name: value for name in LIMIT_NAMES if (value := getattr(manifest.limits, name)) is not None}
-    return canonical(
-        [capability.name for capability in manifest.capabilities],
-        manifest.egress,
-        {secret.name: secret.hosts for secret in manifest.secrets},
-        limits,
-        {secret.name: secret.header for secret in manifest.secrets},
-    )
 
 
 def decide(manifest: Manifest, named: Mapping[str, Any]) -> GrantSet:
@@ -297,17 +226,6 @@ def difference(before: Manifest, after: Manifest) -> dict[str, Any]:
         },
     }
     return {name: value for name, value in found.items() if value}
-
-
-def stored(row: Mapping[str, Any]) -> GrantSet:
-    """Build the grant set of an install's row."""
-    return canonical(
-        row["granted_capabilities"],
-        row["granted_egress"],
-        row["granted_secrets"],
-        row["granted_limits"],
-        row["granted_secret_headers"],
-    )
 
 
 def _other_headers(old: GrantSet, new: GrantSet) -> dict[str, str]:

@@ -15,6 +15,7 @@ from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
 from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.installing import grants, install_requests
+from functions.registry.installing.grant_set import stored
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
 
@@ -201,7 +202,7 @@ def touch(tx: Tx, tenant_id: str, install_id: str) -> None:
 
 def shown_in_audit(install: Row) -> dict[str, Any]:
     """Return an install's code and permissions as the audit trail records them, with the whole canonical grant set."""
-    granted = grants.stored(install)
+    granted = stored(install)
     return {
         "state": install["state"],
         "version": install["version"],

@@ -13,7 +13,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
 from functions.registry.installing import grants, installs
 from functions.registry.installing import install_requests as requests
-from functions.registry.installing.grants import GrantSet
+from functions.registry.installing.grant_set import GrantSet, stored
 from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import versions
 from functions.registry.records import audit
@@ -66,7 +66,7 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, checked: Checke
         )
     old, new = Manifest.model_validate(current["manifest"]), Manifest.model_validate(target["manifest"])
     checked.require(target, before["config"])
-    held = grants.carried_over(grants.stored(before), new)
+    held = grants.carried_over(stored(before), new)
     hosts = _changed_hosts(held, new, before["config"])
     difference = {**grants.difference(old, new), **_change_of_trust(before, target), **hosts}
     holds_code = "publisher" in difference or "publisher_key" in difference
@@ -93,7 +93,7 @@ def set_config(tx: Tx, tenant_id: str, install_id: str, checked: CheckedConfig, 
     installs.set_config(tx, tenant_id, install_id, checked, actor)
     install = installs.load_install(tx, tenant_id, install_id)
     manifest = Manifest.model_validate(versions.load_version(tx, str(install["version_id"]))["manifest"])
-    hosts = _changed_hosts(grants.stored(install), manifest, checked.config)
+    hosts = _changed_hosts(stored(install), manifest, checked.config)
     waiting = requests.waiting(tx, tenant_id, install_id)
     asked = {} if waiting is None else waiting["difference"]
     difference = {name: value for name, value in asked.items() if name != _HOSTS} | hosts
@@ -122,7 +122,7 @@ def roll_back(
     manifest = Manifest.model_validate(target["manifest"])
     checked.require(target, before["config"])
     requests.supersede(tx, tenant_id, install_id, actor)
-    granted = grants.carried_over(grants.stored(before), manifest)
+    granted = grants.carried_over(stored(before), manifest)
     _move(tx, tenant_id, before, target, granted, actor, "install.rollback", reason)
     if hosts := _changed_hosts(granted, manifest, before["config"]):
         _ask_again(tx, tenant_id, installs.load_install(tx, tenant_id, install_id), None, hosts, actor)
@@ -186,7 +186,7 @@ def approve(
         )
     manifest = Manifest.model_validate(target["manifest"])
     checked.require(target, before["config"])
-    held = grants.carried_over(grants.stored(before), manifest)
+    held = grants.carried_over(stored(before), manifest)
     wanted = named if named is not None else _with_difference(held, request["difference"])
     granted = _decided(manifest, wanted, before["config"])
     requests.decide(tx, tenant_id, request, "approved", actor)

@@ -21,7 +21,7 @@ from functions.registry.api.shapes import (
     texts,
     version_out,
 )
-from functions.registry.installing import grants
+from functions.registry.installing.grant_set import requested
 from functions.registry.publishing import versions
 
 router = APIGatewayHttpRouter()
@@ -71,7 +71,7 @@ def get_permissions(reference: str, version: str | None = None) -> PermissionsOu
         extension = versions.load_extension(tx, reference)
         row = versions.load_installable(tx, str(extension["extension_id"]), version)
     manifest = Manifest.model_validate(row["manifest"])
-    asked = grants.requested(manifest)
+    asked = requested(manifest)
     purposes = {capability.name: capability.purpose for capability in manifest.capabilities}
     return PermissionsOut(
         version_id=str(row["version_id"]),

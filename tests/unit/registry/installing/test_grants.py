@@ -13,16 +13,8 @@ from alga_ext.bundles.egress_hosts import check_egress
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
-from functions.registry.installing.grants import (
-    GrantSet,
-    canonical,
-    carried_over,
-    covers,
-    decide,
-    difference,
-    requested,
-    stored,
-)
+from functions.registry.installing.grant_set import GrantSet, canonical, requested, stored
+from functions.registry.installing.grants import carried_over, covers, decide, difference
 from tests.support.manifests import manifest
 from tests.support.refusals import code_of
 

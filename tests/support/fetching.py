@@ -75,7 +75,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server:
-    """A server on loopback; ``names`` it by a grant and an address."""
+    """A server on loopback that remembers its requests (``seen``) and its clients' addresses (``peers``)."""
 
     def __init__(self, tls: Any = None) -> None:
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)

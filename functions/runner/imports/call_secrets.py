@@ -7,13 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
+from alga_ext.bundles.declared_headers import DEFAULT_SECRET_HEADER
 from alga_ext.calls.envelope import ExecuteRequest, SealedSecret
 from alga_ext.errors import PlatformError
 from alga_ext.stores.sealing import secret_context
 from functions.runner.imports.deadline import KEYS
 
-DEFAULT_HEADER: Final = "authorization"
-"""The header of a secret for which the grant names no other one."""
 _SCRUB_LEAST_CHARACTERS: Final = 4
 """Shorter values are not scrubbed: they occur in ordinary text, so scrubbing them would make logs unreadable."""
 _SCRUB_LEAST_LINE_CHARACTERS: Final = 8
@@ -64,7 +63,7 @@ class SecretBox:
         headers = request.grants.secret_headers
         envelope = request.secret_envelope or []
         self._held = {
-            s.name: Held(s, tuple(granted[s.name]), headers.get(s.name, DEFAULT_HEADER).lower())
+            s.name: Held(s, tuple(granted[s.name]), headers.get(s.name, DEFAULT_SECRET_HEADER).lower())
             for s in envelope
             if s.name in granted
         }

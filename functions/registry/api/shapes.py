@@ -1,4 +1,7 @@
-"""The request and response bodies of the registry API, as pydantic models. The OpenAPI document is made from them."""
+"""The request and response bodies of the registry API, as pydantic models. The OpenAPI document is made from them.
+
+Those about installs are in ``install_shapes``.
+"""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -8,7 +11,6 @@ from aws_lambda_powertools.event_handler.openapi.params import Query
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from alga_ext.stores.database import Row
-from functions.registry.publishing.bundle_contents import UI_PREFIX
 
 T = TypeVar("T")
 
@@ -18,15 +20,19 @@ Prefix = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?\.$", max
 HashText = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
-class _In(BaseModel):
+class In(BaseModel):
+    """A request's body. Unknown members are refused."""
+
     model_config = ConfigDict(extra="forbid")
 
 
-class _Out(BaseModel):
+class Out(BaseModel):
+    """A response's body, built from a row, which may have more members."""
+
     model_config = ConfigDict(extra="ignore")
 
 
-class PublisherIn(_In):
+class PublisherIn(In):
     """A publisher to register."""
 
     publisher: Slug
@@ -34,7 +40,7 @@ class PublisherIn(_In):
     name_prefixes: Annotated[list[Prefix], Field(max_length=20)] = []
 
 
-class PublisherOut(_Out):
+class PublisherOut(Out):
     """A publisher."""
 
     publisher: str
@@ -43,7 +49,7 @@ class PublisherOut(_Out):
     created_at: datetime
 
 
-class KeyIn(_In):
+class KeyIn(In):
     """A public key (PEM SubjectPublicKeyInfo, Ed25519 or ECDSA P-256) and the period in which it may sign."""
 
     public_key: Annotated[str, Field(max_length=2000)]
@@ -51,7 +57,7 @@ class KeyIn(_In):
     valid_until: AwareDatetime | None = None
 
 
-class KeyOut(_Out):
+class KeyOut(Out):
     """A registered signing key."""
 
     key_id: str
@@ -64,13 +70,13 @@ class KeyOut(_Out):
     revoked_reason: str | None
 
 
-class RetirementIn(_In):
+class RetirementIn(In):
     """The instant at which a key's validity ends (default: now)."""
 
     valid_until: AwareDatetime | None = None
 
 
-class RevocationIn(_In):
+class RevocationIn(In):
     """The reason for a revocation, and the instant from which the key is revoked (default: now).
 
     With ``dry_run``, nothing is changed: the answer says what the revocation would stop.
@@ -81,7 +87,7 @@ class RevocationIn(_In):
     dry_run: bool = False
 
 
-class StoppedVersionOut(_Out):
+class StoppedVersionOut(Out):
     """A version that a revocation withdraws, and how many enabled installs, of all tenants, run it."""
 
     version_id: str
@@ -98,7 +104,7 @@ class RevocationOut(KeyOut):
     stopped: list[StoppedVersionOut]
 
 
-class UploadIn(_In):
+class UploadIn(In):
     """An archive that is about to be uploaded."""
 
     publisher: Slug
@@ -106,7 +112,7 @@ class UploadIn(_In):
     size_bytes: Annotated[int, Field(ge=1, le=200 * 1024 * 1024)]
 
 
-class UploadOut(_Out):
+class UploadOut(Out):
     """The URL to PUT the archive to, and the headers that must be sent with it."""
 
     upload_id: str
@@ -115,7 +121,7 @@ class UploadOut(_Out):
     expires_at: datetime
 
 
-class VersionIn(_In):
+class VersionIn(In):
     """A version to publish: an upload, or the archive itself as base64 when it is small (6 MiB of base64).
 
     Exactly one of ``upload_id`` and ``bundle_b64`` must be given.
@@ -128,14 +134,14 @@ class VersionIn(_In):
     manifest: dict[str, Any] | None = None
 
 
-class ReasonOut(_Out):
+class ReasonOut(Out):
     """A reason for a rejection, a yank or a withdrawal."""
 
     code: str
     detail: str
 
 
-class VersionOut(_Out):
+class VersionOut(Out):
     """A version and the progress of its publication. ``warnings`` name what it asks for and this platform lacks."""
 
     version_id: str
@@ -160,26 +166,26 @@ class VersionOut(_Out):
     warnings: list[str]
 
 
-class ReasonIn(_In):
+class ReasonIn(In):
     """The reason for a change. It is shown to people."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class TransferIn(_In):
+class TransferIn(In):
     """The publisher that an extension is transferred to."""
 
     publisher: Slug
 
 
-class ReprepareOut(_Out):
+class ReprepareOut(Out):
     """How many versions were put on the queue, and the cursor of the next page."""
 
     queued: int
     next_cursor: str | None
 
 
-class EngineOut(_Out):
+class EngineOut(Out):
     """An engine, and how many components of active versions are compiled for it and how many are not."""
 
     wasmtime_version: str
@@ -190,7 +196,7 @@ class EngineOut(_Out):
     latest_at: datetime
 
 
-class ExtensionOut(_Out):
+class ExtensionOut(Out):
     """An extension."""
 
     extension_id: str
@@ -202,169 +208,7 @@ class ExtensionOut(_Out):
     created_at: datetime
 
 
-class PermissionOut(_Out):
-    """A capability that a version asks for, and its purpose."""
-
-    name: str
-    purpose: str
-    always_granted: bool
-
-
-class SecretRequestOut(_Out):
-    """A secret that a version asks for.
-
-    With ``hosts``, the extension cannot read its value: it is put into ``header`` of requests to these hosts. A host
-    that returns the value in a changed form gives it to the extension all the same, so bind it only to trusted hosts.
-    """
-
-    name: str
-    description: str
-    required: bool
-    hosts: list[str]
-    header: str
-
-
-class MetricOut(_Out):
-    """A metric that a version may emit, and its unit."""
-
-    name: str
-    unit: str
-
-
-class PermissionsOut(_Out):
-    """Everything a version asks for, and the capabilities that its component imports but the manifest does not declare.
-
-    Calls to undeclared capabilities are refused.
-    """
-
-    version_id: str
-    version: str
-    capabilities: list[PermissionOut]
-    egress: list[str]
-    secrets: list[SecretRequestOut]
-    metrics: list[MetricOut]
-    limits: dict[str, int]
-    undeclared_capabilities: list[str]
-
-
-class GrantsIn(_In):
-    """What the admin grants. Anything that is not named here is not granted.
-
-    ``secret_headers`` names the header of each secret that is not put into ``authorization``.
-    """
-
-    capabilities: list[str] = []
-    egress: list[str] = []
-    secrets: dict[str, list[str]] = {}
-    secret_headers: dict[str, str] = {}
-    limits: dict[str, Annotated[int, Field(ge=1)]] = {}
-
-
-class InstallIn(_In):
-    """An extension to install, by id or name. Without ``version``, the newest ready version is installed."""
-
-    extension: Annotated[str, Field(min_length=1, max_length=255)]
-    version: str | None = None
-    grants: GrantsIn = GrantsIn()
-    config: dict[str, Any] = {}
-
-
-class GrantsOut(_Out):
-    """The canonical grant set and its hash."""
-
-    capabilities: list[str]
-    egress: list[str]
-    secrets: dict[str, list[str]]
-    secret_headers: dict[str, str]
-    limits: dict[str, int]
-    hash: str
-
-
-class InstallOut(_Out):
-    """An install of the caller's tenant. ``warnings`` name what is granted and this platform does not offer."""
-
-    install_id: str
-    extension_id: str
-    name: str
-    publisher: str
-    version_id: str
-    version: str
-    version_state: str
-    state: str
-    content_hash: str
-    publisher_key_id: str
-    grants: GrantsOut
-    config: dict[str, Any]
-    ui_url: str | None
-    pinned: bool
-    waiting_request: "RequestOut | None"
-    revision: int
-    installed_at: datetime
-    installed_by: str
-    changed_at: datetime
-    warnings: list[str]
-
-
-class RequestOut(_Out):
-    """What a newer version asks for beyond the earlier one. It waits for a decision."""
-
-    request_id: str
-    from_version: str
-    to_version: str
-    difference: dict[str, Any]
-    holds_code: bool
-    created_at: datetime
-    created_by: str
-
-
-class UpdateIn(_In):
-    """The version to update to. Without ``version``, it is the newest ready version."""
-
-    version: str | None = None
-
-
-class RollbackIn(_In):
-    """The earlier version to go back to, and the reason."""
-
-    version: str
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class ApprovalIn(_In):
-    """The whole grant set from now on. Without ``grants``: the current grants plus all that the request asks for."""
-
-    grants: GrantsIn | None = None
-
-
-class ConfigIn(_In):
-    """The whole configuration of an install."""
-
-    config: dict[str, Any]
-
-
-class SecretIn(_In):
-    """A secret's value, and when it expires: an instant, or a maximum age in seconds, but not both."""
-
-    value: Annotated[str, Field(min_length=1, max_length=65_536)]
-    expires_at: AwareDatetime | None = None
-    max_age_s: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
-
-
-class SecretOut(_Out):
-    """The state of a declared secret. Its value is never shown."""
-
-    name: str
-    description: str
-    required: bool
-    hosts: list[str]
-    header: str
-    state: str
-    version: int | None
-    created_at: datetime | None
-    expires_at: datetime | None
-
-
-class AuditOut(_Out):
+class AuditOut(Out):
     """One change made for the tenant."""
 
     audit_id: int
@@ -377,7 +221,7 @@ class AuditOut(_Out):
     request_id: str
 
 
-class LogEntryOut(_Out):
+class LogEntryOut(Out):
     """One leaf of the transparency log; ``entry`` is the exact text that was hashed."""
 
     leaf_index: int
@@ -387,7 +231,7 @@ class LogEntryOut(_Out):
     at: datetime
 
 
-class InclusionOut(_Out):
+class InclusionOut(Out):
     """The proof that a leaf is in the log: the leaf, its audit path (hex) and the signed head for ``tree_size``."""
 
     leaf_index: int
@@ -397,7 +241,7 @@ class InclusionOut(_Out):
     head: dict[str, Any]
 
 
-class ConsistencyOut(_Out):
+class ConsistencyOut(Out):
     """The proof that the log of ``tree_size`` entries extends the log of ``old_size`` entries."""
 
     old_size: int
@@ -413,7 +257,7 @@ class Page(BaseModel, Generic[T]):
     next_cursor: str | None
 
 
-class ProblemOut(_Out):
+class ProblemOut(Out):
     """A problem document (RFC 9457)."""
 
     type: str
@@ -439,39 +283,12 @@ def version_out(row: Row, not_offered: Mapping[str, str]) -> VersionOut:
     """
     settled = row["state"] != "pending"
     progress = "done" if settled else "prepared" if row["prepared_at"] else "queued"
-    warnings = _warnings(row["declared_capabilities"], not_offered)
+    warnings = warnings_of(row["declared_capabilities"], not_offered)
     return VersionOut.model_validate({**texts(row), "progress": progress, "warnings": warnings})
 
 
-def install_out(row: Row, request: Row | None, ui_base: str, not_offered: Mapping[str, str]) -> InstallOut:
-    """Build the answer for an install row, with its waiting request if it has one.
-
-    Args:
-        row: the install.
-        request: its waiting request.
-        ui_base: base URL of the UI host.
-        not_offered: see ``Services.not_offered``.
-    """
-    url = None
-    if row["ui_entry"] is not None:
-        entry = row["ui_entry"].removeprefix(UI_PREFIX)
-        url = f"{ui_base}/ext-ui/{row['extension_id']}/{row['content_hash']}/{entry}"
-    granted = GrantsOut(
-        capabilities=row["granted_capabilities"],
-        egress=row["granted_egress"],
-        secrets=row["granted_secrets"],
-        secret_headers=row["granted_secret_headers"],
-        limits=row["granted_limits"],
-        hash=row["grant_hash"],
-    )
-    waiting = None if request is None else RequestOut.model_validate(texts(request))
-    warnings = _warnings(row["granted_capabilities"], not_offered)
-    return InstallOut.model_validate(
-        {**texts(row), "grants": granted, "ui_url": url, "waiting_request": waiting, "warnings": warnings}
-    )
-
-
-def _warnings(wanted: Iterable[str], not_offered: Mapping[str, str]) -> list[str]:
+def warnings_of(wanted: Iterable[str], not_offered: Mapping[str, str]) -> list[str]:
+    """Return a warning for each capability that is wanted and that this platform does not offer."""
     return [
         f"This platform offers no {not_offered[name]}: calls that need {name} will fail."
         for name in sorted(wanted)

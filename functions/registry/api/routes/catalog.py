@@ -8,19 +8,9 @@ from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from functions.registry.api import permissions
 from functions.registry.api.exchange import principal, services, shown
+from functions.registry.api.install_shapes import MetricOut, PermissionOut, PermissionsOut, SecretRequestOut
 from functions.registry.api.paging import decode_cursor, encode_cursor
-from functions.registry.api.shapes import (
-    ExtensionOut,
-    MetricOut,
-    Page,
-    PageSize,
-    PermissionOut,
-    PermissionsOut,
-    SecretRequestOut,
-    VersionOut,
-    texts,
-    version_out,
-)
+from functions.registry.api.shapes import ExtensionOut, Page, PageSize, VersionOut, texts, version_out
 from functions.registry.installing.grant_set import requested
 from functions.registry.publishing import versions
 

@@ -21,20 +21,19 @@ from functions.registry.api.exchange import (
     require_enabled,
     services,
 )
-from functions.registry.api.paging import decode_cursor, encode_cursor
-from functions.registry.api.preconditions import check_match, revision_tag
-from functions.registry.api.shapes import (
+from functions.registry.api.install_shapes import (
     ApprovalIn,
     ConfigIn,
     GrantsIn,
     InstallIn,
     InstallOut,
-    Page,
-    PageSize,
     RollbackIn,
     UpdateIn,
     install_out,
 )
+from functions.registry.api.paging import decode_cursor, encode_cursor
+from functions.registry.api.preconditions import check_match, revision_tag
+from functions.registry.api.shapes import Page, PageSize
 from functions.registry.installing import install_requests, installs, updates
 from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import publishers, verification, versions

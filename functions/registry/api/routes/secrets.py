@@ -13,8 +13,8 @@ from alga_ext.stores.sealing import secret_context
 from functions.registry.api import permissions
 from functions.registry.api.exchange import actor, header, principal, reply, services
 from functions.registry.api.idempotency import Answer
+from functions.registry.api.install_shapes import SecretIn, SecretOut
 from functions.registry.api.preconditions import check_match, revision_tag
-from functions.registry.api.shapes import SecretIn, SecretOut
 from functions.registry.installing import install_secrets, installs
 
 router = APIGatewayHttpRouter()

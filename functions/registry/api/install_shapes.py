@@ -1,0 +1,201 @@
+"""The request and response bodies about permissions, grants, installs and their secrets, as pydantic models."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, Field
+
+from alga_ext.stores.database import Row
+from functions.registry.api.shapes import In, Out, texts, warnings_of
+from functions.registry.publishing.bundle_contents import UI_PREFIX
+
+
+class PermissionOut(Out):
+    """A capability that a version asks for, and its purpose."""
+
+    name: str
+    purpose: str
+    always_granted: bool
+
+
+class SecretRequestOut(Out):
+    """A secret that a version asks for.
+
+    With ``hosts``, the extension cannot read its value: it is put into ``header`` of requests to these hosts. A host
+    that returns the value in a changed form gives it to the extension all the same, so bind it only to trusted hosts.
+    """
+
+    name: str
+    description: str
+    required: bool
+    hosts: list[str]
+    header: str
+
+
+class MetricOut(Out):
+    """A metric that a version may emit, and its unit."""
+
+    name: str
+    unit: str
+
+
+class PermissionsOut(Out):
+    """Everything a version asks for, and the capabilities that its component imports but the manifest does not declare.
+
+    Calls to undeclared capabilities are refused.
+    """
+
+    version_id: str
+    version: str
+    capabilities: list[PermissionOut]
+    egress: list[str]
+    secrets: list[SecretRequestOut]
+    metrics: list[MetricOut]
+    limits: dict[str, int]
+    undeclared_capabilities: list[str]
+
+
+class GrantsIn(In):
+    """What the admin grants. Anything that is not named here is not granted.
+
+    ``secret_headers`` names the header of each secret that is not put into ``authorization``.
+    """
+
+    capabilities: list[str] = Field(default=[])
+    egress: list[str] = Field(default=[])
+    secrets: dict[str, list[str]] = Field(default={})
+    secret_headers: dict[str, str] = Field(default={})
+    limits: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
+
+
+class InstallIn(In):
+    """An extension to install, by id or name. Without ``version``, the newest ready version is installed."""
+
+    extension: Annotated[str, Field(min_length=1, max_length=255)]
+    version: str | None = None
+    grants: GrantsIn = GrantsIn()
+    config: dict[str, Any] = Field(default={})
+
+
+class GrantsOut(Out):
+    """The canonical grant set and its hash."""
+
+    capabilities: list[str]
+    egress: list[str]
+    secrets: dict[str, list[str]]
+    secret_headers: dict[str, str]
+    limits: dict[str, int]
+    hash: str
+
+
+class InstallOut(Out):
+    """An install of the caller's tenant. ``warnings`` name what is granted and this platform does not offer."""
+
+    install_id: str
+    extension_id: str
+    name: str
+    publisher: str
+    version_id: str
+    version: str
+    version_state: str
+    state: str
+    content_hash: str
+    publisher_key_id: str
+    grants: GrantsOut
+    config: dict[str, Any]
+    ui_url: str | None
+    pinned: bool
+    waiting_request: "RequestOut | None"
+    revision: int
+    installed_at: datetime
+    installed_by: str
+    changed_at: datetime
+    warnings: list[str]
+
+
+class RequestOut(Out):
+    """What a newer version asks for beyond the earlier one. It waits for a decision."""
+
+    request_id: str
+    from_version: str
+    to_version: str
+    difference: dict[str, Any]
+    holds_code: bool
+    created_at: datetime
+    created_by: str
+
+
+class UpdateIn(In):
+    """The version to update to. Without ``version``, it is the newest ready version."""
+
+    version: str | None = None
+
+
+class RollbackIn(In):
+    """The earlier version to go back to, and the reason."""
+
+    version: str
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class ApprovalIn(In):
+    """The whole grant set from now on. Without ``grants``: the current grants plus all that the request asks for."""
+
+    grants: GrantsIn | None = None
+
+
+class ConfigIn(In):
+    """The whole configuration of an install."""
+
+    config: dict[str, Any]
+
+
+class SecretIn(In):
+    """A secret's value, and when it expires: an instant, or a maximum age in seconds, but not both."""
+
+    value: Annotated[str, Field(min_length=1, max_length=65_536)]
+    expires_at: AwareDatetime | None = None
+    max_age_s: Annotated[int, Field(ge=60, le=10 * 366 * 86_400)] | None = None
+
+
+class SecretOut(Out):
+    """The state of a declared secret. Its value is never shown."""
+
+    name: str
+    description: str
+    required: bool
+    hosts: list[str]
+    header: str
+    state: str
+    version: int | None
+    created_at: datetime | None
+    expires_at: datetime | None
+
+
+def install_out(row: Row, request: Row | None, ui_base: str, not_offered: Mapping[str, str]) -> InstallOut:
+    """Build the answer for an install row, with its waiting request if it has one.
+
+    Args:
+        row: the install.
+        request: its waiting request.
+        ui_base: base URL of the UI host.
+        not_offered: see ``Services.not_offered``.
+    """
+    url = None
+    if row["ui_entry"] is not None:
+        entry = row["ui_entry"].removeprefix(UI_PREFIX)
+        url = f"{ui_base}/ext-ui/{row['extension_id']}/{row['content_hash']}/{entry}"
+    granted = GrantsOut(
+        capabilities=row["granted_capabilities"],
+        egress=row["granted_egress"],
+        secrets=row["granted_secrets"],
+        secret_headers=row["granted_secret_headers"],
+        limits=row["granted_limits"],
+        hash=row["grant_hash"],
+    )
+    waiting = None if request is None else RequestOut.model_validate(texts(request))
+    warnings = warnings_of(row["granted_capabilities"], not_offered)
+    return InstallOut.model_validate(
+        {**texts(row), "grants": granted, "ui_url": url, "waiting_request": waiting, "warnings": warnings}
+    )

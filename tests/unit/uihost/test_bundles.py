@@ -15,6 +15,7 @@ from alga_ext.trust.signing import LocalSigner
 from functions.uihost.bundles import UiBundles
 from functions.uihost.uihost import find_file
 from functions.uihost.withdrawn import WithdrawnBundles
+from tests.support.clock import Clock
 from tests.support.keys import NOW, revoked, trust_in, trusted
 from tests.support.memory_store import MemoryObjectStore
 from tests.support.published_ui import (
@@ -32,16 +33,6 @@ from tests.support.refusals import code_of
 
 LIST_KEY = trusted(LISTING, use="release")
 TRUST = trust_in(trusted(RELEASE, use="release"), LIST_KEY)
-
-
-class Clock:
-    """A clock a test moves."""
-
-    def __init__(self) -> None:
-        self.s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.s
 
 
 def bundles(
@@ -177,7 +168,7 @@ class Believer:
         self.bundles = UiBundles(objects, withdrawn, lambda: self.trust, 1 << 20, lambda: self.now, self.clock)
 
     def pass_time(self, seconds: float) -> None:
-        self.clock.s += seconds
+        self.clock.now_s += seconds
         self.now += timedelta(seconds=seconds)
 
 

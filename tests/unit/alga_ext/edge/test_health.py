@@ -6,6 +6,7 @@ from typing import Any
 
 from alga_ext.edge.health import Health
 from alga_ext.errors import PlatformError
+from tests.support.clock import Clock
 
 
 class Part:
@@ -20,16 +21,6 @@ class Part:
         if self.is_missing:
             raise PlatformError("object_store_unavailable", "The object store cannot be reached.", key="secret/key")
         return {"size_bytes": 7}
-
-
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.s
 
 
 def shown(health: Health, *, detailed: bool = False) -> tuple[int, dict[str, Any]]:
@@ -69,7 +60,7 @@ def test_parts_are_checked_once_in_ten_seconds_whoever_asks() -> None:
     part, clock = Part(), Clock()
     health = Health({"store": part}, clock)
     shown(health)
-    clock.s += 9.9
+    clock.now_s += 9.9
     part.is_missing = True
     assert shown(health, detailed=True)[0] == 200
     assert part.checks == 1
@@ -79,7 +70,7 @@ def test_after_ten_seconds_parts_are_checked_again() -> None:
     part, clock = Part(), Clock()
     health = Health({"store": part}, clock)
     shown(health)
-    clock.s += 10.0
+    clock.now_s += 10.0
     part.is_missing = True
 
     assert shown(health)[0] == 503

@@ -7,18 +7,10 @@ from pathlib import Path
 import pytest
 import urllib3
 
+from tests.support.clock import Clock
 from tools.local.function_processes import Functions
 from tools.local.http_front import Front
 from tools.local.sign_in import SignInCodes
-
-
-class Clock:
-    """A time that tests set."""
-
-    now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 def test_a_code_gives_its_token_once() -> None:

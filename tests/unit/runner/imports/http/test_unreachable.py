@@ -8,14 +8,7 @@ from functions.runner.imports.http.unreachable import (
     Unreachable,
     connect_timeout_s,
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from tests.support.clock import Clock
 
 
 def test_a_dead_address_comes_last_until_it_is_forgotten() -> None:

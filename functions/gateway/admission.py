@@ -134,7 +134,7 @@ def audience(install: Install, endpoint: Mapping[str, Any]) -> str:
 
 
 def in_audience(principal: Principal, audience: str) -> bool:
-    """Tell whether a caller belongs to an audience. A value that is not known admits nobody."""
+    """Tell whether a caller belongs to an audience. An unknown audience includes no caller."""
     return audience in ("any", "client" if principal.is_client_user else "internal")
 
 

@@ -39,7 +39,7 @@ def test_a_signature_verifies_with_the_signers_public_key(signer: Signer, messag
     assert not key.verify(signer.sign(message), message + b"!")
 
 
-def test_an_envelope_is_believed_as_far_as_its_signer_is_trusted(signer: Signer) -> None:
+def test_an_envelope_is_accepted_as_far_as_its_signer_is_trusted(signer: Signer) -> None:
     envelope = sign_envelope(signer, b"{}")
     trust = trust_in(trusted(signer, use="release"))
 

@@ -1,4 +1,4 @@
-"""Fuzz signatures: envelopes, and statements of every kind in honest envelopes; nothing forged is believed.
+"""Fuzz signatures: envelopes, and statements of every kind in honest envelopes; nothing forged is accepted.
 
 By an Ed25519 key and by an ECDSA P-256 key, whose signatures are DER and so have a form of their own.
 """
@@ -51,10 +51,10 @@ def one_input(data: bytes) -> None:
 
 
 def check_envelope(data: bytes) -> None:
-    """Only what one of the keys signed is believed, whatever is around it."""
+    """Only what one of the keys signed is accepted, whatever is around it."""
     verified = TRUST.verify(data, use="publisher", publisher="acme", at=NOW)
     if verified.payload != PAYLOADS[0]:
-        message = "an envelope that nobody signed was believed"
+        message = "an envelope that nobody signed was accepted"
         raise AssertionError(message)
 
 
@@ -62,7 +62,7 @@ def check_signature(signature: bytes) -> None:
     """Bytes of any form are judged as a signature, not stumbled over."""
     for signer in SIGNERS:
         if PublicKey.from_pem(signer.public_pem).verify(signature, b"nobody ever signed this"):
-            message = "a signature that nobody made was believed"
+            message = "a signature that nobody made was accepted"
             raise AssertionError(message)
 
 

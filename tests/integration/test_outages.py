@@ -40,7 +40,7 @@ def test_a_stopped_database_is_a_503_and_service_returns(site: Site, hello: str)
     assert site.call(hello).status == 200
 
     with without_database(site):
-        time.sleep(2.5)  # a resolved install is believed for two seconds
+        time.sleep(2.5)  # a resolved install is cached for two seconds
         assert_unavailable(site.call(hello))
         assert_unavailable(site.client("acme").request("GET", "/api/registry/v1/installs"))
 

@@ -114,7 +114,7 @@ def test_a_disabled_install_does_not_answer(site: Site) -> None:
 
     site.client("acme").json("POST", f"/installs/{install}/disable")
 
-    deadline = time.monotonic() + 5  # the gateway believes a resolved install for two seconds
+    deadline = time.monotonic() + 5  # the gateway caches a resolved install for two seconds
     while (reply := site.call(install)).status == 204 and time.monotonic() < deadline:
         time.sleep(0.2)
     assert (reply.status, problem(reply.body)) == (404, "not_installed")

@@ -251,7 +251,7 @@ def test_a_program_changed_on_disk_is_fetched_again_after_that(vault: Vault) -> 
     assert vault.outcome() is None
 
 
-def test_a_file_put_where_a_program_would_lie_is_not_believed(vault: Vault) -> None:
+def test_a_file_in_the_place_of_a_program_is_not_trusted(vault: Vault) -> None:
     sha256 = sha256_of(vault, vault.places.code)
     (vault.house.folder / f"{sha256}.cwasm").write_bytes(b"forged")
     assert vault.outcome() is None

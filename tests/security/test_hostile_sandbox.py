@@ -1,4 +1,4 @@
-"""The sandbox itself is not believed: a child that was taken over and speaks the protocol as it likes."""
+"""The sandbox itself is not trusted: a child that was taken over may send any message."""
 
 import contextlib
 import io

@@ -92,8 +92,9 @@ def replay(answer: Answer) -> Response[Any]:
 def insist(stop: Callable[[], Response[Any]]) -> Response[Any]:
     """Answer a request that stops something, and repeat it while another session holds a lock that it needs.
 
-    Nobody can keep such a lock: PostgreSQL ends a session that does nothing in a transaction after 5 s and a statement
-    after 3 s (``alga_ext.stores.database``). Three waits of 2.5 s outlast both, so an operator need not try again.
+    No session can keep such a lock: PostgreSQL ends a session that does nothing in a transaction after 5 s, and a
+    statement after 3 s (``alga_ext.stores.database``). Three waits of 2.5 s outlast both, so an operator need not try
+    again.
     """
     for _ in range(_STOP_ATTEMPTS - 1):
         try:

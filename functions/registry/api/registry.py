@@ -58,7 +58,7 @@ class Registry:
         """Answer a request.
 
         1. Refuse a caller that has failed too often.
-        2. Verify the caller's token. Nothing that a stranger sends is parsed.
+        2. Verify the caller's token. Nothing is parsed before that.
         3. Check the size of the body against the limit of its route, then its type, then parse it.
         4. Answer by the route, which checks the caller's role.
         """

@@ -1,4 +1,4 @@
-"""Artifacts: verified before they are believed, fetched once, bounded on disk."""
+"""Artifacts: verified before they are accepted, fetched once, bounded on disk."""
 
 import hashlib
 import threading
@@ -167,7 +167,7 @@ def test_a_file_that_another_process_removed_is_fetched_again(shop: Shop) -> Non
     assert shop.cache.obtain(bundle).fresh
 
 
-def test_a_file_left_by_another_process_is_not_believed(shop: Shop) -> None:
+def test_a_file_left_by_another_process_is_not_trusted(shop: Shop) -> None:
     bundle = shop.release(b"code")
     shop.folder.mkdir(parents=True)
     (shop.folder / f"{hashlib.sha256(b'code').hexdigest()}.cwasm").write_bytes(b"evil")

@@ -1,4 +1,4 @@
-"""A UI is believed through the registry's signature alone: nothing else in the store is."""
+"""A UI is accepted through the registry's signature alone: nothing else in the store is."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -41,9 +41,9 @@ def bundles(
     cache_bytes: int = 1 << 20,
     indexes: int = 256,
 ) -> UiBundles:
-    believed, clock = trust or TRUST, Clock()
-    withdrawn = WithdrawnBundles(objects, lambda: believed, LIST_LIFETIME, lambda: NOW, clock)
-    return UiBundles(objects, withdrawn, lambda: believed, cache_bytes, lambda: NOW, clock, indexes)
+    current, clock = trust or TRUST, Clock()
+    withdrawn = WithdrawnBundles(objects, lambda: current, LIST_LIFETIME, lambda: NOW, clock)
+    return UiBundles(objects, withdrawn, lambda: current, cache_bytes, lambda: NOW, clock, indexes)
 
 
 def read(given: UiBundles, path: str, encoding: str = "identity") -> bytes:
@@ -70,7 +70,7 @@ def test_an_extension_without_ui_is_not_found() -> None:
     assert code_of(lambda: bundles(published(ui_index_sha256=None)).index(HASH)) == "ui_not_found"
 
 
-def test_a_record_about_another_bundle_is_not_believed() -> None:
+def test_a_record_about_another_bundle_is_not_trusted() -> None:
     objects = published()
     other = ContentHash("sha256:" + "cd" * 32)
     objects.objects[f"releases/{'cd' * 32}.dsse.json"] = objects.objects[f"releases/{HEX}.dsse.json"]
@@ -90,7 +90,7 @@ def test_a_record_about_another_bundle_is_not_believed() -> None:
     ],
     ids=["nobody", "other-key", "publisher-key", "artifact-key", "revoked", "not-yet"],
 )
-def test_a_record_that_nobody_vouches_for_is_not_believed(trust: TrustBundle) -> None:
+def test_a_record_that_nobody_vouches_for_is_not_trusted(trust: TrustBundle) -> None:
     assert code_of(lambda: bundles(published(), trust).index(HASH)) == "release_integrity"
 
 
@@ -180,7 +180,7 @@ def test_a_revoked_release_key_ends_what_was_verified_before() -> None:
     assert code_of(lambda: host.bundles.index(HASH)) == "release_integrity"
 
 
-def test_a_release_key_that_ends_is_believed_for_a_minute_at_most() -> None:
+def test_a_release_key_that_ends_is_accepted_for_a_minute_at_most() -> None:
     host = Believer(published())
     host.trust = trust_in(LIST_KEY, trusted(RELEASE, use="release", valid_until=NOW + timedelta(seconds=1)))
     host.bundles.index(HASH)

@@ -24,14 +24,14 @@ def verdict(
     return code_of(lambda: trust.verify(data, use=use, publisher=publisher, at=at))
 
 
-def test_a_trusted_key_is_believed_and_the_payload_is_what_was_signed() -> None:
+def test_a_trusted_key_is_accepted_and_the_payload_is_what_was_signed() -> None:
     verified = trust_in(trusted(ACME)).verify(ENVELOPE, use="publisher", publisher="acme", at=NOW)
 
     assert verified.payload == b'{"a":1}'
     assert verified.key.key_id == ACME.key_id
 
 
-def test_a_p256_key_is_believed_too() -> None:
+def test_a_p256_key_is_accepted_too() -> None:
     signer = P256Signer()
 
     assert verdict(trust_in(trusted(signer)), sign_envelope(signer, b"{}")) is None
@@ -144,7 +144,7 @@ def test_extending_a_bundle_adds_keys_and_revocations_and_leaves_it_as_it_was() 
 
 
 @given(st.data())
-def test_one_changed_byte_of_an_envelope_is_never_believed(data: st.DataObject) -> None:
+def test_one_changed_byte_of_an_envelope_is_never_accepted(data: st.DataObject) -> None:
     envelope = bytearray(ENVELOPE)
     envelope[data.draw(st.integers(0, len(envelope) - 1))] ^= data.draw(st.integers(1, 255))
 

@@ -31,7 +31,7 @@ ENVELOPES = {signer.key_id: sign_envelope(signer, b'{"subject":"x"}') for signer
 KEYS = {signer.key_id: PublicKey.from_pem(signer.public_pem) for signer in SIGNERS}
 
 
-def believed(data: bytes) -> bool:
+def accepted(data: bytes) -> bool:
     """Whether one of the known keys signed what an envelope says."""
     envelope = parse_envelope(data)
     return any(verify_envelope(envelope, key) for key in KEYS.values())
@@ -201,7 +201,7 @@ def test_a_signature_under_another_keys_name_does_not_verify() -> None:
     document = json.loads(sign_envelope(ACME, b"payload"))
     document["signatures"][0]["keyid"] = P256.key_id
 
-    assert not believed(json.dumps(document, separators=(",", ":")).encode())
+    assert not accepted(json.dumps(document, separators=(",", ":")).encode())
 
 
 def test_the_encoding_that_is_signed_is_dsse_version_1() -> None:
@@ -224,7 +224,7 @@ def test_any_changed_byte_of_an_envelope_is_refused(signer: Signer, data: st.Dat
     position = data.draw(st.integers(0, len(envelope) - 1))
     envelope[position] ^= data.draw(st.integers(1, 255))
 
-    assert _refused_or_not_believed(bytes(envelope))
+    assert _refused_or_not_accepted(bytes(envelope))
 
 
 def test_every_single_bit_of_an_envelope_counts() -> None:
@@ -233,11 +233,11 @@ def test_every_single_bit_of_an_envelope_counts() -> None:
         for bit in range(8):
             changed = bytearray(envelope)
             changed[position] ^= 1 << bit
-            assert _refused_or_not_believed(bytes(changed)), (position, bit)
+            assert _refused_or_not_accepted(bytes(changed)), (position, bit)
 
 
-def _refused_or_not_believed(data: bytes) -> bool:
-    return code_of(lambda: parse_envelope(data)) == "signature_malformed" or not believed(data)
+def _refused_or_not_accepted(data: bytes) -> bool:
+    return code_of(lambda: parse_envelope(data)) == "signature_malformed" or not accepted(data)
 
 
 @settings(max_examples=200)
@@ -248,14 +248,14 @@ def test_an_envelope_with_a_byte_more_or_less_is_refused(data: st.DataObject) ->
     longer = envelope[:at] + bytes([data.draw(st.integers(0, 255))]) + envelope[at:]
     shorter = envelope[:at] + envelope[at + 1 :]
 
-    assert _refused_or_not_believed(longer)
-    assert _refused_or_not_believed(shorter)
+    assert _refused_or_not_accepted(longer)
+    assert _refused_or_not_accepted(shorter)
 
 
 def test_one_line_break_at_the_end_is_allowed_and_nothing_else() -> None:
     envelope = sign_envelope(ACME, b"payload")
 
-    assert believed(envelope + b"\n")
+    assert accepted(envelope + b"\n")
     for end in (b" ", b"\n\n", b"\r\n", b"\t", b"\0", b"\x0b"):
         assert code_of(lambda end=end: parse_envelope(envelope + end)) == "signature_malformed"  # type: ignore[misc]
     assert code_of(lambda: parse_envelope(b" " + envelope)) == "signature_malformed"
@@ -326,19 +326,19 @@ def junk(number: int, key_id_chars: int = 71, signature_bytes: int = 64) -> dict
 
 
 def test_an_envelope_holds_at_most_eight_signatures() -> None:
-    assert believed(envelope_with(*(junk(number) for number in range(7)), _SIGNATURE))
+    assert accepted(envelope_with(*(junk(number) for number in range(7)), _SIGNATURE))
     with pytest.raises(PlatformError, match="1 to 8 signatures"):
         parse_envelope(envelope_with(*(junk(number) for number in range(8)), _SIGNATURE))
 
 
 def test_a_key_id_has_at_most_128_characters() -> None:
-    assert believed(envelope_with(junk(1, key_id_chars=128), _SIGNATURE))
+    assert accepted(envelope_with(junk(1, key_id_chars=128), _SIGNATURE))
     with pytest.raises(PlatformError, match="129 characters; at most 128"):
         parse_envelope(envelope_with(junk(1, key_id_chars=129), _SIGNATURE))
 
 
 def test_a_signature_has_at_most_128_bytes() -> None:
-    assert believed(envelope_with(junk(1, signature_bytes=128), _SIGNATURE))
+    assert accepted(envelope_with(junk(1, signature_bytes=128), _SIGNATURE))
     with pytest.raises(PlatformError, match="129 bytes; at most 128"):
         parse_envelope(envelope_with(junk(1, signature_bytes=129), _SIGNATURE))
 

@@ -156,7 +156,7 @@ def test_a_key_revoked_in_pem_is_revoked_from_its_instant() -> None:
     assert [verdict(trust, at=at) for at in (NOW.replace(second=0, hour=11), NOW)] == [None, "key_revoked"]
 
 
-def test_a_p256_key_in_pem_is_believed() -> None:
+def test_a_p256_key_in_pem_is_accepted() -> None:
     assert verdict(parse_trust_bundle(pem(P256, Use="publisher", Publishers="acme")), P256) is None
 
 

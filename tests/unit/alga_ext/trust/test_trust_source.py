@@ -76,14 +76,14 @@ def test_a_file_of_the_same_size_and_time_is_read_again(path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "{", document(ACME)[:-1], '{"version":1,"keys":[{"key_id":"x","public_key":"x"}]}']
 )
-def test_what_was_believed_before_is_not_believed_on_when_the_file_is_no_bundle(path: Path, text: str) -> None:
+def test_the_last_bundle_is_not_used_when_the_file_is_no_bundle(path: Path, text: str) -> None:
     source = TrustSource(str(path))
     replace(path, text)
 
     assert code_of(source.current) == "policy_unavailable"
 
 
-def test_what_was_believed_before_is_not_believed_on_when_the_file_is_gone(path: Path) -> None:
+def test_the_last_bundle_is_not_used_when_the_file_is_gone(path: Path) -> None:
     source = TrustSource(str(path))
     path.unlink()
 
@@ -97,7 +97,7 @@ def test_bytes_that_are_no_text_are_refused(path: Path) -> None:
     assert code_of(source.current) == "policy_unavailable"
 
 
-def test_a_mended_file_is_believed_again(path: Path) -> None:
+def test_a_mended_file_is_accepted_again(path: Path) -> None:
     source = TrustSource(str(path))
     replace(path, "{")
     code_of(source.current)

@@ -1,4 +1,4 @@
-"""Host calls as the parent sees them: a child is not believed."""
+"""Host calls as the parent sees them: a child is not trusted."""
 
 import time
 from typing import Any

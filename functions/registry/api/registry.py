@@ -63,7 +63,8 @@ class Registry:
         4. Answer by the route, which checks the caller's role.
         """
         is_health = request.path == HEALTH_PATH
-        if is_health and "authorization" not in request.headers:  # a load balancer's, whatever others at its address do
+        # A load balancer asks without a token. It is answered even if others behind its address keep failing.
+        if is_health and "authorization" not in request.headers:
             return self._health.answer_request(request, self._services.tokens.verify)
         token, now_s = bearer_token(request.headers.get("authorization")), self._services.monotonic_s()
         self._failures.check(request.source_ip, token, now_s)  # (1)

@@ -1,9 +1,10 @@
-"""Yank a version (no new installs), withdraw it (it stops running), and deprecate an extension."""
+"""Yank a version (no new installs), withdraw it (it stops running), reject a pending one; deprecate an extension."""
 
 import json
 from datetime import datetime
 from typing import Final
 
+from alga_ext.calls.messages import Reason
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
 from functions.registry.publishing import versions
@@ -19,6 +20,7 @@ where version_id = :version_id and state = any(:allowed)
 _DEPRECATE: Final = """
 update app.extension_registry set deprecated_at = :at, deprecated_reason = :reason where extension_id = :extension_id
 """
+_REJECTED: Final = "version.rejected"
 # For each new state: the states from which a version may move there, and the kind of its log entry.
 _MOVES: Final[dict[str, tuple[list[str], str]]] = {
     "yanked": (["ready"], "version.yanked"),
@@ -44,15 +46,15 @@ def move(tx: Tx, version: Row, state: str, reason: str, actor: Actor, now: datet
             "version_state",
             f"Version {version['version']} is {version['state']}; this change needs it to be {' or '.join(allowed)}.",
         )
-    details = {
-        "name": version["name"],
-        "version": version["version"],
-        "content_hash": version["content_hash"],
-        "from": version["state"],
-        "to": state,
-        "reason": reason,
-    }
-    transparency.append(tx, Entry(kind, version["publisher"], details, str(version["extension_id"])), actor, now)
+    _append(tx, version, kind, state, reason, actor, now)
+    return versions.load_version(tx, version_id)
+
+
+def reject(tx: Tx, version: Row, reason: str, actor: Actor, now: datetime) -> Row:
+    """Reject a locked, pending version permanently, and append this to the transparency log. Return the version."""
+    version_id = str(version["version_id"])
+    versions.settle(tx, version_id, reasons=[Reason(code=_REJECTED, detail=reason)], imports=[], undeclared=[])
+    _append(tx, version, _REJECTED, "rejected", reason, actor, now)
     return versions.load_version(tx, version_id)
 
 
@@ -64,3 +66,16 @@ def deprecate(tx: Tx, extension: Row, reason: str | None, actor: Actor, now: dat
     details = {"name": extension["name"], "reason": reason}
     transparency.append(tx, Entry(kind, extension["publisher"], details, extension_id), actor, now)
     return versions.load_extension(tx, extension_id)
+
+
+def _append(tx: Tx, version: Row, kind: str, state: str, reason: str, actor: Actor, now: datetime) -> None:
+    """Append a change of a version's state to the transparency log."""
+    details = {
+        "name": version["name"],
+        "version": version["version"],
+        "content_hash": version["content_hash"],
+        "from": version["state"],
+        "to": state,
+        "reason": reason,
+    }
+    transparency.append(tx, Entry(kind, version["publisher"], details, str(version["extension_id"])), actor, now)

@@ -46,7 +46,7 @@ from functions.registry.api.shapes import (
     texts,
     version_out,
 )
-from functions.registry.publishing import rejection, submission, versions, withdrawal, withdrawn_list
+from functions.registry.publishing import submission, versions, withdrawal, withdrawn_list
 
 router = APIGatewayHttpRouter()
 
@@ -223,7 +223,7 @@ def _move(version_id: str, state: str, reason: str) -> Response[VersionOut]:
         permissions.require_publisher(caller, version["owner"])
         check_match(router, version_out(version, registry.not_offered))
         if version["state"] == "pending" and state in ("yanked", "withdrawn"):
-            moved = rejection.reject(tx, version, reason, actor(router, caller), now)
+            moved = withdrawal.reject(tx, version, reason, actor(router, caller), now)
         else:
             moved = withdrawal.move(tx, version, state, reason, actor(router, caller), now)
         answer = shown(version_out(moved, registry.not_offered))

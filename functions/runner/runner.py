@@ -15,7 +15,7 @@ from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteRequest, ExecuteRespons
 from alga_ext.calls.execution_token import RUNNABLE_STATES, verify_execution_token
 from alga_ext.calls.operator_token import verify_operator_token
 from alga_ext.edge.health import Health
-from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, json_response, payload_bytes, response
+from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, bearer_token, json_response, payload_bytes, response
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.ids import parse_content_hash, sha256_hex
@@ -252,10 +252,10 @@ _NO_HOST_IMPORTS: Final = CallHandlers(_refuse_all, lambda _line: None, lambda _
 
 
 def _bearer(http: Request) -> str:
-    scheme, _, token = http.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not token:
+    token = bearer_token(http.headers.get("authorization"))
+    if not token:
         raise PlatformError("unauthorized", "The token is missing; send it as 'authorization: Bearer …'.")
-    return token.strip()
+    return token
 
 
 def _check_runnable(version_state: str) -> None:

@@ -13,9 +13,8 @@ from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValida
 
 from alga_ext import strict_json
 from alga_ext.edge.health import Health
-from alga_ext.edge.http import Request
+from alga_ext.edge.http import Request, bearer_token
 from alga_ext.edge.rim import Rim
-from alga_ext.edge.tokens import bearer_token
 from alga_ext.errors import PlatformError
 from functions.registry.api.failure_budget import FailureBudget
 from functions.registry.api.routes import catalog, installs, publishers, publishing, records, secrets

@@ -11,7 +11,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from alga_ext.edge.tokens import TokenVerifier, bearer_token
+from alga_ext.edge.http import bearer_token
+from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import LocalSigner
 from tests.support.answering import AnsweringServer, Reply, answering

@@ -94,6 +94,15 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
     )
 
 
+def bearer_token(authorization: str | None) -> str:
+    """Return the token of an ``authorization`` header, which is not verified; an empty text when there is none.
+
+    Spaces around the token and the letter case of the scheme are ignored.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict[str, Any]:
     """Build an API Gateway v2 response.
 

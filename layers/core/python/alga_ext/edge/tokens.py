@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Self
 import jwt
 from pydantic import AfterValidator
 
+from alga_ext.edge.http import bearer_token
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
@@ -219,15 +220,6 @@ class TokenVerifier:
         if given in (None, "internal"):
             return "client" if has_client else "internal"
         return given if isinstance(given, str) and given else "client"
-
-
-def bearer_token(authorization: str | None) -> str:
-    """Return the token of an ``authorization`` header, which is not verified; an empty text when there is none.
-
-    Spaces around a token and the letter case of the scheme do not matter, so they make no other token.
-    """
-    scheme, _, token = (authorization or "").partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _check_type(given: Any) -> None:

@@ -82,10 +82,10 @@ CONDUCTS: Final[dict[str, tuple[str, str | None]]] = {
     "a failure that does not exist": ('channel.send(Failed("all_is_well", "x", Figures()))', "guest_trapped"),
     "a failure with a long story": ('channel.send(Failed("guest_trapped", "x" * 5000000, Figures()))', "guest_trapped"),
     "figures below zero": (
-        'channel.send(Done(200, [], b"", Figures(-10**15, -5, -5, -5, -5, {"storage.get": -9})))', None,
+        'channel.send(Done(200, [], b"", Figures(-10**15, -5, -5, -5, {"storage.get": -9})))', None,
     ),
     "figures beyond all sense": (
-        'channel.send(Done(200, [], b"", Figures(2**63, 2**63, 2**63, 2**63, 2**63, {"storage.get": 2**63})))', None,
+        'channel.send(Done(200, [], b"", Figures(2**63, 2**63, 2**63, 2**63, {"storage.get": 2**63})))', None,
     ),
     "imports that do not exist in its figures": (
         'channel.send(Done(200, [], b"", Figures(host_calls={"evil" + str(i): 1 for i in range(9000)})))', None,

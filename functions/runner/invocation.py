@@ -109,7 +109,11 @@ class Invocation:
             if self._call.failure is not None:
                 return outcome.failed(self._call.failure, usage, self.trace_id)
             found = outcome.explained(found, self._call.missing)
-        return outcome.answer(found, usage, self.trace_id, self._scrub)
+        return outcome.answer(found, usage, self.trace_id, self.scrub)
+
+    def scrub(self, text: str) -> str:
+        """Return a text of the child without the values of the call's secrets."""
+        return self._call.secrets.scrub_any_case(text) if self._call is not None else text
 
     def close(self) -> None:
         """Close everything that host calls opened, log the egress, and delete the secrets."""
@@ -123,9 +127,6 @@ class Invocation:
         if self._call is not None:
             self._log_egress(self._call)
             self._call.secrets.clear()
-
-    def _scrub(self, text: str) -> str:
-        return self._call.secrets.scrub_any_case(text) if self._call is not None else text
 
     def _log_egress(self, call: CallContext) -> None:
         if call.ledger.destinations:

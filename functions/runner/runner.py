@@ -171,7 +171,7 @@ class Runner:
             "duration_ms": _since_ms(started_ns),
         }
         if isinstance(found, Failed):
-            _log_cause(found)
+            _log_cause(found, found.cause)
             document["error"] = {"code": found.code, "message": found.message}
         return document
 
@@ -198,7 +198,8 @@ class Runner:
             except Ended as ended:
                 _log_ended(ended)
                 found = invocation.of_ended(ended)
-            _log_cause(found)
+            if isinstance(found, Failed):
+                _log_cause(found, invocation.scrub(found.cause))
             answer = invocation.answer(found)
         finally:
             invocation.close()
@@ -238,9 +239,10 @@ def _log_ended(ended: Ended) -> None:
     logger("runner").warning("a sandbox ended during a call", extra=extra)
 
 
-def _log_cause(found: Done | Failed) -> None:
-    if isinstance(found, Failed) and found.cause:
-        extra = {"code": found.code, "cause": found.cause[:_CAUSE_LIMIT]}
+def _log_cause(failed: Failed, cause: str) -> None:
+    """Log why a program failed. ``cause`` comes from the child, which may have put secrets of the call into it."""
+    if cause:
+        extra = {"code": failed.code, "cause": cause[:_CAUSE_LIMIT]}
         logger("runner").error("a program failed in its sandbox", extra=extra)
 
 

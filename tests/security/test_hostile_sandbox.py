@@ -4,12 +4,12 @@ import contextlib
 import io
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import pytest
 
-from alga_ext.calls.envelope import ExecuteResponse
+from alga_ext.calls.envelope import ExecuteGrants, ExecuteResponse, SealedSecret
 from functions.runner.sandbox.child import local_imports
 from functions.runner.sandboxes import child_process
 from functions.runner.sandboxes.interpreter import interpreter
@@ -137,7 +137,11 @@ class Takeover:
         self.greeting = world.published(GREETING)
 
     def __call__(
-        self, conduct: str, providers: tuple[str, ...] = ("cap:log.emit",), limit_ms: int = PATIENT_MS
+        self,
+        conduct: str,
+        providers: tuple[str, ...] = ("cap:log.emit",),
+        limit_ms: int = PATIENT_MS,
+        secrets: Sequence[SealedSecret] = (),
     ) -> ExecuteResponse:
         """Make one call to a child that behaves like this, then end it."""
         house = self._world.house
@@ -149,7 +153,10 @@ class Takeover:
         house.pool.close()
         self._patch.setattr(child_process, "interpreter", taken_over)
         try:
-            return house.execute(call(self.greeting, timeout_ms=limit_ms, providers=providers))
+            grants = ExecuteGrants(secrets={secret.name: [] for secret in secrets})
+            request = call(self.greeting, timeout_ms=limit_ms, providers=providers, grants=grants)
+            request.secret_envelope = list(secrets)
+            return house.execute(request)
         finally:
             self._patch.setattr(child_process, "interpreter", self._real)
             house.pool.close()
@@ -267,6 +274,16 @@ def test_the_parent_stops_answering_after_a_thousand_calls(takeover: Takeover) -
     ask = 'ask("secrets.list-keys")'
     answered = takeover(f"[{ask} for _ in range(1000)]; tell({ask})", ("cap:secrets.get",))
     assert body_of(answered).decode() == "(None, 'more than 1000 host calls')"
+
+
+def test_a_cause_that_contains_a_secret_is_logged_without_it(takeover: Takeover, world: World) -> None:
+    conduct = 'channel.send(Failed("guest_trapped", "x", Figures(), "at " + str(ask("secrets.get", "token").value)))'
+    with Logbook() as log:
+        takeover(conduct, ("cap:secrets.get",), secrets=[world.secret("token", "kept-4f9b1c7d2e")])
+    causes = [line["cause"] for line in log.documents() if "cause" in line]
+
+    assert len(causes) == 1
+    assert "kept-4f9b1c7d2e" not in "\n".join(log.lines)
 
 
 def test_the_memory_of_a_sandbox_that_died_is_counted(takeover: Takeover) -> None:

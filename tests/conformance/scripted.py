@@ -46,8 +46,12 @@ def answering(kind: Type | None, outcome: Any) -> dict[str, str]:
     return {"answer": base64.b64encode(msgspec.msgpack.encode(_plain(kind, outcome))).decode()}
 
 
-def samples(kind: Type | None) -> list[Any]:
+def samples(kind: Type | None, largest_u32: int = 2**32 - 1) -> list[Any]:
     """Return values of a type that together have every case of every enum and every option absent and present."""
+
+    def samples_of(part: Type | None) -> list[Any]:
+        return samples(part, largest_u32)
+
     match kind:
         case None:
             return [None]
@@ -58,7 +62,7 @@ def samples(kind: Type | None) -> list[Any]:
         case Primitive("u16"):
             return [200, 65_535]
         case Primitive("u32"):
-            return [0, 2**32 - 1]
+            return [0, largest_u32]
         case Primitive("u64"):
             return [0, 2**53 - 1]
         case Primitive("f64"):
@@ -66,17 +70,17 @@ def samples(kind: Type | None) -> list[Any]:
         case Enum(cases):
             return list(cases)
         case Option(payload):
-            return [None, *samples(payload)]
+            return [None, *samples_of(payload)]
         case ListOf(element):
-            return [b"", bytes(range(256))] if kind == BYTES else [[], samples(element) * 2]
+            return [b"", bytes(range(256))] if kind == BYTES else [[], samples_of(element) * 2]
         case Record(fields):
-            return _zipped([(name, samples(part)) for name, part in fields])
+            return _zipped([(name, samples_of(part)) for name, part in fields])
         case TupleOf(elements):
             return [
-                tuple(row.values()) for row in _zipped([(str(i), samples(part)) for i, part in enumerate(elements)])
+                tuple(row.values()) for row in _zipped([(str(i), samples_of(part)) for i, part in enumerate(elements)])
             ]
         case Result(ok, err):
-            return [*map(Ok, samples(ok)), *map(Err, samples(err))]
+            return [*map(Ok, samples_of(ok)), *map(Err, samples_of(err))]
         case _:
             raise TypeError(kind)
 

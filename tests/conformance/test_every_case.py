@@ -18,6 +18,8 @@ from tests.conformance.test_refusals import WITHOUT
 from tests.conformance.values import Err
 
 ARGUMENTS: Final[dict[str, tuple[Any, ...]]] = {name: WITHOUT[name][1] for name in SERVED}
+LARGEST_U32: Final = {"quickjs": 2**31 - 1}
+"""componentize-qjs reads larger numbers of a u32 in a result as negative (docs/reference/building.md)."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def guest(request: pytest.FixtureRequest, scripted_guests: Guests) -> Guest:
 @pytest.mark.parametrize("function", SERVED)
 def test_the_guest_gets_what_the_host_answered(guest: Guest, function: str) -> None:
     result = function_of(function).result
-    for outcome in samples(result):
+    for outcome in samples(result, LARGEST_U32.get(guest.name, 2**32 - 1)):
         got = guest.call(function, *ARGUMENTS[function], config=answering(result, outcome))
         assert got == outcome
 

@@ -57,6 +57,7 @@ def claims(request: ExecuteRequest, **changes: Any) -> dict[str, Any]:
         "content": request.context.content_hash,
         "caps": capabilities_digest(request.providers),
         "body": hashlib.sha256(encode(request)).hexdigest(),
+        "state": "ready",
     }
     given.update(changes)
     return {name: value for name, value in given.items() if value is not None}

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import resource
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ from tests.support.runner_fixture import MIB, body_of, call, code_of
 LIMIT_MS: Final = 400
 PATIENT_MS: Final = 4_000
 """For conducts that end by themselves, on a machine that is busy."""
-GRACE_MS: Final = 500
+GRACE_MS: Final = 5_000
 
 SCRIPT: Final = """
 import sys; sys.path[:0] = sys.argv[1:-1]
@@ -287,8 +288,10 @@ def test_a_cause_that_contains_a_secret_is_logged_without_it(takeover: Takeover,
 
 
 def test_the_memory_of_a_sandbox_that_died_is_counted(takeover: Takeover) -> None:
-    usage = takeover("x = b'x' * (512 << 20); os.abort()").usage
-    assert 500 * MIB < usage.memory_peak_bytes < 600 * MIB
+    # The kernel counts this process's own peak in the child's, so only a larger one can be told from it.
+    peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + 128 * MIB
+    usage = takeover(f"x = b'x' * {peak_bytes}; os.abort()").usage
+    assert peak_bytes - 64 * MIB < usage.memory_peak_bytes < peak_bytes + 64 * MIB
 
 
 def test_the_memory_of_a_sandbox_that_was_killed_is_counted(takeover: Takeover) -> None:

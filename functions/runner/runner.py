@@ -15,7 +15,7 @@ from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteRequest, ExecuteRespons
 from alga_ext.calls.execution_token import RUNNABLE_STATES, verify_execution_token
 from alga_ext.calls.operator_token import verify_operator_token
 from alga_ext.edge.health import Health
-from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, bearer_token, json_response, payload_bytes, response
+from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, bearer_token, json_response, oversize, response
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.ids import parse_content_hash, sha256_hex
@@ -228,8 +228,8 @@ def _execute_response(answer: ExecuteResponse, request_id: str) -> dict[str, Any
     """Return a call's HTTP response. An answer that does not fit into a Lambda payload is replaced by its error."""
     headers = {"content-type": "application/json", "cache-control": "no-store", "x-request-id": request_id}
     made = response(200, headers, encode(answer))
-    size = payload_bytes(made)
-    if size <= PAYLOAD_LIMIT_BYTES:
+    size = oversize(made)
+    if size is None:
         return made
     return response(200, headers, encode(outcome.too_large(answer, size, PAYLOAD_LIMIT_BYTES)))
 

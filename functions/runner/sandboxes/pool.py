@@ -13,7 +13,7 @@ function's memory:
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Final, NamedTuple
 
 from alga_ext.errors import PlatformError
@@ -67,8 +67,7 @@ class Pool:
         self.kills = 0
         self.starts = int(first is not None)
 
-    @contextmanager
-    def child(self, key: SandboxKey, program_key: str, until_ns: int) -> Iterator[Lent]:
+    def child(self, key: SandboxKey, program_key: str, until_ns: int) -> AbstractContextManager[Lent]:
         """Yield the sandbox of a key for one call.
 
         Args:
@@ -79,8 +78,7 @@ class Pool:
         Raises:
             PlatformError: ``runner_unavailable`` when no sandbox is free in time, or none can be started.
         """
-        with self._lend(key, program_key, until_ns) as lent:
-            yield lent
+        return self._lend(key, program_key, until_ns)
 
     @contextmanager
     def throwaway(self, until_ns: int) -> Iterator[Child]:

@@ -39,7 +39,8 @@ class Channel:
         self.descriptor = descriptor
         self.until_ns = 0
         self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
+        self._polled = select.POLLIN
+        self._poll.register(descriptor, self._polled)
         self._buffer = bytearray(_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
         self._start = 0
@@ -98,7 +99,7 @@ class Channel:
 
     def has_input(self) -> bool:
         """Tell whether there are bytes to receive, or the other side has closed the connection. This does not wait."""
-        self._poll.modify(self.descriptor, select.POLLIN)
+        self._expect(select.POLLIN)
         return self._start != self._end or bool(self._poll.poll(0))
 
     def close(self) -> None:
@@ -150,8 +151,14 @@ class Channel:
             except OSError as error:
                 raise Closed from error
 
+    def _expect(self, event: int) -> None:
+        """Poll for this event from now on."""
+        if event != self._polled:
+            self._poll.modify(self.descriptor, event)
+            self._polled = event
+
     def _wait(self, event: int) -> None:
-        self._poll.modify(self.descriptor, event)
+        self._expect(event)
         left_ms = (self.until_ns - time.monotonic_ns()) / 1_000_000
         if left_ms <= 0 or not self._poll.poll(left_ms):
             message = "the other side did not answer in time"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.edge.http import Request, json_response, payload_bytes, problem, request_from_event, response
+from alga_ext.edge.http import Request, json_response, oversize, payload_bytes, problem, request_from_event, response
 from alga_ext.errors import CODES, PlatformError
 from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
 from tests.support.refusals import code_of
@@ -122,6 +122,39 @@ def test_the_counted_size_is_an_upper_bound_of_what_lambda_writes(headers: dict[
     answer = {"statusCode": 200, "headers": headers, "body": text, "isBase64Encoded": False}
 
     assert largest_payload(answer) <= payload_bytes(answer) == len(json.dumps(answer))
+
+
+@pytest.mark.parametrize("unit", ["a", '"', "\0", "ä", "🦊", "\ud800"])
+@pytest.mark.parametrize("place", ["body", "header"])
+def test_an_answer_is_oversize_exactly_when_its_json_is_over_the_limit(unit: str, place: str) -> None:
+    limit = 6 * 1024 * 1024
+
+    def answer(count: int) -> dict[str, Any]:
+        text = unit * count
+        headers = {"x-ext-a": text if place == "header" else ""}
+        return {
+            "statusCode": 200,
+            "headers": headers,
+            "body": text if place == "body" else "",
+            "isBase64Encoded": False,
+        }
+
+    for bytes_each in {len(json.dumps(unit)) - 2, 12}:
+        for count in (
+            1,
+            limit // bytes_each - 6_000,
+            limit // bytes_each - 20,
+            limit // bytes_each,
+            limit // bytes_each + 1,
+        ):
+            size = len(json.dumps(answer(count)))
+            assert oversize(answer(count)) == (size if size > limit else None)
+
+
+def test_many_short_headers_are_counted() -> None:
+    answer = {"statusCode": 200, "headers": {f"{n}": "" for n in range(700_000)}, "body": "", "isBase64Encoded": False}
+
+    assert oversize(answer) == len(json.dumps(answer)) > 6 * 1024 * 1024
 
 
 def test_json_is_never_kept_by_caches_unless_said_so() -> None:

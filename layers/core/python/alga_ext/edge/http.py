@@ -18,6 +18,11 @@ PROBLEM_TYPE_BASE: Final = "https://alga.dev/errors#"
 PAYLOAD_LIMIT_BYTES: Final = 6 * 1024 * 1024
 """The size of the largest answer of a Lambda function: 6 MiB of JSON, escapes included."""
 
+_LARGEST_CHARACTER_BYTES: Final = 12
+"""Beyond U+FFFF, JSON in ASCII writes a character as two escapes of six bytes."""
+_MEMBERS: Final = frozenset({"statusCode", "headers", "body", "isBase64Encoded"})
+_SMALL_BYTES: Final = 64 * 1024
+"""Room for everything in an answer but the characters of headers and body: names, quotation marks, separators."""
 _PLAIN: Final = bytes(character for character in range(0x20, 0x7F) if character not in b'"\\')
 """The characters that JSON in ASCII does not escape."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
@@ -114,6 +119,22 @@ def response(status: int, headers: Mapping[str, str], body: bytes = b"") -> dict
     answer["body"] = base64.b64encode(body).decode() if text is None else text
     answer["isBase64Encoded"] = text is None
     return answer
+
+
+def oversize(answer: Mapping[str, Any]) -> int | None:
+    """Return the size of an API Gateway v2 response that does not fit into a Lambda payload, or None when it fits.
+
+    Most responses are so small that they fit whatever their characters are. Then nothing is encoded.
+    """
+    characters = len(answer.get("body") or "") + sum(len(n) + len(str(v)) for n, v in answer["headers"].items())
+    if (
+        answer.keys() <= _MEMBERS
+        and len(answer["headers"]) < 1_000
+        and characters * _LARGEST_CHARACTER_BYTES + _SMALL_BYTES < PAYLOAD_LIMIT_BYTES
+    ):
+        return None
+    size = payload_bytes(answer)
+    return size if size > PAYLOAD_LIMIT_BYTES else None
 
 
 def payload_bytes(answer: Mapping[str, Any]) -> int:

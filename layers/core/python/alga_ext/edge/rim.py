@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, payload_bytes, problem, request_from_event
+from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, oversize, problem, request_from_event
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
 
@@ -51,7 +51,7 @@ class Rim(NamedTuple):
 
 
 def _check_payload(answer: Mapping[str, Any]) -> None:
-    size = payload_bytes(answer)
-    if size > PAYLOAD_LIMIT_BYTES:
+    size = oversize(answer)
+    if size is not None:
         detail = f"The answer is {size} bytes as JSON; at most {PAYLOAD_LIMIT_BYTES} are allowed."
         raise PlatformError("response_too_large", detail)

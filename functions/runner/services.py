@@ -201,7 +201,8 @@ def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> 
 
 def _application(base_url: str, token: SecretStr, signer: LocalSigner | None) -> "Application | None":
     """Return the host application, or None when the operator has configured none."""
-    from functions.runner.imports.application.client import Address, Application
+    from functions.runner.imports.application.address import Address
+    from functions.runner.imports.application.client import Application
 
     if not base_url or signer is None:
         return None

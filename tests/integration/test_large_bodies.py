@@ -11,7 +11,8 @@ import pytest
 from alga_ext.calls.envelope import ExecuteResponse
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports.application import ui_proxy
-from functions.runner.imports.application.client import Address, Application
+from functions.runner.imports.application.address import Address
+from functions.runner.imports.application.client import Application
 from functions.runner.imports.http import egress, fetch
 from tests.security.guests import wat_snippets
 from tests.support.answering import AnsweringServer, Asked, Reply, answering

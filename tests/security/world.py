@@ -22,7 +22,8 @@ from alga_ext.stores.sealing import DataKey, Sealer, secret_context
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports import secrets as secrets_import
 from functions.runner.imports.application import ui_proxy
-from functions.runner.imports.application.client import Address, Application
+from functions.runner.imports.application.address import Address
+from functions.runner.imports.application.client import Application
 from functions.runner.imports.broker import Provider
 from functions.runner.imports.http import egress, fetch
 from functions.runner.imports.scheduler import scheduler

@@ -7,38 +7,25 @@ with the platform's key. An application should check it too: a stolen statement 
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, Self
-from urllib.parse import urlsplit
+from functools import cached_property
+from typing import Final, NamedTuple
 
 import jwt
 import urllib3
 
 from alga_ext.trust.signing import LocalSigner
+from functions.runner.imports.application.address import Address
+from functions.runner.imports.application.api_key import API_KEY, api_key_for
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.deadline import REQUESTS
 from functions.runner.imports.http.connections import Connections
-from functions.runner.imports.http.egress import DEFAULT_PORTS
+from functions.runner.imports.http.echoes import Echoes
 
 TOKEN_LIFETIME_S: Final = 60
 AUDIENCE: Final = "alga-host"
 ISSUER: Final = "alga-runner"
 CONNECT_TIMEOUT_S: Final = 2.0
 _CHUNK_BYTES: Final = 64 * 1024
-
-
-class Address(NamedTuple):
-    """Where the host application is: scheme, host (IPv6 without brackets), port, and the path before its routes."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-
-    @classmethod
-    def of(cls, base_url: str) -> Self:
-        """Return the address of a base URL, as ``alga_ext.settings.HttpUrl`` accepts it."""
-        parts = urlsplit(base_url.rstrip("/"))
-        return cls(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], parts.path)
 
 
 class Application(NamedTuple):
@@ -71,7 +58,11 @@ class Answer(NamedTuple):
 
 
 class NoAnswer(Exception):
-    """The application could not be reached, or did not answer before the call's deadline."""
+    """The application could not be reached, did not answer before the call's deadline, or sent a secret back."""
+
+
+class _Refused(Exception):
+    """The answer must not reach the guest. The text says why."""
 
 
 class ApplicationClient:
@@ -90,6 +81,8 @@ class ApplicationClient:
     ) -> Answer:
         """Send one request and return the answer, whatever its status. Redirects are not followed.
 
+        An answer that contains the secret ``api_key`` is refused, and the reason is written into the extension's log.
+
         Args:
             method: GET or POST.
             route: path and query below the base URL, escaped as they are to be sent.
@@ -98,8 +91,10 @@ class ApplicationClient:
             answer_limit_bytes: how large the answer's body may be.
 
         Raises:
-            NoAnswer: there is no answer within the call's deadline.
+            NoAnswer: there is no answer within the call's deadline, or none that may reach the guest.
+            PlatformError: ``secret_unavailable`` when the secret ``api_key`` cannot be opened.
         """
+        echoes = self._echoes
         sent = {
             **headers,
             "x-request-id": self._call.request.context.request_id,
@@ -110,8 +105,11 @@ class ApplicationClient:
             return REQUESTS.within(
                 self._call.install_id,
                 self._call.left_s(),
-                lambda: self._send(method, route, body, sent, answer_limit_bytes),
+                lambda: self._send(method, route, body, sent, answer_limit_bytes, echoes),
             )
+        except _Refused as refused:
+            self._call.explain(f"request to the host application failed: {refused}")
+            raise NoAnswer from None
         except (urllib3.exceptions.HTTPError, TimeoutError, OSError, ValueError):
             # Nothing of the error is passed on: it may quote the request, and with it the tokens.
             raise NoAnswer from None
@@ -121,7 +119,21 @@ class ApplicationClient:
         self._connections.cut()
         self._pool.close()
 
-    def _send(self, method: str, route: str, body: bytes | None, headers: dict[str, str], limit_bytes: int) -> Answer:
+    @cached_property
+    def _echoes(self) -> Echoes:
+        """The search for ``api_key``, when this install's calls may send it to the application."""
+        value = api_key_for(self._call, self._application.address) if "cap:ui.proxy" in self._call.providers else None
+        return Echoes({} if value is None else {API_KEY: value})
+
+    def _send(
+        self,
+        method: str,
+        route: str,
+        body: bytes | None,
+        headers: dict[str, str],
+        limit_bytes: int,
+        echoes: Echoes,
+    ) -> Answer:
         left_s = self._call.left_s()
         response = self._pool.urlopen(
             method,
@@ -141,6 +153,11 @@ class ApplicationClient:
                 data += chunk
                 if len(data) > limit_bytes or self._call.is_over():
                     return Answer(response.status, None)
+        # The guest gets none of the headers.
+        encodings = [("content-encoding", value) for value in response.headers.getlist("content-encoding")]
+        reason = echoes.why_refused(encodings, bytes(data))
+        if reason is not None:
+            raise _Refused(f"the application {reason}")
         return Answer(response.status, bytes(data))
 
     def _statement(self, method: str, route: str, body: bytes | None) -> str:

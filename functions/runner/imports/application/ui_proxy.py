@@ -9,15 +9,12 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
+from functions.runner.imports.application.api_key import API_KEY_HEADER, api_key_for, is_plain
 from functions.runner.imports.application.client import Application, ApplicationClient, NoAnswer
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import CallContext
-from functions.runner.imports.http.egress import Target, host_matches
 
 BODY_LIMIT_BYTES: Final = 4 * 1024 * 1024
-API_KEY: Final = "api_key"
-"""The secret of an install that the application gets as ``x-api-key``, if the tenant granted it."""
-API_KEY_HEADER: Final = "x-api-key"
 _ROUTE_CHARACTERS: Final = 2_048
 _SEGMENT_SAFE: Final = "%:@!$&'()*+,;=~-._"
 _QUERY_SAFE: Final = "%:@!$&'()*+,;=~-._/?"
@@ -78,28 +75,9 @@ class UiProxy:
         if user is not None:
             given = {"x-user-id": user.user_id, "x-user-email": user.user_email, "x-user-type": user.user_type}
             given["x-user-name"] = quote(user.user_name, safe=" ")
-            headers.update({name: value for name, value in given.items() if value and _is_plain(value)})
-        api_key = self._api_key()
+            headers.update({name: value for name, value in given.items() if value and is_plain(value)})
+        api_key = api_key_for(self._call, self._application.address)
         return headers if api_key is None else {**headers, API_KEY_HEADER: api_key}
-
-    def _api_key(self) -> str | None:
-        """Return the value of the secret ``api_key``, or None when it may not or cannot be sent.
-
-        It must be granted and not expired. When it is bound to hosts, the application must be one of them, and its
-        header must be ``x-api-key``.
-        """
-        held = self._call.secrets.find(API_KEY)
-        if held is None or self._call.secrets.is_expired(held):
-            return None
-        address = self._application.address
-        target = Target(address.scheme, address.host, address.port, "/")
-        if held.hosts and (held.header != API_KEY_HEADER or not host_matches(target, held.hosts)):
-            return None
-        value = self._call.secrets.value(held)
-        if not _is_plain(value):
-            self._call.explain("the secret api_key is not sent to the host application: it does not fit into a header")
-            return None
-        return value
 
 
 def route_below(route: str, extension_id: str) -> str | None:
@@ -141,10 +119,6 @@ def _escaped(text: str, safe: str) -> str:
 def _is_dots(segment: str) -> bool:
     plain = segment.lower().replace("%2e", ".").replace("%3b", ";")
     return plain.partition(";")[0] in (".", "..") or "%2f" in plain or "%5c" in plain or "%00" in plain
-
-
-def _is_plain(value: str) -> bool:
-    return all(0x20 <= ord(c) < 0x7F for c in value)
 
 
 def provider(application: Application | None) -> Provider:

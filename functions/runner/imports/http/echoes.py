@@ -42,6 +42,24 @@ class Echoes:
         """Tell whether there is any value to look for."""
         return bool(self._needles)
 
+    def why_refused(self, headers: Iterable[tuple[str, str]], body: bytes) -> str | None:
+        """Return why a response must not reach the guest, as the end of a sentence about the server, or None.
+
+        It contains a secret, or it is compressed and so cannot be searched. Header names are in lower case.
+        """
+        if not self._needles:
+            return None
+        lines = []
+        for name, value in headers:
+            if body and name == "content-encoding" and value.strip().lower() not in ("", "identity"):
+                return (
+                    "compressed its response although it was asked not to, so the response cannot be searched for "
+                    "secrets"
+                )
+            lines.append(f"{name}: {value}")
+        secret = self.found_in("\n".join(lines).encode("latin-1", "replace")) or self.found_in(body)
+        return None if secret is None else f"sent the value of secret {secret} back"
+
     def found_in(self, data: bytes) -> str | None:
         """Return the name of a secret that occurs in ``data``, or None.
 

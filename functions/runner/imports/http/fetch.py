@@ -243,8 +243,9 @@ class Fetcher:
             for name, value in response.headers.items()
             if name.lower() not in dropped
         ]
-        if echoes:
-            _check_echoes(target, answered, data, echoes)
+        reason = echoes.why_refused(answered, data)
+        if reason is not None:
+            raise Refused(NOT_ALLOWED, f"{target.shown} {reason}")
         return (True, (response.status, answered, data))
 
     def _body(self, target: Target, response: urllib3.BaseHTTPResponse) -> bytes:
@@ -257,20 +258,6 @@ class Fetcher:
             if self._call.is_over():
                 raise TimeoutError
         return bytes(data)
-
-
-def _check_echoes(target: Target, headers: list[Pair], body: bytes, echoes: Echoes) -> None:
-    """Refuse a response that contains a secret, or a compressed one, which cannot be searched."""
-    for name, value in headers:
-        if body and name == "content-encoding" and value.strip().lower() not in ("", "identity"):
-            reason = (
-                "compressed its response although it was asked not to, so the response cannot be searched for secrets"
-            )
-            raise Refused(NOT_ALLOWED, f"{target.shown} {reason}")
-    head = "\n".join(f"{name}: {value}" for name, value in headers).encode("latin-1", "replace")
-    secret = echoes.found_in(head) or echoes.found_in(body)
-    if secret is not None:
-        raise Refused(NOT_ALLOWED, f"{target.shown} sent the value of secret {secret} back")
 
 
 def provider(

@@ -1,10 +1,11 @@
 """Clients, services and invoices: the requests that are sent, and what becomes of a real application's answers."""
 
+import base64
 import gzip
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
@@ -13,10 +14,11 @@ import jsonschema
 import jwt
 import pytest
 
-from alga_ext.calls.envelope import ExecuteUser
+from alga_ext.calls.envelope import ExecuteGrants, ExecuteUser, SealedSecret
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports.application import records
-from functions.runner.imports.application.client import Address, Application
+from functions.runner.imports.application.address import Address
+from functions.runner.imports.application.client import Application
 from functions.runner.imports.call_context import CallContext
 from tests.support.fake_application import CLIENT, FORBIDDEN_USER, INSTALL, TOKEN, FakeApplication
 from tests.support.places import ROOT
@@ -36,12 +38,31 @@ EVERY_CALL: list[tuple[str, Any]] = [
 each_call = pytest.mark.parametrize(("function", "argument"), EVERY_CALL, ids=[name for name, _ in EVERY_CALL])
 
 
-def ask(url: str, function: str, argument: Any, user: ExecuteUser | None = None, *, timeout_s: float = 5) -> Any:
+class _Opener:
+    """Opens secrets that are not sealed."""
+
+    def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:  # noqa: ARG002 - part of the port
+        return sealed
+
+
+def ask(
+    url: str,
+    function: str,
+    argument: Any,
+    user: ExecuteUser | None = None,
+    *,
+    timeout_s: float = 5,
+    api_key: str | None = None,
+    without: str = "",
+) -> Any:
     """Answer one host call with the application at a URL."""
     application = Application(Address.of(url), TOKEN, SIGNER, time.time)
-    request = call("sha256:" + "0" * 64, user=user)
+    request = call("sha256:" + "0" * 64, user=user, grants=ExecuteGrants(secrets={"api_key": []}))
+    if api_key is not None:
+        sealed = base64.b64encode(api_key.encode()).decode()
+        request.secret_envelope = [SealedSecret(name="api_key", sealed_b64=sealed, version=1)]
     deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
-    made = CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
+    made = CallContext(request, frozenset(EVERY_CAPABILITY) - {without}, deadline_ns, _Opener(), time.time)
     opened = records.provider(application)(made)
     try:
         return opened.handlers[function].answer(argument)
@@ -319,6 +340,26 @@ def test_a_compressed_answer_that_grows_over_the_limit_is_internal(broken: Calla
     body = gzip.compress(b'{"item": null, "x": "' + b"x" * (16 << 20) + b'"}')
     application = broken(200, body, headers={"content-encoding": "gzip"})
     assert ask(application.url, "clients.get-client", "c-1") == (False, "internal")
+
+
+@each_call
+@pytest.mark.parametrize("status", [200, 400])
+def test_no_record_contains_the_api_key(
+    broken: Callable[..., Broken], function: str, argument: Any, status: int
+) -> None:
+    secret = "key-of-the-install"
+    invoice = {"success": False, "error": f"the key was {secret}"}
+    answer = {"clients": {"item": CLIENT | {"clientName": secret}}, "invoicing": invoice}
+    body = json.dumps(answer.get(function.partition(".")[0], secret)).encode()
+    outcome = ask(broken(status, body).url, function, argument, api_key=secret)
+    assert (is_failure(outcome), case_of(outcome), secret in str(outcome)) == (True, "internal", False)
+
+
+def test_the_api_key_is_not_looked_for_when_the_extension_cannot_send_it(broken: Callable[..., Broken]) -> None:
+    secret = "key-of-the-install"
+    application = broken(200, json.dumps({"item": CLIENT | {"clientName": secret}}).encode())
+    outcome = ask(application.url, "clients.get-client", "c-1", api_key=secret, without="cap:ui.proxy")
+    assert (outcome[0], secret in str(outcome)) == (True, True)
 
 
 @each_call

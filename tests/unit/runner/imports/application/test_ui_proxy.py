@@ -1,6 +1,7 @@
 """ui-proxy: routes, statuses, headers, and a real host application on loopback."""
 
 import base64
+import gzip
 import hashlib
 import http.server
 import threading
@@ -14,13 +15,15 @@ import pytest
 from alga_ext.calls.envelope import ExecuteGrants, ExecuteUser, SealedSecret
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports.application import ui_proxy
-from functions.runner.imports.application.client import Address
+from functions.runner.imports.application.address import Address
 from functions.runner.imports.application.client import Application as Reached
 from functions.runner.imports.call_context import CallContext
 from tests.support.runner_fixture import EVERY_CAPABILITY, call
+from tests.support.secret_forms import FORMS
 
 trickling = pytest.mark.parametrize("route", ["/api/trickle-head", "/api/trickle-body"])
 EXTENSION = "22222222-2222-4222-8222-222222222222"
+API_KEY = "key/of+the?install"
 TOKEN = "static-token-8Zk4Wq1t"
 
 
@@ -98,7 +101,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self._trickle()
             return
         answer = b"y" * (ui_proxy.BODY_LIMIT_BYTES + 1) if self.path == "/api/large" else b'{"ok":true}'
+        if self.path == "/api/told":
+            answer = self.server.told  # type: ignore[attr-defined]
         self.send_response(status)
+        if self.path.startswith("/api/told"):
+            for name, value in self.server.told_headers.items():  # type: ignore[attr-defined]
+                self.send_header(name, value)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         self.wfile.write(answer)
@@ -141,6 +149,7 @@ class Application:
         self.left = threading.Event()
         self._server.left = self.left  # type: ignore[attr-defined]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        self.said: list[str] = []
         self.base_url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.signer = LocalSigner.generate()
 
@@ -167,12 +176,17 @@ class Application:
             ]
         deadline_ns = time.monotonic_ns() + int(timeout_s * 1e9)
         made = CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, _Opener(), time.time)
+        made.explain = self.said.append
         application = Reached(Address.of(self.base_url), TOKEN, self.signer, time.time)
         opened = ui_proxy.provider(application)(made)
         try:
             return opened.handlers["ui-proxy.call-route"].answer(route, payload)
         finally:
             opened.close()
+
+    def tell(self, answer: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Set the answer of ``/api/told``."""
+        self._server.told, self._server.told_headers = answer, headers or {}  # type: ignore[attr-defined]
 
     def close(self) -> None:
         self._server.shutdown()
@@ -258,6 +272,32 @@ def test_an_api_key_that_may_not_or_cannot_be_sent_is_not(application: Applicati
     assert application.call_route("/api/x", **{"api_key": "k-123", **given})[0]
     headers = application.seen[0][2]
     assert ("x-api-key" in headers, headers["x-alga-tenant"]) == (False, "acme")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_api_key_does_not_come_back_in_any_form(application: Application, form: str) -> None:
+    application.tell(b'{"sent": "' + FORMS[form](API_KEY) + b'"}')
+    assert application.call_route("/api/told", api_key=API_KEY) == (False, "internal")
+    assert application.said == [
+        "request to the host application failed: the application sent the value of secret api_key back"
+    ]
+
+
+def test_an_answer_without_the_api_key_is_not_refused(application: Application) -> None:
+    application.tell(API_KEY[:-1].encode())
+    assert application.call_route("/api/told", api_key=API_KEY) == (True, API_KEY[:-1].encode())
+
+
+def test_a_compressed_answer_is_refused_when_it_may_contain_the_api_key(application: Application) -> None:
+    application.tell(gzip.compress(b"{}"), {"content-encoding": "gzip"})
+    assert application.call_route("/api/told", api_key=API_KEY) == (False, "internal")
+    assert "compressed its response" in application.said[0]
+    assert application.call_route("/api/told") == (True, b"{}")
+
+
+def test_an_api_key_that_is_not_sent_is_not_looked_for(application: Application) -> None:
+    application.tell(API_KEY.encode())
+    assert application.call_route("/api/told", api_key=API_KEY, hosts=("other.example",)) == (True, API_KEY.encode())
 
 
 def test_a_header_cannot_be_split_by_a_users_name(application: Application) -> None:

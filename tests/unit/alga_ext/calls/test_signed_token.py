@@ -1,0 +1,75 @@
+"""A token between functions has exactly one form, and only its key signs it."""
+
+import base64
+import json
+from collections.abc import Callable
+
+import pytest
+
+from alga_ext.calls.signed_token import sign_token, signed_claims
+from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
+from tests.support.keys import P256Signer
+
+CLAIMS = '{"a":"ü?>"}'.encode()
+SIGNER = LocalSigner.generate()
+KEY = PublicKey.from_pem(SIGNER.public_pem)
+P256 = P256Signer()
+
+
+def base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def signed_with_header(header: str, claims: str = base64url(CLAIMS), signer: Signer = SIGNER) -> str:
+    signed = f"{header}.{claims}"
+    return f"{signed}.{base64url(signer.sign(signed.encode()))}"
+
+
+@pytest.mark.parametrize("claims", [b"{}", CLAIMS, b'{"a":1}', b'{"a":12}', b'{"a":123}'])
+def test_signed_claims_come_back_as_they_were(claims: bytes) -> None:
+    assert signed_claims(KEY, sign_token(SIGNER, claims)) == claims
+
+
+def test_a_token_is_a_jwt_with_this_header_and_without_padding() -> None:
+    header, claims, signature = sign_token(SIGNER, CLAIMS).split(".")
+
+    assert json.loads(base64.urlsafe_b64decode(header + "==")) == {"alg": "EdDSA", "typ": "JWT"}
+    assert claims == base64url(CLAIMS)
+    assert len(signature) == 86
+
+
+@pytest.mark.parametrize(
+    "header",
+    ['{"alg":"EdDSA"}', '{"typ":"JWT","alg":"EdDSA"}', '{"alg":"none","typ":"JWT"}', '{"alg": "EdDSA","typ":"JWT"}'],
+)
+def test_a_token_with_another_header_is_refused_although_its_signature_is_right(header: str) -> None:
+    with pytest.raises(ValueError, match="did not sign"):
+        signed_claims(KEY, signed_with_header(base64url(header.encode())))
+
+
+def test_a_key_of_another_algorithm_signs_no_token() -> None:
+    header = sign_token(SIGNER, CLAIMS).split(".")[0]
+
+    with pytest.raises(ValueError, match="did not sign"):
+        signed_claims(PublicKey.from_pem(P256.public_pem), signed_with_header(header, signer=P256))
+
+
+@pytest.mark.parametrize("change", ["pad", "bits", "newline", "star", "plain"])
+@pytest.mark.parametrize("part", [1, 2])
+def test_another_encoding_of_the_same_bytes_is_refused(change: str, part: int) -> None:
+    header, claims, signature = sign_token(SIGNER, b'{"a":"??"}').split(".")
+    changes: dict[str, Callable[[str], str]] = {
+        "pad": lambda text: text + "=",
+        "bits": lambda text: text[:-1] + chr(ord(text[-1]) + 1),
+        "newline": lambda text: text + "\n",
+        "star": lambda text: text + "*",
+        "plain": lambda text: text.replace("_", "/").replace("-", "+") + "!",
+    }
+    changed = changes[change]
+    if part == 1:  # signed as it is written
+        token = signed_with_header(header, changed(claims))
+    else:
+        token = f"{header}.{claims}.{changed(signature)}"
+
+    with pytest.raises(ValueError, match=r"canonical|padding|did not sign|base64"):
+        signed_claims(KEY, token)

@@ -33,7 +33,10 @@ _NOT_SEARCHED = frozenset(
 
 
 def load_what_calls_import() -> None:
-    """Import every text encoding, and all that functions of the loaded modules import; repeat for what that loads."""
+    """Import every text encoding, and all that functions of the loaded modules import; repeat for what that loads.
+
+    Afterwards the garbage collector does not look at what exists by then.
+    """
     for name in (*_LOADED_BY_C, *(f"encodings.{name}" for name in _encodings())):
         _import(name, {}, (), 0)
     searched: set[CodeType] = set()
@@ -41,7 +44,7 @@ def load_what_calls_import() -> None:
         functions = [found for found in gc.get_objects() if isinstance(found, FunctionType)]
         new = [function for function in functions if function.__code__ not in searched]
         if not new:
-            return
+            break
         for function in new:
             searched.add(function.__code__)
             own = function.__code__.co_filename.startswith(_OWN_SOURCES)
@@ -49,6 +52,8 @@ def load_what_calls_import() -> None:
                 for name, names, level in imports_of(function.__code__):
                     if own or level or name.partition(".")[0] not in _WITHOUT_USE:
                         _import(name, function.__globals__, names, level)
+    gc.collect()
+    gc.freeze()  # a collection during a call would write to every object, and so copy pages of the snapshot
 
 
 def imports_of(code: CodeType) -> Iterator[tuple[str, tuple[str, ...], int]]:

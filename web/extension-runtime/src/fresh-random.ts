@@ -11,7 +11,12 @@ import { onQuickJs } from "./engine.js";
  */
 export function freshenRandom(requestId: string): void {
   if (!onQuickJs()) return;
-  Math.random = generator(`${requestId} ${Date.now()} ${clock()}`);
+  // The seed is made at the first use, because most calls need no random number.
+  let next: (() => number) | undefined;
+  Math.random = () => {
+    next ??= generator(`${requestId} ${Date.now()} ${clock()}`);
+    return next();
+  };
 }
 
 function clock(): number {

@@ -5,7 +5,11 @@ export type HeaderFields = Readonly<Record<string, string | readonly string[]>>;
 
 /** Return headers as a list, in the order in which they were written. */
 export function headerList(fields: HeaderFields): HttpHeader[] {
-  return Object.entries(fields).flatMap(([name, values]) =>
-    (typeof values === "string" ? [values] : values).map((value) => ({ name, value })),
-  );
+  const list: HttpHeader[] = [];
+  for (const name of Object.keys(fields)) {
+    const values = fields[name] ?? [];
+    if (typeof values === "string") list.push({ name, value: values });
+    else for (const value of values) list.push({ name, value });
+  }
+  return list;
 }

@@ -12,5 +12,7 @@ export function wellFormed<T>(value: T): T {
   if (typeof value === "string") return (value as unknown as Es2024String).toWellFormed() as T;
   if (Array.isArray(value)) return value.map(wellFormed) as T;
   if (typeof value !== "object" || value === null || ArrayBuffer.isView(value)) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, wellFormed(member)])) as T;
+  const copy = { ...value };
+  for (const name in copy) copy[name] = wellFormed(copy[name]);
+  return copy;
 }

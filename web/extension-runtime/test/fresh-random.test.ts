@@ -27,6 +27,17 @@ it("draws other numbers for another request, all in [0, 1) and evenly", () => {
   }
 });
 
+it("makes no seed before a number is drawn, and one seed only", () => {
+  vi.stubGlobal("wit", {});
+  const now = vi.spyOn(Date, "now").mockReturnValue(0);
+  freshenRandom("request");
+  expect(now).not.toHaveBeenCalled();
+  const kept = Math.random; // a guest may keep the function
+  expect(kept()).not.toBe(kept());
+  expect(now).toHaveBeenCalledTimes(1);
+  now.mockRestore();
+});
+
 function draw(requestId: string, count: number): number[] {
   freshenRandom(requestId);
   return Array.from({ length: count }, () => Math.random());

@@ -17,6 +17,12 @@ it("replaces lone surrogates in every string and keeps everything else", () => {
   expect(given.a).toBe("\ud800");
 });
 
+it("keeps a member named __proto__ a member", () => {
+  const fixed = wellFormed(JSON.parse('{"__proto__": {"a": "\\ud800"}}'));
+  expect(Object.getPrototypeOf(fixed)).toBe(Object.prototype);
+  expect(JSON.stringify(fixed)).toBe('{"__proto__":{"a":"\ufffd"}}');
+});
+
 it("tells promises and async functions from others", () => {
   expect(isPromise(Promise.resolve())).toBe(true);
   expect([null, undefined, 1, {}, () => undefined].some(isPromise)).toBe(false);

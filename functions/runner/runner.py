@@ -288,11 +288,11 @@ def _bundle_sha256(content_hash: str) -> str:
 
 
 def _known(providers: Iterable[str]) -> frozenset[str]:
-    names = [capabilities.canonical(name) for name in providers]
-    unknown = capabilities.unknown(names)
-    if unknown:
+    names = frozenset(map(capabilities.canonical, providers))
+    if not names <= capabilities.KNOWN:
+        unknown = capabilities.unknown(names)
         raise PlatformError("unknown_capabilities", f"These providers do not exist: {', '.join(unknown)[:200]}.")
-    return frozenset(names)
+    return names
 
 
 def _unavailable(error: PlatformError) -> PlatformError:

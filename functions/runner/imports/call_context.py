@@ -42,7 +42,8 @@ class CallContext:
         now_s: Callable[[], float],
     ) -> None:
         grants = configured.resolved(request.grants, request.context.config)
-        request = msgspec.structs.replace(request, grants=grants)
+        if grants is not request.grants:
+            request = msgspec.structs.replace(request, grants=grants)
         self.request = request
         self.providers = providers
         self.deadline_ns = deadline_ns

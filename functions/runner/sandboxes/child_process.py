@@ -113,9 +113,9 @@ class Child:
             if not isinstance(message, Ready):
                 self._end("the sandbox did not start properly")
             self.report = message
-        if self._has_died():  # its report can still be received after its end
-            self._end("the sandbox died between two calls", Closed())
-        if self._channel.has_input():
+        if self._channel.has_input():  # also when it died, because its end of the channel is closed then
+            if self._has_died():
+                self._end("the sandbox died between two calls", Closed())
             self._end("the sandbox sent a message between two calls, or died")
         return self.report
 

@@ -153,10 +153,12 @@ class Pool:
                 self._waiting -= 1
             self._busy.add(key)
             waited_ns = time.monotonic_ns() - asked_ns
-            if key not in self._assigned and self._spare is not None:
-                self._assigned[key], self._spare = self._spare, None
+            child = self._assigned.get(key)
+            if child is None and self._spare is not None:
+                child = self._assigned[key] = self._spare
+                self._spare = None
         try:
-            child = self._ready(key, program_key)
+            child = self._ready(key, program_key, child)
             try:
                 yield Lent(child, waited_ns)
             except BaseException:
@@ -183,16 +185,12 @@ class Pool:
         self._assigned.pop(idle).kill()
         return True
 
-    def _ready(self, key: Hashable, program_key: str | None) -> Child:
-        """Return the key's child when it is ready. One that cannot be used is replaced."""
+    def _ready(self, key: Hashable, program_key: str | None, child: Child | None) -> Child:
+        """Return the key's child when it is ready. One that cannot be used is replaced; None is an absent one."""
         for _ in range(_ATTEMPTS):
-            with self._changed:
-                child = self._assigned.get(key) or self._spare or self._new()
-                if child is self._spare:
-                    self._spare = None
-                if child is None:
-                    continue
-                self._assigned[key] = child
+            child = child or self._another(key)
+            if child is None:
+                continue
             try:
                 if child.program_key not in (None, program_key):
                     child.kill()  # it would need to load a second program, which a sandbox cannot
@@ -201,9 +199,20 @@ class Pool:
                     return child
             except Ended as ended:
                 logger("runner").error("sandbox is not ready", extra={"reason": ended.reason})
+            child = None
             with self._changed:
                 self._assigned.pop(key, None)
         raise PlatformError("runner_unavailable", "Extensions cannot run at the moment; try again.")
+
+    def _another(self, key: Hashable) -> Child | None:
+        """Give a key the spare, or else a new child; None when none can be started."""
+        with self._changed:
+            child = self._spare or self._new()
+            if child is self._spare:
+                self._spare = None
+            if child is not None:
+                self._assigned[key] = child
+        return child
 
     def _new(self) -> Child | None:
         try:

@@ -14,6 +14,8 @@ from alga_ext.calls.envelope import ExecuteGrants
 
 def resolved(grants: ExecuteGrants, config: Mapping[str, str]) -> ExecuteGrants:
     """Return the grants with each pinned host that the configuration still names."""
+    if not grants.egress and not grants.secrets:
+        return grants
     return msgspec.structs.replace(
         grants,
         egress=[configured_hosts.effective(rule, config) for rule in grants.egress],

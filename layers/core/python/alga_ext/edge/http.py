@@ -25,6 +25,8 @@ _SMALL_BYTES: Final = 64 * 1024
 """Room for everything in an answer but the characters of headers and body: names, quotation marks, separators."""
 _PLAIN: Final = bytes(character for character in range(0x20, 0x7F) if character not in b'"\\')
 """The characters that JSON in ASCII does not escape."""
+_SHORT: Final = b'"\\\b\f\n\r\t'
+"""The characters whose escape in JSON has two bytes. Every other one has more."""
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}\Z")
 
 
@@ -126,10 +128,11 @@ def oversize(answer: Mapping[str, Any]) -> int | None:
 
     Most responses are so small that they fit whatever their characters are. Then nothing is encoded.
     """
-    characters = len(answer.get("body") or "") + sum(len(n) + len(str(v)) for n, v in answer["headers"].items())
+    headers = answer["headers"]
+    characters = len(answer.get("body") or "") + len("".join(headers)) + len("".join(map(str, headers.values())))
     if (
         answer.keys() <= _MEMBERS
-        and len(answer["headers"]) < 1_000
+        and len(headers) < 1_000
         and characters * _LARGEST_CHARACTER_BYTES + _SMALL_BYTES < PAYLOAD_LIMIT_BYTES
     ):
         return None
@@ -154,8 +157,11 @@ def _short_text(body: bytes) -> str | None:
     except UnicodeDecodeError:
         return None
     base64_bytes = (len(body) + 2) // 3 * 4
-    least_bytes = len(body) + len(body.translate(None, _PLAIN))  # every escaped byte becomes two bytes or more
-    return text if least_bytes <= base64_bytes and _escaped_bytes(body) <= base64_bytes else None
+    escaped = body.translate(None, _PLAIN)
+    least_bytes = len(body) + len(escaped)  # every escaped byte becomes two bytes or more
+    is_exact = not escaped.translate(None, _SHORT)
+    fits = least_bytes <= base64_bytes and (is_exact or _escaped_bytes(body) <= base64_bytes)
+    return text if fits else None
 
 
 def _escaped_bytes(text: bytes) -> int:

@@ -158,7 +158,7 @@ def main(arguments: Sequence[str]) -> int:
     """Run and return the status."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants")
     parser.add_argument("modules", nargs="*", help="dotted names; every module when none is given")
-    parser.add_argument("--sample", type=int, default=40, help="mutants of each module (40)")
+    parser.add_argument("--sample", type=int, default=15, help="mutants of each module (15)")
     parser.add_argument("--seed", default="1", help="which ones: another seed draws others (1)")
     parser.add_argument("--jobs", type=int, default=2, help="mutants tested at a time (2)")
     parser.add_argument("--minutes", type=float, default=58, help="when to stop (58)")

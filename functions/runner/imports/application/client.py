@@ -120,9 +120,14 @@ class ApplicationClient:
         self._pool.close()
 
     @cached_property
+    def api_key(self) -> str | None:
+        """The secret ``api_key``, or None when it may not or cannot be sent; see ``api_key_for``. It is opened once."""
+        return api_key_for(self._call, self._application.address)
+
+    @cached_property
     def _echoes(self) -> Echoes:
         """The search for ``api_key``, when this install's calls may send it to the application."""
-        value = api_key_for(self._call, self._application.address) if "cap:ui.proxy" in self._call.providers else None
+        value = self.api_key if "cap:ui.proxy" in self._call.providers else None
         return Echoes({} if value is None else {API_KEY: value})
 
     def _send(

@@ -9,7 +9,7 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
-from functions.runner.imports.application.api_key import API_KEY_HEADER, api_key_for, is_plain
+from functions.runner.imports.application.api_key import API_KEY_HEADER, is_plain
 from functions.runner.imports.application.client import Application, ApplicationClient, NoAnswer
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import CallContext
@@ -76,7 +76,7 @@ class UiProxy:
             given = {"x-user-id": user.user_id, "x-user-email": user.user_email, "x-user-type": user.user_type}
             given["x-user-name"] = quote(user.user_name, safe=" ")
             headers.update({name: value for name, value in given.items() if value and is_plain(value)})
-        api_key = api_key_for(self._call, self._application.address)
+        api_key = self._client.api_key
         return headers if api_key is None else {**headers, API_KEY_HEADER: api_key}
 
 

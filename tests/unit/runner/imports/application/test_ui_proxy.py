@@ -295,6 +295,12 @@ def test_a_compressed_answer_is_refused_when_it_may_contain_the_api_key(applicat
     assert application.call_route("/api/told") == (True, b"{}")
 
 
+def test_an_api_key_that_does_not_fit_into_a_header_is_told_once(application: Application) -> None:
+    application.tell(b"{}")
+    assert application.call_route("/api/told", api_key="schlüssel-der-installation") == (True, b"{}")
+    assert application.said == ["the secret api_key is not sent to the host application: it does not fit into a header"]
+
+
 def test_an_api_key_that_is_not_sent_is_not_looked_for(application: Application) -> None:
     application.tell(API_KEY.encode())
     assert application.call_route("/api/told", api_key=API_KEY, hosts=("other.example",)) == (True, API_KEY.encode())

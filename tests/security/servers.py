@@ -11,7 +11,8 @@ ACCOMPLICE_ADDRESS: Final = "127.9.9.9"
 """The only address that the operator of these tests opens."""
 STRANGER_ADDRESS: Final = "127.0.0.1"
 
-PLAIN: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello"
+PLAIN: Final = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 5\r\n\r\nhello"
+"""It says that the connection ends. Otherwise a second request of a call could be sent just as the server closes it."""
 _DRIP_S = 0.02
 _DRIPS = 1_500
 
@@ -57,7 +58,8 @@ class _Handler(socketserver.BaseRequestHandler):
         path = heard.split(b" ")[1].decode("latin-1") if heard.count(b" ") > 1 else "/"
         answer = ANSWERS.get(path.strip("/").removeprefix("api/").partition("/")[0])
         if path == "/echo":
-            self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(heard), heard))
+            head = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n" % len(heard)
+            self.request.sendall(head + heard)
         elif answer is None:
             self.request.sendall(PLAIN)
         else:

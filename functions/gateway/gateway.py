@@ -83,12 +83,13 @@ def _outward(error: PlatformError) -> PlatformError:
     """Return the error that the caller gets.
 
     When a store or queue that a call depends on cannot be reached, the call is refused with 503; it is never allowed.
-    An answer that is too large to carry is ``bad_gateway``, like every other answer that cannot be used.
+    An answer that is too large to carry is ``bad_gateway``, like every other answer that cannot be used. So is a
+    configuration that cannot be filled in, because the caller cannot mend it.
     """
     if error.code in ("database_unavailable", "queue_unavailable", "object_store_unavailable"):
         return PlatformError(
             "policy_unavailable", "The platform cannot check this call at the moment; try again later."
         )
-    if error.code == "response_too_large":
+    if error.code in ("response_too_large", "config_invalid"):
         return PlatformError("bad_gateway", f"{error.detail} ({error.code})")
     return error

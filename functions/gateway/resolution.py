@@ -68,7 +68,8 @@ class Installs:
 
         Raises:
             PlatformError: ``ambiguous_extension`` when two installs match: one by ``publisher.name``, the other by
-                its bare name; ``database_unavailable``.
+                its bare name; ``config_invalid`` when the schema's defaults for its configuration are too many;
+                ``database_unavailable``.
         """
         key = (tenant_id, reference)
         cached = self._known.get(key)

@@ -1,8 +1,13 @@
 """Defaults of a configuration: the guest reads those of the version that is installed; stored is what the admin set."""
 
+import json
 from typing import Any
 
+import pytest
+
+from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
+from functions.gateway import gateway
 from functions.gateway.resolution import Installs
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import change, publish_server
@@ -68,3 +73,38 @@ def test_a_configuration_is_measured_with_its_defaults_and_as_the_guest_reads_it
     assert world.call("POST", "/installs", world.tenant_admin(), quotes).code == "config_invalid"
     fits = world.install(config={"size": "s" * 64_513})
     assert len(read_by_the_guest(world, fits)) == 2
+
+
+def listed(default: str) -> dict[str, Any]:
+    server = {"type": "object", "allOf": [{"properties": {"note": {"type": "string", "default": default}}}]}
+    return {"type": "object", "properties": {"servers": {"type": "array", "items": server}}}
+
+
+def test_defaults_in_items_and_behind_all_of_are_read_and_cannot_be_multiplied_without_end(
+    world: RegistryWorld,
+) -> None:
+    world.register()
+    publish_server(world, config=listed("n" * 1_000))
+    body = {"extension": "com.acme.notes", "config": {"servers": [{} for _ in range(70)]}}
+    refused = world.call("POST", "/installs", world.tenant_admin(), body)
+    assert (refused.status, refused.code) == (400, "config_invalid")
+    assert "more than 65536 bytes" in refused.body["detail"]
+
+    install = world.install(config={"servers": [{}]})
+    assert install["config"] == {"servers": [{}]}
+    assert read_by_the_guest(world, install) == {"servers": [{"note": "n" * 1_000}]}
+
+
+def test_a_stored_configuration_whose_defaults_are_too_many_answers_bad_gateway(world: RegistryWorld) -> None:
+    """The registry stores none. One could be left from before the defaults in items counted."""
+    world.register()
+    publish_server(world, config=listed("n" * 1_000))
+    install = world.install()
+    assert world.rows(
+        "update app.tenant_extension_install set config = cast(:config as jsonb) returning install_id",
+        config=json.dumps({"servers": [{} for _ in range(70)]}),
+    )
+    with pytest.raises(PlatformError) as refused:
+        read_by_the_guest(world, install)
+    outward = gateway._outward(refused.value)
+    assert (refused.value.code, outward.code, outward.status) == ("config_invalid", "bad_gateway", 502)

@@ -46,6 +46,7 @@ LIMITS = {
     "functions.registry.schemas.config_schema.CONFIG_STEPS_LIMIT": 200_000,
     "functions.registry.schemas.config_schema.NODES_LIMIT": 1_000,
     "alga_ext.calls.install_config.DEFAULTS_LIMIT_BYTES": 64 * KIB,
+    "alga_ext.calls.install_config.DEFAULTS_STEPS_LIMIT": 50_000,
     "functions.registry.schemas.config_schema.SCHEMA_STEPS_LIMIT": 300_000,
     "functions.registry.schemas.config_schema.TOTAL_POSITIONS_LIMIT": 20_000,
     "functions.registry.schemas.linear_patterns.POSITIONS_LIMIT": 5_000,

@@ -16,7 +16,7 @@ from jsonschema.exceptions import best_match
 from jsonschema_specifications import REGISTRY as META_SCHEMAS
 from referencing import Registry
 
-from alga_ext.calls.install_config import DEFAULTS_LIMIT_BYTES, json_bytes
+from alga_ext.calls.install_config import DEFAULTS_LIMIT_BYTES, json_bytes, with_defaults
 from alga_ext.errors import PlatformError
 from functions.registry.schemas.linear_patterns import Pattern, PatternError
 from functions.registry.schemas.metering import TooCostlyError, Validator, metered
@@ -104,6 +104,7 @@ def check_schema(schema: Mapping[str, Any]) -> None:
             f"with its references expanded its defaults have {cost.default_bytes} bytes as JSON; at most "
             f"{DEFAULTS_LIMIT_BYTES} are allowed"
         )
+    _check_defaults(schema)
 
 
 def first_fault(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
@@ -126,6 +127,14 @@ def first_fault(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | N
         return None
     where = "/".join(str(part) for part in fault.absolute_path) or "config"
     return f"at {where[:200]}: {fault.message[:300]}"
+
+
+def _check_defaults(schema: Mapping[str, Any]) -> None:
+    """Check that a configuration in which nothing is set can be filled in: items of a default have defaults too."""
+    try:
+        with_defaults(schema, {})
+    except PlatformError as error:
+        raise _refused(f"its defaults multiply. {error.detail.removesuffix('.')}") from None
 
 
 class _Cost(NamedTuple):

@@ -7,7 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alga_ext.calls.install_config import DEFAULTS_LIMIT_BYTES, PROPERTIES_LIMIT, as_texts, json_bytes, with_defaults
+from alga_ext.calls.install_config import DEFAULTS_LIMIT_BYTES, as_texts, with_defaults
+from alga_ext.errors import PlatformError
+from functions.registry.schemas.config_schema import check_schema
+from tests.support.refusals import code_of
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -33,11 +36,37 @@ SERVER = schema(port={"type": "integer", "default": 80}, host={"type": "string"}
         ({"server": {**SERVER, "default": {}}}, {}, {"server": {"port": 80}}),
         ({"server": {**SERVER, "default": {"port": 8}}}, {}, {"server": {"port": 8}}),
         ({"server": SERVER}, {"server": "no object"}, {"server": "no object"}),
-        ({"list": {"items": SERVER}}, {"list": [{}]}, {"list": [{}]}),
+        ({"list": {"items": SERVER}}, {}, {}),
+        ({"list": {"items": SERVER}}, {"list": [{}, {"port": 1}, 5]}, {"list": [{"port": 80}, {"port": 1}, 5]}),
+        ({"list": {"items": {"items": SERVER}}}, {"list": [[{}], {}]}, {"list": [[{"port": 80}], {}]}),
+        ({"list": {"items": SERVER, "default": [{}]}}, {}, {"list": [{"port": 80}]}),
+        ({"list": {"prefixItems": [True, SERVER]}}, {"list": [{}, {}, {}]}, {"list": [{}, {"port": 80}, {}]}),
+        ({"list": {"prefixItems": [{}], "items": SERVER}}, {"list": [{}, {}]}, {"list": [{}, {"port": 80}]}),
+        ({"list": {"allOf": [{"items": SERVER}]}}, {"list": [{}]}, {"list": [{"port": 80}]}),
+        ({"colour": {"allOf": [{"type": "string"}, {"default": "blue"}]}}, {}, {"colour": "blue"}),
+        ({"colour": {"allOf": [{"default": "red"}], "default": "blue"}}, {}, {"colour": "blue"}),
+        ({"colour": {"allOf": [{"allOf": [{"default": 1}]}, {"default": 2}]}}, {}, {"colour": 1}),
+        ({"server": {"allOf": [SERVER, {"default": {}}]}}, {}, {"server": {"port": 80}}),
+        (
+            {"server": {"allOf": [SERVER, schema(path={"default": "/"})]}},
+            {"server": {}},
+            {"server": {"port": 80, "path": "/"}},
+        ),
+        ({"servers": {"additionalProperties": SERVER}}, {"servers": {"a": {}}}, {"servers": {"a": {"port": 80}}}),
+        ({"servers": {**schema(a={}), "additionalProperties": SERVER}}, {"servers": {"a": {}}}, {"servers": {"a": {}}}),
+        ({"colour": {"anyOf": [{"default": "blue"}]}}, {}, {}),
+        ({"colour": {"if": True, "then": {"default": "blue"}}}, {}, {}),
+        ({"list": {"contains": SERVER}}, {"list": [{}]}, {"list": [{}]}),
     ],
 )
 def test_the_default_of_an_absent_property_is_filled_in(properties: Any, config: Any, expected: Any) -> None:
     assert with_defaults(schema(**properties), config) == expected
+
+
+def test_defaults_behind_the_schemas_own_all_of_are_filled_in() -> None:
+    found = {"allOf": [{"$ref": "#/$defs/base"}, schema(b={"default": 2})], "$defs": {"base": schema(a={"default": 1})}}
+    assert with_defaults(found, {}) == {"a": 1, "b": 2}
+    assert with_defaults(found, {"b": 3}) == {"a": 1, "b": 3}
 
 
 def test_a_version_without_a_schema_adds_nothing() -> None:
@@ -68,38 +97,77 @@ def test_neither_the_configuration_nor_the_schema_is_changed() -> None:
     assert (found, config) == before
 
 
-def test_the_work_is_bounded_whatever_the_schema_is() -> None:
-    names = {f"p{number}": {"default": number} for number in range(PROPERTIES_LIMIT + 500)}
-    assert len(with_defaults(schema(**names), {})) == 1_000
+@pytest.mark.parametrize(
+    "items",
+    [
+        {"allOf": [schema(**{f"p{number}": {"type": "string"}}) for number in range(15)]},
+        schema(**{f"p{number}": {"type": "string"} for number in range(900)}),
+        {"$ref": "#/$defs/item"},
+    ],
+)
+@pytest.mark.parametrize("reach", ["items", "additionalProperties"])
+def test_a_configuration_that_multiplies_with_the_schema_is_refused_by_steps(items: Any, reach: str) -> None:
+    found = schema(values={reach: items})
+    found["$defs"] = {"item": {"allOf": [schema(a={"allOf": [{"type": "string"}] * 300})]}}
+    check_schema(found)
+
+    def config(count: int) -> dict[str, Any]:
+        return {"values": [{}] * count if reach == "items" else {f"k{number}": {} for number in range(count)}}
+
+    assert with_defaults(found, config(10)) == config(10)
+    with pytest.raises(PlatformError, match="takes more than 50000 steps; shorten its lists and objects") as refused:
+        with_defaults(found, config(5_000))
+    assert refused.value.code == "config_invalid"
 
 
-def test_a_large_default_is_not_copied_for_every_property_that_refers_to_it() -> None:
-    found = {
-        "properties": {f"p{number}": {"$ref": "#/$defs/large"} for number in range(500)},
-        "$defs": {"large": {"default": [[]] * 10_000}},
-    }
-    filled = with_defaults(found, {})
-    assert (len(filled), json_bytes(filled["p0"])) == (2, 30_001)
+def test_many_parts_of_a_schema_times_many_objects_are_refused_by_steps() -> None:
+    """Each part describes another property, so no default is ever found and each object meets each part."""
+    found = schema(lists={"allOf": [{"items": {"maxProperties": number}} for number in range(450)]})
+    check_schema(found)
+    assert code_of(lambda: with_defaults(found, {"lists": [{} for _ in range(20_000)]})) == "config_invalid"
+
+
+def test_a_configuration_of_many_plain_values_takes_no_steps_for_each() -> None:
+    found = schema(numbers={"items": {"allOf": [{"type": "integer"}] * 900}}, colour={"default": "blue"})
+    check_schema(found)
+    assert with_defaults(found, {"numbers": [1] * 30_000})["colour"] == "blue"
+
+
+def test_a_large_default_is_not_copied_for_every_item_of_a_list() -> None:
+    found = schema(servers={"items": schema(note={"default": "x" * 10_000})})
+    check_schema(found)
+    assert len(with_defaults(found, {"servers": [{} for _ in range(6)]})["servers"][5]["note"]) == 10_000
+    with pytest.raises(PlatformError, match="more than 65536 bytes as JSON; shorten its lists") as refused:
+        with_defaults(found, {"servers": [{} for _ in range(7)]})
+    assert refused.value.code == "config_invalid"
 
 
 def test_defaults_of_64_kib_are_filled_in_and_no_byte_more() -> None:
     assert DEFAULTS_LIMIT_BYTES == 65_536
     fits = {"a": {"default": "x" * 65_530}, "b": {"default": 1_000}}
     assert set(with_defaults(schema(**fits), {})) == {"a", "b"}
-    assert set(with_defaults(schema(**{**fits, "b": {"default": 10_000}}), {})) == {"a"}
+    assert code_of(lambda: with_defaults(schema(**{**fits, "b": {"default": 10_000}}), {})) == "config_invalid"
 
 
 @given(
     st.recursive(
-        st.fixed_dictionaries({}, optional={"default": st.integers() | st.just({})}),
+        st.fixed_dictionaries({}, optional={"default": st.integers() | st.sampled_from([{}, [{}], {"a": [{}]}])}),
         lambda inner: st.fixed_dictionaries(
             {"properties": st.dictionaries(st.sampled_from("abc"), inner, max_size=3)},
-            optional={"default": st.just({})},
+            optional={
+                "default": st.sampled_from([{}, [{}]]),
+                "allOf": st.lists(inner, min_size=1, max_size=2),
+                "items": inner,
+                "prefixItems": st.lists(inner, min_size=1, max_size=2),
+                "additionalProperties": inner | st.booleans(),
+            },
         ),
-        max_leaves=10,
+        max_leaves=12,
     ),
     st.recursive(
-        st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=10
+        st.integers(),
+        lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=3) | st.lists(inner, max_size=3),
+        max_leaves=10,
     ),
 )
 @settings(derandomize=True, max_examples=300, deadline=None)
@@ -111,6 +179,8 @@ def test_nothing_that_is_set_is_changed_and_filling_again_adds_nothing(found: An
 
 
 def contains(filled: Any, config: Any) -> bool:
+    if isinstance(config, list):
+        return len(filled) == len(config) and all(map(contains, filled, config))
     if not isinstance(config, dict):
         return bool(filled == config)
     return all(name in filled and contains(filled[name], value) for name, value in config.items())

@@ -309,6 +309,17 @@ def test_defaults_behind_references_have_one_limit(reach: str) -> None:
         check_schema(schema(3))
 
 
+def test_defaults_of_a_defaults_own_items_count_too() -> None:
+    def schema(items: int) -> dict[str, Any]:
+        server = {"properties": {"note": {"default": "x" * 1_000}}}
+        return {"properties": {"servers": {"items": server, "default": [{} for _ in range(items)]}}}
+
+    check_schema(schema(60))
+    with pytest.raises(PlatformError, match="its defaults multiply") as refused:
+        check_schema(schema(100))
+    assert refused.value.code == "manifest_invalid"
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text("ab$/#", max_size=4),
     lambda inner: (

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import SecretStr
 
+from alga_ext.confinement.confine import make_undumpable
 from alga_ext.settings import read_material
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.s3_reader import S3ObjectReader
@@ -29,7 +30,6 @@ from functions.runner.imports.http import egress
 from functions.runner.imports.http.resolver import limit_lookups
 from functions.runner.limits import Maxima
 from functions.runner.provenance import Engine
-from functions.runner.sandbox.confinement.confine import make_undumpable
 from functions.runner.sandbox.protocol.engine import TARGET, engine_config_hash, wasmtime_version
 from functions.runner.sandbox.protocol.messages import Configure
 from functions.runner.sandboxes.child_process import Child

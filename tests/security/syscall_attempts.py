@@ -7,7 +7,7 @@ that it can get, and ``reserved`` all the address space.
 
 from typing import Any, Final
 
-from functions.runner.sandbox.confinement import syscalls
+from alga_ext.confinement import syscalls
 
 ATTEMPTS: Final = r"""
 import ctypes, errno, fcntl, mmap, os, resource, socket

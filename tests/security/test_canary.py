@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import pytest
 
-from functions.runner.sandbox.confinement.confine import make_undumpable
+from alga_ext.confinement.confine import make_undumpable
 from functions.runner.sandbox.protocol.messages import Failed
 from functions.runner.sandboxes import child_process
 from functions.runner.sandboxes.interpreter import interpreter
@@ -253,7 +253,7 @@ def test_healthz_names_what_could_not_be_applied(world: World, monkeypatch: pyte
     without = r"""
 import sys; sys.path[:0] = sys.argv[1:-1]
 from functions.runner.sandbox.child import main as child
-from functions.runner.sandbox.confinement import landlock
+from alga_ext.confinement import landlock
 def restrict(*_): raise OSError(38, "Function not implemented")
 landlock.restrict = restrict
 child.main()

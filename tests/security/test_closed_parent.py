@@ -21,7 +21,7 @@ CANARY: Final = "canary-in-the-environment"
 
 _AS_ANY_USER: Final = """
 import ctypes
-from functions.runner.sandbox.confinement.confine import _drop_capabilities
+from alga_ext.confinement.confine import _drop_capabilities
 _drop_capabilities(ctypes.CDLL(None, use_errno=True))
 """
 _HOLDER: Final = """

@@ -1,4 +1,4 @@
-"""Sandbox and compile worker are refused every system call of one table, with Landlock and without it."""
+"""Every confined process is refused every system call of one table, with Landlock and without it."""
 
 import json
 import platform
@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from alga_ext.errors import PlatformError
+from functions.registry.evaluation import evaluator
 from functions.runner.preparing import compile_worker
 from functions.runner.sandbox.protocol.messages import Failed
 from functions.runner.sandboxes import child_process
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 _WITHOUT_LANDLOCK: Final = """
-from functions.runner.sandbox.confinement import landlock
+from alga_ext.confinement import landlock
 def restrict(*_): raise OSError(38, "Function not implemented")
 landlock.restrict = restrict
 """
@@ -63,6 +64,16 @@ def look(source, target):
     return {{"reasons": [], "imports": [], "exports": [text[at : at + 200] for at in range(0, len(text), 200)]}}
 compiler._compile = look
 compiler.main()
+"""
+
+_EVALUATOR: Final = """
+import sys; sys.path[:0] = sys.argv[1:-1]
+import json
+from functions.registry.evaluation import worker
+{landlock}{attempts}{told}
+worker._FIRST_USES = ()
+worker.answer = lambda _: worker.Compressed(json.dumps(told(int(sys.argv[-1]))).encode(), b"")
+worker.main()
 """
 
 
@@ -108,7 +119,17 @@ def _of_a_worker(folder: Path, patch: pytest.MonkeyPatch, *, landlock: bool) -> 
     return document
 
 
-PROCESSES: Final = {"sandbox": _of_a_child, "compile worker": _of_a_worker}
+def _of_an_evaluator(_: Path, patch: pytest.MonkeyPatch, *, landlock: bool) -> dict[str, Any]:
+    patch.setattr(evaluator, "_BOOTSTRAP", _script(_EVALUATOR, 512 << 20, landlock=landlock))
+    asked = evaluator.Evaluator(lambda: False)
+    made = asked.compress(b"", 1, 1, 10)
+    asked.close()
+    assert made is not None
+    document: dict[str, Any] = json.loads(made[0])
+    return document
+
+
+PROCESSES: Final = {"sandbox": _of_a_child, "compile worker": _of_a_worker, "evaluation worker": _of_an_evaluator}
 
 
 @pytest.fixture(scope="module", params=[(name, landlock) for name in PROCESSES for landlock in (True, False)], ids=str)
@@ -132,22 +153,51 @@ def test_address_space_is_limited_because_page_tables_are_not_counted(told: dict
     assert told["reserved"] < 64 << 30
 
 
-@pytest.mark.parametrize("step", ["seccomp", "resource_limits", "no_new_privileges"])
+_BROKEN_STEPS: Final = {
+    "seccomp": "from alga_ext.confinement import syscalls as m; name = 'install'",
+    "resource_limits": "from alga_ext.confinement import confine as m; name = '_limit_resources'",
+    "no_new_privileges": "from alga_ext.confinement import confine as m; name = '_prctl'",
+}
+_BREAK: Final = """
+def refused(*_, **__): raise OSError(1, "Operation not permitted")
+setattr(m, name, refused)
+"""
+
+
+@pytest.mark.parametrize("step", sorted(_BROKEN_STEPS))
+def test_an_evaluation_worker_that_cannot_be_confined_evaluates_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    """The publisher is not blamed for it: the request can be repeated. The log says why."""
+    script = f"""
+import sys; sys.path[:0] = sys.argv[1:-1]
+from functions.registry.evaluation import worker
+{_BROKEN_STEPS[step]}
+{_BREAK}
+worker.main()
+"""
+    monkeypatch.setattr(evaluator, "_BOOTSTRAP", script)
+    asked = evaluator.Evaluator(lambda: False)
+    for evaluation in (
+        lambda: asked.check_schema({}),
+        lambda: asked.first_fault({}, {}),
+        lambda: asked.compress(b"", 1, 1, 10),
+    ):
+        with pytest.raises(PlatformError, match="policy_unavailable"):
+            evaluation()
+    assert [vars(record)["reason"] for record in caplog.records] == ["not confined"] * 3
+
+
+@pytest.mark.parametrize("step", sorted(_BROKEN_STEPS))
 def test_a_compile_worker_that_cannot_be_confined_compiles_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """The version is not rejected for it: the message is delivered again."""
-    part = {
-        "seccomp": "from functions.runner.sandbox.confinement import syscalls as m; name = 'install'",
-        "resource_limits": "from functions.runner.sandbox.confinement import confine as m; name = '_limit_resources'",
-        "no_new_privileges": "from functions.runner.sandbox.confinement import confine as m; name = '_prctl'",
-    }[step]
     script = f"""
 import sys; sys.path[:0] = sys.argv[1:-6]
 from functions.runner.sandbox.compiler import main as compiler
-{part}
-def refused(*_, **__): raise OSError(1, "Operation not permitted")
-setattr(m, name, refused)
+{_BROKEN_STEPS[step]}
+{_BREAK}
 compiler._compile = None
 compiler.main()
 """

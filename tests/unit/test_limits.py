@@ -71,7 +71,7 @@ LIMITS = {
     "functions.runner.imports.storage.rules.PAGE_LIMIT": 100,
     "functions.runner.imports.storage.rules.TTL_SECONDS": range(60, 2_592_001),
     "functions.runner.imports.storage.rules.VALUE_BYTES": 64 * KIB,
-    "functions.runner.sandbox.confinement.confine._ADDRESS_SPACE_BYTES": 64 << 30,
+    "alga_ext.confinement.confine._ADDRESS_SPACE_BYTES": 64 << 30,
     "functions.runner.sandbox.child.guest.INSTANCES_LIMIT": 100,
     "functions.runner.sandbox.child.guest.MEMORIES_LIMIT": 10,
     "functions.runner.sandbox.child.guest.TABLES_LIMIT": 20,

@@ -6,6 +6,7 @@ requests, and killed when a request takes longer than its budget. Its answers ar
 """
 
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from alga_ext.confinement.confine import NOT_CONFINED_EXIT_STATUS
 from alga_ext.errors import PlatformError
 from alga_ext.settings import environment
 from alga_ext.telemetry import logger
@@ -35,7 +37,13 @@ from functions.registry.evaluation.messages import (
 BUDGET_S: Final = 10.0
 """Wall-clock time of one request. The limits on steps end a check after about two seconds."""
 
+_CPU_S: Final = 20
+"""CPU time of one request. The budget is shorter; this limit also holds when this process has died."""
+
 _START_TIMEOUT_S: Final = 20.0
+_EXIT_TIMEOUT_S: Final = 1.0
+_CPU_CLOCK: Final = 2
+"""The low bits of the id of a process's CPU clock, see clock_getcpuclockid(3)."""
 _DETAIL_LIMIT_CHARS: Final = 1_000
 _BOOTSTRAP: Final = (
     "import sys; sys.path[:0] = sys.argv[1:-1]; from functions.registry.evaluation.worker import main; main()"
@@ -122,9 +130,10 @@ class Evaluator:
             message = "publishers' data must not be evaluated inside a transaction"
             raise RuntimeError(message)
         with self._lock:
-            connection = self._ready()
+            process, connection = self._ready()
             until_s = time.monotonic() + budget_s
             try:
+                _limit_cpu_time(process.pid)
                 messages.send(connection, request, until_s)
                 answer = ANSWERS.decode(messages.receive(connection, until_s))
                 if not isinstance(answer, kind):
@@ -142,12 +151,12 @@ class Evaluator:
                 raise
         return answer
 
-    def _ready(self) -> socket.socket:
-        """Return the connection to a worker that runs; start one when there is none."""
+    def _ready(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """Return a worker that runs, and the connection to it; start one when there is none."""
         if self._process is not None and self._process.poll() is not None:
             self.close()
-        if self._connection is not None:
-            return self._connection
+        if self._process is not None and self._connection is not None:
+            return self._process, self._connection
         ours, theirs = socket.socketpair()
         self._connection = ours
         with theirs:
@@ -162,18 +171,38 @@ class Evaluator:
             )
         try:
             started = ANSWERS.decode(messages.receive(ours, time.monotonic() + _START_TIMEOUT_S))
+            if not isinstance(started, Ready):
+                message = f"the worker began with {type(started).__name__}"
+                raise ValueError(message)
         except (EOFError, OSError, ValueError) as error:
+            status = _exit_status(self._process)
             self.close()
-            raise _unavailable(error) from error
-        if not isinstance(started, Ready):
-            self.close()
-            raise _unavailable(None)
-        return ours
+            reason = "not confined" if status == NOT_CONFINED_EXIT_STATUS else type(error).__name__
+            logger("registry").error("evaluation worker cannot start", extra={"reason": reason})
+            raise PlatformError(
+                "policy_unavailable", "The extension's data cannot be checked at the moment; try again.", cause=error
+            ) from error
+        return self._process, ours
 
 
-def _unavailable(cause: Exception | None) -> PlatformError:
-    return PlatformError(
-        "policy_unavailable", "The extension's data cannot be checked at the moment; try again.", cause=cause
+def _exit_status(process: subprocess.Popen[bytes]) -> int | None:
+    """Return the exit status of a process that has closed its connection, or None when it does not end."""
+    try:
+        return process.wait(_EXIT_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def _limit_cpu_time(process_id: int) -> None:
+    """Let the kernel end a process when it uses more than ``_CPU_S`` seconds of CPU time from now on.
+
+    The worker cannot do this itself: its system call filter does not allow it to change its limits.
+    """
+    used_s = time.clock_gettime(~process_id << 3 | _CPU_CLOCK)
+    _, hard = resource.prlimit(process_id, resource.RLIMIT_CPU)
+    limit = int(used_s) + 1 + _CPU_S
+    resource.prlimit(
+        process_id, resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
     )
 
 

@@ -5,6 +5,8 @@ Schemas and configurations travel as JSON text, because MessagePack has no integ
 
 import socket
 import time
+from collections.abc import Callable
+from io import FileIO
 from typing import Final
 
 import msgspec
@@ -62,7 +64,7 @@ _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
 def send(connection: socket.socket, message: Request | Answer, until_s: float | None = None) -> None:
-    """Send one message.
+    """Send one message over a socket.
 
     Args:
         connection: a stream.
@@ -74,35 +76,70 @@ def send(connection: socket.socket, message: Request | Answer, until_s: float | 
         OSError: the other side has closed the connection.
         ValueError: the message is larger than ``FRAME_LIMIT_BYTES``. Nothing was sent.
     """
-    payload = _ENCODER.encode(message)
-    if len(payload) > FRAME_LIMIT_BYTES:
-        text = f"a message of {len(payload)} bytes; at most {FRAME_LIMIT_BYTES} are allowed"
-        raise ValueError(text)
+    frame = _frame(message)
     connection.settimeout(_left_s(until_s))
-    connection.sendall(len(payload).to_bytes(_HEADER_BYTES, "little") + payload)
+    connection.sendall(frame)
 
 
 def receive(connection: socket.socket, until_s: float | None = None) -> bytes:
-    """Return the payload of the next message.
+    """Return the payload of the next message of a socket.
 
     Raises:
         TimeoutError: no complete message arrived in time.
         EOFError: the other side has closed the connection.
         ValueError: the message is larger than ``FRAME_LIMIT_BYTES``.
     """
-    size = int.from_bytes(_exactly(connection, _HEADER_BYTES, until_s), "little")
+
+    def read_into(view: memoryview) -> int:
+        connection.settimeout(_left_s(until_s))
+        return connection.recv_into(view)
+
+    return _payload(read_into)
+
+
+def write(stream: FileIO, message: Request | Answer) -> None:
+    """Write one message to an unbuffered file, which needs no system call but ``write``.
+
+    Raises:
+        OSError: the other side has closed the connection.
+        ValueError: the message is larger than ``FRAME_LIMIT_BYTES``. Nothing was written.
+    """
+    view = memoryview(_frame(message))
+    while view:
+        view = view[stream.write(view) :]
+
+
+def read(stream: FileIO) -> bytes:
+    """Return the payload of the next message of an unbuffered file, which needs no system call but ``read``.
+
+    Raises:
+        EOFError: the other side has closed the connection.
+        ValueError: the message is larger than ``FRAME_LIMIT_BYTES``.
+    """
+    return _payload(stream.readinto)
+
+
+def _frame(message: Request | Answer) -> bytes:
+    payload = _ENCODER.encode(message)
+    if len(payload) > FRAME_LIMIT_BYTES:
+        text = f"a message of {len(payload)} bytes; at most {FRAME_LIMIT_BYTES} are allowed"
+        raise ValueError(text)
+    return len(payload).to_bytes(_HEADER_BYTES, "little") + payload
+
+
+def _payload(read_into: Callable[[memoryview], int]) -> bytes:
+    size = int.from_bytes(_exactly(read_into, _HEADER_BYTES), "little")
     if size > FRAME_LIMIT_BYTES:
         text = f"a message of {size} bytes; at most {FRAME_LIMIT_BYTES} are allowed"
         raise ValueError(text)
-    return bytes(_exactly(connection, size, until_s))
+    return bytes(_exactly(read_into, size))
 
 
-def _exactly(connection: socket.socket, size: int, until_s: float | None) -> bytearray:
+def _exactly(read_into: Callable[[memoryview], int], size: int) -> bytearray:
     data = bytearray(size)
     view, have = memoryview(data), 0
     while have < size:
-        connection.settimeout(_left_s(until_s))
-        count = connection.recv_into(view[have:])
+        count = read_into(view[have:])
         if count == 0:
             raise EOFError
         have += count

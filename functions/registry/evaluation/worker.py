@@ -1,59 +1,60 @@
 """The evaluation worker's main: evaluate what publishers wrote, one request after the other.
 
 ``evaluator`` starts it as a clean interpreter without environment. It holds no credentials and no connection but the
-one to its parent, limits its own resources before it reads a request, and ends when the parent closes the connection.
+one to its parent, confines itself before it reads a request, and ends when the parent closes the connection. If it
+cannot be confined, it reads nothing and exits with ``NOT_CONFINED_EXIT_STATUS``.
 """
 
 import gzip
 import json
-import resource
-import socket
 import sys
+from io import FileIO
 from typing import Final
 
 import brotli
 
+from alga_ext.confinement.confine import confine_and_seal
 from alga_ext.errors import PlatformError
 from functions.registry.evaluation.messages import (
     REQUESTS,
     Answer,
     CheckConfig,
     CheckSchema,
+    Compress,
     Compressed,
     Ready,
     Request,
     Verdict,
-    receive,
-    send,
+    read,
+    write,
 )
 from functions.registry.schemas.config_schema import check_schema, first_fault
 
 _DATA_BYTES: Final = 512 * 1024 * 1024
-_DESCRIPTORS: Final = 32
-_CPU_S: Final = 20
-"""CPU time of one request. The parent's wall-clock limit is shorter; this one also holds when the parent has died."""
+_FIRST_USES: Final[tuple[Request, ...]] = (
+    CheckSchema(b'{"properties": {"a": {"type": "objekt"}}}'),
+    CheckConfig(
+        b'{"properties": {"a": {"pattern": "^a$", "format": "date-time", "$ref": "#/$defs/b"}}, "$defs": {"b": {}}}',
+        b'{"a": "b"}',
+    ),
+    Compress(b"a", 9, 6),
+)
 
 
 def main() -> None:
     """Serve requests until the connection ends. The last argument is the connection's descriptor."""
-    connection = socket.socket(fileno=int(sys.argv[-1]))
-    for kind, limit in (
-        (resource.RLIMIT_DATA, _DATA_BYTES),
-        (resource.RLIMIT_NOFILE, _DESCRIPTORS),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        _, hard = resource.getrlimit(kind)
-        value = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
-        resource.setrlimit(kind, (value, value))
-    send(connection, Ready())
+    connection = FileIO(int(sys.argv[-1]), "r+")
+    # A library may import a part of itself, or read one of its files, when it is used first. Later it cannot.
+    for request in _FIRST_USES:
+        answer(request)
+    confine_and_seal(_DATA_BYTES)
+    write(connection, Ready())
     while True:
         try:
-            payload = receive(connection)
+            payload = read(connection)
         except EOFError:
             return
-        _limit_cpu_time()
-        send(connection, answer(REQUESTS.decode(payload)))
+        write(connection, answer(REQUESTS.decode(payload)))
 
 
 def answer(request: Request) -> Answer:
@@ -75,11 +76,3 @@ def answer(request: Request) -> Answer:
         brotli.compress(request.data, quality=request.brotli_quality),
         gzip.compress(request.data, compresslevel=request.gzip_level, mtime=0),
     )
-
-
-def _limit_cpu_time() -> None:
-    """Let the kernel end this process when it uses more than ``_CPU_S`` seconds of CPU time from now on."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    limit = int(used.ru_utime + used.ru_stime) + 1 + _CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))

@@ -10,8 +10,8 @@ from typing import Final, Literal
 import msgspec
 
 from alga_ext.calls.messages import Reason
+from alga_ext.confinement.confine import NOT_CONFINED_EXIT_STATUS
 from alga_ext.errors import PlatformError
-from functions.runner.sandbox.confinement.confine import NOT_CONFINED_EXIT_STATUS
 from functions.runner.sandboxes.interpreter import interpreter
 
 REPORT_LIMIT_BYTES: Final = 256 * 1024

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
+from alga_ext.confinement.confine import make_undumpable
 from alga_ext.stores.aws import S3ObjectStore, SqsQueue, signer_of
 from alga_ext.trust.trust_source import TrustSource
 from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
-from functions.runner.sandbox.confinement.confine import make_undumpable
 from functions.runner.services import engine, now
 from functions.runner.settings import PrepareSettings
 

@@ -19,9 +19,9 @@ def interpreter(module: str, *arguments: str) -> list[str]:
 
 
 def _import_roots() -> list[str]:
-    """Return the folders the child imports from: the platform's own, and those that contain wasmtime and msgspec."""
+    """Return the folders the child imports from: those that contain the platform's code, wasmtime and msgspec."""
     roots = [str(Path(__file__).parents[3])]
-    for name in ("wasmtime", "msgspec"):
+    for name in ("alga_ext", "wasmtime", "msgspec"):
         spec = find_spec(name)
         if spec is not None and spec.origin is not None:
             roots.append(str(Path(spec.origin).parents[1]))

@@ -4,7 +4,8 @@ The confinement has two stages. A spare may still open files below the artifact 
 program, and then gives that up too, before any of the program's code runs (``confine.seal``).
 
 ``sandboxes.child_process`` starts it as a clean interpreter with an empty environment and one open descriptor. It
-imports no ``alga_ext``, has no credentials, and can reach other systems only through its parent.
+imports nothing of ``alga_ext`` but ``confinement``, has no credentials, and can reach other systems only through its
+parent.
 """
 
 import gc
@@ -12,9 +13,9 @@ import os
 import sys
 from functools import partial
 
+from alga_ext.confinement.confine import confine, seal
 from functions.runner.sandbox.child.guest import Sandbox
 from functions.runner.sandbox.child.measure import Meter
-from functions.runner.sandbox.confinement.confine import confine, seal
 from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.channel import Channel, Closed
 from functions.runner.sandbox.protocol.messages import TO_CHILD, Configure, Ready, Run, Warm

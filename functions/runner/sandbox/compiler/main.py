@@ -17,11 +17,11 @@ from typing import Any, Final
 
 from wasmtime import WasmtimeError, component
 
+from alga_ext.confinement.confine import confine_and_seal, limit
 from functions.runner.sandbox.child.linker_imports import host_functions
 from functions.runner.sandbox.child.linking import Linker, refused_imports
 from functions.runner.sandbox.compiler import typecheck
 from functions.runner.sandbox.compiler.packing import COMPONENT_PREAMBLE, pack
-from functions.runner.sandbox.confinement.confine import NOT_CONFINED_EXIT_STATUS, OPTIONAL, confine, limit, seal
 from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.refusals import REFUSALS
 from functions.runner.sandbox.protocol.verdict import judge
@@ -53,10 +53,7 @@ def main() -> None:
     mode, source, target, report, cpu_s, data_bytes = sys.argv[-6:]
     os.environ.clear()
     limit(resource.RLIMIT_CPU, int(cpu_s))
-    confined = confine(int(data_bytes), [], _OUTPUT_LIMIT_BYTES)
-    if any(not step.startswith(OPTIONAL) for step in confined.missing):
-        sys.exit(NOT_CONFINED_EXIT_STATUS)
-    seal(confined)
+    confine_and_seal(int(data_bytes), _OUTPUT_LIMIT_BYTES)
     try:
         document = _compile(int(source), int(target)) if mode == "compile" else _inspect(int(source))
     except WasmtimeError as error:

@@ -57,7 +57,7 @@ def test_the_worker_has_no_environment_but_the_loaders_and_limited_resources(
     assert process.joinpath("environ").read_bytes() == b"LD_LIBRARY_PATH=/nowhere\0"
     assert limits["Max file size"] == ["0", "0"]
     assert limits["Max core file size"] == ["0", "0"]
-    assert limits["Max open files"] == ["32", "32"]
+    assert limits["Max open files"] == ["64", "64"]
     assert limits["Max data size"] == [str(512 * 1024 * 1024)] * 2
     assert 0 < int(limits["Max cpu time"][0]) <= 60
     links = [str(link.readlink()) for link in process.joinpath("fd").iterdir()]

@@ -7,17 +7,18 @@ of the sandbox child. The order matters, because a step may need what a later st
 2. Drop all capabilities, if the process was started with any.
 3. Set resource limits.
 4. Landlock: only files below the given folders can be opened, for reading only.
-5. seccomp: only the system calls of a running guest are allowed, and those that open files for reading.
+5. seccomp: only the system calls of computing are allowed, and those that open files for reading.
 6. ``seal``, when the process has opened what it needs: no file can be opened or examined any more.
 """
 
 import ctypes
 import os
 import resource
+import sys
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
-from functions.runner.sandbox.confinement import landlock, syscalls
+from alga_ext.confinement import landlock, syscalls
 
 _PR_SET_DUMPABLE: Final = 4
 _PR_CAPBSET_DROP: Final = 24
@@ -33,8 +34,8 @@ which RLIMIT_DATA does not count: reading reserved memory costs 1/512 of its siz
 _STACK_BYTES: Final = 8 << 20
 """The limit of the first thread's stack, which does not count towards RLIMIT_DATA."""
 NOT_CONFINED_EXIT_STATUS: Final = 71
-"""The exit status of a compile worker that could not confine itself, and therefore did nothing."""
-OPTIONAL: Final = "landlock"
+"""The exit status of a worker that could not confine itself, and therefore did nothing."""
+_OPTIONAL: Final = "landlock"
 """The step that older kernels lack. A sealed process opens no files and no connections without it too."""
 
 
@@ -84,6 +85,19 @@ def seal(report: Report) -> None:
     """
     if "seccomp" in report.applied:
         syscalls.install(ctypes.CDLL(None, use_errno=True), loading=False)
+
+
+def confine_and_seal(data_limit_bytes: int, file_limit_bytes: int = 0) -> None:
+    """Confine and seal this process. Without a step other than Landlock it exits with ``NOT_CONFINED_EXIT_STATUS``.
+
+    Args:
+        data_limit_bytes: see ``confine``.
+        file_limit_bytes: see ``confine``.
+    """
+    report = confine(data_limit_bytes, [], file_limit_bytes)
+    if any(not step.startswith(_OPTIONAL) for step in report.missing):
+        sys.exit(NOT_CONFINED_EXIT_STATUS)
+    seal(report)
 
 
 def make_undumpable() -> None:

@@ -6,8 +6,11 @@ from typing import Final
 COMMON_OPTIONAL: Final = ("LOG_LEVEL",)
 """Environment names that every function may be given."""
 
-SET_BY_LAMBDA: Final = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE",)
+SET_BY_LAMBDA: Final = ("AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
 """Settings that Lambda itself provides; a deployment cannot give them."""
+
+DEVELOPMENT_ONLY: Final = ("EXPLAIN_FAILURES",)
+"""Settings that only the local platform switches on; a deployment cannot give them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from alga_ext.bundles.endpoint_paths import encoded_path
 from alga_ext.calls.envelope import ExecuteError, ExecuteResponse, decode_response, encode
 from alga_ext.calls.execution_token import sign_execution_token
@@ -47,7 +49,7 @@ def run(call: AdmittedCall, services: Services) -> tuple[int, dict[str, str], by
     answer = _within_limits(answer, passed, len(body))
     _finish(accepted, answer, answer.error.code if answer.error else None, len(body), services)
     if answer.error is not None:
-        raise _refusal(answer.error)
+        raise _refusal(answer.error, explained=services.settings.explain_failures)
     return answer.status, passed, body
 
 
@@ -99,8 +101,21 @@ def _within_limits(answer: ExecuteResponse, passed: Mapping[str, str], body_byte
     return ExecuteResponse(status=502, error=error, usage=answer.usage, trace_id=answer.trace_id)
 
 
-def _refusal(error: ExecuteError) -> PlatformError:
-    """Return the error that the caller gets in place of the guest's answer."""
+def _refusal(error: ExecuteError, *, explained: bool) -> PlatformError:
+    """Return the error that the caller gets in place of the guest's answer.
+
+    Args:
+        error: what the runner says.
+        explained: whether the caller is the extension's developer, who also gets what the guest itself reported.
+    """
+    shown = _outward(error)
+    if explained:
+        report = {"guest": error.guest, "refused": error.refused}
+        shown.members = {name: msgspec.to_builtins(part) for name, part in report.items() if part is not None}
+    return shown
+
+
+def _outward(error: ExecuteError) -> PlatformError:
     if error.code == "guest_timeout":
         return PlatformError("gateway_timeout", error.message)
     if error.code == "runner_unavailable":

@@ -1,11 +1,12 @@
 """Settings of the gateway."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 
 from alga_ext.edge.tokens import TokenSettings
-from alga_ext.settings import DatabaseUrl, Form, PrivateKey, QueueUrl
+from alga_ext.settings import DatabaseUrl, Form, PrivateKey, QueueUrl, development_faults
 
 
 class GatewaySettings(TokenSettings):
@@ -22,6 +23,8 @@ class GatewaySettings(TokenSettings):
         ext_gateway_timeout_ms: default time limit of a call, in milliseconds.
         install_cache_ms: for how many milliseconds a resolved install is used before it is read again.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
+        explain_failures: whether a problem document says what the guest reported before it failed. Local only.
+        aws_execution_env: set by Lambda. With it, ``explain_failures`` is an error.
     """
 
     section = "Gateway"
@@ -35,3 +38,10 @@ class GatewaySettings(TokenSettings):
     ext_gateway_timeout_ms: Annotated[int, Field(ge=50, le=29_000)] = 5_000
     install_cache_ms: Annotated[int, Field(ge=0, le=60_000)] = 2_000
     extensions_enabled: bool = True
+    explain_failures: bool = False
+    aws_execution_env: str = ""
+
+    @classmethod
+    def faults_together(cls, given: Mapping[str, str]) -> list[str]:
+        """See ``Settings.faults_together``: failures are never explained in Lambda."""
+        return [*super().faults_together(given), *development_faults(given)]

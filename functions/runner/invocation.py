@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
 from alga_ext.telemetry import logger
-from functions.runner import envelope, outcome
+from functions.runner import envelope, guest_errors, outcome
 from functions.runner.imports.broker import Broker, Provider
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.call_secrets import Unsealer
@@ -27,15 +27,23 @@ class Invocation:
         guest_request: the request as the guest sees it.
         providers: the granted capabilities, with canonical names.
         limits: the limits of this call.
+        explains: whether an error says what the guest reported and which host call was refused last.
     """
 
     def __init__(
-        self, request: ExecuteRequest, guest_request: GuestRequest, providers: frozenset[str], limits: CallLimits
+        self,
+        request: ExecuteRequest,
+        guest_request: GuestRequest,
+        providers: frozenset[str],
+        limits: CallLimits,
+        *,
+        explains: bool = False,
     ) -> None:
         self._request = request
         self._guest_request = guest_request
         self._granted = providers
         self._limits = limits
+        self._explains = explains
         self.trace_id = envelope.trace_id(request.http.headers) or secrets.token_hex(16)
         self._started_ns = time.monotonic_ns()
         self._call: CallContext | None = None
@@ -72,7 +80,7 @@ class Invocation:
         records = Records(self._request.context, self.trace_id, call.secrets, declared)
         call.explain = records.explain
         self._call, self._broker, self._records = call, broker, records
-        return CallHandlers(broker.answer, records.log, records.metric)
+        return CallHandlers(broker.answer, records.log, records.metric, broker.refused)
 
     def message(self, artifact: Program) -> Run:
         """Return the message that starts the call in the sandbox. Call ``begin`` first."""
@@ -95,6 +103,13 @@ class Invocation:
 
     def answer(self, found: Done | Failed) -> ExecuteResponse:
         """Return the response envelope. A failure that the platform decided replaces the failure of the guest."""
+        answer = self._answer(found)
+        if answer.error is not None and self._explains and self._call is not None and self._records is not None:
+            answer.error.guest = guest_errors.report(self._records.errors, self.scrub)
+            answer.error.refused = guest_errors.shown_refusal(self._call.refused, self.scrub)
+        return answer
+
+    def _answer(self, found: Done | Failed) -> ExecuteResponse:
         duration_ms = (time.monotonic_ns() - self._started_ns) / 1e6
         answered = self._broker.counts if self._broker else {}
         received = self._records.counts if self._records else {}

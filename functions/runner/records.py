@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
@@ -22,6 +23,10 @@ _LINES_LIMIT: Final = LOG_LINES_LIMIT + 50
 _TEXT_LIMIT: Final = LOG_LINE_LIMIT_BYTES + 50
 _SOURCE_LIMIT: Final = 20
 
+ERRORS_LIMIT: Final = 2 * _TEXT_LIMIT
+"""How many characters of a guest's last error lines are kept until its call ends. Whole lines are dropped first."""
+_GUEST_SOURCES: Final = frozenset({"guest", "stderr"})
+
 _EXPLANATIONS_LIMIT: Final = 20
 """How many refusals are explained in one call."""
 DROPPED_METRICS: Final = "metrics.emit.dropped"
@@ -37,6 +42,10 @@ class Records:
         trace_id: of the invocation.
         secrets: the call's secrets, which are removed from everything the guest writes.
         declared: the metrics that the manifest declares: name to unit. All others are dropped and counted.
+
+    Attributes:
+        errors: the last lines that the guest wrote to its error output or log, as they were logged, at most
+            ``ERRORS_LIMIT`` characters.
     """
 
     def __init__(self, context: ExecuteContext, trace_id: str, secrets: SecretBox, declared: Mapping[str, str]) -> None:
@@ -44,6 +53,8 @@ class Records:
         # The gateway sends what a verified manifest declares. The limits are checked again, because each name costs.
         known = [(name, unit) for name, unit in declared.items() if _NAME.match(name)][: metrics.DECLARED_LIMIT]
         self._declared = {name: unit if unit in metrics.UNITS else "None" for name, unit in known}
+        self.errors: deque[str] = deque()
+        self._errors_size = 0
         self._explained = 0
         self._lines = 0
         self._metrics = 0
@@ -118,11 +129,19 @@ class Records:
         text = self._scrubbed(line.text[:_TEXT_LIMIT]).encode("utf-8", "replace").decode()
         match line.level:
             case "error":
+                if line.source in _GUEST_SOURCES:
+                    self._keep(text)
                 logger("runner").error(text, extra=extra)
             case "warn":
                 logger("runner").warning(text, extra=extra)
             case _:
                 logger("runner").info(text, extra=extra)
+
+    def _keep(self, text: str) -> None:
+        self.errors.append(text)
+        self._errors_size += len(text) + 1
+        while self._errors_size > ERRORS_LIMIT:
+            self._errors_size -= len(self.errors.popleft()) + 1
 
     def _metric(self, metric: Metric) -> None:
         self._metrics += 1

@@ -118,7 +118,13 @@ class Runner:
         version_state = self._authorise(token, request, http.body)  # (2)
         providers = _known(request.providers)  # (3)
         limits = effective(request.limits, self._services.maxima)
-        invocation = Invocation(request, envelope.guest_request(request.http), providers, limits)
+        invocation = Invocation(
+            request,
+            envelope.guest_request(request.http),
+            providers,
+            limits,
+            explains=self._services.settings.explain_failures,
+        )
         started_ns = time.monotonic_ns()
         try:
             _check_runnable(version_state)  # (4)
@@ -250,7 +256,7 @@ def _refuse_all(_call: Any) -> HostAnswer:
     return HostAnswer(trap="host imports are not available during a warm-up")
 
 
-_NO_HOST_IMPORTS: Final = CallHandlers(_refuse_all, lambda _line: None, lambda _metric: None)
+_NO_HOST_IMPORTS: Final = CallHandlers(_refuse_all, lambda _line: None, lambda _metric: None, lambda _name: None)
 
 
 def _bearer(http: Request) -> str:

@@ -15,6 +15,7 @@ from alga_ext.settings import (
     SigningKey,
     StoreBase,
     TrustBundleSetting,
+    development_faults,
 )
 from functions.runner.service_token import ServiceToken
 
@@ -43,6 +44,8 @@ class RunnerSettings(Settings):
         sandbox_memory_mb: private writable memory of one sandbox in MiB.
         aws_lambda_function_memory_size: memory of the function in MiB, set by Lambda; see ``sandboxes``.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
+        explain_failures: whether an error says what the guest reported before it failed. Local only.
+        aws_execution_env: set by Lambda. With it, ``explain_failures`` is an error.
         secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it, no secret can be opened.
         ui_proxy_base_url: base URL of the host application. Without it, every ``ui-proxy`` route is not found.
         ui_proxy_auth_token: the static token that the application knows the runner by, sent as ``x-runner-auth``.
@@ -72,6 +75,8 @@ class RunnerSettings(Settings):
     sandbox_memory_mb: Annotated[int, Field(ge=128)] = 512
     aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_432
     extensions_enabled: bool = True
+    explain_failures: bool = False
+    aws_execution_env: str = ""
     secrets_key_id: str = ""
     ui_proxy_base_url: HttpUrl = ""
     ui_proxy_auth_token: ServiceToken = SecretStr("")
@@ -83,8 +88,11 @@ class RunnerSettings(Settings):
 
     @classmethod
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:
-        """See ``Settings.faults_together``: memory must fit, and no host application is called without both proofs."""
-        return [*_memory_faults(given), *_host_faults(given)]
+        """See ``Settings.faults_together``.
+
+        Memory must fit, no host application is called without both proofs, and failures are never explained in Lambda.
+        """
+        return [*_memory_faults(given), *_host_faults(given), *development_faults(given)]
 
     @property
     def sandboxes(self) -> int:

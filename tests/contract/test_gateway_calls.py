@@ -10,9 +10,19 @@ from typing import Any
 import boto3
 import pytest
 
-from alga_ext.calls.envelope import ExecuteError, ExecuteRequest, ExecuteResponse, Usage, decode_request, encode
+from alga_ext.calls.envelope import (
+    ExecuteError,
+    ExecuteRequest,
+    ExecuteResponse,
+    GuestReport,
+    RefusedCall,
+    Usage,
+    decode_request,
+    encode,
+)
 from alga_ext.calls.execution_token import verify_execution_token
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, decode_message
+from alga_ext.edge.http import problem
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws import SqsQueue
 from alga_ext.trust.signing import LocalSigner, PublicKey
@@ -91,6 +101,43 @@ def answer(**members: Any) -> ExecuteResponse:
 
 def error(code: str, status: int = 502) -> ExecuteResponse:
     return ExecuteResponse(status=status, error=ExecuteError(code=code, message="What happened."))
+
+
+EXPLAINED = ExecuteResponse(
+    status=502,
+    error=ExecuteError(
+        code="guest_trapped",
+        message="What happened.",
+        guest=GuestReport(error="no orders", stack="at total (/component.js:1:2)", stderr="about to count"),
+        refused=RefusedCall(capability="cap:secrets.get", reason="secret KEY is not set"),
+    ),
+)
+
+
+def test_what_a_guest_reported_is_not_passed_on(door: Door) -> None:
+    door.runner_answers(EXPLAINED)
+
+    refused = door.refusal()
+
+    document = json.loads(problem(refused, "r-1")["body"])
+    assert document.keys() == {"type", "title", "status", "code", "detail", "instance", "request_id"}
+    assert "no orders" not in str(refused)
+
+
+def test_a_local_platform_passes_on_what_a_guest_reported(door: Door) -> None:
+    settings = door.services.settings.model_copy(update={"explain_failures": True})
+    door.services = dataclasses.replace(door.services, settings=settings)
+    door.runner_answers(EXPLAINED)
+
+    document = json.loads(problem(door.refusal(), "r-1")["body"])
+
+    assert (document["code"], document["status"]) == ("bad_gateway", 502)
+    assert document["guest"] == {
+        "error": "no orders",
+        "stack": "at total (/component.js:1:2)",
+        "stderr": "about to count",
+    }
+    assert document["refused"] == {"capability": "cap:secrets.get", "reason": "secret KEY is not set"}
 
 
 def test_the_guests_answer_passes_through(door: Door) -> None:

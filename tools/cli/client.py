@@ -5,7 +5,7 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -27,10 +27,14 @@ _RETRYABLE = (502, 503, 504)  # no answer from the registry, or an answer that s
 
 
 class ApiError(Exception):
-    """The API refused or could not answer: HTTP status, the problem's code, detail and request id."""
+    """The API refused or could not answer: HTTP status, the problem's code, detail and request id.
 
-    def __init__(self, status: int, code: str, detail: str, request_id: str) -> None:
+    ``explanation`` has the lines that a local platform adds when an extension failed.
+    """
+
+    def __init__(self, status: int, code: str, detail: str, request_id: str, explanation: Sequence[str] = ()) -> None:
         super().__init__(f"{code}: {detail}")
+        self.explanation = tuple(explanation)
         self.status = status
         self.code = code
         self.detail = detail
@@ -158,12 +162,28 @@ class Client:
 
 def problem_of(reply: Reply) -> ApiError:
     """Return the error of a problem document, or of an answer in any other form."""
+    explanation: list[str] = []
     try:
         document = json.loads(reply.body)
         code, detail = document["code"], document["detail"]
+        explanation = _explanation(document)
     except (ValueError, KeyError, TypeError):
         code, detail = f"http_{reply.status}", reply.body[:300].decode(errors="replace") or "no explanation was given"
-    return ApiError(reply.status, code, detail, reply.headers.get("x-request-id", ""))
+    return ApiError(reply.status, code, detail, reply.headers.get("x-request-id", ""), explanation)
+
+
+def _explanation(document: Mapping[str, Any]) -> list[str]:
+    """Return what a local platform says about a failed extension, as lines."""
+    guest, refused = document.get("guest"), document.get("refused")
+    parts = dict(guest) if isinstance(guest, dict) else {}
+    parts["refused"] = refused.get("reason") if isinstance(refused, dict) else None
+    lines = []
+    for name in ("error", "stack", "stderr", "refused"):
+        text = parts.get(name)
+        if isinstance(text, str) and text.strip():
+            first, *more = text.strip().splitlines()
+            lines += [f"{name}: {first}", *(f"  {line.strip()}" for line in more)]
+    return lines
 
 
 def read_token(token_file: Path | None) -> str | None:

@@ -33,7 +33,8 @@ def run(arguments: Sequence[str]) -> int:
     except CommandError as error:
         complain("", error.problem, error.remedy)
     except ApiError as error:
-        complain(error.code, error.detail, f"request id {error.request_id}" if error.request_id else "")
+        remedy = f"request id {error.request_id}" if error.request_id else ""
+        complain(error.code, error.detail, remedy, error.explanation)
     except PlatformError as error:
         complain(error.code, error.detail)
     except GuestBuildError as error:

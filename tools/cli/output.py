@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -37,10 +37,12 @@ def note(text: str) -> None:
     CONSOLE.print(text, markup=False)
 
 
-def complain(code: str, problem: str, remedy: str = "") -> None:
-    """Show what was wrong and, if known, how to fix it."""
+def complain(code: str, problem: str, remedy: str = "", explanation: Sequence[str] = ()) -> None:
+    """Show what was wrong, further lines about it and, if known, how to fix it."""
     CONSOLE.print(f"[bold red]✗[/] {code}", end="" if code else "\r")
     CONSOLE.print(f"{': ' if code else ''}{problem}", markup=False, soft_wrap=True)
+    for line in explanation:
+        CONSOLE.print(f"  {line}", markup=False, soft_wrap=True)
     if remedy:
         CONSOLE.print(f"  → {remedy}", markup=False, soft_wrap=True)
 

@@ -12,7 +12,7 @@ from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
 from tools.local.lambda_types import FunctionSpec
 from tools.local.postgres import database_url
 from topology.access import ACCESS
-from topology.functions import FUNCTIONS, RUNNER, Function
+from topology.functions import DEVELOPMENT_ONLY, FUNCTIONS, RUNNER, Function
 from topology.queues import QUEUES
 from topology.routes import ROUTES
 
@@ -25,9 +25,10 @@ PASSED_THROUGH = (
 # With one of these, other tokens are accepted than those that the local platform makes.
 OTHER_TOKENS = ("AUTH_AUDIENCE", "AUTH_ISSUER", "AUTH_JWKS", "AUTH_JWKS_URL")
 # Names that only local processes get; in AWS, Lambda provides region, credentials, endpoints and layers.
-LOCAL_ONLY = frozenset(
-    {*LOCAL_CREDENTIALS, "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "PYTHONPATH"}
-)
+LOCAL_ONLY = frozenset({
+    *LOCAL_CREDENTIALS, *DEVELOPMENT_ONLY,
+    "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_LAMBDA", "PYTHONPATH",
+})  # fmt: skip
 # Folders below /tmp, which is private to a process in Lambda.
 PRIVATE_FOLDERS = {"ARTIFACT_FOLDER": "alga-ext/artifacts"}
 # One compilation uses a core for seconds, so two run at the same time; other queues have one poller.
@@ -77,6 +78,7 @@ def function_specs(
     """
     local = {
         **LOCAL_CREDENTIALS,
+        **dict.fromkeys(DEVELOPMENT_ONLY, "true"),
         "PYTHONPATH": str(root / "layers" / "core" / "python"),
         "AWS_ENDPOINT_URL": cloud.endpoint_url,
     }

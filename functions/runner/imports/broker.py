@@ -9,15 +9,20 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from alga_ext.calls.envelope import RefusedCall
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
 from functions.runner.imports.call_context import CallContext
-from functions.runner.sandbox.protocol.messages import HostAnswer, HostCall
+from functions.runner.sandbox.protocol.messages import HostAnswer, HostCall, Refused
 from functions.runner.sandbox.protocol.refusals import REFUSALS
 from functions.runner.sandbox.protocol.verdict import Verdict
 
 CALLS_LIMIT: Final = 1_000
 """How many host calls of one invocation the parent answers. One more ends the guest."""
+
+
+_REFUSING: Final = frozenset({"bad-request", "denied", "internal", "invalid-input", "not-allowed", "validation-failed"})
+"""Errors of host imports that a developer wants explained. Others, such as ``conflict``, are ordinary outcomes."""
 
 
 class Handler(NamedTuple):
@@ -75,6 +80,8 @@ class Broker:
         self.counts[host_call.name] = self.counts.get(host_call.name, 0) + 1
         handler = self._handler(host_call.name)
         if refusal.capability not in self._call.providers or handler is None:
+            why = "not granted" if refusal.capability not in self._call.providers else "not offered by this runner"
+            self._call.note_refused(host_call.name, f"{refusal.capability} is {why}")
             return HostAnswer(trap="not granted") if refusal.traps else HostAnswer(refusal.answer)
         if self._call.is_over():
             return HostAnswer(handler.fault)
@@ -82,7 +89,13 @@ class Broker:
             arguments = msgspec.msgpack.decode(host_call.arguments, type=handler.arguments)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return HostAnswer(trap="arguments that do not fit their types")
-        return self._served(handler, arguments)
+        return self._served(host_call.name, handler, arguments)
+
+    def refused(self, message: Refused) -> None:
+        """Note what the child refused. A message that cannot be true is ignored: the child is untrusted."""
+        refusal = REFUSALS.get(message.name)
+        if refusal is not None and refusal.capability not in self._call.providers:
+            self._call.note_refused(message.name, f"{refusal.capability} is not granted")
 
     def close(self) -> None:
         """Close everything that was opened for this call."""
@@ -100,9 +113,14 @@ class Broker:
             opened = self._opened[interface] = provider(self._call)
         return opened.handlers.get(name)
 
-    def _served(self, handler: Handler, arguments: tuple[Any, ...]) -> HostAnswer:
+    def _served(self, name: str, handler: Handler, arguments: tuple[Any, ...]) -> HostAnswer:
+        before = self._call.refused
         try:
-            return HostAnswer(handler.answer(*arguments))
+            value = handler.answer(*arguments)
+            if self._call.refused is before and _is_refusal(value):
+                capability = REFUSALS[name].capability
+                self._call.refused = RefusedCall(capability=capability, reason=f"{name} answered {value[1]}")
+            return HostAnswer(value)
         except PlatformError as error:
             log_failure("runner", error, self._call.request.context.request_id)
             if error.code == "secret_unavailable":
@@ -110,6 +128,12 @@ class Broker:
                 return HostAnswer(trap="sealed secrets cannot be opened")
         except Exception as error:  # noqa: BLE001 - a fault of the platform must not end the runner; it is logged
             # A timeout at the call's deadline is not a fault. The child ends the guest in that case.
-            if not (isinstance(error, TimeoutError) and self._call.is_over()):
-                log_failure("runner", error, self._call.request.context.request_id)
+            if isinstance(error, TimeoutError) and self._call.is_over():
+                return HostAnswer(handler.fault)
+            log_failure("runner", error, self._call.request.context.request_id)
+        self._call.note_refused(name, "the platform could not serve it; the platform's own log says why", "failed")
         return HostAnswer(handler.fault)
+
+
+def _is_refusal(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and value[0] is False and value[1] in _REFUSING

@@ -6,10 +6,11 @@ from typing import Final
 
 import msgspec
 
-from alga_ext.calls.envelope import ExecuteRequest
+from alga_ext.calls.envelope import ExecuteRequest, RefusedCall
 from functions.runner.imports.call_secrets import SecretBox, Unsealer
 from functions.runner.imports.egress_ledger import Ledger
 from functions.runner.imports.http import configured
+from functions.runner.sandbox.protocol.refusals import REFUSALS
 from functions.runner.sandbox.protocol.verdict import Verdict
 
 _LEAST_MS: Final = 1
@@ -29,6 +30,7 @@ class CallContext:
         secrets: the call's secrets.
         ledger: the call's egress.
         failure: set when the platform, not the guest, decides how the call ends.
+        refused: the last host call that was refused or failed, with the reason.
         explain: writes a line into the extension's log that says why the platform refused something.
         missing: what the guest called and this platform does not offer, such as ``client service``.
     """
@@ -52,6 +54,7 @@ class CallContext:
         self.failure: Verdict | None = None
         self.explain: Callable[[str], None] = _ignore
         self.missing: list[str] = []
+        self.refused: RefusedCall | None = None
 
     @property
     def tenant_id(self) -> str:
@@ -63,11 +66,24 @@ class CallContext:
         """The id of the call's install."""
         return self.request.context.install_id
 
-    def note_missing(self, service: str) -> None:
-        """Record and log that the guest called something that this platform does not offer, once for each service."""
+    def note_refused(self, name: str, reason: str, ended: str = "refused") -> None:
+        """Record and log why a host call has no success.
+
+        Args:
+            name: of the host import, ``interface.function``.
+            reason: for the extension's developer. It may quote the guest.
+            ended: ``refused`` or ``failed``.
+        """
+        self.refused = RefusedCall(capability=REFUSALS[name].capability, reason=reason)
+        self.explain(f"{name} {ended}: {reason}")
+
+    def note_missing(self, name: str, service: str) -> None:
+        """Record that a host import needs something that this platform does not offer. Log it once for each service."""
+        reason = f"this platform offers no {service}"
+        self.refused = RefusedCall(capability=REFUSALS[name].capability, reason=reason)
         if service not in self.missing:
             self.missing.append(service)
-            self.explain(f"this platform offers no {service}")
+            self.explain(reason)
 
     def is_over(self) -> bool:
         """Tell whether the deadline has passed."""

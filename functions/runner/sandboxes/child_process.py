@@ -29,6 +29,7 @@ from functions.runner.sandbox.protocol.messages import (
     LogLine,
     Metric,
     Ready,
+    Refused,
     Run,
     Warm,
 )
@@ -41,11 +42,12 @@ _START_TIMEOUT_NS: Final = 10_000_000_000
 
 
 class CallHandlers(NamedTuple):
-    """The parent's functions for a call: answer host imports, receive log lines and metrics."""
+    """The parent's functions for a call: answer host imports, receive log lines, metrics and the child's refusals."""
 
     answer: Callable[[HostCall], HostAnswer]
     log: Callable[[LogLine], None]
     metric: Callable[[Metric], None]
+    refused: Callable[[Refused], None]
 
 
 class Child:
@@ -151,6 +153,8 @@ class Child:
                     host.log(received)
                 case Metric():
                     host.metric(received)
+                case Refused():
+                    host.refused(received)
                 case Done() | Failed():
                     self._cpu_ns = received.figures.process_cpu_ns
                     if isinstance(received, Failed) and received.code == "artifact_integrity":

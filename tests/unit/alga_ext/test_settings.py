@@ -7,6 +7,7 @@ import pytest
 from pydantic import Field, SecretStr, ValidationError
 
 from alga_ext.settings import Form, Settings, SettingsError, read_material
+from functions.gateway.settings import GatewaySettings
 from functions.runner.settings import RunnerSettings
 
 
@@ -185,3 +186,20 @@ def test_as_many_sandboxes_run_as_fit_the_function(
 def test_memory_that_does_not_fit_shows_when_the_runner_starts(sizes: dict[str, str], text: str) -> None:
     with pytest.raises(SettingsError, match=text):
         RunnerSettings.read({**RUNNER, **sizes})
+
+
+@pytest.mark.parametrize("settings", [GatewaySettings, RunnerSettings])
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_a_function_in_lambda_does_not_start_when_told_to_explain_failures(
+    settings: type[Settings], value: str
+) -> None:
+    with pytest.raises(SettingsError, match="EXPLAIN_FAILURES: it is for local platforms only"):
+        settings.read({"EXPLAIN_FAILURES": value, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"})
+
+
+def test_failures_are_explained_only_when_the_setting_says_so() -> None:
+    assert RunnerSettings.read(RUNNER).explain_failures is False
+    assert RunnerSettings.read({**RUNNER, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}).explain_failures is False
+    local = {**RUNNER, "EXPLAIN_FAILURES": "true"}
+    assert RunnerSettings.read(local).explain_failures is True
+    assert RunnerSettings.read({**local, "AWS_EXECUTION_ENV": "CloudShell"}).explain_failures is True

@@ -178,9 +178,9 @@ def test_a_table_of_settings_is_what_the_function_reads(settings: type[Settings]
 
 
 def read_attributes() -> frozenset[str]:
-    """Every attribute that the code of the functions reads or names in a text."""
+    """Every attribute that the code of the functions, or their settings' checks, read or name in a text."""
     found = set()
-    for path in (ROOT / "functions").rglob("*.py"):
+    for path in (*(ROOT / "functions").rglob("*.py"), ROOT / "layers/core/python/alga_ext/settings.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute):
                 found.add(node.attr)

@@ -10,7 +10,7 @@ from functions.runner.settings import PrepareSettings, RunnerSettings
 from tests.support.function_settings import SETTINGS
 from tests.support.places import ROOT
 from topology import functions
-from topology.functions import COMMON_OPTIONAL, FUNCTIONS, SET_BY_LAMBDA, Function
+from topology.functions import COMMON_OPTIONAL, DEVELOPMENT_ONLY, FUNCTIONS, SET_BY_LAMBDA, Function
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
@@ -70,7 +70,7 @@ def test_every_setting_without_a_default_is_given(function: Function) -> None:
 def test_the_names_given_are_the_settings_of_the_function(function: Function) -> None:
     fields = {name.upper() for name in SETTINGS[function.name].model_fields}
 
-    assert {*function.required, *function.optional} == fields - set(SET_BY_LAMBDA)
+    assert {*function.required, *function.optional} == fields - {*SET_BY_LAMBDA, *DEVELOPMENT_ONLY}
 
 
 @each_function
@@ -81,7 +81,7 @@ def test_no_name_is_given_twice(function: Function) -> None:
 def test_a_name_that_every_function_may_be_given_is_documented() -> None:
     page = (ROOT / "docs" / "reference" / "settings.md").read_text()
 
-    assert [name for name in (*COMMON_OPTIONAL, *SET_BY_LAMBDA) if f"`{name}`" not in page] == []
+    assert [name for name in (*COMMON_OPTIONAL, *DEVELOPMENT_ONLY, *SET_BY_LAMBDA) if f"`{name}`" not in page] == []
 
 
 # Database roles

@@ -57,8 +57,14 @@ class Answer(NamedTuple):
     body: bytes | None
 
 
+_SILENT: Final = "the host application could not be reached, or did not answer in time"
+
+
 class NoAnswer(Exception):
-    """The application could not be reached, did not answer before the call's deadline, or sent a secret back."""
+    """The application could not be reached, did not answer before the call's deadline, or sent a secret back.
+
+    The text says which, for the extension's developer.
+    """
 
 
 class _Refused(Exception):
@@ -81,7 +87,7 @@ class ApplicationClient:
     ) -> Answer:
         """Send one request and return the answer, whatever its status. Redirects are not followed.
 
-        An answer that contains the secret ``api_key`` is refused, and the reason is written into the extension's log.
+        An answer that contains the secret ``api_key`` is refused.
 
         Args:
             method: GET or POST.
@@ -108,11 +114,10 @@ class ApplicationClient:
                 lambda: self._send(method, route, body, sent, answer_limit_bytes, echoes),
             )
         except _Refused as refused:
-            self._call.explain(f"request to the host application failed: {refused}")
-            raise NoAnswer from None
+            raise NoAnswer(str(refused)) from None
         except (urllib3.exceptions.HTTPError, TimeoutError, OSError, ValueError):
             # Nothing of the error is passed on: it may quote the request, and with it the tokens.
-            raise NoAnswer from None
+            raise NoAnswer(_SILENT) from None
 
     def close(self) -> None:
         """Close the connection, even while it is in use."""
@@ -162,7 +167,7 @@ class ApplicationClient:
         encodings = [("content-encoding", value) for value in response.headers.getlist("content-encoding")]
         reason = echoes.why_refused(encodings, bytes(data))
         if reason is not None:
-            raise _Refused(f"the application {reason}")
+            raise _Refused(f"the host application {reason}")
         return Answer(response.status, bytes(data))
 
     def _statement(self, method: str, route: str, body: bytes | None) -> str:

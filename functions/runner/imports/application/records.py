@@ -156,8 +156,8 @@ class Records:
         route = f"/api/internal/{segment}/install/{quote(self._call.install_id, safe='')}"
         try:
             answer = self._client.send("POST", route, body, {"content-type": "application/json"}, BODY_LIMIT_BYTES)
-        except NoAnswer:
-            self._log(segment, "there is no answer")
+        except NoAnswer as none:
+            self._log(segment, str(none))
             raise _Refused("internal") from None
         if answer.status in (401, 403):
             self._log(segment, f"the status is {answer.status}")
@@ -177,7 +177,8 @@ class Records:
         return UNSET if user is None else requests.User(user.user_id, user.user_type)
 
     def _log(self, segment: str, reason: str) -> None:
-        """Log why the guest gets an error, for the operator. Nothing that the application sent is logged."""
+        """Log why the guest gets an error, for operator and developer. Nothing that the application sent is logged."""
+        self._call.explain(f"request to the host application failed: {reason}")
         context = self._call.request.context
         extra = {
             "tenant_id": context.tenant_id,
@@ -242,22 +243,20 @@ def provider(application: Application | None) -> Provider:
 
 
 def _open_without_application(call: CallContext) -> Opened:
-    def missing(service: str, answer: Any) -> Handler:
+    def missing(name: str, service: str, answer: Any) -> Handler:
         def note(*_arguments: Any) -> Any:
-            call.note_missing(service)
+            call.note_missing(name, service)
             return answer
 
         return Handler(Any, note, answer)
 
     not_allowed = (False, "not-allowed")
-    clients, services = missing("client service", not_allowed), missing("catalogue of services", not_allowed)
-    handlers = {
-        "clients.list-clients": clients,
-        "clients.get-client": clients,
-        "services.list-services": services,
-        "services.get-service": services,
-        "invoicing.create-manual-invoice": missing(
-            "invoice service", _not_created("not-allowed", "this platform offers no invoice service.")
-        ),
-    }
-    return Opened(handlers, lambda: None)
+    no_invoice = _not_created("not-allowed", "this platform offers no invoice service.")
+    offered = (
+        ("clients.list-clients", "client service", not_allowed),
+        ("clients.get-client", "client service", not_allowed),
+        ("services.list-services", "catalogue of services", not_allowed),
+        ("services.get-service", "catalogue of services", not_allowed),
+        ("invoicing.create-manual-invoice", "invoice service", no_invoice),
+    )
+    return Opened({name: missing(name, service, answer) for name, service, answer in offered}, lambda: None)

@@ -47,20 +47,28 @@ class UiProxy:
         """
         target = route_below(route, self._call.request.context.extension_id)
         if target is None or len(payload or b"") > BODY_LIMIT_BYTES:
-            return _BAD_REQUEST
+            return self._refused(_BAD_REQUEST, "the route is not allowed, or the payload is too large")
         method = "GET" if payload is None else "POST"
         headers = self._headers(payload)
         try:
             answer = self._client.send(method, target, payload, headers, BODY_LIMIT_BYTES)
-        except NoAnswer:
-            return _INTERNAL
+        except NoAnswer as none:
+            return self._refused(_INTERNAL, str(none), "failed")
         if not 200 <= answer.status < 300:
-            return (False, refusal_of(answer.status))
-        return _INTERNAL if answer.body is None else (True, answer.body)
+            reason = f"the host application answered with the status {answer.status}"
+            return self._refused((False, refusal_of(answer.status)), reason)
+        if answer.body is None:
+            reason = f"the answer has more than {BODY_LIMIT_BYTES} bytes, or the time was up"
+            return self._refused(_INTERNAL, reason, "failed")
+        return (True, answer.body)
 
     def close(self) -> None:
         """Close the connection, even while it is in use."""
         self._client.close()
+
+    def _refused(self, outcome: Outcome, reason: str, ended: str = "refused") -> Outcome:
+        self._call.note_refused("ui-proxy.call-route", reason, ended)
+        return outcome
 
     def _headers(self, payload: bytes | None) -> dict[str, str]:
         context, user = self._call.request.context, self._call.request.user
@@ -135,7 +143,7 @@ def provider(application: Application | None) -> Provider:
 
 def _open_without_application(call: CallContext) -> Opened:
     def call_route(_route: str, _payload: bytes | None) -> Outcome:
-        call.note_missing("routes of a host application")
+        call.note_missing("ui-proxy.call-route", "routes of a host application")
         return _NO_ROUTE
 
     handler = Handler(tuple[str, bytes | None], call_route, _INTERNAL)

@@ -112,10 +112,10 @@ class Fetcher:
             )
         except Refused as refused:
             ended = "failed" if refused.outcome == TRANSPORT else "refused"
-            self._call.explain(f"http.fetch {ended}: {refused.reason}")
+            self._call.note_refused("http.fetch", refused.reason, ended)
             return refused.outcome
         except (urllib3.exceptions.HTTPError, TimeoutError, OSError, BodyTooLarge) as error:
-            self._call.explain(f"http.fetch failed: {target.shown}: {failure_reason(error)}")
+            self._call.note_refused("http.fetch", f"{target.shown}: {failure_reason(error)}", "failed")
             return TRANSPORT
 
     def close(self) -> None:

@@ -26,6 +26,7 @@ from functions.runner.sandbox.protocol.messages import (
     LogLine,
     Metric,
     Program,
+    Refused,
     Run,
     RunLimits,
     Warm,
@@ -38,6 +39,8 @@ TABLE_ELEMENTS_LIMIT: Final = 200_000
 INSTANCES_LIMIT: Final = 100
 TABLES_LIMIT: Final = 20
 MEMORIES_LIMIT: Final = 10
+REFUSALS_REPORTED_LIMIT: Final = 20
+"""How many refused host imports of one call are reported to the parent. One that is repeated is reported once."""
 
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -74,6 +77,8 @@ class Sandbox:
         self._log = local_imports.Log(self)
         self._providers: frozenset[str] = frozenset()
         self._counts: dict[str, int] = {}
+        self._last_refused = ""
+        self._refusals_reported = 0
         self._instance = (ctypes.c_uint64 * 2)()
         self._function = (ctypes.c_uint64 * 4)()
         self._result = (ctypes.c_uint64 * 4)()
@@ -129,6 +134,7 @@ class Sandbox:
         self._counts[name] = self._counts.get(name, 0) + 1
         refusal = REFUSALS[name]
         if refusal.capability not in self._providers:
+            self._report_refused(name)
             if refusal.traps:
                 message = f"{name} needs the capability {refusal.capability}"
                 raise local_imports.Trap(message)
@@ -282,6 +288,8 @@ class Sandbox:
 
     def _begin(self, message: Run | Warm) -> None:
         self._counts = {}
+        self._last_refused = ""
+        self._refusals_reported = 0
         self._log = local_imports.Log(self)
         if isinstance(message, Run):
             self.run = message
@@ -315,6 +323,12 @@ class Sandbox:
         if found is not None:
             self.emit(found)
 
+    def _report_refused(self, name: str) -> None:
+        if name != self._last_refused and self._refusals_reported < REFUSALS_REPORTED_LIMIT:
+            self._last_refused = name
+            self._refusals_reported += 1
+            self._channel.send(Refused(name))
+
     def _ask(self, name: str, arguments: list[Any]) -> Any:
         """Let the parent answer a host import.
 
@@ -322,6 +336,7 @@ class Sandbox:
             Trap: the arguments are too large, the parent ends the guest, or the answer came after the deadline.
         """
         try:
+            self._last_refused = ""  # the parent may refuse this one, so the next refusal here is news again
             self._channel.send(HostCall(name, msgspec.Raw(_encode(arguments))))
         except Malformed:
             message = f"the arguments of {name} are larger than the {FRAME_LIMIT_BYTES} bytes that are allowed"

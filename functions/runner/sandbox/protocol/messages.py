@@ -1,8 +1,8 @@
 """The messages between the parent and a sandbox child (pure).
 
 At the start the parent sends ``Configure`` and the child answers ``Ready``. For each call the parent sends ``Run`` or
-``Warm``. The child then sends any number of ``LogLine``, ``Metric`` and ``HostCall`` (after each ``HostCall`` it waits
-for one ``HostAnswer``), and finally exactly one ``Done`` or ``Failed``.
+``Warm``. The child then sends any number of ``LogLine``, ``Metric``, ``Refused`` and ``HostCall`` (after each
+``HostCall`` it waits for one ``HostAnswer``), and finally exactly one ``Done`` or ``Failed``.
 """
 
 from typing import Any, Final
@@ -159,8 +159,14 @@ class Failed(msgspec.Struct, array_like=True, tag=9):
     cause: str = ""
 
 
+class Refused(msgspec.Struct, array_like=True, tag=10):
+    """Child to parent: the child refused a host import, because the call does not have its capability."""
+
+    name: str
+
+
 ToChild = Configure | Run | Warm | HostAnswer
-FromChild = Ready | HostCall | LogLine | Metric | Done | Failed
+FromChild = Ready | HostCall | LogLine | Metric | Refused | Done | Failed
 
 TO_CHILD: Final = msgspec.msgpack.Decoder(ToChild)
 FROM_CHILD: Final = msgspec.msgpack.Decoder(FromChild)

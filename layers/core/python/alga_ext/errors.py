@@ -185,6 +185,9 @@ class PlatformError(Exception):
         code: A key of ``CODES``. Any other value is a programming mistake and raises ``KeyError``.
         detail: One sentence that a tenant may read: what was wrong, the limit and the actual value, how to fix it.
         context: Values for the logs only; never part of a response.
+
+    Attributes:
+        members: further members of the problem document (RFC 9457, extension members). They are not logged.
     """
 
     def __init__(self, code: str, detail: str, **context: object) -> None:
@@ -192,6 +195,7 @@ class PlatformError(Exception):
         self.code = code
         self.detail = detail
         self.context = context
+        self.members: dict[str, object] = {}
         super().__init__(f"{code}: {detail}")
 
     @property

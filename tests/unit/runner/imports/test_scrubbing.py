@@ -5,8 +5,7 @@ import json
 import pytest
 
 from functions.runner.imports.call_secrets import SecretBox
-from functions.runner.imports.secrets import Secrets
-from tests.unit.runner.imports.test_secrets import box
+from tests.unit.runner.imports.test_secrets import box, reading
 
 KEY = "-----BEGIN-----\nMIIEvQIB\nADANBgk\nabcd\nxyz\n-----END-----\n"
 QUOTED = 'pass"wörd\\1'
@@ -15,7 +14,7 @@ QUOTED = 'pass"wörd\\1'
 def read(**values: str) -> SecretBox:
     """The secrets of a call in which the guest has read all of them."""
     made = box({name: [] for name in values}, None, left_s=5.0, **values)
-    secrets = Secrets(made)
+    secrets = reading(made)
     assert [secrets.get(name)[0] for name in values] == [True] * len(values)
     return made
 

@@ -33,7 +33,7 @@ from functions.runner.sandbox.protocol.messages import (
 from functions.runner.sandboxes.child_process import CallHandlers, Child
 from functions.runner.sandboxes.pool import Pool, SandboxKey
 
-HOST = CallHandlers(lambda _: HostAnswer(), lambda _: None, lambda _: None)
+HOST = CallHandlers(lambda _: HostAnswer(), lambda _: None, lambda _: None, lambda _: None)
 
 
 def configure(folder: Path) -> Configure:

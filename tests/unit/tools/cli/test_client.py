@@ -9,7 +9,7 @@ import pytest
 
 from tools.cli import client as cli
 from tools.cli import registry_commands
-from tools.cli.client import ApiError, Client
+from tools.cli.client import ApiError, Client, Reply, problem_of
 from tools.cli.output import CommandError
 
 
@@ -125,3 +125,32 @@ def test_a_third_refusal_for_the_moment_is_the_answer(platform: Platform) -> Non
         create(platform)
 
     assert refused.value.status == 503
+
+
+def refused_with(**members: object) -> ApiError:
+    document = {"code": "bad_gateway", "detail": "The extension trapped.", **members}
+    return problem_of(Reply(502, {"x-request-id": "r-1"}, json.dumps(document).encode()))
+
+
+def test_what_a_local_platform_says_about_a_failed_extension_is_shown_as_lines() -> None:
+    refused = refused_with(
+        guest={"error": "no orders\nin May", "stack": "at total\n    at handler"},
+        refused={"capability": "cap:secrets.get", "reason": "secret KEY is not set"},
+    )
+
+    assert refused.explanation == (
+        "error: no orders",
+        "  in May",
+        "stack: at total",
+        "  at handler",
+        "refused: secret KEY is not set",
+    )
+
+
+@pytest.mark.parametrize(
+    "member", [None, "text", 5, [], {}, {"error": 5, "reason": ["x"]}, {"error": " ", "reason": ""}]
+)
+def test_an_explanation_in_another_form_is_left_out(member: object) -> None:
+    refused = refused_with(guest=member, refused=member)
+
+    assert (refused.code, refused.explanation) == ("bad_gateway", ())

@@ -110,11 +110,31 @@ class Usage(msgspec.Struct, kw_only=True, omit_defaults=False):
     host_calls: dict[str, int] = {}
 
 
-class ExecuteError(msgspec.Struct, kw_only=True):
-    """Why the response comes from the platform and not from the guest."""
+class GuestReport(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What the guest itself said before it failed: its exception, the stack of it, and the end of its error output."""
+
+    error: str = ""
+    stack: str = ""
+    stderr: str = ""
+
+
+class RefusedCall(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The last host call that the platform refused or that failed: the capability it needs, and the reason."""
+
+    capability: str
+    reason: str
+
+
+class ExecuteError(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Why the response comes from the platform and not from the guest.
+
+    ``guest`` and ``refused`` explain it to the extension's developer. Only a development platform has them.
+    """
 
     code: str
     message: str
+    guest: GuestReport | None = None
+    refused: RefusedCall | None = None
 
 
 class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -184,10 +184,11 @@ def json_response(status: int, document: object, headers: Mapping[str, str] | No
 def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Build the problem document of ``error`` (RFC 9457).
 
-    It does not contain the error's context. Two members of the context become headers: ``retry_after_s`` (seconds) and
-    ``allow``, the methods that the path allows.
+    It contains the error's members, but not its context. Two members of the context become headers: ``retry_after_s``
+    (seconds) and ``allow``, the methods that the path allows.
     """
     document = {
+        **error.members,
         "type": f"{PROBLEM_TYPE_BASE}{error.code}",
         "title": error.title,
         "status": error.status,

@@ -279,7 +279,7 @@ def test_an_api_key_does_not_come_back_in_any_form(application: Application, for
     application.tell(b'{"sent": "' + FORMS[form](API_KEY) + b'"}')
     assert application.call_route("/api/told", api_key=API_KEY) == (False, "internal")
     assert application.said == [
-        "request to the host application failed: the application sent the value of secret api_key back"
+        "ui-proxy.call-route failed: the host application sent the value of secret api_key back"
     ]
 
 

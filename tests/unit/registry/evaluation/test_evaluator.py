@@ -1,5 +1,6 @@
 """The evaluation worker: a process of its own that holds nothing, and that a costly request ends."""
 
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,15 @@ from alga_ext.errors import PlatformError
 from functions.registry.evaluation import evaluator as evaluating
 from functions.registry.evaluation import messages, worker
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.evaluation.messages import CheckConfig, CheckSchema, Compress, Compressed, Ready, Verdict
+from functions.registry.evaluation.messages import (
+    CheckConfig,
+    CheckSchema,
+    Compress,
+    Compressed,
+    Ready,
+    Request,
+    Verdict,
+)
 from tests.support.refusals import code_of
 
 SCHEMA: dict[str, Any] = {"properties": {"a": {"type": "string", "maxLength": 3}}}
@@ -23,6 +32,13 @@ SCHEMA: dict[str, Any] = {"properties": {"a": {"type": "string", "maxLength": 3}
 
 @pytest.fixture
 def evaluator() -> Iterator[Evaluator]:
+    made = Evaluator(lambda: False)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def confined() -> Iterator[Evaluator]:
     made = Evaluator(lambda: False)
     yield made
     made.close()
@@ -191,3 +207,86 @@ def test_a_message_over_the_frame_limit_is_not_sent() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs, pytest.raises(ValueError, match="at most"):
         messages.send(ours, Compress(bytes(messages.FRAME_LIMIT_BYTES), 1, 1))
+
+
+KEYWORDS: tuple[dict[str, Any], ...] = (
+    {"type": ["string", "null"]},
+    {"enum": [1, "a", None]},
+    {"const": {"a": 1}},
+    {"minLength": 2, "maxLength": 3},
+    {"pattern": "^[a-z]{2,3}$"},
+    {"minimum": 1, "maximum": 2.5},
+    {"exclusiveMinimum": 0, "exclusiveMaximum": 3, "multipleOf": 0.1},
+    {"minItems": 1, "maxItems": 2, "uniqueItems": True},
+    {"items": {"type": "integer"}},
+    {"prefixItems": [{"type": "string"}], "items": False},
+    {"contains": {"const": 1}, "minContains": 1, "maxContains": 2},
+    {"minProperties": 1, "maxProperties": 1},
+    {"required": ["a"], "properties": {"a": {"type": "integer"}}, "additionalProperties": False},
+    {"patternProperties": {"^a": {"type": "integer"}}, "propertyNames": {"maxLength": 1}},
+    {"dependentRequired": {"a": ["b"]}, "dependentSchemas": {"a": {"required": ["b"]}}},
+    {"allOf": [{"type": "integer"}, {"minimum": 2}]},
+    {"anyOf": [{"type": "integer"}, {"minLength": 3}]},
+    {"oneOf": [{"type": "number"}, {"type": "integer"}]},
+    {"not": {"type": "string"}},
+    {"if": {"type": "string"}, "then": {"minLength": 4}, "else": {"type": "integer"}},
+    {"$ref": "#/$defs/short"},
+    {"contentEncoding": "base64", "contentMediaType": "application/json"},
+    *(
+        {"format": name}
+        for name in (
+            "date", "date-time", "time", "duration", "email", "idn-email", "hostname", "idn-hostname", "ipv4", "ipv6",
+            "uri", "uri-reference", "iri", "uri-template", "uuid", "json-pointer", "relative-json-pointer", "regex",
+        )
+    ),
+    {"type": "objekt"},
+    {"pattern": "(a"},
+    {"pattern": "(a*)*b"},
+    {"unevaluatedProperties": False},
+    {"unknownKeyword": 1},
+)  # fmt: skip
+VALUES: tuple[Any, ...] = (
+    None, True, 1, 2.5, 10**400, "a", "abc", "ä\ud800", "2026-02-29", "::1", "münchen.example", [1, 1],
+    {"a": 1}, {"b": "x"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("keyword", KEYWORDS, ids=json.dumps)
+def test_a_confined_worker_answers_as_an_unconfined_process_does(confined: Evaluator, keyword: dict[str, Any]) -> None:
+    schema = json.dumps({"properties": {"value": keyword}, "$defs": {"short": {"maxLength": 1}}}).encode()
+    requests: list[Request] = [CheckSchema(schema)]
+    requests += (CheckConfig(schema, json.dumps({"value": value}).encode()) for value in VALUES)
+
+    for request in requests:
+        try:
+            expected = worker.answer(request)
+        except Exception:  # noqa: BLE001 - the worker ends with the same error
+            with pytest.raises(evaluating._EndedError):
+                confined._ask(request, Verdict, 60)
+        else:
+            assert confined._ask(request, Verdict, 60) == expected
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"a", b"text of a page\n" * 5_000, os.urandom(70_000)], ids=["0", "1", "text", "noise"]
+)
+@pytest.mark.parametrize(("brotli_quality", "gzip_level"), [(0, 0), (5, 6), (9, 6), (11, 9)])
+def test_a_confined_worker_compresses_as_an_unconfined_process_does(
+    confined: Evaluator, data: bytes, brotli_quality: int, gzip_level: int
+) -> None:
+    request = Compress(data, brotli_quality, gzip_level)
+
+    assert confined._ask(request, Compressed, 60) == worker.answer(request)
+
+
+def test_a_worker_over_its_cpu_time_is_ended_by_the_kernel(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluating, "_CPU_S", 0)
+    evaluator._budget_s = 600
+    evaluator.check_schema({})
+    process = evaluator._process
+    assert process is not None
+
+    assert evaluator.compress(os.urandom(messages.FRAME_LIMIT_BYTES - 1_000), 11, 9, 600) is None
+    assert process.returncode == -signal.SIGXCPU

@@ -188,7 +188,6 @@ def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | 
     (seconds) and ``allow``, the methods that the path allows.
     """
     document = {
-        **error.members,
         "type": f"{PROBLEM_TYPE_BASE}{error.code}",
         "title": error.title,
         "status": error.status,
@@ -197,6 +196,7 @@ def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | 
         "instance": request_id,
         "request_id": request_id,
     }
+    document = {**document, **error.members, **document}  # no member replaces one of these
     extra = {"content-type": "application/problem+json", "x-request-id": request_id, **(headers or {})}
     if error.status in (429, 503) and "retry-after" not in extra:
         extra["retry-after"] = str(error.context.get("retry_after_s", 1))

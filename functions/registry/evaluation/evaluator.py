@@ -20,7 +20,7 @@ import msgspec
 
 from alga_ext.confinement.confine import NOT_CONFINED_EXIT_STATUS
 from alga_ext.errors import PlatformError
-from alga_ext.settings import environment
+from alga_ext.settings import loader_environment
 from alga_ext.telemetry import logger
 from functions.registry.evaluation import messages
 from functions.registry.evaluation.messages import (
@@ -165,7 +165,7 @@ class Evaluator:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env=_loader_environment(),
+                env=loader_environment(),
                 cwd="/",
                 pass_fds=(theirs.fileno(),),
             )
@@ -213,9 +213,3 @@ def _encoded(document: Mapping[str, Any]) -> bytes:
 def _import_folders() -> list[str]:
     """Return the folders that this process imports from, except its working folder."""
     return [folder for folder in sys.path if Path(folder).is_absolute()]
-
-
-def _loader_environment() -> dict[str, str]:
-    """Return what the interpreter may need to start at all, and nothing else of this process's environment."""
-    given = environment()
-    return {name: given[name] for name in ("LD_LIBRARY_PATH",) if name in given}

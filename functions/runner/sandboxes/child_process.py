@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from alga_ext.settings import loader_environment
 from functions.runner.sandbox.child.measure import peak_bytes_of, resident_bytes_of
 from functions.runner.sandbox.protocol.channel import Channel, Closed, Malformed
 from functions.runner.sandbox.protocol.ended import Ended
@@ -62,7 +63,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={},
+                env=loader_environment(),
                 cwd="/",
                 pass_fds=(theirs.fileno(),),
             )

@@ -108,6 +108,15 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
+def loader_environment() -> dict[str, str]:
+    """Return what the interpreter of a confined process may need to start at all, and nothing else.
+
+    In AWS Lambda, the loader finds the interpreter's own library through ``LD_LIBRARY_PATH`` only. The confined process
+    clears its environment once it runs.
+    """
+    return {name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"}
+
+
 def is_path(setting: str) -> bool:
     """Tell whether a setting is the path of a file, and not the key or document itself."""
     return not (setting.lstrip().startswith(("{", "[")) or "-----BEGIN" in setting)

@@ -8,7 +8,10 @@ CREATE FUNCTION app.count_installs(version uuid) RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-    select count(*) from app.tenant_extension_install i where i.version_id = version and i.state = 'enabled'
+    select count(*) from app.tenant_extension_install i
+    where i.version_id = version and i.state = 'enabled'
+      and not exists (select from app.extension_install_disabling d
+                      where d.tenant_id = i.tenant_id and d.install_id = i.install_id)
   $$;
 
 ALTER FUNCTION app.count_installs(version uuid) OWNER TO app_owner;
@@ -81,6 +84,8 @@ CREATE FUNCTION app.install_endpoints(install uuid) RETURNS TABLE(method text, p
     join app.extension_version v on v.version_id = i.version_id
     cross join jsonb_array_elements(v.manifest -> 'api' -> 'endpoints') as e
     where i.tenant_id = app.current_tenant() and i.install_id = install and i.state = 'enabled'
+      and not exists (select from app.extension_install_disabling d
+                      where d.tenant_id = i.tenant_id and d.install_id = i.install_id)
   $$;
 
 ALTER FUNCTION app.install_endpoints(install uuid) OWNER TO app_owner;
@@ -224,6 +229,26 @@ CREATE TABLE app.extension_execution_log (
 ALTER TABLE ONLY app.extension_execution_log FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_execution_log OWNER TO app_owner;
+
+CREATE TABLE app.extension_install_disabling (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    disabling_id bigint NOT NULL,
+    disabled_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE ONLY app.extension_install_disabling FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_install_disabling OWNER TO app_owner;
+
+ALTER TABLE app.extension_install_disabling ALTER COLUMN disabling_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.extension_install_disabling_disabling_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
 
 CREATE TABLE app.extension_install_request (
     tenant_id text NOT NULL,
@@ -602,6 +627,9 @@ ALTER TABLE ONLY app.extension_event_subscription
 ALTER TABLE ONLY app.extension_execution_log
     ADD CONSTRAINT extension_execution_log_pkey PRIMARY KEY (tenant_id, execution_id);
 
+ALTER TABLE ONLY app.extension_install_disabling
+    ADD CONSTRAINT extension_install_disabling_pkey PRIMARY KEY (tenant_id, install_id, disabling_id);
+
 ALTER TABLE ONLY app.extension_install_request
     ADD CONSTRAINT extension_install_request_pkey PRIMARY KEY (tenant_id, request_id);
 
@@ -719,6 +747,9 @@ CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.ex
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY app.extension_install_disabling
+    ADD CONSTRAINT extension_install_disabling_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY app.extension_install_request
     ADD CONSTRAINT extension_install_request_from_version_id_fkey FOREIGN KEY (from_version_id) REFERENCES app.extension_version(version_id) ON DELETE RESTRICT;
 
@@ -783,6 +814,8 @@ ALTER TABLE app.extension_event_subscription ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_execution_log ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.extension_install_disabling ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.extension_install_request ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_install_secret ENABLE ROW LEVEL SECURITY;
@@ -812,6 +845,8 @@ CREATE POLICY gateway_reads ON app.extension_version FOR SELECT TO fn_gateway US
 ALTER TABLE app.idempotency_record ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY migrator_all ON app.schema_migration USING (true) WITH CHECK (true);
+
+CREATE POLICY owner_counts_installs ON app.extension_install_disabling FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_tenants ON app.tenant_extension_install FOR SELECT TO app_owner USING (true);
 
@@ -858,6 +893,8 @@ CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.curren
 CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_execution_log USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_install_disabling USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_install_request USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -940,6 +977,15 @@ GRANT UPDATE(egress_bytes) ON TABLE app.extension_execution_log TO fn_registry;
 GRANT UPDATE(host_calls) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(response_bytes) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT SELECT ON TABLE app.extension_install_disabling TO fn_gateway;
+GRANT SELECT,DELETE ON TABLE app.extension_install_disabling TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.extension_install_disabling TO fn_registry;
+
+GRANT INSERT(install_id) ON TABLE app.extension_install_disabling TO fn_registry;
+
+GRANT UPDATE(disabled_at) ON TABLE app.extension_install_disabling TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.extension_install_request TO fn_registry;
 

@@ -11,7 +11,8 @@ from functions.gateway.install import Install
 
 # Version and extension are read by scalar subqueries: a join would double the planning time, which is most of the time
 # of this query. A withdrawn version no longer runs, even while its install is enabled; its subquery then returns null.
-_COLUMNS: Final = """
+# Disabling an install leaves its state as it is and adds a row, see ADR 0023.
+_ACTIVE: Final = """
 select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_capabilities, i.granted_egress,
        i.granted_secrets, i.granted_secret_headers, i.granted_limits, i.grant_hash, i.config,
        (select jsonb_build_object('state', v.state, 'endpoints', v.manifest -> 'api' -> 'endpoints',
@@ -21,15 +22,16 @@ select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_cap
         from app.extension_version v
         where v.version_id = i.version_id and v.state in ('ready', 'yanked')) as declared
 from app.tenant_extension_install i
+where i.tenant_id = :tenant_id and i.state = 'enabled'
+  and (select d.disabling_id from app.extension_install_disabling d
+       where d.tenant_id = i.tenant_id and d.install_id = i.install_id limit 1) is null
 """
 _BY_ID: Final = f"""
-{_COLUMNS}
-where i.tenant_id = :tenant_id and (i.install_id = cast(:id as uuid) or i.extension_id = cast(:id as uuid))
-  and i.state = 'enabled'
+{_ACTIVE}
+  and (i.install_id = cast(:id as uuid) or i.extension_id = cast(:id as uuid))
 """
 _BY_NAME: Final = f"""
-{_COLUMNS}
-where i.tenant_id = :tenant_id and i.state = 'enabled'
+{_ACTIVE}
   and (i.extension_id = (select e.extension_id from app.extension_registry e where e.name = :bare_name)
        or (i.extension_id = (select e.extension_id from app.extension_registry e where e.name = :name)
            and (i.publisher = :publisher

@@ -89,7 +89,8 @@ def resolving(filled: Filled, pick: random.Random) -> dict[str, Statement]:
         return Statement(filled.gateway, tenant, resolution._BY_ID, {"tenant_id": tenant, "id": named})
 
     def by_name(tenant: str, extension: int) -> Statement:
-        params = {"tenant_id": tenant, "publisher": "acme", "name": f"com.acme.n{extension}"}
+        name = f"com.acme.n{extension}"
+        params = {"tenant_id": tenant, "publisher": "acme", "name": name, "bare_name": f"acme.{name}"}
         return Statement(filled.gateway, tenant, resolution._BY_NAME, params)
 
     (install, owner, _), (_, second, extension), (_, third, named) = ordinary(), ordinary(), ordinary()

@@ -12,6 +12,7 @@ import jwt
 import pytest
 
 from alga_ext.calls.envelope import ExecuteResponse, decode_request, encode
+from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.gateway import Gateway
 from functions.gateway.services import Services
@@ -292,6 +293,19 @@ def test_an_install_answers_only_while_it_is_active(door: Door) -> None:
     assert door.token_state() == "yanked"
     withdrawn = door.world.call("POST", f"/versions/{door.version_id}/withdraw", door.world.admin, {"reason": "harm"})
     assert withdrawn.status == 200
+    assert door.call().code == "not_installed"
+
+
+def test_an_install_that_another_request_has_locked_is_disabled_at_once(door: Door) -> None:
+    locked = Database(door.world.databases.registry)
+    with locked.tenant("tenant-a") as tx:
+        tx.execute("update app.tenant_extension_install set revision = revision + 1")
+        tx.execute("select from app.tenant_extension_install for no key update")
+        door.manage("POST", "/disable")
+
+        assert door.call().code == "not_installed"
+        assert door.call(door.install["install_id"] + "/notes").code == "not_installed"
+    locked.close()
     assert door.call().code == "not_installed"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from alga_ext.stores.database import Database, Tx
+from functions.registry.installing import installs
 from functions.registry.publishing import publishers, versions, withdrawal
 from functions.registry.records.audit import Actor
 from tests.support.refusals import code_of
@@ -47,7 +48,7 @@ def installed(world: RegistryWorld) -> dict[str, Any]:
 
 
 def stop_everything(world: RegistryWorld, database: Database) -> None:
-    """Do what a withdrawal and a revocation do in the database, waiting for no lock; keep nothing of it."""
+    """Do what withdraw, revoke and disable do in the database, waiting for no lock; keep nothing of it."""
     ids = [str(row["version_id"]) for row in world.rows("select version_id from app.extension_version")]
     key_id, now, who = world.publisher_key.key_id, world.services.now(), Actor("operator", "r")
     with suppress(_DoneError), database.system() as tx:
@@ -57,6 +58,11 @@ def stop_everything(world: RegistryWorld, database: Database) -> None:
         versions.list_signed_since(tx, "acme", key_id, now)
         for version_id in ids:
             withdrawal.move(tx, versions.load_version(tx, version_id, lock=True), "withdrawn", "r", who, now)
+        raise _DoneError
+    with suppress(_DoneError), database.tenant("tenant-a") as tx:
+        tx.execute("select set_config('lock_timeout', '1', true)")
+        for install in installs.list_installs(tx, "tenant-a", "00000000-0000-0000-0000-000000000000", 10):
+            installs.disable(tx, "tenant-a", str(install["install_id"]), who)
         raise _DoneError
 
 
@@ -80,7 +86,7 @@ CHANGES: list[tuple[str, str, Any]] = [
 ]
 
 
-def test_no_request_of_a_tenant_holds_a_lock_that_the_operator_needs(
+def test_no_request_of_a_tenant_holds_a_lock_that_a_withdrawal_a_revocation_or_a_disabling_needs(
     world: RegistryWorld, installed: dict[str, Any], operator: Database
 ) -> None:
     asked: list[str] = []
@@ -143,7 +149,7 @@ def test_a_schema_is_evaluated_and_signatures_are_read_outside_of_transactions(
     assert reading == []
 
 
-@pytest.mark.parametrize("kill", ["withdraw", "revoke", "disable"])
+@pytest.mark.parametrize("kill", ["withdraw", "revoke", "uninstall"])
 def test_a_stuck_session_that_holds_the_lock_is_ended_and_the_request_succeeds(
     world: RegistryWorld, installed: dict[str, Any], kill: str
 ) -> None:
@@ -153,13 +159,13 @@ def test_a_stuck_session_that_holds_the_lock_is_ended_and_the_request_succeeds(
     lock = {
         "withdraw": "select from app.extension_version where version_id = :id for update",
         "revoke": "select from app.publisher_key where key_id = :id for update",
-        "disable": "select from app.tenant_extension_install where install_id = :id for no key update",
+        "uninstall": "select from app.tenant_extension_install where install_id = :id for no key update",
     }[kill]
-    about = {"withdraw": str(version_id), "revoke": key_id, "disable": installed["install_id"]}[kill]
-    path, token, body = {
-        "withdraw": (f"/versions/{version_id}/withdraw", world.admin, {"reason": "r"}),
-        "revoke": (f"/publishers/acme/keys/{key_id}/revoke", world.admin, {"reason": "r"}),
-        "disable": (f"/installs/{installed['install_id']}/disable", world.tenant_admin(), None),
+    about = {"withdraw": str(version_id), "revoke": key_id, "uninstall": installed["install_id"]}[kill]
+    method, path, token, body = {
+        "withdraw": ("POST", f"/versions/{version_id}/withdraw", world.admin, {"reason": "r"}),
+        "revoke": ("POST", f"/publishers/acme/keys/{key_id}/revoke", world.admin, {"reason": "r"}),
+        "uninstall": ("DELETE", f"/installs/{installed['install_id']}", world.tenant_admin(), None),
     }[kill]
     stuck = Database(world.databases.owner)
 
@@ -167,7 +173,7 @@ def test_a_stuck_session_that_holds_the_lock_is_ended_and_the_request_succeeds(
         with stuck.tenant("tenant-a") as tx:
             tx.execute("set idle_in_transaction_session_timeout = 200")
             tx.rows(lock, id=about)
-            assert world.call("POST", path, token, body).status == 200
+            assert world.call(method, path, token, body).status in (200, 204)
 
     assert code_of(stay_stuck) == "database_unavailable"
     stuck.close()

@@ -21,15 +21,18 @@ PLATFORM_TABLES = {
 }  # fmt: skip
 """Tables that hold nothing of a tenant. A new one is added here after a look at its columns."""
 
-EXCEPTIONS = {("tenant_extension_install", "app_owner", "SELECT", "true")}
+EXCEPTIONS = {
+    ("tenant_extension_install", "app_owner", "SELECT", "true"),
+    ("extension_install_disabling", "app_owner", "SELECT", "true"),
+}
 """Policies of tenants' tables beside the isolation: what ``app.list_tenants`` and ``app.count_installs`` read."""
 
 DEFINERS = {
     # One number about a version, over all tenants.
-    "app.count_installs(uuid)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "5b00cd81d1c55cc4"),
+    "app.count_installs(uuid)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "47402424b7d7c989"),
     # A trigger: called by hand it refuses, whoever asks.
     "app.count_storage()": Definer("app_owner", (), "search_path=app, pg_temp", "94cbb9936307f07d"),
-    "app.install_endpoints(uuid)": Definer("app_owner", ("fn_runner",), "search_path=app, pg_temp", "05361d20af7e6ea9"),
+    "app.install_endpoints(uuid)": Definer("app_owner", ("fn_runner",), "search_path=app, pg_temp", "699292ee98d7345a"),
     "app.list_tenants(text,integer)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "516a39e56064cfba"
     ),
@@ -340,12 +343,18 @@ def _readable(databases: Databases, table: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("tenant_id", "endpoints"), [("tenant-a", 1), ("tenant-b", 0), (None, 0)], ids=["its own", "another", "none"]
+    ("tenant_id", "disabled", "endpoints"),
+    [("tenant-a", False, 1), ("tenant-a", True, 0), ("tenant-b", False, 0), (None, False, 0)],
+    ids=["its own", "its own, disabled", "another", "none"],
 )
-def test_endpoints_are_of_the_tenants_own_installs(filled: Databases, tenant_id: str | None, endpoints: int) -> None:
+def test_endpoints_are_of_the_tenants_own_installs_that_are_not_disabled(
+    filled: Databases, tenant_id: str | None, disabled: bool, endpoints: int
+) -> None:
     database = Database(filled.owner)
     with database.system() as tx:
         tx.execute("""update app.extension_version set manifest = '{"api": {"endpoints": [{"method": "GET"}]}}'""")
+        if not disabled:
+            tx.execute("delete from app.extension_install_disabling")
     database.close()
     sql = "select * from app.install_endpoints('00000000-0000-0000-0000-0000000000a1')"
 

@@ -18,7 +18,7 @@ def etag_of(out: BaseModel) -> str:
 
 
 def revision_tag(revision: int) -> str:
-    """Return the entity tag of an install. Its revision number counts its changes."""
+    """Return the entity tag of an install. Its revision number counts its changes, a disabling included."""
     return f'"{revision}"'
 
 
@@ -26,7 +26,7 @@ def check_match(if_match: str | None, etag: str) -> None:
     """Check that ``If-Match`` is absent, is ``*`` or names ``etag``.
 
     ``etag`` is the tag of the current state. That state must be locked, so that it cannot change before the transaction
-    ends.
+    ends. The exception is disabling an install, which takes no lock: it stops something, whatever else changes.
 
     Raises:
         PlatformError: ``precondition_failed``.

@@ -14,25 +14,33 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.installing import grants, install_requests
+from functions.registry.installing import disabling, grants, install_requests
 from functions.registry.installing.grant_set import stored
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
 
+# A disabling is a row of its own, but it is shown as a change of the install: in state, revision and changed_at.
 _COLUMNS: Final = """
-  i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state, i.state,
+  i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state,
+  case when d.disabled_at is null then i.state else 'disabled' end as state,
   i.content_hash, i.publisher_key_id, i.granted_capabilities, i.granted_egress, i.granted_secrets,
-  i.granted_secret_headers, i.granted_limits, i.grant_hash, i.config, i.pinned, i.revision, i.installed_at,
-  i.installed_by, i.changed_at,
+  i.granted_secret_headers, i.granted_limits, i.grant_hash, i.config, i.pinned,
+  i.revision + case when d.disabled_at is null then 0 else 1 end as revision, i.installed_at, i.installed_by,
+  greatest(i.changed_at, d.disabled_at) as changed_at,
   v.manifest #>> '{ui,entry}' as ui_entry
 from app.tenant_extension_install i
 join app.extension_registry e on e.extension_id = i.extension_id
 join app.extension_version v on v.version_id = i.version_id
+cross join lateral (
+  select max(s.disabled_at) as disabled_at from app.extension_install_disabling s
+  where s.tenant_id = i.tenant_id and s.install_id = i.install_id) d
 """
 _SELECT: Final = (
     f"select {_COLUMNS} where i.tenant_id = :tenant_id and i.install_id = :install_id and i.state <> 'uninstalled'"
 )
-_LOCK: Final = f"{_SELECT} for no key update of i"
+_LOCK: Final = """
+select from app.tenant_extension_install where tenant_id = :tenant_id and install_id = :install_id for no key update
+"""
 _LIST: Final = f"""
 select {_COLUMNS} where i.tenant_id = :tenant_id and i.state <> 'uninstalled' and i.install_id > cast(:after as uuid)
 order by i.install_id limit :page_size
@@ -70,10 +78,14 @@ _IS_ACTIVE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and extension_id = :extension_id and state <> 'uninstalled'
 """
-_SET_STATE: Final = """
+_UNINSTALL: Final = """
 update app.tenant_extension_install
-set state = :state, revision = revision + 1, changed_at = now(),
-    uninstalled_at = case when :state = 'uninstalled' then now() end
+set state = 'uninstalled', revision = revision + 1, changed_at = now(), uninstalled_at = now()
+where tenant_id = :tenant_id and install_id = :install_id
+"""
+# A disabled install is shown with a revision that is one higher than the stored one.
+_ENABLE: Final = """
+update app.tenant_extension_install set state = 'enabled', revision = revision + 2, changed_at = now()
 where tenant_id = :tenant_id and install_id = :install_id
 """
 _TOUCH: Final = """
@@ -110,11 +122,14 @@ class CheckedConfig(NamedTuple):
 def load_install(tx: Tx, tenant_id: str, install_id: str, *, lock: bool = False) -> Row:
     """Return an install of the tenant, or raise ``install_not_found`` when it does not exist or is uninstalled.
 
-    ``lock`` locks it until the transaction ends.
+    ``lock`` locks its row until the transaction ends. It is read after that, by a statement that sees what the lock's
+    previous holder committed. Only disabling needs no lock, so a disabling may still come in between.
     """
-    row = (
-        tx.row(_LOCK if lock else _SELECT, tenant_id=tenant_id, install_id=install_id) if is_uuid(install_id) else None
-    )
+    row = None
+    if is_uuid(install_id):
+        if lock:
+            tx.execute(_LOCK, tenant_id=tenant_id, install_id=install_id)
+        row = tx.row(_SELECT, tenant_id=tenant_id, install_id=install_id)
     if row is None:
         raise PlatformError("install_not_found", f"There is no install {install_id} in this tenant.")
     return row
@@ -169,6 +184,7 @@ def install(
     if revived is not None:
         install_id = str(revived["install_id"])
         tx.execute(_REVIVE, install_id=install_id, **fields)
+        disabling.end(tx, tenant_id, install_id)
     else:
         install_id = str(tx.one(_INSERT, extension_id=extension_id, **fields)["install_id"])
     replace_subscriptions(tx, tenant_id, install_id, manifest)
@@ -213,13 +229,25 @@ def shown_in_audit(install: Row) -> dict[str, Any]:
     }
 
 
-def set_state(tx: Tx, tenant_id: str, install_id: str, state: str, actor: Actor) -> Row:
-    """Enable or disable an install and return it. When it has this state already, nothing is changed or recorded."""
+def disable(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
+    """Disable an install, waiting for no lock. When it is disabled already, nothing is changed or recorded."""
+    before = load_install(tx, tenant_id, install_id)
+    if disabling.begin(tx, tenant_id, install_id):
+        audit.record(
+            tx, tenant_id, actor, "install.disabled", install_id, {"state": before["state"]}, {"state": "disabled"}
+        )
+
+
+def enable(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
+    """Enable an install. When it is enabled already, nothing is changed or recorded.
+
+    A disabling that arrives meanwhile stays in force, whichever of the two commits first.
+    """
     before = load_install(tx, tenant_id, install_id, lock=True)
-    if before["state"] != state:
-        tx.execute(_SET_STATE, tenant_id=tenant_id, install_id=install_id, state=state)
-        audit.record(tx, tenant_id, actor, f"install.{state}", install_id, {"state": before["state"]}, {"state": state})
-    return load_install(tx, tenant_id, install_id)
+    if before["state"] == "disabled":
+        disabling.end(tx, tenant_id, install_id)
+        tx.execute(_ENABLE, tenant_id=tenant_id, install_id=install_id)
+        audit.record(tx, tenant_id, actor, "install.enabled", install_id, {"state": "disabled"}, {"state": "enabled"})
 
 
 def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
@@ -230,7 +258,7 @@ def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     """
     before = load_install(tx, tenant_id, install_id, lock=True)
     install_requests.supersede(tx, tenant_id, install_id, actor)
-    tx.execute(_SET_STATE, tenant_id=tenant_id, install_id=install_id, state="uninstalled")
+    tx.execute(_UNINSTALL, tenant_id=tenant_id, install_id=install_id)
     tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
     after = {"state": "uninstalled"}
     audit.record(tx, tenant_id, actor, "install.delete", install_id, shown_in_audit(before), after)

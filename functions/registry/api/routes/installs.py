@@ -130,17 +130,24 @@ def delete_install(install_id: str) -> Response[None]:
 @router.post("/installs/<install_id>/enable")
 def enable_install(install_id: str) -> Response[InstallOut]:
     """Enable a disabled install, so that it answers calls again."""
-    return _change(
-        install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "enabled", who), starts=True
-    )
+    return _change(install_id, lambda tx, tenant, who: installs.enable(tx, tenant, install_id, who), starts=True)
 
 
 @router.post("/installs/<install_id>/disable")
 def disable_install(install_id: str) -> Response[InstallOut]:
-    """Disable an install, so that it answers no calls. It keeps its data, grants and configuration."""
-    return insist(
-        lambda: _change(install_id, lambda tx, tenant, who: installs.set_state(tx, tenant, install_id, "disabled", who))
-    )
+    """Disable an install, so that it answers no calls. It keeps its data, grants and configuration.
+
+    This waits for no other request, so If-Match is compared with the install without a lock: a change that commits in
+    the same instant may not be noticed.
+    """
+    caller = principal(router)
+    tenant_id = permissions.require_tenant_admin(caller)
+    with services(router).database.tenant(tenant_id) as tx:
+        install = installs.load_install(tx, tenant_id, install_id)
+        check_match(header(router, "if-match"), revision_tag(install["revision"]))
+        installs.disable(tx, tenant_id, install_id, actor(router, caller))
+        out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
+    return reply(created(out, 200), {"etag": revision_tag(out.revision)})
 
 
 @router.post("/installs/<install_id>/update")

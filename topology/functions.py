@@ -92,6 +92,7 @@ REGISTRY: Final = Function(
         "AUTH_JWKS_URL",
         "EXTENSIONS_ENABLED",
         "UPLOAD_EXPIRES_S",
+        "MAX_VERSIONS_PER_PUBLISHER",
         "WITHDRAWN_LIST_LIFETIME_S",
         "UNINSTALL_GRACE_S",
         "UI_PROXY_BASE_URL",

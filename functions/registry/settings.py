@@ -21,6 +21,7 @@ class RegistrySettings(TokenSettings):
         extensions_enabled: when false, publishing and installing are refused. Reads, and requests that stop something,
             are still answered.
         upload_expires_s: for how many seconds a started upload may be finalized.
+        max_versions_per_publisher: how many versions the extensions of a publisher may have together, in any state.
         uninstall_grace_s: for how many seconds the storage of an uninstalled extension is kept. An extension that is
             installed again within this time gets its storage back.
         release_signing_key: signs the list of withdrawn versions: PEM text, the path of a PEM file, or ``kms:key-id``.
@@ -40,6 +41,7 @@ class RegistrySettings(TokenSettings):
     runner_public_base: HttpUrl
     extensions_enabled: bool = True
     upload_expires_s: Annotated[int, Field(ge=60, le=86_400)] = 3_600
+    max_versions_per_publisher: Annotated[int, Field(ge=1)] = 10_000
     uninstall_grace_s: Annotated[int, Field(ge=0)] = 7 * 86_400
     release_signing_key: SigningKey
     log_signing_key: SigningKey

@@ -11,7 +11,7 @@ from typing import Any, Final
 from alga_ext.errors import PlatformError
 from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectReader
-from alga_ext.telemetry import logger
+from alga_ext.telemetry import alarm, logger
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.withdrawn_list import REFRESH_S, WithdrawnList, verify_list
 
@@ -82,7 +82,15 @@ class WithdrawnBundles:
         usable = accepted is not None and now < self._ends(accepted)
         self._read_again_s = self._monotonic_s() + (REFRESH_S if usable else RETRY_S)
         if accepted is not None and (now - accepted.issued_at) * 2 > self._ends(accepted) - accepted.issued_at:
-            _alarm(accepted, now)
+            alarm(
+                "uihost",
+                STALE_METRIC,
+                "the list of withdrawn versions is older than half its lifetime",
+                now,
+                issued_at=accepted.issued_at.isoformat(),
+                expires_at=accepted.expires_at.isoformat(),
+                sequence=accepted.sequence,
+            )
 
     def _accept(self, found: WithdrawnList) -> None:
         known = self._accepted
@@ -103,24 +111,3 @@ class WithdrawnBundles:
 
 def _log(message: str, **fields: Any) -> None:
     logger("uihost").error(message, extra={name: str(value) for name, value in fields.items()})
-
-
-def _alarm(accepted: WithdrawnList, now: datetime) -> None:
-    """Log one line that is also the metric ``STALE_METRIC``, in CloudWatch's embedded metric format."""
-    extra = {
-        "_aws": {
-            "Timestamp": int(now.timestamp() * 1000),
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": "AlgaExtensions/Platform",
-                    "Dimensions": [[]],
-                    "Metrics": [{"Name": STALE_METRIC, "Unit": "Count"}],
-                }
-            ],
-        },
-        STALE_METRIC: 1,
-        "issued_at": accepted.issued_at.isoformat(),
-        "expires_at": accepted.expires_at.isoformat(),
-        "sequence": accepted.sequence,
-    }
-    logger("uihost").error("the list of withdrawn versions is older than half its lifetime", extra=extra)

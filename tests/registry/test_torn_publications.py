@@ -65,7 +65,7 @@ def publication(world: RegistryWorld, published: Published, tmp_path: Path, name
         accepted = submission.accept(submitted, database, given.evaluator, given.trust.current(), given.now())
         submission.store(accepted, archive, world.objects)
         with database.system() as tx:
-            submission.record(tx, accepted, None, Actor("someone", "r"), world.services.now())
+            submission.record(tx, accepted, None, Actor("someone", "r"), world.services.now(), max_versions=10)
 
     return finalize
 

@@ -211,6 +211,20 @@ def test_a_withdrawal_whose_list_cannot_be_written_is_answered_logged_and_listed
     assert world.withdrawn() == {digits}
 
 
+@pytest.mark.parametrize(("hashes", "alarms"), [(180_000, 0), (190_000, 1)], ids=["below half", "above half"])
+def test_a_list_that_is_larger_than_half_its_limit_raises_an_alarm(
+    world: RegistryWorld, caplog: pytest.LogCaptureFixture, hashes: int, alarms: int
+) -> None:
+    names = (f"{number:064x}" for number in range(hashes))
+    world.overwrite(KEY, sign_list(names, world.release, world.services.now(), HOUR))
+
+    withdrawn_list.renew(world.sweeper())
+
+    raised = [record for record in caplog.records if hasattr(record, withdrawn_list.LARGE_METRIC)]
+    assert len(raised) == alarms
+    assert all(record.__dict__["size_bytes"] * 2 > record.__dict__["limit_bytes"] for record in raised)
+
+
 def test_without_the_database_nothing_is_signed(world: RegistryWorld) -> None:
     """Its list may lack what was withdrawn just before the database went; it must expire."""
     sweeping.sweep(world.sweeper())

@@ -42,6 +42,12 @@ _INSERT_EXTENSION: Final = """
 insert into app.extension_registry (name, publisher, title, created_by) values (:name, :publisher, :title, :actor)
 on conflict (name) do nothing
 """
+_LOCK_PUBLICATIONS: Final = "select pg_advisory_xact_lock(hashtextextended(:publisher, 17))"
+_COUNT_VERSIONS: Final = """
+select count(*) as number from (
+  select from app.extension_registry e join app.extension_version v on v.extension_id = e.extension_id
+  where e.publisher = :publisher limit :limit) counted
+"""
 _INSERT_BUNDLE: Final = """
 insert into app.extension_bundle (content_hash, size_bytes, component_sha256, signing_key_id)
 values (:content_hash, :size_bytes, :component_sha256, :key_id) on conflict (content_hash) do nothing
@@ -180,17 +186,19 @@ def store_envelope(key: str, envelope: bytes, objects: ObjectStore) -> None:
 
 
 def record(
-    tx: Tx, accepted: Accepted, upload_id: str | None, actor: Actor, now: datetime
+    tx: Tx, accepted: Accepted, upload_id: str | None, actor: Actor, now: datetime, max_versions: int
 ) -> tuple[str, PrepareMessage]:
     """Record the version as ``pending``; return its id and the message that wakes the prepare function.
 
     The extension's row is locked, so of two concurrent publications of one name or version exactly one is recorded.
+    Publications of one publisher are recorded one after the other, so that their number stays within ``max_versions``.
 
     Raises:
-        PlatformError: ``extension_name_taken``, ``extension_name_not_allowed``; ``version_exists``, even when the
-            existing version has the same bytes.
+        PlatformError: ``extension_name_taken``, ``extension_name_not_allowed``; ``too_many_versions``;
+            ``version_exists``, even when the existing version has the same bytes.
     """
     manifest = accepted.contents.manifest
+    _check_number(tx, manifest.publisher, max_versions)
     publishers.check_name(tx, manifest.publisher, manifest.name)
     tx.execute(
         _INSERT_EXTENSION,
@@ -255,6 +263,22 @@ def transfer(tx: Tx, extension: Row, publisher: str, actor: Actor, now: datetime
     tx.execute(_TRANSFER, publisher=publisher, extension_id=extension_id)
     details = {"name": extension["name"], "from": extension["publisher"], "to": publisher}
     transparency.append(tx, Entry("extension.transferred", publisher, details, extension_id), actor, now)
+
+
+def _check_number(tx: Tx, publisher: str, max_versions: int) -> None:
+    """Check that a publisher may have one more version.
+
+    Versions are counted in every state, because a version is never deleted and each may be withdrawn later. Its bundle
+    then stays on the list of withdrawn bundles, which has a limit for all publishers together.
+    """
+    tx.execute(_LOCK_PUBLICATIONS, publisher=publisher)
+    number = tx.one(_COUNT_VERSIONS, publisher=publisher, limit=max_versions)["number"]
+    if number >= max_versions:
+        raise PlatformError(
+            "too_many_versions",
+            f"The extensions of {publisher!r} have {number} versions or more; at most {max_versions} are allowed. The "
+            "operator can raise MAX_VERSIONS_PER_PUBLISHER.",
+        )
 
 
 def _claimed_publisher(submission: Submission) -> str:

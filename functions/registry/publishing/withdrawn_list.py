@@ -13,12 +13,13 @@ from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database
 from alga_ext.stores.objects import Tagged
-from alga_ext.telemetry import logger
+from alga_ext.telemetry import alarm, logger
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.withdrawn_list import sign_list, verify_list
+from alga_ext.trust.withdrawn_list import ALARM_BYTES, LIST_LIMIT_BYTES, sign_list, verify_list
 from functions.registry.job_services import AssetsServices, SweeperServices
 from functions.registry.services import Services
 
+LARGE_METRIC: Final = "WithdrawnListLarge"
 _DIGEST: Final = """
 select encode(sha256(convert_to(coalesce(
          string_agg(content_hash, E'\\n' order by content_hash collate "C"), ''), 'UTF8')), 'hex') as digest
@@ -52,6 +53,9 @@ def renew(services: Services | AssetsServices | SweeperServices) -> int:
     hashes = _ended(services.database, before)  # (2)
     for _ in range(_ATTEMPTS):  # (3)
         envelope = sign_list(hashes, services.release_signer, now, services.withdrawn_list_lifetime)
+        if len(envelope) > ALARM_BYTES:
+            message = "the list of withdrawn versions is larger than half its limit"
+            alarm("registry", LARGE_METRIC, message, now, size_bytes=len(envelope), limit_bytes=LIST_LIMIT_BYTES)
         tag = None if stored is None else stored.tag
         try:
             services.objects.replace(object_keys.withdrawn_list(), envelope, "application/json", tag)

@@ -119,7 +119,10 @@ def publish_version(body: Annotated[VersionIn, Body()]) -> Response[VersionOut]:
             return replay(earlier)
         if body.upload_id is not None and (made := submission.consumed_by(tx, body.upload_id)) is not None:
             return replay(created(version_out(versions.load_version(tx, made), registry.not_offered), 202))
-        version_id, message = submission.record(tx, accepted, body.upload_id, actor(router, caller), registry.now())
+        limit = registry.settings.max_versions_per_publisher
+        version_id, message = submission.record(
+            tx, accepted, body.upload_id, actor(router, caller), registry.now(), limit
+        )
         answer = created(version_out(versions.load_version(tx, version_id), registry.not_offered), 202)
         trial.keep(tx, answer)
     # If this message is lost, the sweeper sends it again, because the version is recorded as pending.

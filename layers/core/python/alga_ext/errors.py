@@ -132,6 +132,7 @@ CODES: Final[dict[str, Code]] = {
     "extension_name_taken": Code(Kind.CONFLICT, "The extension's name belongs to another publisher"),
     "version_not_found": Code(Kind.NOT_FOUND, "The version does not exist"),
     "version_exists": Code(Kind.CONFLICT, "The version already exists"),
+    "too_many_versions": Code(Kind.DENIED, "The publisher has as many versions as it may have"),
     "version_not_ready": Code(Kind.CONFLICT, "The version cannot be installed"),
     "version_state": Code(Kind.CONFLICT, "The version's state does not allow this"),
     "extension_name_not_allowed": Code(Kind.DENIED, "The publisher may not use this name"),

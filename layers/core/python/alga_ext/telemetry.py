@@ -6,6 +6,7 @@ looks like JSON, which undoes the removal of secrets and fails for deeply nested
 
 import json
 import math
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -53,6 +54,20 @@ def _dumped_by_field(document: dict[str, Any]) -> str:
 
 def _uninterpreted(message: Any) -> Any:
     return message
+
+
+def alarm(service: str, metric: str, message: str, at: datetime, **fields: str | int) -> None:
+    """Log one error line that is also the metric ``metric`` = 1, in CloudWatch's embedded metric format.
+
+    The metric is in the namespace ``AlgaExtensions/Platform`` and has no dimensions.
+    """
+    described = {
+        "Namespace": "AlgaExtensions/Platform",
+        "Dimensions": [[]],
+        "Metrics": [{"Name": metric, "Unit": "Count"}],
+    }
+    embedded = {"Timestamp": int(at.timestamp() * 1000), "CloudWatchMetrics": [described]}
+    logger(service).error(message, extra={"_aws": embedded, metric: 1, **fields})
 
 
 def log_failure(service: str, error: BaseException, request_id: str) -> None:

@@ -29,6 +29,8 @@ MIN_LIFETIME_S: Final = 300
 MAX_LIFETIME_S: Final = 86_400
 LIST_LIMIT_BYTES: Final = 32 * 1024 * 1024
 """The largest envelope that is written or read: about 375,000 hashes."""
+ALARM_BYTES: Final = LIST_LIMIT_BYTES // 2
+"""The writer of a larger envelope raises an alarm."""
 
 
 def _check_lifetime(seconds: int) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from alga_ext.errors import PlatformError
+from tests.support.wat import guest
+from tools.cli.publishable import RejectedError, pack_publishable
 from tools.guests import GuestBuildError, build_component, build_extension, build_host_page, build_ui
 from tools.guests.places import ROOT
 
@@ -190,14 +192,55 @@ def test_a_whole_extension_has_manifest_component_and_bundled_ui(tmp_path: Path)
     assert str(ROOT) not in script
 
 
-def test_a_manifest_that_names_a_page_nobody_made_is_refused(tmp_path: Path) -> None:
+def test_what_the_manifest_names_is_taken_from_the_source_folder(tmp_path: Path) -> None:
+    source = extension(tmp_path, "export const handler = () => ({ status: 204, headers: [] });")
+    named = ["static/x.css", "static/deep/y.css", "dist/page.html", "bill.json", "native/x.cwasm"]
+    for path in [*named, "notes.txt", "node_modules/static/z.css", "dist/main.wasm"]:
+        (source / path).parent.mkdir(parents=True, exist_ok=True)
+        (source / path).write_text("from the source folder")
+    manifest = json.loads((source / "manifest.json").read_text())
+    manifest |= {"assets": ["static/**", "di**t/*"], "sbom": "bill.json", "precompiled": {"x": "native/x.cwasm"}}
+    (source / "manifest.json").write_text(json.dumps(manifest))
+    out = tmp_path / "tree"
+
+    build_extension(source, out)
+
+    files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+    assert files == sorted([*named, "dist/main.wasm", "manifest.json"])
+    assert (out / "dist/main.wasm").read_bytes().startswith(COMPONENT_PREAMBLE), "what was built is kept"
+
+
+@pytest.mark.parametrize(
+    ("members", "missing"),
+    [
+        ({"ui": {"type": "iframe", "entry": "ui/index.html"}}, "ui.entry 'ui/index.html'"),
+        ({"sbom": "bill.json"}, "sbom 'bill.json'"),
+        ({"precompiled": {"x": "native/x.cwasm"}}, "precompiled for x 'native/x.cwasm'"),
+    ],
+)
+def test_a_file_that_the_manifest_names_and_nobody_made_is_missing(
+    tmp_path: Path, members: dict[str, Any], missing: str
+) -> None:
     source = extension(tmp_path, "export const handler = () => ({ status: 204, headers: [] });")
     manifest = json.loads((source / "manifest.json").read_text())
-    manifest |= {"ui": {"type": "iframe", "entry": "ui/index.html"}}
-    (source / "manifest.json").write_text(json.dumps(manifest))
-    with pytest.raises(GuestBuildError, match="no such file"):
-        build_extension(source, tmp_path / "tree")
-    assert not (tmp_path / "tree").exists()
+    (source / "manifest.json").write_text(json.dumps(manifest | members))
+    build_extension(source, tmp_path / "tree")
+    with pytest.raises(PlatformError, match=missing) as caught:
+        pack_publishable(tmp_path / "tree", tmp_path / "bundle.tar.zst")
+    assert caught.value.code == "bundle_incomplete"
+    assert not (tmp_path / "bundle.tar.zst").exists()
+
+
+def test_a_capability_that_the_component_does_not_import_is_refused_before_publishing(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "dist").mkdir(parents=True)
+    (tree / "dist/main.wasm").write_bytes(guest("(call $respond (i32.const 204) (i32.const 0) (i32.const 0))"))
+    manifest = {"name": "test.built", "publisher": "test", "version": "1.0.0", "runtime": "wasm-component@1"}
+    (tree / "manifest.json").write_text(json.dumps(manifest | {"capabilities": ["storage.kv"]}))
+    with pytest.raises(RejectedError) as caught:
+        pack_publishable(tree, tmp_path / "bundle.tar.zst")
+    assert [reason.code for reason in caught.value.reasons] == ["capability_not_imported"]
+    assert not (tmp_path / "bundle.tar.zst").exists()
 
 
 def test_an_extension_without_pages_has_no_ui_to_build(tmp_path: Path) -> None:

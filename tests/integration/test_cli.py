@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from wasmtime import wat2wasm
 
 from tests.support.site import CLAIMS, Site
 from tests.support.wat import guest
@@ -135,6 +136,19 @@ def test_what_is_wrong_and_how_to_mend_it(shell: Shell, arguments: tuple[str, ..
     assert done.returncode == status, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_pack_says_each_reason_for_which_the_version_would_be_rejected(shell: Shell, site: Site) -> None:
+    site.pack(NOTHING, shell.folder)
+    (shell.folder / "tree/dist/main.wasm").write_bytes(wat2wasm('(component (import "system" (func)))'))
+
+    refused = shell("pack", "tree")
+
+    assert refused.returncode == 1
+    assert refused.stderr.count("component_world_mismatch") == 2
+    assert "imports 'system'" in refused.stderr
+    assert "does not export the function 'handler'" in refused.stderr
+    assert refused.stdout == ""
 
 
 def test_no_platform_is_said_so(shell: Shell) -> None:

@@ -275,7 +275,10 @@ class RegistryWorld:
         self, manifest: dict[str, Any], files: dict[str, bytes] | None = None, key: Signer | None = None
     ) -> Published:
         """Pack and sign a bundle."""
-        archive = make_archive(manifest, UI_FILES if files is None else files)
+        return self.signed_archive(make_archive(manifest, UI_FILES if files is None else files), manifest, key)
+
+    def signed_archive(self, archive: bytes, manifest: dict[str, Any], key: Signer | None = None) -> Published:
+        """Sign an archive as the version that ``manifest`` names, whatever the archive holds."""
         content_hash = bundle.content_hash_of_bytes(archive)
         release = Release(publisher=manifest["publisher"], name=manifest["name"], version=manifest["version"])
         payload = statement(release, "bundle.tar.zst", content_hash.removeprefix("sha256:"))

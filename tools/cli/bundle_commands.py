@@ -14,13 +14,13 @@ from tools.cli.bundles import (
     BUNDLE_NAME,
     SIGNATURE_NAME,
     make_key,
-    pack_folder,
     public_path,
     sign_bundle,
     verify_bundle,
 )
 from tools.cli.options import AsJson
 from tools.cli.output import CommandError, answer, answer_json, step
+from tools.cli.publishable import pack_publishable
 
 Key = Annotated[Path, typer.Option("--key", help="Private key file (PEM).")]
 
@@ -54,7 +54,7 @@ def build(
         manifest = build_extension(folder, target)
         # Packed and thrown away: what the registry would refuse is refused here already.
         with tempfile.TemporaryDirectory(prefix="alga-build-") as work:
-            pack_folder(target, Path(work) / BUNDLE_NAME)
+            pack_publishable(target, Path(work) / BUNDLE_NAME)
     if as_json:
         answer_json({"folder": str(target), "name": manifest.name, "version": manifest.version})
     else:
@@ -67,7 +67,7 @@ def pack(
     as_json: AsJson = False,
 ) -> None:
     """Pack a built extension into a bundle and check it. The same files always give the same bytes."""
-    packed = pack_folder(folder, out)
+    packed = pack_publishable(folder, out)
     if as_json:
         answer_json({"bundle": str(out), "content_hash": packed.content_hash, "size_bytes": packed.size_bytes})
     else:

@@ -1,5 +1,6 @@
 """Functions behind the bundle commands; the demo and `dev` use them too."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,8 +10,8 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.trust.signing import LocalSigner, PublicKey, parse_envelope, sign_envelope, verify_envelope
 from alga_ext.trust.statements import Release, read_statement, statement
+from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.publishing.bundle_contents import read_contents
-from functions.registry.schemas.config_schema import check_schema
 from tools.local.keys import write_private
 
 BUNDLE_NAME = "bundle.tar.zst"
@@ -41,12 +42,15 @@ def public_path(path: Path) -> Path:
 
 
 def pack_folder(folder: Path, archive: Path) -> Packed:
-    """Pack a built extension and check it as the registry will. Raises PlatformError, and then removes the archive."""
+    """Pack a built extension and check the bundle as the registry will, without compiling its component.
+
+    Raises PlatformError, and then removes the archive.
+    """
     archive.parent.mkdir(parents=True, exist_ok=True)
     content_hash = pack(folder, archive)
     try:
-        with archive.open("rb") as file:
-            manifest = read_contents(file, check_schema).manifest
+        with archive.open("rb") as file, closing(Evaluator(in_transaction=lambda: False)) as evaluator:
+            manifest = read_contents(file, evaluator.check_schema).manifest
     except PlatformError:
         archive.unlink()
         raise

@@ -9,6 +9,7 @@ from alga_ext.errors import PlatformError
 from tools.cli import bundle_commands, dev_commands, registry_commands
 from tools.cli.client import ApiError
 from tools.cli.output import CommandError, complain
+from tools.cli.publishable import RejectedError
 from tools.guests.errors import GuestBuildError
 
 DONE, FAILED = 0, 1
@@ -37,6 +38,9 @@ def run(arguments: Sequence[str]) -> int:
         complain(error.code, error.detail, remedy, error.explanation)
     except PlatformError as error:
         complain(error.code, error.detail)
+    except RejectedError as error:
+        for reason in error.reasons:
+            complain(reason.code, reason.detail)
     except GuestBuildError as error:
         complain("", str(error))
     except OSError as error:

@@ -4,11 +4,13 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from alga_ext.bundles.manifest import MANIFEST_NAME, Manifest, parse_manifest
-from functions.registry.schemas.config_schema import check_schema
+from functions.registry.evaluation.evaluator import Evaluator
+from functions.registry.publishing.bundle_contents import matches
 from tools.guests import javascript, python
 from tools.guests.cache import built, only_one
 from tools.guests.errors import GuestBuildError
@@ -19,6 +21,7 @@ from tools.guests.recipe import Engine, Recipe, Server, Ui, read_recipe
 from tools.guests.scripts import bundler_version
 
 _COMPONENT_NAME: Final = "main.wasm"
+_NEVER_PACKED: Final = frozenset({"node_modules", "__pycache__"})
 _BUILD_CODE: Final = Path(__file__).parent
 
 
@@ -83,7 +86,8 @@ def build_extension(source_dir: Path, out: Path) -> Manifest:
     data = path.read_bytes()
     manifest = parse_manifest(data)
     if manifest.config is not None:
-        check_schema(manifest.config)
+        with closing(Evaluator(in_transaction=lambda: False)) as evaluator:
+            evaluator.check_schema(manifest.config)
     out.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -108,12 +112,10 @@ def _fill(tree: Path, source_dir: Path, manifest: Manifest) -> None:
     ui = read_recipe(source_dir).ui
     if ui is not None:
         shutil.copytree(build_ui(source_dir), tree / ui.folder)
-    if manifest.ui is not None and not (tree / manifest.ui.entry).is_file():
-        message = f"The manifest names {manifest.ui.entry} as the UI's entry, but there is no such file."
-        raise GuestBuildError(message)
     for file in _further_files(source_dir, manifest, ui):
-        (tree / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source_dir / file, tree / file)
+        if not (tree / file).exists():  # what was built is not replaced by what lies in the source folder
+            (tree / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source_dir / file, tree / file)
 
 
 def _hash_of_tree(folder: Path) -> str:
@@ -121,14 +123,17 @@ def _hash_of_tree(folder: Path) -> str:
 
 
 def _further_files(source_dir: Path, manifest: Manifest, ui: Ui | None) -> Iterator[Path]:
-    """Yield the files that the manifest names in addition to component and UI: assets elsewhere, and the SBOM."""
-    for pattern in manifest.assets:
-        for file in sorted(source_dir.glob(pattern)):
-            inside_ui = ui is not None and file.is_relative_to(source_dir / ui.folder)
-            if file.is_file() and not inside_ui:
-                yield file.relative_to(source_dir)
-    if manifest.sbom is not None:
-        yield Path(manifest.sbom)
+    """Yield the files that the manifest names in addition to component and UI, relative to the source folder.
+
+    These are assets elsewhere, precompiled files and the SBOM. A named file that does not exist is left out: the check
+    of the bundle says what it lacks.
+    """
+    pages = [] if ui is None else [source_dir / ui.folder]
+    named = {*manifest.precompiled.values(), *([manifest.sbom] if manifest.sbom is not None else [])}
+    for file in files_below(source_dir, without=pages, left_out=_NEVER_PACKED):
+        path = file.relative_to(source_dir)
+        if path.as_posix() in named or any(matches(path.as_posix(), pattern) for pattern in manifest.assets):
+            yield path
 
 
 def _component_key(source_dir: Path, recipe: Recipe, server: Server) -> str:

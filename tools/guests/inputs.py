@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,19 +14,20 @@ _LEFT_OUT: Final = frozenset({"node_modules", "dist", "__pycache__"})
 _PACKAGE_SUFFIXES: Final = frozenset({".cjs", ".css", ".js", ".json", ".jsx", ".mjs", ".ts", ".tsx"})
 
 
-def files_below(folder: Path, *, without: Iterable[Path] = ()) -> Iterator[Path]:
-    """Yield the files of a source folder in a fixed order, without hidden files and earlier output.
+def files_below(folder: Path, *, without: Iterable[Path] = (), left_out: Collection[str] = _LEFT_OUT) -> Iterator[Path]:
+    """Yield the files of a source folder in a fixed order, without hidden files.
 
     Args:
         folder: the folder.
         without: folders below it that are left out too.
+        left_out: names of files and folders that are left out at every level. By default packages and earlier output.
     """
     skipped = set(without)
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in _LEFT_OUT or path in skipped:
+        if path.name.startswith(".") or path.name in left_out or path in skipped:
             continue
         if path.is_dir():
-            yield from files_below(path, without=skipped)
+            yield from files_below(path, without=skipped, left_out=left_out)
         elif path.is_file():
             yield path
 

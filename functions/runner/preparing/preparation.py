@@ -40,6 +40,25 @@ class Queue(Protocol):
         ...
 
 
+def compile_component(
+    compiler: Compiler, component: Path, code: Path, max_code_bytes: int = CODE_LIMIT_BYTES
+) -> Description:
+    """Compile ``component`` into the new file ``code`` and describe it. With reasons, ``code`` is of no use.
+
+    Raises:
+        PlatformError: ``runner_unavailable`` when the compiler cannot be confined on this machine.
+    """
+    description = compiler.compile(component, code)
+    size = code.stat().st_size
+    if not description.reasons and size > max_code_bytes:
+        text = (
+            f"The compiled component has {size} bytes; at most {max_code_bytes} are allowed. Make the component "
+            "smaller."
+        )
+        return Description([("component_invalid", text)], [], [])
+    return description
+
+
 class Prepare:
     """Prepares components: compiles, checks, signs and stores them.
 
@@ -92,8 +111,8 @@ class Prepare:
 
         1. If an artifact exists with a valid record of this signer's key, describe it instead of compiling again.
         2. Fetch the component, and check its size and that it has the hash in its name.
-        3. Compile it and check it against the WIT world, in a worker without credentials.
-        4. Check the size of the code, store it, then store its signed artifact record.
+        3. Compile it, check it against the WIT world, in a worker without credentials, and check the size of the code.
+        4. Store the code, then its signed artifact record.
         """
         sha256 = message.component_sha256
         if sha256 is None:
@@ -107,17 +126,10 @@ class Prepare:
             refused = self._fetched(sha256, component)  # (2)
             if refused is not None:
                 return refused, None
-            description = self._compiler.compile(component, code)  # (3)
+            description = compile_component(self._compiler, component, code, self._max_code_bytes)  # (3)
             if description.reasons:
                 return description, None
-            size = code.stat().st_size  # (4)
-            if size > self._max_code_bytes:
-                text = (
-                    f"The compiled component has {size} bytes; at most {self._max_code_bytes} are allowed. Make the "
-                    "component smaller."
-                )
-                return Description([("component_invalid", text)], [], []), None
-            return description, self._stored(sha256, code)
+            return description, self._stored(sha256, code)  # (4)
 
     def _existing(self, component_sha256: str, code: Path) -> Artifact | None:
         """Fetch the code that an artifact record of this signer's key names; None when the record or code is missing.

@@ -1,6 +1,8 @@
 """Bodies of every kind through runner and platform: what passes the limits arrives byte for byte."""
 
+import gzip
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -11,6 +13,7 @@ from tests.security.guests import wat_snippets
 from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
 from tests.support.runner_fixture import MAXIMA, RunnerFixture, body_of, call, code_of
 from tests.support.site import Site
+from tools.guests import build_component
 
 LIMIT = 4 * MIB
 BINARY = {"content-type": "application/octet-stream"}
@@ -94,6 +97,24 @@ def test_a_body_goes_through_the_platform_and_back(site: Site, echo: str, kind: 
     reply = site.call(echo, method="POST", body=sent, headers=BINARY)
 
     assert (reply.status, reply.body == sent) == (201, True)
+
+
+def test_a_compressed_body_passes_both_ways_with_its_header(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "index.js").write_text(
+        """export const handler = ({ http }) => {
+          const found = http.headers.find(({ name }) => name === "content-encoding");
+          return { status: 200, headers: [found], body: http.body };
+        };"""
+    )
+    endpoints = [{"method": "POST", "path": "/run"}]
+    echo = site.install(build_component(tmp_path).read_bytes(), api={"endpoints": endpoints}, runtime="wasm-js@1")
+    text = b"text that was compressed by the caller"
+    headers = {"content-type": "text/plain", "content-encoding": "gzip"}
+
+    reply = site.call(echo, method="POST", body=gzip.compress(text), headers=headers)
+
+    assert (reply.status, reply.headers["content-encoding"]) == (200, "gzip")
+    assert reply.body == text, "the client decompresses what it was told is compressed"
 
 
 def test_a_body_over_the_limit_has_its_own_code_and_record(site: Site, echo: str) -> None:

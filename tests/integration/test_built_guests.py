@@ -1,5 +1,6 @@
 """What guests may do at run time that their engine alone does not offer: built from source, run in the sandbox."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import pytest
 
 from tests.support.runner_fixture import RunnerFixture, body_of, call, json_of
 from tools.guests import build_component
+from tools.guests.places import ROOT
 
 PYTHON = """
-import collections, datetime, json, typing
+import collections, datetime, json, sys, typing
 from wit_world.imports.types import ExecuteResponse
 
 def lazily():
@@ -18,6 +20,7 @@ def lazily():
     return beside.VALUE + inside.VALUE
 
 WAYS = {
+    "version": lambda: list(sys.version_info[:2]),
     "strptime": lambda: str(datetime.datetime.strptime("2026-01-02", "%Y-%m-%d")),
     "idna": lambda: "bücher.example".encode("idna").decode(),
     "utf-8-sig": lambda: json.loads(b"\\xef\\xbb\\xbf[1]"),
@@ -41,6 +44,7 @@ class WitWorld:
 JAVASCRIPT = """
 import { Router, json, log, metrics } from "@alga/extension-runtime";
 console.log("dropped: a build is no call");
+const NAMES = ["TextEncoder", "TextDecoder", "fetch", "setTimeout", "URL", "crypto", "structuredClone"];
 export const handler = new Router()
   .get("/logs", () => {
     console.log("text", 1, { a: [true] }, null, undefined, 3n);
@@ -50,6 +54,7 @@ export const handler = new Router()
     console.log("\\udc00");
     return json({ environment: process.env.NODE_ENV });
   })
+  .get("/globals", () => json(Object.fromEntries(NAMES.map((name) => [name, typeof globalThis[name]]))))
   .get("/promise", () => Promise.resolve(json(1)))
   .get("/half", () => json({ text: "\\ud800" }, { headers: { "x-ext-half": "\\ud800" } })).handler;
 """
@@ -77,6 +82,7 @@ def test_a_python_guest_has_every_encoding_and_what_functions_import(runner: Run
     answer = runner.execute(call(runner.publish(build_component(tmp_path).read_bytes())))
     assert answer.error is None
     assert json_of(answer) == {
+        "version": [3, 14],
         "strptime": "2026-01-02 00:00:00",
         "idna": "xn--bcher-kva.example",
         "utf-8-sig": [1],
@@ -106,6 +112,20 @@ def test_a_javascript_guest_has_a_console_and_may_log_any_text(
     assert lines[2][0] == "ERROR"
     assert lines[2][1].startswith("TypeError: a defect\n")
     assert lines[3:] == [("INFO", "half \N{REPLACEMENT CHARACTER} pair"), ("INFO", "\N{REPLACEMENT CHARACTER}")]
+
+
+def test_the_default_engine_has_what_the_page_about_building_says(runner: RunnerFixture, javascript: str) -> None:
+    page = (ROOT / "docs/reference/building.md").read_text()
+    present = re.search(r"^\| (.*) \| UTF-8 only", page, re.MULTILINE)
+    absent = re.search(r"^\| (.*) \| no \| yes; the engine's own", page, re.MULTILINE)
+    assert present is not None
+    assert absent is not None
+
+    answer = runner.execute(call(javascript, path="/globals"))
+
+    kinds = dict.fromkeys(re.findall(r"`(\w+)`", present.group(1)), "function")
+    assert json_of(answer) == kinds | dict.fromkeys(re.findall(r"`(\w+)`", absent.group(1)), "undefined")
+    assert "The component contains CPython 3.14," in page
 
 
 def test_a_promise_is_refused_by_name(runner: RunnerFixture, javascript: str, caplog: pytest.LogCaptureFixture) -> None:

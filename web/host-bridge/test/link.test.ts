@@ -192,6 +192,43 @@ describe("while linked", () => {
     expect(onNavigate.mock.calls).toEqual([["/notes/2"]]);
   });
 
+  it("a page with margins gets the height of its document, not of its element, and stops when asked to", async () => {
+    const observed: unknown[] = [];
+    let report = (): void => undefined;
+    vi.stubGlobal(
+      "ResizeObserver",
+      class {
+        constructor(callback: () => void) {
+          report = callback;
+        }
+        observe(element: unknown): void {
+          observed.push(element);
+        }
+        disconnect(): void {
+          report = () => undefined;
+        }
+      },
+    );
+    const onResize = vi.fn<(height: number) => void>();
+    const { host, frame } = await linked({ onResize });
+    const main = { getBoundingClientRect: () => ({ height: 400 }) };
+    // 400 pixels of content, 16 above and 16.5 below.
+    const page = Object.assign(frame, { innerHeight: 150 });
+    Object.assign(frame.document.documentElement, { getBoundingClientRect: () => ({ height: 432.5 }) });
+
+    const stop = host.followHeightOf(main as unknown as Element);
+    report();
+    await vi.waitFor(() => expect(onResize.mock.calls).toEqual([[433]]));
+    expect(observed).toEqual([main, frame.document.documentElement]);
+    page.innerHeight = 433;
+    report();
+    stop();
+    expect(frame.listening).toBe(0);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+    expect(onResize).toHaveBeenCalledTimes(1);
+    vi.unstubAllGlobals();
+  });
+
   it("a theme changes by what is named", async () => {
     const { host, frame, link: made } = await linked({ theme: { "color-text": "#111", "color-primary": "blue" } });
     const heard = vi.fn();

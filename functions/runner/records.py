@@ -124,9 +124,8 @@ class Records:
             self._write(line)
 
     def _write(self, line: LogLine) -> None:
-        extra = {"source": line.source[:_SOURCE_LIMIT], "guest": True, **self._labels}
-        # Well-formed for every handler: half a surrogate pair has no UTF-8 form.
-        text = self._scrubbed(line.text[:_TEXT_LIMIT]).encode("utf-8", "replace").decode()
+        extra = {"source": self._scrubbed(_well_formed(line.source[:_SOURCE_LIMIT])), "guest": True, **self._labels}
+        text = self._scrubbed(_well_formed(line.text[:_TEXT_LIMIT]))
         match line.level:
             case "error":
                 if line.source in _GUEST_SOURCES:
@@ -150,8 +149,9 @@ class Records:
         if self._metrics > METRICS_LIMIT or kept is None or kept.name not in self._declared:
             self.counts[DROPPED_METRICS] = self.counts.get(DROPPED_METRICS, 0) + 1
             return
-        scrub = self._secrets.scrub
-        pairs = [(scrub(name), scrub(value)) for name, value in kept.dimensions]
+        pairs = [
+            (self._scrubbed(_well_formed(name)), self._scrubbed(_well_formed(text))) for name, text in kept.dimensions
+        ]
         scrubbed = Metric(kept.name, kept.value, self._declared[kept.name], pairs)
         document = embedded(scrubbed, self._labels, int(time.time() * 1000))
         print(to_json_line(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
@@ -164,6 +164,14 @@ class Records:
     def _count(self, name: str) -> None:
         if name in REFUSALS:
             self.counts[name] = self.counts.get(name, 0) + 1
+
+
+def _well_formed(text: str) -> str:
+    """Return ``text`` with ``?`` for lone surrogates, which have no UTF-8 form.
+
+    This comes before the secrets are removed: nothing may change the text after that.
+    """
+    return text.encode("utf-8", "replace").decode()
 
 
 def embedded(metric: Metric, labels: dict[str, str], now_ms: int) -> dict[str, Any]:

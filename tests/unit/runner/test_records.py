@@ -136,6 +136,19 @@ def test_a_metrics_dimensions_are_scrubbed_and_the_line_stays_json(capsys: pytes
     assert json.loads(written)["ext_dimensions"] == {"[secret KEY]": "[secret KEY]!", "half": "?"}
 
 
+def test_no_secret_is_made_of_text_that_was_not_well_formed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lines: Lines
+) -> None:
+    monkeypatch.setattr("tests.unit.runner.test_records.SECRET", "p?ss&word<42>")
+    written, document = logged(lines, "p\ud800ss&word<42>", with_secret=True)
+    assert "p?ss" not in written
+    assert document["message"] == "[secret KEY]"
+
+    made = records(with_secret=True, declared={"n": "Count"})
+    made.metric(Metric("n", 1.0, "Count", [("of", "p\udfffss&word<42>")]))
+    assert json.loads(capsys.readouterr().out)["ext_dimensions"] == {"of": "[secret KEY]"}
+
+
 def test_a_fault_of_logging_never_reaches_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         message = "the disk is full"

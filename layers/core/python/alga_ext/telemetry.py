@@ -6,13 +6,18 @@ looks like JSON, which undoes the removal of secrets and fails for deeply nested
 
 import json
 import math
+import re
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from aws_lambda_powertools import Logger
 
 from alga_ext.errors import PlatformError
+
+_UNSAFE: Final = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What JSON allows unescaped although readers act on it: control characters of terminals (U+009B begins an escape
+sequence), characters that end a line, and characters that change the direction of the text around them."""
 
 
 @cache
@@ -30,13 +35,16 @@ def logger(service: str) -> Logger:
 def to_json_line(document: dict[str, Any]) -> str:
     """Return a log document as one line of valid JSON (RFC 8259) in well-formed UTF-8.
 
-    Lone surrogates become ``?``, NaN and infinities become text. A document that cannot be written at all becomes a
-    line that says so: logging never fails the request it is about.
+    Control characters are escaped, so a terminal that shows the line does not act on them. Lone surrogates become
+    ``?``, NaN and infinities become text. A document that cannot be written at all becomes a line that says so: logging
+    never fails the request it is about.
     """
     try:
         text = json.dumps(document, default=str, ensure_ascii=False, allow_nan=False)
     except (ValueError, TypeError, RecursionError):
         text = _dumped_by_field(document)
+    if "\x7f" in text or not text.isascii():
+        text = _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     return text.encode("utf-8", "replace").decode()
 
 

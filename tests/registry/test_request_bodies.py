@@ -4,7 +4,9 @@ import base64
 import json
 
 import pytest
+from pydantic import ValidationError
 
+from functions.registry.api.install_shapes import InstallIn
 from functions.registry.api.registry import Registry
 from tests.support.registry import Context, RegistryWorld
 
@@ -96,6 +98,34 @@ def test_at_most_five_faults_are_told(world: RegistryWorld) -> None:
 
     assert (refused.status, refused.body["detail"].count("m")) <= (400, 10)
     assert refused.body["detail"].count(";") == 4
+
+
+MANY = {f"m{number}": 1 for number in range(30_000)}
+
+
+@pytest.mark.parametrize(
+    "grants",
+    [
+        {"capabilities": [1] * 150_000},
+        {"egress": [1] * 150_000},
+        {"secrets": {"A": [1] * 150_000}},
+        {"secrets": MANY},
+        {"secret_headers": MANY},
+        {"limits": dict.fromkeys(MANY, 0)},
+        {"capabilities": MANY},
+        MANY,
+        [1] * 150_000,
+    ],
+    ids=range(9),
+)
+def test_however_many_faults_a_body_has_only_a_few_are_found(world: RegistryWorld, grants: object) -> None:
+    """The validation library makes an object of each fault, and a body has room for 250,000."""
+    body = {"extension": "com.acme.notes", "grants": grants}
+
+    with pytest.raises(ValidationError) as found:
+        InstallIn.model_validate(body)
+    assert found.value.error_count() <= 5
+    assert world.call("POST", "/installs", world.tenant_admin(), body).code == "invalid_request"
 
 
 def test_a_caller_that_only_fails_is_told_to_wait(world: RegistryWorld) -> None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, model_validator
 
 from alga_ext.stores.database import Row
 from functions.registry.api.shapes import In, Out, texts, warnings_of
 from functions.registry.publishing.bundle_contents import UI_PREFIX
+
+_ENTRIES_LIMIT: Final = 1_000
+"""How many entries an object in grants may have to be validated. What can be granted has lower limits."""
 
 
 class PermissionOut(Out):
@@ -62,11 +65,22 @@ class GrantsIn(In):
     ``secret_headers`` names the header of each secret that is not put into ``authorization``.
     """
 
-    capabilities: list[str] = Field(default=[])
-    egress: list[str] = Field(default=[])
-    secrets: dict[str, list[str]] = Field(default={})
+    capabilities: list[str] = Field(default=[], fail_fast=True)
+    egress: list[str] = Field(default=[], fail_fast=True)
+    secrets: dict[str, Annotated[list[str], Field(fail_fast=True)]] = Field(default={})
     secret_headers: dict[str, str] = Field(default={})
     limits: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _few_entries(cls, given: Any) -> Any:
+        """Refuse very many entries before each of them can cost the validation library an error object."""
+        objects = [("grants", given), *given.items()] if isinstance(given, dict) else []
+        for name, found in objects:
+            if isinstance(found, dict) and len(found) > _ENTRIES_LIMIT:
+                message = f"{name[:64]} has {len(found)} entries; at most {_ENTRIES_LIMIT} are allowed"
+                raise ValueError(message)
+        return given
 
 
 class InstallIn(In):

@@ -53,6 +53,14 @@ CONDUCTS: Final[dict[str, tuple[str, str | None]]] = {
     "host calls without reading the answers": (
         'while True: channel.send(HostCall("storage.get", arguments("notes", "own")))', "guest_timeout",
     ),
+    "refusals without end": ('while True: channel.send(Refused("storage.get"))', "guest_timeout"),
+    "refusals of what does not exist without end": (
+        'while True: channel.send(Refused("system.exec" + "x" * 1000))', "guest_timeout",
+    ),
+    "a refusal of megabytes": (
+        'channel.send(Refused("x" * 4000000))\n    channel.send(Done(200, [], b"", Figures()))', None,
+    ),
+    "a refusal without a name": ('frame(b"\\x91\\x0a"); time.sleep(60)', "guest_trapped"),
     "silence": ("time.sleep(60)", "guest_timeout"),
     "half a frame": ('raw(b"\\x10\\0\\0\\0half"); time.sleep(60)', "guest_timeout"),
     "a dripping frame": (
@@ -275,6 +283,25 @@ def test_the_parent_stops_answering_after_a_thousand_calls(takeover: Takeover) -
     ask = 'ask("secrets.list-keys")'
     answered = takeover(f"[{ask} for _ in range(1000)]; tell({ask})", ("cap:secrets.get",))
     assert body_of(answered).decode() == "(None, 'more than 1000 host calls')"
+
+
+@pytest.mark.parametrize(
+    ("sent", "explained"),
+    [
+        ('[channel.send(Refused("storage.get")) for _ in range(500)]', 20),
+        ('[channel.send(Refused("storage.get")) for _ in range(3)]', 3),
+        ('[channel.send(Refused(name)) for name in ("", "storage", "system.exec", "__class__", "x" * 100_000)]', 0),
+        ('[channel.send(Refused("logging.log-info")) for _ in range(3)]', 0),
+    ],
+    ids=["a flood", "a few", "names that do not exist", "what was granted"],
+)
+def test_what_a_child_says_it_refused_is_bounded_and_can_be_true(takeover: Takeover, sent: str, explained: int) -> None:
+    conduct = f'{sent}\n    channel.send(Done(200, [], b"", Figures()))'
+    with Logbook() as log:
+        assert takeover(conduct).status == 200
+    said = [line["message"] for line in log.of_the_guest()]
+    assert len(said) == explained
+    assert all(line.startswith("storage.get refused: cap:storage.kv is not granted") for line in said)
 
 
 def test_a_cause_that_contains_a_secret_is_logged_without_it(takeover: Takeover, world: World) -> None:

@@ -218,11 +218,22 @@ def test_the_kernel_says_the_child_is_confined(sandbox: int, name: str, value: s
     assert status_of(sandbox, name) == value
 
 
-@pytest.mark.parametrize("limit", ["Max data size", "Max open files", "Max core file size"])
-def test_the_kernel_says_the_child_is_limited(sandbox: int, limit: str) -> None:
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [
+        ("Max data size", 512 << 20),
+        ("Max address space", 64 << 30),
+        ("Max file size", 0),
+        ("Max open files", 64),
+        ("Max core file size", 0),
+        ("Max locked memory", 0),
+        ("Max msgqueue size", 0),
+    ],
+)
+def test_the_kernel_says_the_child_is_limited(sandbox: int, limit: str, value: int) -> None:
     limits = Path(f"/proc/{sandbox}/limits").read_text()
     line = next(line for line in limits.splitlines() if line.startswith(limit))
-    assert "unlimited" not in line
+    assert line.removeprefix(limit).split()[:2] == [str(value)] * 2
 
 
 @pytest.fixture

@@ -275,10 +275,11 @@ def look(source, target):
         "socket": attempt(lambda: socket.socket()),
         "process": attempt(os.fork),
         "kill": attempt(lambda: os.kill(parent, 0)),
+        **{line[:25].strip(): line[25:].split()[:2] for line in LIMITS.read().splitlines()},
     }
     return {"reasons": [], "imports": [], "exports": [f"{name}={value}" for name, value in seen.items()]}
 
-STATUS = open("/proc/self/status")
+STATUS, LIMITS = open("/proc/self/status"), open("/proc/self/limits")
 compiler._compile = look
 compiler.main()
 """
@@ -317,7 +318,9 @@ def _in_place_of_the_worker(script: str) -> Callable[..., list[str]]:
         ("canaries", "0"), ("environment", "0"), ("NoNewPrivs", "1"), ("Seccomp", "2"), ("CapEff", "0"),
         ("environ", "PermissionError"), ("file", "PermissionError"), ("write", "PermissionError"),
         ("socket", "PermissionError"), ("process", "PermissionError"), ("kill", "PermissionError"),
-        ("descriptors", "3"),
+        ("descriptors", "4"), ("Max file size", str([str(1 << 30)] * 2)), ("Max core file size", "['0', '0']"),
+        ("Max open files", "['64', '64']"), ("Max address space", str([str(64 << 30)] * 2)),
+        ("Max data size", str([str(3_072 << 20)] * 2)), ("Max locked memory", "['0', '0']"),
     ],
 )  # fmt: skip
 def test_the_compile_worker_has_no_credentials_and_reaches_nothing(

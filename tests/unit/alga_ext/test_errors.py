@@ -8,6 +8,7 @@ import pytest
 
 from alga_ext.errors import CODES, KINDS, Fault, Kind, PlatformError
 from tests.support.places import ROOT
+from tests.support.reference_pages import sections
 
 FIXED = {
     # The runner's and the gateway's tables, as other programs rely on them.
@@ -18,6 +19,8 @@ FIXED = {
     "endpoint_not_found": 404, "idempotency_conflict": 409, "rate_limited": 429, "quota_exceeded": 429,
     "payload_too_large": 413, "bad_gateway": 502, "gateway_timeout": 504, "policy_unavailable": 503,
 }  # fmt: skip
+
+DESCRIBED = sections("errors.md", "###")
 
 
 @pytest.mark.parametrize(("code", "status"), FIXED.items())
@@ -30,6 +33,20 @@ def test_every_code_is_a_plain_word_with_a_title(code: str) -> None:
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", code)
     assert CODES[code].title
     assert not CODES[code].title.endswith(".")
+
+
+def test_every_code_has_a_heading_and_every_heading_a_code() -> None:
+    assert sorted(DESCRIBED) == sorted(CODES)
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_code_is_described_with_its_status_and_what_to_do(code: str) -> None:
+    error = PlatformError(code, "detail")
+    text = " ".join(DESCRIBED[code].split())
+
+    assert text.startswith(f"**{error.status}")
+    assert ("try again." in text.partition(".")[0] + ".") == error.retryable
+    assert "**Do:**" in text
 
 
 def test_every_kind_has_a_meaning_and_is_used() -> None:

@@ -20,16 +20,14 @@ from pydantic import SecretStr
 import functions
 from alga_ext.bundles.manifest import parse_manifest
 from alga_ext.calls import capabilities
-from alga_ext.errors import CODES, KINDS
 from alga_ext.settings import Settings
 from functions.registry.migrations.migrate import ROLES
 from tests.support.manifests import documents, encoded, server_document
 from tests.support.places import ROOT
+from tests.support.reference_pages import REFERENCE as DOCS
+from tests.support.reference_pages import sections
 from tests.support.refusals import code_of
 from tools import references
-
-DOCS = ROOT / "docs" / "reference"
-
 
 # Generated files
 
@@ -98,32 +96,6 @@ def test_what_the_schema_refuses_the_parser_refuses(member: str, value: Any) -> 
     document = server_document(**{member: value})
     if list(SCHEMA.iter_errors(document)):
         assert code_of(lambda: parse_manifest(encoded(document))) == "manifest_invalid"
-
-
-# Codes
-
-
-def sections(name: str, level: str) -> dict[str, str]:
-    """The sections of a reference by their heading, which may stand in backticks."""
-    parts = re.split(rf"^{level} `?([^\n`]+)`?\n", (DOCS / name).read_text(), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-ERRORS = sections("errors.md", "###")
-
-
-def test_every_code_has_a_heading_and_every_heading_a_code() -> None:
-    assert sorted(ERRORS) == sorted(CODES)
-
-
-@pytest.mark.parametrize("code", sorted(CODES))
-def test_a_code_is_described_with_its_status_and_what_to_do(code: str) -> None:
-    meaning = KINDS[CODES[code].kind]
-    text = " ".join(ERRORS[code].split())
-
-    assert text.startswith(f"**{meaning.status}")
-    assert ("try again." in text.partition(".")[0] + ".") == meaning.retryable
-    assert "**Do:**" in text
 
 
 # Settings

@@ -7,26 +7,26 @@ and whether a queue may deliver the message again (``KINDS``). Adapters turn the
 Every code has a heading in docs/reference/errors.md; a test compares the two.
 """
 
-from enum import StrEnum
+from enum import StrEnum, auto
 from typing import Final, NamedTuple
 
 
 class Kind(StrEnum):
     """Class of an error; it decides how programs react to it (see ``KINDS``)."""
 
-    INVALID = "invalid"
-    UNAUTHENTICATED = "unauthenticated"
-    DENIED = "denied"
-    NOT_FOUND = "not_found"
-    METHOD = "method"
-    CONFLICT = "conflict"
-    PRECONDITION = "precondition"
-    TOO_LARGE = "too_large"
-    EXHAUSTED = "exhausted"
-    INTERNAL = "internal"
-    GUEST_FAULT = "guest_fault"
-    UNAVAILABLE = "unavailable"
-    TIMEOUT = "timeout"
+    INVALID = auto()
+    UNAUTHENTICATED = auto()
+    DENIED = auto()
+    NOT_FOUND = auto()
+    METHOD = auto()
+    CONFLICT = auto()
+    PRECONDITION = auto()
+    TOO_LARGE = auto()
+    EXHAUSTED = auto()
+    INTERNAL = auto()
+    GUEST_FAULT = auto()
+    UNAVAILABLE = auto()
+    TIMEOUT = auto()
 
 
 class Meaning(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aws_lambda_powertools import Logger
 
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Kind, PlatformError
 
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What JSON allows unescaped although readers act on it: control characters of terminals (U+009B begins an escape
@@ -80,7 +80,7 @@ def alarm(service: str, metric: str, message: str, at: datetime, **fields: str |
 
 def log_failure(service: str, error: BaseException, request_id: str) -> None:
     """Log a failed request once: refusals as warnings, faults of the platform as errors with their traceback."""
-    if isinstance(error, PlatformError) and error.kind != "internal":
+    if isinstance(error, PlatformError) and error.kind != Kind.INTERNAL:
         context = {
             "code": error.code,
             "request_id": request_id,

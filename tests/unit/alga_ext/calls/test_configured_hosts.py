@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from alga_ext.calls import configured_hosts as hosts
 from functions.runner.imports.http import egress
 
+LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])
+
 
 @pytest.mark.parametrize(
     ("value", "expected"),
@@ -19,6 +21,16 @@ from functions.runner.imports.http import egress
         ("https://api.example.com?x=a@b", "api.example.com"),
         ("https://xn--bcher-kva.example/", "xn--bcher-kva.example"),
         ("https://api.example.com:00443", "api.example.com"),
+        ("api.example.com:1", "api.example.com:1"),
+        ("api.example.com:65535", "api.example.com:65535"),
+        ("example.com", "example.com"),
+        ("1.example", "1.example"),
+        ("api.3com", "api.3com"),
+        ("api.com1", "api.com1"),
+        ("local.example.com", "local.example.com"),
+        ("not-local.example", "not-local.example"),
+        ("a" * 63 + ".example", "a" * 63 + ".example"),
+        (LONGEST_HOST, LONGEST_HOST),
     ],
 )
 def test_a_value_names_its_canonical_host_and_port(value: str, expected: str) -> None:
@@ -49,6 +61,45 @@ def test_a_value_that_names_no_public_https_host_is_refused_without_being_shown(
         assert value not in str(refused.value)
 
 
+NOT_A_URL = "neither an https URL nor host"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (5, "not text"),
+        ("http://api.example.com", "only https"),
+        ("api.example.com/?to=http://x.example", "only https"),
+        ("https://u:p@api.example.com", NOT_A_URL),
+        ("https://api.example.com/a b", NOT_A_URL),
+        ("https://api.example.com/a\x7f", NOT_A_URL),
+        ("https://api.example.com/\\x", NOT_A_URL),
+        ("https://api.example.com:000443", NOT_A_URL),
+        ("https://-a.example.com", "host is not a name"),
+        ("a" * 64 + ".example", "host is not a name"),
+        (LONGEST_HOST + "b", "host is not a name"),
+        ("127.0.0.1", "host is an address"),
+        ("1.2.3.0x4", "host is an address"),
+        ("nas", "private name"),
+        ("api.example.com:0", "port is not from 1 to 65535"),
+        ("api.example.com:65536", "port is not from 1 to 65535"),
+    ],
+)
+def test_a_refused_value_is_told_what_is_wrong_with_it(value: object, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        hosts.host_of(value)
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["localhost", "local", "localdomain", "internal", "intranet", "private", "corp", "home", "lan", "home.arpa"],
+)
+def test_a_name_that_exists_only_inside_a_network_is_refused(ending: str) -> None:
+    for host in (ending, f"db.{ending}", f"a.b.{ending}"):
+        with pytest.raises(ValueError, match="private name"):
+            hosts.host_of(host)
+
+
 @given(st.text(alphabet="aZ0.:/@\\[]%?#-_ x\n", max_size=40).map(lambda text: f"https://{text}"))
 @settings(derandomize=True, max_examples=500, deadline=None)
 def test_what_is_pinned_is_what_the_runner_connects_to(url: str) -> None:
@@ -60,6 +111,44 @@ def test_what_is_pinned_is_what_the_runner_connects_to(url: str) -> None:
     assert target is not None
     assert target.host_header == host
     assert egress.is_granted(target, [host])
+
+
+@pytest.mark.parametrize("key", ["a", "A_b.c-9", "_x", "k" * 64])
+def test_a_manifest_names_the_key_of_a_configured_host(key: str) -> None:
+    assert hosts.check_request(f"config:{key}") == f"config:{key}"
+    assert hosts.key_of(f"config:{key}") == key
+    assert hosts.key_of(f"config:{key}=api.example.com") == key
+    assert hosts.unpinned(f"config:{key}=api.example.com") == f"config:{key}"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["config:", "config:1", "config:a b", "config:a\n", "config:" + "k" * 65, "xconfig:a", "Config:a", "a.example", ""],
+)
+def test_what_is_not_a_key_of_the_configuration_is_no_configured_host(rule: str) -> None:
+    with pytest.raises(ValueError, match="is not a configured host"):
+        hosts.check_request(rule)
+    assert hosts.key_of(rule) is None
+    assert hosts.unpinned(rule) == rule
+    assert hosts.pinned(rule, {"a": "api.example.com"}) == rule
+    assert hosts.effective(f"{rule}=api.example.com", {"a": "api.example.com"}) == f"{rule}=api.example.com"
+    assert hosts.changes([rule], {"a": "api.example.com"}) == {}
+
+
+def test_a_manifest_cannot_pin_a_host_itself() -> None:
+    with pytest.raises(ValueError, match="is not a configured host"):
+        hosts.check_request("config:a=api.example.com")
+
+
+@pytest.mark.parametrize("config", [{}, {"base": "https://api.example.com"}, {"base": "10.0.0.1"}])
+def test_a_rule_without_a_pinned_host_allows_none(config: dict[str, str]) -> None:
+    assert hosts.effective("config:base", config) == "config:base"
+
+
+def test_a_configuration_names_a_host_now_or_none() -> None:
+    assert hosts.now_of("base", {"base": "https://API.example.com/v1"}) == "api.example.com"
+    assert hosts.now_of("base", {"base": "10.0.0.1"}) is None
+    assert hosts.now_of("base", {"other": "api.example.com"}) is None
 
 
 def test_a_rule_is_pinned_to_the_host_of_its_value() -> None:

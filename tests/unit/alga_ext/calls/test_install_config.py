@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from alga_ext.calls.install_config import DEFAULTS_LIMIT_BYTES, as_texts, with_defaults
+from alga_ext.calls.install_config import DEFAULTS_LIMIT_BYTES, as_texts, json_bytes, with_defaults
 from alga_ext.errors import PlatformError
 from functions.registry.schemas.config_schema import check_schema
 from tests.support.refusals import code_of
@@ -69,6 +69,14 @@ def test_defaults_behind_the_schemas_own_all_of_are_filled_in() -> None:
     assert with_defaults(found, {"b": 3}) == {"a": 1, "b": 3}
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "filled"),
+    [({"default": 1}, {"default": 2}, 1), ({"type": "integer"}, {"default": 2}, 2), (True, {"default": 2}, 2)],
+)
+def test_of_two_parts_that_describe_one_property_the_first_default_counts(first: Any, second: Any, filled: int) -> None:
+    assert with_defaults({"allOf": [schema(a=first), schema(a=second)]}, {}) == {"a": filled}
+
+
 def test_a_version_without_a_schema_adds_nothing() -> None:
     assert with_defaults(None, {"a": 1}) == {"a": 1}
 
@@ -86,6 +94,7 @@ def test_references_that_lead_nowhere_or_in_a_circle_add_nothing() -> None:
     found = {
         "properties": {"a": {"$ref": "#/$defs/a"}, "b": {"$ref": "#/$defs/none"}, "c": {"$ref": "#"}},
         "$defs": {"a": {"$ref": "#/$defs/a"}},
+        "#": "a member that no keyword means",
     }
     assert with_defaults(found, {}) == {}
 
@@ -118,6 +127,15 @@ def test_a_configuration_that_multiplies_with_the_schema_is_refused_by_steps(ite
     with pytest.raises(PlatformError, match="takes more than 50000 steps; shorten its lists and objects") as refused:
         with_defaults(found, config(5_000))
     assert refused.value.code == "config_invalid"
+
+
+def test_filling_in_takes_at_most_50000_steps_and_not_one_more() -> None:
+    """Two steps for the schema, three for each absent property and one for a property that is set."""
+    found = schema(**{f"p{number}": {"type": "string"} for number in range(16_666)})
+    one_more = {**found, "properties": {**found["properties"], "set": {"type": "string"}}}
+
+    assert with_defaults(found, {}) == {}
+    assert code_of(lambda: with_defaults(one_more, {"set": "a"})) == "config_invalid"
 
 
 def test_many_parts_of_a_schema_times_many_objects_are_refused_by_steps() -> None:
@@ -194,3 +212,7 @@ def test_values_are_read_as_text_and_others_as_json() -> None:
         "d": '{"x":null}',
         "e": "true",
     }
+
+
+def test_a_value_is_measured_as_compact_json_in_utf8() -> None:
+    assert json_bytes({"a": ["ü", 1]}) == len('{"a":["ü",1]}'.encode()) == 14

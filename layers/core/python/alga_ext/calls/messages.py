@@ -1,18 +1,15 @@
 """The queue messages. Every message is a JSON object with a ``type``; unknown fields are ignored.
 
+A message has at most 256 KiB. It names larger data by its key in the object store.
+
 Compatibility: consumers and producers are deployed separately. A new field needs a default. A field must not be renamed
 or removed while a queue may still contain messages in the old form.
 """
-
-from typing import Final
 
 import msgspec
 
 from alga_ext.calls.envelope import Usage
 from alga_ext.errors import PlatformError
-
-MESSAGE_LIMIT_BYTES: Final = 256 * 1024
-"""Maximum size of one message; no code checks it. A message names larger data by its key in the object store."""
 
 
 class PrepareMessage(msgspec.Struct, kw_only=True, tag_field="type", tag="prepare", omit_defaults=True):

@@ -290,7 +290,7 @@ class SqsQueue:
         """Send one message and return when the queue has acknowledged it.
 
         Args:
-            body: UTF-8 JSON of at most ``messages.MESSAGE_LIMIT_BYTES``.
+            body: UTF-8 JSON of at most 256 KiB.
             group: the tenant, for SQS fair queues: a tenant that sends many messages does not delay the others.
 
         Raises:

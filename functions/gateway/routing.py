@@ -36,20 +36,20 @@ def find_endpoint(endpoints: Iterable[Mapping[str, Any]], method: str, path: str
     Args:
         endpoints: from the manifest, with paths in their normal form.
         method: of the request.
-        path: of the request within the extension, decoded.
+        path: of the request within the extension, decoded; it begins with ``/``.
 
     Each declared segment is literal or ``:param``, and the number of segments must be equal. An endpoint for GET also
     answers HEAD. When several endpoints match, the one with the earliest literal segment wins, so ``/notes/new`` comes
     before ``/notes/:id``.
     """
     wanted = "GET" if method == "HEAD" else method
-    segments = _segments(encoded_path(path))  # empty segments count: "//notes" and "/notes/" differ from "/notes"
+    segments = encoded_path(path).split("/")  # empty segments count: "//notes" and "/notes/" differ from "/notes"
     matches = [endpoint for endpoint in endpoints if endpoint["method"] == wanted and _fits(endpoint["path"], segments)]
     return min(matches, key=lambda endpoint: _pattern_rank(endpoint["path"]), default=None)
 
 
 def _fits(pattern: str, segments: list[str]) -> bool:
-    parts = _segments(pattern)
+    parts = pattern.split("/")
     return len(parts) == len(segments) and all(
         (part.startswith(":") and segment != "") or part == segment
         for part, segment in zip(parts, segments, strict=True)
@@ -57,8 +57,4 @@ def _fits(pattern: str, segments: list[str]) -> bool:
 
 
 def _pattern_rank(pattern: str) -> list[bool]:
-    return [part.startswith(":") for part in _segments(pattern)]
-
-
-def _segments(path: str) -> list[str]:
-    return path.removeprefix("/").split("/") if path != "/" else []
+    return [part.startswith(":") for part in pattern.split("/")]

@@ -13,9 +13,12 @@ _QUALITY: Final = re.compile(r"q=([01](?:\.[0-9]{0,3})?)\Z", re.IGNORECASE)
 def choose_encoding(accept_encoding: str, available: set[str]) -> str:
     """Return the stored form to send: ``.br``, ``.gz`` or ``identity``."""
     accepted = _weights(accept_encoding)
-    weights = {suffix: accepted.get(name, accepted.get("*", 0.0)) for suffix, name in _ENCODINGS if suffix in available}
-    best = max(weights, key=lambda suffix: weights[suffix], default="identity")  # of equal weights, the first
-    return best if weights.get(best, 0.0) > 0 else "identity"
+    weights = {
+        suffix: weight
+        for suffix, name in _ENCODINGS
+        if suffix in available and (weight := accepted.get(name, accepted.get("*")))  # not absent, and not 0
+    }
+    return max(weights, key=lambda suffix: weights[suffix], default="identity")  # of equal weights, the first
 
 
 def http_name(encoding: str) -> str | None:

@@ -73,10 +73,16 @@ def test_what_other_parsers_read_otherwise_is_refused(data: bytes, why: str) -> 
         strict_json.parse(data)
 
 
-def test_nesting_up_to_the_limit_is_read() -> None:
-    data = b"[" * strict_json.DEPTH_LIMIT + b"1" + b"]" * strict_json.DEPTH_LIMIT
+@pytest.mark.parametrize(("opened", "closed"), [(b"[", b"]"), (b'{"a":', b"}")])
+def test_nesting_of_64_levels_is_read_and_one_more_refused(opened: bytes, closed: bytes) -> None:
+    assert strict_json.parse(opened * 64 + b"1" + closed * 64)
+    with pytest.raises(JsonError, match="nested deeper than 64 levels"):
+        strict_json.parse(opened * 65 + b"1" + closed * 65)
 
-    assert strict_json.parse(data)
+
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63), 1e300, -1e300])
+def test_the_largest_numbers_are_read(number: float) -> None:
+    assert strict_json.parse(json.dumps(number).encode()) == number
 
 
 def test_many_members_cost_linear_time() -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.edge.principal import Principal
+from alga_ext.errors import PlatformError
 from functions.gateway.admission import (
     BODY_LIMIT_BYTES,
     RoleMap,
@@ -138,6 +139,23 @@ def test_an_endpoint_is_called_by_its_audience_only(
 def test_without_a_client_hook_an_endpoint_is_for_internal_users() -> None:
     assert endpoint_code(principal(), [None], client_portal=False) is None
     assert endpoint_code(principal(), ["client"], client_portal=False) == "forbidden"
+
+
+@pytest.mark.parametrize(
+    ("who", "audience", "said"),
+    [(CLIENT, "internal", "users of the client portal"), (principal(), "client", "users outside the client portal")],
+)
+def test_whoever_is_outside_an_audience_is_told_who_they_are(who: Principal, audience: str, said: str) -> None:
+    found = install(endpoints=[{"method": "GET", "path": "/", "audience": audience}], client_portal=True)
+
+    with pytest.raises(PlatformError, match=f"endpoint GET / is not for {said}."):
+        check_endpoint(found, ExtensionPath("x", "/"), "GET", who)
+
+
+@pytest.mark.parametrize(("method", "role"), [("GET", "read"), ("HEAD", "read"), ("POST", "write")])
+def test_whoever_lacks_a_role_is_told_which(method: str, role: str) -> None:
+    with pytest.raises(PlatformError, match=f"needs a role that gives extension:{role}"):
+        check_role(ROLES, principal(roles=frozenset()), method)
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.calls.envelope import DeclaredMetric, ExecuteRequest, decode_request, encode
+from alga_ext.calls.envelope import DeclaredMetric, ExecuteRequest, SealedSecret, decode_request, encode
 from functions.gateway.envelope import build_envelope
 from tests.support.gateway import admitted, install, request
 
@@ -98,6 +98,20 @@ def test_the_guest_gets_the_path_as_it_stood_in_the_url(path: str) -> None:
     assert made.http.path.isascii()
     assert unquote(made.http.path) == f"/{path}"
     assert not set(made.http.path) & set('?#" <>\\^`{|}\r\n\0')
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "sent"), [("GET", b"x", "eA=="), ("HEAD", b"\0", "AA=="), ("POST", b"x", "eA==")]
+)
+def test_a_read_may_have_a_body_too(method: str, body: bytes, sent: str) -> None:
+    assert envelope(method=method, body=body).http.body_b64 == sent
+
+
+def test_sealed_secrets_travel_as_they_are_stored_and_none_is_no_member() -> None:
+    sealed = {"name": "KEY", "sealed_b64": "c2VhbGVk", "version": 3, "expires_at_s": None}
+
+    assert envelope(installed={"sealed_secrets": [sealed]}).secret_envelope == [SealedSecret(**sealed)]
+    assert envelope(installed={"sealed_secrets": []}).secret_envelope is None
 
 
 @given(st.binary(max_size=60))

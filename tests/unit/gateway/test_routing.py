@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.gateway.routing import ExtensionPath, find_endpoint, parse_path
+from functions.gateway.routing import METHODS, READ_METHODS, ExtensionPath, find_endpoint, parse_path
 
 _segments = st.sampled_from(["a", "b", "notes", "new", ":id", ":x", "%41", "A"])
 patterns = st.lists(_segments, max_size=4).map(lambda parts: "/" + "/".join(parts))
@@ -76,6 +76,11 @@ def test_a_literal_comes_before_a_parameter() -> None:
 def test_head_is_answered_by_get() -> None:
     assert find_endpoint([endpoint("/a")], "HEAD", "/a") == endpoint("/a")
     assert find_endpoint([endpoint("/a", "POST")], "HEAD", "/a") is None
+
+
+def test_these_methods_are_known_and_two_of_them_only_read() -> None:
+    assert sorted(METHODS) == ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]
+    assert sorted(READ_METHODS) == ["GET", "HEAD"]
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "get", ""])

@@ -41,6 +41,13 @@ BOTH = {"identity", ".br", ".gz"}
         ("br;level=9", "identity"),
         (",,,", "identity"),
         ("gzip;q=0.001", ".gz"),
+        ("br;q=0.0001", "identity"),
+        ("br;q=1x", "identity"),
+        ("br;xq=1", "identity"),
+        ("gzip, br;q=1", ".br"),
+        ("gzip, br;q=0.999", ".gz"),
+        ("x," * 31 + "br", ".br"),
+        ("x," * 32 + "br", "identity"),
     ],
 )
 def test_the_form_the_caller_likes_best_is_sent(header: str, chosen: str) -> None:
@@ -129,6 +136,10 @@ def test_a_range_is_what_the_slow_rule_says(header: str, size: int) -> None:
         "bytes=0-1,3-4",
         "bytes=5-2",
         "items=0-1",
+        "xbytes=0-1",
+        "bytes=0-9999999999999999999",
+        "bytes=0000000000000000001-2",
+        "bytes=-0000000000000000001",
         "bytes=-1-2",
         "bytes=0--1",
         "bytes=+0-1",
@@ -141,6 +152,33 @@ def test_a_range_is_what_the_slow_rule_says(header: str, size: int) -> None:
 )
 def test_a_range_that_is_not_understood_means_everything(header: str) -> None:
     assert byte_range(header, 10) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "found"),
+    [
+        ("bytes=0-0", 10, (0, 0)),
+        ("bytes=9-9", 10, (9, 9)),
+        ("bytes=0-9", 10, (0, 9)),
+        ("bytes=3-", 10, (3, 9)),
+        ("bytes=3-20", 10, (3, 9)),
+        ("bytes=0-999999999999999999", 10, (0, 9)),
+        ("bytes=000000000000000001-2", 10, (1, 2)),
+        ("bytes=-3", 10, (7, 9)),
+        ("bytes=-10", 10, (0, 9)),
+        ("bytes=-20", 10, (0, 9)),
+        ("bytes=0-", 1, (0, 0)),
+        ("bytes=-1", 1, (0, 0)),
+    ],
+)
+def test_a_range_names_its_first_and_last_byte(header: str, size: int, found: tuple[int, int]) -> None:
+    assert byte_range(header, size) == found
+
+
+@pytest.mark.parametrize("header", ["bytes=0-", "bytes=0-0", "bytes=-1", "bytes=-5"])
+def test_an_empty_file_has_no_range(header: str) -> None:
+    with pytest.raises(ValueError, match="range"):
+        byte_range(header, 0)
 
 
 @pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0", "bytes=999999999999999999-"])

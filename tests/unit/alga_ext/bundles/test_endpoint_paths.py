@@ -25,6 +25,7 @@ from functions.gateway.routing import find_endpoint
         ("/100%25", "/100%25"),
         ("/%2520", "/%2520"),
         ("/a%22b", "/a%22b"),
+        ("/a%2Db:c", "/a-b:c"),
     ],
 )
 def test_a_path_has_one_normal_form(declared: str, normal: str) -> None:
@@ -43,6 +44,17 @@ def test_a_path_has_one_normal_form(declared: str, normal: str) -> None:
 def test_a_path_that_no_request_can_have_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match=r"path of an endpoint|segment"):
         normal_path(path, parameters=True)
+
+
+def test_a_path_is_told_which_segments_it_may_have() -> None:
+    with pytest.raises(ValueError, match="must be literal text or a :param, without"):
+        normal_path("/a b", parameters=True)
+    with pytest.raises(ValueError, match="must be literal text or a :param; it must not be"):
+        normal_path("/..", parameters=True)
+
+
+def test_a_character_that_no_request_can_send_is_written_as_a_question_mark() -> None:
+    assert encoded_path("/a\ud800/b") == "/a%3F/b"
 
 
 def test_a_parameter_is_refused_where_there_are_none() -> None:

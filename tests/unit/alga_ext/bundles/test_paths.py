@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.bundles.paths import DEPTH_LIMIT, PathError, check_relative
+from alga_ext.bundles.paths import PathError, check_relative
 
 
-@pytest.mark.parametrize("path", ["a", "ui/index.html", "ui/a b.txt", "ünïcode/é.js", "a/b..c/d", "x" * 512, "-", "~"])
+@pytest.mark.parametrize(
+    "path", ["a", "ui/index.html", "ui/a b.txt", "ünïcode/é.js", "a/b..c/d", "x" * 512, "-", "~", "a./b."]
+)
 def test_plain_relative_paths_pass_as_they_stand(path: str) -> None:
     assert check_relative(path) == path
 
@@ -39,14 +41,26 @@ def test_plain_relative_paths_pass_as_they_stand(path: str) -> None:
         ("a\u202eb", "control"),
         ("a\u200bb", "control"),
         ("a\u2028b", "control"),
+        ("a\u2029b", "control"),
         ("a\ud800b", "control"),
         ("e\u0301", "normal form"),
-        ("/".join("a" * (DEPTH_LIMIT + 1)), "segments"),
+        ("/".join("a" * 33), "has 33 segments; at most 32"),
     ],
 )
 def test_unsafe_paths_are_refused_with_the_reason(path: str, why: str) -> None:
     with pytest.raises(PathError, match=why):
         check_relative(path)
+
+
+def test_a_path_of_32_segments_is_accepted() -> None:
+    assert check_relative("/".join("a" * 32)) == "/".join("a" * 32)
+
+
+def test_a_long_path_is_shown_up_to_its_hundredth_character() -> None:
+    with pytest.raises(PathError) as refused:
+        check_relative(":" + "x" * 200)
+
+    assert str(refused.value) == f"path {':' + 'x' * 99!r} contains a backslash or a colon"
 
 
 @given(st.text(st.sampled_from("ab./\\:-\0é"), max_size=12) | st.text(max_size=12))

@@ -158,3 +158,67 @@ def test_a_consistency_proof_of_another_length_does_not_verify(proof: list[bytes
     entries = [bytes([number]) for number in range(5)]
 
     assert not merkle.verify_consistency(3, slow_root(entries[:3]), 5, slow_root(entries), proof)
+
+
+# Every tree of up to 17 leaves: two complete subtrees and one leaf more.
+
+ENTRIES, NODES = grown([bytes([number]) for number in range(17)])
+ROOTS = [slow_root(ENTRIES[:size]) for size in range(18)]
+SIZES = range(1, 18)
+
+
+def node_at(level: int, index: int) -> bytes:
+    return NODES[level, index]
+
+
+def tampered(proof: list[bytes]) -> list[list[bytes]]:
+    """Proofs that differ from a right one in one place, or in length."""
+    other = b"o" * 32
+    replaced = [[*proof[:at], other, *proof[at + 1 :]] for at in range(len(proof))]
+    shorter = [[*proof[:at], *proof[at + 1 :]] for at in range(len(proof))]
+    return [*replaced, *shorter, [*proof, other], [other, *proof]]
+
+
+@pytest.mark.parametrize("size", [0, *SIZES])
+def test_each_small_tree_has_the_root_of_the_rfc(size: int) -> None:
+    assert merkle.root(size, node_at) == ROOTS[size]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_leaf_of_a_small_tree_is_proved_and_nothing_else(size: int) -> None:
+    root = ROOTS[size]
+    for index, entry in enumerate(ENTRIES[:size]):
+        proof = merkle.inclusion_proof(index, size, node_at)
+
+        assert proof == slow_path(index, ENTRIES[:size])
+        assert merkle.verify_inclusion(entry, index, size, proof, root)
+        assert not any(merkle.verify_inclusion(entry, index, size, wrong, root) for wrong in tampered(proof))
+        assert not any(merkle.verify_inclusion(entry, at, size, proof, root) for at in range(-1, 18) if at != index)
+        assert not merkle.verify_inclusion(b"other", index, size, proof, root)
+        assert not merkle.verify_inclusion(entry, index, size, proof, b"o" * 32)
+        assert not merkle.verify_inclusion(entry, index, 2 * size, proof, root)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_each_small_tree_extends_every_smaller_one_and_no_other(size: int) -> None:
+    new = ROOTS[size]
+    for old_size in range(1, size):
+        old = ROOTS[old_size]
+        proof = merkle.consistency_proof(old_size, size, node_at)
+
+        assert merkle.verify_consistency(old_size, old, size, new, proof)
+        assert not any(merkle.verify_consistency(old_size, old, size, new, wrong) for wrong in tampered(proof))
+        assert not any(merkle.verify_consistency(at, old, size, new, proof) for at in range(19) if at != old_size)
+        assert not merkle.verify_consistency(old_size, b"o" * 32, size, new, proof)
+        assert not merkle.verify_consistency(old_size, old, size, b"o" * 32, proof)
+        assert not merkle.verify_consistency(old_size, old, 2 * size, new, proof)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_tree_extends_itself_without_a_proof(size: int) -> None:
+    root = ROOTS[size]
+
+    assert merkle.consistency_proof(size, size, node_at) == []
+    assert merkle.verify_consistency(size, root, size, root, [])
+    assert not merkle.verify_consistency(size, root, size, root, [root])
+    assert not merkle.verify_consistency(size, b"o" * 32, size, root, [])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alga_ext.errors import PlatformError
 from alga_ext.trust.statements import ArtifactRecord, Release, ReleaseRecord, read_statement, statement
 from tests.support.keys import SHA
 from tests.support.refusals import code_of
@@ -26,6 +27,22 @@ def changed(**members: Any) -> bytes:
 @pytest.mark.parametrize("predicate", [RELEASE, RECORD, ARTIFACT])
 def test_a_statement_reads_back(predicate: Any) -> None:
     assert read_statement(statement(predicate, "bundle.tar.zst", SHA), type(predicate), SHA) == predicate
+
+
+def test_a_statement_is_written_in_one_form() -> None:
+    assert statement(RELEASE, "b.zst", SHA) == (
+        b'{"_type":"https://in-toto.io/Statement/v1",'
+        b'"predicate":{"name":"com.acme.notes","publisher":"acme","version":"1.0.0"},'
+        b'"predicateType":"https://alga.dev/extension/release/v1",'
+        b'"subject":[{"digest":{"sha256":"' + SHA.encode() + b'"},"name":"b.zst"}]}'
+    )
+
+
+def test_of_several_wrong_members_of_a_predicate_the_first_is_named() -> None:
+    made = changed(predicate={"publisher": 1, "name": "com.acme.notes", "version": 2})
+
+    with pytest.raises(PlatformError, match="predicate is not valid at publisher: "):
+        read_statement(made, Release, SHA)
 
 
 def test_a_statement_about_other_bytes_is_refused() -> None:

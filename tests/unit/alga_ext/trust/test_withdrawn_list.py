@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
+from alga_ext.trust import withdrawn_list
 from alga_ext.trust.policy import TrustBundle, Use
 from alga_ext.trust.releases import accepted_release
 from alga_ext.trust.signing import (
@@ -22,6 +24,7 @@ from alga_ext.trust.withdrawn_list import (
     MAX_LIFETIME_S,
     MIN_LIFETIME_S,
     REFRESH_S,
+    LifetimeSetting,
     sign_list,
     verify_list,
 )
@@ -31,6 +34,7 @@ from tests.support.refusals import code_of
 KEY = LocalSigner.generate()
 TRUST = trust_in(trusted(KEY, use="release"))
 HOUR = timedelta(hours=1)
+LIFETIME: TypeAdapter[int] = TypeAdapter(LifetimeSetting)
 FIRST, SECOND = "0" * 64, "ab" * 32
 DOCUMENT = {
     "sequence": 2,
@@ -52,6 +56,31 @@ def code(envelope: bytes, trust: TrustBundle = TRUST, at: datetime = NOW) -> str
 
 def test_the_ui_host_reads_every_thirty_seconds_and_a_list_lives_for_ten_reads_to_a_day() -> None:
     assert (REFRESH_S, MIN_LIFETIME_S, MAX_LIFETIME_S) == (30.0, 300, 86_400)
+    assert LIST_LIMIT_BYTES == 33_554_432
+
+
+@pytest.mark.parametrize("seconds", [300, 301, 3_600, 86_400])
+def test_the_lifetime_of_a_list_is_five_minutes_to_a_day(seconds: int) -> None:
+    assert LIFETIME.validate_python(seconds) == seconds
+
+
+@pytest.mark.parametrize("seconds", [-300, 0, 299, 86_401])
+def test_a_list_that_lives_shorter_or_longer_is_refused(seconds: int) -> None:
+    with pytest.raises(ValidationError, match=f"it is {seconds} seconds, but must be 300 to 86400"):
+        LIFETIME.validate_python(seconds)
+
+
+def test_a_list_of_the_largest_size_is_written_and_read_and_one_byte_more_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    envelope = sign_list([FIRST, SECOND], KEY, NOW, HOUR)
+
+    monkeypatch.setattr(withdrawn_list, "LIST_LIMIT_BYTES", len(envelope))
+    assert sign_list([FIRST, SECOND], KEY, NOW, HOUR) == envelope
+    assert code(envelope) is None
+    monkeypatch.setattr(withdrawn_list, "LIST_LIMIT_BYTES", len(envelope) - 1)
+    assert code_of(lambda: sign_list([FIRST, SECOND], KEY, NOW, HOUR)) == "policy_unavailable"
+    assert code(envelope) == "signature_malformed"
 
 
 @given(hashes)

@@ -14,7 +14,6 @@ _TYPES: Final = {
     "string_type": "must be text in quotes",
     "bool_type": "must be true or false, without quotes",
     "int_type": "must be a whole number, without quotes",
-    "int_from_float": "must be a whole number",
     "dict_type": "must be an object",
     "model_type": "must be an object",
 }

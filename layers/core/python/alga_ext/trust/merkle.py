@@ -73,7 +73,7 @@ def verify_inclusion(entry: bytes, leaf_index: int, size: int, proof: Sequence[b
             return False
         if position % 2 == 1 or position == last:
             current = node_hash(sibling, current)
-            while position % 2 == 0 and position != 0:
+            while position % 2 == 0:  # it ends: position equals last, which is not 0
                 position, last = position // 2, last // 2
         else:
             current = node_hash(current, sibling)
@@ -125,7 +125,7 @@ def verify_consistency(old_size: int, old_root: bytes, size: int, new_root: byte
             return False
         if position % 2 == 1 or position == last:
             old, new = node_hash(sibling, old), node_hash(sibling, new)
-            while position % 2 == 0 and position != 0:
+            while position % 2 == 0:  # it ends: position equals last, which is not 0
                 position, last = position // 2, last // 2
         else:
             new = node_hash(new, sibling)

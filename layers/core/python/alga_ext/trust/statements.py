@@ -17,13 +17,16 @@ RELEASE: Final = "https://alga.dev/extension/release/v1"
 RELEASE_RECORD: Final = "https://alga.dev/extension/release-record/v1"
 ARTIFACT: Final = "https://alga.dev/extension/artifact/v1"
 
-Sha256Hex = Field(pattern=r"^[0-9a-f]{64}$")
+_SHA256_HEX: Final = r"^[0-9a-f]{64}$"
 
 
-class Release(BaseModel):
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Release(_Part):
     """A publisher's statement: this bundle is this version of this extension."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     predicate_type: ClassVar[str] = RELEASE
 
     publisher: str
@@ -31,10 +34,9 @@ class Release(BaseModel):
     version: str
 
 
-class ReleaseRecord(BaseModel):
+class ReleaseRecord(_Part):
     """The registry's statement: it accepted this bundle, and these are the hashes of its component and UI index."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     predicate_type: ClassVar[str] = RELEASE_RECORD
 
     publisher: str
@@ -43,38 +45,31 @@ class ReleaseRecord(BaseModel):
     key_id: str
     published_at: str
     """RFC 3339. The publisher's key must not be revoked at this instant."""
-    component_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
-    ui_index_sha256: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    component_sha256: str | None = Field(default=None, pattern=_SHA256_HEX)
+    ui_index_sha256: str | None = Field(default=None, pattern=_SHA256_HEX)
 
 
-class ArtifactRecord(BaseModel):
+class ArtifactRecord(_Part):
     """The platform's statement: it compiled this native code from that component, for that engine and target."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     predicate_type: ClassVar[str] = ARTIFACT
 
-    component_sha256: str = Sha256Hex
+    component_sha256: str = Field(pattern=_SHA256_HEX)
     wasmtime_version: str
     engine_config_hash: str
     target: str
 
 
-class _Digest(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
+class _Digest(_Part):
     sha256: str
 
 
-class _Subject(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
+class _Subject(_Part):
     name: str
     digest: _Digest
 
 
-class _Statement(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
+class _Statement(_Part):
     kind: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
     subject: list[_Subject] = Field(min_length=1, max_length=1)
     predicate_type: str = Field(alias="predicateType")
@@ -109,7 +104,8 @@ def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -
         claimed = None
     if claimed is None or claimed.predicate_type != wanted:
         raise PlatformError("signature_malformed", f"The signed payload is not an in-toto statement of type {wanted}.")
-    digest = claimed.subject[0].digest.sha256
+    (subject,) = claimed.subject
+    digest = subject.digest.sha256
     if digest != subject_sha256:
         raise PlatformError(
             "bundle_hash_mismatch",

@@ -16,6 +16,7 @@ from tests.support.places import ROOT
 _CONTRACT: Final = "Modules that decide do no I/O"
 # Modules that are not in the contract, or that unit tests reach through others: what else tests them, fastest first.
 MORE_TESTS: Final[dict[str, tuple[str, ...]]] = {
+    "alga_ext.bundles.manifest": ("tests/unit/docs/test_references.py",),
     "alga_ext.bundles.paths": ("tests/unit/alga_ext/bundles/test_archive.py",),
     "functions.gateway.envelope": ("tests/contract/test_gateway_calls.py",),
     "functions.gateway.execution_messages": ("tests/contract/test_gateway_calls.py",),

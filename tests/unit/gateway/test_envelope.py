@@ -108,7 +108,7 @@ def test_a_read_may_have_a_body_too(method: str, body: bytes, sent: str) -> None
 
 
 def test_sealed_secrets_travel_as_they_are_stored_and_none_is_no_member() -> None:
-    sealed = {"name": "KEY", "sealed_b64": "c2VhbGVk", "version": 3, "expires_at_s": None}
+    sealed: dict[str, Any] = {"name": "KEY", "sealed_b64": "c2VhbGVk", "version": 3, "expires_at_s": None}
 
     assert envelope(installed={"sealed_secrets": [sealed]}).secret_envelope == [SealedSecret(**sealed)]
     assert envelope(installed={"sealed_secrets": []}).secret_envelope is None

@@ -2,7 +2,12 @@
 
 import pytest
 
-from alga_ext.bundles.declared_headers import check_secret_header, request_header_fault
+from alga_ext.bundles.declared_headers import (
+    DEFAULT_SECRET_HEADER,
+    HEADERS_LIMIT,
+    check_secret_header,
+    request_header_fault,
+)
 
 CONNECTION = [
     "connection", "content-length", "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
@@ -14,6 +19,10 @@ RETURNED = [
 ]  # fmt: skip
 NOT_A_NAME = ["", "a b", " a", "a:", "a\n", "\na", "é", "x" * 65]
 NAMES = ["a", "x-api-key", "x-alg", "my-x-alga-", "!#$%&'*+.^_`|~0-9", "x" * 64]
+
+
+def test_sixteen_headers_may_be_named_and_a_secret_goes_into_authorization() -> None:
+    assert (HEADERS_LIMIT, DEFAULT_SECRET_HEADER) == (16, "authorization")
 
 
 @pytest.mark.parametrize("name", [*NAMES, *RETURNED])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from alga_ext.bundles.egress_hosts import check_egress
 from alga_ext.bundles.manifest import MANIFEST_LIMIT_BYTES, Endpoint, Manifest, json_schema, parse_manifest
@@ -180,6 +181,23 @@ def test_an_unknown_member_is_refused_with_a_suggestion() -> None:
 )
 def test_an_unknown_member_is_compared_with_the_members_of_its_place(members: dict[str, Any], said: str) -> None:
     assert said in refusal(ui_document(**members))
+
+
+def test_at_most_five_errors_are_told_at_once() -> None:
+    assert refusal(ui_document(**{f"x{number}": 1 for number in range(7)})).count("unknown member") == 5
+
+
+def test_an_error_of_the_model_does_not_repeat_what_was_written() -> None:
+    with pytest.raises(ValidationError) as refused:
+        Manifest.model_validate(ui_document(title=["hunter2"]))
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"), [("storage", "cap:storage.kv"), ("secret", "cap:secrets.get"), ("log.em", "cap:log.emit")]
+)
+def test_the_beginning_of_a_capability_is_enough_for_a_suggestion(written: str, meant: str) -> None:
+    assert f"did you mean '{meant}'?" in refusal(server_document(capabilities=[written]))
 
 
 def test_a_capability_that_is_near_to_none_gets_the_list() -> None:
@@ -384,6 +402,11 @@ def test_a_secret_goes_into_authorization_unless_it_names_another_header() -> No
 )  # fmt: skip
 def test_a_secret_cannot_go_into_a_header_of_the_connection_or_one_that_comes_back(header: str) -> None:
     assert "header" in refusal(server_document(secrets=[{"name": "KEY", "hosts": ["a.example"], "header": header}]))
+
+
+def test_a_secret_is_optional_unless_it_is_declared_as_required() -> None:
+    optional, required = manifest(secrets=[{"name": "A"}, {"name": "B", "required": True}]).secrets
+    assert (optional.required, required.required) == (False, True)
 
 
 def test_a_header_without_hosts_is_refused() -> None:

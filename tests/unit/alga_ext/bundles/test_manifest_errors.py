@@ -33,6 +33,10 @@ def told(**members: Any) -> str:
         ({"capabilites": []}, "capabilites: unknown member; did you mean 'capabilities'?."),
         ({"api": {"endpoint": []}}, "api.endpoint: unknown member; did you mean 'endpoints'?."),
         ({"limits": {"cpu": 1}}, "limits.cpu: unknown member; known are memory_mb, timeout_ms."),
+        ({"secrets": [{"name": "A", "entry": ""}]}, "secrets.0.entry: unknown member; known are "),
+        ({"ui": {"type": "iframe", "entry": "ui/a.html", "hooks": {"appMenu": {"label": "x", "labl": "x"}}}},
+         "ui.hooks.appMenu.labl: unknown member; did you mean 'label'?."),
+        ({"publisher": "A B"}, "publisher: must be 1 to 63 lower-case letters, digits or hyphens."),
         ({"egress": ["*"]}, "egress: '*' is not an egress host; write host, host:port, *.host or http://host, never a "
          "bare '*'."),
         ({"events": [{"topic": "a", "handler": "x"}]}, "events.0.handler: must begin with '/'."),

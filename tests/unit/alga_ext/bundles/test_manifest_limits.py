@@ -122,13 +122,22 @@ def test_a_parsed_manifest_cannot_be_changed() -> None:
         manifest.name = "com.example.other"  # type: ignore[misc]
 
 
-def test_a_configured_host_needs_a_property_in_the_schema() -> None:
-    document = server_document(capabilities=["cap:http.fetch"], egress=["config:url"])
+CONFIGURED = server_document(capabilities=["cap:http.fetch"], egress=["config:url"])
 
+
+@pytest.mark.parametrize(
+    "config",
+    [None, {}, {"properties": {}}, {"properties": {"urls": {}}}, {"properties": ["url"]}, {"properties": "url"}],
+)
+def test_a_configured_host_needs_a_property_in_the_schema(config: dict[str, Any] | None) -> None:
     with pytest.raises(PlatformError, match="the schema under 'config' has no property 'url'"):
-        parse_manifest(encoded(document))
+        parse_manifest(encoded({**CONFIGURED, "config": config}))
+
+
+def test_a_property_in_the_schema_may_name_an_egress_host() -> None:
     config = {"type": "object", "properties": {"url": {"type": "string"}}}
-    assert parse_manifest(encoded({**document, "config": config})).egress == ("config:url",)
+
+    assert parse_manifest(encoded({**CONFIGURED, "config": config})).egress == ("config:url",)
 
 
 def test_a_secret_may_be_bound_to_a_configured_host() -> None:

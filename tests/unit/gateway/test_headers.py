@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.gateway.headers import SINGLE, own_location, to_caller, to_guest, trace_id
+from functions.gateway.headers import HEADERS_LIMIT_BYTES, SINGLE, own_location, to_caller, to_guest, trace_id
 
 MADE: dict[str, Any] = {
     "declared": [],
@@ -140,6 +140,26 @@ def test_an_answer_varies_by_the_caller(value: str, passed: str) -> None:
     assert to_caller({"vary": value}, PREFIX, PATH)["vary"] == passed
 
 
+@pytest.mark.parametrize(("chars", "passed"), [(512, "x" * 512 + ", private"), (513, "no-store")])
+def test_a_cache_control_of_512_characters_is_read(chars: int, passed: str) -> None:
+    assert to_caller({"cache-control": "x" * chars}, PREFIX, PATH)["cache-control"] == passed
+
+
+def test_a_header_name_of_128_characters_passes_and_a_longer_one_does_not() -> None:
+    longest = "x-ext-" + "a" * 122
+
+    assert to_caller({longest: "1", longest + "a": "2"}, PREFIX, PATH) == {**ALWAYS, longest: "1"}
+
+
+@pytest.mark.parametrize(("name", "value"), [("a b", "1"), ("etag", "\n"), ("set-cookie", "1"), ("location", "//evil")])
+def test_a_header_that_is_left_out_takes_no_other_with_it(name: str, value: str) -> None:
+    assert to_caller({name: value, "x-ext-a": "1"}, PREFIX, PATH) == {**ALWAYS, "x-ext-a": "1"}
+
+
+def test_the_headers_of_a_request_have_at_most_8_kib() -> None:
+    assert HEADERS_LIMIT_BYTES == 8_192
+
+
 def test_a_repeated_header_is_joined() -> None:
     assert to_caller({"X-Ext-A": ["1", "2"]}, PREFIX, PATH)["x-ext-a"] == "1, 2"
 
@@ -231,6 +251,7 @@ def test_a_relative_redirect_is_resolved_as_a_browser_resolves_it(segments: list
         (f"{PREFIX}#top", f"{PREFIX}#top"),
         (PREFIX, PREFIX),
         (f"{PREFIX}er/x", f"{PREFIX}{PREFIX}er/x"),
+        (f"{PREFIX}x/x", f"{PREFIX}{PREFIX}x/x"),
         ("/api/ext/other/x", f"{PREFIX}/api/ext/other/x"),
         ("/a%20b", f"{PREFIX}/a%20b"),
         ("p/x", f"{PREFIX}/notes/p/x"),
@@ -265,6 +286,7 @@ def test_a_redirect_stays_within_the_extension(value: str, location: str) -> Non
         "#top",
         "a b",
         "a//b",
+        "a//../b",
         "%2e%2e/x",
         "/../x",
         "/a/../../x",
@@ -322,6 +344,7 @@ def test_a_trace_goes_on_through_us() -> None:
         f"00-{'AB' * 16}-{'cd' * 8}-01",
         f"00-{'ab' * 16}-{'cd' * 8}-01\n",
         f"00-{'ab' * 16}-{'cd' * 8}-01-x",
+        f"x00-{'ab' * 16}-{'cd' * 8}-01",
     ],
 )
 def test_a_trace_that_is_not_well_formed_is_not_followed(value: str) -> None:

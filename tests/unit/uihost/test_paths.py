@@ -83,6 +83,7 @@ def test_a_path_without_extension_or_hash_is_invalid(raw: str) -> None:
         "/a%1f",
         "/a%c2%85b",
         "/a%e2%80%a8b",
+        "/a%e2%80%a9b",
         "/a%e2%80%aeb",
         "//a",
         "/a//b",

@@ -26,6 +26,10 @@ def test_a_token_is_valid_for_a_minute_and_five_seconds_of_skew(passed_s: int, c
     assert verified(sign_operator_token(SIGNER, now_s=NOW_S), NOW_S + passed_s) == code
 
 
+def test_a_token_says_that_it_is_for_an_operator_of_a_runner() -> None:
+    assert AUDIENCE == "alga-runner-operator"
+
+
 def test_a_token_of_another_key_is_refused() -> None:
     assert verified(sign_operator_token(LocalSigner.generate(), now_s=NOW_S)) == "unauthorized"
 

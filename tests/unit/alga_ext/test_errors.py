@@ -59,6 +59,18 @@ def test_an_unknown_code_is_a_programming_mistake() -> None:
         PlatformError("no_such_code", "detail")
 
 
+def test_an_error_reads_as_its_code_and_detail() -> None:
+    error = PlatformError("not_found", "Nothing here.", key="k")
+
+    assert (str(error), error.code, error.detail, error.status) == (
+        "not_found: Nothing here.",
+        "not_found",
+        "Nothing here.",
+        404,
+    )
+    assert error.title == "No resource has this path"
+
+
 def test_context_is_kept_apart_from_the_detail() -> None:
     error = PlatformError("not_found", "Nothing here.", key="s3/secret/place")
 

@@ -85,7 +85,7 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     except TooCostlyError as error:
         raise _refused(f"{error}; make it simpler") from None
     if fault is not None:
-        where = "/".join(str(part) for part in fault.absolute_path) or "the schema"
+        where = "/".join(str(part) for part in fault.absolute_path)
         raise _refused(f"{where[:200]}: {fault.message[:200]}")
     counter = _Counter(schema)
     cost = counter.cost(schema, ())
@@ -214,17 +214,12 @@ class _Counter:
 
 def _size(document: Any) -> tuple[int, int]:
     """Return the number of objects in a document, and how many levels deep its objects and lists are nested."""
-    objects, deepest = 0, 0
-    waiting = [(document, 1)]
-    while waiting:
-        value, level = waiting.pop()
-        if not isinstance(value, Mapping | list):
-            continue
-        deepest = max(deepest, level)
-        if isinstance(value, Mapping):
-            objects += 1
-        waiting.extend((part, level + 1) for part in (value.values() if isinstance(value, Mapping) else value))
-    return objects, deepest
+    objects, levels, level = 0, 0, [document]
+    while level := [value for value in level if isinstance(value, Mapping | list)]:
+        levels += 1
+        objects += sum(isinstance(value, Mapping) for value in level)
+        level = [part for value in level for part in (value.values() if isinstance(value, Mapping) else value)]
+    return objects, levels
 
 
 def _parts(schema: Mapping[str, Any]) -> Iterator[Any]:

@@ -146,9 +146,9 @@ def _identity(value: Any) -> Any:
     1 and 1.0 are equal; 1 and true are not.
     """
     if isinstance(value, Mapping):
-        return ("object", frozenset((name, _identity(member)) for name, member in value.items()))
+        return frozenset((name, _identity(member)) for name, member in value.items())
     if isinstance(value, list):
-        return ("array", tuple(_identity(item) for item in value))
+        return tuple(_identity(item) for item in value)
     return (isinstance(value, bool), value)
 
 

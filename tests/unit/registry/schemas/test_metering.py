@@ -155,8 +155,10 @@ def test_items_are_unique_when_no_two_are_equal_as_json(items: list[Any], unique
     assert check({"uniqueItems": False}, items)[1] == []
 
 
-@pytest.mark.parametrize(("divisor", "instance", "fits"), [(5, 10, True), (5, 12, False), (5, "12", True)])
-def test_a_number_and_nothing_else_is_checked_to_be_a_multiple(divisor: int, instance: Any, fits: bool) -> None:
+@pytest.mark.parametrize(
+    ("divisor", "instance", "fits"), [(5, 10, True), (5, 12, False), (5, "12", True), (0.01, 19.99, True)]
+)
+def test_a_number_and_nothing_else_is_checked_to_be_a_multiple(divisor: float, instance: Any, fits: bool) -> None:
     faults = [] if fits else [f"{instance} is not a multiple of {divisor}"]
 
     assert check({"multipleOf": divisor}, instance)[1] == faults

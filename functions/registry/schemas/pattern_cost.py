@@ -11,11 +11,13 @@ from typing import Final
 LARGE_CLASS_POSITIONS: Final = 10
 """What ``\\w`` and ``\\p{…}`` count: in Unicode they are automata of several hundred states."""
 
-_REPETITION: Final = re.compile(r"\{\s*([0-9]{0,9})\s*,?\s*([0-9]{0,9})\s*\}")
+# Possessive, so that no text makes the search for a repetition go back.
+_REPETITION: Final = re.compile(r"\{\s*+([0-9]*+)\s*+(?:,\s*+([0-9]*+)\s*+)?\}")
 _FLAGS: Final = re.compile(r"\(\?([A-Za-z]*)(?:-[A-Za-z]*)?[:)]")
 _NAME: Final = re.compile(r"\(\?P?<[^>]*>")
-_BRACED_ESCAPES: Final = "pPxuU"
-_LARGE_ESCAPES: Final = "wWpP"
+_BRACED: Final = re.compile(r"\{[^}]*\}?")
+_BRACED_ESCAPES: Final = frozenset("pPxuU")
+_LARGE_ESCAPES: Final = frozenset("wWpP")
 
 
 class UncountableError(ValueError):
@@ -48,7 +50,7 @@ class _Counter:
             self._step(self._pattern[self._at])
         while len(self._sums) > 1:
             self._close()
-        return self._sums[0] + self._last[0]
+        return self._sums.pop() + self._last.pop()
 
     def _step(self, mark: str) -> None:
         if mark == "(":
@@ -60,9 +62,9 @@ class _Counter:
             self._add(self._class())
         elif mark == "\\":
             self._add(self._escape())
-        elif mark == "{" and (found := _REPETITION.match(self._pattern, self._at)):
+        elif found := _REPETITION.match(self._pattern, self._at):
             self._at = found.end()
-            self._last[-1] *= max(int(number or 1) for number in ("1", *found.groups()))
+            self._last[-1] *= max([1, *(int(number) for number in found.groups() if number)])
         elif mark in "*+?|^$":
             self._at += 1
         else:
@@ -99,10 +101,9 @@ class _Counter:
         """Skip an escape and return its positions."""
         letter = self._pattern[self._at + 1 : self._at + 2]
         self._at += 2
-        if letter and letter in _BRACED_ESCAPES and self._pattern[self._at : self._at + 1] == "{":
-            end = self._pattern.find("}", self._at)
-            self._at = len(self._pattern) if end < 0 else end + 1
-        return LARGE_CLASS_POSITIONS if letter and letter in _LARGE_ESCAPES else 1
+        if letter in _BRACED_ESCAPES and (braced := _BRACED.match(self._pattern, self._at)):
+            self._at = braced.end()
+        return LARGE_CLASS_POSITIONS if letter in _LARGE_ESCAPES else 1
 
     def _class(self) -> int:
         """Skip a bracketed class, which may contain others, and return its positions."""
@@ -123,11 +124,7 @@ class _Counter:
         return count
 
     def _skip_first(self) -> None:
-        """Skip what may follow an opening bracket literally: ``^``, any ``-``, and a ``]`` directly after it."""
-        if self._pattern[self._at : self._at + 1] == "^":
-            self._at += 1
-        if self._pattern[self._at : self._at + 1] == "]":
-            self._at += 1
-            return
-        while self._pattern[self._at : self._at + 1] == "-":
-            self._at += 1
+        """Skip what may follow an opening bracket literally: ``^``, and a ``]`` directly after it."""
+        for literal in "^]":
+            if self._pattern.startswith(literal, self._at):
+                self._at += 1

@@ -41,7 +41,7 @@ class FailureBudget:
         Raises:
             PlatformError: ``rate_limited``, with the seconds to wait as ``retry_after_s``.
         """
-        full_at_s = max(self._full_at_s.get(key, 0.0) for key in self._keys(address, token))
+        full_at_s = max(self._full_at_s.get(key, now_s) for key in self._keys(address, token))
         wait_s = full_at_s - now_s - (BURST - 1) / REFILL_PER_S
         if wait_s > 0:
             seconds = math.ceil(wait_s)
@@ -60,7 +60,7 @@ class FailureBudget:
         if error.kind not in _FAILURES:
             return
         for key in self._keys(address, token):
-            _put(self._full_at_s, key, max(self._full_at_s.get(key, 0.0), now_s) + 1 / REFILL_PER_S)
+            _put(self._full_at_s, key, max(self._full_at_s.get(key, now_s), now_s) + 1 / REFILL_PER_S)
 
     def _keys(self, address: str, token: str) -> list[str]:
         """Return the keys of the budgets that a request uses."""

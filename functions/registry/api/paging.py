@@ -10,7 +10,7 @@ from alga_ext.errors import PlatformError
 
 def encode_cursor(*position: Any) -> str:
     """Return the cursor of a position. A position is the sort key of the last row of a page."""
-    text = json.dumps([str(part) for part in position], separators=(",", ":"))
+    text = json.dumps([str(part) for part in position])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 

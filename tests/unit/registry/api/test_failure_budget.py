@@ -100,7 +100,32 @@ def test_an_ipv6_network_of_a_subscriber_is_one_address() -> None:
         budget.failed(f"2001:db8:1:2:{number:x}::1", "", 0.0, UNAUTHENTICATED)
 
     assert refused(budget, "2001:db8:1:2::ffff")
+    assert refused(budget, "2001:db8:1:2:ffff::1")
     assert not refused(budget, "2001:db8:1:3::1")
+
+
+def test_every_ipv4_address_has_a_budget_of_its_own() -> None:
+    assert refused(spent("192.0.2.1"), "192.0.2.1")
+    assert not refused(spent("192.0.2.1"), "192.0.2.0")
+
+
+def test_whatever_is_no_address_shares_one_budget() -> None:
+    assert refused(spent("somewhere"), "")
+    assert not refused(spent("somewhere"), HOME)
+
+
+def test_a_token_that_is_no_text_has_a_budget_too() -> None:
+    assert refused(spent(authorization="\udcff"), AWAY, "\udcff")
+
+
+@pytest.mark.parametrize("now_s", [-1e6, -0.5, 1e9])
+def test_a_budget_is_full_at_first_whatever_the_clock_shows(now_s: float) -> None:
+    budget = FailureBudget()
+    for _ in range(100):
+        assert not refused(budget, now_s=now_s)
+        budget.failed(HOME, "", now_s, UNAUTHENTICATED)
+
+    assert refused(budget, now_s=now_s)
 
 
 @given(st.lists(st.text(max_size=40), max_size=50))
@@ -112,8 +137,33 @@ def test_any_address_and_any_token_have_a_budget(texts: list[str]) -> None:
 
 
 def test_callers_beyond_the_capacity_are_forgotten_oldest_first() -> None:
-    budget = spent()
-    for number in range(4_096):
+    budget = spent(authorization="")
+    for number in range(4_094):  # with the address and the one of these requests there are 4,096 callers
         budget.failed("", f"Bearer {number}", 0.0, UNAUTHENTICATED)
+    assert refused(budget)
+
+    budget.failed("", "Bearer one more", 0.0, UNAUTHENTICATED)
 
     assert not refused(budget)
+
+
+def test_a_caller_that_goes_on_failing_is_not_forgotten() -> None:
+    budget = spent(authorization="")
+    for number in range(8_000):
+        budget.failed("", f"Bearer {number}", 0.0, UNAUTHENTICATED)
+        if number % 1_000 == 0:
+            budget.failed(HOME, "", 0.0, UNAUTHENTICATED)
+
+    assert refused(budget)
+
+
+def test_a_token_that_was_verified_long_ago_is_forgotten() -> None:
+    budget = spent(authorization="")
+    budget.verified("Bearer good", 0.0)
+    for number in range(4_095):
+        budget.verified(f"Bearer {number}", 0.0)
+    assert not refused(budget, HOME, "Bearer good")
+
+    budget.verified("Bearer one more", 0.0)
+
+    assert refused(budget, HOME, "Bearer good")

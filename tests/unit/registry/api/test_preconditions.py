@@ -1,5 +1,8 @@
 """A change is made to the state that the caller has read, or not at all."""
 
+import hashlib
+from datetime import UTC, datetime
+
 import pytest
 from pydantic import BaseModel
 
@@ -34,6 +37,18 @@ def test_a_tag_changes_with_every_member_and_with_nothing_else() -> None:
     assert etag_of(Shown(state="ready", name="a")) == TAG
     assert len(TAG) == 34
     assert TAG.strip('"').isalnum()
+
+
+def test_a_tag_is_a_hash_of_the_json_that_a_caller_reads() -> None:
+    class Dated(BaseModel):
+        state: str
+        at: datetime
+
+    shown = '{"at":"2026-06-01T00:00:00Z","state":"é"}'.replace("é", "\\u00e9")
+
+    assert etag_of(Dated(state="é", at=datetime(2026, 6, 1, tzinfo=UTC))) == (
+        f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
+    )
 
 
 def test_the_tag_of_an_install_is_its_revision() -> None:

@@ -98,10 +98,9 @@ def test_a_ui_file_up_to_4_mib_passes_and_one_byte_more_does_not() -> None:
 
 def test_a_file_that_is_not_ui_may_be_larger() -> None:
     noise = bytes(range(256)) * (UI_FILE_LIMIT_BYTES // 256) + b"x"
+    files = {"manifest.json": encoded(server_document()), "dist/main.wasm": noise, "docs/uix": noise}
 
-    assert read_contents(
-        bundle_of({"manifest.json": encoded(server_document()), "dist/main.wasm": noise}), check_schema
-    )
+    assert read_contents(bundle_of(files), check_schema).component == noise
 
 
 def test_a_configuration_schema_that_is_not_safe_is_refused() -> None:
@@ -213,3 +212,24 @@ def test_asset_patterns_that_cost_too_much_for_the_paths_are_refused_by_steps() 
 
     assert refused.code == "bundle_too_large"
     assert "steps; at most 200000000 are allowed" in refused.detail
+
+
+def test_a_step_of_matching_is_a_position_of_a_pattern_for_a_byte_of_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of these patterns has 7 positions, and each of the paths has 13 bytes and its end."""
+    document = ui_document(assets=["ui/**", "ui/*"])
+    monkeypatch.setattr(bundle_contents, "MATCHING_STEPS_LIMIT", 14 * 28)
+    assert read_contents(bundle_of({"manifest.json": encoded(document), **PAGE}), check_schema)
+
+    monkeypatch.setattr(bundle_contents, "MATCHING_STEPS_LIMIT", 391)
+    assert "(14 positions) with all paths (28 bytes) takes 392 steps" in refusal(document, PAGE).detail
+    longer = refusal(document, {"ui/index.html": b"", "ä": b""})
+    assert "(31 bytes)" in longer.detail
+
+
+def test_the_last_256_patterns_are_kept_as_expressions() -> None:
+    kept = [bundle_contents._expression(f"kept/{number}") for number in range(256)]
+
+    assert all(bundle_contents._expression(f"kept/{number}") is made for number, made in enumerate(kept))
+    matches("", "one/more")
+    assert bundle_contents._expression("kept/1") is kept[1]
+    assert bundle_contents._expression("kept/0") is not kept[0]

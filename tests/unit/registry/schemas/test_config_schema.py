@@ -121,7 +121,7 @@ def test_a_reference_to_another_place_is_refused_and_never_followed() -> None:
     ],
 )
 def test_a_reference_of_any_other_form_is_refused(reference: str) -> None:
-    definitions = {"a": {"items": {}}, "a~1b": {}, "%61": {}}
+    definitions: dict[str, Any] = {"a": {"items": {}}, "a~1b": {}, "%61": {}}
     schema = {"$ref": reference, "$defs": definitions, "properties": {"a": {}}, "default": {}}
 
     assert code_of(lambda: check_schema(schema)) == "manifest_invalid"
@@ -380,7 +380,12 @@ def test_a_schema_up_to_its_size_passes_and_over_it_is_refused_at_once() -> None
 @pytest.mark.parametrize("reach", ["properties", "allOf", "anyOf", "prefixItems"])
 def test_defaults_behind_references_have_one_limit(reach: str) -> None:
     def schema(defaults: list[str]) -> dict[str, Any]:
-        parts: list[Any] = [True, {}, *({"$ref": "#/$defs/large"} for _ in range(2)), *({"default": d} for d in defaults)]
+        parts: list[Any] = [
+            True,
+            {},
+            *({"$ref": "#/$defs/large"} for _ in range(2)),
+            *({"default": d} for d in defaults),
+        ]
         named = {f"p{number}": part for number, part in enumerate(parts)} if reach == "properties" else parts
         return {reach: named, "$defs": {"large": {"default": "x" * 32_000}}}
 

@@ -23,7 +23,12 @@ MORE_TESTS: Final[dict[str, tuple[str, ...]]] = {
     "functions.gateway.install": ("tests/contract/test_gateway_calls.py",),
     "functions.gateway.routing": ("tests/contract/test_gateway_calls.py",),
     "functions.registry.api.idempotency": ("tests/registry/test_idempotency.py",),
-    "functions.registry.installing.updates": ("tests/registry/test_updates.py", "tests/registry/test_every_change.py"),
+    "functions.registry.installing.updates": (
+        "tests/registry/test_moves_of_installs.py",
+        "tests/registry/test_updates.py",
+        "tests/registry/test_configured_hosts.py",
+        "tests/registry/test_every_change.py",
+    ),
     "functions.registry.migrations.plan": ("tests/registry/test_migrations.py",),
     "functions.registry.publishing.publishers": (
         "tests/registry/test_two_publishers.py",

@@ -15,8 +15,7 @@ LARGE_CLASS_POSITIONS: Final = 10
 _REPETITION: Final = re.compile(r"\{\s*+([0-9]*+)\s*+(?:,\s*+([0-9]*+)\s*+)?\}")
 _FLAGS: Final = re.compile(r"\(\?([A-Za-z]*)(?:-[A-Za-z]*)?[:)]")
 _NAME: Final = re.compile(r"\(\?P?<[^>]*>")
-_BRACED: Final = re.compile(r"\{[^}]*\}?")
-_BRACED_ESCAPES: Final = frozenset("pPxuU")
+_BRACED_ESCAPE: Final = re.compile(r"\\[pPxuU]\{[^}]*\}?")
 _LARGE_ESCAPES: Final = frozenset("wWpP")
 
 
@@ -48,9 +47,7 @@ class _Counter:
     def total(self) -> int:
         while self._at < len(self._pattern):
             self._step(self._pattern[self._at])
-        while len(self._sums) > 1:
-            self._close()
-        return self._sums.pop() + self._last.pop()
+        return sum(self._sums) + sum(self._last)
 
     def _step(self, mark: str) -> None:
         if mark == "(":
@@ -100,9 +97,8 @@ class _Counter:
     def _escape(self) -> int:
         """Skip an escape and return its positions."""
         letter = self._pattern[self._at + 1 : self._at + 2]
-        self._at += 2
-        if letter in _BRACED_ESCAPES and (braced := _BRACED.match(self._pattern, self._at)):
-            self._at = braced.end()
+        braced = _BRACED_ESCAPE.match(self._pattern, self._at)
+        self._at = braced.end() if braced is not None else self._at + 2
         return LARGE_CLASS_POSITIONS if letter in _LARGE_ESCAPES else 1
 
     def _class(self) -> int:

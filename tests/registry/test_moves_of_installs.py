@@ -29,7 +29,9 @@ HOST_GRANTS = {"capabilities": ["http.fetch"], "egress": ["config:base"]}
 
 def audited(world: RegistryWorld, action: str) -> list[tuple[Any, Any]]:
     """What was before and after each change of this name, oldest first."""
-    rows = world.rows("select before, after from app.audit_event where action = :action order by audit_id", action=action)
+    rows = world.rows(
+        "select before, after from app.audit_event where action = :action order by audit_id", action=action
+    )
     return [(row["before"], row["after"]) for row in rows]
 
 

@@ -29,12 +29,16 @@ class CallLimits(NamedTuple):
 
 def effective(asked: ExecuteLimits, maxima: Maxima) -> CallLimits:
     """Return the limits of a call. A requested limit that is not positive is ignored, and the default is used."""
-    timeout_ms = asked.timeout_ms if asked.timeout_ms and asked.timeout_ms > 0 else maxima.default_timeout_ms
-    memory_mb = asked.memory_mb if asked.memory_mb and asked.memory_mb > 0 else maxima.default_memory_mb
-    fuel = asked.fuel if asked.fuel and asked.fuel > 0 else maxima.fuel
+    timeout_ms = _asked(asked.timeout_ms, maxima.default_timeout_ms)
+    memory_mb = _asked(asked.memory_mb, maxima.default_memory_mb)
+    fuel = _asked(asked.fuel, maxima.fuel)
     return CallLimits(
         max(_LEAST_TIMEOUT_MS, min(timeout_ms, maxima.timeout_ms)),
         min(memory_mb, maxima.memory_mb) << 20,
         min(fuel, maxima.fuel),
         maxima.response_bytes,
     )
+
+
+def _asked(limit: int | None, default: int) -> int:
+    return default if limit is None or limit <= 0 else limit

@@ -64,7 +64,11 @@ def usage_of(
         egress_bytes: bytes sent and received.
     """
     reported = {name: _bounded(count) for name, count in figures.host_calls.items() if name in REFUSALS and count > 0}
-    counts = {**reported, **{name: max(count, reported.get(name, 0)) for name, count in received.items()}, **answered}
+    counts = {
+        **reported,
+        **{name: max(count, reported.get(name, count)) for name, count in received.items()},
+        **answered,
+    }
     return Usage(
         duration_ms=round(duration_ms, 3),
         cpu_ms=round(_bounded(figures.cpu_ns) / 1e6, 3),

@@ -5,6 +5,9 @@ import pytest
 from alga_ext.calls.envelope import ExecuteHttp, ExecuteUser
 from alga_ext.errors import PlatformError
 from functions.runner import envelope
+from functions.runner.sandbox.protocol.messages import GuestUser
+
+TRACEPARENT = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
 def url(path: str, raw_query: str = "", query: dict[str, str | list[str]] | None = None) -> str:
@@ -47,6 +50,9 @@ def test_an_absent_body_is_not_an_empty_one() -> None:
     [
         ExecuteHttp(method="get", path="/"),
         ExecuteHttp(method="", path="/"),
+        ExecuteHttp(method="A" * 17, path="/"),
+        ExecuteHttp(method="xGET", path="/"),
+        ExecuteHttp(method="GET\n", path="/"),
         ExecuteHttp(method="GET", path="a"),
         ExecuteHttp(method="GET", path=""),
         ExecuteHttp(method="GET", path="/", body_b64="%%%"),
@@ -55,6 +61,21 @@ def test_an_absent_body_is_not_an_empty_one() -> None:
 def test_a_request_that_cannot_be_is_refused(http: ExecuteHttp) -> None:
     with pytest.raises(PlatformError, match="invalid_request"):
         envelope.guest_request(http)
+
+
+def test_a_method_of_sixteen_letters_passes() -> None:
+    assert envelope.guest_request(ExecuteHttp(method="ABCDEFGHIJKLMNOP", path="/")).method == "ABCDEFGHIJKLMNOP"
+
+
+def test_the_guest_gets_each_field_of_the_user() -> None:
+    user = ExecuteUser(
+        user_id="u1", user_email="u@acme.test", user_name="Una", user_type="client", client_name="Acme", client_id="c1"
+    )
+
+    assert envelope.guest_user(user, "acme") == GuestUser(
+        "acme", "Acme", "u1", "u@acme.test", "Una", "client", "c1", []
+    )
+    assert envelope.guest_user(None, "acme") is None
 
 
 def test_additional_fields_of_the_user_come_in_order_of_name() -> None:
@@ -89,14 +110,32 @@ def test_a_header_value_that_could_split_the_response_is_no_response(value: str)
     assert fault.code == "guest_invalid_response"
 
 
+@pytest.mark.parametrize("pair", [("x" * 128, "v"), ("A0!#$%&'*+-.^_`|~z", "v"), ("a", ""), ("a", "\t ~\x80\xff")])
+def test_a_header_that_rfc_9110_allows_passes(pair: tuple[str, str]) -> None:
+    assert envelope.response_fault(200, [pair]) is None
+
+
+def test_two_hundred_and_fifty_six_headers_pass() -> None:
+    assert envelope.response_fault(200, [("a", "b")] * 256) is None
+
+
 def test_too_many_headers_are_too_large() -> None:
     fault = envelope.response_fault(200, [("a", "b")] * 257)
     assert fault is not None
     assert (fault.code, "257" in fault.message, "256" in fault.message) == ("response_too_large", True, True)
 
 
-def test_headers_that_weigh_too_much_are_too_large() -> None:
-    fault = envelope.response_fault(200, [("a", "b" * 40_000)])
+@pytest.mark.parametrize(
+    "headers",
+    [[("a", "b" * 32_767)], [("abcd", "b" * 16_380), ("abcd", "b" * 16_380)], [("a" * 128, "b" * 128)] * 128],
+    ids=["one", "two", "many"],
+)
+def test_headers_of_32_kib_pass_and_one_byte_more_is_too_large(headers: list[tuple[str, str]]) -> None:
+    name, value = headers[-1]
+
+    fault = envelope.response_fault(200, [*headers[:-1], (name, f"{value}b")])
+
+    assert envelope.response_fault(200, headers) is None
     assert fault is not None
     assert fault.code == "response_too_large"
 
@@ -109,9 +148,20 @@ def test_repeated_headers_are_joined_under_one_lower_case_name() -> None:
 
 
 def test_the_trace_id_is_the_callers() -> None:
-    header = f"00-{'a' * 32}-{'b' * 16}-01"
-    assert envelope.trace_id({"Traceparent": header}) == "a" * 32
+    assert envelope.trace_id({"x": "1", "Traceparent": TRACEPARENT}) == "a" * 32
 
 
-def test_a_malformed_traceparent_has_no_trace_id() -> None:
-    assert envelope.trace_id({"traceparent": "nonsense"}) is None
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"traceparent": "nonsense"},
+        {"traceparent": f"x{TRACEPARENT}"},
+        {"traceparent": f"{TRACEPARENT}-more"},
+        {"traceparent": [TRACEPARENT, TRACEPARENT]},
+        {"tracestate": TRACEPARENT},
+        {},
+    ],
+    ids=["malformed", "before", "after", "twice", "another header", "absent"],
+)
+def test_without_one_valid_traceparent_there_is_no_trace_id(headers: dict[str, str | list[str]]) -> None:
+    assert envelope.trace_id(headers) is None

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from alga_ext.errors import PlatformError
+from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.provenance import Engine, accepted_code, accepted_component
@@ -35,12 +36,16 @@ def artifact(signer: LocalSigner = PREPARE, **members: Any) -> bytes:
     return sign_envelope(signer, statement(MADE.model_copy(update=members), "x.cwasm", CODE))
 
 
-def refusal(record: bytes, trust: Any = TRUST) -> tuple[str, str, str]:
-    """Return code, fault and cause."""
+def context_of_refusal(record: bytes, trust: TrustBundle = TRUST) -> dict[str, Any]:
     with pytest.raises(PlatformError) as refused:
         accepted_code(record, COMPONENT, ENGINE, trust, NOW)
-    context = refused.value.context
-    return refused.value.code, str(context["fault"]), str(context.get("cause", ""))
+    return {"code": refused.value.code, **refused.value.context}
+
+
+def refusal(record: bytes, trust: TrustBundle = TRUST) -> tuple[str, str, str]:
+    """Return code, fault and cause."""
+    context = context_of_refusal(record, trust)
+    return str(context["code"]), str(context["fault"]), str(context.get("cause", ""))
 
 
 def test_code_that_the_platform_made_for_this_engine_is_accepted() -> None:
@@ -85,12 +90,14 @@ def test_a_release_record_is_no_artifact_record() -> None:
 
 @pytest.mark.parametrize(
     "subject", [None, [], [{}], [{"name": "x"}], [{"name": "x", "digest": {}}], "x", {"0": 1},
-                [{"name": "x", "digest": {"sha256": 1}}], [{"name": "x", "digest": {"sha256": None}}], [1]]
+                [{"name": "x", "digest": {"sha256": 1}}], [{"name": "x", "digest": {"sha256": None}}], [1],
+                [{}, {"name": "x", "digest": {"sha256": CODE}}]]
 )  # fmt: skip
 def test_a_record_without_a_subject_is_refused(subject: Any) -> None:
     document = {**json.loads(statement(MADE, "x.cwasm", CODE)), "subject": subject}
     record = sign_envelope(PREPARE, json.dumps(document).encode())
 
+    assert "subject" in context_of_refusal(record)["why"]
     assert refusal(record) == ("artifact_integrity", "artifact_record", "signature_malformed")
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from alga_ext.calls.envelope import ExecuteLimits, Usage
+from alga_ext.calls.envelope import ExecuteLimits, ExecuteResponse, Usage
 from alga_ext.errors import PlatformError
 from functions.runner import outcome
 from functions.runner.limits import Maxima, effective
@@ -120,6 +120,45 @@ def test_lines_that_the_child_dropped_are_counted_too() -> None:
     figures = Figures(host_calls={"logging.log-info": 5_000})
     usage = outcome.usage_of(figures, 1.0, {}, {"logging.log-info": 1_000}, 0)
     assert usage.host_calls == {"logging.log-info": 5_000}
+
+
+def test_host_calls_that_a_child_counts_zero_times_are_left_out() -> None:
+    figures = Figures(host_calls={"config.get": 0, "storage.get": 1})
+    assert outcome.usage_of(figures, 1.0, {}, {}, 0).host_calls == {"storage.get": 1}
+
+
+def test_host_calls_are_in_order_of_name() -> None:
+    figures = Figures(host_calls={"storage.get": 1, "config.get": 1})
+    assert list(outcome.usage_of(figures, 1.0, {"http.fetch": 1}, {}, 0).host_calls) == [
+        "config.get", "http.fetch", "storage.get",
+    ]  # fmt: skip
+
+
+def test_a_trap_names_each_service_that_the_platform_does_not_offer() -> None:
+    figures = Figures(cpu_ns=5)
+    failed = outcome.explained(Failed("guest_trapped", "It trapped.", figures, "cause"), ["storage", "egress"])
+
+    assert (failed.code, failed.figures, failed.cause) == ("guest_trapped", figures, "cause")
+    assert failed.message.startswith("It trapped. ")
+    assert failed.message.index("storage") < failed.message.index("egress")
+
+
+@pytest.mark.parametrize(
+    ("code", "missing"), [("guest_trapped", []), ("guest_timeout", ["storage"]), ("guest_timeout", [])]
+)
+def test_any_other_failure_is_told_as_it_is(code: str, missing: list[str]) -> None:
+    failed = Failed(code, "It failed.", Figures())
+    assert outcome.explained(failed, missing) is failed
+
+
+def test_a_response_too_large_for_lambda_is_replaced_and_keeps_its_usage() -> None:
+    usage = Usage(duration_ms=2.0)
+    response = outcome.too_large(ExecuteResponse(status=200, body_b64="x", usage=usage, trace_id="trace"), 7_000, 6_000)
+
+    assert response.error is not None
+    assert (response.status, response.error.code, response.body_b64) == (502, "response_too_large", None)
+    assert ("7000" in response.error.message, "6000" in response.error.message) == (True, True)
+    assert (response.usage, response.trace_id) == (usage, "trace")
 
 
 def test_fuel_that_nobody_read_is_unknown() -> None:

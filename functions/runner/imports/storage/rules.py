@@ -27,7 +27,7 @@ def namespace_fits(namespace: str) -> bool:
 
 def key_fits(key: str) -> bool:
     """Tell whether a key has 1–256 characters, no control characters, and not only slashes."""
-    return 1 <= len(key) <= KEY_CHARACTERS and not _CONTROL.search(key) and bool(key.strip("/"))
+    return len(key) <= KEY_CHARACTERS and not _CONTROL.search(key) and key.strip("/") != ""
 
 
 def place_fits(namespace: str, key: str) -> bool:

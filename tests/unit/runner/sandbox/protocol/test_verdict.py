@@ -2,7 +2,7 @@
 
 import pytest
 
-from functions.runner.sandbox.protocol.verdict import judge
+from functions.runner.sandbox.protocol.verdict import Verdict, judge, out_of_memory
 
 MIB = 1 << 20
 
@@ -60,13 +60,47 @@ def test_the_message_names_the_innermost_cause_when_there_is_no_trap() -> None:
     )
 
 
-@pytest.mark.parametrize("text", ["cannot read /var/task/functions/x.py", "Caused by:\n  no /tmp/alga/x.cwasm here"])
-def test_the_message_has_no_paths_of_this_machine(text: str) -> None:
-    assert "/" not in message(text)
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "unknown"),
+        ("\n \n", "unknown"),
+        ("first\nsecond", "first"),
+        ("\n  first\nsecond", "first"),
+        ("top\n\nCaused by:\n    innermost\n\n", "innermost"),
+        ("top\n\nCaused by:\n\n", "top"),
+        ("0: at 12: no such index", "at 12: no such index"),
+        ("at 12: no such index", "at 12: no such index"),
+        ("no such index...", "no such index"),
+        ("wasm trap: no such index.", "no such index"),
+        ("cannot read /var/task/lambda.py", "cannot read …"),
+        ("Caused by:\n  no /tmp/alga/x.cwasm here", "no … here"),
+        ("no read/write at /", "no read/write at /"),
+    ],
+)
+def test_the_message_has_the_reason_in_one_line_without_paths_of_this_machine(text: str, reason: str) -> None:
+    assert message(text) == f"The extension trapped: {reason}."
 
 
-def test_a_long_reason_is_cut() -> None:
-    assert len(message("x" * 10_000)) < 400
+def test_a_reason_is_cut_after_300_characters() -> None:
+    assert (message("a" * 300), message("a" * 301)) == (f"The extension trapped: {'a' * 300}.",) * 2
+
+
+def test_more_data_than_one_call_may_pass_is_a_trap_that_says_so_however_much_memory_is_used() -> None:
+    text = "Caused by:\n    too much data is being copied"
+
+    assert code(text, used=99 * MIB) == "guest_trapped"
+    assert "more data" in message(text)
+
+
+def test_a_guest_that_exits_with_zero_has_still_not_answered() -> None:
+    assert code("wasm trap: interrupt", exit_status=0) == "guest_trapped"
+
+
+def test_out_of_memory_names_the_limit_in_mebibytes() -> None:
+    assert out_of_memory(128 * MIB) == Verdict(
+        "guest_out_of_memory", "The extension needed more memory than its limit of 128 MiB."
+    )
 
 
 def test_an_interrupt_of_memories_over_the_limit_together_is_out_of_memory() -> None:

@@ -4,7 +4,7 @@ import pytest
 from wasmtime import component
 
 from functions.runner.sandbox.compiler import typecheck
-from functions.runner.sandbox.protocol import abi, refusals
+from functions.runner.sandbox.protocol import abi
 from functions.runner.sandbox.protocol.world import IMPORTS, PACKAGE
 from tests.support.places import ROOT
 from tools.guests.build import build_component
@@ -35,31 +35,3 @@ def test_the_world_has_every_function_of_the_wit_and_no_other() -> None:
     }
     assert found.keys() == interfaces.keys()
     assert found == {interface: set(functions) for interface, functions in IMPORTS.items()}
-
-
-def test_every_import_has_its_refusal() -> None:
-    declared = {f"{interface}.{name}" for interface, functions in IMPORTS.items() for name in functions}
-    assert set(refusals.REFUSALS) == declared
-
-
-def test_every_refusal_names_the_capability_that_opens_its_interface() -> None:
-    from alga_ext.calls.capabilities import INTERFACES
-
-    for name, refusal in refusals.REFUSALS.items():
-        assert PACKAGE + name.partition(".")[0] in INTERFACES[refusal.capability]
-
-
-@pytest.mark.parametrize("name", sorted(refusals.REFUSALS))
-def test_every_refusal_is_a_value_of_the_imports_type(name: str) -> None:
-    from functions.runner.sandbox.child import codec
-    from functions.runner.sandbox.child.arena import Arena
-
-    interface, _, function = name.partition(".")
-    result = IMPORTS[interface][function].result
-    refusal = refusals.REFUSALS[name]
-    if refusal.traps or result is None:
-        assert refusal.answer is None
-    else:
-        arena = Arena()
-        at = arena.take(codec.VALUE_BYTES)
-        codec.lowering(result)(refusal.answer, arena, arena.buffer, at)

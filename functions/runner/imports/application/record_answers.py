@@ -141,14 +141,14 @@ def invoice_of(body: bytes) -> tuple[Any, ...]:
     """Return the guest's create-manual-invoice-result record of an answer, or raise ``Unusable``."""
     given = _json(body)
     document = _renamed(given, CreateManualInvoiceAnswer)
-    nested = document.get("invoice")
-    document["invoice"] = _renamed(given if nested is None else nested, Invoice)
+    nested = document.pop("invoice", None)
     answer = _converted(document, CreateManualInvoiceAnswer)
+    invoice = _converted(_renamed(given if nested is None else nested, Invoice), Invoice)
     error = answer.error
     if not answer.success and error is None:
         error = "The host application gave no reason."
     errors = None if answer.field_errors is None else msgspec.json.encode(answer.field_errors).decode()
-    return (answer.success, *msgspec.structs.astuple(answer.invoice or Invoice()), error, errors)
+    return (answer.success, *msgspec.structs.astuple(invoice), error, errors)
 
 
 def _json(body: bytes) -> Any:

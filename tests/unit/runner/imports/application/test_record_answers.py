@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from typing import Any
 
 import pytest
@@ -121,11 +122,46 @@ def test_a_case_that_the_contract_does_not_know_is_unusable(name: str, value: An
         item_of(SERVICES, json.dumps({"item": {**SERVICE, name: value}}).encode())
 
 
-def test_of_two_spellings_of_a_name_the_first_documented_counts() -> None:
-    both = {"client_id": "snake", "clientId": "camel", "client_name": "n"}
+@pytest.mark.parametrize("names", [["client_id", "clientId"], ["clientId", "client_id"]])
+def test_of_two_spellings_of_a_name_the_one_in_camel_case_counts(names: list[str]) -> None:
+    both = {"client_name": "n", **{name: name for name in names}}
     found = item_of(CLIENTS, json.dumps({"item": both}).encode())
     assert found is not None
-    assert found[0] == "camel"
+    assert found[0] == "clientId"
+
+
+def snake_case(document: dict[str, Any]) -> dict[str, Any]:
+    return {re.sub("[A-Z]", lambda match: f"_{match[0].lower()}", name): value for name, value in document.items()}
+
+
+@KINDS
+def test_every_name_may_be_written_in_snake_case(kind: Kind, record: dict[str, Any]) -> None:
+    expected = tuple(record.values())
+    page = json.dumps({"items": [snake_case(record)], **snake_case(PAGE)}).encode()
+
+    assert list_of(kind, page) == ([expected], 1, 1, 25)
+    assert item_of(kind, json.dumps({"item": snake_case(record)}).encode()) == expected
+
+
+@pytest.mark.parametrize("count", [0, 1, 4_294_967_295])
+def test_a_count_has_32_bits(count: int) -> None:
+    document = {"items": [], "totalCount": count, "page": count, "pageSize": count}
+
+    assert list_of(CLIENTS, json.dumps(document).encode()) == ([], count, count, count)
+
+
+@pytest.mark.parametrize(
+    ("item_kind", "billing_method"), [("service", "fixed"), ("service", "hourly"), ("product", "usage")]
+)
+def test_every_case_of_the_contract_is_read(item_kind: str, billing_method: str) -> None:
+    body = json.dumps({"item": {**SERVICE, "itemKind": item_kind, "billingMethod": billing_method}}).encode()
+    found = item_of(SERVICES, body)
+    assert found is not None
+    assert found[2:4] == (item_kind, billing_method)
+
+
+def test_each_kind_of_record_has_its_own_address() -> None:
+    assert (CLIENTS.segment, SERVICES.segment) == ("ext-clients", "ext-services")
 
 
 def test_an_invoice_may_stand_beside_success_or_below_invoice() -> None:
@@ -135,8 +171,36 @@ def test_an_invoice_may_stand_beside_success_or_below_invoice() -> None:
     assert invoice_of(json.dumps({"success": True, "invoice": invoice}).encode()) == expected
 
 
-def test_a_failure_without_a_reason_gets_one() -> None:
-    assert invoice_of(b'{"success": false}')[7] == "The host application gave no reason."
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (b'{"success": false}', "The host application gave no reason."),
+        (b'{"success": false, "error": "No such client."}', "No such client."),
+        (b'{"success": false, "error": ""}', ""),
+        (b'{"success": true}', None),
+        (b'{"success": true, "error": "A warning."}', "A warning."),
+    ],
+)
+def test_a_failure_has_the_applications_reason_or_a_stated_lack_of_one(answer: bytes, error: str | None) -> None:
+    assert invoice_of(answer)[7] == error
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"{}",
+        b'{"success": 1}',
+        b'{"success": "true"}',
+        b'{"success": true, "invoice": []}',
+        b'{"success": true, "invoice": {"total": "1"}}',
+        b'{"success": true, "total": "1"}',
+        b'{"success": false, "error": 7}',
+        b'{"success": false, "fieldErrors": ["x"]}',
+    ],
+)
+def test_an_invoice_with_a_wrong_member_is_unusable(answer: bytes) -> None:
+    with pytest.raises(Unusable):
+        invoice_of(answer)
 
 
 def test_field_errors_are_told_as_json() -> None:

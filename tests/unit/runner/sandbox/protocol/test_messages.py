@@ -24,6 +24,7 @@ from functions.runner.sandbox.protocol.messages import (
     Metric,
     Program,
     Ready,
+    Refused,
     Run,
     RunLimits,
     Warm,
@@ -55,6 +56,7 @@ FROM_THE_CHILD = [
     (Metric("m", 1.5, "Count", [("a", "b")]), [7, "m", 1.5, "Count", [["a", "b"]]]),
     (Done(200, [("a", "b")], b"body", FIGURES), [8, 200, [["a", "b"]], b"body", WRITTEN_FIGURES]),
     (Failed("guest_trapped", "text", FIGURES, "cause"), [9, "guest_trapped", "text", WRITTEN_FIGURES, "cause"]),
+    (Refused("storage.get"), [10, "storage.get"]),
 ]
 
 

@@ -35,7 +35,7 @@ class Echoes:
     def __init__(self, values: Mapping[str, str]) -> None:
         self._needles = [(name, needle) for name, value in values.items() for needle in sorted(_needles(value))]
         longest = max((len(needle) for _, needle in self._needles), default=0)
-        self._overlap_bytes = _LONGEST_ESCAPE_BYTES * (longest + 1)
+        self._overlap_bytes = _LONGEST_ESCAPE_BYTES * longest
         self._window_bytes = max(_WINDOW_BYTES, 2 * self._overlap_bytes)
 
     def __bool__(self) -> bool:
@@ -68,7 +68,7 @@ class Echoes:
         if not self._needles:
             return None
         step_bytes = self._window_bytes - self._overlap_bytes
-        for start in range(0, max(len(data) - self._overlap_bytes, 1), step_bytes):
+        for start in range(0, len(data), step_bytes):
             for text in _readings(data[start : start + self._window_bytes]):
                 for name, needle in self._needles:
                     if needle in text:
@@ -80,9 +80,8 @@ def _needles(value: str) -> set[bytes]:
     found: set[bytes] = set()
     text = value.strip()
     # A server that decodes Basic credentials may return the password alone.
-    for part in (text, text.partition(":")[2]):
-        if len(part) < WATCHED_LEAST_CHARACTERS:
-            continue
+    parts = [part for part in (text, text.partition(":")[2]) if len(part) >= WATCHED_LEAST_CHARACTERS]
+    for part in parts:
         for encoding in ("utf-8", "latin-1"):
             with suppress(UnicodeEncodeError):
                 raw = part.encode(encoding)
@@ -102,11 +101,8 @@ def _base64_forms(raw: bytes) -> Iterator[bytes]:
 
 def _readings(data: bytes) -> Iterator[bytes]:
     """Yield ``data`` in lower case, as it is and with one kind of escape after the other decoded."""
-    bases = [data.lower()]
-    if b"\0" in data:  # UTF-16 or UTF-32
-        bases.append(bases[0].replace(b"\0", b""))
-    for base in bases:
-        text = base
+    lower = data.lower()
+    for text in dict.fromkeys([lower, lower.replace(b"\0", b"")]):  # UTF-16 and UTF-32 have zero bytes
         yield from _without_backslashes(text)
         for decode in _DECODERS:
             decoded = decode(text)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 _URL = re.compile(
-    r"(https?)://(\[[0-9a-fA-F:.]+\]|[^/?#\[\]@:]+)(?::([0-9]{1,5}))?([/?][^#]*)?(?:#.*)?\Z", re.IGNORECASE
+    r"(https?)://(\[[0-9a-fA-F:.]+\]|[^/?#\[\]@:]+)(?::([0-9]{1,5}))?([/?][^#]*)?(?:#.*)?\Z", re.ASCII | re.IGNORECASE
 )
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
@@ -85,7 +85,7 @@ def parse_url(url: str) -> Target | None:
     if len(url) > _URL_CHARACTERS or _FORBIDDEN.search(url):
         return None
     match = _URL.match(url)
-    if match is None:
+    if match is None or not match[2].isascii():  # in lower case, some other letters are ASCII
         return None
     scheme, host, port_text, path = match[1].lower(), match[2].lower(), match[3], match[4] or "/"
     port = int(port_text) if port_text else DEFAULT_PORTS[scheme]
@@ -103,7 +103,7 @@ def _host(host: str) -> str | None:
             return str(ipaddress.IPv6Address(host[1:-1]))
         except ValueError:
             return None
-    if len(host) > 253 or not host.isascii() or not _NAME.match(host):
+    if len(host) > 253 or not _NAME.match(host):
         return None
     if _NUMERIC.match(host.rpartition(".")[2]):
         try:
@@ -125,7 +125,7 @@ def host_matches(target: Target, rules: Iterable[str]) -> bool:
 
 def _covers(grant: str, target: Target) -> bool:
     match = _GRANT.match(grant.strip().lower())
-    if match is None:
+    if match is None or not grant.isascii():
         return False
     scheme, wildcard, host, port_text = match[1] or "https", match[2], match[3], match[4]
     port = int(port_text) if port_text else DEFAULT_PORTS[scheme]
@@ -135,7 +135,7 @@ def _covers(grant: str, target: Target) -> bool:
     if name is None:
         return False
     if wildcard:
-        return ":" not in name and target.host.endswith(f".{name}")
+        return target.host.endswith(f".{name}")
     return target.host == name
 
 
@@ -158,11 +158,11 @@ def _reachable(text: str, opened: Sequence[Network]) -> bool:
         return False
     if _is_in(address, _OPENABLE) and _is_in(address, opened):
         return True
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    return address.is_global and not address.is_reserved
 
 
 def _is_in(address: Address, networks: Iterable[Network]) -> bool:
-    return any(address in network for network in networks if network.version == address.version)
+    return any(address in network for network in networks)
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:

@@ -51,7 +51,8 @@ def test_a_value_names_its_canonical_host_and_port(value: str, expected: str) ->
         "https://bücher.example", "https://api.example.com\\@evil.example", "https://api.example.com\n.evil.example",
         "https://api.example.com\t", " https://api.example.com", "https://api.example.com:0", "https://api.example.com:65536",
         "https://api.example.com:443443", "https://api.example.com:", "https://" + "a." * 130 + "example",
-        "https://api%2eexample.com", "https://api.example.com;x", "https://api.example.com,evil.example",
+        "https://\u212aube.example.com", "http\u017f://api.example.com", "https://api%2eexample.com",
+        "https://api.example.com;x", "https://api.example.com,evil.example",
     ],
 )  # fmt: skip
 def test_a_value_that_names_no_public_https_host_is_refused_without_being_shown(value: object) -> None:

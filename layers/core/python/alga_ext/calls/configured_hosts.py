@@ -16,7 +16,7 @@ HOST_LIMIT_CHARS: Final = 253
 
 _KEY = re.compile(r"config:([A-Za-z_][A-Za-z0-9_.-]{0,63})\Z")
 _PINNED = re.compile(r"config:([A-Za-z_][A-Za-z0-9_.-]{0,63})(?:=(.*))?\Z", re.DOTALL)
-_URL = re.compile(r"(?:https://)?([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?:[/?#].*)?\Z", re.IGNORECASE)
+_URL = re.compile(r"(?:https://)?([A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?:[/?#].*)?\Z", re.ASCII | re.IGNORECASE)
 _NAME = re.compile(rf"{LABEL}(?:\.{LABEL})*\Z")
 _NUMERIC = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)\Z")
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f\\]")

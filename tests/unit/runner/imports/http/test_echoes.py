@@ -85,3 +85,129 @@ def test_a_very_long_value_is_found_across_windows() -> None:
     value = "".join(f"{number:05d}/" for number in range(8_000))
     body = b"x" * 1_000_000 + json_every(value) + b"y" * 1_000_000
     assert Echoes({"KEY": value}).found_in(body) == "KEY"
+
+
+@pytest.mark.parametrize("offset", [1, 256, 496, 511, 512])
+def test_a_value_in_its_longest_escapes_is_found_wherever_a_window_cuts_it(offset: int) -> None:
+    value = "0123456789abcdef"
+    escaped = b"".join(b"%%26%%23%%780000%02x;" % digit for digit in value.encode().hex().encode())
+    body = b"x" * (256 * 1024 - offset) + escaped + b"y" * 1_000
+
+    assert len(escaped) == 16 * 2 * len(value) == 512
+    assert Echoes({"KEY": value}).found_in(body) == "KEY"
+
+
+@pytest.mark.parametrize(
+    ("form", "other"),
+    [
+        *((form, "r3cr3t-value-0123456789") for form in FORMS),
+        *((form, "s3cr3t-value-012345678y") for form in FORMS),
+        ("base64", "33cr3t-value-0123456789"),
+        ("base64 for URLs", "33cr3t-value-0123456789"),
+        ("plain", "s3cr3t-value-x0123456789"),
+    ],
+)
+def test_a_value_that_differs_at_an_end_is_not_the_value(form: str, other: str) -> None:
+    assert Echoes({"KEY": "s3cr3t-value-0123456789"}).found_in(FORMS[form](other)) is None
+
+
+@pytest.mark.parametrize(
+    ("character", "written"),
+    [
+        ("&", b"&amp;"),
+        ("<", b"&lt;"),
+        (">", b"&gt;"),
+        ('"', b"&quot;"),
+        ("'", b"&apos;"),
+        ("\U0010ffff", b"&#x10ffff;"),
+        ("\U0010ffff", b"&#1114111;"),
+        ("A", b"&#x000041;"),
+        ("A", b"&#0000065;"),
+    ],
+)
+def test_a_character_written_as_an_html_entity_is_found(character: str, written: bytes) -> None:
+    assert Echoes({"KEY": f"01234567{character}89abcdef"}).found_in(b"01234567%b89abcdef" % written) == "KEY"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&#x110000;",
+        "&#1114112;",
+        "&#;",
+        "&#x;",
+        "&#x0000041;",
+        "&#00000065;",
+        "&nbsp;",
+        "&amp",
+        "&#x41",
+        "\\u004",
+        "%4",
+    ],
+)
+def test_what_is_no_escape_stays_as_it_is(text: str) -> None:
+    value = f"0123456789abcdef < {text}"
+
+    assert Echoes({"KEY": value}).found_in(b"0123456789abcdef &lt; " + text.encode()) == "KEY"
+
+
+@pytest.mark.parametrize("text", [b"\\ud800", b"\\udc00\\ud800", b"&#xd800;", b"&#xdfff;", b"\xff\xfe", b"%ff"])
+def test_text_that_is_not_unicode_is_searched_nevertheless(text: bytes) -> None:
+    echoes = Echoes({"KEY": "0123456789abcdef"})
+
+    assert echoes.found_in(text) is None
+    assert echoes.found_in(text + b"0123456789ABCDEF" + text) == "KEY"
+
+
+def test_a_value_of_lines_is_found_however_lines_are_ended() -> None:
+    value = "first line\r\nother line\r\nthird line"
+
+    for body in (b"first line\nother line\nthird line", json.dumps(value).encode(), json.dumps([value] * 2).encode()):
+        assert Echoes({"KEY": value}).found_in(body) == "KEY"
+
+
+SECRET: Final = "s3cr3t-value-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ([], SECRET.encode()),
+        ([("x-echo", SECRET)], b""),
+        ([("a", "b"), ("x-echo", f"Bearer {SECRET}"), ("c", "d")], b"text"),
+        ([("content-encoding", "identity")], SECRET.encode()),
+        ([("content-encoding", " Identity ")], SECRET.encode()),
+        ([("content-encoding", "")], SECRET.encode()),
+        ([("x-encoding", "gzip")], SECRET.encode()),
+        ([("content-encoding", SECRET)], b""),
+        ([("x-city", "Łódź")], SECRET.encode()),
+    ],
+)
+def test_a_response_with_a_secret_is_refused_and_the_secret_is_named(
+    headers: list[tuple[str, str]], body: bytes
+) -> None:
+    reason = Echoes({"KEY": SECRET}).why_refused(headers, body)
+    assert reason is not None
+    assert "secret KEY" in reason
+    assert SECRET not in reason
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "identity, gzip", "identityx"])
+def test_a_response_that_cannot_be_searched_is_refused(encoding: str) -> None:
+    reason = Echoes({"KEY": SECRET}).why_refused([("a", "b"), ("content-encoding", encoding)], b"\x1f\x8b")
+    assert reason is not None
+    assert "compressed" in reason
+
+
+@pytest.mark.parametrize(
+    ("values", "headers", "body"),
+    [
+        ({"KEY": SECRET}, [], b""),
+        ({"KEY": SECRET}, [("x-city", "Łódź"), ("content-type", "text/plain")], b"text"),
+        ({"KEY": SECRET}, [("content-encoding", "gzip")], b""),
+        ({}, [("content-encoding", "gzip")], b"\x1f\x8b"),
+        ({"KEY": "too short"}, [("x-echo", "too short")], b"too short"),
+    ],
+)
+def test_any_other_response_passes(values: dict[str, str], headers: list[tuple[str, str]], body: bytes) -> None:
+    assert Echoes(values).why_refused(headers, body) is None

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from functions.runner.imports.http.egress import Target, is_granted, parse_networks, parse_url, refused_addresses
+from functions.runner.imports.http.egress import (
+    Target,
+    host_matches,
+    is_granted,
+    parse_networks,
+    parse_url,
+    refused_addresses,
+)
+
+LONGEST_NAME = ".".join(["a" * 61, *["a" * 63] * 3])
 
 
 def target(url: str) -> Target:
@@ -28,6 +37,15 @@ def target(url: str) -> Target:
         ("https://[2606:4700:0:0::1111]:444/", Target("https", "2606:4700::1111", 444, "/")),
         ("https://a_b.example.com/ä", Target("https", "a_b.example.com", 443, "/%C3%A4")),
         ("https://api.example.com/a%2Fb", Target("https", "api.example.com", 443, "/a%2Fb")),
+        ("HTTPS://api.example.com", Target("https", "api.example.com", 443, "/")),
+        ("https://api.example.com:1/", Target("https", "api.example.com", 1, "/")),
+        ("https://api.example.com:65535/", Target("https", "api.example.com", 65_535, "/")),
+        ("https://api.example.com/a?", Target("https", "api.example.com", 443, "/a?")),
+        ("https://example.3com/", Target("https", "example.3com", 443, "/")),
+        ("https://example.com3/", Target("https", "example.com3", 443, "/")),
+        (f"https://{'a' * 63}.example/", Target("https", f"{'a' * 63}.example", 443, "/")),
+        (f"https://{LONGEST_NAME}/", Target("https", LONGEST_NAME, 443, "/")),
+        (f"https://a.example/{'a' * 8_174}", Target("https", "a.example", 443, f"/{'a' * 8_174}")),
     ],
 )
 def test_a_plain_url_is_taken_apart(url: str, expected: Target) -> None:
@@ -90,11 +108,37 @@ def test_a_plain_url_is_taken_apart(url: str, expected: Target) -> None:
         "https://api.example.com%00.evil.example/",
         "https://" + "a" * 64 + ".example/",
         "https://" + "a." * 130 + "example/",
-        "https://api.example.com/" + "a" * 9_000,
+        f"https://x{LONGEST_NAME}/",
+        "https://a.example/" + "a" * 8_175,
+        "https://api.example.com:000443/",
+        "view-source:https://api.example.com/",
+        "https://\u212aube.example/",
+        "http\u017f://kube.example/",
     ],
 )
 def test_a_url_that_could_be_read_in_two_ways_is_none(url: str) -> None:
     assert parse_url(url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "header", "destination", "shown"),
+    [
+        ("https://a.example/", "a.example", "a.example:443", "a.example"),
+        ("https://a.example:8443/", "a.example:8443", "a.example:8443", "a.example:8443"),
+        ("https://a.example:80/", "a.example:80", "a.example:80", "a.example:80"),
+        ("http://a.example/", "a.example", "a.example:80", "http://a.example"),
+        ("http://a.example:443/", "a.example:443", "a.example:443", "http://a.example:443"),
+        ("https://[2606:4700::1]/", "[2606:4700::1]", "2606:4700::1:443", "[2606:4700::1]"),
+        ("https://[2606:4700::1]:444/", "[2606:4700::1]:444", "2606:4700::1:444", "[2606:4700::1]:444"),
+    ],
+)
+def test_a_target_is_named_in_the_host_header_in_the_ledger_and_as_a_grant(
+    url: str, header: str, destination: str, shown: str
+) -> None:
+    found = target(url)
+
+    assert (found.host_header, found.destination, found.shown) == (header, destination, shown)
+    assert is_granted(found, [shown])
 
 
 @given(st.text(max_size=200))
@@ -144,10 +188,33 @@ def test_a_grant_covers_what_it_names(grant: str, url: str) -> None:
         ("https://", "https://api.example.com/"),
         ("*.8.8.8", "https://8.8.8.8/"),
         ("api.example.com/path", "https://api.example.com/path"),
+        ("api.example.com:", "https://api.example.com/"),
+        ("api.example.com:000443", "https://api.example.com/"),
+        ("user@api.example.com", "https://api.example.com/"),
+        ("ftp://api.example.com", "https://api.example.com/"),
+        ("http://api.example.com:443", "https://api.example.com/"),
+        ("-api.example.com", "https://api.example.com/"),
+        ("1.2.3.4.5", "https://1.2.3.4/"),
+        ("*.1.2.3.4", "https://1.2.3.4/"),
+        ("*.[2606:4700::1]", "https://[2606:4700::1]/"),
+        ("\u212aube.example", "https://kube.example/"),
     ],
 )
 def test_a_grant_covers_nothing_else(grant: str, url: str) -> None:
     assert not is_granted(target(url), [grant])
+
+
+@pytest.mark.parametrize(
+    "grants", [["api.example.com", "b.example"], ["b.example", "api.example.com"], [" api.example.com ", "*"]]
+)
+def test_one_grant_of_several_is_enough(grants: list[str]) -> None:
+    found = target("https://api.example.com/")
+
+    assert (is_granted(found, grants), host_matches(found, grants)) == (True, True)
+
+
+def test_a_secret_is_not_sent_to_a_host_that_it_is_not_bound_to() -> None:
+    assert host_matches(target("https://api.example.com/"), ["b.example"]) is False
 
 
 def test_an_empty_list_of_grants_means_no_egress() -> None:
@@ -163,7 +230,8 @@ def test_an_empty_list_of_grants_means_no_egress() -> None:
         "198.51.100.1", "203.0.113.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
         "::", "::1", "::7f00:1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "64:ff9b::808:808", "64:ff9b::7f00:1",
         "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "2002:808:808::1", "fc00::1",
-        "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "5f00::1", "not an address", "", "fe80::1%eth0",
+        "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "ff0e::1", "5f00::1", "4000::1", "8000::1", "e000::1",
+        "not an address", "", "fe80::1%eth0",
     ],
 )  # fmt: skip
 def test_addresses_that_are_not_public_are_refused(address: str) -> None:
@@ -211,6 +279,25 @@ def test_nobody_can_open_link_local_or_multicast(address: str) -> None:
 )
 def test_private_networks_and_loopback_can_be_opened(address: str, network: str) -> None:
     assert refused_addresses([address], parse_networks(network)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "networks"),
+    [
+        ("", []),
+        (" , ", []),
+        ("10.0.0.0/8", ["10.0.0.0/8"]),
+        (" 10.0.0.0/8 ,, fd12::/16,", ["10.0.0.0/8", "fd12::/16"]),
+    ],
+)
+def test_networks_are_read_from_a_list_with_commas(text: str, networks: list[str]) -> None:
+    assert [str(network) for network in parse_networks(text)] == networks
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "10.0.0.0/33", "host", "10.0.0.0/8 fd12::/16"])
+def test_what_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"network|address|host bits"):
+        parse_networks(text)
 
 
 def test_an_opened_ipv4_network_does_not_open_its_mapped_form() -> None:

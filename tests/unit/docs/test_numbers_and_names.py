@@ -57,6 +57,9 @@ def subject_of(claims: dict[str, object], without: str = "") -> str:
 
 def test_a_token_with_the_claims_that_are_always_required_is_accepted() -> None:
     assert sorted([*COMPLETE, "iat", "exp"]) == REQUIRED
+    sentence = re.search(r"An EdDSA \(Ed25519\) JWT with (.*?)\.", (DOCS / "reference/gateway.md").read_text())
+    assert sentence is not None
+    assert sorted(re.findall(r"`(\w+)`", sentence.group(1))) == REQUIRED
     assert subject_of(dict(COMPLETE)) == "caller"
 
 
@@ -97,14 +100,20 @@ def test_the_limits_beside_algapsas_are_those_of_the_code() -> None:
 
 
 def test_the_settings_that_give_algapsas_defaults_are_accepted() -> None:
-    given = {
+    page = (DOCS / "how-to/run-extensions-built-for-algapsa.md").read_text()
+    block = re.search(r"```sh\n(.*?)```", page, re.DOTALL)
+    assert block is not None
+    given = dict(re.findall(r"^([A-Z_]+)=(\S+)", block.group(1), re.MULTILINE))
+    required = {
         "DATABASE_URL": "postgresql://fn_runner@127.0.0.1/x",
         "BUNDLE_STORE_BASE": "s3://bucket",
         "SIGNING_TRUST_BUNDLE": "x",
         "EXECUTION_TOKEN_PUBLIC_KEY": "x",
-        "DEFAULT_MEMORY_MB": "256",
     }
-    assert RunnerSettings.read(given).default_memory_mb == 256
+
+    assert given.keys() == {"DEFAULT_MEMORY_MB", "EXT_GATEWAY_TIMEOUT_MS"}
+    assert RunnerSettings.read({**required, "DEFAULT_MEMORY_MB": given["DEFAULT_MEMORY_MB"]}).default_memory_mb == 256
+    assert int(given["EXT_GATEWAY_TIMEOUT_MS"]) == CALL_TIMEOUT_LIMIT_MS
 
 
 def test_the_idempotency_headers_pass_as_the_page_says() -> None:

@@ -1,7 +1,6 @@
 """A build refuses what publishing would refuse or reject, with the same code and text, and nothing else."""
 
 import itertools
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ from tests.support.manifests import encoded
 from tests.support.registry import RegistryWorld
 from tests.support.runner_fixture import MIB, Outbox
 from tools.cli.publishable import RejectedError, pack_publishable
-from tools.guests import build_component, build_extension
+from tools.guests import build_extension
 
 OK: Final = "(call $respond (i32.const 200) (i32.const 0) (i32.const 0))"
 Refusal = list[tuple[str, str]]
@@ -278,28 +277,29 @@ MEMBERS: Final[dict[str, st.SearchStrategy[Any]]] = {
     "name": st.sampled_from(["com.acme.notes", "notes", "Com.acme", ""]),
     "publisher": st.sampled_from(["acme", "ACME", ""]),
     "title": st.text(max_size=3),
-    "unknown": _scalars,
-    "capabilites": st.just([]),
 }
 
 
 @st.composite
-def manifests(draw: st.DrawFn) -> dict[str, Any]:
-    """A manifest with up to three members changed, and now and then one that is missing or of any type."""
+def manifests(draw: st.DrawFn, *, server: bool = True) -> dict[str, Any]:
+    """A manifest with up to two members changed, and now and then one that is missing or of any type."""
     document: dict[str, Any] = {
         "name": "com.acme.notes",
         "publisher": "acme",
-        "runtime": "wasm-component@1",
         "ui": {"type": "iframe", "entry": "ui/index.html"},
         "assets": ["ui/**"],
+        **({"runtime": "wasm-component@1"} if server else {}),
     }
-    changed = draw(st.lists(st.sampled_from(sorted(MEMBERS)), max_size=3, unique=True))
+    names = sorted(MEMBERS if server else MEMBERS.keys() - {"runtime"})
+    changed = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
     document |= {name: draw(MEMBERS[name]) for name in changed}
-    match draw(st.integers(0, 11)):
-        case 0:
+    match draw(st.integers(0, 15)):
+        case 3:
             document.pop(draw(st.sampled_from(sorted(document))))
-        case 1:
+        case 5:
             document[draw(st.sampled_from(sorted(document)))] = draw(_scalars)
+        case 7:
+            document[draw(st.sampled_from(["unknown", "capabilites"]))] = draw(_scalars)
     return document
 
 
@@ -315,12 +315,13 @@ files = st.fixed_dictionaries(
     },
 )
 odd_files = st.sampled_from(
-    [{}, {}, {}, {"ui/A.js": b"", "ui/a.js": b""}, {"ui/a:b.js": b""}, {"ui/" + "d/" * 40 + "x": b""}]
+    [*([{}] * 9), {"ui/A.js": b"", "ui/a.js": b""}, {"ui/a:b.js": b""}, {"ui/" + "d/" * 40 + "x": b""}]
 )
+components = st.one_of(st.just("storage"), st.just("http and secrets"), st.sampled_from(sorted(COMPONENTS)))
 
 
-@given(document=manifests(), given_files=files, odd=odd_files, component=st.sampled_from(sorted(COMPONENTS)))
-@bounded(30)
+@given(document=manifests(), given_files=files, odd=odd_files, component=components)
+@bounded(40)
 def test_pack_refuses_what_publishing_refuses(
     publishing: Publishing,
     document: dict[str, Any],
@@ -340,6 +341,35 @@ def test_pack_refuses_what_publishing_refuses(
         assert said == (refusal_by_archive(tree) or publishing.refusal(packed(tree), document))
 
 
+def test_every_component_is_refused_as_publishing_refuses_it(publishing: Publishing) -> None:
+    codes = set()
+    for component in COMPONENTS.values():
+        document = {
+            "name": "com.acme.notes",
+            "publisher": "acme",
+            "version": publishing.fresh_version(),
+            "runtime": "wasm-component@1",
+            "capabilities": ["storage.kv"],
+        }
+        with folder_of({"dist/main.wasm": component, MANIFEST_NAME: encoded(document)}) as tree:
+            said = refusal_by_pack(tree)
+            assert said == publishing.refusal(packed(tree), document)
+            codes |= {code for code, _ in said}
+    assert codes == {"component_invalid", "component_world_mismatch", "capability_not_imported"}
+
+
+@pytest.mark.parametrize("depth", [20, 40, 60])
+def test_a_nested_schema_is_judged_as_publishing_judges_it(publishing: Publishing, depth: int) -> None:
+    for keyword in ("allOf", "not", "items"):
+        version = publishing.fresh_version()
+        config = nested(depth, keyword)
+        document = {"name": "com.acme.notes", "publisher": "acme", "version": version, "config": config}
+        document["ui"] = {"type": "iframe", "entry": "ui/index.html"}
+        with folder_of({"ui/index.html": b"x", MANIFEST_NAME: encoded(document)}) as source:
+            tree = source.with_name("built")
+            assert refusal_by_build(source, tree) == publishing.refusal(packed(source), document)
+
+
 @given(data=st.one_of(st.binary(max_size=12), manifests().map(encoded)), cut=st.integers(0, 40))
 @bounded(30)
 def test_a_manifest_that_is_broken_is_refused_alike(publishing: Publishing, data: bytes, cut: int) -> None:
@@ -348,25 +378,18 @@ def test_a_manifest_that_is_broken_is_refused_alike(publishing: Publishing, data
         assert refusal_by_pack(tree) == publishing.refusal(packed(tree), None) != []
 
 
-HANDLER: Final = b"export const handler = () => ({ status: 204, headers: [] });"
-
-
-@given(document=manifests(), given_files=files)
-@bounded(12)
+@given(document=manifests(server=False), given_files=files)
+@bounded(25)
 def test_build_refuses_what_publishing_refuses(
     publishing: Publishing, document: dict[str, Any], given_files: dict[str, bytes]
 ) -> None:
+    """Without server handlers, because each manifest would have its own component built."""
     document["version"] = publishing.fresh_version()
-    source_files = {**given_files, MANIFEST_NAME: encoded(document), "index.js": HANDLER}
-    with folder_of(source_files) as source:
+    with folder_of({**given_files, MANIFEST_NAME: encoded(document)}) as source:
         tree = source.with_name("built")
         said = refusal_by_build(source, tree)
-        if not tree.exists():  # refused before anything was compiled: publish the sources with their component
-            shutil.copytree(source, tree)
-            (tree / "dist").mkdir()
-            shutil.copyfile(build_component(source), tree / "dist/main.wasm")
 
-        assert said == publishing.refusal(packed(tree), document)
+        assert said == publishing.refusal(packed(tree if tree.exists() else source), document)
         if not said:
             expected = {path for path in given_files if path.startswith("ui/")}
             assert expected <= {path.relative_to(tree).as_posix() for path in tree.rglob("*")}

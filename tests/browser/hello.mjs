@@ -46,6 +46,14 @@ await tell(async (page, { host, token, pictures, stun, control }) => {
       }),
     };
   }, `${host}/`);
+  const heights = await frame.evaluate(async () => {
+    const main = document.getElementById("page");
+    document.body.style.margin = "40px 0 55px";
+    const wanted = () => Math.ceil(document.documentElement.getBoundingClientRect().height);
+    for (let rounds = 0; innerHeight !== wanted() && rounds < 600; rounds += 1)
+      await new Promise(requestAnimationFrame);
+    return { frame: innerHeight, document: wanted(), element: Math.ceil(main.getBoundingClientRect().height) };
+  });
   await frame.evaluate(askByWebRtc, stun).catch(() => undefined);
   await page.evaluate(askByWebRtc, control);
   return {
@@ -56,5 +64,6 @@ await tell(async (page, { host, token, pictures, stun, control }) => {
     sandbox: await element.getAttribute("sandbox"),
     calls: await page.locator("#calls li").count(),
     inside,
+    heights,
   };
 });

@@ -92,6 +92,11 @@ def test_the_frame_runs_no_inline_script(hello: Any) -> None:
     assert hello["inside"]["inline"] == "false"
 
 
+def test_the_frame_is_as_high_as_its_document_with_margins(hello: Any) -> None:
+    heights = hello["heights"]
+    assert heights["frame"] == heights["document"] == heights["element"] + 40 + 55
+
+
 def test_the_host_page_shows_the_calls_it_made(hello: Any) -> None:
     assert hello["calls"] >= 2
 

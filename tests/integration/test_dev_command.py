@@ -13,7 +13,11 @@ from typing import Any
 import pytest
 
 from tests.support.dev import ALGA_EXT, Dev, folder_named
+from tests.support.manifests import encoded, ui_document
+from tools.cli.bundles import pack_folder, sign_bundle
 from tools.cli.client import Client
+from tools.cli.samples import TOKENS
+from tools.local.keys import load_or_make_keys
 from tools.local.lock import PlatformLock
 from tools.local.ports import listening
 from tools.local.state import ROOT, read_state
@@ -123,6 +127,27 @@ def test_a_second_platform_in_the_same_place_is_refused_and_told_why(shared: Dev
     assert second.returncode == 1
     assert f"already running in this checkout (process {shared.process.pid})" in second.stderr
     assert shared.process.poll() is None
+
+
+def test_a_proxy_of_the_shell_is_not_used_for_this_machine(state: Path, tmp_path: Path) -> None:
+    proxy = "http://127.0.0.1:9"  # nobody listens there
+    dev = Dev(state, dict.fromkeys(("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"), proxy))
+    document = dev.wait_until_ready()
+    try:
+        keys = load_or_make_keys(state / "keys")
+        operator = Client(document["api"], keys.token(TOKENS["operator"]))
+        operator.create_publisher("acme", "Acme")
+        operator.add_key("acme", keys.publisher.public_pem)
+        (tmp_path / "tree" / "ui").mkdir(parents=True)
+        (tmp_path / "tree/ui/index.html").write_text("<!doctype html><title>x</title>")
+        (tmp_path / "tree/manifest.json").write_bytes(encoded(ui_document()))
+        archive = pack_folder(tmp_path / "tree", tmp_path / "bundle.tar.zst").archive
+
+        sent = operator.publish(archive, sign_bundle(archive, keys.publisher), "acme")
+
+        assert operator.wait_until_decided(sent["version_id"], 60)["state"] == "ready"
+    finally:
+        assert dev.end(signal.SIGINT) == 0
 
 
 def test_ctrl_c_during_the_start_leaves_nothing(state: Path) -> None:

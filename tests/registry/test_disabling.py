@@ -3,16 +3,17 @@
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alga_ext.stores.database import Database, Tx
+from alga_ext.stores.database import Database
 from functions.registry.installing import installs
 from functions.registry.records.audit import Actor
+from tests.support.impatient_database import ImpatientDatabase
 from tests.support.registry import Answer, RegistryWorld
 from tests.support.server_extension import change, publish_server
 
@@ -31,16 +32,6 @@ HELD = {
     " values ('tenant-a', 'a', 'install.disabled', 's', 'request-1')",
 }
 """What a request of the tenant may hold in an open transaction."""
-
-
-class Impatient(Database):
-    """A database on which a statement fails as soon as it has to wait for a lock."""
-
-    @contextmanager
-    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
-        with super().tenant(tenant_id, timeout_ms) as tx:
-            tx.execute("select set_config('lock_timeout', '1', true)")
-            yield tx
 
 
 class _RolledBackError(Exception):
@@ -65,7 +56,7 @@ def other(world: RegistryWorld) -> Iterator[Database]:
 
 @pytest.fixture
 def impatient(world: RegistryWorld) -> Iterator[RegistryWorld]:
-    database = Impatient(world.databases.registry)
+    database = ImpatientDatabase(world.databases.registry)
     with world.replaced(database=database):
         yield world
     database.close()

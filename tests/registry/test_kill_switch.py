@@ -10,7 +10,9 @@ import pytest
 from alga_ext.stores.database import Database, Tx
 from functions.registry.installing import installs
 from functions.registry.publishing import publishers, versions, withdrawal
+from functions.registry.records import audit
 from functions.registry.records.audit import Actor
+from tests.support.impatient_database import ImpatientDatabase
 from tests.support.refusals import code_of
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import publish_server, put_secret
@@ -109,6 +111,37 @@ def test_no_request_of_a_tenant_holds_a_lock_that_a_withdrawal_a_revocation_or_a
     holding.close()
 
     assert set(held) == set(asked)
+
+
+@pytest.mark.parametrize("kill", ["withdraw", "revoke", "disable"])
+def test_a_whole_request_that_stops_something_waits_for_no_open_transaction_of_a_tenant(
+    world: RegistryWorld, installed: dict[str, Any], operator: Database, kill: str
+) -> None:
+    """The tenant's transaction has moved its install to the version that is withdrawn, and recorded it."""
+    (version,) = world.rows("select version_id, content_hash from app.extension_version where version = '1.2.0'")
+    key_path = f"/publishers/acme/keys/{world.publisher_key.key_id}/revoke"
+    path, token, body = {
+        "withdraw": (f"/versions/{version['version_id']}/withdraw", world.admin, {"reason": "r"}),
+        "revoke": (key_path, world.admin, {"reason": "r", "revoked_from": "2026-01-01T00:00:00Z"}),
+        "disable": (f"/installs/{installed['install_id']}/disable", world.tenant_admin(), None),
+    }[kill]
+    impatient = ImpatientDatabase(world.databases.registry)
+    move = "update app.tenant_extension_install set version_id = :version_id, content_hash = :content_hash"
+
+    with operator.tenant("tenant-a") as tx, world.replaced(database=impatient):
+        installs.load_install(tx, "tenant-a", installed["install_id"], lock=True)
+        tx.execute(move, **version)
+        audit.record(tx, "tenant-a", Actor("admin", "r"), "install.update", installed["install_id"])
+        answer = world.call("POST", path, token, body)
+    impatient.close()
+
+    assert answer.status == 200, answer
+    shown = world.call("GET", f"/installs/{installed['install_id']}", world.tenant_viewer()).body
+    assert (shown["version_state"], shown["state"]) == {
+        "withdraw": ("withdrawn", "enabled"),
+        "revoke": ("withdrawn", "enabled"),
+        "disable": ("ready", "disabled"),
+    }[kill]
 
 
 def test_a_secret_is_sealed_before_its_install_is_locked(

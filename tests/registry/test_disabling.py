@@ -209,6 +209,13 @@ def test_a_change_that_waited_for_another_is_decided_by_what_that_one_left(
     waiter = threading.Thread(
         target=lambda: answers.append(change(world, installed, "update", {"version": "1.1.0"}, **match))
     )
+    watching = Database(world.databases.owner)
+
+    def waits() -> bool:
+        with watching.system() as tx:
+            return bool(tx.rows(WAITS_FOR_A_LOCK))
+
+    assert not waits()  # connects, so that watching is quick while the other one waits
     target = world.rows("select version_id, content_hash from app.extension_version where version = '1.1.0'")[0]
 
     with other.tenant(TENANT) as tx:
@@ -218,8 +225,9 @@ def test_a_change_that_waited_for_another_is_decided_by_what_that_one_left(
             **target,
         )
         waiter.start()
-        while waiter.is_alive() and not world.rows(WAITS_FOR_A_LOCK):
+        while waiter.is_alive() and not waits():
             time.sleep(0.01)
     waiter.join()
+    watching.close()
 
     assert [(answer.status, answer.code) for answer in answers] == [(412, "precondition_failed")]

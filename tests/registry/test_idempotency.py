@@ -1,12 +1,15 @@
 """An Idempotency-Key belongs to one caller, one operation and one tenant."""
 
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.registry.api.idempotency import Answer, Attempt
+from tests.support.refusals import code_of
 from tests.support.registry import RegistryWorld
 
 FIRST = Attempt(None, "dev@acme", "publishers.create", "k", b"{}")
@@ -100,3 +103,24 @@ def test_a_colleague_who_sends_the_same_under_the_same_key_gets_an_answer_of_the
 
     assert (first.status, second.status) == (201, 409)
     assert second.code in ("publisher_exists", "key_exists")
+
+
+@pytest.mark.parametrize("attempt", [FIRST, OF_TENANT], ids=["platform", "tenant"])
+def test_an_attempt_waits_for_another_under_the_same_key_and_for_no_other(
+    world: RegistryWorld, attempt: Attempt
+) -> None:
+    def found(other: Attempt) -> str | None:
+        def find() -> None:
+            with world.services.database.tenant("tenant-a") as tx:
+                tx.execute("set local lock_timeout = 1")
+                other.earlier(tx)
+
+        return code_of(find)
+
+    running = Database(world.databases.registry)
+    with closing(running), running.tenant("tenant-a") as tx:
+        attempt.earlier(tx)
+        assert found(attempt) == "database_unavailable"
+        for member in ("principal", "operation", "key"):
+            assert found(attempt._replace(**{member: "another"})) is None
+    assert found(attempt) is None

@@ -14,7 +14,7 @@ from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls import capabilities
 from alga_ext.errors import PlatformError
 from functions.registry.installing.grant_set import GrantSet, canonical, requested, stored
-from functions.registry.installing.grants import carried_over, covers, decide, difference
+from functions.registry.installing.grants import carried_over, covers, decide, difference, with_hosts
 from tests.support.manifests import manifest
 from tests.support.refusals import code_of
 
@@ -525,6 +525,7 @@ def test_only_a_higher_limit_is_a_difference(name: str) -> None:
     assert difference(old, manifest(limits={name: 100})) == {}
     assert difference(old, manifest(limits={name: 99})) == {}
     assert difference(manifest(), old) == {"limits": {name: {"from": None, "to": 100}}}
+    assert difference(manifest(), manifest(limits={name: 1})) == {"limits": {name: {"from": None, "to": 1}}}
 
 
 @pytest.mark.parametrize("name", ["capabilities", "egress"])
@@ -632,3 +633,17 @@ def test_the_hash_of_a_grant_set_is_that_of_its_json() -> None:
     text = json.dumps(granted.document(), sort_keys=True, separators=(",", ":"))
     assert granted.hash == hashlib.sha256(text.encode()).hexdigest()
     assert '"egress":["a.example"],"limits":{"memory_mb":64},"secrets":{"KEY":["a.example"]}' in text
+
+
+def test_configured_hosts_are_pinned_and_all_that_cannot_be_are_refused_at_once() -> None:
+    rules = ["api.example.com", "config:base", "config:other"]
+    granted = canonical([], rules, {"KEY": ["config:base"]}, {}, {})
+    config = {"base": "https://a.example.com/v1", "other": "https://b.example.com"}
+
+    found = with_hosts(granted, config)
+
+    assert found.egress == ("api.example.com", "config:base=a.example.com", "config:other=b.example.com")
+    assert found.secrets == (("KEY", ("config:base=a.example.com",)),)
+    with pytest.raises(PlatformError, match="grants_invalid.*configuration base.*configuration other") as refused:
+        with_hosts(granted, {"base": "localhost", "other": "http://b.example.com"})
+    assert refused.value.detail.count("configuration base") == 1

@@ -644,6 +644,6 @@ def test_configured_hosts_are_pinned_and_all_that_cannot_be_are_refused_at_once(
 
     assert found.egress == ("api.example.com", "config:base=a.example.com", "config:other=b.example.com")
     assert found.secrets == (("KEY", ("config:base=a.example.com",)),)
-    with pytest.raises(PlatformError, match="grants_invalid.*configuration base.*configuration other") as refused:
+    with pytest.raises(PlatformError, match=r"grants_invalid.*configuration base.*configuration other") as refused:
         with_hosts(granted, {"base": "localhost", "other": "http://b.example.com"})
     assert refused.value.detail.count("configuration base") == 1

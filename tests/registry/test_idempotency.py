@@ -121,6 +121,10 @@ def test_an_attempt_waits_for_another_under_the_same_key_and_for_no_other(
     with closing(running), running.tenant("tenant-a") as tx:
         attempt.earlier(tx)
         assert found(attempt) == "database_unavailable"
-        for member in ("principal", "operation", "key"):
-            assert found(attempt._replace(**{member: "another"})) is None
+        for other in (
+            attempt._replace(principal="another"),
+            attempt._replace(operation="another"),
+            attempt._replace(key="another"),
+        ):
+            assert found(other) is None
     assert found(attempt) is None

@@ -24,10 +24,10 @@ MORE_TESTS: Final[dict[str, tuple[str, ...]]] = {
     "functions.gateway.routing": ("tests/contract/test_gateway_calls.py",),
     "functions.registry.api.idempotency": ("tests/registry/test_idempotency.py",),
     "functions.registry.installing.updates": (
+        "tests/registry/test_every_change.py",
         "tests/registry/test_moves_of_installs.py",
         "tests/registry/test_updates.py",
         "tests/registry/test_configured_hosts.py",
-        "tests/registry/test_every_change.py",
     ),
     "functions.registry.migrations.plan": ("tests/registry/test_migrations.py",),
     "functions.registry.publishing.publishers": (
@@ -56,7 +56,8 @@ def targets() -> list[Module]:
 def stages_of(module: Module) -> list[list[str]]:
     """Return the test files of a module, in the order in which they are run: each stage only if the one before passes.
 
-    The files that bear the module's name are first, then the unit tests that import it, then the files named above.
+    The files that bear the module's name are first, then the unit tests that import it, then the files named above, one
+    after the other.
     """
     package, _, last = module.name.rpartition(".")
     imports = re.compile(
@@ -74,7 +75,7 @@ def stages_of(module: Module) -> list[list[str]]:
         importing = _tests_of_package(package)
     own = [name for name in importing if name.endswith(f"/test_{last}.py")]
     others = [name for name in importing if name not in own and not name.startswith(_SKIPPED)]
-    return [stage for stage in (own, others, more) if stage]
+    return [stage for stage in (own, others, *([file] for file in more)) if stage]
 
 
 def _tests_of_package(package: str) -> list[str]:

@@ -149,7 +149,7 @@ def _resolved(reference: str, base: str) -> str | None:
         return base + rest if rest.startswith("?") else None
     folders = base.split("/")[1:-1]
     *steps, last = path.split("/")
-    for step in [*steps, last] if last in (".", "..") else steps:
+    for step in [*steps, last] if last == ".." else steps:
         if step == ".." and not folders:
             return None
         if step == "..":

@@ -153,6 +153,17 @@ def test_a_warm_up_needs_an_operators_token(house: RunnerFixture, store: Countin
     assert store.asked == []
 
 
+def test_a_spare_is_started_before_the_answer_goes_out_and_serves_the_next_install(house: RunnerFixture) -> None:
+    """Lambda freezes the function when it has answered."""
+    first, second = house.publish(HELLO), house.publish(OTHER)
+    called(house, first)
+    served, spare = house.pool.process_ids()
+
+    assert called(house, second) == b"other"
+    assert house.pool.process_ids()[:2] == [spare, served]
+    assert len(house.pool.process_ids()) == 3
+
+
 def test_calls_of_two_programs_in_turn_keep_their_sandboxes(house: RunnerFixture) -> None:
     hashes = [house.publish(HELLO), house.publish(OTHER)]
     first = [called(house, content_hash) for content_hash in hashes]

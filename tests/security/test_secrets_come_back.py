@@ -66,6 +66,40 @@ def test_a_secret_that_was_sent_in_any_way_does_not_come_back_in_any_form(way: s
     assert not comes_back(value, answer(FORMS[form](value)), way)
 
 
+@examples
+@given(value=st.text(st.sampled_from("abcXYZ0189-_.~!#$%&'*+^`|"), min_size=16, max_size=60))
+def test_a_secret_does_not_come_back_as_the_name_of_a_header(value: str) -> None:
+    assert not comes_back(value, answer(b"", value.encode() + b": a"))
+    assert not comes_back(value, answer(b"", b"x-" + value.upper().encode() + b": a"))
+
+
+UNSEEN: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "the reason of the status": lambda found: answer(b"hello", status=b"200 " + found),
+    "a trailer": lambda found: (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nx-echo: " + found + b"\r\n\r\n"
+    ),
+    "an extension of a chunk": lambda found: (
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=" + found + b"\r\nhello\r\n0\r\n\r\n"
+    ),
+    "an interim response": lambda found: b"HTTP/1.1 103 Early\r\nlink: " + found + b"\r\n\r\n" + answer(b"hello"),
+    "bytes after the body": lambda found: answer(b"hello") + found,
+}
+"""Parts of a response that no guest sees."""
+
+
+@pytest.mark.parametrize("place", UNSEEN)
+@examples
+@given(value=st.text(PRINTABLE, min_size=16, max_size=60), form=st.sampled_from(sorted(FORMS)))
+def test_a_guest_sees_nothing_of_a_response_but_status_headers_and_body(place: str, value: str, form: str) -> None:
+    response = UNSEEN[place](FORMS[form](value).replace(b"\n", b""))
+    with ScriptedServer(lambda _heard: response) as server:
+        bench = Bench([server.url], secrets={"key": (value, [server.url])})
+        outcome = bench.fetch(server.url, headers=[("authorization", WAYS["Bearer"])])
+    seen = {name for name, _ in outcome[1][1]} if outcome[0] else set()
+    assert outcome == (False, "transport") or (outcome[1][0], outcome[1][2]) == (200, b"hello")
+    assert seen <= {"content-length", "transfer-encoding"}
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_the_header_that_was_sent_does_not_come_back(way: str) -> None:
     with ScriptedServer(answer) as server:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from alga_ext.calls import capabilities
-from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteRequest, ExecuteResponse, Usage, decode_request, encode
+from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteResponse, Usage, decode_request, encode
 from alga_ext.calls.execution_token import RUNNABLE_STATES, verify_execution_token
 from alga_ext.calls.operator_token import verify_operator_token
 from alga_ext.edge.health import Health
@@ -103,8 +103,8 @@ class Runner:
     def execute(self, http: Request) -> ExecuteResponse:
         """Serve ``POST /v1/execute``.
 
-        1. Check that the envelope is well-formed.
-        2. Check that the execution token is for exactly these bytes and was not used before.
+        1. Check that the execution token is for exactly these bytes. Nothing is decoded before that.
+        2. Check that the envelope is well-formed, and that the token is for its call and was not used before.
         3. Check that every provider is a known capability.
         4. Check that the token says that the version may run, and obtain the verified program.
         5. Run the guest, and check its response.
@@ -112,10 +112,12 @@ class Runner:
         Raises:
             PlatformError: ``invalid_request``, ``unauthorized``, ``unknown_capabilities``, ``runner_unavailable``.
         """
-        token = _bearer(http)
-        request = decode_request(http.body)  # (1)
+        now_s = int(self._services.now_s())
+        authorised = verify_execution_token(self._services.gateway_key, _bearer(http), http.body, now_s=now_s)  # (1)
+        request = decode_request(http.body)  # (2)
         bundle_sha256 = _bundle_sha256(request.context.content_hash)
-        version_state = self._authorise(token, request, http.body)  # (2)
+        authorised.require(request)
+        self._use_up(authorised.token_id, now_s)
         providers = _known(request.providers)  # (3)
         limits = effective(request.limits, self._services.maxima)
         invocation = Invocation(
@@ -127,7 +129,7 @@ class Runner:
         )
         started_ns = time.monotonic_ns()
         try:
-            _check_runnable(version_state)  # (4)
+            _check_runnable(authorised.version_state)  # (4)
             with self._services.artifacts.lend(bundle_sha256) as program:
                 return self._call(invocation, bundle_sha256, program)  # (5)
         except PlatformError as error:
@@ -181,13 +183,9 @@ class Runner:
             document["error"] = {"code": found.code, "message": found.message}
         return document
 
-    def _authorise(self, token: str, request: ExecuteRequest, body: bytes) -> str:
-        """Use the execution token up, and return the version's state that it carries."""
-        now_s = int(self._services.now_s())
-        authorised = verify_execution_token(self._services.gateway_key, token, request, body, now_s=now_s)
+    def _use_up(self, token_id: str, now_s: int) -> None:
         with self._used_lock:
-            self._used.use(authorised.token_id, now_s)
-        return authorised.version_state
+            self._used.use(token_id, now_s)
 
     def _call(self, invocation: Invocation, bundle_sha256: str, program: Obtained) -> ExecuteResponse:
         try:

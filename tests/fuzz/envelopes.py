@@ -53,7 +53,7 @@ def one_input(data: bytes) -> None:
         refused_or_read(lambda: decode_message(text))
     elif kind == b"\3":
         refused_or_read(lambda: VERIFIER.verify(text))
-        refused_or_read(lambda: verify_execution_token(KEY, text, REQUEST, b"{}", now_s=0))
+        refused_or_read(lambda: verify_execution_token(KEY, text, b"{}", now_s=0).require(REQUEST))
     elif kind == b"\4":
         event = {
             "rawPath": text,

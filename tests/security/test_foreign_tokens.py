@@ -142,6 +142,18 @@ def test_a_call_without_a_token_is_refused(house: RunnerFixture, greeting: str, 
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (401, "unauthorized")
 
 
+@pytest.mark.parametrize("token", ["", "Bearer nonsense", "for another body"])
+@pytest.mark.parametrize("body", [b"{", b"[" * 100_000, b"1" * 5_000_000], ids=["cut off", "deep", "large"])
+def test_what_a_stranger_sends_is_not_decoded(
+    house: RunnerFixture, greeting: str, monkeypatch: pytest.MonkeyPatch, token: str, body: bytes
+) -> None:
+    monkeypatch.setattr("functions.runner.runner.decode_request", pytest.fail)
+    request = call(greeting)
+    header = f"Bearer {house.token(request, encode(request))}" if token == "for another body" else token
+    answer = house.post("/v1/execute", body, {"authorization": header})
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (401, "unauthorized")
+
+
 def test_a_token_is_good_once(house: RunnerFixture, greeting: str) -> None:
     request = call(greeting)
     token = house.token(request, encode(request))

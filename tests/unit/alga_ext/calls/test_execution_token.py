@@ -17,6 +17,7 @@ from alga_ext.calls.execution_token import (
     ISSUER,
     LIFETIME_S,
     RUNNABLE_STATES,
+    Authorised,
     capabilities_digest,
     sign_execution_token,
     verify_execution_token,
@@ -47,8 +48,15 @@ TOKEN = sign_execution_token(GATEWAY, REQUEST, BODY, version_state="yanked", tok
 CLAIMS = jwt.decode(TOKEN, options={"verify_signature": False})
 
 
+def verified(key: PublicKey, token: str, call: ExecuteRequest, body: bytes, now_s: int) -> Authorised:
+    """Do what a runner does: verify the token for the bytes, then for the call in them."""
+    authorised = verify_execution_token(key, token, body, now_s=now_s)
+    authorised.require(call)
+    return authorised
+
+
 def code(token: str = TOKEN, call: ExecuteRequest = REQUEST, body: bytes = BODY, now_s: int = NOW_S) -> str | None:
-    return code_of(lambda: verify_execution_token(KEY, token, call, body, now_s=now_s))
+    return code_of(lambda: verified(KEY, token, call, body, now_s))
 
 
 def signed(**claims: Any) -> str:
@@ -57,7 +65,7 @@ def signed(**claims: Any) -> str:
 
 
 def test_a_token_allows_its_call_and_gives_its_id_and_the_versions_state() -> None:
-    assert verify_execution_token(KEY, TOKEN, REQUEST, BODY, now_s=NOW_S) == ("t1", "yanked")
+    assert verified(KEY, TOKEN, REQUEST, BODY, NOW_S)[:2] == ("t1", "yanked")
 
 
 def test_only_ready_and_yanked_versions_may_run() -> None:
@@ -125,7 +133,7 @@ def test_a_token_that_lives_longer_than_a_minute_is_refused() -> None:
     assert LIFETIME_S == 60
     assert code(signed(exp=NOW_S + 60)) is None
     with pytest.raises(PlatformError, match="a lifetime of 61 seconds; at most 60 are allowed") as refused:
-        verify_execution_token(KEY, signed(exp=NOW_S + 61), REQUEST, BODY, now_s=NOW_S)
+        verify_execution_token(KEY, signed(exp=NOW_S + 61), BODY, now_s=NOW_S)
     assert refused.value.code == "unauthorized"
 
 
@@ -199,7 +207,7 @@ def test_a_key_of_another_kind_verifies_no_token() -> None:
     signature = base64.urlsafe_b64encode(signer.sign(signed.encode())).rstrip(b"=").decode()
     token, key = f"{signed}.{signature}", PublicKey.from_pem(signer.public_pem)
 
-    assert code_of(lambda: verify_execution_token(key, token, REQUEST, BODY, now_s=NOW_S)) == "unauthorized"
+    assert code_of(lambda: verified(key, token, REQUEST, BODY, NOW_S)) == "unauthorized"
 
 
 def test_a_shared_secret_signature_is_refused() -> None:

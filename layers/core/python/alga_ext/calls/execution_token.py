@@ -42,13 +42,26 @@ class _Claims(msgspec.Struct):
 
 
 class Authorised(NamedTuple):
-    """What a verified token says: its id (``jti``), and the version's state when the gateway read it."""
+    """What a verified token says: its id (``jti``), the version's state when the gateway read it, and its call."""
 
     token_id: str
     version_state: str
+    bound: dict[str, str]
+    """The claims about the call, see ``require``."""
+
+    def require(self, request: ExecuteRequest) -> None:
+        """Check that the token is for this call.
+
+        Raises:
+            PlatformError: ``unauthorized``; the detail names the claim that differs.
+        """
+        for name, value in _claims_about(request).items():
+            if self.bound[name] != value:
+                raise _of_another_call(name)
 
 
 _CLAIMS: Final = msgspec.json.Decoder(_Claims)
+_ABOUT_THE_CALL: Final = ("tenant", "install", "version", "content", "caps")
 
 
 def sign_execution_token(
@@ -71,22 +84,23 @@ def sign_execution_token(
         exp=now_s + LIFETIME_S,
         jti=token_id,
         state=version_state,
-        **_bound_claims(request, body),
+        body=_digest(body),
+        **_claims_about(request),
     )
     return sign_token(signer, msgspec.json.encode(claims))
 
 
-def verify_execution_token(
-    key: PublicKey, token: str, request: ExecuteRequest, body: bytes, *, now_s: int
-) -> Authorised:
-    """Check that ``token`` allows exactly this call and return what it says beyond that.
+def verify_execution_token(key: PublicKey, token: str, body: bytes, *, now_s: int) -> Authorised:
+    """Check that ``token`` is for exactly this body, and return what it says beyond that.
 
-    The version's state is returned as it is, also when a version in this state may not run.
+    Nothing of the body is decoded, so this comes first. When the body was decoded, ``Authorised.require`` checks that
+    the token is for the call in it. The version's state is returned as it is, also when a version in this state may not
+    run.
 
     1. It has the exact form that ``sign_execution_token`` writes, and ``key`` signed it.
     2. Its issuer is the gateway and its audience is a runner.
     3. Its lifetime is at most ``LIFETIME_S``, and it is valid at ``now_s``.
-    4. Its other claims belong to this call.
+    4. It is for these bytes.
 
     Raises:
         PlatformError: ``unauthorized`` when a check fails; the detail says which.
@@ -103,10 +117,9 @@ def verify_execution_token(
         raise PlatformError("unauthorized", detail)
     if now_s >= claims.exp + _SKEW_S or now_s < claims.iat - _SKEW_S:
         raise PlatformError("unauthorized", "The execution token has expired or is not valid yet.")
-    for name, value in _bound_claims(request, body).items():  # (4)
-        if getattr(claims, name) != value:
-            raise PlatformError("unauthorized", f"The execution token is for another call: claim {name!r} differs.")
-    return Authorised(claims.jti, claims.state)
+    if claims.body != _digest(body):  # (4)
+        raise _of_another_call("body")
+    return Authorised(claims.jti, claims.state, {name: getattr(claims, name) for name in _ABOUT_THE_CALL})
 
 
 def capabilities_digest(providers: Iterable[str]) -> str:
@@ -114,7 +127,7 @@ def capabilities_digest(providers: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(sorted(set(providers))).encode()).hexdigest()
 
 
-def _bound_claims(request: ExecuteRequest, body: bytes) -> dict[str, str]:
+def _claims_about(request: ExecuteRequest) -> dict[str, str]:
     context = request.context
     return {
         "tenant": context.tenant_id,
@@ -122,5 +135,12 @@ def _bound_claims(request: ExecuteRequest, body: bytes) -> dict[str, str]:
         "version": context.version_id,
         "content": context.content_hash,
         "caps": capabilities_digest(request.providers),
-        "body": hashlib.sha256(body).hexdigest(),
     }
+
+
+def _digest(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()
+
+
+def _of_another_call(claim: str) -> PlatformError:
+    return PlatformError("unauthorized", f"The execution token is for another call: claim {claim!r} differs.")

@@ -28,13 +28,19 @@ STATUS_LINES: Final = (
 )  # fmt: skip
 HEADERS: Final = (
     b"no colon\r\n", b": no name\r\n", b"a b: c\r\n", b"a\t: c\r\n", b"a : c\r\n", b"\xe4: c\r\n", b"a(b): c\r\n",
+    b" x: y\r\n", b"\tx: y\r\n", b"From me\r\n", b">From me\r\n", b"x: a\rset-cookie: b\r\n", b"x: a\r\r\n",
+    b"\rx: y\r\n",
+    b"x: a\r\n\rb: c\r\n", b"x:\r\n y\rb: c\r\n",
+    *(b"x: a%cb\r\n" % one for one in [*range(9), 11, 12, *range(14, 32), 127]),
+    *(b"x%c: a\r\n" % one for one in [0, 11, 27, 34, 47, 123, 127, 128, 255]),
     b"x: " + b"y" * HEAD_LIMIT_BYTES + b"\r\n", b"".join(b"x-%d: y\r\n" % number for number in range(101)),
 )  # fmt: skip
 LENGTHS: Final = (
     b"content-length: -5\r\n", b"content-length: +5\r\n", b"content-length: 5_0\r\n", b"content-length: 0x5\r\n",
     b"content-length: five\r\n", b"content-length: 5.0\r\n", b"content-length: 5, 5\r\n", b"content-length: \r\n",
     b"content-length: 5\r\ncontent-length: 6\r\n", b"content-length: 99999999999999999999\r\n",
-    b"content-length: 6\r\n", b"content-length: \xb5\r\n",
+    b"content-length: 6\r\n", b"content-length: \xb5\r\n", b"content-length: 5\x0b\r\n", b"content-length: \xa05\r\n",
+    b"content-length: 5\r\n 5\r\n", b"content-length: 5\rcontent-length: 5\r\n",
     b"content-length: 5\r\ntransfer-encoding: chunked\r\n", b"transfer-encoding: gzip\r\n",
     b"transfer-encoding: gzip, chunked\r\n", b"transfer-encoding: chunked, chunked\r\n", b"transfer-encoding: \r\n",
     b"transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n", b"transfer-encoding: xchunked\r\n",
@@ -82,6 +88,12 @@ def test_a_broken_status_line_fails_the_fetch(line: bytes) -> None:
 @pytest.mark.parametrize("header", HEADERS, ids=range(len(HEADERS)))
 def test_a_broken_header_fails_the_fetch(header: bytes) -> None:
     is_refused(b"HTTP/1.1 200 OK\r\n" + header + b"content-length: 5\r\n\r\n" + BODY)
+
+
+@pytest.mark.parametrize("head", [b"", b"x: y", b"x: y\r", b"x: y\r\n", b"content-length: 0\r\n", b"x: y\r\n\r"])
+@pytest.mark.parametrize("before", [b"", INTERIM, b"HTTP/1.1 103 Early Hints\r\n"], ids=["", "interim", "cut off"])
+def test_a_response_that_ends_inside_its_headers_fails_the_fetch(before: bytes, head: bytes) -> None:
+    is_refused(before + b"HTTP/1.1 200 OK\r\n" + head)
 
 
 @pytest.mark.parametrize("length", LENGTHS, ids=range(len(LENGTHS)))
@@ -133,6 +145,10 @@ def test_bytes_of_chunk_sizes_and_trailers_count_as_egress() -> None:
         (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\nhello", b"hello"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n05 ;x\r\nhello\r\n000\r\n\r\n", b"hello"),
         (b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n", b""),
+        (
+            b"HTTP/1.1 200 OK\r\nx:\r\ny: \t\xe4 \xff\t\r\n!#$%&'*+-.^_`|~: z\r\ncontent-length: \t5 \r\n\r\nhello",
+            b"hello",
+        ),
         (b"HTTP/1.1 599 Odd\r\ncontent-length: 0\r\n\r\n", b""),
     ],
 )

@@ -19,7 +19,8 @@ HEAD_LIMIT_BYTES: Final = 32 * 1024
 _CHUNK_LINE_LIMIT_BYTES: Final = 4 * 1024
 _LINE_BREAK: Final = b"\r\n"
 _STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n\Z")
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+\Z")
+_HEADER_LINE = re.compile(rb"(?:(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+:|[ \t])[\t\x20-\x7e\x80-\xff]*)?\r?\n\Z")
+"""A header (RFC 9112 section 5), the continuation of one, or the blank line after the last one."""
 _LENGTH = re.compile(r"[0-9]{1,18}\Z")
 _CHUNK_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n\Z")
 INTERIM_LIMIT: Final = 8
@@ -48,6 +49,18 @@ class _Head:
         self._size_bytes = 0
 
     def readline(self, limit: int = -1) -> bytes:
+        """Return a line of headers.
+
+        The parser of http.client takes a carriage return for the end of a line, ignores a line that begins with
+        ``From``, and takes the end of the connection for the blank line. So each line is checked before it gets it.
+        """
+        line = self.status_line(limit)
+        if not _HEADER_LINE.match(line):
+            raise UnreadableResponse("a response header is not valid in HTTP, or the response ended inside its headers")
+        return line
+
+    def status_line(self, limit: int) -> bytes:
+        """Return a line whatever it is."""
         line: bytes = self._lines.readline(limit)
         self._count_bytes(len(line))
         self._size_bytes += len(line)
@@ -93,7 +106,7 @@ class StrictResponse(http.client.HTTPResponse):
         raise TooManyInterim
 
     def _status_line(self) -> tuple[int, str]:
-        line = self.fp.readline(HEAD_LIMIT_BYTES + 1)
+        line: bytes = self.fp.status_line(HEAD_LIMIT_BYTES + 1)  # type: ignore[attr-defined] # it is a _Head here
         if not line:
             raise http.client.RemoteDisconnected("the server closed the connection without a response")
         match = _STATUS_LINE.match(line)
@@ -127,12 +140,10 @@ class StrictResponse(http.client.HTTPResponse):
             assert_header_parsing(self.headers)
         except urllib3.exceptions.HeaderParsingError:
             raise UnreadableResponse("a response header is not valid in HTTP") from None
-        if not all(_HEADER_NAME.match(name) for name in self.headers):
-            raise UnreadableResponse("a response header has a name that is not valid in HTTP")
         codings = self.headers.get_all("transfer-encoding", [])
         if codings and [coding.strip().lower() for coding in codings] != ["chunked"]:
             raise UnreadableResponse("the response has a transfer-encoding other than chunked")
-        lengths = {length.strip() for length in self.headers.get_all("content-length", [])}
+        lengths = {length.strip(" \t") for length in self.headers.get_all("content-length", [])}
         if len(lengths) > 1 or not all(_LENGTH.match(length) for length in lengths):
             raise UnreadableResponse("the response has a content-length that is not one decimal number")
         if lengths and codings:

@@ -146,6 +146,27 @@ def test_a_statement_without_a_member_of_its_predicate_is_refused(predicate: Any
     assert code_of(lambda: read_statement(json.dumps(made).encode(), type(predicate), SHA)) == "signature_malformed"
 
 
+@pytest.mark.parametrize("predicate", [RELEASE, RECORD, ARTIFACT])
+@pytest.mark.parametrize("member", ["extra", "publisherr", "valid_until", "Publisher", ""])
+def test_an_unknown_member_of_any_predicate_is_refused(predicate: Any, member: str) -> None:
+    made = json.loads(statement(predicate, "b", SHA))
+    made["predicate"][member] = "x"
+
+    assert code_of(lambda: read_statement(json.dumps(made).encode(), type(predicate), SHA)) == "signature_malformed"
+
+
+@pytest.mark.parametrize(
+    ("predicate", "member"),
+    [(predicate, name) for predicate in (RELEASE, RECORD, ARTIFACT) for name in type(predicate).model_fields],
+)
+@pytest.mark.parametrize("value", [1, True, ["x"], {"x": "x"}, 1.5])
+def test_a_member_of_another_type_of_any_predicate_is_refused(predicate: Any, member: str, value: object) -> None:
+    made = json.loads(statement(predicate, "b", SHA))
+    made["predicate"][member] = value
+
+    assert code_of(lambda: read_statement(json.dumps(made).encode(), type(predicate), SHA)) == "signature_malformed"
+
+
 @pytest.mark.parametrize("member", ["_type", "subject", "predicateType", "predicate"])
 def test_a_statement_without_one_of_its_members_is_refused(member: str) -> None:
     made = json.loads(statement(RELEASE, "b", SHA))

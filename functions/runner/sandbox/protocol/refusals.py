@@ -1,7 +1,7 @@
 """The capability that each host import needs, and the import's result when that capability is not granted.
 
-These are pure values, used on both sides. The child answers a refused call itself, without the parent. The parent
-checks again, because the child is untrusted.
+These are pure values, used on both sides. The child answers a refused call itself, and tells the parent of it for
+the log (``Refused``). The parent checks the calls that it gets again, because the child is untrusted.
 """
 
 from typing import Any, Final, NamedTuple

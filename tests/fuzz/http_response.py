@@ -1,6 +1,7 @@
 """Fuzz the reading of a server's response, and the search for secrets in it.
 
 What is not HTTP must be refused with the errors that ``http.fetch`` expects. No more bytes are counted than were sent.
+Each header that is taken stands at the beginning of a line of the response.
 """
 
 import http.client
@@ -47,6 +48,11 @@ def one_input(data: bytes) -> None:
     if sum(counted) + len(body) > len(data):
         message = f"counted {sum(counted)} bytes before the body and {len(body)} of body, of {len(data)}"
         raise AssertionError(message)
+    for name, value in response.headers.items():
+        is_plain = not any((one < " " and one not in "\t\r\n") or one == "\x7f" for one in value)
+        if not is_plain or b"\n" + name.encode("latin-1") + b":" not in data:
+            message = f"took the header {name!r}: {value!r}"
+            raise AssertionError(message)
     if not 200 <= response.status <= 999:
         message = f"took the status {response.status}"
         raise AssertionError(message)
@@ -65,6 +71,7 @@ def seeds() -> list[bytes]:
         b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;a=b\r\nhello\r\n0\r\nx: y\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nx: a\r\n b\r\n\r\nhello",
         hints * INTERIM_LIMIT + b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: a\ry: b\r\nFrom z\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\nx: " + b"y" * HEAD_LIMIT_BYTES,
         b"{{secret:KEY}}", b"Basic {{secret:KEY|base64}}", b"\\u0041%41&amp;&#65;\\x41",
     ]  # fmt: skip

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 from alga_ext.calls.envelope import ExecuteGrants, ExecuteRequest, ExecuteResponse, SealedSecret
@@ -20,6 +21,7 @@ from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.test_hostile_sandbox import SCRIPT
 from tests.support.runner_fixture import INSTALL, RunnerFixture, body_of, call
+from tests.support.wat import guest
 
 OTHER_INSTALL: Final = "44444444-4444-4444-8444-444444444444"
 
@@ -144,4 +146,16 @@ def test_another_install_or_another_set_of_grants_has_another_child(
     first = body_of(house.call(INSTALL, "a"))
 
     assert body_of(house.call(install_id, "b", grant_hash)) != first
+    assert body_of(house.call(INSTALL, "a")) == first
+
+
+@pytest.mark.parametrize("change", [{"tenant_id": "globex"}, {"content_hash": "another program"}])
+def test_another_tenant_or_another_version_has_another_child(house: House, change: dict[str, str]) -> None:
+    house.behave("channel.send(Done(200, [], str(os.getpid()).encode(), Figures()))")
+    other = house.fixture.publish(guest("(unreachable)")) if "content_hash" in change else house.greeting
+    first = body_of(house.call(INSTALL, "a"))
+
+    request = house.request(INSTALL, "b", "g")
+    request.context = msgspec.structs.replace(request.context, **{**change, "content_hash": other})
+    assert body_of(house.fixture.execute(request)) != first
     assert body_of(house.call(INSTALL, "a")) == first

@@ -163,6 +163,12 @@ def test_a_member_of_another_form_is_refused(changes: dict[str, Any]) -> None:
     assert code(signed({**DOCUMENT, **changes})) == "signature_malformed"
 
 
+@pytest.mark.parametrize("name", ["extra", "expires", "Hashes", ""])
+def test_an_unknown_member_is_refused(name: str) -> None:
+    assert code(signed({**DOCUMENT, name: 1})) == code(signed({**DOCUMENT, "sequence": 1}))
+    assert code(signed({**DOCUMENT, name: 1})) is not None
+
+
 @pytest.mark.parametrize("name", sorted(DOCUMENT))
 def test_every_member_must_be_there(name: str) -> None:
     assert code(signed({key: value for key, value in DOCUMENT.items() if key != name})) == "signature_malformed"

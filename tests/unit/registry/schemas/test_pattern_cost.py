@@ -70,6 +70,7 @@ def test_no_position_is_missed_however_groups_classes_and_repetitions_are_nested
         ("(?i)a{4}", 4),
         ("(?i)", 0),
         ("a(?i)", 1),
+        ("(a(?i)b){3}", 6),
         ("a(?i:){3}", 4),
         ("(?-x:a)", 1),
         ("(?i-x:a{3}){2}", 6),

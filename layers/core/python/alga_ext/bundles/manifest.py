@@ -366,7 +366,8 @@ def parse_manifest(data: bytes) -> Manifest:
         return Manifest.model_validate_json(data, strict=True)
     except ValidationError as error:
         faults = [explain(fault, Manifest) for fault in error.errors()[:5]]
-        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME}: {'; '.join(faults)}.") from None
+        text = "; ".join(faults)
+        raise PlatformError("manifest_invalid", f"{MANIFEST_NAME}: {text}{'' if text.endswith('?') else '.'}") from None
 
 
 def json_schema() -> dict[str, Any]:

@@ -35,11 +35,11 @@ def test_code_without_imports_has_none() -> None:
 
 def test_the_collector_has_nothing_to_look_at_when_a_call_begins() -> None:
     script = (
-        "import gc; from tools.guests.preload import load_what_calls_import; load_what_calls_import(); "
+        "import gc; from preload import load_what_calls_import; load_what_calls_import(); "
         "print(len(gc.get_objects()), gc.get_freeze_count())"
     )
     ended = subprocess.run(
-        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(ROOT)!r}); {script}"],
+        [sys.executable, "-I", "-c", f"import sys; sys.path.append({str(ROOT / 'tools/guests')!r}); {script}"],
         capture_output=True,
         text=True,
         check=True,

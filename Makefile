@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test coverage check fmt browser fuzz soak mutants long bench build lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills mutants long bench build lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -57,9 +57,9 @@ up: setup ## Start the platform with the sample extensions; PORT is the API's po
 demo: setup ## Run every step from build to call as a transcript that checks itself
 	@python -m tools.demo
 
-test: setup ## Run all tests except soak and browser tests
+test: setup ## Run all tests except those of soak, kills and browser
 	@npm test --silent
-	@python -m pytest -q -n 2 --dist loadfile -m "not soak" --ignore tests/browser
+	@python -m pytest -q -n 2 --dist loadfile -m "not soak and not kills" --ignore tests/browser
 
 coverage: setup ## Run the tests and report which code of functions/ and layers/ they miss; write .build/coverage/
 	@python -m tests.coverage
@@ -73,12 +73,15 @@ fuzz: setup ## Fuzz every parser of untrusted input; FUZZ_SECONDS for each (defa
 soak: setup ## Test that ten thousand good and hostile calls leak nothing
 	@python -m pytest -q -m soak tests/security
 
+kills: setup ## Test that a publication killed between any two of its steps succeeds when repeated
+	@python -m pytest -q -n 2 --dist load -m kills tests/registry
+
 mutants: setup ## Break the modules that decide, one guard at a time: a test must fail; MODULES for some of them
 	@python -m tests.mutants $(MODULES)
 
 long: export FUZZ_SECONDS ?= 600
-long: setup ## Run what takes longer than an hour: soak, mutants, then fuzz with FUZZ_SECONDS=600
-	@status=0; for task in "soak" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
+long: setup ## Run what takes longer than an hour: soak, kills, mutants, then fuzz with FUZZ_SECONDS=600
+	@status=0; for task in "soak" "kills" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
 	  echo "› make $$task, from $$(date +%H:%M)"; started=$$SECONDS; \
 	  $(MAKE) --no-print-directory $$task || status=1; \
 	  echo "› make $$task took $$((SECONDS - started)) s"; done; exit $$status

@@ -218,6 +218,7 @@ def _installation(world: RegistryWorld) -> Callable[[Database], None]:
     return install
 
 
+@pytest.mark.kills
 @pytest.mark.parametrize("in_one_call", [False, True], ids=["an upload", "one call under an Idempotency-Key"])
 def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(
     world: RegistryWorld, in_one_call: bool
@@ -256,6 +257,7 @@ def test_a_finalize_killed_between_any_two_steps_succeeds_when_repeated(
     assert len(pending) == killed + 1  # each can be sent to prepare again, whether or not its message was
 
 
+@pytest.mark.kills
 def test_making_ready_killed_between_any_two_steps_succeeds_when_repeated(world: RegistryWorld) -> None:
     world.register()
     messages: dict[int, PrepareMessage] = {}
@@ -291,6 +293,7 @@ def _recorded(world: RegistryWorld, step: int) -> int:
     return len(world.rows("select 1 from app.extension_version where version = :version", version=f"1.{step}.0"))
 
 
+@pytest.mark.kills
 def test_a_withdrawal_killed_between_any_two_steps_is_in_the_log_when_it_is_in_the_table(world: RegistryWorld) -> None:
     world.register()
     paths: dict[int, str] = {}

@@ -321,7 +321,7 @@ components = st.one_of(st.just("storage"), st.just("http and secrets"), st.sampl
 
 
 @given(document=manifests(), given_files=files, odd=odd_files, component=components)
-@bounded(40)
+@bounded(15)
 def test_pack_refuses_what_publishing_refuses(
     publishing: Publishing,
     document: dict[str, Any],
@@ -371,7 +371,7 @@ def test_a_nested_schema_is_judged_as_publishing_judges_it(publishing: Publishin
 
 
 @given(data=st.one_of(st.binary(max_size=12), manifests().map(encoded)), cut=st.integers(0, 40))
-@bounded(30)
+@bounded(12)
 def test_a_manifest_that_is_broken_is_refused_alike(publishing: Publishing, data: bytes, cut: int) -> None:
     broken = data[: len(data) - cut]
     with folder_of({MANIFEST_NAME: broken, "ui/index.html": b"x"}) as tree:
@@ -379,7 +379,7 @@ def test_a_manifest_that_is_broken_is_refused_alike(publishing: Publishing, data
 
 
 @given(document=manifests(server=False), given_files=files)
-@bounded(25)
+@bounded(10)
 def test_build_refuses_what_publishing_refuses(
     publishing: Publishing, document: dict[str, Any], given_files: dict[str, bytes]
 ) -> None:

@@ -20,7 +20,7 @@ from tests.support.runner_fixture import RunnerFixture, call
 from tests.support.wat import guest
 
 # The platform runs on x86_64. The attempts make system calls by number; elsewhere the numbers mean other calls.
-# The filter for aarch64 is compared with libseccomp's numbers in test_syscalls.py (tests/unit/runner/sandbox).
+# The filter for aarch64 is compared with libseccomp's numbers in tests/unit/alga_ext/confinement.
 pytestmark = pytest.mark.skipif(
     platform.machine() != "x86_64", reason="attempts system calls by their numbers on x86_64, where the platform runs"
 )

@@ -152,7 +152,7 @@ class Evaluator:
         return answer
 
     def _ready(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
-        """Return a worker that runs, and the connection to it; start one when there is none."""
+        """Return a running worker and the connection to it. A worker is started if needed."""
         if self._process is not None and self._process.poll() is not None:
             self.close()
         if self._process is not None and self._connection is not None:

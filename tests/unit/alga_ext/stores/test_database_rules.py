@@ -19,7 +19,6 @@ def test_a_url_names_role_host_and_database() -> None:
         "database": "app",
     }
     assert given["startup_params"]["statement_timeout"] == "3000"
-    assert "ssl_context" not in given
 
 
 def test_a_socket_folder_replaces_the_host() -> None:
@@ -27,6 +26,22 @@ def test_a_socket_folder_replaces_the_host() -> None:
 
     assert given["unix_sock"] == "/tmp/sockets/.s.PGSQL.5432"
     assert "host" not in given
+
+
+@pytest.mark.parametrize("host", ["db.example", "10.0.0.7", "localhost.example"])
+def test_another_machine_is_reached_with_verified_tls(host: str) -> None:
+    context = connection_arguments(f"postgresql://r@{host}/d", 1_000)["ssl_context"]
+
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+@pytest.mark.parametrize(
+    "place", ["localhost/d", "127.0.0.1:6000/d", "[::1]/d", "/d?host=/tmp/sockets", "db.example/d?sslmode=disable"]
+)
+def test_this_machine_is_reached_without_tls(place: str) -> None:
+    # None would mean: with TLS if the server offers it, and with any certificate.
+    assert connection_arguments(f"postgresql://r@{place}", 1_000)["ssl_context"] is False
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])

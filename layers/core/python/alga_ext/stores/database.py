@@ -37,6 +37,8 @@ _SOCKET_MARGIN_S: Final = 0.25
 
 _CHECK_TIMEOUT_S: Final = 1.0
 
+_THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
+
 # SQLSTATE → error code. A state that is not listed here is a fault of the platform (``internal``).
 _SQLSTATES: Final = {
     "23505": "conflict",  # unique_violation
@@ -141,8 +143,9 @@ class Database:
     """One database, used as one login role. It keeps one connection; transactions of several threads wait for it.
 
     Args:
-        url: ``postgresql://role:password@host:port/name``; ``?host=/directory`` for a Unix socket,
-            ``?sslmode=verify-full`` for TLS that is verified with the system's certificates.
+        url: ``postgresql://role:password@host:port/name``; ``?host=/directory`` for a Unix socket. Another machine is
+            reached with TLS that is verified with the system's certificates, this machine without TLS.
+            ``?sslmode=disable`` and ``?sslmode=verify-full`` choose for every host.
         statement_timeout_ms: how long a statement may run; the socket waits a little longer.
     """
 
@@ -318,8 +321,10 @@ def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
     else:
         arguments["host"] = parts.hostname or "127.0.0.1"
         arguments["port"] = parts.port or 5432
-    if query.get("sslmode", "disable") != "disable":
-        arguments["ssl_context"] = ssl.create_default_context()
+    is_local = "unix_sock" in arguments or arguments["host"] in _THIS_MACHINE
+    is_plain = query.get("sslmode", "disable" if is_local else "verify-full") == "disable"
+    # pg8000 takes None to mean: TLS if the server offers it, with any certificate.
+    arguments["ssl_context"] = False if is_plain else ssl.create_default_context()
     return arguments
 
 

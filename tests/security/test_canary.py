@@ -21,6 +21,7 @@ from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.guests import wat_snippets
 from tests.security.world import World
+from tests.support.confined_programs import with_script
 from tests.support.runner_fixture import call
 
 OWN: Final = "canary-" + "0" * 32
@@ -133,7 +134,7 @@ def replaced(script: str) -> Any:
 
     def command(_module: str, *arguments: str) -> list[str]:
         start = interpreter("child.main", *arguments)
-        return [*start[:5], script, *start[6:]]
+        return with_script(start, script)
 
     return command
 

@@ -19,6 +19,7 @@ from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.test_hostile_sandbox import SCRIPT
 from tests.security.test_sandbox_of_one_install import OTHER_INSTALL
+from tests.support.confined_programs import with_script
 from tests.support.runner_fixture import INSTALL, RunnerFixture, body_of, call, code_of
 
 FRAMES: Final = {
@@ -73,7 +74,7 @@ class House:
 
         def command(_module: str, *arguments: str) -> list[str]:
             start = interpreter("child.main", *arguments)
-            return [*start[:5], script, *start[6:]]
+            return with_script(start, script)
 
         self.fixture.pool.close()
         with self._patch.context() as patch:
@@ -110,6 +111,11 @@ def check(house: House, sent: dict[str, list[str]]) -> None:
         if code_of(response) is None:
             assert body_of(response).decode() in ("call 0", f"call {made['install']}")
     assert house.works()
+
+
+def test_the_children_of_these_tests_answer_when_they_send_nothing_else(house: House) -> None:
+    answers = [body_of(decode_response(made["answer"].encode())).decode() for made in house.calls({})]
+    assert answers == [f"call {INSTALL}", f"call {OTHER_INSTALL}", f"call {INSTALL}"]
 
 
 AT_ONCE: Final = [

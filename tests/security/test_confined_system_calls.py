@@ -16,6 +16,7 @@ from functions.runner.sandboxes import child_process
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.syscall_attempts import ATTEMPTS, numbers
+from tests.support.confined_programs import with_script
 from tests.support.runner_fixture import RunnerFixture, call
 from tests.support.wat import guest
 
@@ -85,7 +86,7 @@ def _script(template: str, limit_bytes: int, *, landlock: bool) -> str:
 def _command(script: str) -> Callable[..., list[str]]:
     def command(module: str, *arguments: str) -> list[str]:
         start = interpreter(module, *arguments)
-        return [*start[:5], script, *start[6:]]
+        return with_script(start, script)
 
     return command
 

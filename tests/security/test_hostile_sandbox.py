@@ -3,7 +3,6 @@
 import contextlib
 import io
 import resource
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -18,6 +17,7 @@ from tests.security.attacks import GREETING
 from tests.security.footprint import Footprint, footprint, settled
 from tests.security.logbook import Logbook
 from tests.security.world import World
+from tests.support.confined_programs import with_script
 from tests.support.runner_fixture import MIB, body_of, call, code_of
 
 LIMIT_MS: Final = 400
@@ -156,8 +156,7 @@ class Takeover:
         house = self._world.house
 
         def taken_over(_module: str, *arguments: str) -> list[str]:
-            command = self._real("child.main", *arguments)
-            return [*command[:5], SCRIPT.replace("{conduct}", conduct), *command[6:]]
+            return with_script(self._real("child.main", *arguments), SCRIPT.replace("{conduct}", conduct))
 
         house.pool.close()
         self._patch.setattr(child_process, "interpreter", taken_over)
@@ -331,8 +330,3 @@ def test_the_cpu_of_a_sandbox_that_died_is_counted(takeover: Takeover) -> None:
         "until = time.process_time() + 0.2\n    while time.process_time() < until: pass\n    os.abort()"
     ).usage
     assert 200 <= usage.cpu_ms < 2_000
-
-
-def test_the_children_of_this_test_start_as_the_real_ones_do() -> None:
-    command = interpreter("child.main", "7")
-    assert (command[0], command[4], command[-1]) == (sys.executable, "-c", "7")

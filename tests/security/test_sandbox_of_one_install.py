@@ -20,6 +20,7 @@ from functions.runner.sandboxes import child_process
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.test_hostile_sandbox import SCRIPT
+from tests.support.confined_programs import with_script
 from tests.support.runner_fixture import INSTALL, RunnerFixture, body_of, call
 from tests.support.wat import guest
 
@@ -78,7 +79,7 @@ class House:
 
         def command(_module: str, *arguments: str) -> list[str]:
             start = interpreter("child.main", *arguments)
-            return [*start[:5], SCRIPT.replace("{conduct}", conduct), *start[6:]]
+            return with_script(start, SCRIPT.replace("{conduct}", conduct))
 
         self._patch.setattr(child_process, "interpreter", command)
 

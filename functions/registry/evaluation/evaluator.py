@@ -161,7 +161,7 @@ class Evaluator:
         self._connection = ours
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - the platform's own interpreter and code
-                [sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP, *_import_folders(), str(theirs.fileno())],
+                [sys.executable, "-I", "-S", "-c", _BOOTSTRAP, *_import_folders(), str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ def interpreter(module: str, *arguments: str) -> list[str]:
 
     It runs in isolated mode and without ``site``: no environment variables, user packages or ``.pth`` files are read.
     """
-    return [sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP.format(module=module), *_import_roots(), *arguments]
+    return [sys.executable, "-I", "-S", "-c", _BOOTSTRAP.format(module=module), *_import_roots(), *arguments]
 
 
 def _import_roots() -> list[str]:

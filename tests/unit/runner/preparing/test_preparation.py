@@ -21,6 +21,7 @@ from functions.runner.preparing import compile_worker
 from functions.runner.provenance import accepted_code
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.support import wat
+from tests.support.confined_programs import with_script
 from tests.support.memory_store import MemoryObjectStore
 from tests.support.runner_fixture import RunnerFixture
 
@@ -307,7 +308,7 @@ def _in_place_of_the_worker(script: str) -> Callable[..., list[str]]:
 
     def command(module: str, *arguments: str) -> list[str]:
         start = interpreter(module, *arguments)
-        return [*start[:5], opening + script, *start[6:]]
+        return with_script(start, opening + script)
 
     return command
 

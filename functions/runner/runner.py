@@ -292,7 +292,10 @@ def _bundle_sha256(content_hash: str) -> str:
 
 
 def _known(providers: Iterable[str]) -> frozenset[str]:
-    names = frozenset(map(capabilities.canonical, providers))
+    names = frozenset(providers)
+    if names <= capabilities.KNOWN:  # as the gateway sends them
+        return names
+    names = frozenset(map(capabilities.canonical, names))
     if not names <= capabilities.KNOWN:
         unknown = capabilities.unknown(names)
         raise PlatformError("unknown_capabilities", f"These providers do not exist: {', '.join(unknown)[:200]}.")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -49,7 +50,8 @@ class CallContext:
         self.request = request
         self.providers = providers
         self.deadline_ns = deadline_ns
-        self.secrets = SecretBox(request, unsealer, now_s, self.left_s)
+        # Not self.left_s: such a cycle would keep the request and its secrets until the collector runs.
+        self.secrets = SecretBox(request, unsealer, now_s, partial(_seconds_until, deadline_ns))
         self.ledger = Ledger()
         self.failure: Verdict | None = None
         self.explain: Callable[[str], None] = _ignore
@@ -95,7 +97,11 @@ class CallContext:
 
     def left_s(self) -> float:
         """Return the seconds until the deadline, at least 0.001."""
-        return max(0.001, (self.deadline_ns - time.monotonic_ns()) / 1e9)
+        return _seconds_until(self.deadline_ns)
+
+
+def _seconds_until(deadline_ns: int) -> float:
+    return max(0.001, (deadline_ns - time.monotonic_ns()) / 1e9)
 
 
 def _ignore(_text: str) -> None:

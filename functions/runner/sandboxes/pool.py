@@ -57,7 +57,8 @@ class Pool:
         self._configure = configure
         self._limit = limit
         self._start = start
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._assigned: dict[Hashable, Child] = {}
         """The children of keys, the least recently used first."""
         self._busy: set[Hashable] = set()
@@ -98,10 +99,9 @@ class Pool:
 
         While calls wait for a sandbox, none is started: room for it might be made by ending the child that they need.
         """
-        with self._changed:
+        with self._lock:
             if self._spare is None and not self._waiting and self._make_room():
                 self._spare = self._new()
-                self._changed.notify_all()
 
     def health(self) -> Ready:
         """Return the spare's report about its confinement. A spare is started if there is none.
@@ -113,7 +113,7 @@ class Pool:
         """
         probe = object()
         try:
-            with self._lend(probe, None, until_ns=0) as lent, self._changed:
+            with self._lend(probe, None, until_ns=0) as lent, self._lock:
                 del self._assigned[probe]  # it has run nothing, so it is the spare again
                 spare, self._spare = self._spare, lent.child
                 if spare is not None:
@@ -127,7 +127,7 @@ class Pool:
 
     def close(self) -> None:
         """End all children."""
-        with self._changed:
+        with self._lock:
             for child in [*self._assigned.values(), self._spare]:
                 if child is not None:
                     child.kill()
@@ -136,14 +136,14 @@ class Pool:
 
     def process_ids(self) -> list[int]:
         """Return the process ids of the children: the most recently used first, the spare last."""
-        with self._changed:
+        with self._lock:
             children = [*reversed(self._assigned.values()), self._spare]
         return [child.process_id for child in children if child is not None]
 
     @contextmanager
     def _lend(self, key: Hashable, program_key: str | None, until_ns: int) -> Iterator[Lent]:
         asked_ns = time.monotonic_ns()
-        with self._changed:
+        with self._lock:
             while key in self._busy or not self._make_room(key):
                 left_ns = until_ns - time.monotonic_ns()
                 if left_ns <= 0:
@@ -165,12 +165,13 @@ class Pool:
                 self.kills += child.is_ended
                 raise
         finally:
-            with self._changed:
+            with self._lock:
                 self._busy.remove(key)
                 used = self._assigned.pop(key, None)
                 if used is not None and not used.is_ended:
                     self._assigned[key] = used  # at the end: it is the most recently used
-                self._changed.notify_all()
+                if self._waiting:
+                    self._changed.notify_all()
 
     def _make_room(self, key: Hashable = None) -> bool:
         """Tell whether a key's child is alive or can be started now. An idle child may be ended for it."""
@@ -200,13 +201,13 @@ class Pool:
             except Ended as ended:
                 logger("runner").error("sandbox is not ready", extra={"reason": ended.reason})
             child = None
-            with self._changed:
+            with self._lock:
                 self._assigned.pop(key, None)
         raise PlatformError("runner_unavailable", "Extensions cannot run at the moment; try again.")
 
     def _another(self, key: Hashable) -> Child | None:
         """Give a key the spare, or else a new child; None when none can be started."""
-        with self._changed:
+        with self._lock:
             child = self._spare or self._new()
             if child is self._spare:
                 self._spare = None

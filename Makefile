@@ -31,9 +31,10 @@ $(WEB_STAMP): package.json package-lock.json
 	@npm ci --silent --no-audit --no-fund --ignore-scripts
 	@touch $@
 
-lock: ## Resolve requirements/*.in into requirements/*.txt with hashes
-	@cd requirements && for set in uv deps wasmtime dev; do \
-	  ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --custom-compile-command "make lock" $$set.in -o $$set.txt || exit 1; done
+lock: ## Resolve every requirements.in and requirements/*.in into a list with hashes
+	@set -e; for list in requirements/uv layers/{deps,aws,wasmtime}/requirements requirements/dev; do \
+	  (cd $$(dirname $$list) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --custom-compile-command "make lock" $$(basename $$list).in -o $$(basename $$list).txt); done
 
 check: setup ## Check format, lint, types and import contracts
 	@ruff format --check --quiet . || { echo "run 'make fmt'"; exit 1; }
@@ -89,7 +90,8 @@ long: setup ## Run what takes longer than an hour: soak, kills, mutants, then fu
 bench: setup ## Measure speed; print tables and write .build/bench/
 	@python -m tests.bench
 
-build: setup ## Build the web packages and the sample extensions
+build: setup ## Build the functions and layers for Lambda into dist/, the web packages and the sample extensions
+	@python -m tools.dist
 	@npm run --silent build
 	@python -m tools.guests samples/*
 

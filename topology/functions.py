@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from topology.layers import AWS, CORE, DEPS, WASMTIME, Layer
+
 COMMON_OPTIONAL: Final = ("LOG_LEVEL",)
 """Environment names that every function may be given."""
 
@@ -27,6 +29,8 @@ class Function:
         memory_mb: memory in MiB; CPU time grows with it. 1769 MiB is one whole core.
         per_tenant: Lambda's tenant isolation mode: each execution environment serves one tenant only. Such a function
             is invoked directly. It cannot be the target of an HTTP route, a queue or a schedule.
+        layers: what it imports besides its own folder.
+        data_folders: folders of the repository whose files it reads.
         login_role: the database role of ``DATABASE_URL``. A function that has ``DATABASE_URL`` without a login role
             connects as the role that owns the schema.
     """
@@ -38,6 +42,8 @@ class Function:
     optional: tuple[str, ...] = ()
     memory_mb: int = 1769
     per_tenant: bool = False
+    layers: tuple[Layer, ...] = (CORE, DEPS)
+    data_folders: tuple[str, ...] = ()
     login_role: str | None = None
 
     @property
@@ -69,6 +75,7 @@ GATEWAY: Final = Function(
         "EXTENSIONS_ENABLED",
     ),
     login_role="fn_gateway",
+    layers=(CORE, DEPS, AWS),
 )
 REGISTRY: Final = Function(
     "registry",
@@ -99,6 +106,7 @@ REGISTRY: Final = Function(
         "HOST_API_BASE_URL",
     ),
     login_role="fn_registry",
+    layers=(CORE, DEPS, AWS),
 )
 UIHOST: Final = Function(
     "uihost",
@@ -106,6 +114,7 @@ UIHOST: Final = Function(
     timeout_s=10,
     required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "RUNNER_PUBLIC_BASE", "FRAME_ANCESTORS"),
     optional=("WITHDRAWN_LIST_LIFETIME_S", "UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
+    layers=(CORE, DEPS, AWS),
 )
 RUNNER: Final = Function(
     "runner",
@@ -140,6 +149,7 @@ RUNNER: Final = Function(
     memory_mb=2432,  # 384 for the runner, and four sandboxes of SANDBOX_MEMORY_MB (512)
     per_tenant=True,
     login_role="fn_runner",
+    layers=(CORE, DEPS, AWS, WASMTIME),
 )
 PREPARE: Final = Function(
     "prepare",
@@ -148,6 +158,7 @@ PREPARE: Final = Function(
     required=("BUNDLE_STORE_BASE", "PREPARED_QUEUE_URL", "SIGNING_TRUST_BUNDLE", "ARTIFACT_SIGNING_KEY"),
     optional=("MAX_COMPONENT_MB", "COMPILE_TIMEOUT_S", "COMPILE_MEMORY_MB"),
     memory_mb=4096,  # more than COMPILE_MEMORY_MB (3072)
+    layers=(CORE, DEPS, AWS, WASMTIME),
 )
 ASSETS: Final = Function(
     "assets",
@@ -156,6 +167,7 @@ ASSETS: Final = Function(
     required=("DATABASE_URL", "BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "RELEASE_SIGNING_KEY"),
     optional=("WITHDRAWN_LIST_LIFETIME_S",),
     login_role="fn_registry",
+    layers=(CORE, DEPS, AWS),
 )
 RECORDER: Final = Function(
     "recorder",
@@ -163,6 +175,7 @@ RECORDER: Final = Function(
     timeout_s=30,
     required=("DATABASE_URL",),
     login_role="fn_registry",
+    layers=(CORE, DEPS, AWS),
 )
 SWEEPER: Final = Function(
     "sweeper",
@@ -178,6 +191,7 @@ SWEEPER: Final = Function(
     ),
     optional=("WITHDRAWN_LIST_LIFETIME_S", "UNINSTALL_GRACE_S"),
     login_role="fn_registry",
+    layers=(CORE, DEPS, AWS),
 )
 MIGRATE: Final = Function(
     "migrate",
@@ -185,6 +199,7 @@ MIGRATE: Final = Function(
     timeout_s=120,
     required=("DATABASE_URL", "FN_GATEWAY_PASSWORD", "FN_REGISTRY_PASSWORD", "FN_RUNNER_PASSWORD"),
     optional=("MIGRATIONS_DIR",),
+    data_folders=("migrations",),
 )
 
 FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, MIGRATE)

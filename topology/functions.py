@@ -8,7 +8,7 @@ from topology.layers import AWS, CORE, DEPS, WASMTIME, Layer
 COMMON_OPTIONAL: Final = ("LOG_LEVEL",)
 """Environment names that every function may be given."""
 
-SET_BY_LAMBDA: Final = ("AWS_EXECUTION_ENV", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE")
+SET_BY_LAMBDA: Final = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "LAMBDA_TASK_ROOT")
 """Settings that Lambda itself provides; a deployment cannot give them."""
 
 DEVELOPMENT_ONLY: Final = ("EXPLAIN_FAILURES",)

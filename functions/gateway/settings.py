@@ -24,7 +24,7 @@ class GatewaySettings(TokenSettings):
         install_cache_ms: for how many milliseconds a resolved install is used before it is read again.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
         explain_failures: whether a problem document says what the guest reported before it failed. Local only.
-        aws_execution_env: set by Lambda. With it, ``explain_failures`` is an error.
+        lambda_task_root: set by Lambda. With it, ``explain_failures`` is an error.
     """
 
     section = "Gateway"
@@ -39,7 +39,7 @@ class GatewaySettings(TokenSettings):
     install_cache_ms: Annotated[int, Field(ge=0, le=60_000)] = 2_000
     extensions_enabled: bool = True
     explain_failures: bool = False
-    aws_execution_env: str = ""
+    lambda_task_root: str = ""
 
     @classmethod
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:

@@ -45,7 +45,7 @@ class RunnerSettings(Settings):
         aws_lambda_function_memory_size: memory of the function in MiB, set by Lambda; see ``sandboxes``.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
         explain_failures: whether an error says what the guest reported before it failed. Local only.
-        aws_execution_env: set by Lambda. With it, ``explain_failures`` is an error.
+        lambda_task_root: set by Lambda. With it, ``explain_failures`` is an error.
         secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it, no secret can be opened.
         ui_proxy_base_url: base URL of the host application. Without it, every ``ui-proxy`` route is not found.
         ui_proxy_auth_token: the static token that the application knows the runner by, sent as ``x-runner-auth``.
@@ -76,7 +76,7 @@ class RunnerSettings(Settings):
     aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_432
     extensions_enabled: bool = True
     explain_failures: bool = False
-    aws_execution_env: str = ""
+    lambda_task_root: str = ""
     secrets_key_id: str = ""
     ui_proxy_base_url: HttpUrl = ""
     ui_proxy_auth_token: ServiceToken = SecretStr("")

@@ -23,6 +23,7 @@ from tools.local.lambda_types import (
     failure,
 )
 from tools.local.processes import Child, start_module
+from topology.runtime import PYTHON_VERSION
 
 PREFIX = "/2018-06-01/runtime"
 # The runtime client also posts results above Lambda's limit; the server has to read them before it can refuse them.
@@ -197,6 +198,9 @@ def lambda_environment(spec: FunctionSpec, runtime_api: str, scratch: Path) -> d
         "TMPDIR": str(scratch),
         "PYTHONUNBUFFERED": "1",
         "_HANDLER": spec.handler,
+        # Without it, the runtime client encodes answers differently. LAMBDA_TASK_ROOT is left out: with it, functions
+        # refuse to show a developer what only a local platform may show.
+        "AWS_EXECUTION_ENV": f"AWS_Lambda_python{PYTHON_VERSION}",
         "AWS_LAMBDA_FUNCTION_NAME": spec.name,
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(spec.memory_mb),

@@ -194,12 +194,12 @@ def test_a_function_in_lambda_does_not_start_when_told_to_explain_failures(
     settings: type[Settings], value: str
 ) -> None:
     with pytest.raises(SettingsError, match="EXPLAIN_FAILURES: it is for local platforms only"):
-        settings.read({"EXPLAIN_FAILURES": value, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"})
+        settings.read({"EXPLAIN_FAILURES": value, "LAMBDA_TASK_ROOT": "/var/task"})
 
 
 def test_failures_are_explained_only_when_the_setting_says_so() -> None:
     assert RunnerSettings.read(RUNNER).explain_failures is False
-    assert RunnerSettings.read({**RUNNER, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}).explain_failures is False
+    assert RunnerSettings.read({**RUNNER, "LAMBDA_TASK_ROOT": "/var/task"}).explain_failures is False
     local = {**RUNNER, "EXPLAIN_FAILURES": "true"}
     assert RunnerSettings.read(local).explain_failures is True
-    assert RunnerSettings.read({**local, "AWS_EXECUTION_ENV": "CloudShell"}).explain_failures is True
+    assert RunnerSettings.read({**local, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}).explain_failures is True

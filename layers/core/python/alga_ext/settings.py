@@ -97,8 +97,7 @@ class Settings(BaseModel):
 
 def development_faults(given: Mapping[str, str]) -> list[str]:
     """Check that a function in AWS Lambda is not told to show a developer what only a local platform may show."""
-    # Other services of AWS, CloudShell among them, set the variable too, with another beginning.
-    if given.get("aws_execution_env", "").startswith("AWS_Lambda_") and "explain_failures" in given:
+    if given.get("lambda_task_root") and "explain_failures" in given:  # only Lambda itself sets the first one
         return ["EXPLAIN_FAILURES: it is for local platforms only and must not be set in AWS Lambda; remove it"]
     return []
 

@@ -74,7 +74,7 @@ def deployed(loop: Loop, folder: Path, moto_url: str, owner_url: str) -> Iterato
     }
     runner = function_spec(RUNNER, environment, PRIVATE_FOLDERS)
     plain = replace(runner, name="runner-http", per_tenant=False, processes_max=1)
-    functions = Functions([runner, plain], ROOT, folder / "logs", folder / "tmp")
+    functions = Functions([runner, plain], folder / "logs", folder / "tmp")
     api, front = InvokeApi(functions), Front(functions, [Route("/v1", "runner-http", ("POST",))])
     publish = {**store, **aws, "ARTIFACT_SIGNING_KEY": _file(folder, "artifact", keys),
                "RELEASE_SIGNING_KEY": _file(folder, "release", keys)}  # fmt: skip

@@ -13,7 +13,6 @@ from tests.support.servers import Loop
 from tools.local.function_processes import Functions
 from tools.local.http_front import Front
 from tools.local.lambda_types import FunctionSpec
-from tools.local.state import ROOT
 from topology.routes import Route
 
 FUNCTIONS = (FunctionSpec("http", "tests.support.small_functions.http", 2),)
@@ -28,7 +27,7 @@ def base(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "files" / "sub" / "link.txt").symlink_to(folder / "secret.txt")
 
     async def start() -> tuple[Functions, Front, str]:
-        functions = Functions(FUNCTIONS, ROOT, folder / "logs", folder / "tmp")
+        functions = Functions(FUNCTIONS, folder / "logs", folder / "tmp")
         front = Front(
             functions,
             (Route("/api", "http"), Route("/raw", "http", ("GET",), "ui")),

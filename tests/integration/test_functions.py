@@ -17,7 +17,6 @@ from tests.support.servers import Loop
 from tools.local.function_processes import Functions, TenantRuleError, UnknownFunctionError
 from tools.local.invoke_api import InvokeApi
 from tools.local.lambda_types import FunctionSpec, Outcome
-from tools.local.state import ROOT
 
 T = TypeVar("T")
 SMALL = "tests.support.small_functions."
@@ -36,7 +35,7 @@ class LocalFunctions:
     def __init__(self, loop: Loop, folder: Path) -> None:
         self._loop = loop
         self.folder = folder
-        self.functions = Functions(SPECS, ROOT, folder / "logs", folder / "tmp")
+        self.functions = Functions(SPECS, folder / "logs", folder / "tmp")
         self.api = InvokeApi(self.functions)
         self.url = self.run(self._start())
 

@@ -19,7 +19,7 @@ from tools.local.lambda_types import FunctionSpec
 from tools.local.platform import Options, Platform, StartError
 from tools.local.postgres import Postgres
 from tools.local.schedules import Ticker
-from tools.local.state import ROOT, read_state
+from tools.local.state import read_state
 from topology.functions import SWEEPER
 from topology.schedules import Schedule
 
@@ -78,7 +78,7 @@ def databases(url: str) -> set[str]:
 @pytest.fixture
 def functions(server_loop: Loop, tmp_path: Path) -> Iterator[Functions]:
     specs = (FunctionSpec("echo", SMALL + "echo", 5), FunctionSpec("refuse", SMALL + "refuse", 5))
-    functions = Functions(specs, ROOT, tmp_path / "logs", tmp_path / "tmp")
+    functions = Functions(specs, tmp_path / "logs", tmp_path / "tmp")
     yield functions
     server_loop.run(functions.close())
 

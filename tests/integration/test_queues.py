@@ -31,7 +31,6 @@ def cloud(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             FunctionSpec("batch", "tests.support.small_functions.batch", 5),
             FunctionSpec("refuse", "tests.support.small_functions.refuse", 5),
         ],
-        ROOT,
         folder / "logs",
         folder / "tmp",
     )

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tools.local.lambda_types import FunctionSpec, Outcome, failure
-from tools.local.runtime_api import RuntimeProcess
+from tools.local.runtime_api import RuntimeProcess, StartFunction, start_from_checkout
 
 LOG = logging.getLogger(__name__)
 IDLE_S_MAX = 300.0
@@ -40,9 +40,9 @@ class InitFailedError(Exception):
 class Pool:
     """The processes of one function (and one tenant)."""
 
-    def __init__(self, spec: FunctionSpec, folder: Path, log: Path, scratch: Path) -> None:
+    def __init__(self, spec: FunctionSpec, start: StartFunction, log: Path, scratch: Path) -> None:
         self._spec = spec
-        self._folder = folder
+        self._start = start
         self._log = log
         self._scratch = scratch
         self._waiting: deque[asyncio.Future[RuntimeProcess]] = deque()
@@ -92,7 +92,7 @@ class Pool:
 
     def _start_process(self) -> None:
         scratch = self._scratch / f"{self._spec.name}-{uuid.uuid4().hex[:8]}"
-        process = RuntimeProcess(self._spec, self._folder, self._log, scratch, self._on_idle, self._on_end)
+        process = RuntimeProcess(self._spec, self._start, self._log, scratch, self._on_idle, self._on_end)
         self.processes.append(process)
         self._starting += 1
         self.cold_starts += 1
@@ -142,14 +142,16 @@ class Functions:
 
     Args:
         specs: the functions.
-        folder: their working directory, Lambda's task root.
         logs: folder for each function's output, as `NAME.log`.
         scratch: folder in which each process has its own /tmp, removed with the process.
+        start: starts a function's process.
     """
 
-    def __init__(self, specs: Iterable[FunctionSpec], folder: Path, logs: Path, scratch: Path) -> None:
+    def __init__(
+        self, specs: Iterable[FunctionSpec], logs: Path, scratch: Path, start: StartFunction = start_from_checkout
+    ) -> None:
         self.specs = {spec.name: spec for spec in specs}
-        self._folder = folder
+        self._start = start
         self._logs = logs
         self._scratch = scratch
         self._pools: dict[tuple[str, str | None], Pool] = {}
@@ -204,7 +206,7 @@ class Functions:
             raise TenantRuleError(name)
         pool = self._pools.get((name, tenant_id))
         if pool is None:
-            pool = self._pools[name, tenant_id] = Pool(spec, self._folder, self._logs / f"{name}.log", self._scratch)
+            pool = self._pools[name, tenant_id] = Pool(spec, self._start, self._logs / f"{name}.log", self._scratch)
         return pool
 
     async def _reap(self) -> None:

@@ -31,6 +31,7 @@ from tools.local.moto_server import MotoServer
 from tools.local.ports import free_port
 from tools.local.postgres import Postgres, drop_database, make_database
 from tools.local.queues import QueuePollers
+from tools.local.runtime_api import StartFunction, start_from_checkout
 from tools.local.schedules import Ticker
 from tools.local.sign_in import SignInCodes
 from tools.local.state import ROOT, STATE, run_folder, write_state
@@ -47,13 +48,18 @@ class StartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to start: port 0 means any free port; `environ` has the settings that a developer may pass through."""
+    """How to start.
+
+    Port 0 means any free port. `environ` has the settings that a developer may pass through. `start_function` starts
+    each process of a function.
+    """
 
     state: Path = STATE
     api_port: int = 8700
     ui_port: int = 8701
     host_port: int = 8702
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    start_function: StartFunction = start_from_checkout
 
 
 class Platform:
@@ -162,7 +168,7 @@ class Platform:
             )
         except EnvironmentNamesError as error:
             raise StartError(str(error)) from error
-        self.functions = Functions(specs, ROOT, self._logs, self._run / "tmp")
+        self.functions = Functions(specs, self._logs, self._run / "tmp", self.options.start_function)
         self.functions.start()
         self._undo.append(self.functions.close)
         invoke_api = InvokeApi(self.functions)

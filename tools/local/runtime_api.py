@@ -9,7 +9,7 @@ import asyncio
 import shutil
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tools.local.lambda_types import (
     failure,
 )
 from tools.local.processes import Child, start_module
+from tools.local.state import ROOT
 from topology.runtime import PYTHON_VERSION
 
 PREFIX = "/2018-06-01/runtime"
@@ -47,8 +48,18 @@ class Invocation:
             self.outcome.set_result(outcome)
 
 
+StartFunction = Callable[[FunctionSpec, str, Path, Path], Awaitable[Child]]
+"""Starts a function's process, given its runtime API (host and port), its scratch folder and its log."""
+
+
+async def start_from_checkout(spec: FunctionSpec, runtime_api: str, scratch: Path, log: Path) -> Child:
+    """Run a function of this checkout under the runtime client, with this interpreter."""
+    environment = lambda_environment(spec, runtime_api, scratch)
+    return await start_module("awslambdaric", [spec.handler], environment=environment, folder=ROOT, log=log)
+
+
 class RuntimeProcess:
-    """A process that runs `python -m awslambdaric HANDLER`, and its runtime API.
+    """A process that runs a function under the runtime client, and its runtime API.
 
     `on_idle` is called whenever the process asks for work, with True the first time. `on_end` is called once, with the
     failure of the initialisation, or None when the process had been ready.
@@ -57,14 +68,14 @@ class RuntimeProcess:
     def __init__(
         self,
         spec: FunctionSpec,
-        folder: Path,
+        start: StartFunction,
         log: Path,
         scratch: Path,
         on_idle: Callable[["RuntimeProcess", bool], None],
         on_end: Callable[["RuntimeProcess", Outcome | None], None],
     ) -> None:
         self._spec = spec
-        self._folder = folder
+        self._start = start
         self._log = log
         self._scratch = scratch
         self._on_idle = on_idle
@@ -87,10 +98,7 @@ class RuntimeProcess:
         """Start the server and the process; `on_idle` is called when the process is ready."""
         self._server = await serve(self._answer, limits=RUNTIME_LIMITS)
         self._scratch.mkdir(parents=True, mode=0o700)
-        environment = lambda_environment(self._spec, f"{LOOPBACK}:{self._server.port}", self._scratch)
-        self._child = await start_module(
-            "awslambdaric", [self._spec.handler], environment=environment, folder=self._folder, log=self._log
-        )
+        self._child = await self._start(self._spec, f"{LOOPBACK}:{self._server.port}", self._scratch, self._log)
         self._watch = asyncio.create_task(self._watch_process(self._child, self._server))
 
     async def invoke(self, payload: bytes, tenant_id: str | None) -> Outcome:

@@ -35,7 +35,7 @@ def test_only_the_pages_of_the_front_exchange_a_code(tmp_path: Path) -> None:
     code = codes.issue("the token")
 
     async def answers() -> list[tuple[int, bytes]]:
-        front = Front(Functions((), tmp_path, tmp_path, tmp_path), (), files=tmp_path, codes=codes)
+        front = Front(Functions((), tmp_path, tmp_path), (), files=tmp_path, codes=codes)
         url = await front.start(0)
         port = url.rpartition(":")[2]
 

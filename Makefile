@@ -90,10 +90,10 @@ long: setup ## Run what takes longer than an hour: soak, kills, mutants, then fu
 bench: setup ## Measure speed; print tables and write .build/bench/
 	@python -m tests.bench
 
-build: setup ## Build the functions and layers for Lambda into dist/, the web packages and the sample extensions
-	@python -m tools.dist
+build: setup ## Build web packages, sample extensions, and dist/: the functions and layers for Lambda
 	@npm run --silent build
 	@python -m tools.guests samples/*
+	@python -m tools.assets
 
 clean: ## Remove the local platform's state and built output (not the installed packages)
-	@rm -rf .build .local
+	@rm -rf .build .local dist dist.new

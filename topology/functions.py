@@ -30,7 +30,7 @@ class Function:
         per_tenant: Lambda's tenant isolation mode: each execution environment serves one tenant only. Such a function
             is invoked directly. It cannot be the target of an HTTP route, a queue or a schedule.
         layers: what it imports besides its own folder.
-        data_folders: folders of the repository whose files it reads.
+        data_files: files of the repository that it reads: folder and pattern.
         login_role: the database role of ``DATABASE_URL``. A function that has ``DATABASE_URL`` without a login role
             connects as the role that owns the schema.
     """
@@ -43,7 +43,7 @@ class Function:
     memory_mb: int = 1769
     per_tenant: bool = False
     layers: tuple[Layer, ...] = (CORE, DEPS)
-    data_folders: tuple[str, ...] = ()
+    data_files: tuple[tuple[str, str], ...] = ()
     login_role: str | None = None
 
     @property
@@ -75,7 +75,6 @@ GATEWAY: Final = Function(
         "EXTENSIONS_ENABLED",
     ),
     login_role="fn_gateway",
-    layers=(CORE, DEPS, AWS),
 )
 REGISTRY: Final = Function(
     "registry",
@@ -114,7 +113,6 @@ UIHOST: Final = Function(
     timeout_s=10,
     required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "RUNNER_PUBLIC_BASE", "FRAME_ANCESTORS"),
     optional=("WITHDRAWN_LIST_LIFETIME_S", "UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
-    layers=(CORE, DEPS, AWS),
 )
 RUNNER: Final = Function(
     "runner",
@@ -149,7 +147,7 @@ RUNNER: Final = Function(
     memory_mb=2432,  # 384 for the runner, and four sandboxes of SANDBOX_MEMORY_MB (512)
     per_tenant=True,
     login_role="fn_runner",
-    layers=(CORE, DEPS, AWS, WASMTIME),
+    layers=(CORE, DEPS, WASMTIME),
 )
 PREPARE: Final = Function(
     "prepare",
@@ -175,7 +173,6 @@ RECORDER: Final = Function(
     timeout_s=30,
     required=("DATABASE_URL",),
     login_role="fn_registry",
-    layers=(CORE, DEPS, AWS),
 )
 SWEEPER: Final = Function(
     "sweeper",
@@ -199,7 +196,7 @@ MIGRATE: Final = Function(
     timeout_s=120,
     required=("DATABASE_URL", "FN_GATEWAY_PASSWORD", "FN_REGISTRY_PASSWORD", "FN_RUNNER_PASSWORD"),
     optional=("MIGRATIONS_DIR",),
-    data_folders=("migrations",),
+    data_files=(("migrations", "[0-9]*.sql"),),
 )
 
 FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, MIGRATE)

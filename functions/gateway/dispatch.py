@@ -13,7 +13,8 @@ import urllib3
 from alga_ext.calls.envelope import EXECUTE_PATH
 from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES
 from alga_ext.errors import PlatformError
-from alga_ext.stores.aws import LambdaFunction
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import LambdaFunction
 
 _ANSWER_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """More than the largest response of a Lambda function."""
@@ -42,8 +43,8 @@ class RunnerClient(Protocol):
 class LambdaRunnerClient:
     """The runner as a tenant-isolated Lambda function."""
 
-    def __init__(self, name: str, longest_s: float) -> None:
-        self._function = LambdaFunction(name, longest_s)
+    def __init__(self, name: str, longest_s: float, api: AwsApi) -> None:
+        self._function = LambdaFunction(name, longest_s, api)
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the function's own timeout ends the call
         """See ``RunnerClient.run``."""
@@ -105,15 +106,15 @@ class HttpRunnerClient:
         return _checked(answer.status, data)
 
 
-def make_runner_client(base_url: str, longest_s: float) -> RunnerClient:
-    """Return a client for the runner that ``RUNNER_BASE_URL`` names.
+def make_runner_client(base_url: str, longest_s: float, api: AwsApi) -> RunnerClient:
+    """Return a client for the runner that ``RUNNER_BASE_URL`` names. ``api`` is for a runner that is a Lambda function.
 
     Raises:
-        ValueError: the scheme is not ``lambda``, ``http`` or ``https``.
+        ValueError: the scheme is not ``lambda``, ``http`` or ``https``, or ``api`` knows no region.
     """
     parts = urlsplit(base_url)
     if parts.scheme == "lambda" and parts.netloc:
-        return LambdaRunnerClient(parts.netloc, longest_s)
+        return LambdaRunnerClient(parts.netloc, longest_s, api)
     if parts.scheme in ("http", "https"):
         return HttpRunnerClient(base_url)
     message = "RUNNER_BASE_URL must be lambda://function-name or an http(s) URL"

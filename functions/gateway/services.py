@@ -8,7 +8,8 @@ from typing import Final, Self
 
 from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.settings import read_material
-from alga_ext.stores.aws import SqsQueue
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.admission import RoleMap
@@ -61,6 +62,7 @@ class Services:
         settings = GatewaySettings.read(environ)
         longest_s = settings.ext_gateway_timeout_ms / 1000 + _RUNNER_MARGIN_S
         database = Database(settings.database_url.get_secret_value())
+        api = AwsApi(environ)
         return cls(
             settings=settings,
             database=database,
@@ -70,8 +72,8 @@ class Services:
             execution_signer=settings.build(
                 "execution_token_private_key", lambda key: LocalSigner.from_pem(read_material(key))
             ),
-            runner=settings.build("runner_base_url", lambda url: make_runner_client(url, longest_s)),
-            executions=SqsQueue(settings.executions_queue_url),
+            runner=settings.build("runner_base_url", lambda url: make_runner_client(url, longest_s, api)),
+            executions=SqsQueue(settings.executions_queue_url, api),
             now=lambda: datetime.now(UTC),
             monotonic_s=time.monotonic,
         )

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from alga_ext.stores.aws import S3ObjectStore, SqsQueue, signer_of
+from alga_ext.stores.aws import S3ObjectStore, signer_of
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import Signer
 from alga_ext.trust.trust_source import TrustSource
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.settings import AssetsSettings, RecorderSettings, SweeperSettings
+from functions.registry.settings import AssetsSettings, SweeperSettings
 
 
 def _now() -> datetime:
@@ -68,22 +70,10 @@ class SweeperServices:
         return cls(
             database=Database(settings.database_url.get_secret_value()),
             objects=S3ObjectStore(settings.bundle_store_base),
-            prepare_queue=SqsQueue(settings.prepare_queue_url),
+            prepare_queue=SqsQueue(settings.prepare_queue_url, AwsApi(environ)),
             trust=settings.build("signing_trust_bundle", TrustSource),
             release_signer=settings.build("release_signing_key", signer_of),
             log_signer=settings.build("log_signing_key", signer_of),
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
             uninstall_grace=timedelta(seconds=settings.uninstall_grace_s),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class RecorderServices:
-    """Clients of the recorder, which records executions. Attributes as in ``services.Services``."""
-
-    database: Database
-
-    @classmethod
-    def build(cls, environ: Mapping[str, str]) -> Self:
-        """Build the services from environment variables, or raise ``SettingsError``."""
-        return cls(Database(RecorderSettings.read(environ).database_url.get_secret_value()))

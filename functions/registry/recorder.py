@@ -5,10 +5,12 @@ from typing import Any
 
 from alga_ext.edge.batches import answer_batch
 from alga_ext.settings import environment
-from functions.registry.job_services import RecorderServices
+from alga_ext.stores.database import Database
 from functions.registry.records.recording import record
+from functions.registry.settings import RecorderSettings
 
-_record = partial(record, services=RecorderServices.build(environment()))
+_DATABASE = Database(RecorderSettings.read(environment()).database_url.get_secret_value())
+_record = partial(record, database=_DATABASE)
 
 
 def handler(event: dict[str, Any], context: Any) -> Any:

@@ -8,7 +8,9 @@ from typing import Self
 
 from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.errors import PlatformError
-from alga_ext.stores.aws import KmsDataKeys, S3ObjectStore, SqsQueue, signer_of
+from alga_ext.stores.aws import S3ObjectStore, signer_of
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import KmsDataKeys, SqsQueue
 from alga_ext.stores.database import Database
 from alga_ext.stores.sealing import Sealer
 from alga_ext.trust.signing import Signer
@@ -58,16 +60,17 @@ class Services:
         """
         settings = RegistrySettings.read(environ)
         database = Database(settings.database_url.get_secret_value())
+        api = AwsApi(environ)
         return cls(
             settings=settings,
             database=database,
             objects=S3ObjectStore(settings.bundle_store_base),
-            prepare_queue=SqsQueue(settings.prepare_queue_url),
+            prepare_queue=SqsQueue(settings.prepare_queue_url, api),
             trust=settings.build("signing_trust_bundle", TrustSource),
             release_signer=settings.build("release_signing_key", signer_of),
             log_signer=settings.build("log_signing_key", signer_of),
             tokens=TokenVerifier.of(settings),
-            data_keys=KmsDataKeys(settings.secrets_key_id) if settings.secrets_key_id else None,
+            data_keys=KmsDataKeys(settings.secrets_key_id, api) if settings.secrets_key_id else None,
             evaluator=Evaluator(lambda: database.in_transaction),
             now=lambda: datetime.now(UTC),
             monotonic_s=monotonic,

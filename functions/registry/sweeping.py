@@ -12,7 +12,7 @@ from typing import Any, Final
 from alga_ext.calls.messages import PrepareMessage, encode_message
 from alga_ext.errors import PlatformError
 from alga_ext.stores import object_keys
-from alga_ext.stores.aws import SqsQueue
+from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.stores.database import Database
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.telemetry import log_failure, logger

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from alga_ext.confinement.confine import make_undumpable
 from alga_ext.settings import read_material
+from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.s3_reader import S3ObjectReader
 from alga_ext.stores.work_folders import claim_folder
@@ -109,7 +110,7 @@ class Services:
             store=store,
             database=database,
             providers=providers,
-            unsealer=_KmsUnsealer(settings.secrets_key_id) if settings.secrets_key_id else None,
+            unsealer=_KmsUnsealer(settings.secrets_key_id, environ) if settings.secrets_key_id else None,
             maxima=Maxima(
                 settings.default_timeout_ms,
                 settings.max_timeout_ms,
@@ -210,10 +211,11 @@ def _application(base_url: str, token: SecretStr, signer: LocalSigner | None) ->
 
 
 class _KmsUnsealer:
-    """Opens sealed secrets with a KMS key. The KMS client is created for the first secret."""
+    """Opens sealed secrets with a KMS key. What that needs is loaded for the first secret."""
 
-    def __init__(self, key_id: str) -> None:
+    def __init__(self, key_id: str, environ: Mapping[str, str]) -> None:
         self._key_id = key_id
+        self._environ = environ
         self._sealer = cache(self._make_sealer)
 
     def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
@@ -221,7 +223,7 @@ class _KmsUnsealer:
         return self._sealer().unseal(sealed, context)
 
     def _make_sealer(self) -> Unsealer:
-        from alga_ext.stores.aws import KmsDataKeys
+        from alga_ext.stores.aws_calls import KmsDataKeys
         from alga_ext.stores.sealing import Sealer
 
-        return Sealer(KmsDataKeys(self._key_id))
+        return Sealer(KmsDataKeys(self._key_id, AwsApi(self._environ)))

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.stores import object_keys
-from alga_ext.stores.objects import ObjectStore
+from alga_ext.stores.objects import ObjectReader
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import VERDICT_LIFETIME_S, accepted_release
 from functions.uihost.withdrawn import WithdrawnBundles
@@ -75,7 +75,7 @@ class UiBundles:
 
     def __init__(
         self,
-        objects: ObjectStore,
+        objects: ObjectReader,
         withdrawn: WithdrawnBundles,
         trust: Callable[[], TrustBundle],
         cache_bytes: int,

@@ -8,8 +8,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 from urllib.parse import urlsplit
 
-from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.objects import ObjectReader
+from alga_ext.stores.s3_reader import S3ObjectReader
 from alga_ext.trust.trust_source import TrustSource
 from functions.uihost.bundles import UiBundles
 from functions.uihost.settings import UiHostSettings
@@ -48,7 +48,7 @@ class Services:
             SettingsError: a variable is missing or not valid.
         """
         settings = UiHostSettings.read(environ)
-        objects = S3ObjectStore(settings.bundle_store_base)
+        objects = S3ObjectReader(settings.bundle_store_base, environ)
         trust = settings.build("signing_trust_bundle", TrustSource)
         lifetime = timedelta(seconds=settings.withdrawn_list_lifetime_s)
         withdrawn = WithdrawnBundles(objects, trust.current, lifetime, _now, time.monotonic)

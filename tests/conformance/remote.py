@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import shlex
 import ssl
 import subprocess
@@ -17,7 +18,8 @@ import urllib3
 
 from alga_ext.calls.envelope import EXECUTE_PATH
 from alga_ext.settings import Settings, read_material
-from alga_ext.stores.aws import KmsDataKeys, LambdaFunction
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import KmsDataKeys, LambdaFunction
 from alga_ext.trust.signing import LocalSigner
 from tests.conformance.installs import Installs
 from tests.conformance.outside import Outside
@@ -63,7 +65,9 @@ class RemoteRunner(RunnerPort):
         assert parts.scheme in ("http", "https", "lambda"), url
         self._url = url.rstrip("/") + EXECUTE_PATH
         self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S)
-        self._function = LambdaFunction(parts.netloc, TIMEOUT_S) if parts.scheme == "lambda" else None
+        self._function = (
+            LambdaFunction(parts.netloc, TIMEOUT_S, AwsApi(os.environ)) if parts.scheme == "lambda" else None
+        )
         self._publish = shlex.split(publish_command)
 
     def close(self) -> None:
@@ -136,7 +140,7 @@ def remote_surroundings(environment: Mapping[str, str]) -> Iterator[Surroundings
         yield Surroundings(
             runner=opened(RemoteRunner(given.conformance_runner_url, signer, given.conformance_publish)),
             installs=opened(Installs(database)) if database else None,
-            vault=Vault(KmsDataKeys(key)) if key else None,
+            vault=Vault(KmsDataKeys(key, AwsApi(os.environ))) if key else None,
             outside=served(egress),
             secure=served(egress and certificate, tls=_server_context(certificate) if certificate else None),
             stranger=served(egress, tls=unknown),

@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -24,7 +25,8 @@ from alga_ext.calls.execution_token import verify_execution_token
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, decode_message
 from alga_ext.edge.http import problem
 from alga_ext.errors import PlatformError
-from alga_ext.stores.aws import SqsQueue
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.trust.signing import LocalSigner, PublicKey
 from functions.gateway import call
 from functions.gateway.services import Services
@@ -83,6 +85,7 @@ def door(aws: str) -> Iterator[Door]:
     queue_url = boto3.client("sqs").create_queue(QueueName=f"executions-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     with answering(lambda _: Reply(500)) as server:
         environment = {
+            **os.environ,
             "DATABASE_URL": "postgresql://fn_gateway@127.0.0.1/unused",
             "RUNNER_BASE_URL": server.url,
             "EXECUTIONS_QUEUE_URL": queue_url,
@@ -299,7 +302,9 @@ def test_a_body_of_exactly_the_limit_passes(door: Door) -> None:
 
 def test_nothing_runs_when_the_call_cannot_be_recorded(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    door.services = dataclasses.replace(door.services, executions=SqsQueue("http://127.0.0.1:1/queue"))
+    door.services = dataclasses.replace(
+        door.services, executions=SqsQueue("http://127.0.0.1:1/queue", AwsApi(os.environ))
+    )
 
     assert door.refusal().code == "queue_unavailable"
     assert door.server.asked == []

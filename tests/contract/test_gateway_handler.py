@@ -3,6 +3,7 @@
 import base64
 import itertools
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -50,8 +51,8 @@ class Door:
 
     def __init__(self, world: RegistryWorld, server: AnsweringServer, environment: dict[str, str]) -> None:
         self.world = world
-        self._environment = environment
-        self.services = Services.build(environment)
+        self._environment = {**os.environ, **environment}
+        self.services = Services.build(self._environment)
         self._gateway = Gateway(self.services)
         self.server = server
         manifest = manifest_of(

@@ -3,6 +3,7 @@
 Messages stay within the 4096 bytes that KMS signs as they are: moto hashes a given digest once more, KMS does not.
 """
 
+import os
 import struct
 from collections.abc import Mapping
 
@@ -12,7 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
-from alga_ext.stores.aws import KmsDataKeys, KmsSigner
+from alga_ext.stores.aws import KmsSigner
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import KmsDataKeys
 from alga_ext.stores.sealing import SECRET_LIMIT_BYTES, DataKey, Sealer, secret_context
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer, sign_envelope
 from tests.support.keys import NOW, P256Signer, trust_in, trusted
@@ -84,7 +87,7 @@ def sealer(request: pytest.FixtureRequest) -> Sealer:
     if request.param == "local":
         return Sealer(LocalDataKeys())
     request.getfixturevalue("aws")
-    return Sealer(KmsDataKeys(boto3.client("kms").create_key()["KeyMetadata"]["KeyId"]))
+    return Sealer(KmsDataKeys(boto3.client("kms").create_key()["KeyMetadata"]["KeyId"], AwsApi(os.environ)))
 
 
 PLACE = secret_context("acme", "install-1", "API_KEY")

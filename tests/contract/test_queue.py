@@ -1,12 +1,14 @@
 """Messages reach the queue acknowledged, or the sender hears that they did not."""
 
+import os
 import uuid
 
 import boto3
 import pytest
 
 from alga_ext.calls.messages import PrepareMessage, decode_message, encode_message
-from alga_ext.stores.aws import SqsQueue
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import SqsQueue
 from tests.support.answering import Reply, answering
 from tests.support.refusals import code_of
 
@@ -19,7 +21,7 @@ def queue_url(aws: str) -> str:
 
 
 def test_a_message_is_in_the_queue_when_sending_returns(queue_url: str) -> None:
-    SqsQueue(queue_url).send(encode_message(MESSAGE), group="acme")
+    SqsQueue(queue_url, AwsApi(os.environ)).send(encode_message(MESSAGE), group="acme")
 
     (received,) = boto3.client("sqs").receive_message(QueueUrl=queue_url)["Messages"]
     assert decode_message(received["Body"]) == MESSAGE
@@ -33,10 +35,13 @@ def test_a_message_that_is_not_acknowledged_is_an_error(
 ) -> None:
     with answering(lambda _: reply) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
-        queue = SqsQueue(f"{server.url}/123456789012/q")
+        queue = SqsQueue(f"{server.url}/123456789012/q", AwsApi(os.environ))
 
         assert code_of(lambda: queue.send(encode_message(MESSAGE), group="acme")) == "queue_unavailable"
 
 
 def test_a_queue_that_is_not_there_is_an_error(queue_url: str) -> None:
-    assert code_of(lambda: SqsQueue(f"{queue_url}-gone").send(b"{}", group="acme")) == "queue_unavailable"
+    assert (
+        code_of(lambda: SqsQueue(f"{queue_url}-gone", AwsApi(os.environ)).send(b"{}", group="acme"))
+        == "queue_unavailable"
+    )

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from alga_ext.errors import PlatformError
+from alga_ext.stores.aws_api import AwsApi
 from functions.gateway.dispatch import RunnerClient, make_runner_client
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.refusals import code_of
@@ -22,7 +24,9 @@ class Way:
     def __init__(self, server: AnsweringServer, *, is_lambda: bool) -> None:
         self.server = server
         self.is_lambda = is_lambda
-        self.runner: RunnerClient = make_runner_client("lambda://runner" if is_lambda else server.url, 0.5)
+        self.runner: RunnerClient = make_runner_client(
+            "lambda://runner" if is_lambda else server.url, 0.5, AwsApi(os.environ)
+        )
 
     def answers(self, status: int, body: bytes) -> None:
         if not self.is_lambda:
@@ -69,7 +73,7 @@ def test_a_call_that_lambda_would_not_carry_is_refused_before_it_is_sent(
 ) -> None:
     with answering(lambda _: Reply(500)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-        runner = make_runner_client("lambda://runner", 0.5)
+        runner = make_runner_client("lambda://runner", 0.5, AwsApi(os.environ))
         body = b"a" * (6 * 1024 * 1024)
 
         with pytest.raises(PlatformError) as caught:
@@ -137,7 +141,7 @@ def lambda_server(monkeypatch: pytest.MonkeyPatch, aws: str) -> Iterator[Answeri
 
 
 def _run() -> bytes:
-    return make_runner_client("lambda://runner", 0.5).run(
+    return make_runner_client("lambda://runner", 0.5, AwsApi(os.environ)).run(
         BODY, token="t", tenant_id="acme", request_id="r", timeout_s=0.5
     )
 
@@ -185,7 +189,7 @@ def test_a_function_that_cannot_be_invoked_is_unavailable(lambda_server: Answeri
 
 def test_an_answer_without_end_is_not_read_to_its_end() -> None:
     with answering(lambda _: Reply(200, bytes(9 * 1024 * 1024))) as server:
-        runner = make_runner_client(server.url, 1.0)
+        runner = make_runner_client(server.url, 1.0, AwsApi(os.environ))
 
         assert (
             code_of(lambda: runner.run(b"{}", token="t", tenant_id="a", request_id="r", timeout_s=5))
@@ -195,7 +199,7 @@ def test_an_answer_without_end_is_not_read_to_its_end() -> None:
 
 def test_connections_are_kept_between_calls() -> None:
     with answering(lambda _: Reply(200, b"{}")) as server:
-        runner = make_runner_client(server.url, 1.0)
+        runner = make_runner_client(server.url, 1.0, AwsApi(os.environ))
         for _ in range(3):
             runner.run(b"{}", token="t", tenant_id="a", request_id="r", timeout_s=5)
 
@@ -206,4 +210,4 @@ def test_connections_are_kept_between_calls() -> None:
 @pytest.mark.parametrize("url", ["", "runner", "ftp://runner", "lambda://", "file:///etc/passwd"])
 def test_a_base_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="RUNNER_BASE_URL"):
-        make_runner_client(url, 1.0)
+        make_runner_client(url, 1.0, AwsApi(os.environ))

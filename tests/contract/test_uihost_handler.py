@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+import os
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,7 +57,7 @@ class UiHostFixture:
 
     def __init__(self, objects: S3ObjectStore, environment: dict[str, str]) -> None:
         self.objects = objects
-        self._environment = environment
+        self._environment = {**os.environ, **environment}
         self.rewire()
 
     def rewire(self, **settings: str) -> None:
@@ -372,9 +373,8 @@ def test_a_trust_bundle_that_cannot_be_read_any_more_shows_nothing_and_says_noth
     assert b"trust" not in answer.body
 
 
-def test_a_store_that_cannot_be_reached_is_a_503(host: UiHostFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    host.rewire()
+def test_a_store_that_cannot_be_reached_is_a_503(host: UiHostFixture) -> None:
+    host.rewire(AWS_ENDPOINT_URL="http://127.0.0.1:1")
 
     assert host.code("/index.html") == (503, "policy_unavailable")
 
@@ -394,11 +394,8 @@ def test_health_says_ok_and_no_more(host: UiHostFixture) -> None:
     assert (answer["statusCode"], json.loads(answer["body"])) == (200, {"status": "ok"})
 
 
-def test_without_its_store_health_says_unavailable_and_no_more(
-    host: UiHostFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    host.rewire()
+def test_without_its_store_health_says_unavailable_and_no_more(host: UiHostFixture) -> None:
+    host.rewire(AWS_ENDPOINT_URL="http://127.0.0.1:1")
     answer = host.answer(HEALTH)
 
     assert (answer["statusCode"], json.loads(answer["body"])) == (503, {"status": "unavailable"})

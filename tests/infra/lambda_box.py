@@ -1,18 +1,20 @@
 """Lambda's execution environment, as far as it can be had without AWS: its paths, its Python and its runtime client.
 
 A function runs in a mount namespace of its own. Its asset is at /var/task, its layers are at /opt, the interpreter at
-/var/lang and the runtime client at /var/runtime, all of them read-only as the rest of the machine. Only /tmp can be
+/var/lang and the runtime client at /var/runtime, all of them read-only as the rest of the root file system. /tmp can be
 written, and is empty at the start. The interpreter finds its library only through ``LD_LIBRARY_PATH``, as in Lambda.
 """
 
 import os
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 from tests.support.places import ROOT
-from tools.dist.layers import install, locked
+from tools.assets.layers import install, locked
+from tools.assets.runtime import program
 from tools.local.lambda_types import FunctionSpec
 from tools.local.processes import Child, start_program
 from tools.local.runtime_api import lambda_environment
@@ -44,6 +46,12 @@ exec "$@"
 """Arranges a function's paths in a fresh mount namespace, then runs a command there."""
 
 
+@cache
+def _may_mount() -> bool:
+    """Whether this account may mount without an own user namespace."""
+    return subprocess.run(["/usr/bin/unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
 class LambdaBox:
     """Starts functions from their assets.
 
@@ -58,7 +66,7 @@ class LambdaBox:
         self._lang = runtime.parents[1]
         (folder / "dist").symlink_to(dist)
         shutil.copy(runtime, folder / "python")
-        subprocess.run(["patchelf", "--remove-rpath", folder / "python"], check=True)
+        subprocess.run([program("patchelf") or "patchelf", "--remove-rpath", folder / "python"], check=True)
         client = locked(ROOT / "requirements/dev.txt")
         install({name: client[name] for name in _RUNTIME_CLIENT}, folder / "runtime")
         for function in FUNCTIONS:
@@ -68,7 +76,7 @@ class LambdaBox:
 
     def command(self, function: str, *command: str) -> list[str]:
         """Return the command that runs ``command`` in the environment of a function."""
-        own_users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+        own_users = [] if _may_mount() else ["--user", "--map-root-user"]
         enter = ["sh", "-c", _ENTER, "sh", str(self._folder), str(self._lang), function, INTERPRETER]
         return ["/usr/bin/unshare", "--mount", *own_users, *enter, *command]
 

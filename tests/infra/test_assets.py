@@ -1,13 +1,14 @@
 """What `make build` makes: complete, for the runtime's Python and machine, without what Lambda does not need."""
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.support.places import ROOT
-from tools.dist.build import build, folder_bytes
+from tools.assets.build import build, folder_bytes
 from topology.functions import FUNCTIONS, Function
 from topology.layers import LAYERS
 from topology.runtime import CODE_FOLDER, LAYERS_FOLDER, PYTHON_VERSION
@@ -21,6 +22,12 @@ TAG = PYTHON_VERSION.replace(".", "")
 each_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
 
+def modes(folder: Path) -> set[tuple[str, str]]:
+    """What each kind of file may be used for, and by whom."""
+    kinds = ((path, "folder" if path.is_dir() else "file") for path in folder.rglob("*"))
+    return {(kind, oct(path.stat().st_mode & 0o777)) for path, kind in kinds}
+
+
 def files(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -32,11 +39,31 @@ def digest(folder: Path) -> str:
     return hashed.hexdigest()
 
 
-def test_two_builds_in_two_folders_are_equal(dist: Path, tmp_path: Path) -> None:
+def test_two_builds_in_two_folders_of_two_accounts_are_equal(dist: Path, tmp_path: Path) -> None:
     again = tmp_path / "a folder with another name" / "dist"
     again.parent.mkdir()
-    build(ROOT, again)
-    assert digest(again) == digest(dist)
+    mask = os.umask(0o077)
+    try:
+        build(ROOT, again)
+    finally:
+        os.umask(mask)
+    assert (digest(again), modes(again)) == (digest(dist), modes(dist))
+
+
+def test_every_account_can_read_an_asset(dist: Path) -> None:
+    assert modes(dist) <= {("folder", "0o755"), ("file", "0o644"), ("file", "0o755")}
+
+
+def test_an_asset_has_only_what_git_has(dist: Path) -> None:
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    own = {"functions": dist / "functions", "layers/core": dist / "layers/core"}
+    found = {
+        str(path.relative_to(folder)).partition("/")[2] if kind == "functions" else f"{kind}/{path.relative_to(folder)}"
+        for kind, folder in own.items()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert found - set(tracked) == set()
 
 
 def test_there_is_a_folder_for_each_function_and_each_layer(dist: Path) -> None:

@@ -138,4 +138,4 @@ def test_the_runner_names_the_setting_that_does_not_fit(good: dict[str, str], na
 )
 def test_the_gateway_names_the_setting_that_does_not_fit(good: dict[str, str], name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"\n  {name}: "):
-        GatewayServices.build({**good, name: value})
+        GatewayServices.build({**AWS, **good, name: value})

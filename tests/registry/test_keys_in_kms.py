@@ -3,12 +3,15 @@
 import base64
 import hashlib
 import json
+import os
 from datetime import timedelta
 
 import pytest
 
 from alga_ext.errors import PlatformError
-from alga_ext.stores.aws import KmsDataKeys, KmsSigner
+from alga_ext.stores.aws import KmsSigner
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import KmsDataKeys
 from alga_ext.stores.sealing import Sealer
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 from alga_ext.trust.withdrawn_list import sign_list, verify_list
@@ -86,13 +89,13 @@ def test_a_key_kms_does_not_have_is_unavailable(world: RegistryWorld) -> None:
 
 
 def test_what_is_sealed_opens_with_its_context(world: RegistryWorld) -> None:
-    sealer = Sealer(KmsDataKeys(world.secrets_key_id))
+    sealer = Sealer(KmsDataKeys(world.secrets_key_id, AwsApi(os.environ)))
 
     assert sealer.unseal(sealer.seal(b"value", {"tenant": "a"}), {"tenant": "a"}) == b"value"
 
 
 def test_what_is_sealed_stays_shut_for_another_context(world: RegistryWorld) -> None:
-    sealer = Sealer(KmsDataKeys(world.secrets_key_id))
+    sealer = Sealer(KmsDataKeys(world.secrets_key_id, AwsApi(os.environ)))
     sealed = sealer.seal(b"value", {"tenant": "a"})
 
     with pytest.raises(PlatformError, match="secret_unavailable"):

@@ -11,7 +11,6 @@ from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Messag
 from alga_ext.edge.batches import answer_batch
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.registry.job_services import RecorderServices
 from functions.registry.records import recording
 from tests.conftest import Databases
 from tests.support.registry import Context, RegistryWorld, sqs_event
@@ -99,7 +98,7 @@ def test_totals_are_kept_for_the_day_and_the_month(database: Database) -> None:
 def test_a_bad_message_fails_alone(world: RegistryWorld) -> None:
     event = sqs_event("not a message", finished())
 
-    record = partial(recording.record, services=RecorderServices(world.services.database))
+    record = partial(recording.record, database=world.services.database)
     answer = answer_batch(event, Context(), "recorder", record)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
@@ -191,12 +190,12 @@ def test_the_same_call_of_another_tenant_stays_as_it_is(database: Database) -> N
 
 def test_a_message_of_another_queue_is_refused(database: Database) -> None:
     with pytest.raises(PlatformError) as refused:
-        recording.record(PrepareMessage(version_id="v", content_hash="h"), RecorderServices(database))
+        recording.record(PrepareMessage(version_id="v", content_hash="h"), database)
     assert refused.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize(("message", "state"), [(accepted(), "accepted"), (finished(), "finished")])
 def test_the_recorder_knows_both_kinds_of_message(database: Database, message: Message, state: str) -> None:
-    recording.record(message, RecorderServices(database))
+    recording.record(message, database)
 
     assert [row["state"] for row in rows(database, "extension_execution_log")] == [state]

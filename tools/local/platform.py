@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from alga_ext.errors import PlatformError
 from tools.local.cloud import Cloud, make_cloud
 from tools.local.deployment import (
     API_ROUTES,
@@ -138,7 +139,10 @@ class Platform:
         if server_url:
             self.postgres = None
             name = f"alga_local_{secrets.token_hex(6)}"
-            url = await asyncio.to_thread(make_database, server_url, name)
+            try:
+                url = await asyncio.to_thread(make_database, server_url, name)
+            except (PlatformError, ValueError) as error:
+                raise StartError(_database_problem(error)) from error
             self._undo.append(lambda: asyncio.to_thread(drop_database, server_url, name))
             return url
         postgres = self.postgres = Postgres(self._run / "postgres", self._logs / "postgres.log")
@@ -210,3 +214,11 @@ class Platform:
     async def _close_pollers(self, pollers: QueuePollers) -> None:
         # A running poll ends when the queue service ends, so both are stopped at the same time.
         await asyncio.gather(pollers.close(), self.moto.stop())
+
+
+def _database_problem(error: PlatformError | ValueError) -> str:
+    reason = error.context.get("cause") if isinstance(error, PlatformError) else error
+    return (
+        f"The PostgreSQL server of DATABASE_URL cannot be used: {reason}. A server on another machine needs TLS with a "
+        "certificate that this machine can verify (sslrootcert=FILE), or sslmode=disable in the URL."
+    )

@@ -10,7 +10,6 @@ from typing import Final
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.registry.job_services import RecorderServices
 
 _ACCEPT: Final = """
 insert into app.extension_execution_log
@@ -39,16 +38,16 @@ set calls = usage.calls + 1, failed_calls = usage.failed_calls + excluded.failed
 """
 
 
-def record(message: Message, services: RecorderServices) -> None:
+def record(message: Message, database: Database) -> None:
     """Record a message of the queue ``executions``.
 
     Raises:
         PlatformError: ``invalid_request`` for another kind of message; ``database_unavailable``.
     """
     if isinstance(message, ExecutionAccepted):
-        record_accepted(message, services.database)
+        record_accepted(message, database)
     elif isinstance(message, ExecutionFinished):
-        record_finished(message, services.database)
+        record_finished(message, database)
     else:
         raise PlatformError("invalid_request", "The queue 'executions' carries execution messages only.")
 

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from alga_ext.confinement.confine import make_undumpable
-from alga_ext.stores.aws import S3ObjectStore, SqsQueue, signer_of
+from alga_ext.stores.aws import S3ObjectStore, signer_of
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.trust.trust_source import TrustSource
 from functions.runner.preparing.compile_worker import Compiler
 from functions.runner.preparing.preparation import Prepare
@@ -24,7 +26,7 @@ def build_prepare(environ: Mapping[str, str]) -> Prepare:
     make_undumpable()
     return Prepare(
         store=S3ObjectStore(settings.bundle_store_base),
-        queue=SqsQueue(settings.prepared_queue_url),
+        queue=SqsQueue(settings.prepared_queue_url, AwsApi(environ)),
         trust=settings.build("signing_trust_bundle", TrustSource).current,
         signer=settings.build("artifact_signing_key", signer_of),
         engine=engine(),

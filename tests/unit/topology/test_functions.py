@@ -138,3 +138,11 @@ def test_prepare_ends_a_compilation_before_lambda_does_and_has_memory_beside_it(
 
     assert functions.PREPARE.timeout_s > fields["compile_timeout_s"].default
     assert functions.PREPARE.memory_mb > fields["compile_memory_mb"].default
+
+
+# Layers
+
+
+@each_function
+def test_a_function_has_the_layers_that_its_layers_need(function: Function) -> None:
+    assert {name for layer in function.layers for name in layer.needs} <= {layer.name for layer in function.layers}

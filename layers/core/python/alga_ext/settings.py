@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, Validatio
 from pydantic.fields import FieldInfo
 
 from alga_ext.errors import PlatformError
+from alga_ext.stores.database_url import parse_database_url
 
 PAGE: Final = "docs/reference/settings.md"
 
@@ -97,7 +98,7 @@ class Settings(BaseModel):
 
 def development_faults(given: Mapping[str, str]) -> list[str]:
     """Check that a function in AWS Lambda is not told to show a developer what only a local platform may show."""
-    if given.get("lambda_task_root") and "explain_failures" in given:  # only Lambda itself sets the first one
+    if given.get("lambda_task_root") and "explain_failures" in given:  # Lambda and its images set the first
         return ["EXPLAIN_FAILURES: it is for local platforms only and must not be set in AWS Lambda; remove it"]
     return []
 
@@ -146,10 +147,7 @@ def _anchor(section: str) -> str:
 
 
 def _check_database_url(url: SecretStr) -> SecretStr:
-    parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in ("postgresql", "postgres") or not parts.username or parts.port == 0:
-        message = "it is not the URL of a PostgreSQL database with a role"
-        raise ValueError(message)
+    parse_database_url(url.get_secret_value())
     return url
 
 

@@ -1,11 +1,13 @@
 """The parts of the database module that need no database: URLs and the meaning of SQLSTATEs."""
 
 import ssl
+from pathlib import Path
 
 import pg8000.exceptions
 import pytest
 
 from alga_ext.stores.database import _translate, connection_arguments
+from tests.support.tls import Authority
 
 
 def test_a_url_names_role_host_and_database() -> None:
@@ -36,12 +38,43 @@ def test_another_machine_is_reached_with_verified_tls(host: str) -> None:
     assert context.check_hostname
 
 
-@pytest.mark.parametrize(
-    "place", ["localhost/d", "127.0.0.1:6000/d", "[::1]/d", "/d?host=/tmp/sockets", "db.example/d?sslmode=disable"]
-)
+@pytest.mark.parametrize("place", ["localhost/d", "127.0.0.1:6000/d", "[::1]/d", "/d?host=/tmp/sockets"])
 def test_this_machine_is_reached_without_tls(place: str) -> None:
     # None would mean: with TLS if the server offers it, and with any certificate.
     assert connection_arguments(f"postgresql://r@{place}", 1_000)["ssl_context"] is False
+
+
+def test_a_url_can_switch_tls_off_and_on() -> None:
+    off = connection_arguments("postgresql://r@db.example/d?sslmode=disable", 1_000)["ssl_context"]
+    on = connection_arguments("postgresql://r@localhost/d?sslmode=verify-full", 1_000)["ssl_context"]
+
+    assert (off, on.check_hostname) == (False, True)
+
+
+def test_a_url_can_name_the_certificates_to_trust(tmp_path: Path) -> None:
+    Authority(tmp_path)
+    url = f"postgresql://r@db.example/d?sslrootcert={tmp_path / 'ca.pem'}"
+    context = connection_arguments(url, 1_000)["ssl_context"]
+
+    assert len(context.get_ca_certs()) == 1
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("/d?host=db.example", "host must be the folder of a Unix socket and begin with /"),
+        ("/d?host=/tmp&sslmode=verify-full", "sslmode must be disable for a Unix socket"),
+        ("db.example/d?sslmode=prefer", "sslmode must be disable or verify-full"),
+        ("db.example/d?sslmode=verify_full", "sslmode must be disable or verify-full"),
+        ("localhost/d?sslmode=allow", "sslmode must be disable or verify-full"),
+        ("db.example/d?sslrootcert=/no/such/file", "sslrootcert cannot be read: No such file"),
+        ("db.example/d?sslrootcert=/dev/null", "sslrootcert cannot be read"),
+    ],
+)
+def test_parameters_that_do_not_fit_are_refused_without_showing_the_url(place: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason) as refused:
+        connection_arguments(f"postgresql://r:secret-word@{place}", 1_000)
+    assert "secret-word" not in str(refused.value)
 
 
 @pytest.mark.parametrize("mode", ["require", "verify-ca", "verify-full"])
@@ -54,7 +87,7 @@ def test_any_tls_mode_checks_the_certificate(mode: str) -> None:
 
 @pytest.mark.parametrize("url", ["mysql://r@h/d", "postgresql://h/d", "h", ""])
 def test_any_other_url_is_refused_without_being_shown(url: str) -> None:
-    with pytest.raises(ValueError, match="DATABASE_URL must have the form"):
+    with pytest.raises(ValueError, match="it is not the URL of a PostgreSQL database with a role"):
         connection_arguments(url, 1_000)
 
 

@@ -1,38 +1,16 @@
-"""The reader signs as the SDK does, and finds its endpoint and credentials where the SDK does."""
+"""The reader finds its endpoint and credentials where the SDK does."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import boto3
 import pytest
-from botocore.auth import S3SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials as SdkCredentials
 
 from alga_ext.stores import aws
-from alga_ext.stores.s3_reader import Credentials, S3ObjectReader, signed_headers
+from alga_ext.stores.s3_reader import S3ObjectReader
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.refusals import code_of
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG"}
-
-
-@pytest.mark.parametrize("token", ["", "FwoGZXIvYXdzE//token=="])
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-@pytest.mark.parametrize("path", ["/bucket/a/b.cwasm", "/bucket/%C3%BC/a%2Bb%20c~d", "/b/withdrawn/x.dsse.json"])
-@pytest.mark.parametrize("host", ["https://s3.eu-central-1.amazonaws.com", "http://127.0.0.1:5001"])
-def test_a_request_is_signed_as_the_sdk_signs_it(host: str, path: str, method: str, token: str) -> None:
-    ours = signed_headers(method, host + path, "eu-central-1", Credentials("AKID", "secret", token), datetime.now(UTC))
-    theirs = AWSRequest(method, host + path)
-    theirs.context["timestamp"] = ours["x-amz-date"]
-    signer = S3SigV4Auth(SdkCredentials("AKID", "secret", token or None), "s3", "eu-central-1")
-    theirs.headers["X-Amz-Date"] = ours["x-amz-date"]
-    theirs.headers["X-Amz-Content-SHA256"] = signer.payload(theirs)
-    if token:
-        theirs.headers["X-Amz-Security-Token"] = token
-    signature = signer.signature(signer.string_to_sign(theirs, signer.canonical_request(theirs)), theirs)
-
-    assert ours["authorization"].endswith(f"Signature={signature}")
 
 
 @pytest.fixture

@@ -11,5 +11,5 @@ def test_it_is_this_interpreter_in_isolated_mode_without_site() -> None:
 
 
 def test_it_writes_the_bytecode_of_what_it_imports() -> None:
-    # Nothing else imports wasmtime, so -B would have it compiled anew at each start.
+    # No other process of the runner imports wasmtime, so with -B it would be compiled at each start.
     assert "-B" not in interpreter("child.main", "7")

@@ -1,4 +1,4 @@
-"""S3, KMS, SQS and Lambda as the platform's own interfaces. Only this module imports boto3.
+"""The object store and signing keys, with the AWS SDK. Only this module imports boto3.
 
 All clients come from one session, which makes later clients cheap. Timeouts are short, so that a request fails with 503
 when a service is unreachable, and does not hang.
@@ -18,13 +18,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from alga_ext.errors import PlatformError
 from alga_ext.settings import read_material
 from alga_ext.stores import objects
-from alga_ext.stores.sealing import DataKey
+from alga_ext.stores.aws_api import NoCredentialsError
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096
 _NEW: Final = {"IfNoneMatch": "*"}
 """The condition that there is no such object yet."""
-_NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
 _CLIENT_LOCK: Final = threading.Lock()
 """A boto3 session must not make clients in two threads at the same time."""
 
@@ -54,15 +53,16 @@ def found_credentials() -> tuple[str, str, str]:
     Each call returns current credentials; the SDK refreshes them when they expire.
 
     Raises:
-        PlatformError: ``object_store_unavailable`` when it finds no credentials.
+        NoCredentialsError: it finds no credentials.
     """
     try:
         found = _session().get_credentials()
         frozen = found.get_frozen_credentials() if found is not None else None
     except BotoCoreError as error:
-        raise objects.unavailable("", error) from error
+        raise NoCredentialsError(str(error)) from error
     if frozen is None:
-        raise objects.unavailable("", "no credentials were found")
+        message = "no credentials were found"
+        raise NoCredentialsError(message)
     return frozen.access_key, frozen.secret_key, frozen.token or ""
 
 
@@ -198,33 +198,6 @@ class S3ObjectStore:
         return url, headers
 
 
-class KmsDataKeys:
-    """``DataKeys`` from one symmetric KMS key; the context is the encryption context of KMS."""
-
-    def __init__(self, key_id: str) -> None:
-        self._key_id = key_id
-        self._kms = _client("kms")
-
-    def generate(self, context: Mapping[str, str]) -> DataKey:
-        """See ``DataKeys.generate``."""
-        try:
-            answer = self._kms.generate_data_key(KeyId=self._key_id, KeySpec="AES_256", EncryptionContext=dict(context))
-        except (ClientError, BotoCoreError) as error:
-            raise PlatformError(
-                "secret_unavailable", "Secrets cannot be sealed at the moment; try again.", cause=error
-            ) from error
-        return DataKey(answer["Plaintext"], answer["CiphertextBlob"])
-
-    def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
-        """See ``DataKeys.unwrap``."""
-        try:
-            answer = self._kms.decrypt(KeyId=self._key_id, CiphertextBlob=wrapped, EncryptionContext=dict(context))
-        except (ClientError, BotoCoreError) as error:
-            raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", cause=error) from error
-        plain: bytes = answer["Plaintext"]
-        return plain
-
-
 class KmsSigner:
     """``Signer`` with one asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY); the private key never leaves KMS."""
 
@@ -277,61 +250,6 @@ def signer_of(setting: str) -> Signer:
     if setting.startswith("kms:"):
         return KmsSigner(setting.removeprefix("kms:"))
     return LocalSigner.from_pem(read_material(setting))
-
-
-class SqsQueue:
-    """Sends messages to one queue."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._sqs = _client("sqs")
-
-    def send(self, body: bytes, group: str) -> None:
-        """Send one message and return when the queue has acknowledged it.
-
-        Args:
-            body: UTF-8 JSON of at most 256 KiB.
-            group: the tenant, for SQS fair queues: a tenant that sends many messages does not delay the others.
-
-        Raises:
-            PlatformError: ``queue_unavailable``.
-        """
-        try:
-            self._sqs.send_message(QueueUrl=self._url, MessageBody=body.decode(), MessageGroupId=group)
-        except (ClientError, BotoCoreError) as error:
-            raise PlatformError("queue_unavailable", "The queue cannot be reached; try again.", cause=error) from error
-
-
-class LambdaFunction:
-    """Invokes one Lambda function synchronously.
-
-    Args:
-        name: function name or ARN.
-        timeout_s: how long to wait for an invocation. It is never retried, because the function may have done part of
-            its work.
-    """
-
-    def __init__(self, name: str, timeout_s: float) -> None:
-        self._name = name
-        self._lambda = _client("lambda", read_timeout_s=timeout_s, attempts=1)
-
-    def invoke(self, payload: bytes, tenant_id: str) -> bytes:
-        """Invoke for one tenant (Lambda tenant isolation) and return the function's answer.
-
-        Raises:
-            PlatformError: ``runner_unavailable`` when the function cannot be invoked, or when the invocation itself
-                failed; ``gateway_timeout`` when it did not respond in time.
-        """
-        try:
-            answer = self._lambda.invoke(FunctionName=self._name, Payload=payload, TenantId=tenant_id)
-            body: bytes = answer["Payload"].read()
-        except (ClientError, BotoCoreError) as error:
-            if type(error).__name__ == "ReadTimeoutError":
-                raise PlatformError("gateway_timeout", "The extension did not respond in time.", cause=error) from error
-            raise PlatformError("runner_unavailable", _NOT_RUN, cause=error) from error
-        if answer.get("FunctionError"):
-            raise PlatformError("runner_unavailable", _NOT_RUN, cause=body[:500])
-        return body
 
 
 def _code(error: ClientError) -> str:

@@ -11,13 +11,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pg8000.exceptions
 import pg8000.native
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
+from alga_ext.stores.database_url import parse_database_url
 
 Row = dict[str, Any]
 
@@ -36,8 +36,6 @@ _SOCKET_MARGIN_S: Final = 0.25
 """How much longer the socket waits than a statement may run, so that the server reports its timeout first."""
 
 _CHECK_TIMEOUT_S: Final = 1.0
-
-_THIS_MACHINE: Final = ("localhost", "127.0.0.1", "::1")
 
 # SQLSTATE → error code. A state that is not listed here is a fault of the platform (``internal``).
 _SQLSTATES: Final = {
@@ -143,9 +141,7 @@ class Database:
     """One database, used as one login role. It keeps one connection; transactions of several threads wait for it.
 
     Args:
-        url: ``postgresql://role:password@host:port/name``; ``?host=/directory`` for a Unix socket. Another machine is
-            reached with TLS that is verified with the system's certificates, this machine without TLS.
-            ``?sslmode=disable`` and ``?sslmode=verify-full`` choose for every host.
+        url: see ``parse_database_url``.
         statement_timeout_ms: how long a statement may run; the socket waits a little longer.
     """
 
@@ -294,38 +290,36 @@ class Database:
 
 
 def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
-    """Return pg8000's connection arguments for a ``postgresql://`` URL.
+    """Return pg8000's connection arguments for a URL (``parse_database_url``).
 
     Raises:
-        ValueError: the URL has another scheme or no role.
+        ValueError: the URL does not fit, or the file of its certificates cannot be read; the text has neither.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("postgresql", "postgres") or not parts.username:
-        message = "DATABASE_URL must have the form postgresql://role:password@host:5432/name"
-        raise ValueError(message)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    address = parse_database_url(url)
     arguments: dict[str, Any] = {
-        "user": unquote(parts.username),
-        "password": unquote(parts.password) if parts.password else None,
-        "database": unquote(parts.path.lstrip("/")) or None,
+        "user": address.role,
+        "password": address.password,
+        "database": address.name,
         "startup_params": {
             "statement_timeout": str(statement_timeout_ms),
             "lock_timeout": str(_LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_TIMEOUT_MS),
         },
         "application_name": "alga-ext",
+        # pg8000 takes None to mean: TLS if the server offers it, with any certificate.
+        "ssl_context": _verifying(address.certificates) if address.tls else False,
     }
-    socket_folder = query.get("host", "")
-    if socket_folder.startswith("/"):
-        arguments["unix_sock"] = f"{socket_folder}/.s.PGSQL.{query.get('port') or parts.port or 5432}"
-    else:
-        arguments["host"] = parts.hostname or "127.0.0.1"
-        arguments["port"] = parts.port or 5432
-    is_local = "unix_sock" in arguments or arguments["host"] in _THIS_MACHINE
-    is_plain = query.get("sslmode", "disable" if is_local else "verify-full") == "disable"
-    # pg8000 takes None to mean: TLS if the server offers it, with any certificate.
-    arguments["ssl_context"] = False if is_plain else ssl.create_default_context()
-    return arguments
+    if address.socket is not None:
+        return {**arguments, "unix_sock": address.socket}
+    return {**arguments, "host": address.host, "port": address.port}
+
+
+def _verifying(certificates: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=certificates)
+    except OSError as error:
+        message = f"the certificates of sslrootcert cannot be read: {error.strerror or 'they are not PEM'}"
+        raise ValueError(message) from None
 
 
 def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:

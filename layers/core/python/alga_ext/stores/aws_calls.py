@@ -1,0 +1,161 @@
+"""The requests to SQS, Lambda and KMS that functions make in calls, without the SDK."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from alga_ext.errors import PlatformError
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.sealing import DataKey
+
+_NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
+_SHOWN_CHARACTERS: Final = 500
+
+
+class RequestFailed(Exception):
+    """A service has answered with an error; the text is its error code and the status."""
+
+
+class SqsQueue:
+    """Sends messages to one queue.
+
+    Args:
+        url: of the queue.
+        api: signs the requests.
+
+    Raises:
+        ValueError: ``api`` knows neither an endpoint nor a region.
+    """
+
+    def __init__(self, url: str, api: AwsApi) -> None:
+        api.endpoint("sqs")
+        self._url = url
+        self._api = api
+
+    def send(self, body: bytes, group: str) -> None:
+        """Send one message and return when the queue has acknowledged it.
+
+        Args:
+            body: UTF-8 JSON of at most 256 KiB.
+            group: the tenant, for SQS fair queues: a tenant that sends many messages does not delay the others.
+
+        Raises:
+            PlatformError: ``queue_unavailable``.
+        """
+        message = {"QueueUrl": self._url, "MessageBody": body.decode(), "MessageGroupId": group}
+        try:
+            _ask(self._api, "sqs", "AmazonSQS.SendMessage", message, "1.0")
+        except (HTTPError, RequestFailed) as error:
+            raise PlatformError("queue_unavailable", "The queue cannot be reached; try again.", cause=error) from error
+
+
+class LambdaFunction:
+    """Invokes one Lambda function synchronously.
+
+    Args:
+        name: function name or ARN.
+        timeout_s: how long to wait for an invocation. It is never retried, because the function may have done part of
+            its work.
+        api: signs the requests.
+
+    Raises:
+        ValueError: ``api`` knows neither an endpoint nor a region.
+    """
+
+    def __init__(self, name: str, timeout_s: float, api: AwsApi) -> None:
+        api.endpoint("lambda")
+        self._path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
+        self._timeout_s = timeout_s
+        self._api = api
+
+    def invoke(self, payload: bytes, tenant_id: str) -> bytes:
+        """Invoke for one tenant (Lambda tenant isolation) and return the function's answer.
+
+        Raises:
+            PlatformError: ``runner_unavailable`` when the function cannot be invoked, or when the invocation itself
+                failed; ``gateway_timeout`` when it did not respond in time.
+        """
+        headers = {"x-amz-tenant-id": tenant_id, "content-type": "application/json"}
+        try:
+            answer = self._api.request(
+                "lambda", "POST", self._path, headers=headers, body=payload, read_timeout_s=self._timeout_s, attempts=1
+            )
+            body = answer.read()
+        except HTTPError as error:
+            if isinstance(getattr(error, "reason", error), ReadTimeoutError):
+                raise PlatformError("gateway_timeout", "The extension did not respond in time.", cause=error) from error
+            raise PlatformError("runner_unavailable", _NOT_RUN, cause=error) from error
+        if answer.status != 200:
+            raise PlatformError("runner_unavailable", _NOT_RUN, cause=_error_of(answer.status, body))
+        if "x-amz-function-error" in answer.headers:
+            raise PlatformError("runner_unavailable", _NOT_RUN, cause=body[:_SHOWN_CHARACTERS])
+        return body
+
+
+class KmsDataKeys:
+    """``DataKeys`` from one symmetric KMS key; the context is the encryption context of KMS.
+
+    Args:
+        key_id: of the key.
+        api: signs the requests.
+
+    Raises:
+        ValueError: ``api`` knows neither an endpoint nor a region.
+    """
+
+    def __init__(self, key_id: str, api: AwsApi) -> None:
+        api.endpoint("kms")
+        self._key_id = key_id
+        self._api = api
+
+    def generate(self, context: Mapping[str, str]) -> DataKey:
+        """See ``DataKeys.generate``."""
+        asked = {"KeyId": self._key_id, "KeySpec": "AES_256", "EncryptionContext": dict(context)}
+        try:
+            answer = _ask(self._api, "kms", "TrentService.GenerateDataKey", asked, "1.1")
+        except (HTTPError, RequestFailed) as error:
+            raise PlatformError(
+                "secret_unavailable", "Secrets cannot be sealed at the moment; try again.", cause=error
+            ) from error
+        return DataKey(base64.b64decode(answer["Plaintext"]), base64.b64decode(answer["CiphertextBlob"]))
+
+    def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
+        """See ``DataKeys.unwrap``."""
+        asked = {
+            "KeyId": self._key_id,
+            "CiphertextBlob": base64.b64encode(wrapped).decode(),
+            "EncryptionContext": dict(context),
+        }
+        try:
+            answer = _ask(self._api, "kms", "TrentService.Decrypt", asked, "1.1")
+        except (HTTPError, RequestFailed) as error:
+            raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", cause=error) from error
+        return base64.b64decode(answer["Plaintext"])
+
+
+def _ask(api: AwsApi, service: str, target: str, document: Mapping[str, Any], version: str) -> Any:
+    """Make one request of AWS's JSON protocol and return the answer.
+
+    Raises:
+        urllib3.exceptions.HTTPError: there is no answer.
+        RequestFailed: the service refused the request.
+    """
+    headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target}
+    answer = api.request(service, "POST", "/", headers=headers, body=json.dumps(document).encode())
+    body = answer.read()
+    if answer.status != 200:
+        raise RequestFailed(_error_of(answer.status, body))
+    return json.loads(body)
+
+
+def _error_of(status: int, body: bytes) -> str:
+    """Return the error code that a service gives, without its message, which can quote the request."""
+    try:
+        code = str(json.loads(body).get("__type", ""))
+    except (ValueError, AttributeError):
+        code = ""
+    return f"status {status} {code[:_SHOWN_CHARACTERS]}".strip()

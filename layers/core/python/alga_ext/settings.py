@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
+from alga_ext.database_url import parse_database_url
 from alga_ext.errors import PlatformError
-from alga_ext.stores.database_url import parse_database_url
 
 PAGE: Final = "docs/reference/settings.md"
 

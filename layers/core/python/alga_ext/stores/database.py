@@ -15,9 +15,9 @@ from typing import Any, Final
 import pg8000.exceptions
 import pg8000.native
 
+from alga_ext.database_url import parse_database_url
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
-from alga_ext.stores.database_url import parse_database_url
 
 Row = dict[str, Any]
 

@@ -94,16 +94,16 @@ def _find(lines: list[str]) -> _Found:
 
 
 def _of_panic(lines: list[str], at: int, place: str) -> _Found:
-    """Return the error of a panic whose first line is ``lines[at]``. An empty line before it belongs to it."""
+    """Return the error of a panic whose first line is ``lines[at]``."""
     end = next((i for i in range(at, len(lines)) if lines[i].startswith(_PANIC_END)), len(lines))
     message = "\n".join(lines[at + 1 : end])
-    before = lines[: at - 1] if at and not lines[at - 1] else lines[:at]
+    before = lines[:at]
     if message.startswith(_QUICKJS):
         return _Found(*_of_quickjs(message.removeprefix(_QUICKJS)), before)
     if message == _PYTHON and _TRACEBACK in before:
         return _of_traceback(before)
     if message.startswith(_PYTHON_ANSWER):
-        fault = message.partition(" value: ")[2].rpartition(", traceback: ")[0]
+        fault = message.removeprefix(_PYTHON_ANSWER).partition(" value: ")[2].rpartition(", traceback: ")[0]
         is_async = "'coroutine' object" in fault
         return _Found(ASYNC_PYTHON if is_async else f"The handler's answer cannot be used: {fault}", "", before)
     return _Found(message, place, before)

@@ -160,11 +160,11 @@ def test_a_consistency_proof_of_another_length_does_not_verify(proof: list[bytes
     assert not merkle.verify_consistency(3, slow_root(entries[:3]), 5, slow_root(entries), proof)
 
 
-# Every tree of up to 17 leaves: two complete subtrees and one leaf more.
+# Every tree of up to 26 leaves: three complete subtrees, and the smallest trees whose right edge is climbed two ways.
 
-ENTRIES, NODES = grown([bytes([number]) for number in range(17)])
-ROOTS = [slow_root(ENTRIES[:size]) for size in range(18)]
-SIZES = range(1, 18)
+ENTRIES, NODES = grown([bytes([number]) for number in range(26)])
+ROOTS = [slow_root(ENTRIES[:size]) for size in range(27)]
+SIZES = range(1, 27)
 
 
 def node_at(level: int, index: int) -> bytes:
@@ -193,7 +193,7 @@ def test_each_leaf_of_a_small_tree_is_proved_and_nothing_else(size: int) -> None
         assert proof == slow_path(index, ENTRIES[:size])
         assert merkle.verify_inclusion(entry, index, size, proof, root)
         assert not any(merkle.verify_inclusion(entry, index, size, wrong, root) for wrong in tampered(proof))
-        assert not any(merkle.verify_inclusion(entry, at, size, proof, root) for at in range(-1, 18) if at != index)
+        assert not any(merkle.verify_inclusion(entry, at, size, proof, root) for at in range(-1, 27) if at != index)
         assert not merkle.verify_inclusion(b"other", index, size, proof, root)
         assert not merkle.verify_inclusion(entry, index, size, proof, b"o" * 32)
         assert not merkle.verify_inclusion(entry, index, 2 * size, proof, root)
@@ -208,7 +208,7 @@ def test_each_small_tree_extends_every_smaller_one_and_no_other(size: int) -> No
 
         assert merkle.verify_consistency(old_size, old, size, new, proof)
         assert not any(merkle.verify_consistency(old_size, old, size, new, wrong) for wrong in tampered(proof))
-        assert not any(merkle.verify_consistency(at, old, size, new, proof) for at in range(19) if at != old_size)
+        assert not any(merkle.verify_consistency(at, old, size, new, proof) for at in range(28) if at != old_size)
         assert not merkle.verify_consistency(old_size, b"o" * 32, size, new, proof)
         assert not merkle.verify_consistency(old_size, old, size, b"o" * 32, proof)
         assert not merkle.verify_consistency(old_size, old, 2 * size, new, proof)

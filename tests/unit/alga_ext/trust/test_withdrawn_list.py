@@ -56,7 +56,7 @@ def code(envelope: bytes, trust: TrustBundle = TRUST, at: datetime = NOW) -> str
 
 def test_the_ui_host_reads_every_thirty_seconds_and_a_list_lives_for_ten_reads_to_a_day() -> None:
     assert (REFRESH_S, MIN_LIFETIME_S, MAX_LIFETIME_S) == (30.0, 300, 86_400)
-    assert LIST_LIMIT_BYTES == 33_554_432
+    assert (LIST_LIMIT_BYTES, withdrawn_list.ALARM_BYTES) == (33_554_432, 16_777_216)
 
 
 @pytest.mark.parametrize("seconds", [300, 301, 3_600, 86_400])

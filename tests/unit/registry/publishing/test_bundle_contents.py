@@ -63,7 +63,7 @@ def test_a_manifest_that_is_none_is_refused_as_such() -> None:
     [
         (server_document(), {}, "component 'dist/main.wasm'"),
         (server_document(entry="build/x.wasm"), COMPONENT, "component 'build/x.wasm'"),
-        (ui_document(), {"ui/other.html": b""}, "ui.entry 'ui/index.html'"),
+        (ui_document(), {"ui/other.html": b""}, "ui.entry 'ui/index.html', which is not in the bundle"),
         (ui_document(sbom="sbom.json"), PAGE, "sbom 'sbom.json'"),
         (
             server_document(precompiled={"x86_64-linux": "p/x.cwasm"}),

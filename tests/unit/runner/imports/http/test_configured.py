@@ -8,7 +8,7 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteGrants, ExecuteRequest
 from functions.runner.imports.call_context import CallContext
-from functions.runner.imports.http import fetch
+from functions.runner.imports.http import configured, fetch
 from tests.support.runner_fixture import EVERY_CAPABILITY, call
 
 PINNED = "config:base=api.example.com"
@@ -80,3 +80,16 @@ def test_a_secret_that_is_bound_to_a_changed_host_stays_bound() -> None:
     changed = made(request({"base": "https://new.example.com"})).request.grants.secrets
     assert held == {"key": ["api.example.com"], "free": []}
     assert changed == {"key": [PINNED], "free": []}
+
+
+def test_rules_of_egress_and_of_secrets_are_resolved_each_without_the_other() -> None:
+    config = {"base": "https://api.example.com"}
+    egress = configured.resolved(ExecuteGrants(egress=[PINNED]), config)
+    secrets = configured.resolved(ExecuteGrants(secrets={"key": [PINNED]}), config)
+    assert (egress.egress, egress.secrets) == (["api.example.com"], {})
+    assert (secrets.egress, secrets.secrets) == ([], {"key": ["api.example.com"]})
+
+
+def test_grants_without_hosts_stay_the_same_object() -> None:
+    grants = ExecuteGrants(secret_headers={"key": "x-key"})
+    assert configured.resolved(grants, {"base": "https://api.example.com"}) is grants

@@ -92,4 +92,6 @@ class LambdaBox:
         }
         for name in ("EXPLAIN_FAILURES", "TMPDIR"):  # only a local platform gives them
             environment.pop(name, None)
+        if bundle := environment.get("SIGNING_TRUST_BUNDLE"):  # its file may be below the /tmp that is hidden
+            environment["SIGNING_TRUST_BUNDLE"] = Path(bundle).read_text(encoding="utf-8")
         return await start_program(Path(program), arguments, environment=environment, folder=ROOT, log=log)

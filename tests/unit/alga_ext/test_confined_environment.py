@@ -49,3 +49,18 @@ def test_a_confined_process_gets_the_loaders_path_and_nothing_else(
     seen = dict(line.split("=", 1) for line in (tmp_path / "seen").read_text().splitlines())
     # The shell adds these itself.
     assert {name: value for name, value in seen.items() if name not in ("PWD", "SHLVL", "_", "OLDPWD")} == given
+
+
+@pytest.mark.parametrize("start", [start_sandbox, start_compile_worker, start_evaluation_worker])
+def test_a_confined_process_is_isolated_and_keeps_the_bytecode_of_what_it_imports(
+    start: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interpreter = tmp_path / "interpreter"
+    interpreter.write_text(f'#!/bin/sh\necho "$1 $2 $3" > {tmp_path}/seen\n')
+    interpreter.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+
+    start(tmp_path)
+
+    # No -B: other processes of the function do not import wasmtime, which would then be compiled at each start.
+    assert (tmp_path / "seen").read_text() == "-I -S -c\n"

@@ -28,7 +28,9 @@ def test_a_message_is_in_the_queue_when_sending_returns(queue_url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [Reply(500), Reply(403, b"{}"), Reply(body=None)], ids=["fails", "denies", "hangs-up"]
+    "reply",
+    [Reply(500), Reply(403, b"{}"), Reply(body=None), Reply(200, b"<html>")],
+    ids=["fails", "denies", "hangs-up", "is-no-queue"],
 )
 def test_a_message_that_is_not_acknowledged_is_an_error(
     reply: Reply, aws: str, monkeypatch: pytest.MonkeyPatch

@@ -26,7 +26,7 @@ def runtime_python() -> Path:
     """Return the interpreter of the runtime's Python version.
 
     Raises:
-        NoRuntimePythonError: there is none on this machine.
+        NoRuntimePythonError: no such interpreter is installed.
     """
     for candidate in _candidates():
         if _kind(candidate) == f"cpython {PYTHON_VERSION} final":
@@ -35,7 +35,7 @@ def runtime_python() -> Path:
 
 
 def program(name: str) -> str | None:
-    """Return the path of a program of this virtual environment, or else of the PATH; None when there is none."""
+    """Return the path of a program in this virtual environment or on the PATH, or None if it is not installed."""
     folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return shutil.which(name, path=folders)
 

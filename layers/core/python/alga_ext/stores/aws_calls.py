@@ -17,7 +17,7 @@ _SHOWN_CHARACTERS: Final = 500
 
 
 class RequestFailed(Exception):
-    """A service has answered with an error; the text is its error code and the status."""
+    """A service has answered with an error, or not in JSON. The text has status and error code, never the request."""
 
 
 class SqsQueue:
@@ -142,14 +142,18 @@ def _ask(api: AwsApi, service: str, target: str, document: Mapping[str, Any], ve
 
     Raises:
         urllib3.exceptions.HTTPError: there is no answer.
-        RequestFailed: the service refused the request.
+        RequestFailed: the service refused the request, or its answer is not JSON.
     """
     headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target}
     answer = api.request(service, "POST", "/", headers=headers, body=json.dumps(document).encode())
     body = answer.read()
     if answer.status != 200:
         raise RequestFailed(_error_of(answer.status, body))
-    return json.loads(body)
+    try:
+        return json.loads(body)
+    except ValueError:
+        message = "the answer is not JSON"
+        raise RequestFailed(message) from None
 
 
 def _error_of(status: int, body: bytes) -> str:

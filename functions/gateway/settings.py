@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field
-
-from alga_ext.edge.tokens import TokenSettings
-from alga_ext.settings import DatabaseUrl, Form, PrivateKey, QueueUrl, development_faults
+from alga_ext.edge.token_settings import TokenSettings
+from alga_ext.settings import DatabaseUrl, Form, PrivateKey, QueueUrl, Range, development_faults
 
 
-class GatewaySettings(TokenSettings):
+class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
     """Settings that the gateway reads from its environment, in addition to those of ``TokenSettings``.
 
     Attributes:
@@ -35,8 +33,8 @@ class GatewaySettings(TokenSettings):
     execution_token_private_key: PrivateKey
     auth_read_roles: str = "extension:read,extension:write,tenant_admin,tenant_viewer,tenant_user"
     auth_write_roles: str = "extension:write,tenant_admin,tenant_user"
-    ext_gateway_timeout_ms: Annotated[int, Field(ge=50, le=29_000)] = 5_000
-    install_cache_ms: Annotated[int, Field(ge=0, le=60_000)] = 2_000
+    ext_gateway_timeout_ms: Annotated[int, Range(50, 29_000)] = 5_000
+    install_cache_ms: Annotated[int, Range(0, 60_000)] = 2_000
     extensions_enabled: bool = True
     explain_failures: bool = False
     lambda_task_root: str = ""

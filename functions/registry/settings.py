@@ -2,14 +2,22 @@
 
 from typing import Annotated
 
-from pydantic import Field, SecretStr
+from alga_ext.edge.token_settings import TokenSettings
+from alga_ext.settings import (
+    DatabaseUrl,
+    HttpUrl,
+    QueueUrl,
+    Range,
+    SecretStr,
+    Settings,
+    SigningKey,
+    StoreBase,
+    TrustBundleSetting,
+)
+from alga_ext.trust.list_lifetime import LifetimeSetting
 
-from alga_ext.edge.tokens import TokenSettings
-from alga_ext.settings import DatabaseUrl, HttpUrl, QueueUrl, Settings, SigningKey, StoreBase, TrustBundleSetting
-from alga_ext.trust.withdrawn_list import LifetimeSetting
 
-
-class RegistrySettings(TokenSettings):
+class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
     """Settings of the HTTP API, in addition to those of ``TokenSettings``.
 
     Attributes:
@@ -40,9 +48,9 @@ class RegistrySettings(TokenSettings):
     signing_trust_bundle: TrustBundleSetting
     runner_public_base: HttpUrl
     extensions_enabled: bool = True
-    upload_expires_s: Annotated[int, Field(ge=60, le=86_400)] = 3_600
-    max_versions_per_publisher: Annotated[int, Field(ge=1)] = 10_000
-    uninstall_grace_s: Annotated[int, Field(ge=0)] = 7 * 86_400
+    upload_expires_s: Annotated[int, Range(60, 86_400)] = 3_600
+    max_versions_per_publisher: Annotated[int, Range(1)] = 10_000
+    uninstall_grace_s: Annotated[int, Range(0)] = 7 * 86_400
     release_signing_key: SigningKey
     log_signing_key: SigningKey
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
@@ -51,7 +59,7 @@ class RegistrySettings(TokenSettings):
     host_api_base_url: HttpUrl = ""
 
 
-class AssetsSettings(Settings):
+class AssetsSettings(Settings, frozen=True, kw_only=True):
     """Settings of the assets function. Attributes as in ``RegistrySettings``.
 
     Here ``release_signing_key`` signs release records too.
@@ -66,7 +74,7 @@ class AssetsSettings(Settings):
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
 
 
-class SweeperSettings(Settings):
+class SweeperSettings(Settings, frozen=True, kw_only=True):
     """Settings of the sweeper. Attributes as in ``RegistrySettings``."""
 
     section = "Sweeper"
@@ -78,10 +86,10 @@ class SweeperSettings(Settings):
     release_signing_key: SigningKey
     log_signing_key: SigningKey
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
-    uninstall_grace_s: Annotated[int, Field(ge=0)] = 7 * 86_400
+    uninstall_grace_s: Annotated[int, Range(0)] = 7 * 86_400
 
 
-class RecorderSettings(Settings):
+class RecorderSettings(Settings, frozen=True, kw_only=True):
     """Settings of the recorder. Attributes as in ``RegistrySettings``."""
 
     section = "Recorder"
@@ -89,7 +97,7 @@ class RecorderSettings(Settings):
     database_url: DatabaseUrl
 
 
-class MigrateSettings(Settings):
+class MigrateSettings(Settings, frozen=True, kw_only=True):
     """Settings of the migrate function.
 
     Attributes:
@@ -102,7 +110,7 @@ class MigrateSettings(Settings):
     section = "Migrate"
 
     database_url: DatabaseUrl
-    fn_gateway_password: SecretStr | None = None
-    fn_registry_password: SecretStr | None = None
-    fn_runner_password: SecretStr | None = None
+    fn_gateway_password: SecretStr = SecretStr("")
+    fn_registry_password: SecretStr = SecretStr("")
+    fn_runner_password: SecretStr = SecretStr("")
     migrations_dir: str = "migrations"

@@ -3,9 +3,7 @@
 import re
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, SecretStr
-
-from alga_ext.settings import Form
+from alga_ext.settings import Check, Form, SecretStr
 
 LEAST_CHARACTERS: Final = 16
 _LEAST_DIFFERENT: Final = 6
@@ -17,10 +15,7 @@ _PLACEHOLDER: Final = re.compile(
 """Words of tokens in samples and development settings. One random token in 300,000 has one by chance."""
 
 
-def _check(token: SecretStr) -> SecretStr:
-    text = token.get_secret_value()
-    if not text:
-        return token
+def _check(text: str) -> None:
     if not all(0x21 <= ord(character) <= 0x7E for character in text):
         message = "it may consist of visible ASCII characters only"
         raise ValueError(message)
@@ -33,10 +28,7 @@ def _check(token: SecretStr) -> SecretStr:
     if _PLACEHOLDER.search(text):
         message = "it can be guessed: it contains a word that samples and defaults use; take a random text"
         raise ValueError(message)
-    return token
 
 
-ServiceToken = Annotated[
-    SecretStr, AfterValidator(_check), Form("a random text of 16 or more visible ASCII characters")
-]
+ServiceToken = Annotated[SecretStr, Check(_check), Form("a random text of 16 or more visible ASCII characters")]
 """A setting that is empty, or a token that cannot be guessed. Tokens with words of samples are refused."""

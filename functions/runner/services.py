@@ -13,10 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from pydantic import SecretStr
-
 from alga_ext.confinement.confine import make_undumpable
-from alga_ext.settings import read_material
+from alga_ext.settings import SecretStr, read_material
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.s3_reader import S3ObjectReader

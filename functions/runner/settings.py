@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Final
 
-from pydantic import Field, SecretStr
-
 from alga_ext.settings import (
     DatabaseUrl,
     Form,
     HttpUrl,
     PrivateKey,
     QueueUrl,
+    Range,
+    SecretStr,
     Settings,
     SigningKey,
     StoreBase,
@@ -28,7 +28,7 @@ RUNNER_MEMORY_MB: Final = 384
 """Memory in MiB for the runner's own process, and for what the kernel holds for the sandboxes (stacks, sockets)."""
 
 
-class RunnerSettings(Settings):
+class RunnerSettings(Settings, frozen=True, kw_only=True):
     """The runner's settings, read from environment variables.
 
     Attributes:
@@ -64,16 +64,16 @@ class RunnerSettings(Settings):
     bundle_store_base: StoreBase
     signing_trust_bundle: TrustBundleSetting
     execution_token_public_key: Annotated[str, Form("the gateway's public key in PEM, or the path of its file")]
-    default_timeout_ms: Annotated[int, Field(ge=10)] = 5_000
-    max_timeout_ms: Annotated[int, Field(ge=10, le=870_000)] = 29_000
-    default_memory_mb: Annotated[int, Field(ge=1)] = 128
-    max_memory_mb: Annotated[int, Field(ge=1, le=4_096)] = 256
-    max_fuel: Annotated[int, Field(ge=1)] = 1_000_000_000_000
-    max_response_bytes: Annotated[int, Field(ge=1_024)] = 4 * _MIB
+    default_timeout_ms: Annotated[int, Range(10)] = 5_000
+    max_timeout_ms: Annotated[int, Range(10, 870_000)] = 29_000
+    default_memory_mb: Annotated[int, Range(1)] = 128
+    max_memory_mb: Annotated[int, Range(1, 4_096)] = 256
+    max_fuel: Annotated[int, Range(1)] = 1_000_000_000_000
+    max_response_bytes: Annotated[int, Range(1_024)] = 4 * _MIB
     artifact_folder: str = "/tmp/alga-ext/artifacts"  # noqa: S108 - Lambda's only writable folder
-    artifact_budget_mb: Annotated[int, Field(ge=16)] = 384
-    sandbox_memory_mb: Annotated[int, Field(ge=128)] = 512
-    aws_lambda_function_memory_size: Annotated[int, Field(ge=128)] = 2_432
+    artifact_budget_mb: Annotated[int, Range(16)] = 384
+    sandbox_memory_mb: Annotated[int, Range(128)] = 512
+    aws_lambda_function_memory_size: Annotated[int, Range(128)] = 2_432
     extensions_enabled: bool = True
     explain_failures: bool = False
     lambda_task_root: str = ""
@@ -106,7 +106,7 @@ class RunnerSettings(Settings):
 def _memory_faults(given: Mapping[str, str]) -> list[str]:
     """Check that a guest fits a sandbox, and that two sandboxes fit the function."""
     names = ("aws_lambda_function_memory_size", "sandbox_memory_mb", "max_memory_mb")
-    texts = [str(given.get(name, RunnerSettings.model_fields[name].default)) for name in names]
+    texts = [str(given.get(name, RunnerSettings.fields()[name].default)) for name in names]
     if not all(text.isdecimal() for text in texts):
         return []  # this is a fault of one variable
     function_mb, sandbox_mb, guest_mb = map(int, texts)
@@ -141,7 +141,7 @@ def _host_faults(given: Mapping[str, str]) -> list[str]:
     ]
 
 
-class PrepareSettings(Settings):
+class PrepareSettings(Settings, frozen=True, kw_only=True):
     """The settings of prepare, read from environment variables.
 
     Attributes:
@@ -160,6 +160,6 @@ class PrepareSettings(Settings):
     prepared_queue_url: QueueUrl
     signing_trust_bundle: TrustBundleSetting
     artifact_signing_key: SigningKey
-    max_component_mb: Annotated[int, Field(ge=1, le=64)] = 64
-    compile_timeout_s: Annotated[int, Field(ge=1, le=880)] = 240
-    compile_memory_mb: Annotated[int, Field(ge=128)] = 3_072
+    max_component_mb: Annotated[int, Range(1, 64)] = 64
+    compile_timeout_s: Annotated[int, Range(1, 880)] = 240
+    compile_memory_mb: Annotated[int, Range(128)] = 3_072

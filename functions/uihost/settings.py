@@ -2,13 +2,11 @@
 
 from typing import Annotated
 
-from pydantic import Field
-
-from alga_ext.settings import HttpUrl, Settings, StoreBase, TrustBundleSetting
-from alga_ext.trust.withdrawn_list import LifetimeSetting
+from alga_ext.settings import HttpUrl, Range, Settings, StoreBase, TrustBundleSetting
+from alga_ext.trust.list_lifetime import LifetimeSetting
 
 
-class UiHostSettings(Settings):
+class UiHostSettings(Settings, frozen=True, kw_only=True):
     """Settings that the UI host reads from its environment.
 
     Attributes:
@@ -28,5 +26,5 @@ class UiHostSettings(Settings):
     runner_public_base: HttpUrl
     frame_ancestors: str = "'none'"
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
-    ui_cache_bytes: Annotated[int, Field(ge=0)] = 32 * 1024 * 1024
+    ui_cache_bytes: Annotated[int, Range(0)] = 32 * 1024 * 1024
     extensions_enabled: bool = True

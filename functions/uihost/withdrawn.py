@@ -12,8 +12,9 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.telemetry import alarm, logger
+from alga_ext.trust.list_lifetime import REFRESH_S
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.withdrawn_list import REFRESH_S, WithdrawnList, verify_list
+from alga_ext.trust.withdrawn_list import WithdrawnList, verify_list
 
 RETRY_S: Final = 1.0
 """How long to wait after a failed read while there is no list that can be used."""

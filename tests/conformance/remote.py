@@ -34,7 +34,7 @@ TIMEOUT_S: Final = 60.0
 PUBLISH_TIMEOUT_S: Final = 300
 
 
-class RemoteSettings(Settings):
+class RemoteSettings(Settings, frozen=True, kw_only=True):
     """The variables; what is empty is not there, and the cases that need it are skipped."""
 
     conformance_runner_url: str

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 
 from alga_ext.calls.envelope import (
@@ -128,7 +129,7 @@ def test_what_a_guest_reported_is_not_passed_on(door: Door) -> None:
 
 
 def test_a_local_platform_passes_on_what_a_guest_reported(door: Door) -> None:
-    settings = door.services.settings.model_copy(update={"explain_failures": True})
+    settings = msgspec.structs.replace(door.services.settings, explain_failures=True)
     door.services = dataclasses.replace(door.services, settings=settings)
     door.runner_answers(EXPLAINED)
 

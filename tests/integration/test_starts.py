@@ -76,21 +76,19 @@ def test_a_function_with_every_setting_starts(function: Function, good: dict[str
 def test_a_function_without_settings_ends_with_one_message_that_names_each(function: Function) -> None:
     status, printed = start(function, {})
     settings = SETTINGS[function.name]
-    required = {name.upper() for name, field in settings.model_fields.items() if field.is_required()}
+    required = {name.upper() for name, field in settings.fields().items() if field.is_required}
 
     assert status == 1
     (message,) = re.findall(r"SettingsError: (.*)", printed, re.DOTALL)
     assert {name for name in required if f"{name}: it is missing or empty; give " not in message} == set()
     assert f"docs/reference/settings.md#{settings.section.lower().replace(' ', '-')}" in message
-    if "auth_jwks" in settings.model_fields:
+    if "auth_jwks" in settings.fields():
         assert "AUTH_JWKS, AUTH_JWKS_URL: both are missing or empty" in message
 
 
 @each_function
 def test_a_value_that_does_not_fit_is_named_and_not_shown(function: Function) -> None:
-    typed = [
-        name for name in ("DATABASE_URL", "BUNDLE_STORE_BASE") if name.lower() in SETTINGS[function.name].model_fields
-    ]
+    typed = [name for name in ("DATABASE_URL", "BUNDLE_STORE_BASE") if name.lower() in SETTINGS[function.name].fields()]
     with pytest.raises(SettingsError) as refused:
         SETTINGS[function.name].read({**GOOD, typed[0]: "secret-nonsense"})
 

@@ -18,8 +18,8 @@ LIMITS = {
     "alga_ext.edge.tokens._KEY_SET_LIFETIME_S": 300,
     "alga_ext.trust.releases.VERDICT_LIFETIME_S": 60,
     "functions.runner.imports.application.client.TOKEN_LIFETIME_S": 60,
-    "alga_ext.trust.withdrawn_list.REFRESH_S": 30,
-    "alga_ext.trust.withdrawn_list.MAX_LIFETIME_S": 86_400,
+    "alga_ext.trust.list_lifetime.REFRESH_S": 30,
+    "alga_ext.trust.list_lifetime.MAX_LIFETIME_S": 86_400,
     "functions.runner.replay._KEPT_FOR_S": 70,
     # How large what strangers send may be.
     "alga_ext.bundles.archive.ARCHIVE_LIMIT_BYTES": 200 * MIB,

@@ -82,5 +82,5 @@ def _described(component: Path) -> Description:
 
 def _compiler() -> Compiler:
     """Return prepare's compiler with its default limits."""
-    defaults = PrepareSettings.model_fields
+    defaults = PrepareSettings.fields()
     return Compiler(defaults["compile_timeout_s"].default, defaults["compile_memory_mb"].default * _MIB)

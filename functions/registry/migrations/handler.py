@@ -15,9 +15,7 @@ _SETTINGS = MigrateSettings.read(environment())
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Migrate the database to the newest schema and return ``{"applied": [names]}``."""
     passwords = {
-        role: secret.get_secret_value()
-        for role in ROLES
-        if (secret := getattr(_SETTINGS, f"{role}_password")) is not None
+        role: secret.get_secret_value() for role in ROLES if (secret := getattr(_SETTINGS, f"{role}_password"))
     }
     database = Database(_SETTINGS.database_url.get_secret_value(), statement_timeout_ms=_STATEMENT_TIMEOUT_MS)
     try:

@@ -1,21 +1,31 @@
 """Settings are read once, typed, and say what is wrong without showing values."""
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import pytest
-from pydantic import Field, SecretStr, ValidationError
 
-from alga_ext.settings import Form, Settings, SettingsError, read_material
+from alga_ext.settings import Check, Form, Range, SecretStr, Settings, SettingsError, read_material
 from functions.gateway.settings import GatewaySettings
 from functions.runner.settings import RunnerSettings
 
 
-class Example(Settings):
+def refuse_odd(number: int) -> None:
+    if number % 2:
+        message = "it is odd"
+        raise ValueError(message)
+
+
+class Example(Settings, frozen=True, kw_only=True):
     section = "Example"
 
     base_url: Annotated[str, Form("a URL")]
-    limit_ms: Annotated[int, Field(ge=1, le=100)] = 10
+    limit_ms: Annotated[int, Range(1, 100)] = 10
+    pairs: Annotated[int, Range(2), Check(refuse_odd)] = 2
     enabled: bool = True
     password: SecretStr = SecretStr("")
 
@@ -43,7 +53,7 @@ def test_every_fault_is_named_by_its_variable_in_one_message() -> None:
     assert str(refused.value).splitlines() == [
         "The settings of Example are not valid; see docs/reference/settings.md#example.",
         "  BASE_URL: it is missing or empty; give a URL",
-        "  LIMIT_MS: input should be less than or equal to 100",
+        "  LIMIT_MS: it must be an integer from 1 to 100",
     ]
 
 
@@ -57,13 +67,66 @@ def test_a_value_that_does_not_fit_is_not_shown(value: str) -> None:
 def test_a_secret_is_not_shown() -> None:
     given = Example.read({"BASE_URL": "x", "PASSWORD": "hunter2"})
 
-    assert "hunter2" not in f"{given!r}{given}{given.model_dump_json()}"
+    assert "hunter2" not in f"{given!r}{given}{given.password}"
     assert given.password.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize("write", [pickle.dumps, copy.copy, msgspec.json.encode])
+def test_a_secret_is_not_written(write: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError):
+        write(SecretStr("hunter2"))
+
+
+def test_a_secret_that_is_empty_is_false() -> None:
+    assert [bool(SecretStr(text)) for text in ("", "x")] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *((text, True) for text in ("true", "TRUE", "True", "1", "yes", "on", "t", "Y")),
+        *((text, False) for text in ("false", "FALSE", "False", "0", "no", "off", "F", "n")),
+    ],
+)
+def test_a_switch_is_on_or_off_in_several_words(text: str, value: bool) -> None:
+    assert Example.read({"BASE_URL": "x", "ENABLED": text}).enabled is value
+
+
+@pytest.mark.parametrize("text", ["2", "tru", "enabled", " true", "disable"])
+def test_another_word_for_a_switch_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"ENABLED: it must be true or false$"):
+        Example.read({"BASE_URL": "x", "ENABLED": text})
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"LIMIT_MS": "0"}, "LIMIT_MS: it must be an integer from 1 to 100"),
+        ({"LIMIT_MS": "ten"}, "LIMIT_MS: it must be an integer from 1 to 100"),
+        ({"PAIRS": "1"}, "PAIRS: it must be an integer of at least 2"),
+        ({"PAIRS": "3"}, "PAIRS: it is odd"),
+    ],
+)
+def test_a_number_outside_its_range_is_told_the_range(given: dict[str, str], reason: str) -> None:
+    with pytest.raises(SettingsError, match=f"  {reason}$"):
+        Example.read({"BASE_URL": "x", **given})
+
+
+def test_the_least_and_the_greatest_value_are_allowed() -> None:
+    assert [Example.read({"BASE_URL": "x", "LIMIT_MS": text}).limit_ms for text in ("1", "100")] == [1, 100]
+
+
+def test_a_class_with_a_field_of_another_type_cannot_be_read() -> None:
+    class Wrong(Settings, frozen=True, kw_only=True):
+        ratio: float = 1.0
+
+    with pytest.raises(TypeError, match="ratio"):
+        Wrong.read({})
 
 
 def test_settings_cannot_be_changed() -> None:
     given = Example.read({"BASE_URL": "x"})
-    with pytest.raises(ValidationError):
+    with pytest.raises(AttributeError):
         setattr(given, "limit_ms", 20)  # noqa: B010 - an assignment, which mypy would refuse as well
 
 

@@ -85,7 +85,7 @@ def test_the_page_names_issuer_audience_lifetime_keys_and_variables() -> None:
 
 def test_the_limits_beside_algapsas_are_those_of_the_code() -> None:
     here = {what: cells[1] for what, cells in rows("how-to/run-extensions-built-for-algapsa.md", "").items()}
-    gateway, runner = GatewaySettings.model_fields, RunnerSettings.model_fields
+    gateway, runner = GatewaySettings.fields(), RunnerSettings.fields()
     default_s = gateway["ext_gateway_timeout_ms"].default // 1_000
 
     assert here["time limit of a call"] == f"{default_s} s, at most {CALL_TIMEOUT_LIMIT_MS // 1_000} s"

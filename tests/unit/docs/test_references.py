@@ -15,12 +15,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 import functions
 from alga_ext.bundles.manifest import parse_manifest
 from alga_ext.calls import capabilities
-from alga_ext.settings import Settings
+from alga_ext.settings import SecretStr, Settings
 from functions.registry.migrations.migrate import ROLES
 from tests.support.manifests import documents, encoded, server_document
 from tests.support.places import ROOT
@@ -128,13 +127,13 @@ def declared(settings: type[Settings]) -> dict[str, str]:
 
     def default(value: Any) -> str:
         plain = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if plain is None or plain == "":
+        if plain == "":
             return "empty"
         return str(plain).lower() if isinstance(plain, bool) else str(plain)
 
     return {
-        name.upper(): "required" if field.is_required() else default(field.default)
-        for name, field in settings.model_fields.items()
+        name.upper(): "required" if field.is_required else default(field.default)
+        for name, field in settings.fields().items()
     }
 
 
@@ -167,7 +166,7 @@ def read_attributes() -> frozenset[str]:
 def test_every_setting_is_read_by_product_code(settings: type[Settings]) -> None:
     # The migrate function reads the passwords by the names of its login roles.
     by_role = {f"{role}_password" for role in ROLES}
-    assert settings.model_fields.keys() - read_attributes() - by_role == set()
+    assert settings.fields().keys() - read_attributes() - by_role == set()
 
 
 def test_only_the_settings_module_reads_the_environment() -> None:

@@ -209,7 +209,7 @@ def test_no_role_at_all_allows_nothing() -> None:
 
 
 def test_by_default_a_viewer_reads_and_does_not_write() -> None:
-    given = {name: field.default for name, field in GatewaySettings.model_fields.items()}
+    given = {name: field.default for name, field in GatewaySettings.fields().items()}
     read, write = (frozenset(given[f"auth_{kind}_roles"].split(",")) for kind in ("read", "write"))
 
     assert "tenant_viewer" in read - write

@@ -1,11 +1,10 @@
 """Rights of the topology against the settings that use them and the reference pages that name them."""
 
 import re
-from typing import get_args
 
 import pytest
-from pydantic import SecretStr
 
+from alga_ext.settings import SecretStr
 from tests.support.function_settings import SETTINGS
 from tests.support.places import ROOT
 from topology.access import ACCESS, Access
@@ -58,10 +57,8 @@ def test_only_a_function_that_invokes_another_is_told_of_it(access: Access) -> N
 
 @each_access
 def test_signing_keys_and_secrets_are_the_secret_settings(access: Access) -> None:
-    fields = SETTINGS[access.function].model_fields
-    secret = {
-        name.upper() for name, field in fields.items() if SecretStr in (field.annotation, *get_args(field.annotation))
-    }
+    fields = SETTINGS[access.function].fields()
+    secret = {name.upper() for name, field in fields.items() if field.kind is SecretStr}
 
     assert secret == {*access.signs_with, *access.secrets}
     assert set(access.signs_with) & set(access.secrets) == set()

@@ -60,15 +60,15 @@ def test_every_function_that_is_defined_is_listed() -> None:
 
 @each_function
 def test_every_setting_without_a_default_is_given(function: Function) -> None:
-    fields = SETTINGS[function.name].model_fields
-    needed = {name.upper() for name, field in fields.items() if field.is_required()}
+    fields = SETTINGS[function.name].fields()
+    needed = {name.upper() for name, field in fields.items() if field.is_required}
 
     assert needed <= set(function.required)
 
 
 @each_function
 def test_the_names_given_are_the_settings_of_the_function(function: Function) -> None:
-    fields = {name.upper() for name in SETTINGS[function.name].model_fields}
+    fields = {name.upper() for name in SETTINGS[function.name].fields()}
 
     assert {*function.required, *function.optional} == fields - {*SET_BY_LAMBDA, *DEVELOPMENT_ONLY}
 
@@ -120,13 +120,13 @@ def test_time_and_memory_are_within_the_limits_of_lambda(function: Function) -> 
 
 
 def test_the_runner_ends_a_call_before_lambda_does() -> None:
-    longest_s = RunnerSettings.model_fields["max_timeout_ms"].default / 1000
+    longest_s = RunnerSettings.fields()["max_timeout_ms"].default / 1000
 
     assert functions.RUNNER.timeout_s > longest_s
 
 
 def test_the_runner_and_four_sandboxes_fit_its_memory() -> None:
-    fields = RunnerSettings.model_fields
+    fields = RunnerSettings.fields()
     sandbox_mb = fields["sandbox_memory_mb"].default
 
     assert 384 + 4 * sandbox_mb <= functions.RUNNER.memory_mb < 384 + 5 * sandbox_mb
@@ -134,7 +134,7 @@ def test_the_runner_and_four_sandboxes_fit_its_memory() -> None:
 
 
 def test_prepare_ends_a_compilation_before_lambda_does_and_has_memory_beside_it() -> None:
-    fields = PrepareSettings.model_fields
+    fields = PrepareSettings.fields()
 
     assert functions.PREPARE.timeout_s > fields["compile_timeout_s"].default
     assert functions.PREPARE.memory_mb > fields["compile_memory_mb"].default

@@ -1,22 +1,27 @@
 """Base class of every function's settings: typed, frozen, read once from environment variables.
 
-This is the only module that reads the process's environment. pydantic-settings is not used: its import takes 25 to 90
-milliseconds, and these few lines do the same.
+This is the only module that reads the process's environment. It uses neither pydantic nor pydantic-settings: every cold
+start would pay 70 to 100 milliseconds of CPU time for their import (ADR 0031).
 """
 
 import os
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Final, NamedTuple, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Final, NamedTuple, NoReturn, Self, TypeVar, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
+import msgspec
 
 from alga_ext.database_url import parse_database_url
 from alga_ext.errors import PlatformError
 
 PAGE: Final = "docs/reference/settings.md"
+
+_TRUTH: Final = {
+    **dict.fromkeys(("true", "1", "yes", "on", "t", "y"), True),
+    **dict.fromkeys(("false", "0", "no", "off", "f", "n"), False),
+}
 
 Built = TypeVar("Built")
 
@@ -28,22 +33,107 @@ class SettingsError(ValueError):
     """
 
 
+class SecretStr:
+    """A text that is not shown: ``repr`` and ``str`` give asterisks. It is false when it is empty."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get_secret_value(self) -> str:
+        """Return the text."""
+        return self._text
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __repr__(self) -> str:
+        return "SecretStr('**********')"
+
+    def __reduce__(self) -> NoReturn:
+        message = "a secret is not serialised"
+        raise TypeError(message)
+
+
 class Form(NamedTuple):
     """What the value of a setting looks like, for the message when it is missing or not valid."""
 
     text: str
 
 
-class Settings(BaseModel):
-    """Base class for settings: field ``foo_ms`` is read from the variable ``FOO_MS``; unknown variables are ignored.
+class Range(NamedTuple):
+    """The least and the greatest value of an integer; None means no limit."""
 
-    A required field is annotated with its ``Form``. ``section`` is the heading on the page ``PAGE`` that documents
-    the class.
+    least: int | None = None
+    most: int | None = None
+
+
+class Check(NamedTuple):
+    """A check of a value that has the right type.
+
+    ``refuse`` raises ``ValueError`` with a reason that begins with "it". It gets the text of a secret.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    refuse: Callable[[Any], object]
+
+
+class Setting(NamedTuple):
+    """How one variable is read.
+
+    Attributes:
+        kind: ``str``, ``int``, ``bool`` or ``SecretStr``.
+        default: the value without the variable; ``msgspec.NODEFAULT`` when the variable is required.
+        range: the limits of an integer.
+        form: what a value looks like, or an empty text.
+        checks: what else is checked.
+    """
+
+    kind: type
+    default: Any
+    range: Range
+    form: str
+    checks: tuple[Callable[[Any], object], ...]
+
+    @property
+    def is_required(self) -> bool:
+        """Whether the start fails without the variable."""
+        return self.default is msgspec.NODEFAULT
+
+    def parse(self, text: str) -> Any:
+        """Return the value of a text that is not empty.
+
+        Raises:
+            ValueError: with the reason; it does not contain the text.
+        """
+        value: Any = text
+        if self.kind is int:
+            value = _integer(text, self.range)
+        elif self.kind is bool:
+            value = _TRUTH.get(text.lower())
+            if value is None:
+                message = "it must be true or false"
+                raise ValueError(message)
+        for refuse in self.checks:
+            refuse(value)
+        return SecretStr(value) if self.kind is SecretStr else value
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Base class for settings: field ``foo_ms`` is read from the variable ``FOO_MS``; unknown variables are ignored.
+
+    A field is a ``str``, ``int``, ``bool`` or ``SecretStr``. It may be annotated with its ``Form`` (a required field
+    is), its ``Range`` and a ``Check``. A class repeats ``frozen=True, kw_only=True``. ``section`` is the heading on the
+    page ``PAGE`` that documents the class.
+    """
 
     section: ClassVar[str] = ""
+
+    @classmethod
+    @cache
+    def fields(cls) -> Mapping[str, Setting]:
+        """Return how each field is read, by its name."""
+        return {field.name: _setting(field) for field in msgspec.structs.fields(cls)}
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> Self:
@@ -52,16 +142,21 @@ class Settings(BaseModel):
         Raises:
             SettingsError: one or more variables are missing or not valid; one message names all of them.
         """
-        given = {name: environ[name.upper()] for name in cls.model_fields if environ.get(name.upper())}
+        fields = cls.fields()
+        given = {name: environ[name.upper()] for name in fields if environ.get(name.upper())}
         faults = [("", reason) for reason in cls.faults_together(given)]
-        try:
-            settings = cls.model_validate(given)
-        except ValidationError as error:
-            faults += [(str(fault["loc"][0]), _reason(fault)) for fault in error.errors()]
-        else:
-            if not faults:
-                return settings
-        raise SettingsError(cls._message(faults))
+        values = {}
+        for name, field in fields.items():
+            if name in given:
+                try:
+                    values[name] = field.parse(given[name])
+                except ValueError as error:
+                    faults.append((name, str(error)))
+            elif field.is_required:
+                faults.append((name, "it is missing or empty"))
+        if faults:
+            raise SettingsError(cls._message(faults))
+        return cls(**values)
 
     @classmethod
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:  # noqa: ARG003 - for classes that have such a rule
@@ -87,9 +182,10 @@ class Settings(BaseModel):
 
     @classmethod
     def _message(cls, faults: list[tuple[str, str]]) -> str:
+        fields = cls.fields()
         lines = [f"The settings of {cls.section or cls.__name__} are not valid; see {PAGE}#{_anchor(cls.section)}."]
         for field, reason in faults:
-            form = _form(cls.model_fields[field]) if field in cls.model_fields else ""
+            form = fields[field].form if field else ""
             lines.append(
                 f"  {field.upper()}: {reason}" + (f"; give {form}" if form else "") if field else f"  {reason}"
             )
@@ -131,48 +227,56 @@ def read_material(setting: str) -> str:
     return Path(setting).read_text(encoding="utf-8") if is_path(setting) else setting
 
 
-def _reason(fault: Any) -> str:
-    if fault["type"] == "missing":
-        return "it is missing or empty"
-    text = str(fault["msg"]).removeprefix("Value error, ")
-    return text[:1].lower() + text[1:]
+def _setting(field: msgspec.structs.FieldInfo) -> Setting:
+    parts = getattr(field.type, "__metadata__", ())
+    kind = get_args(field.type)[0] if parts else field.type
+    if kind not in (str, int, bool, SecretStr):
+        message = f"{field.name}: a setting is a str, int, bool or SecretStr, not {kind}"
+        raise TypeError(message)
+    return Setting(
+        kind=kind,
+        default=field.default,
+        range=next((part for part in parts if isinstance(part, Range)), Range()),
+        form=next((part.text for part in parts if isinstance(part, Form)), ""),
+        checks=tuple(part.refuse for part in parts if isinstance(part, Check)),
+    )
 
 
-def _form(field: FieldInfo) -> str:
-    return next((part.text for part in field.metadata if isinstance(part, Form)), "")
+def _integer(text: str, limits: Range) -> int:
+    least, most = limits
+    try:
+        value = int(text)
+    except ValueError:
+        value = None
+    if value is None or (least is not None and value < least) or (most is not None and value > most):
+        above = "" if least is None else f" of at least {least}" if most is None else f" from {least} to {most}"
+        message = f"it must be an integer{above}"
+        raise ValueError(message)
+    return value
 
 
 def _anchor(section: str) -> str:
     return section.lower().replace(" ", "-")
 
 
-def _check_database_url(url: SecretStr) -> SecretStr:
-    parse_database_url(url.get_secret_value())
-    return url
-
-
-def _check_store_base(text: str) -> str:
+def _check_store_base(text: str) -> None:
     parts = urlsplit(text)
     if parts.scheme != "s3" or not parts.netloc:
         message = "it is not the address of a bucket"
         raise ValueError(message)
-    return text
 
 
-def _check_http_url(text: str) -> str:
+def _check_http_url(text: str) -> None:
     parts = urlsplit(text)  # parts.port raises ValueError when the port is not a number up to 65535
-    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query):
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query:
         message = "it is not an http or https URL without a query"
         raise ValueError(message)
-    return text
 
 
-DatabaseUrl = Annotated[
-    SecretStr, AfterValidator(_check_database_url), Form("postgresql://role:password@host:5432/database")
-]
-StoreBase = Annotated[str, AfterValidator(_check_store_base), Form("s3://bucket or s3://bucket/prefix")]
-HttpUrl = Annotated[str, AfterValidator(_check_http_url), Form("a URL such as https://host.example.com/path")]
-QueueUrl = Annotated[str, AfterValidator(_check_http_url), Form("the queue's URL, https://sqs.REGION.amazonaws.com/…")]
+DatabaseUrl = Annotated[SecretStr, Check(parse_database_url), Form("postgresql://role:password@host:5432/database")]
+StoreBase = Annotated[str, Check(_check_store_base), Form("s3://bucket or s3://bucket/prefix")]
+HttpUrl = Annotated[str, Check(_check_http_url), Form("a URL such as https://host.example.com/path")]
+QueueUrl = Annotated[str, Check(_check_http_url), Form("the queue's URL, https://sqs.REGION.amazonaws.com/…")]
 TrustBundleSetting = Annotated[str, Form("the trust bundle as JSON or PEM, or the path of its file")]
 SigningKey = Annotated[SecretStr, Form("a PEM private key, the path of its file, or kms:KEY-ID")]
 PrivateKey = Annotated[SecretStr, Form("an Ed25519 private key in PEM, or the path of its file")]

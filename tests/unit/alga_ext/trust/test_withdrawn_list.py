@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
 
 from alga_ext.trust import withdrawn_list
 from alga_ext.trust.policy import TrustBundle, Use
@@ -21,10 +20,6 @@ from alga_ext.trust.signing import (
 )
 from alga_ext.trust.withdrawn_list import (
     LIST_LIMIT_BYTES,
-    MAX_LIFETIME_S,
-    MIN_LIFETIME_S,
-    REFRESH_S,
-    LifetimeSetting,
     sign_list,
     verify_list,
 )
@@ -34,7 +29,6 @@ from tests.support.refusals import code_of
 KEY = LocalSigner.generate()
 TRUST = trust_in(trusted(KEY, use="release"))
 HOUR = timedelta(hours=1)
-LIFETIME: TypeAdapter[int] = TypeAdapter(LifetimeSetting)
 FIRST, SECOND = "0" * 64, "ab" * 32
 DOCUMENT = {
     "sequence": 2,
@@ -54,20 +48,8 @@ def code(envelope: bytes, trust: TrustBundle = TRUST, at: datetime = NOW) -> str
     return code_of(lambda: verify_list(envelope, trust, at))
 
 
-def test_the_ui_host_reads_every_thirty_seconds_and_a_list_lives_for_ten_reads_to_a_day() -> None:
-    assert (REFRESH_S, MIN_LIFETIME_S, MAX_LIFETIME_S) == (30.0, 300, 86_400)
+def test_a_list_is_at_most_32_mib_and_alarms_at_half() -> None:
     assert (LIST_LIMIT_BYTES, withdrawn_list.ALARM_BYTES) == (33_554_432, 16_777_216)
-
-
-@pytest.mark.parametrize("seconds", [300, 301, 3_600, 86_400])
-def test_the_lifetime_of_a_list_is_five_minutes_to_a_day(seconds: int) -> None:
-    assert LIFETIME.validate_python(seconds) == seconds
-
-
-@pytest.mark.parametrize("seconds", [-300, 0, 299, 86_401])
-def test_a_list_that_lives_shorter_or_longer_is_refused(seconds: int) -> None:
-    with pytest.raises(ValidationError, match=f"it is {seconds} seconds, but must be 300 to 86400"):
-        LIFETIME.validate_python(seconds)
 
 
 def test_a_list_of_the_largest_size_is_written_and_read_and_one_byte_more_is_not(

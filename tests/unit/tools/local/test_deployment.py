@@ -92,7 +92,7 @@ def test_of_the_shell_only_what_the_function_may_be_given_passes(
 def test_what_a_host_developer_sets_passes_and_is_documented() -> None:
     page = (ROOT / "docs" / "how-to" / "run-locally.md").read_text("utf-8")
     groups = ("AUTH_", "EGRESS_", "HOST_API_", "UI_PROXY_", "FRAME_ANCESTORS")
-    settings = {name.upper() for kind in SETTINGS.values() for name in kind.model_fields}
+    settings = {name.upper() for kind in SETTINGS.values() for name in kind.fields()}
 
     assert {name for name in settings if name.startswith(groups)} <= set(PASSED_THROUGH)
     assert set(PASSED_THROUGH) - {"LOG_LEVEL"} <= settings  # the log level is read where the logger is made

@@ -7,19 +7,15 @@ application chooses them. Their meaning is fixed here.
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Self
+from typing import Any, Final, Self
 
 import jwt
-from pydantic import AfterValidator
 
 from alga_ext.edge.http import bearer_token
 from alga_ext.edge.principal import Principal
+from alga_ext.edge.token_settings import CLAIMS, TokenSettings
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
-from alga_ext.settings import Form, HttpUrl, Settings
-
-CLAIMS: Final = ("tenant_id", "roles", "publishers", "user_type", "client_id", "client_name", "email", "name")
-"""Claims that may be renamed. ``sub``, ``iss``, ``aud``, ``exp`` and ``iat`` keep their standard names (RFC 7519)."""
 
 _SKEW_S: Final = 30
 _KEY_SET_LIFETIME_S: Final = 300
@@ -29,57 +25,6 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z"
 """The form of a token (RFC 7515, section 7.1). Without padding, each token is written in one way only."""
 _TOKEN_TYPES: Final = (None, "jwt", "at+jwt")
 """The ``typ`` of an access token, or of a token that does not say what it is (RFC 9068, RFC 7519)."""
-
-
-def _check_key_set(text: str) -> str:
-    try:
-        jwt.PyJWKSet.from_dict(json.loads(text))
-    except (ValueError, TypeError, AttributeError, jwt.PyJWTError):
-        message = "it is not a JSON Web Key Set with a usable key"
-        raise ValueError(message) from None
-    return text
-
-
-def _check_claim_names(text: str) -> str:
-    try:
-        names = json.loads(text)
-    except ValueError:
-        names = None
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
-        message = "it is not a JSON object whose values are all strings"
-        raise ValueError(message)
-    if unknown := sorted(names.keys() - set(CLAIMS)):
-        message = f"it renames unknown claims ({', '.join(unknown)[:100]}); the claims are {', '.join(CLAIMS)}"
-        raise ValueError(message)
-    return text
-
-
-class TokenSettings(Settings):
-    """How callers' tokens are verified.
-
-    Attributes:
-        auth_jwks: the host application's JSON Web Key Set itself. This or ``auth_jwks_url`` is required.
-        auth_jwks_url: URL where the host application publishes its key set.
-        auth_issuer: the ``iss`` that a token must have.
-        auth_audience: the ``aud`` that a token must have.
-        auth_claim_names: JSON object from the platform's claim name to the host application's, for each of ``CLAIMS``
-            that has another name there.
-    """
-
-    auth_jwks: Annotated[str, AfterValidator(_check_key_set), Form('a JSON Web Key Set: {"keys": [...]}')] = ""
-    auth_jwks_url: HttpUrl = ""
-    auth_issuer: Annotated[str, Form("the iss of the host application's tokens, such as https://host.example.com")]
-    auth_audience: Annotated[str, Form("the aud of the host application's tokens, such as alga-extensions")]
-    auth_claim_names: Annotated[
-        str, AfterValidator(_check_claim_names), Form('a JSON object such as {"tenant_id": "org"}')
-    ] = "{}"
-
-    @classmethod
-    def faults_together(cls, given: Mapping[str, str]) -> list[str]:
-        """See ``Settings.faults_together``: one of the two key sets is required."""
-        if "auth_jwks" in given or "auth_jwks_url" in given:
-            return []
-        return ["AUTH_JWKS, AUTH_JWKS_URL: both are missing or empty; give the host application's key set in one"]
 
 
 class TokenVerifier:

@@ -16,35 +16,16 @@ from datetime import datetime, timedelta
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
-from pydantic import AfterValidator
 
 from alga_ext.errors import PlatformError
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.releases import REGISTRY
 from alga_ext.trust.signing import WITHDRAWN_LIST_PAYLOAD_TYPE, Signer, sign_envelope
 
-REFRESH_S: Final = 30.0
-"""How often the UI host reads the list again, and so how long a withdrawn page is shown when everything works."""
-MIN_LIFETIME_S: Final = 300
-MAX_LIFETIME_S: Final = 86_400
 LIST_LIMIT_BYTES: Final = 32 * 1024 * 1024
 """The largest envelope that is written or read: about 375,000 hashes."""
 ALARM_BYTES: Final = LIST_LIMIT_BYTES // 2
 """The writer of a larger envelope raises an alarm."""
-
-
-def _check_lifetime(seconds: int) -> int:
-    if not MIN_LIFETIME_S <= seconds <= MAX_LIFETIME_S:
-        message = (
-            f"it is {seconds} seconds, but must be {MIN_LIFETIME_S} to {MAX_LIFETIME_S}: at least ten times the "
-            f"{REFRESH_S:.0f} seconds between two reads of the list"
-        )
-        raise ValueError(message)
-    return seconds
-
-
-LifetimeSetting = Annotated[int, AfterValidator(_check_lifetime)]
-"""The setting ``WITHDRAWN_LIST_LIFETIME_S``."""
 
 _Sha256Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 

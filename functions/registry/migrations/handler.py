@@ -1,11 +1,13 @@
-"""The migrate function's Lambda entry point. Trigger: invoked once after each deployment."""
+"""The migrate function's Lambda entry point. Trigger: a custom resource of each deployment, or Invoke by hand."""
 
+import time
 from pathlib import Path
 from typing import Any, Final
 
 from alga_ext.settings import environment
 from alga_ext.stores.database import Database
-from functions.registry.migrations.migrate import ROLES, migrate
+from functions.registry.migrations import stack_resource
+from functions.registry.migrations.migrate import ROLES, applied, migrate, wait_until_reachable
 from functions.registry.settings import MigrateSettings
 
 _STATEMENT_TIMEOUT_MS: Final = 60_000
@@ -15,10 +17,22 @@ _SETTINGS = MigrateSettings.read(environment())
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Migrate the database to the newest schema and return ``{"applied": [names]}``."""
     passwords = {
-        role: secret.get_secret_value() for role in ROLES if (secret := getattr(_SETTINGS, f"{role}_password"))
+        role: secret.get_secret_value()
+        for role in ROLES
+        if (secret := getattr(_SETTINGS, f"{role}_password")) is not None
     }
     database = Database(_SETTINGS.database_url.get_secret_value(), statement_timeout_ms=_STATEMENT_TIMEOUT_MS)
+
+    def apply() -> list[str]:
+        return migrate(database, Path(_SETTINGS.migrations_dir), passwords)
+
+    def reach_and_list() -> list[str]:
+        wait_until_reachable(database, time.sleep)
+        return applied(database)
+
     try:
-        return {"applied": migrate(database, Path(_SETTINGS.migrations_dir), passwords)}
+        if stack_resource.is_request(event):
+            return stack_resource.serve(event, reach_and_list, apply)
+        return {"applied": apply()}
     finally:
         database.close()

@@ -5,13 +5,17 @@ together with its row in ``app.schema_migration``. So after a crash every file i
 all.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.migrations.plan import Migration, plan, read_migration
 
 _LOCK_KEY = 7_210_433
+_ATTEMPTS: Final = 10
+_PAUSE_S: Final = 5.0
 ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
 
 _CREATE_LEDGER = """
@@ -45,9 +49,7 @@ def migrate(database: Database, folder: Path, passwords: dict[str, str]) -> list
             files before it stay applied.
     """
     available = [read_migration(path.name, path.read_bytes()) for path in sorted(folder.glob("[0-9]*.sql"))]
-    with database.system() as tx:
-        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
-        tx.script(_CREATE_LEDGER)
+    _create_ledger(database)
     done: list[str] = []
     while (name := _apply_next(database, available)) is not None:
         done.append(name)
@@ -56,6 +58,35 @@ def migrate(database: Database, folder: Path, passwords: dict[str, str]) -> list
         for role, password in passwords.items():
             tx.set_role_password(role, password)
     return done
+
+
+def wait_until_reachable(database: Database, pause: Callable[[float], None]) -> None:
+    """Wait for a database that was paused: its first connections fail for some 15 seconds.
+
+    Raises:
+        PlatformError: ``database_unavailable`` after ``_ATTEMPTS`` attempts.
+    """
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with database.system():
+                return
+        except PlatformError as error:
+            if error.code != "database_unavailable" or attempt == _ATTEMPTS:
+                raise
+        pause(_PAUSE_S)
+
+
+def applied(database: Database) -> list[str]:
+    """Return the names of the migrations that a database has, in order; its ledger is created if there is none."""
+    _create_ledger(database)
+    with database.system() as tx:
+        return [row["name"] for row in tx.rows("select name from app.schema_migration order by name")]
+
+
+def _create_ledger(database: Database) -> None:
+    with database.system() as tx:
+        tx.execute("select pg_advisory_xact_lock(:key)", key=_LOCK_KEY)
+        tx.script(_CREATE_LEDGER)
 
 
 def _apply_next(database: Database, available: list[Migration]) -> str | None:

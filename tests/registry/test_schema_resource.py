@@ -1,0 +1,153 @@
+"""Migrations as CloudFormation asks for them: every request is answered, and a rolled back stack changes nothing."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alga_ext.errors import PlatformError
+from alga_ext.stores.database import Database
+from functions.registry.migrations import stack_resource
+from functions.registry.migrations.migrate import applied, migrate, wait_until_reachable
+from tests.conftest import MIGRATIONS
+from tests.registry.test_migrations import NAMES, empty
+from tests.support.answering import AnsweringServer, Reply, answering
+
+__all__ = ["empty"]  # a fixture
+
+
+class Stack:
+    """CloudFormation's side: sends requests to the resource and keeps its answers."""
+
+    def __init__(self, server: AnsweringServer, database: Database, folder: Path = MIGRATIONS) -> None:
+        self._server = server
+        self.database = database
+        self.folder = folder
+
+    def request(self, kind: str, names: list[str]) -> list[str]:
+        event = {
+            "RequestType": kind,
+            "ResponseURL": f"{self._server.url}/answer?signature=x",
+            "StackId": "arn:stack",
+            "RequestId": "request-1",
+            "LogicalResourceId": "Schema",
+            "ResourceProperties": {"Migrations": names, "Digest": "d"},
+        }
+        assert stack_resource.is_request(event)
+        database = self.database
+        done = stack_resource.serve(event, lambda: applied(database), lambda: migrate(database, self.folder, {}))
+        return list(done["applied"])
+
+    @property
+    def answers(self) -> list[dict[str, Any]]:
+        return [json.loads(asked.body) for asked in self._server.asked]
+
+
+@pytest.fixture
+def stack(empty: Database) -> Any:
+    with answering(lambda _: Reply()) as server:
+        yield Stack(server, empty)
+
+
+def test_the_first_deployment_applies_every_migration_and_says_so(stack: Stack) -> None:
+    assert stack.request("Create", NAMES) == NAMES
+    assert [answer["Status"] for answer in stack.answers] == ["SUCCESS"]
+
+
+def test_an_answer_names_the_request_that_it_belongs_to(stack: Stack) -> None:
+    stack.request("Create", NAMES)
+    answer = stack.answers[0]
+    told = {key: answer[key] for key in ("StackId", "RequestId", "LogicalResourceId", "PhysicalResourceId")}
+    assert told == {
+        "StackId": "arn:stack",
+        "RequestId": "request-1",
+        "LogicalResourceId": "Schema",
+        "PhysicalResourceId": "schema",
+    }
+
+
+def test_the_answer_has_no_content_type_because_its_url_is_signed_for_none(empty: Database) -> None:
+    with answering(lambda _: Reply()) as server:
+        Stack(server, empty).request("Create", NAMES)
+        assert [(asked.method, asked.headers.get("content-type")) for asked in server.asked] == [("PUT", "")]
+
+
+def test_an_update_applies_what_is_new(stack: Stack, tmp_path: Path) -> None:
+    stack.request("Create", NAMES)
+    shutil.copytree(MIGRATIONS, tmp_path, dirs_exist_ok=True)
+    later = f"{len(NAMES) + 1:04}_add_later.sql"
+    (tmp_path / later).write_text("create table app.later (a integer);")
+    stack.folder = tmp_path
+    assert stack.request("Update", [*NAMES, later]) == [later]
+
+
+def test_a_rollback_with_fewer_migrations_than_applied_succeeds_and_changes_nothing(stack: Stack) -> None:
+    stack.request("Create", NAMES)
+    # The old code has the old files only, which `migrate` would refuse.
+    stack.folder = Path("/nonexistent")
+    assert stack.request("Update", NAMES[:-1]) == []
+    assert stack.answers[-1]["Status"] == "SUCCESS"
+
+
+def test_a_failing_migration_is_answered_as_failed_and_leaves_nothing_of_itself(stack: Stack, tmp_path: Path) -> None:
+    stack.request("Create", NAMES)
+    shutil.copytree(MIGRATIONS, tmp_path, dirs_exist_ok=True)
+    broken = f"{len(NAMES) + 1:04}_break_halfway.sql"
+    (tmp_path / broken).write_text("create table app.half (a integer); select 1 / 0;")
+    stack.folder = tmp_path
+    with pytest.raises(PlatformError):
+        stack.request("Update", [*NAMES, broken])
+    with stack.database.system() as tx:
+        half = tx.rows("select 1 from pg_tables where tablename = 'half'")
+    assert (stack.answers[-1]["Status"], half, applied(stack.database)) == ("FAILED", [], NAMES)
+
+
+def test_a_deleted_stack_leaves_the_schema(stack: Stack) -> None:
+    stack.request("Create", NAMES)
+    assert stack.request("Delete", NAMES) == []
+    assert applied(stack.database) == NAMES
+
+
+def test_a_reason_has_no_text_of_an_unexpected_error(stack: Stack) -> None:
+    def broken() -> list[str]:
+        message = "password=hunter2"
+        raise ValueError(message)
+
+    stack.request("Create", NAMES)
+    event = {"RequestType": "Update", "ResponseURL": f"{stack._server.url}/", "StackId": "s", "RequestId": "r"}
+    event |= {"LogicalResourceId": "l", "ResourceProperties": {"Migrations": NAMES}}  # type: ignore[dict-item]
+    with pytest.raises(ValueError, match="hunter2"):
+        stack_resource.serve(event, lambda: NAMES, broken)
+    assert "hunter2" not in stack.answers[-1]["Reason"]
+
+
+def test_an_answer_whose_connection_breaks_is_sent_again(empty: Database) -> None:
+    replies = [Reply(body=None), Reply()]
+    with answering(lambda _: replies.pop(0)) as server:
+        Stack(server, empty).request("Create", NAMES)
+        assert len(server.asked) == 2
+
+
+# A database that was paused
+
+
+def test_a_database_that_wakes_up_is_waited_for(empty: Database) -> None:
+    asleep = Database("postgresql://nobody@127.0.0.1:1/none", 1_000)
+    pauses: list[float] = []
+
+    class Waking:
+        """Unreachable twice, then reachable."""
+
+        def system(self) -> Any:
+            return (asleep if len(pauses) < 2 else empty).system()
+
+    wait_until_reachable(Waking(), pauses.append)  # type: ignore[arg-type]
+    assert len(pauses) == 2
+
+
+def test_a_database_that_stays_unreachable_ends_the_migration() -> None:
+    asleep = Database("postgresql://nobody@127.0.0.1:1/none", 1_000)
+    with pytest.raises(PlatformError, match="database_unavailable"):
+        wait_until_reachable(asleep, lambda _: None)

@@ -28,7 +28,8 @@ class Services:
         trust: reads the trust bundle.
         withdrawn: tells which bundles are withdrawn.
         bundles: reads published UIs.
-        own_origin: the UI host's origin as browsers see it, such as ``https://ui.example.com``.
+        own_origin: the UI host's origin as browsers see it, such as ``https://ui.example.com``; None if each request
+            tells it (``UiHost.own_origin``).
         monotonic_s: a monotonic clock, in seconds.
     """
 
@@ -37,7 +38,7 @@ class Services:
     trust: TrustSource
     withdrawn: WithdrawnBundles
     bundles: UiBundles
-    own_origin: str
+    own_origin: str | None
     monotonic_s: Callable[[], float]
 
     @classmethod
@@ -53,7 +54,7 @@ class Services:
         lifetime = timedelta(seconds=settings.withdrawn_list_lifetime_s)
         withdrawn = WithdrawnBundles(objects, trust.current, lifetime, _now, time.monotonic)
         bundles = UiBundles(objects, withdrawn, trust.current, settings.ui_cache_bytes, _now, time.monotonic)
-        own_origin = settings.build("runner_public_base", origin_of)
+        own_origin = settings.build("runner_public_base", origin_of) if settings.runner_public_base else None
         return cls(settings, objects, trust, withdrawn, bundles, own_origin, time.monotonic)
 
 

@@ -13,6 +13,7 @@ class UiHostSettings(Settings, frozen=True, kw_only=True):
         bundle_store_base: ``s3://bucket[/prefix]`` of release records, UI files and the list of withdrawn bundles.
         signing_trust_bundle: path or content of the trust bundle, which holds the release keys.
         runner_public_base: public base URL of the UI host. Its origin stands in the documents' Content-Security-Policy.
+            Without it, each request has CloudFront's own name in the header ``x-alga-ui-host``.
         frame_ancestors: origins of the host application that may show extensions in a frame, separated by spaces.
         withdrawn_list_lifetime_s: for how many seconds at most a list of withdrawn bundles is used after its issue.
         ui_cache_bytes: how many bytes of small files are kept in memory.
@@ -23,7 +24,7 @@ class UiHostSettings(Settings, frozen=True, kw_only=True):
 
     bundle_store_base: StoreBase
     signing_trust_bundle: TrustBundleSetting
-    runner_public_base: HttpUrl
+    runner_public_base: HttpUrl = ""
     frame_ancestors: str = "'none'"
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     ui_cache_bytes: Annotated[int, Range(0)] = 32 * 1024 * 1024

@@ -14,8 +14,10 @@ from alga_ext.errors import PlatformError
 from functions.uihost import negotiation
 from functions.uihost.bundles import File, Index
 from functions.uihost.paths import UiPath, parse
-from functions.uihost.services import Services
+from functions.uihost.services import Services, origin_of
 
+HOST_HEADER: Final = "x-alga-ui-host"
+"""CloudFront's own domain, set by its function on every request, whatever the browser sent (infra/cloudfront/)."""
 HEALTH_PATH: Final = "/healthz"
 HEALTH_PROBE_KEY: Final = "releases/healthz"
 
@@ -88,7 +90,7 @@ class UiHost:
             headers["connection-allowlist"] = CONNECTION_ALLOWLIST
         if file.content_type.startswith(_DOCUMENTS):
             headers["content-security-policy"] = content_security_policy(
-                self._services.own_origin, self._services.settings.frame_ancestors
+                self._own_origin(request), self._services.settings.frame_ancestors
             )
         if negotiation.etag_matches(request.headers.get("if-none-match", ""), etag):
             return response(304, {name: value for name, value in headers.items() if name != "content-encoding"})
@@ -105,6 +107,25 @@ class UiHost:
             return response(200, headers, data)
         first, last = span
         return response(206, {**headers, "content-range": f"bytes {first}-{last}/{len(data)}"}, data[first : last + 1])
+
+    def _own_origin(self, request: Request) -> str:
+        """Return the UI host's origin: configured, or the domain that CloudFront gives.
+
+        Only CloudFront can invoke this function, so that no browser chooses the header.
+
+        Raises:
+            PlatformError: ``policy_unavailable`` when neither tells it: a page is not sent without its policy.
+        """
+        if self._services.own_origin is not None:
+            return self._services.own_origin
+        try:
+            return origin_of(f"https://{request.headers.get(HOST_HEADER, '')}")
+        except ValueError as error:
+            raise PlatformError(
+                "policy_unavailable",
+                f"The page's policy cannot be written: there is no RUNNER_PUBLIC_BASE, and no host in {HOST_HEADER}.",
+                cause=error,
+            ) from None
 
     def _check_trust(self) -> Mapping[str, Any]:
         self._services.trust.current()

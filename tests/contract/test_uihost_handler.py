@@ -183,12 +183,30 @@ def test_the_policy_names_the_origin_of_the_public_base(host: UiHostFixture, bas
     assert all(f"'self' {origin}" in part for part in own)
 
 
-@pytest.mark.parametrize(
-    "base", ["", "https://a.example;script-src", "https://user@a.example", "https://*", "https://a b"]
-)
+@pytest.mark.parametrize("base", ["https://a.example;script-src", "https://user@a.example", "https://*", "https://a b"])
 def test_a_public_base_that_would_change_the_policy_stops_the_start(host: UiHostFixture, base: str) -> None:
     with pytest.raises(SettingsError, match="RUNNER_PUBLIC_BASE"):
         host.rewire(RUNNER_PUBLIC_BASE=base)
+
+
+# Behind CloudFront without a domain of its own, the UI host learns its name from each request.
+
+
+def test_the_name_that_cloudfront_gives_stands_in_the_policy(host: UiHostFixture) -> None:
+    host.rewire(RUNNER_PUBLIC_BASE="")
+    policy = host.get("/index.html", x_alga_ui_host="d111.cloudfront.net").headers["content-security-policy"]
+    assert policy == CSP.replace("https://ui.example", "https://d111.cloudfront.net")
+
+
+def test_a_configured_base_wins_over_the_name_in_the_request(host: UiHostFixture) -> None:
+    policy = host.get("/index.html", x_alga_ui_host="evil.example").headers["content-security-policy"]
+    assert policy == CSP
+
+
+@pytest.mark.parametrize("name", ["", "d111.cloudfront.net; script-src *", "a b", "user@host"])
+def test_a_page_is_not_sent_without_a_usable_name(host: UiHostFixture, name: str) -> None:
+    host.rewire(RUNNER_PUBLIC_BASE="")
+    assert host.code("/index.html", x_alga_ui_host=name) == (503, "policy_unavailable")
 
 
 @pytest.mark.parametrize("path", ["/index.html", "/js/app.js", "/drawing.svg"])

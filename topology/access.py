@@ -25,6 +25,8 @@ class Access:
         makes_data_keys: it seals tenants' secrets: ``kms:GenerateDataKey`` for the key of ``SECRETS_KEY_ID``.
         opens_data_keys: it opens tenants' secrets: ``kms:Decrypt`` for the same key.
         invokes: names of the functions that it invokes.
+        checks: names of the functions whose newest code (``$LATEST``) it invokes before a version of it gets traffic.
+        invalidates_ui: it removes withdrawn pages from CloudFront.
         secrets: environment names whose values are secret, in addition to the signing keys.
     """
 
@@ -37,6 +39,8 @@ class Access:
     makes_data_keys: bool = False
     opens_data_keys: bool = False
     invokes: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    invalidates_ui: bool = False
     secrets: tuple[str, ...] = ()
 
 
@@ -91,5 +95,10 @@ ACCESS: Final = (
     Access(
         "migrate",
         secrets=("DATABASE_URL", "FN_GATEWAY_PASSWORD", "FN_REGISTRY_PASSWORD", "FN_RUNNER_PASSWORD"),
+    ),
+    Access(
+        "smoke",
+        checks=("gateway", "registry", "uihost", "runner"),
+        secrets=("EXECUTION_TOKEN_PRIVATE_KEY",),
     ),
 )

@@ -70,6 +70,7 @@ GATEWAY: Final = Function(
         "AUTH_CLAIM_NAMES",
         "AUTH_READ_ROLES",
         "AUTH_WRITE_ROLES",
+        "RUNNER_ISOLATION",
         "EXT_GATEWAY_TIMEOUT_MS",
         "INSTALL_CACHE_MS",
         "EXTENSIONS_ENABLED",
@@ -111,8 +112,8 @@ UIHOST: Final = Function(
     "uihost",
     "functions.uihost.handler.handler",
     timeout_s=10,
-    required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "RUNNER_PUBLIC_BASE", "FRAME_ANCESTORS"),
-    optional=("WITHDRAWN_LIST_LIFETIME_S", "UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
+    required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "FRAME_ANCESTORS"),
+    optional=("RUNNER_PUBLIC_BASE", "WITHDRAWN_LIST_LIFETIME_S", "UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
 )
 RUNNER: Final = Function(
     "runner",
@@ -194,12 +195,25 @@ MIGRATE: Final = Function(
     "migrate",
     "functions.registry.migrations.handler.handler",
     timeout_s=120,
-    required=("DATABASE_URL", "FN_GATEWAY_PASSWORD", "FN_REGISTRY_PASSWORD", "FN_RUNNER_PASSWORD"),
-    optional=("MIGRATIONS_DIR",),
+    required=("DATABASE_URL",),
+    optional=(
+        "FN_GATEWAY_PASSWORD",
+        "FN_REGISTRY_PASSWORD",
+        "FN_RUNNER_PASSWORD",
+        "MIGRATIONS_DIR",
+    ),
     data_files=(("migrations", "[0-9]*.sql"),),
 )
+SMOKE: Final = Function(
+    "smoke",
+    "functions.gateway.smoke.handler.handler",
+    timeout_s=120,
+    required=("SMOKE_FUNCTIONS", "EXECUTION_TOKEN_PRIVATE_KEY"),
+    optional=("RUNNER_ISOLATION", "EXPECTED_CONFINEMENT", "PROBE_CONTENT_HASH"),
+    memory_mb=512,  # it waits for other functions
+)
 
-FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, MIGRATE)
+FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, MIGRATE, SMOKE)
 
 LOGIN_ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
 """The database roles that functions sign in as; ``migrate`` sets their passwords."""

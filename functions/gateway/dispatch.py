@@ -41,10 +41,11 @@ class RunnerClient(Protocol):
 
 
 class LambdaRunnerClient:
-    """The runner as a tenant-isolated Lambda function."""
+    """The runner as a Lambda function, ``isolated`` if it has tenant isolation mode."""
 
-    def __init__(self, name: str, longest_s: float, api: AwsApi) -> None:
+    def __init__(self, name: str, longest_s: float, api: AwsApi, *, isolated: bool = True) -> None:
         self._function = LambdaFunction(name, longest_s, api)
+        self._isolated = isolated
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the function's own timeout ends the call
         """See ``RunnerClient.run``."""
@@ -68,7 +69,7 @@ class LambdaRunnerClient:
                 f"The call is {len(payload)} bytes with its configuration and secrets; at most {PAYLOAD_LIMIT_BYTES} "
                 "are allowed. Send a smaller body.",
             )
-        return _checked(*_unwrapped(self._function.invoke(payload, tenant_id)))
+        return _checked(*_unwrapped(self._function.invoke(payload, tenant_id if self._isolated else None)))
 
 
 class HttpRunnerClient:
@@ -106,15 +107,21 @@ class HttpRunnerClient:
         return _checked(answer.status, data)
 
 
-def make_runner_client(base_url: str, longest_s: float, api: AwsApi) -> RunnerClient:
-    """Return a client for the runner that ``RUNNER_BASE_URL`` names. ``api`` is for a runner that is a Lambda function.
+def make_runner_client(base_url: str, longest_s: float, api: AwsApi, *, isolated: bool = True) -> RunnerClient:
+    """Return a client for the runner that ``RUNNER_BASE_URL`` names.
+
+    Args:
+        base_url: of the runner.
+        longest_s: how long to wait for it.
+        api: for a runner that is a Lambda function.
+        isolated: whether that function has tenant isolation mode.
 
     Raises:
         ValueError: the scheme is not ``lambda``, ``http`` or ``https``, or ``api`` knows no region.
     """
     parts = urlsplit(base_url)
     if parts.scheme == "lambda" and parts.netloc:
-        return LambdaRunnerClient(parts.netloc, longest_s, api)
+        return LambdaRunnerClient(parts.netloc, longest_s, api, isolated=isolated)
     if parts.scheme in ("http", "https"):
         return HttpRunnerClient(base_url)
     message = "RUNNER_BASE_URL must be lambda://function-name or an http(s) URL"

@@ -72,7 +72,10 @@ class Services:
             execution_signer=settings.build(
                 "execution_token_private_key", lambda key: LocalSigner.from_pem(read_material(key))
             ),
-            runner=settings.build("runner_base_url", lambda url: make_runner_client(url, longest_s, api)),
+            runner=settings.build(
+                "runner_base_url",
+                lambda url: make_runner_client(url, longest_s, api, isolated=settings.runner_isolation == "per_tenant"),
+            ),
             executions=SqsQueue(settings.executions_queue_url, api),
             now=lambda: datetime.now(UTC),
             monotonic_s=time.monotonic,

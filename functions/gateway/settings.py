@@ -1,10 +1,28 @@
-"""Settings of the gateway."""
+"""Settings of the gateway and of the smoke check."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated
 
 from alga_ext.edge.token_settings import TokenSettings
-from alga_ext.settings import DatabaseUrl, Form, PrivateKey, QueueUrl, Range, development_faults
+from alga_ext.settings import Check, DatabaseUrl, Form, PrivateKey, QueueUrl, Range, Settings, development_faults
+
+
+def _check_isolation(text: str) -> None:
+    if text not in ("per_tenant", "shared"):
+        message = "it is not one of the two modes"
+        raise ValueError(message)
+
+
+def _check_functions(text: str) -> None:
+    found = json.loads(text)
+    if not isinstance(found, dict) or not all(isinstance(name, str) for name in found.values()):
+        message = "it is not a JSON object of names"
+        raise ValueError(message)
+
+
+Isolation = Annotated[str, Check(_check_isolation), Form("per_tenant or shared")]
+_FunctionNames = Annotated[str, Check(_check_functions), Form('a JSON object such as {"gateway": "FUNCTION-NAME"}')]
 
 
 class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
@@ -14,6 +32,7 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
         database_url: PostgreSQL as ``fn_gateway``.
         runner_base_url: ``lambda://function-name`` to invoke the runner directly, or ``http(s)://host`` of a runner
             behind plain HTTP.
+        runner_isolation: ``per_tenant`` if the runner's Lambda function has tenant isolation mode, else ``shared``.
         executions_queue_url: queue of the execution records.
         execution_token_private_key: the key that signs execution tokens: PEM text, or the path of a PEM file.
         auth_read_roles: roles that may call GET and HEAD endpoints (``extension:read``), separated by commas.
@@ -29,6 +48,7 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
 
     database_url: DatabaseUrl
     runner_base_url: Annotated[str, Form("lambda://FUNCTION-NAME, or an http or https URL")] = "lambda://runner"
+    runner_isolation: Isolation = "per_tenant"
     executions_queue_url: QueueUrl
     execution_token_private_key: PrivateKey
     auth_read_roles: str = "extension:read,extension:write,tenant_admin,tenant_viewer,tenant_user"
@@ -43,3 +63,23 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:
         """See ``Settings.faults_together``: failures are never explained in Lambda."""
         return [*super().faults_together(given), *development_faults(given)]
+
+
+class SmokeSettings(Settings, frozen=True, kw_only=True):
+    """Settings of the smoke check.
+
+    Attributes:
+        smoke_functions: JSON object, function of the topology → name of the Lambda function to check.
+        execution_token_private_key: as in ``GatewaySettings``. It signs operator tokens too.
+        runner_isolation: as in ``GatewaySettings``.
+        expected_confinement: confinement steps that the runner must report, separated by commas.
+        probe_content_hash: bundle that the runner loads and whose page the UI host serves. Empty if none is published.
+    """
+
+    section = "Smoke"
+
+    smoke_functions: _FunctionNames
+    execution_token_private_key: PrivateKey
+    runner_isolation: Isolation = "per_tenant"
+    expected_confinement: str = ""
+    probe_content_hash: str = ""

@@ -30,6 +30,7 @@ GOOD = {
     **{
         name: f"https://sqs.test/{name}" for name in ("EXECUTIONS_QUEUE_URL", "PREPARE_QUEUE_URL", "PREPARED_QUEUE_URL")
     },
+    "SMOKE_FUNCTIONS": '{"gateway": "gateway"}',
     **dict.fromkeys(("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY"), "kms:key"),
 }
 AWS = {
@@ -88,7 +89,8 @@ def test_a_function_without_settings_ends_with_one_message_that_names_each(funct
 
 @each_function
 def test_a_value_that_does_not_fit_is_named_and_not_shown(function: Function) -> None:
-    typed = [name for name in ("DATABASE_URL", "BUNDLE_STORE_BASE") if name.lower() in SETTINGS[function.name].fields()]
+    names = ("DATABASE_URL", "BUNDLE_STORE_BASE", "SMOKE_FUNCTIONS")
+    typed = [name for name in names if name.lower() in SETTINGS[function.name].fields()]
     with pytest.raises(SettingsError) as refused:
         SETTINGS[function.name].read({**GOOD, typed[0]: "secret-nonsense"})
 
@@ -132,6 +134,7 @@ def test_the_runner_names_the_setting_that_does_not_fit(good: dict[str, str], na
         ("EXECUTION_TOKEN_PRIVATE_KEY", "-----BEGIN PRIVATE KEY-----\nnone\n"),
         ("EXECUTIONS_QUEUE_URL", "executions"),
         ("EXT_GATEWAY_TIMEOUT_MS", "29001"),
+        ("RUNNER_ISOLATION", "none"),
     ],
 )
 def test_the_gateway_names_the_setting_that_does_not_fit(good: dict[str, str], name: str, value: str) -> None:

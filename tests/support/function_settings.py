@@ -3,7 +3,7 @@
 from typing import Final
 
 from alga_ext.settings import Settings
-from functions.gateway.settings import GatewaySettings
+from functions.gateway.settings import GatewaySettings, SmokeSettings
 from functions.registry.settings import (
     AssetsSettings,
     MigrateSettings,
@@ -24,4 +24,5 @@ SETTINGS: Final[dict[str, type[Settings]]] = {
     "recorder": RecorderSettings,
     "sweeper": SweeperSettings,
     "migrate": MigrateSettings,
+    "smoke": SmokeSettings,
 }

@@ -3,6 +3,7 @@
 ``topology/`` lists the functions, queues, routes and schedules. Secrets are passed only in environment variables.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +83,7 @@ def function_specs(
         "PYTHONPATH": str(root / "layers" / "core" / "python"),
         "AWS_ENDPOINT_URL": cloud.endpoint_url,
     }
-    invoking = {access.function for access in ACCESS if access.invokes}
+    invoking = {access.function for access in ACCESS if access.invokes or access.checks}
     values = environment_values(addresses, cloud, secrets, given)
     specs = []
     for function in FUNCTIONS:
@@ -113,6 +114,7 @@ def environment_values(
         "SIGNING_TRUST_BUNDLE": str(secrets.trust_bundle),
         "SECRETS_KEY_ID": cloud.secrets_key_id,
         "RUNNER_BASE_URL": f"lambda://{RUNNER.name}",
+        "SMOKE_FUNCTIONS": json.dumps({name: name for access in ACCESS for name in access.checks}),
         "RUNNER_PUBLIC_BASE": addresses.ui,
         "FRAME_ANCESTORS": f"{addresses.host} {addresses.host.replace('127.0.0.1', 'localhost')}",
         "EXECUTION_TOKEN_PRIVATE_KEY": keys.execution.private_pem,

@@ -114,8 +114,9 @@ def test_the_local_cloud_is_never_asked_through_a_proxy(monkeypatch: pytest.Monk
     assert client._endpoint.http_session._proxy_config.proxy_url_for("http://127.0.0.1:5/") is None
 
 
-def test_only_the_gateway_is_told_where_functions_are_invoked(specs: dict[str, FunctionSpec]) -> None:
-    assert [name for name, spec in specs.items() if "AWS_ENDPOINT_URL_LAMBDA" in spec.environment] == ["gateway"]
+def test_only_functions_that_invoke_others_are_told_where(specs: dict[str, FunctionSpec]) -> None:
+    told = [name for name, spec in specs.items() if "AWS_ENDPOINT_URL_LAMBDA" in spec.environment]
+    assert told == ["gateway", "smoke"]
 
 
 def test_every_value_is_given_to_a_function() -> None:

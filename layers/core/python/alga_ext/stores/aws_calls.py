@@ -1,4 +1,4 @@
-"""The requests to SQS, Lambda and KMS that functions make in calls, without the SDK."""
+"""The requests to SQS, Lambda, KMS and CodeDeploy that functions make in calls, without the SDK."""
 
 import base64
 import json
@@ -72,14 +72,16 @@ class LambdaFunction:
         self._timeout_s = timeout_s
         self._api = api
 
-    def invoke(self, payload: bytes, tenant_id: str) -> bytes:
-        """Invoke for one tenant (Lambda tenant isolation) and return the function's answer.
+    def invoke(self, payload: bytes, tenant_id: str | None) -> bytes:
+        """Invoke for one tenant (Lambda tenant isolation), or without a tenant, and return the function's answer.
 
         Raises:
             PlatformError: ``runner_unavailable`` when the function cannot be invoked, or when the invocation itself
                 failed; ``gateway_timeout`` when it did not respond in time.
         """
-        headers = {"x-amz-tenant-id": tenant_id, "content-type": "application/json"}
+        headers = {"content-type": "application/json"}
+        if tenant_id is not None:
+            headers["x-amz-tenant-id"] = tenant_id
         try:
             answer = self._api.request(
                 "lambda", "POST", self._path, headers=headers, body=payload, read_timeout_s=self._timeout_s, attempts=1
@@ -94,6 +96,37 @@ class LambdaFunction:
         if "x-amz-function-error" in answer.headers:
             raise PlatformError("runner_unavailable", _NOT_RUN, cause=body[:_SHOWN_CHARACTERS])
         return body
+
+
+class Deployments:
+    """Tells CodeDeploy what became of a lifecycle hook.
+
+    Args:
+        api: signs the requests.
+
+    Raises:
+        ValueError: ``api`` knows neither an endpoint nor a region.
+    """
+
+    def __init__(self, api: AwsApi) -> None:
+        api.endpoint("codedeploy")
+        self._api = api
+
+    def report(self, deployment_id: str, hook_execution_id: str, status: str) -> None:
+        """Report ``Succeeded`` or ``Failed``.
+
+        Raises:
+            PlatformError: ``internal`` when CodeDeploy did not take it. The deployment waits for an hour, then fails.
+        """
+        told = {
+            "deploymentId": deployment_id,
+            "lifecycleEventHookExecutionId": hook_execution_id,
+            "status": status,
+        }
+        try:
+            _ask(self._api, "codedeploy", "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus", told, "1.1")
+        except (HTTPError, RequestFailed) as error:
+            raise PlatformError("internal", "CodeDeploy did not take the result.", cause=error) from error
 
 
 class KmsDataKeys:

@@ -1,0 +1,103 @@
+"""The requests of the smoke check, and what a good answer to each of them is (pure)."""
+
+import base64
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+Judge = Callable[[int, bytes], str | None]
+"""Takes status and body of an answer; returns what is wrong with it, or None."""
+
+_SHOWN_BYTES: Final = 200
+
+
+class Check(NamedTuple):
+    """One request to the newest code of one function.
+
+    Attributes:
+        name: for the report.
+        function: name in the topology.
+        event: an API Gateway v2 event.
+        judge: tells what is wrong with the answer.
+    """
+
+    name: str
+    function: str
+    event: dict[str, Any]
+    judge: Judge
+
+
+def checks(functions: Iterable[str], token: str, expected_confinement: frozenset[str], probe: str) -> Iterator[Check]:
+    """Return the checks of some functions.
+
+    Args:
+        functions: of the topology.
+        token: an operator token of the runner.
+        expected_confinement: the confinement steps that the runner must report.
+        probe: content hash of a published bundle, ``sha256:…``; with an empty text, no program is loaded and no page is
+            fetched.
+    """
+    for function in functions:
+        match function:
+            case "runner":
+                operator = {"authorization": f"Bearer {token}"}
+                confined = _confined(expected_confinement)
+                yield Check("runner healthz", function, _event("GET", "/healthz", operator), confined)
+                if probe:
+                    body = json.dumps({"content_hash": probe})
+                    yield Check("runner warmup", function, _event("POST", "/warmup", operator, body), _is_200)
+            case "uihost":
+                yield Check("uihost healthz", function, _event("GET", "/healthz"), _is_200)
+                if probe:
+                    path = f"/ext-ui/probe/{probe}/"
+                    yield Check("uihost page", function, _event("GET", path), _is_200)
+            case "registry":
+                yield Check("registry healthz", function, _event("GET", "/api/registry/v1/healthz"), _is_200)
+            case _:
+                yield Check(f"{function} healthz", function, _event("GET", "/healthz"), _is_200)
+
+
+def status_and_body(payload: bytes) -> tuple[int, bytes]:
+    """Return status and body of an API Gateway v2 response.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    try:
+        answer = json.loads(payload)
+        text = answer.get("body") or ""
+        return int(answer["statusCode"]), base64.b64decode(text) if answer.get("isBase64Encoded") else text.encode()
+    except (TypeError, KeyError, AttributeError, RecursionError) as error:
+        message = "the answer is not an HTTP response"
+        raise ValueError(message) from error
+
+
+def _event(method: str, path: str, headers: Mapping[str, str] | None = None, body: str = "") -> dict[str, Any]:
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json", "x-request-id": "smoke-check", **(headers or {})},
+        "requestContext": {"http": {"method": method, "path": path}, "requestId": "smoke-check"},
+        "body": body,
+        "isBase64Encoded": False,
+    }
+
+
+def _is_200(status: int, body: bytes) -> str | None:
+    return None if status == 200 else f"status {status}: {body[:_SHOWN_BYTES].decode(errors='replace')}"
+
+
+def _confined(expected: frozenset[str]) -> Judge:
+    def judge(status: int, body: bytes) -> str | None:
+        if (wrong := _is_200(status, body)) is not None:
+            return wrong
+        try:
+            sandbox = json.loads(body)["checks"]["sandbox"]
+            applied = set(sandbox["confined_by"])
+        except (ValueError, KeyError, TypeError):
+            return "healthz does not tell how the sandbox is confined"
+        missing = sorted(expected - applied)
+        return f"the sandbox is not confined by {', '.join(missing)}" if missing else None
+
+    return judge

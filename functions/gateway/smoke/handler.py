@@ -1,0 +1,43 @@
+"""The smoke check's Lambda entry point. Trigger: CodeDeploy, before a new version gets traffic; or Invoke by hand.
+
+It is part of the gateway's folder because only the gateway has the key that signs operator tokens.
+"""
+
+import json
+import time
+from typing import Any, Final
+
+from alga_ext.calls.operator_token import sign_operator_token
+from alga_ext.settings import environment, read_material
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import Deployments
+from alga_ext.trust.signing import LocalSigner
+from functions.gateway.settings import SmokeSettings
+from functions.gateway.smoke.checks import checks
+from functions.gateway.smoke.running import run, serve, target_of
+
+_SETTINGS: Final = SmokeSettings.read(environment())
+_SIGNER: Final = _SETTINGS.build("execution_token_private_key", lambda key: LocalSigner.from_pem(read_material(key)))
+_FUNCTIONS: Final = _SETTINGS.build("smoke_functions", json.loads)
+_API: Final = AwsApi(environment())
+
+
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
+    """Check the newest code of each function.
+
+    Args:
+        event: CodeDeploy's, with ``DeploymentId`` and ``LifecycleEventHookExecutionId``, to which the result is then
+            reported; or any other.
+        context: of Lambda.
+
+    Returns:
+        ``{"passed": [names of checks]}``.
+
+    Raises:
+        Failed: a check failed, and CodeDeploy does not wait for the result.
+    """
+    expected = frozenset(filter(None, _SETTINGS.expected_confinement.split(",")))
+    token = sign_operator_token(_SIGNER, now_s=int(time.time()))
+    wanted = checks(_FUNCTIONS, token, expected, _SETTINGS.probe_content_hash)
+    target = target_of(_FUNCTIONS, _API, isolated=_SETTINGS.runner_isolation == "per_tenant")
+    return serve(event, lambda: run(wanted, target, time.sleep), Deployments(_API).report)

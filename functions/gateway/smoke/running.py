@@ -1,0 +1,97 @@
+"""Run the smoke check's requests, with retries: a function that nobody called for long fails its next invocation."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from alga_ext.errors import PlatformError
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import LambdaFunction
+from alga_ext.telemetry import logger
+from functions.gateway.smoke.checks import Check, status_and_body
+
+PROBE_TENANT: Final = "alga-smoke-check"
+"""The tenant of the check's own environment of the runner."""
+ATTEMPTS: Final = 3
+PAUSE_S: Final = 5.0
+_INVOCATION_TIMEOUT_S: Final = 30.0
+
+Target = Callable[[str, bytes], bytes]
+"""Invokes a function of the topology with a payload and returns its answer, or raises ``PlatformError``."""
+
+
+Report = Callable[[str, str, str], None]
+"""Takes a deployment's id, the id of its hook's execution, and ``Succeeded`` or ``Failed``."""
+
+
+class Failed(Exception):
+    """A check failed in each attempt. The text names the check and what was wrong."""
+
+
+def run(checks: Iterable[Check], target: Target, pause: Callable[[float], None]) -> list[str]:
+    """Run the checks and return their names.
+
+    Raises:
+        Failed: a check failed in each of ``ATTEMPTS`` attempts; the checks after it were not run.
+    """
+    passed = []
+    for check in checks:
+        for attempt in range(1, ATTEMPTS + 1):
+            wrong = _wrong(check, target)
+            if wrong is None:
+                break
+            if attempt == ATTEMPTS:
+                message = f"{check.name}: {wrong}"
+                raise Failed(message)
+            pause(PAUSE_S)
+        passed.append(check.name)
+    return passed
+
+
+def serve(event: Mapping[str, Any], run_all: Callable[[], list[str]], report: Report) -> dict[str, Any]:
+    """Run the checks, and tell CodeDeploy the result if it waits for one.
+
+    Returns:
+        ``{"passed": [names of checks]}``, or ``{"failed": reason}``.
+
+    Raises:
+        Failed: a check failed, and CodeDeploy does not wait for the result.
+        PlatformError: CodeDeploy did not take the result.
+    """
+    hook = (event["DeploymentId"], event["LifecycleEventHookExecutionId"]) if "DeploymentId" in event else None
+    try:
+        passed = run_all()
+    except Failed as failed:
+        if hook is None:
+            raise
+        logger("smoke").error("the smoke check failed", extra={"reason": str(failed)})
+        report(*hook, "Failed")
+        return {"failed": str(failed)}
+    if hook is not None:
+        report(*hook, "Succeeded")
+    return {"passed": passed}
+
+
+def target_of(functions: Mapping[str, str], api: AwsApi, *, isolated: bool) -> Target:
+    """Return a target that invokes Lambda functions.
+
+    Args:
+        functions: name in the topology → deployed name.
+        api: signs the requests.
+        isolated: whether the runner has tenant isolation mode.
+    """
+    made = {name: LambdaFunction(deployed, _INVOCATION_TIMEOUT_S, api) for name, deployed in functions.items()}
+
+    def invoke(name: str, payload: bytes) -> bytes:
+        return made[name].invoke(payload, PROBE_TENANT if name == "runner" and isolated else None)
+
+    return invoke
+
+
+def _wrong(check: Check, target: Target) -> str | None:
+    try:
+        return check.judge(*status_and_body(target(check.function, json.dumps(check.event).encode())))
+    except PlatformError as error:
+        return f"{error.detail} ({error.context.get('cause', '')})"
+    except ValueError as error:
+        return str(error)

@@ -4,13 +4,14 @@ SHELL := /bin/bash
 PYTHON ?= python3
 # Only `make up PORT=…` changes it: a PORT in the shell is mostly meant for another program.
 PORT := 8700
+STAGE := dev
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills mutants long bench build lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills mutants long bench build synth lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -94,6 +95,11 @@ build: setup ## Build web packages, sample extensions, and dist/: the functions 
 	@npm run --silent build
 	@python -m tools.guests samples/*
 	@python -m tools.assets
+
+synth: export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
+synth: setup ## Write the CloudFormation template of a stage into cdk.out/, checked; STAGE is dev, staging or prod
+	@STAGE=$(STAGE) python -m infra.app
+	@echo "cdk.out/alga-ext-$(STAGE).template.json"
 
 clean: ## Remove the local platform's state and built output (not the installed packages)
 	@rm -rf .build .local dist dist.new

@@ -1,0 +1,30 @@
+"""The schedules of the topology, in EventBridge Scheduler."""
+
+from aws_cdk import Duration
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_scheduler_targets as targets
+from constructs import Construct
+
+from infra.stages import StageSettings
+from topology.schedules import SCHEDULES
+
+
+class Schedules(Construct):
+    """Each schedule invokes its function once per interval, without retries: the next interval is the retry."""
+
+    def __init__(self, scope: Construct, name: str, stage: StageSettings, functions: dict[str, lambda_.Alias]) -> None:
+        super().__init__(scope, name)
+        for schedule in SCHEDULES:
+            every_s = stage.sweep_every_s if schedule.function == "sweeper" else int(schedule.every_s)
+            scheduler.Schedule(
+                self,
+                f"{schedule.function.capitalize()}Schedule",
+                schedule=scheduler.ScheduleExpression.rate(Duration.minutes(every_s / 60)),
+                target=targets.LambdaInvoke(
+                    functions[schedule.function],
+                    retry_attempts=0,
+                    max_event_age=Duration.minutes(1),
+                    input=scheduler.ScheduleTargetInput.from_object({}),
+                ),
+            )

@@ -1,0 +1,196 @@
+"""The settings of the stages dev, staging and prod: what differs between two deployments of the same code.
+
+``DEFAULTS`` holds what a stage is for; ``cdk.json`` gives what only its operator knows, in ``context.stages.STAGE``.
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from topology.functions import FUNCTIONS
+
+TENANTS_PER_CONCURRENCY: Final = 2.5
+"""Lambda keeps at most 2,500 environments of tenants, active or idle, per 1,000 of a function's concurrency."""
+CONNECTIONS_SHARE: Final = 0.8
+"""The share of the database's connections that functions may use; the rest is for migrations and for operators."""
+
+
+class StageSettings(BaseModel):
+    """One deployment. The comment of a default says why it is so.
+
+    Attributes:
+        name: ``dev``, ``staging`` or ``prod``; part of the stack's name and of the secrets' names.
+        auth_issuer, auth_audience, auth_jwks_url: of the host application's tokens.
+        frame_ancestors: origins of the host application's pages that embed extensions.
+        trust_root_keys: public root keys in PEM; they sign the trust bundle (docs/reference/trust-bundle.md).
+        ui_proxy_base_url, host_api_base_url: of the host application; empty if it serves neither.
+        alarm_email: is told of alarms; empty to subscribe by hand.
+        api_domain, ui_domain, hosted_zone_id, hosted_zone_name: custom domains in a zone of Route 53. Without them, the
+            names that AWS gives are used.
+        api_certificate_arn: ACM certificate of ``api_domain``, in the stack's region.
+        ui_certificate_arn: ACM certificate of ``ui_domain``, in us-east-1: CloudFront takes no other.
+        runner_isolation: ``per_tenant`` uses Lambda's tenant isolation mode. Fixed at the first deployment: a change
+            replaces the function.
+        sweep_every_s: interval of the sweeper.
+        database_min_acu, database_max_acu: capacity of Aurora; 0 as minimum pauses an idle database.
+        database_max_connections: limit that the database is configured with.
+        database_backup_days: for how many days the database can be restored to any instant.
+        nat_gateways: one per availability zone survives the loss of a zone.
+        concurrency: reserved concurrency of each function that reaches the database.
+        runner_memory_mb: memory of the runner, and with it its share of a CPU.
+        protect_data: a deleted stack keeps its data, and the database refuses to be deleted.
+        log_retention_days: of all log groups, and of access logs in S3.
+        api_rate_per_s, api_burst: throttling of the HTTP API, before any function is started.
+        canary_percent, canary_minutes: share of traffic that a new version of gateway, registry and uihost gets first.
+        expected_confinement: the confinement steps that the runner must report; a deployment without one is rolled
+            back. Fill it from ``healthz`` of the first deployment (docs/how-to/deploy.md).
+        probe_content_hash: bundle that a deployment loads in the new runner and whose page it fetches; empty until one
+            is published.
+        settings: further settings of functions: optional environment names of ``topology.functions``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Literal["dev", "staging", "prod"]
+    auth_issuer: str
+    auth_audience: str
+    auth_jwks_url: str
+    frame_ancestors: str
+    trust_root_keys: str
+    ui_proxy_base_url: str = ""
+    host_api_base_url: str = ""
+    alarm_email: str = ""
+    api_domain: str = ""
+    ui_domain: str = ""
+    hosted_zone_id: str = ""
+    hosted_zone_name: str = ""
+    api_certificate_arn: str = ""
+    ui_certificate_arn: str = ""
+    runner_isolation: Literal["per_tenant", "shared"] = "per_tenant"
+    sweep_every_s: int = 60  # what has expired is gone within a minute
+    database_min_acu: float = 0.5  # never paused: the first call after a pause takes some 15 s
+    database_max_acu: float = 4
+    database_max_connections: int = 800
+    database_backup_days: int = 14
+    nat_gateways: int = 1  # a zone's loss stops egress of a stage that serves no customer
+    concurrency: dict[str, int]
+    runner_memory_mb: int = 2_432  # 384 MiB for the runner and four sandboxes of 512 MiB
+    protect_data: bool = True
+    log_retention_days: int = 30
+    api_rate_per_s: int = 200
+    api_burst: int = 400
+    canary_percent: int = 10
+    canary_minutes: int = 5
+    expected_confinement: list[str] = []
+    probe_content_hash: str = ""
+    settings: dict[str, str] = {}
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the database is paused when it is idle."""
+        return self.database_min_acu == 0
+
+    @property
+    def tenant_ceiling(self) -> int | None:
+        """How many tenants can have an environment of the runner at the same time; None without tenant isolation."""
+        if self.runner_isolation == "shared":
+            return None
+        return int(self.concurrency["runner"] * TENANTS_PER_CONCURRENCY)
+
+
+_SMALL: Final = {
+    "gateway": 20, "registry": 10, "runner": 60, "assets": 10, "recorder": 10, "sweeper": 1, "migrate": 1,
+}  # fmt: skip
+_LARGE: Final = {
+    "gateway": 300, "registry": 50, "runner": 800, "assets": 10, "recorder": 20, "sweeper": 1, "migrate": 1,
+}  # fmt: skip
+
+DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "dev": {
+            # An idle stage should cost close to nothing: the database pauses, and a schedule that wakes it is rare.
+            "database_min_acu": 0.0,
+            "database_max_acu": 1.0,
+            "database_max_connections": 180,
+            "sweep_every_s": 3_600,
+            "concurrency": _SMALL,
+            "protect_data": False,
+            "database_backup_days": 1,
+            "log_retention_days": 7,
+            "api_rate_per_s": 50,
+            "api_burst": 100,
+            "canary_percent": 50,
+            "canary_minutes": 1,
+        },
+        "staging": {"concurrency": _SMALL, "canary_minutes": 1},
+        "prod": {
+            "database_min_acu": 1.0,
+            "database_max_acu": 16.0,
+            "database_max_connections": 2_000,
+            "nat_gateways": 2,
+            "concurrency": _LARGE,
+            "log_retention_days": 90,
+            "database_backup_days": 35,
+            "api_rate_per_s": 2_000,
+            "api_burst": 4_000,
+        },
+    }
+)
+
+
+class StageSettingsError(ValueError):
+    """The settings of a stage do not fit. The message names each setting."""
+
+
+def read_stage(name: str, given: Mapping[str, Any]) -> StageSettings:
+    """Return the settings of a stage: its defaults, with what the operator gives.
+
+    Args:
+        name: of the stage.
+        given: the JSON object ``context.stages.NAME`` of ``cdk.json``.
+
+    Raises:
+        StageSettingsError: the stage or a setting does not exist, is missing, or has a value that does not fit.
+    """
+    if name not in DEFAULTS:
+        message = f"There is no stage {name!r}; give one of {', '.join(DEFAULTS)}, as in: make synth STAGE=dev"
+        raise StageSettingsError(message)
+    concurrency = {**DEFAULTS[name]["concurrency"], **given.get("concurrency", {})}
+    try:
+        stage = StageSettings(**{**DEFAULTS[name], **given, "concurrency": concurrency, "name": name})
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg'].lower()}" for fault in error.errors()]
+        raise StageSettingsError(_message(name, faults)) from None
+    if faults := _faults_together(stage):
+        raise StageSettingsError(_message(name, faults))
+    return stage
+
+
+def _faults_together(stage: StageSettings) -> list[str]:
+    faults = []
+    database_functions = {function.name for function in FUNCTIONS if "DATABASE_URL" in function.required}
+    if set(stage.concurrency) != database_functions:
+        faults.append(f"concurrency: it must name {', '.join(sorted(database_functions))} and no other function")
+    most = int(stage.database_max_connections * CONNECTIONS_SHARE)
+    if (total := sum(stage.concurrency.values())) > most:
+        faults.append(
+            f"concurrency: {total} functions at the same time can open more connections than 80 % of "
+            f"database_max_connections ({most}); lower the one or raise the other"
+        )
+    optional = {name for function in FUNCTIONS for name in function.optional}
+    if unknown := sorted(set(stage.settings) - optional):
+        faults.append(f"settings: {', '.join(unknown)} is not an optional environment name of any function")
+    domains = (stage.api_domain, stage.ui_domain, stage.hosted_zone_id, stage.hosted_zone_name)
+    certificates = (stage.api_certificate_arn, stage.ui_certificate_arn)
+    if any(domains) and not all((*domains, *certificates)):
+        faults.append("api_domain, ui_domain, hosted_zone_id, hosted_zone_name and both certificates belong together")
+    if stage.ui_certificate_arn and ":us-east-1:" not in stage.ui_certificate_arn:
+        faults.append("ui_certificate_arn: CloudFront needs a certificate of us-east-1")
+    return faults
+
+
+def _message(name: str, faults: list[str]) -> str:
+    page = "docs/reference/stage-settings.md"
+    return "\n".join([f"The settings of the stage {name} do not fit; see {page}.", *(f"  {fault}" for fault in faults)])

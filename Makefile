@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills mutants long bench build synth lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills mutants long bench build synth sam lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -33,7 +33,7 @@ $(WEB_STAMP): package.json package-lock.json
 	@touch $@
 
 lock: ## Resolve every requirements.in and requirements/*.in into a list with hashes
-	@set -e; for list in requirements/uv layers/{deps,aws,wasmtime}/requirements requirements/dev; do \
+	@set -e; for list in requirements/uv layers/{deps,aws,wasmtime}/requirements requirements/{dev,sam}; do \
 	  (cd $$(dirname $$list) && $(CURDIR)/$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" $$(basename $$list).in -o $$(basename $$list).txt); done
 
@@ -100,6 +100,16 @@ synth: export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 synth: setup ## Write the CloudFormation template of a stage into cdk.out/, checked; STAGE is dev, staging or prod
 	@STAGE=$(STAGE) python -m infra.app
 	@echo "cdk.out/alga-ext-$(STAGE).template.json"
+
+SAM := .build/sam
+$(SAM)/.stamp: requirements/sam.txt | $(SETUP_STAMP)
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(SAM)
+	@$(BIN)/uv pip install --quiet --python $(SAM)/bin/python --require-hashes -r requirements/sam.txt
+	@touch $@
+
+sam: export SAM_CLI_TELEMETRY := 0
+sam: synth $(SAM)/.stamp ## Validate and lint the template of a stage with AWS SAM
+	@$(SAM)/bin/sam validate --lint --region eu-central-1 --template cdk.out/alga-ext-$(STAGE).template.json
 
 clean: ## Remove the local platform's state and built output (not the installed packages)
 	@rm -rf .build .local dist dist.new

@@ -1,6 +1,10 @@
 """The smoke check as a deployment runs it, against the whole local platform."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +12,9 @@ import pytest
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import Deployments
 from tests.support.answering import Reply, answering
-from tests.support.site import Site
+from tests.support.site import CLAIMS, Site
 
+ALGA_EXT = str(Path(sys.executable).with_name("alga-ext"))
 AWS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-central-1"}
 
 
@@ -32,3 +37,31 @@ def test_codedeploy_is_told_the_result_of_its_hook(status: str) -> None:
         "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus",
         {"deploymentId": "d-1", "lifecycleEventHookExecutionId": "h-1", "status": status},
     )
+
+
+# By hand, over HTTP
+
+
+def by_hand(site: Site, extension: str, role: str = "acme", path: str = "/run") -> subprocess.CompletedProcess[str]:
+    token = site.platform.keys.token(CLAIMS[role])
+    environment = {**os.environ, "ALGA_URL": site.api, "ALGA_TOKEN": token}
+    command = [ALGA_EXT, "smoke", extension, "--path", path]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_platform_that_serves_calls_and_pages_passes(site: Site, hello: str) -> None:
+    done = by_hand(site, hello)
+    assert (done.returncode, done.stdout) == (0, "the platform serves calls and pages\n"), done.stderr
+
+
+def test_an_endpoint_that_fails_is_told_with_its_request_id(site: Site, hello: str) -> None:
+    done = by_hand(site, hello, path="/absent")
+    assert done.returncode == 1
+    assert "404: endpoint_not_found" in done.stderr
+    assert "request id " in done.stderr
+
+
+def test_a_tenant_without_the_extension_is_told_so(site: Site, hello: str) -> None:
+    done = by_hand(site, hello, role="globex")
+    assert done.returncode == 1
+    assert "not_installed" in done.stderr

@@ -153,6 +153,19 @@ def test_material_that_is_nowhere_fails_at_once() -> None:
         read_material("/no/such/file")
 
 
+@pytest.mark.parametrize(
+    "url", ["{scheme}://role:hunter2℀@host/x", "{scheme}://host:hunter2/x", "{scheme}://[hunter2/x"]
+)
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("DATABASE_URL", "postgresql"), ("BUNDLE_STORE_BASE", "s3"), ("UI_PROXY_BASE_URL", "https")]
+)
+def test_a_part_of_a_url_that_cannot_be_parsed_is_not_shown(name: str, scheme: str, url: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        RunnerSettings.read({**RUNNER, name: url.format(scheme=scheme)})
+    assert f"  {name}: it is not a URL" in str(refused.value)
+    assert "hunter2" not in str(refused.value)
+
+
 RUNNER = {
     "DATABASE_URL": "postgresql://x@y/z",
     "BUNDLE_STORE_BASE": "s3://bucket",

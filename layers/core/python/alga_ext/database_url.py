@@ -41,8 +41,13 @@ def parse_database_url(url: str) -> DatabaseAddress:
     Raises:
         ValueError: the URL has another form; the text does not contain it.
     """
-    parts = urlsplit(url)  # parts.port raises ValueError when the port is not a number up to 65535
-    if parts.scheme not in ("postgresql", "postgres") or not parts.username or parts.port == 0:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:  # its text may quote a part of the URL
+        message = "it is not a URL, or its port is not a number from 1 to 65535"
+        raise ValueError(message) from None
+    if parts.scheme not in ("postgresql", "postgres") or not parts.username or port == 0:
         message = "it is not the URL of a PostgreSQL database with a role"
         raise ValueError(message)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
@@ -50,7 +55,7 @@ def parse_database_url(url: str) -> DatabaseAddress:
     if folder is not None and not folder.startswith("/"):
         message = "its parameter host must be the folder of a Unix socket and begin with /"
         raise ValueError(message)
-    port = parts.port or 5432
+    port = port or 5432
     host = (parts.hostname or "127.0.0.1") if folder is None else None
     mode = query.get("sslmode", "disable" if host is None or host in _THIS_MACHINE else "verify-full")
     if mode != "disable" and (mode not in _TLS_MODES or host is None):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, NamedTuple, NoReturn, Self, TypeVar, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -259,15 +259,25 @@ def _anchor(section: str) -> str:
     return section.lower().replace(" ", "-")
 
 
+def _split(text: str) -> SplitResult:
+    try:
+        parts = urlsplit(text)
+        parts.port  # noqa: B018 - raises ValueError when the port is not a number up to 65535
+    except ValueError:  # its text may quote a part of the URL
+        message = "it is not a URL, or its port is not a number from 1 to 65535"
+        raise ValueError(message) from None
+    return parts
+
+
 def _check_store_base(text: str) -> None:
-    parts = urlsplit(text)
+    parts = _split(text)
     if parts.scheme != "s3" or not parts.netloc:
         message = "it is not the address of a bucket"
         raise ValueError(message)
 
 
 def _check_http_url(text: str) -> None:
-    parts = urlsplit(text)  # parts.port raises ValueError when the port is not a number up to 65535
+    parts = _split(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0 or parts.query:
         message = "it is not an http or https URL without a query"
         raise ValueError(message)

@@ -6,6 +6,7 @@ By an Ed25519 key and by an ECDSA P-256 key, whose signatures are DER and so hav
 import sys
 
 import atheris
+import msgspec
 
 with atheris.instrument_imports(include=["alga_ext", "functions.runner.provenance"]):
     from alga_ext.trust.releases import accepted_release
@@ -28,7 +29,7 @@ TRUST = trust_in(*(trusted(signer, use=use) for signer in SIGNERS for use in ("p
 ENGINE = Engine("50.0.0", "c" * 64, "x86_64-unknown-linux-gnu")
 RELEASE = Release(publisher="acme", name="com.acme.notes", version="1.0.0")
 RECORD = ReleaseRecord(
-    **RELEASE.model_dump(), key_id=ED25519.key_id, published_at=NOW.isoformat(), component_sha256=SHA
+    **msgspec.structs.asdict(RELEASE), key_id=ED25519.key_id, published_at=NOW.isoformat(), component_sha256=SHA
 )
 ARTIFACT = ArtifactRecord(
     component_sha256=SHA, wasmtime_version=ENGINE.wasmtime_version, engine_config_hash=ENGINE.config_hash,

@@ -13,7 +13,7 @@ from typing import Final
 import pytest
 
 from alga_ext.stores import object_keys
-from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey, Use
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
 from functions.runner.artifacts import ArtifactCache
@@ -167,7 +167,7 @@ def test_a_record_signed_by_nobody_known_is_refused(vault: Vault) -> None:
 
 
 @pytest.mark.parametrize("use", ["publisher", "release"])
-def test_a_record_signed_by_a_key_for_something_else_is_refused(vault: Vault, use: str) -> None:
+def test_a_record_signed_by_a_key_for_something_else_is_refused(vault: Vault, use: Use) -> None:
     key = LocalSigner.generate()
     vault.trusting(TrustedKey(key_id=key.key_id, public_key=key.public_pem, use=use))
     record = record_of(vault, sha256_of(vault, vault.places.code))
@@ -206,16 +206,14 @@ def test_a_record_for_something_else_is_refused(vault: Vault, changes: dict[str,
 @pytest.mark.parametrize("which", ["release_key", "artifact_key"])
 def test_a_record_whose_key_is_revoked_is_refused(vault: Vault, which: str) -> None:
     key_id = getattr(vault.house, which).key_id
-    revocation = Revocation.model_validate({"key_id": key_id, "from": datetime.now(UTC) - timedelta(hours=1)})
+    revocation = Revocation(key_id=key_id, revoked_from=datetime.now(UTC) - timedelta(hours=1))
     vault.trusting(revoked=(revocation,))
     assert vault.outcome() == MARK
 
 
 def test_a_program_in_use_is_refused_once_its_key_is_revoked(vault: Vault) -> None:
     vault.outcome()
-    revocation = Revocation.model_validate(
-        {"key_id": vault.house.artifact_key.key_id, "from": datetime.now(UTC) - timedelta(hours=1)}
-    )
+    revocation = Revocation(key_id=vault.house.artifact_key.key_id, revoked_from=datetime.now(UTC) - timedelta(hours=1))
     vault.house.trust = TrustBundle(vault.house.trust.keys, [revocation])
     assert vault.outcome() == MARK
 

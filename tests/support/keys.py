@@ -52,7 +52,7 @@ def trusted(
 
 def revoked(signer: Signer, at: datetime) -> Revocation:
     """A revocation of a signer's key from an instant on."""
-    return Revocation.model_validate({"key_id": signer.key_id, "from": at, "reason": "lost"})
+    return Revocation(key_id=signer.key_id, revoked_from=at, reason="lost")
 
 
 def trust_in(*keys: TrustedKey, revocations: Sequence[Revocation] = ()) -> TrustBundle:

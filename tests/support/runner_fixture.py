@@ -119,8 +119,8 @@ class RunnerFixture:
         self.artifact_key = LocalSigner.generate()
         self.trust = TrustBundle(
             [
-                TrustedKey(key_id=key.key_id, public_key=key.public_pem, use=use)
-                for key, use in ((self.release_key, "release"), (self.artifact_key, "artifact"))
+                TrustedKey(key_id=self.release_key.key_id, public_key=self.release_key.public_pem, use="release"),
+                TrustedKey(key_id=self.artifact_key.key_id, public_key=self.artifact_key.public_pem, use="artifact"),
             ]
         )
         self.engine = Engine(wasmtime_version(), engine_config_hash(), TARGET)

@@ -44,9 +44,10 @@ class Shop:
         )
 
     def bundle(self, revocations: tuple[Revocation, ...] = ()) -> TrustBundle:
+        release, artifact = self.release_signer, self.artifact_signer
         keys = [
-            TrustedKey(key_id=key.key_id, public_key=key.public_pem, use=use)
-            for key, use in ((self.release_signer, "release"), (self.artifact_signer, "artifact"))
+            TrustedKey(key_id=release.key_id, public_key=release.public_pem, use="release"),
+            TrustedKey(key_id=artifact.key_id, public_key=artifact.public_pem, use="artifact"),
         ]
         return TrustBundle(keys, revocations)
 

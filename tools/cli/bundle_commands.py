@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from alga_ext.bundles.archive import content_hash_of
@@ -109,7 +110,7 @@ def verify(
         )
     public_key = PublicKey.from_pem(key.read_text(encoding="utf-8"))
     release = verify_bundle(bundle, (signature or bundle.with_name(SIGNATURE_NAME)).read_bytes(), public_key)
-    result = {**release.model_dump(), "key_id": public_key.key_id}
+    result = {**msgspec.structs.asdict(release), "key_id": public_key.key_id}
     lines = [f"{release.name} {release.version} by {release.publisher}, signed by {public_key.key_id}"]
     if log is not None and log_key is not None:
         trusted = PublicKey.from_pem(log_key.read_text(encoding="utf-8"))

@@ -274,9 +274,7 @@ def trusted_keys(tx: Tx, publisher: str) -> PublisherKeys:
     rows = tx.rows(_SELECT_KEYS, publisher=publisher)
     keys = [_trusted(row) for row in rows]
     revocations = [
-        Revocation.model_validate(
-            {"key_id": row["key_id"], "from": row["revoked_from"], "reason": row["revoked_reason"]}
-        )
+        Revocation(key_id=row["key_id"], revoked_from=row["revoked_from"], reason=row["revoked_reason"])
         for row in rows
         if row["revoked_from"] is not None
     ]

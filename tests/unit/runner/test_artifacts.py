@@ -126,7 +126,7 @@ def test_a_bundle_without_a_server_part_has_no_program(shop: Shop) -> None:
 def test_a_revoked_platform_key_stops_what_was_verified_before(shop: Shop) -> None:
     bundle = shop.release(b"code")
     shop.cache.obtain(bundle)
-    shop.trust = shop.bundle((Revocation.model_validate({"key_id": shop.artifact_signer.key_id, "from": PUBLISHED}),))
+    shop.trust = shop.bundle((Revocation(key_id=shop.artifact_signer.key_id, revoked_from=PUBLISHED),))
     assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_integrity"
 
 
@@ -136,20 +136,20 @@ def test_a_program_that_another_key_vouches_for_runs_when_the_first_is_revoked(s
     payload = parse_envelope(shop.store.objects[shop.key_of("record")]).payload
     revoked, shop.artifact_signer = shop.artifact_signer, LocalSigner.generate()
     shop.vouch(shop.artifact_signer, hashlib.sha256(b"component code").hexdigest(), payload)
-    shop.trust = shop.bundle((Revocation.model_validate({"key_id": revoked.key_id, "from": PUBLISHED}),))
+    shop.trust = shop.bundle((Revocation(key_id=revoked.key_id, revoked_from=PUBLISHED),))
     assert shop.cache.obtain(bundle).artifact.key == hashlib.sha256(b"code").hexdigest()
 
 
 def test_a_publishers_key_revoked_before_publication_stops_its_release(shop: Shop) -> None:
     bundle = shop.release(b"code")
-    revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": PUBLISHED - timedelta(days=1)})
+    revocation = Revocation(key_id=PUBLISHER_KEY, revoked_from=PUBLISHED - timedelta(days=1))
     shop.trust = shop.bundle((revocation,))
     assert refusal(lambda: shop.cache.obtain(bundle)) == "artifact_integrity"
 
 
 def test_a_publishers_key_revoked_after_publication_does_not(shop: Shop) -> None:
     bundle = shop.release(b"code")
-    revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": PUBLISHED + timedelta(days=1)})
+    revocation = Revocation(key_id=PUBLISHER_KEY, revoked_from=PUBLISHED + timedelta(days=1))
     shop.trust = shop.bundle((revocation,))
     assert shop.cache.obtain(bundle).fresh
 

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from alga_ext.errors import PlatformError
@@ -33,7 +34,7 @@ RELEASE = ReleaseRecord(
 
 
 def artifact(signer: LocalSigner = PREPARE, **members: Any) -> bytes:
-    return sign_envelope(signer, statement(MADE.model_copy(update=members), "x.cwasm", CODE))
+    return sign_envelope(signer, statement(msgspec.structs.replace(MADE, **members), "x.cwasm", CODE))
 
 
 def context_of_refusal(record: bytes, trust: TrustBundle = TRUST) -> dict[str, Any]:
@@ -107,7 +108,7 @@ def test_a_signed_payload_that_is_no_statement_is_refused(payload: bytes) -> Non
 
 
 def release(**members: Any) -> bytes:
-    return sign_envelope(REGISTRY, statement(RELEASE.model_copy(update=members), "bundle.tar.zst", SHA))
+    return sign_envelope(REGISTRY, statement(msgspec.structs.replace(RELEASE, **members), "bundle.tar.zst", SHA))
 
 
 def test_the_component_is_the_one_that_the_registry_accepted() -> None:

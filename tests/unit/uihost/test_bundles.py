@@ -203,14 +203,14 @@ def test_verifying_again_fetches_nothing_but_the_list_of_withdrawn_bundles() -> 
 
 
 def test_a_publishers_key_revoked_before_the_publication_shows_no_ui() -> None:
-    revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": NOW})
+    revocation = Revocation(key_id=PUBLISHER_KEY, revoked_from=NOW)
     trust = trust_in(LIST_KEY, trusted(RELEASE, use="release"), revocations=[revocation])
 
     assert code_of(lambda: bundles(published(), trust).index(HASH)) == "release_integrity"
 
 
 def test_a_publishers_key_revoked_after_the_publication_leaves_the_ui() -> None:
-    revocation = Revocation.model_validate({"key_id": PUBLISHER_KEY, "from": NOW + timedelta(seconds=1)})
+    revocation = Revocation(key_id=PUBLISHER_KEY, revoked_from=NOW + timedelta(seconds=1))
     trust = trust_in(LIST_KEY, trusted(RELEASE, use="release"), revocations=[revocation])
 
     assert code_of(lambda: bundles(published(), trust).index(HASH)) is None

@@ -3,12 +3,12 @@
 import json
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ValidationError
 
-from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey, Use
+from alga_ext.trust.policy import TrustBundle, TrustedKey, Use
 from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, LocalSigner, sign_envelope
 from tests.support.keys import ACME, NOW, P256Signer, revoked, trust_in, trusted
 from tests.support.refusals import code_of
@@ -130,7 +130,7 @@ def test_a_log_key_signs_heads_and_nothing_else() -> None:
 
 
 def test_a_key_under_another_keys_id_is_refused() -> None:
-    entry = trusted(ACME).model_copy(update={"key_id": OTHER.key_id})
+    entry = msgspec.structs.replace(trusted(ACME), key_id=OTHER.key_id)
 
     assert code_of(lambda: trust_in(entry)) == "trust_bundle_invalid"
 
@@ -213,72 +213,8 @@ def test_a_key_that_is_missing_from_the_bundle_can_be_revoked_from_an_instant_on
     assert not trust.is_revoked(OTHER.key_id, NOW)
 
 
-# What one entry of a bundle may say
-
-
-def key_members(**members: object) -> dict[str, object]:
-    return {"key_id": ACME.key_id, "public_key": ACME.public_pem, **members}
-
-
-def is_refused(model: type[BaseModel], members: dict[str, object]) -> bool:
-    try:
-        model.model_validate(members)
-    except ValidationError:
-        return True
-    return False
-
-
-@pytest.mark.parametrize(
-    "key_id",
-    ["", ACME.key_id[7:], ACME.key_id + "0", ACME.key_id[:-1], "x" + ACME.key_id, ACME.key_id + "\n", " " + ACME.key_id,
-     ACME.key_id.upper(), ACME.key_id[:-1] + "g"],
-    ids=["empty", "no prefix", "longer", "shorter", "x before", "line feed", "space before", "upper case", "no hex"],
-)  # fmt: skip
-def test_a_key_id_is_a_hash_and_nothing_before_or_after_it(key_id: str) -> None:
-    assert is_refused(TrustedKey, key_members(key_id=key_id))
-    assert is_refused(Revocation, {"key_id": key_id, "from": NOW})
-
-
-@pytest.mark.parametrize("name", ["", "a" * 64, "Acme", "*a", "a*", "**", "acme\n", " acme", "acme_"])
-def test_a_publisher_of_a_key_is_a_slug_or_the_asterisk(name: str) -> None:
-    assert is_refused(TrustedKey, key_members(publishers=["acme", name]))
-
-
-@pytest.mark.parametrize("name", ["a", "a" * 63, "*", "0-9"])
-def test_every_slug_can_be_the_publisher_of_a_key(name: str) -> None:
-    assert TrustedKey.model_validate(key_members(publishers=[name])).publishers == (name,)
-
-
-@pytest.mark.parametrize("member", ["valid_untl", "revoked_from", "from", "USE"])
-def test_a_misspelt_member_of_a_key_is_refused(member: str) -> None:
-    assert is_refused(TrustedKey, key_members(**{member: "2026-01-01T00:00:00Z"}))
-
-
-@pytest.mark.parametrize("member", ["revoked_from", "until", "keyid"])
-def test_a_misspelt_member_of_a_revocation_is_refused(member: str) -> None:
-    assert is_refused(Revocation, {"key_id": ACME.key_id, "from": NOW, member: "2026-01-01T00:00:00Z"})
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["2026-06-01T12:00:00Z", "2026-06-01T12:00:00.0Z", "2026-06-01T12:00:00.000000Z", "2026-06-01T14:00:00+02:00"],
-)
-def test_an_instant_may_have_fractions_of_a_second_and_an_offset(text: str) -> None:
-    assert TrustedKey.model_validate(key_members(valid_until=text)).valid_until == NOW
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["2026-06-01T12:00:00.Z", "2026-06-01T12:00:00.0000000Z", "02026-06-01T12:00:00Z", "2026-06-01T12:00:00Zx",
-     "x2026-06-01T12:00:00Z", "2026-06-01 12:00:00Z", "2026-06-01T12:00Z", "2026-06-01T12:00:00",
-     "٢٠٢٦-06-01T12:00:00Z", 1780315200, None, NOW.replace(tzinfo=None)],
-)  # fmt: skip
-def test_a_value_that_is_no_full_instant_ends_no_validity(value: object) -> None:
-    assert is_refused(TrustedKey, key_members(valid_from=value))
-
-
 def test_a_key_without_other_words_is_every_publishers_from_1970_on() -> None:
-    key = TrustedKey.model_validate(key_members())
+    key = TrustedKey(key_id=ACME.key_id, public_key=ACME.public_pem)
 
     assert (key.use, key.publishers, key.valid_until) == ("publisher", ("*",), None)
     assert key.valid_from == datetime(1970, 1, 1, tzinfo=UTC)
@@ -286,5 +222,5 @@ def test_a_key_without_other_words_is_every_publishers_from_1970_on() -> None:
 
 def test_no_key_or_revocation_changes_after_it_was_read() -> None:
     for entry in (trusted(ACME), revoked(ACME, NOW)):
-        with pytest.raises(ValidationError):
+        with pytest.raises(AttributeError):
             setattr(entry, "key_id", OTHER.key_id)  # noqa: B010

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from alga_ext.errors import PlatformError
@@ -22,7 +23,7 @@ TRUST = trust_in(trusted(REGISTRY, use="release"), trusted(ACME))
 
 
 def record(**members: Any) -> bytes:
-    return sign_envelope(REGISTRY, statement(RECORD.model_copy(update=members), "bundle.tar.zst", SHA))
+    return sign_envelope(REGISTRY, statement(msgspec.structs.replace(RECORD, **members), "bundle.tar.zst", SHA))
 
 
 def refusal(data: bytes, trust: TrustBundle = TRUST, sha256: str = SHA) -> dict[str, Any]:

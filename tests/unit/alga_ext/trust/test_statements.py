@@ -4,6 +4,7 @@ import json
 from functools import partial
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,8 +67,9 @@ SUBJECT = {"name": "b", "digest": {"sha256": SHA}}
         {"subject": [{**SUBJECT, "uri": "x"}]}, {"subject": [{**SUBJECT, "digest": {"sha256": SHA, "sha512": "x"}}]},
         {"subject": [{**SUBJECT, "digest": {"sha256": [SHA]}}]}, {"subject": [{"digest": {"sha256": SHA}}]},
         {"predicateType": None}, {"predicateType": ["x"]}, {"predicate": None}, {"predicate": []}, {"predicate": {}},
-        {"predicate": {"publisher": "acme", "name": "x"}}, {"predicate": {**RELEASE.model_dump(), "extra": 1}},
-        {"predicate": {**RELEASE.model_dump(), "version": 1}},
+        {"predicate": {"publisher": "acme", "name": "x"}},
+        {"predicate": {**msgspec.structs.asdict(RELEASE), "extra": 1}},
+        {"predicate": {**msgspec.structs.asdict(RELEASE), "version": 1}},
     ],
 )  # fmt: skip
 def test_a_statement_of_another_shape_is_refused(members: dict[str, Any]) -> None:
@@ -133,10 +135,10 @@ def test_a_hash_in_a_record_is_64_hex_digits_and_nothing_before_or_after(
 @pytest.mark.parametrize(
     ("predicate", "member"),
     [
-        (predicate, name)
+        (predicate, field.name)
         for predicate in (RELEASE, RECORD, ARTIFACT)
-        for name, field in type(predicate).model_fields.items()
-        if field.is_required()
+        for field in msgspec.structs.fields(type(predicate))
+        if field.required
     ],
 )
 def test_a_statement_without_a_member_of_its_predicate_is_refused(predicate: Any, member: str) -> None:
@@ -157,7 +159,7 @@ def test_an_unknown_member_of_any_predicate_is_refused(predicate: Any, member: s
 
 @pytest.mark.parametrize(
     ("predicate", "member"),
-    [(predicate, name) for predicate in (RELEASE, RECORD, ARTIFACT) for name in type(predicate).model_fields],
+    [(predicate, name) for predicate in (RELEASE, RECORD, ARTIFACT) for name in predicate.__struct_fields__],
 )
 @pytest.mark.parametrize("value", [1, True, ["x"], {"x": "x"}, 1.5])
 def test_a_member_of_another_type_of_any_predicate_is_refused(predicate: Any, member: str, value: object) -> None:

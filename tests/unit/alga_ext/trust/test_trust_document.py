@@ -92,6 +92,86 @@ def test_one_changed_byte_of_a_trust_bundle_adds_no_key(data: st.DataObject) -> 
     assert code in ("trust_bundle_invalid", "key_invalid") or {key.key_id for key in trusts[0].keys} == {ACME.key_id}
 
 
+# What one entry may say
+
+
+def with_revocation(**members: Any) -> str:
+    return json.dumps(document(revocations=[{"key_id": ACME.key_id, "from": "2026-01-01T00:00:00Z", **members}]))
+
+
+@pytest.mark.parametrize(
+    "key_id",
+    ["", ACME.key_id[7:], ACME.key_id + "0", ACME.key_id[:-1], "x" + ACME.key_id, ACME.key_id + "\n", " " + ACME.key_id,
+     ACME.key_id.upper(), ACME.key_id[:-1] + "g"],
+    ids=["empty", "no prefix", "longer", "shorter", "x before", "line feed", "space before", "upper case", "no hex"],
+)  # fmt: skip
+def test_a_key_id_is_a_hash_and_nothing_before_or_after_it(key_id: str) -> None:
+    said = "key_id: it must be 'sha256:' and 64 lower-case hex digits"
+    assert f"at keys.0.{said}" in reason(with_key(key_id=key_id))
+    assert f"at revocations.0.{said}" in reason(with_revocation(key_id=key_id))
+
+
+@pytest.mark.parametrize("name", ["", "a" * 64, "Acme", "*a", "a*", "**", "acme\n", " acme", "acme_", 1, None])
+def test_a_publisher_of_a_key_is_a_slug_or_the_asterisk(name: object) -> None:
+    assert "at keys.0.publishers.1: it must be a list of publishers' names" in reason(
+        with_key(publishers=["acme", name])
+    )
+
+
+@pytest.mark.parametrize("name", ["a", "a" * 63, "*", "0-9"])
+def test_every_slug_can_be_the_publisher_of_a_key(name: str) -> None:
+    assert parse_trust_bundle(with_key(publishers=[name])).keys[0].publishers == (name,)
+
+
+@pytest.mark.parametrize("member", ["valid_untl", "revoked_from", "from", "USE"])
+def test_a_misspelt_member_of_a_key_is_refused(member: str) -> None:
+    assert f"at keys.0: its member '{member}' is unknown" in reason(with_key(**{member: "2026-01-01T00:00:00Z"}))
+
+
+@pytest.mark.parametrize("member", ["revoked_from", "until", "keyid"])
+def test_a_misspelt_member_of_a_revocation_is_refused(member: str) -> None:
+    said = reason(with_revocation(**{member: "2026-01-01T00:00:00Z"}))
+    assert f"at revocations.0: its member '{member}' is unknown" in said
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2026-06-01T12:00:00Z", "2026-06-01T12:00:00.0Z", "2026-06-01T12:00:00.000000Z", "2026-06-01T14:00:00+02:00"],
+)
+def test_an_instant_may_have_fractions_of_a_second_and_an_offset(text: str) -> None:
+    assert parse_trust_bundle(with_key(valid_until=text)).keys[0].valid_until == NOW
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2026-06-01T12:00:00.Z", "2026-06-01T12:00:00.0000000Z", "02026-06-01T12:00:00Z", "2026-06-01T12:00:00Zx",
+     "x2026-06-01T12:00:00Z", "2026-06-01 12:00:00Z", "2026-06-01T12:00Z", "2026-06-01T12:00:00",
+     "2026-06-01T12:00:00Z\n", "2026-06-01t12:00:00z", "2026-06-01T12:00:00+0200", "2026-06-01T12:00:00+24:00",
+     "2026-13-01T12:00:00Z", "2026-06-01T24:00:00Z", "٢٠٢٦-06-01T12:00:00Z", 1780315200, None],
+)  # fmt: skip
+def test_a_value_that_is_no_full_instant_begins_no_validity(value: object) -> None:
+    assert "at keys.0.valid_from: it must be an instant with time zone" in reason(with_key(valid_from=value))
+    assert "at revocations.0.from: it must be an instant with time zone" in reason(with_revocation(**{"from": value}))
+
+
+@pytest.mark.parametrize("use", ["root", "Release", "", None, ["log"]])
+def test_another_use_of_a_key_is_refused_with_the_known_ones(use: object) -> None:
+    assert "at keys.0.use: it must be 'publisher', 'release', 'artifact' or 'log'" in reason(with_key(use=use))
+
+
+@pytest.mark.parametrize("member", ["key_id", "public_key"])
+def test_a_key_without_its_id_or_itself_is_refused(member: str) -> None:
+    key = document()["keys"][0]
+    del key[member]
+
+    assert f"at keys.0: it has no member '{member}'" in reason(json.dumps(document(keys=[key])))
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", True, None, 1.5])
+def test_another_version_of_the_document_is_refused(version: object) -> None:
+    assert "at version: it must be 1" in reason(json.dumps(document(version=version)))
+
+
 # PEM
 
 
@@ -169,7 +249,7 @@ HONEST = {"Use": "publisher", "Publishers": "acme"}
         ({}, "the key that begins at line 2 has no Use; write 'Use: publisher', 'release', 'artifact' or 'log'"),
         ({"Publishers": "acme"}, "the key that begins at line 3 has no Use;"),
         ({"Use": "publisher"}, "the key that begins at line 3 has no Publishers;"),
-        ({"Use": "root"}, "Use of the key that begins at line 3: Input should be 'publisher', 'release'"),
+        ({"Use": "root"}, "Use of the key that begins at line 3: it must be 'publisher', 'release'"),
         ({"Use": "Release"}, "Use of the key that begins at line 3"),
         ({"Use": "release, log"}, "Use of the key that begins at line 3"),
         ({"Use": ""}, "line 2 has no value for Use"),
@@ -314,7 +394,7 @@ def test_blanks_around_json_make_no_difference(text: str) -> None:
 
 def test_a_refusal_of_json_names_the_place_and_not_the_value() -> None:
     assert reason(with_key(valid_from="my secret")).startswith(
-        "The trust bundle cannot be used: at keys.0.valid_from: Value error, must be an instant with time zone"
+        "The trust bundle cannot be used: at keys.0.valid_from: it must be an instant with time zone"
     )
     assert "my secret" not in reason(with_key(valid_from="my secret"))
     assert reason("[]").startswith("The trust bundle cannot be used: at document: ")

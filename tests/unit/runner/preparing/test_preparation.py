@@ -101,7 +101,7 @@ def test_another_key_vouches_for_an_artifact_whose_key_was_revoked(house: Runner
     revoked, new = house.artifact_key, LocalSigner.generate()
     house.trust = house.trust.extended(
         [TrustedKey(key_id=new.key_id, public_key=new.public_pem, use="artifact")],
-        [Revocation.model_validate({"key_id": revoked.key_id, "from": datetime(2020, 1, 1, tzinfo=UTC)})],
+        [Revocation(key_id=revoked.key_id, revoked_from=datetime(2020, 1, 1, tzinfo=UTC))],
     )
     house.prepare._signer = new
 
@@ -115,8 +115,8 @@ def test_another_key_vouches_for_an_artifact_whose_key_was_revoked(house: Runner
 
 def test_a_key_that_is_revoked_does_not_sign_on_in_silence(house: RunnerFixture) -> None:
     house.prepared(GOOD)
-    revocation = {"key_id": house.artifact_key.key_id, "from": datetime(2020, 1, 1, tzinfo=UTC)}
-    house.trust = house.trust.extended([], [Revocation.model_validate(revocation)])
+    revocation = Revocation(key_id=house.artifact_key.key_id, revoked_from=datetime(2020, 1, 1, tzinfo=UTC))
+    house.trust = house.trust.extended([], [revocation])
     with pytest.raises(PlatformError, match="artifact_integrity"):
         house.prepared(GOOD)
 

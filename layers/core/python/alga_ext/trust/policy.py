@@ -4,12 +4,11 @@ A revocation applies from its instant on. A signature whose verification time is
 publication, stays valid. No signature is accepted at or after that instant.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+import msgspec
 
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import (
@@ -24,47 +23,29 @@ from alga_ext.trust.signing import (
 
 Use = Literal["publisher", "release", "artifact", "log"]
 
-_ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-_RFC_3339: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-
-
-def _instant(value: object) -> object:
-    """Accept only an instant with its time zone; a bare number or date could be read in more than one way."""
-    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
-        return value
-    message = "must be an instant with time zone, such as 2026-06-01T00:00:00Z"
-    raise ValueError(message)
+ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""From when a key is valid that names no instant."""
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_instant)]
-PublisherName = Annotated[str, Field(pattern=r"^(\*|[a-z0-9-]{1,63})$")]
-KeyId = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-
-
-class TrustedKey(BaseModel):
+class TrustedKey(msgspec.Struct, frozen=True, kw_only=True):
     """One key, its use, its publishers (``*`` means all), and its validity from ``valid_from`` to ``valid_until``.
 
     ``valid_until`` is exclusive; None means no end.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key_id: KeyId
+    key_id: str
     public_key: str
     use: Use = "publisher"
-    publishers: tuple[PublisherName, ...] = Field(default=("*",), fail_fast=True)
-    valid_from: Instant = _ALWAYS
-    valid_until: Instant | None = None
+    publishers: tuple[str, ...] = ("*",)
+    valid_from: datetime = ALWAYS
+    valid_until: datetime | None = None
 
 
-class Revocation(BaseModel):
+class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     """A key that is untrusted from an instant on."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    key_id: KeyId
-    revoked_from: Instant = Field(alias="from")
+    key_id: str
+    revoked_from: datetime
     reason: str = ""
 
 

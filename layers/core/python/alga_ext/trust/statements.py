@@ -5,26 +5,27 @@ subject, in a DSSE envelope. Every member is checked, and unknown members are re
 """
 
 import json
-from typing import Any, ClassVar, Final, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
 
-from alga_ext import strict_json
+from alga_ext import json_shape, strict_json
 from alga_ext.errors import PlatformError
+from alga_ext.json_shape import ShapeError
 from alga_ext.strict_json import JsonError
 
 RELEASE: Final = "https://alga.dev/extension/release/v1"
 RELEASE_RECORD: Final = "https://alga.dev/extension/release-record/v1"
 ARTIFACT: Final = "https://alga.dev/extension/artifact/v1"
 
-_SHA256_HEX: Final = r"^[0-9a-f]{64}$"
+Sha256Hex = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
 
 
-class Release(_Part):
+class Release(_Part, frozen=True, kw_only=True):
     """A publisher's statement: this bundle is this version of this extension."""
 
     predicate_type: ClassVar[str] = RELEASE
@@ -34,7 +35,7 @@ class Release(_Part):
     version: str
 
 
-class ReleaseRecord(_Part):
+class ReleaseRecord(_Part, frozen=True, kw_only=True):
     """The registry's statement: it accepted this bundle, and these are the hashes of its component and UI index."""
 
     predicate_type: ClassVar[str] = RELEASE_RECORD
@@ -45,34 +46,34 @@ class ReleaseRecord(_Part):
     key_id: str
     published_at: str
     """RFC 3339. The publisher's key must not be revoked at this instant."""
-    component_sha256: str | None = Field(default=None, pattern=_SHA256_HEX)
-    ui_index_sha256: str | None = Field(default=None, pattern=_SHA256_HEX)
+    component_sha256: Sha256Hex | None = None
+    ui_index_sha256: Sha256Hex | None = None
 
 
-class ArtifactRecord(_Part):
+class ArtifactRecord(_Part, frozen=True, kw_only=True):
     """The platform's statement: it compiled this native code from that component, for that engine and target."""
 
     predicate_type: ClassVar[str] = ARTIFACT
 
-    component_sha256: str = Field(pattern=_SHA256_HEX)
+    component_sha256: Sha256Hex
     wasmtime_version: str
     engine_config_hash: str
     target: str
 
 
-class _Digest(_Part):
+class _Digest(_Part, frozen=True, kw_only=True):
     sha256: str
 
 
-class _Subject(_Part):
+class _Subject(_Part, frozen=True, kw_only=True):
     name: str
     digest: _Digest
 
 
-class _Statement(_Part):
-    kind: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
-    subject: list[_Subject] = Field(min_length=1, max_length=1)
-    predicate_type: str = Field(alias="predicateType")
+class _Statement(_Part, frozen=True, kw_only=True):
+    kind: Literal["https://in-toto.io/Statement/v1"] = msgspec.field(name="_type")
+    subject: Annotated[list[_Subject], msgspec.Meta(min_length=1, max_length=1)]
+    predicate_type: str = msgspec.field(name="predicateType")
     predicate: dict[str, Any]
 
 
@@ -85,7 +86,7 @@ def statement(predicate: Release | ReleaseRecord | ArtifactRecord, subject_name:
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{"name": subject_name, "digest": {"sha256": subject_sha256}}],
         "predicateType": predicate.predicate_type,
-        "predicate": predicate.model_dump(),
+        "predicate": msgspec.structs.asdict(predicate),
     }
     return json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
 
@@ -99,8 +100,8 @@ def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -
     """
     wanted = kind.predicate_type
     try:
-        claimed = _Statement.model_validate(strict_json.parse(payload))
-    except (JsonError, ValidationError):
+        claimed = json_shape.convert(strict_json.parse(payload), _Statement)
+    except (JsonError, ShapeError):
         claimed = None
     if claimed is None or claimed.predicate_type != wanted:
         raise PlatformError("signature_malformed", f"The signed payload is not an in-toto statement of type {wanted}.")
@@ -112,10 +113,6 @@ def read_statement(payload: bytes, kind: type[Predicate], subject_sha256: str) -
             f"The signature is for sha256:{digest[:64]}, but the hash of the bytes is sha256:{subject_sha256}.",
         )
     try:
-        return kind.model_validate(claimed.predicate)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise PlatformError(
-            "signature_malformed", f"The signed predicate is not valid at {where}: {first['msg']}."
-        ) from None
+        return json_shape.convert(claimed.predicate, kind)
+    except ShapeError as error:
+        raise PlatformError("signature_malformed", f"The signed predicate is not valid {error}.") from None

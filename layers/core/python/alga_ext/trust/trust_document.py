@@ -25,14 +25,16 @@ message names the line and never quotes its content, which may be a private key 
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, Literal, NamedTuple
+from datetime import datetime
+from typing import Annotated, Final, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
 
-from alga_ext import strict_json
+from alga_ext import json_shape, strict_json
 from alga_ext.errors import PlatformError
+from alga_ext.json_shape import ShapeError
 from alga_ext.strict_json import JsonError
-from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey
+from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey, Use
 from alga_ext.trust.signing import PublicKey
 
 TRUST_BUNDLE_LIMIT_BYTES: Final = 1 << 20
@@ -51,14 +53,46 @@ _ATTRIBUTES: Final = {
 }
 """Names of attribute lines, each with its member of the JSON form."""
 
+_INSTANT_FORM: Final = "it must be an instant with time zone, such as 2026-06-01T00:00:00Z"
+_FORMS: Final = {
+    "version": "it must be 1",
+    "key_id": "it must be 'sha256:' and 64 lower-case hex digits",
+    "use": "it must be 'publisher', 'release', 'artifact' or 'log'",
+    "publishers": "it must be a list of publishers' names (1 to 63 of a-z, 0-9 and '-'), or '*' for all publishers",
+    "valid_from": _INSTANT_FORM,
+    "valid_until": _INSTANT_FORM,
+    "from": _INSTANT_FORM,
+}
+"""What a member must be, by its name."""
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_KeyId = Annotated[str, msgspec.Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
+_PublisherName = Annotated[str, msgspec.Meta(pattern=r"^(\*|[a-z0-9-]{1,63})\Z")]
+_Instant = Annotated[
+    str,
+    msgspec.Meta(pattern=r"^[0-9]{4}(-[0-9]{2}){2}T[0-9]{2}(:[0-9]{2}){2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})\Z"),
+]
+"""RFC 3339, with one spelling of each separator and at most the six digits that a ``datetime`` keeps."""
 
+
+class _Key(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    key_id: _KeyId
+    public_key: str
+    use: Use = "publisher"
+    publishers: tuple[_PublisherName, ...] = ("*",)
+    valid_from: _Instant = "1970-01-01T00:00:00Z"
+    valid_until: _Instant | None = None
+
+
+class _Revocation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
+    key_id: _KeyId
+    revoked_from: _Instant = msgspec.field(name="from")
+    reason: str = ""
+
+
+class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     version: Literal[1]
-    # Fail fast: one error for each of a hundred thousand members would use more memory than the document.
-    keys: tuple[TrustedKey, ...] = Field(fail_fast=True)
-    revocations: tuple[Revocation, ...] = Field(default=(), fail_fast=True)
+    keys: list[_Key]
+    revocations: list[_Revocation] = []
 
 
 class _Block(NamedTuple):
@@ -94,16 +128,16 @@ def parse_trust_bundle(text: str) -> TrustBundle:
     return TrustBundle(keys, revocations)
 
 
-def _parse_json(data: bytes) -> tuple[tuple[TrustedKey, ...], tuple[Revocation, ...]]:
+def _parse_json(data: bytes) -> tuple[list[TrustedKey], list[Revocation]]:
     try:
-        document = _Document.model_validate(strict_json.parse(data))
+        document = json_shape.convert(strict_json.parse(data), _Document)
+        keys = [_trusted(key, f"keys.{number}.") for number, key in enumerate(document.keys)]
+        revocations = [_revoked(entry, f"revocations.{number}.") for number, entry in enumerate(document.revocations)]
     except JsonError as error:
         raise _invalid(f"it is not JSON: {error}") from None
-    except ValidationError as error:
-        first = _first_error(error)
-        where = ".".join(str(part) for part in first["loc"]) or "document"
-        raise _invalid(f"at {where}: {first['msg']}") from None
-    return document.keys, document.revocations
+    except ShapeError as error:
+        raise _invalid(f"at {error.where or 'document'}: {_reason(error)}") from None
+    return keys, revocations
 
 
 def _parse_pem(text: str) -> tuple[list[TrustedKey], list[Revocation]]:
@@ -172,19 +206,42 @@ def _key_of(block: _Block) -> tuple[TrustedKey, Revocation | None]:
         members["publishers"] = [name.strip() for name in given["Publishers"].split(",")]
     of_revocation = {name: members.pop(name) for name in ("from", "reason") if name in members}
     try:
-        key = TrustedKey.model_validate({**members, "public_key": public_key.pem})
+        key = _trusted(json_shape.convert({**members, "public_key": public_key.pem}, _Key))
         if not of_revocation:
             return key, None
-        return key, Revocation.model_validate({"key_id": members["key_id"], **of_revocation})
-    except ValidationError as error:
-        first = _first_error(error)
-        name = next(name for name, member in _ATTRIBUTES.items() if member == first["loc"][0])
-        raise _invalid(f"{name} of {where}: {first['msg']}") from None
+        return key, _revoked(json_shape.convert({"key_id": members["key_id"], **of_revocation}, _Revocation))
+    except ShapeError as error:
+        name = next(name for name, member in _ATTRIBUTES.items() if member == error.where.split(".")[0])
+        raise _invalid(f"{name} of {where}: {_reason(error)}") from None
 
 
-def _first_error(error: ValidationError) -> Any:
-    """Return only the first error, without its input: there may be a hundred thousand, each quoting the document."""
-    return error.errors(include_url=False, include_context=False, include_input=False)[0]
+def _trusted(key: _Key, place: str = "") -> TrustedKey:
+    return TrustedKey(
+        key_id=key.key_id,
+        public_key=key.public_key,
+        use=key.use,
+        publishers=key.publishers,
+        valid_from=_instant(key.valid_from, f"{place}valid_from"),
+        valid_until=None if key.valid_until is None else _instant(key.valid_until, f"{place}valid_until"),
+    )
+
+
+def _revoked(entry: _Revocation, place: str = "") -> Revocation:
+    revoked_from = _instant(entry.revoked_from, f"{place}from")
+    return Revocation(key_id=entry.key_id, revoked_from=revoked_from, reason=entry.reason)
+
+
+def _instant(text: str, where: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # such as the thirteenth month
+        raise ShapeError(where, _INSTANT_FORM) from None
+
+
+def _reason(error: ShapeError) -> str:
+    """Return what the member must be, or what else is wrong."""
+    names = [part for part in error.where.split(".") if not part.isdecimal()]
+    return _FORMS.get(names[-1], error.why) if names else error.why
 
 
 def _invalid(why: str) -> PlatformError:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from alga_ext import telemetry
 from alga_ext.stores.database import Database
 from functions.registry.migrations.migrate import migrate
 from tests.support.places import ROOT
@@ -20,6 +21,14 @@ from tools.local.postgres import database_url, drop_database, make_database
 ROLES = ("fn_gateway", "fn_registry", "fn_runner")
 PASSWORD = "for-tests"
 MIGRATIONS = ROOT / "migrations"
+
+
+@pytest.fixture
+def caplog(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """pytest's fixture, which sees what the functions log too."""
+    telemetry.PARENT.addHandler(caplog.handler)
+    yield caplog
+    telemetry.PARENT.removeHandler(caplog.handler)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,6 @@ from functions.registry.publishing.finishing import finish_prepared
 _finish = partial(finish_prepared, services=AssetsServices.build(environment()))
 
 
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Process one SQS event and return its ``batchItemFailures``."""
-    return answer_batch(event, context, "registry-assets", _finish)
+    return answer_batch(event, "registry-assets", _finish)

@@ -13,6 +13,6 @@ _DATABASE = Database(RecorderSettings.read(environment()).database_url.get_secre
 _record = partial(record, database=_DATABASE)
 
 
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Process one SQS event and return its ``batchItemFailures``."""
-    return answer_batch(event, context, "registry-recorder", _record)
+    return answer_batch(event, "registry-recorder", _record)

@@ -75,7 +75,7 @@ class LocalRunner(RunnerPort):
 
     def close(self) -> None:
         """End its processes."""
-        logging.getLogger("runner").removeHandler(self._lines)
+        logger("runner").removeHandler(self._lines)
         self.house.close()
 
     def publish(self, component: bytes) -> str:

@@ -20,7 +20,7 @@ def test_the_message_of_a_trap_says_which_service_the_platform_does_not_offer(
 ) -> None:
     house = RunnerFixture(tmp_path, {"clients": records.provider(None), "ui-proxy": ui_proxy.provider(None)})
     try:
-        with caplog.at_level("WARNING", logger="runner"):
+        with caplog.at_level("WARNING", logger="alga.runner"):
             answer = house.execute(call(house.publish(TRAPPING)))
         assert code_of(answer) == "guest_trapped"
         assert answer.error is not None

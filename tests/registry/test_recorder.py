@@ -13,7 +13,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.records import recording
 from tests.conftest import Databases
-from tests.support.registry import Context, RegistryWorld, sqs_event
+from tests.support.registry import RegistryWorld, sqs_event
 
 IDENTITY = {
     "execution_id": "00000000-0000-0000-0000-00000000000e",
@@ -99,7 +99,7 @@ def test_a_bad_message_fails_alone(world: RegistryWorld) -> None:
     event = sqs_event("not a message", finished())
 
     record = partial(recording.record, database=world.services.database)
-    answer = answer_batch(event, Context(), "recorder", record)
+    answer = answer_batch(event, "recorder", record)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert len(world.rows("select 1 from app.extension_execution_log")) == 1

@@ -14,7 +14,7 @@ class Logbook(logging.Handler):
         super().__init__()
         self.lines: list[str] = []
         self._logger = logger(service)
-        self.setFormatter(self._logger.registered_formatter)
+        self.setFormatter(self._logger.handlers[0].formatter)
 
     def emit(self, record: logging.LogRecord) -> None:
         self.lines.append(self.format(record))
@@ -24,7 +24,7 @@ class Logbook(logging.Handler):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._logger._logger.removeHandler(self)
+        self._logger.removeHandler(self)
 
     def documents(self) -> list[dict[str, Any]]:
         """Return the lines read as JSON."""

@@ -13,9 +13,9 @@ SERVICE: Final = "prepare"
 _PREPARE = build_prepare(environment())
 
 
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Answer one SQS event with its ``batchItemFailures``."""
-    return answer_batch(event, context, SERVICE, _prepare)
+    return answer_batch(event, SERVICE, _prepare)
 
 
 def _prepare(message: Message) -> None:

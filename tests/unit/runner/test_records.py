@@ -25,7 +25,7 @@ class Lines(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setFormatter(logger("runner").registered_formatter)
+        self.setFormatter(logger("runner").handlers[0].formatter)
         self.written: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -37,7 +37,7 @@ def lines() -> Iterator[Lines]:
     handler = Lines()
     logger("runner").addHandler(handler)
     yield handler
-    logging.getLogger("runner").removeHandler(handler)
+    logger("runner").removeHandler(handler)
 
 
 class Unsealer:

@@ -1,35 +1,89 @@
-"""Structured logs: one Powertools logger per function, JSON lines on stdout.
+"""Structured logs: one logger per function, JSON lines on stdout.
 
-A message is text and stays text: guests and tenants write parts of messages. Powertools would parse a message that
-looks like JSON, which undoes the removal of secrets and fails for deeply nested text.
+The lines have the members that AWS Lambda Powertools' Logger writes, so that its users' queries work. Its import is not
+affordable at every cold start (docs/adr/0031-what-a-start-imports.md).
+
+A message is text and stays text: guests and tenants write parts of messages. What looks like JSON in it is not parsed,
+which would undo the removal of secrets and fail for deeply nested text.
 """
 
 import json
+import logging
 import math
 import re
-from datetime import datetime
+import sys
+import traceback
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from aws_lambda_powertools import Logger
-
 from alga_ext.errors import Kind, PlatformError
+from alga_ext.settings import environment
 
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What JSON allows unescaped although readers act on it: control characters of terminals (U+009B begins an escape
 sequence), characters that end a line, and characters that change the direction of the text around them."""
 
 
+PARENT: Final = logging.getLogger("alga")
+"""Parent of all loggers. What they log ends here: the runtime client has a handler at the root, which would write each
+line a second time."""
+PARENT.propagate = False
+
+_OF_EVERY_RECORD: Final = frozenset(vars(logging.makeLogRecord({})))
+"""Members of a ``LogRecord``; the others are the fields that the caller gave as ``extra``."""
+
+
 @cache
-def logger(service: str) -> Logger:
+def logger(service: str) -> logging.Logger:
     """Return the logger of ``service``; the environment variable ``LOG_LEVEL`` sets its level (default INFO)."""
-    return Logger(
-        service=service,
-        utc=True,
-        log_uncaught_exceptions=False,
-        json_serializer=to_json_line,
-        json_deserializer=_uninterpreted,
-    )
+    made = PARENT.getChild(service)
+    level = logging.getLevelName(environment().get("LOG_LEVEL", "").upper())
+    made.setLevel(level if isinstance(level, int) else logging.INFO)  # another text is no reason to fail a request
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_JsonLines(service))
+    made.handlers = [handler]
+    return made
+
+
+class _JsonLines(logging.Formatter):
+    """Formats a record as one line of JSON."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__()
+        self._service = service
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line. Fields without a value are left out."""
+        at = datetime.fromtimestamp(record.created, UTC)
+        document = {
+            "level": record.levelname,
+            "location": f"{record.funcName}:{record.lineno}",
+            "message": record.getMessage(),
+            "timestamp": f"{at:%Y-%m-%d %H:%M:%S},{at.microsecond // 1000:03}+0000",
+            "service": self._service,
+            **{name: value for name, value in vars(record).items() if name not in _OF_EVERY_RECORD},
+        }
+        if record.exc_info and (error := record.exc_info[1]) is not None:
+            document |= _described(error, self.formatException(record.exc_info))
+        document["xray_trace_id"] = _trace_id()
+        return to_json_line({name: value for name, value in document.items() if value is not None})
+
+
+def _described(error: BaseException, text: str) -> dict[str, Any]:
+    kind = type(error)
+    frames = [
+        {"file": frame.filename, "line": frame.lineno, "function": frame.name, "statement": frame.line}
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    stack = {"type": kind.__name__, "value": str(error), "module": kind.__module__, "frames": frames}
+    return {"exception": text, "exception_name": kind.__name__, "stack_trace": stack}
+
+
+def _trace_id() -> str | None:
+    """Return the id of the present invocation's trace, which Lambda's runtime client puts into the environment."""
+    header = environment().get("_X_AMZN_TRACE_ID", "")
+    return header.partition(";")[0].removeprefix("Root=") or None
 
 
 def to_json_line(document: dict[str, Any]) -> str:
@@ -58,10 +112,6 @@ def _dumped_by_field(document: dict[str, Any]) -> str:
             is_number = isinstance(value, float) and not math.isfinite(value)
             written[str(name)] = str(value) if is_number else f"a {type(value).__name__} that is not valid JSON"
     return json.dumps(written, default=str, ensure_ascii=False)
-
-
-def _uninterpreted(message: Any) -> Any:
-    return message
 
 
 def alarm(service: str, metric: str, message: str, at: datetime, **fields: str | int) -> None:

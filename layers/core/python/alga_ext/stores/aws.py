@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from alga_ext.errors import PlatformError
 from alga_ext.settings import read_material
 from alga_ext.stores import objects
-from alga_ext.stores.aws_api import NoCredentialsError
+from alga_ext.stores.aws_credentials import NoCredentialsError
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer
 
 _KMS_MESSAGE_LIMIT_BYTES: Final = 4096

@@ -1,33 +1,31 @@
 """Signed requests to AWS without the SDK, whose import and clients add a quarter of a second to a cold start.
 
-A request is signed with Signature Version 4
-(https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). The settings are the
-environment variables of the SDK.
+The settings are the environment variables of the SDK.
 """
 
-import hashlib
-import hmac
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
-from urllib.parse import quote, urlsplit
+from typing import Any, Final
 
 import urllib3
 from urllib3.exceptions import HTTPError
 
+from alga_ext.stores.aws_credentials import CredentialSource, NoCredentialsError
+from alga_ext.stores.aws_signing import signed_headers
+
 _CONNECT_TIMEOUT_S: Final = 1.0
+_SHOWN_CHARACTERS: Final = 500
+_ENDPOINT_NAMES: Final = {"secretsmanager": "SECRETS_MANAGER"}
+"""Names of services in ``AWS_ENDPOINT_URL_…`` that differ from those in their endpoints."""
 
 
-class Credentials(NamedTuple):
-    """Credentials that sign requests; the token is empty for long-lived keys."""
-
-    key_id: str
-    secret: str
-    token: str = ""
-
-
-class NoCredentialsError(HTTPError):
+class NotSignedError(HTTPError):
     """There are no credentials to sign a request with, so that it was not sent."""
+
+
+class RequestFailed(Exception):
+    """A service has answered with an error, or not in JSON. The text has status and error code, never the request."""
 
 
 class AwsApi:
@@ -35,13 +33,14 @@ class AwsApi:
 
     Args:
         environ: the SDK's variables: ``AWS_REGION`` or ``AWS_DEFAULT_REGION``; ``AWS_ENDPOINT_URL_{SERVICE}`` or
-            ``AWS_ENDPOINT_URL`` for endpoints other than the region's; ``AWS_CA_BUNDLE``; credentials. If the variables
-            contain no credentials, the SDK finds them, for example on a machine with a role.
+            ``AWS_ENDPOINT_URL`` for endpoints other than the region's; ``AWS_CA_BUNDLE``; credentials, see
+            ``CredentialSource``.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
+        self._credentials = CredentialSource(environ)
         self._pool = urllib3.PoolManager(ca_certs=environ.get("AWS_CA_BUNDLE") or None)
 
     def endpoint(self, service: str) -> str:
@@ -50,7 +49,7 @@ class AwsApi:
         Raises:
             ValueError: neither an endpoint nor a region is set.
         """
-        name = f"AWS_ENDPOINT_URL_{service.upper()}"
+        name = f"AWS_ENDPOINT_URL_{_ENDPOINT_NAMES.get(service, service.upper())}"
         given = self._environ.get(name) or self._environ.get("AWS_ENDPOINT_URL")
         if given:
             return given.rstrip("/")
@@ -83,12 +82,16 @@ class AwsApi:
                 502 to 504. The last response is returned whatever its status is.
 
         Raises:
-            urllib3.exceptions.HTTPError: there is no response, or (``NoCredentialsError``) no request.
+            urllib3.exceptions.HTTPError: there is no response, or (``NotSignedError``) no request.
             ValueError: see ``endpoint``.
         """
         url = self.endpoint(service) + path
+        try:
+            credentials = self._credentials.current()
+        except NoCredentialsError as error:
+            raise NotSignedError(str(error)) from error
         now = datetime.now(UTC)
-        signed = signed_headers(method, url, self._region, service, self._credentials(), now, headers or {}, body)
+        signed = signed_headers(method, url, self._region, service, credentials, now, headers or {}, body)
         return self._pool.request(
             method,
             url,
@@ -107,49 +110,40 @@ class AwsApi:
             decode_content=False,
         )
 
-    def _credentials(self) -> Credentials:
-        given = self._environ
-        if given.get("AWS_ACCESS_KEY_ID") and given.get("AWS_SECRET_ACCESS_KEY"):
-            token = given.get("AWS_SESSION_TOKEN", "")
-            return Credentials(given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"], token)
+    def ask(
+        self, service: str, target: str, document: Mapping[str, Any], version: str = "1.1", attempts: int = 2
+    ) -> Any:
+        """Make one request of AWS's JSON protocol and return the answer.
+
+        Args:
+            service: see ``request``.
+            target: the operation, as ``x-amz-target`` names it.
+            document: the operation's arguments.
+            version: of the protocol.
+            attempts: see ``request``.
+
+        Raises:
+            urllib3.exceptions.HTTPError: there is no answer.
+            RequestFailed: the service refused the request, or its answer is not JSON.
+            ValueError: see ``endpoint``.
+        """
+        headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target}
+        body = json.dumps(document).encode()
+        answer = self.request(service, "POST", "/", headers=headers, body=body, attempts=attempts)
+        data = answer.read()
+        if answer.status != 200:
+            raise RequestFailed(error_of(answer.status, data))
         try:
-            from alga_ext.stores.aws import found_credentials
-        except ImportError as error:  # a function without the layer `aws`
-            message = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set, and there is no SDK to find credentials"
-            raise NoCredentialsError(message) from error
-        return Credentials(*found_credentials())
+            return json.loads(data)
+        except ValueError:
+            message = "the answer is not JSON"
+            raise RequestFailed(message) from None
 
 
-def signed_headers(
-    method: str,
-    url: str,
-    region: str,
-    service: str,
-    credentials: Credentials,
-    now: datetime,
-    headers: Mapping[str, str],
-    body: bytes,
-) -> dict[str, str]:
-    """Return all headers of a signed request without a query; ``url`` is already percent-encoded.
-
-    The path is encoded once more in what is signed, except for S3.
-    """
-    parts = urlsplit(url)
-    at = now.strftime("%Y%m%dT%H%M%SZ")
-    body_sha256 = hashlib.sha256(body).hexdigest()
-    signed = {**headers, "host": parts.netloc, "x-amz-content-sha256": body_sha256, "x-amz-date": at}
-    if credentials.token:
-        signed["x-amz-security-token"] = credentials.token
-    signed = dict(sorted(signed.items()))
-    names = ";".join(signed)
-    path = parts.path if service == "s3" else quote(parts.path, safe="/~")
-    lines = [method, path, "", *(f"{name}:{value}" for name, value in signed.items()), "", names, body_sha256]
-    request_sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    scope = f"{at[:8]}/{region}/{service}/aws4_request"
-    key = f"AWS4{credentials.secret}".encode()
-    for part in (*scope.split("/"), f"AWS4-HMAC-SHA256\n{at}\n{scope}\n{request_sha256}"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signed["authorization"] = (
-        f"AWS4-HMAC-SHA256 Credential={credentials.key_id}/{scope}, SignedHeaders={names}, Signature={key.hex()}"
-    )
-    return signed
+def error_of(status: int, body: bytes) -> str:
+    """Return the error code that a service gives, without its message, which can quote the request."""
+    try:
+        code = str(json.loads(body).get("__type", ""))
+    except (ValueError, AttributeError):
+        code = ""
+    return f"status {status} {code[:_SHOWN_CHARACTERS]}".strip()

@@ -1,23 +1,18 @@
 """The requests to SQS, Lambda, KMS and CodeDeploy that functions make in calls, without the SDK."""
 
 import base64
-import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from alga_ext.errors import PlatformError
-from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_api import AwsApi, RequestFailed, error_of
 from alga_ext.stores.sealing import DataKey
 
 _NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
 _SHOWN_CHARACTERS: Final = 500
-
-
-class RequestFailed(Exception):
-    """A service has answered with an error, or not in JSON. The text has status and error code, never the request."""
 
 
 class SqsQueue:
@@ -48,7 +43,7 @@ class SqsQueue:
         """
         message = {"QueueUrl": self._url, "MessageBody": body.decode(), "MessageGroupId": group}
         try:
-            _ask(self._api, "sqs", "AmazonSQS.SendMessage", message, "1.0")
+            self._api.ask("sqs", "AmazonSQS.SendMessage", message, version="1.0")
         except (HTTPError, RequestFailed) as error:
             raise PlatformError("queue_unavailable", "The queue cannot be reached; try again.", cause=error) from error
 
@@ -92,7 +87,7 @@ class LambdaFunction:
                 raise PlatformError("gateway_timeout", "The extension did not respond in time.", cause=error) from error
             raise PlatformError("runner_unavailable", _NOT_RUN, cause=error) from error
         if answer.status != 200:
-            raise PlatformError("runner_unavailable", _NOT_RUN, cause=_error_of(answer.status, body))
+            raise PlatformError("runner_unavailable", _NOT_RUN, cause=error_of(answer.status, body))
         if "x-amz-function-error" in answer.headers:
             raise PlatformError("runner_unavailable", _NOT_RUN, cause=body[:_SHOWN_CHARACTERS])
         return body
@@ -149,7 +144,7 @@ class KmsDataKeys:
         """See ``DataKeys.generate``."""
         asked = {"KeyId": self._key_id, "KeySpec": "AES_256", "EncryptionContext": dict(context)}
         try:
-            answer = _ask(self._api, "kms", "TrentService.GenerateDataKey", asked, "1.1")
+            answer = self._api.ask("kms", "TrentService.GenerateDataKey", asked)
         except (HTTPError, RequestFailed) as error:
             raise PlatformError(
                 "secret_unavailable", "Secrets cannot be sealed at the moment; try again.", cause=error
@@ -164,35 +159,7 @@ class KmsDataKeys:
             "EncryptionContext": dict(context),
         }
         try:
-            answer = _ask(self._api, "kms", "TrentService.Decrypt", asked, "1.1")
+            answer = self._api.ask("kms", "TrentService.Decrypt", asked)
         except (HTTPError, RequestFailed) as error:
             raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", cause=error) from error
         return base64.b64decode(answer["Plaintext"])
-
-
-def _ask(api: AwsApi, service: str, target: str, document: Mapping[str, Any], version: str) -> Any:
-    """Make one request of AWS's JSON protocol and return the answer.
-
-    Raises:
-        urllib3.exceptions.HTTPError: there is no answer.
-        RequestFailed: the service refused the request, or its answer is not JSON.
-    """
-    headers = {"content-type": f"application/x-amz-json-{version}", "x-amz-target": target}
-    answer = api.request(service, "POST", "/", headers=headers, body=json.dumps(document).encode())
-    body = answer.read()
-    if answer.status != 200:
-        raise RequestFailed(_error_of(answer.status, body))
-    try:
-        return json.loads(body)
-    except ValueError:
-        message = "the answer is not JSON"
-        raise RequestFailed(message) from None
-
-
-def _error_of(status: int, body: bytes) -> str:
-    """Return the error code that a service gives, without its message, which can quote the request."""
-    try:
-        code = str(json.loads(body).get("__type", ""))
-    except (ValueError, AttributeError):
-        code = ""
-    return f"status {status} {code[:_SHOWN_CHARACTERS]}".strip()

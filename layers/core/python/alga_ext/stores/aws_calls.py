@@ -119,7 +119,7 @@ class Deployments:
             "status": status,
         }
         try:
-            _ask(self._api, "codedeploy", "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus", told, "1.1")
+            self._api.ask("codedeploy", "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus", told, version="1.1")
         except (HTTPError, RequestFailed) as error:
             raise PlatformError("internal", "CodeDeploy did not take the result.", cause=error) from error
 

@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills mutants long bench build smoke synth sam lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills mutants long bench build cost smoke synth sam lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -101,6 +101,9 @@ synth: export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION := 20
 synth: setup ## Write the CloudFormation template of a stage into cdk.out/, checked; STAGE is dev, staging or prod
 	@STAGE=$(STAGE) python -m infra.app
 	@echo "cdk.out/alga-ext-$(STAGE).template.json"
+
+cost: setup ## Print what a deployment costs, from list prices and measured times
+	@python -m tools.cost
 
 smoke: setup ## Check a deployed platform: BASE_URL, ALGA_TOKEN of a tenant that has the sample hello-js installed
 	@alga-ext smoke $(PROBE) --url $(BASE_URL)

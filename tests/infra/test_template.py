@@ -15,6 +15,8 @@ from infra.rollout import SHIFTED_IN_TURN
 from infra.stages import CONNECTIONS_SHARE
 from tests.infra.stacks import DOMAINS, Stack, synthesise
 from tests.support.places import ROOT
+from tools.cost.__main__ import ALARMS
+from tools.cost.model import KEYS
 from topology.functions import FUNCTIONS
 from topology.queues import EVENT_SOURCES, QUEUES
 from topology.routes import METHODS, ROUTES
@@ -423,3 +425,8 @@ def test_the_linter_finds_nothing(dev: Stack, tmp_path: Path) -> None:
     linter = Path(sys.executable).with_name("cfn-lint")
     found = subprocess.run([linter, "-t", template], capture_output=True, text=True, check=False)
     assert (found.returncode, found.stdout) == (0, "")
+
+
+def test_the_cost_model_counts_the_alarms_and_keys_that_exist(dev: Stack) -> None:
+    assert len(dev.of_type("AWS::CloudWatch::Alarm")) == ALARMS
+    assert len(dev.of_type("AWS::KMS::Key")) == KEYS

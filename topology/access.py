@@ -27,7 +27,8 @@ class Access:
         invokes: names of the functions that it invokes.
         checks: names of the functions whose newest code (``$LATEST``) it invokes before a version of it gets traffic.
         invalidates_ui: it removes withdrawn pages from CloudFront.
-        secrets: environment names whose values are secret, in addition to the signing keys.
+        secrets: environment names whose values are secret, in addition to the signing keys. ``topology.secrets`` says
+            which of them a deployment keeps in Secrets Manager.
     """
 
     function: str

@@ -5,7 +5,7 @@ from typing import Final
 
 from topology.layers import AWS, CORE, DEPS, WASMTIME, Layer
 
-COMMON_OPTIONAL: Final = ("LOG_LEVEL",)
+COMMON_OPTIONAL: Final = ("LOG_LEVEL", "SECRETS_TTL_S")
 """Environment names that every function may be given."""
 
 SET_BY_LAMBDA: Final = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "LAMBDA_TASK_ROOT")

@@ -36,6 +36,10 @@ class Gateway:
         """Answer one API Gateway v2 event; failures become problem documents."""
         return self._rim.answer(event, self._route)
 
+    def close(self) -> None:
+        """Close the connection to the database."""
+        self._services.database.close()
+
     def _route(self, request: Request) -> dict[str, Any]:
         if request.path == HEALTH_PATH:
             return self._health.answer_request(request, self._services.tokens.verify)

@@ -3,12 +3,13 @@
 from typing import Any
 
 from alga_ext.settings import environment
+from alga_ext.stores.refreshed import Refreshed
 from functions.gateway.gateway import Gateway
 from functions.gateway.services import Services
 
-_GATEWAY = Gateway(Services.build(environment()))
+_GATEWAY = Refreshed("gateway", environment(), lambda environ, _: Gateway(Services.build(environ)), Gateway.close)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Answer one API Gateway v2 event."""
-    return _GATEWAY.answer(event)
+    return _GATEWAY.current().answer(event)

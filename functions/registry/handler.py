@@ -3,12 +3,13 @@
 from typing import Any
 
 from alga_ext.settings import environment
+from alga_ext.stores.refreshed import Refreshed
 from functions.registry.api.registry import Registry
 from functions.registry.services import Services
 
-_REGISTRY = Registry(Services.build(environment()))
+_REGISTRY = Refreshed("registry", environment(), lambda environ, _: Registry(Services.build(environ)), Registry.close)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one API Gateway v2 event."""
-    return _REGISTRY.answer(event, context)
+    return _REGISTRY.current().answer(event, context)

@@ -45,6 +45,11 @@ class AssetsServices:
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
         )
 
+    def close(self) -> None:
+        """Close the connection to the database, and end the evaluation worker."""
+        self.database.close()
+        self.evaluator.close()
+
 
 @dataclass(frozen=True, slots=True)
 class SweeperServices:
@@ -77,3 +82,7 @@ class SweeperServices:
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
             uninstall_grace=timedelta(seconds=settings.uninstall_grace_s),
         )
+
+    def close(self) -> None:
+        """Close the connection to the database."""
+        self.database.close()

@@ -165,6 +165,13 @@ class ArtifactCache:
         with self._lock:
             return sum(self._files.values())
 
+    def clear(self) -> None:
+        """Delete all files that no call uses."""
+        with self._lock:
+            for sha256 in [name for name in self._files if name not in self._in_use]:
+                del self._files[sha256]
+                self._path(sha256).unlink(missing_ok=True)
+
     def _present(self, accepted: AcceptedProgram) -> Obtained:
         sha256 = accepted.code_sha256
         name = self._name(sha256)

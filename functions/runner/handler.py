@@ -14,17 +14,27 @@ from functions.runner.sandboxes.child_process import Child  # noqa: E402 - see a
 
 _FIRST_CHILD = Child()
 
+from collections.abc import Mapping  # noqa: E402 - see above
 from typing import Any  # noqa: E402 - see above
 
 from alga_ext.settings import environment  # noqa: E402 - see above
+from alga_ext.stores.refreshed import Refreshed  # noqa: E402 - see above
 from functions.runner.runner import Runner  # noqa: E402 - see above
 from functions.runner.services import Services  # noqa: E402 - see above
 
-_RUNNER = Runner(Services.build(environment(), _FIRST_CHILD))
+
+def _build(environ: Mapping[str, str], previous: Runner | None) -> Runner:
+    """Build the runner; one that replaces another has no sandbox yet, and still refuses the tokens that were used."""
+    if previous is None:
+        return Runner(Services.build(environ, _FIRST_CHILD))
+    return Runner(Services.build(environ), previous.used_tokens)
+
+
+_RUNNER = Refreshed("runner", environment(), _build, Runner.close)
 gc.freeze()  # these objects live as long as the process, so the collector need not scan them
 gc.enable()
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Answer one API Gateway v2 event."""
-    return _RUNNER.answer(event)
+    return _RUNNER.current().answer(event)

@@ -41,18 +41,27 @@ All other errors while obtaining a program are faults of the platform."""
 
 
 class Runner:
-    """Answers the gateway's calls, health checks and warm-up requests."""
+    """Answers the gateway's calls, health checks and warm-up requests.
 
-    def __init__(self, services: Services) -> None:
+    Args:
+        services: settings and clients.
+        used_tokens: the tokens that this process has already accepted, when this value replaces another one.
+    """
+
+    def __init__(self, services: Services, used_tokens: UsedTokens | None = None) -> None:
         self._services = services
         self._rim = Rim("runner")
         self._health = Health(health.checks(services), time.monotonic)
-        self._used = UsedTokens()
+        self.used_tokens = UsedTokens() if used_tokens is None else used_tokens
         self._used_lock = threading.Lock()
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one API Gateway v2 event. Errors become problem documents."""
         return self._rim.answer(event, self._route)
+
+    def close(self) -> None:
+        """End the sandboxes, delete the programs on disk, and close the connection to the database."""
+        self._services.close()
 
     def _route(self, request: Request) -> dict[str, Any]:
         match (request.method, request.path):
@@ -185,7 +194,7 @@ class Runner:
 
     def _use_up(self, token_id: str, now_s: int) -> None:
         with self._used_lock:
-            self._used.use(token_id, now_s)
+            self.used_tokens.use(token_id, now_s)
 
     def _call(self, invocation: Invocation, bundle_sha256: str, program: Obtained) -> ExecuteResponse:
         try:

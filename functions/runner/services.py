@@ -7,7 +7,8 @@ Imports at the top of the file would lengthen every cold start, and the first an
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -57,6 +58,7 @@ class Services:
         maxima: the platform's limits.
         gateway_key: verifies execution and operator tokens.
         now_s: returns the time in epoch seconds.
+        connections: closes the connections that were opened so far.
     """
 
     settings: RunnerSettings
@@ -69,6 +71,7 @@ class Services:
     maxima: Maxima
     gateway_key: PublicKey
     now_s: Callable[[], float]
+    connections: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
     def build(cls, environ: Mapping[str, str], first_child: Child | None = None) -> Self:
@@ -88,7 +91,8 @@ class Services:
         store = S3ObjectReader(settings.bundle_store_base, environ)
         trust = settings.build("signing_trust_bundle", TrustSource)
         gateway_key = settings.build("execution_token_public_key", lambda key: PublicKey.from_pem(read_material(key)))
-        database = _database_of(settings)
+        connections = ExitStack()
+        database = _database_of(settings, connections)
         providers = _providers(settings, database)
         make_undumpable()
         folder = claim_folder(Path(settings.artifact_folder))
@@ -119,7 +123,14 @@ class Services:
             ),
             gateway_key=gateway_key,
             now_s=time.time,
+            connections=connections,
         )
+
+    def close(self) -> None:
+        """End the sandboxes, delete the programs on disk, and close the connection to the database."""
+        self.pool.close()
+        self.artifacts.clear()
+        self.connections.close()
 
 
 def engine() -> Engine:
@@ -132,12 +143,14 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def _database_of(settings: RunnerSettings) -> "Callable[[], Database]":
+def _database_of(settings: RunnerSettings, connections: ExitStack) -> "Callable[[], Database]":
     @cache
     def database() -> "Database":
         from alga_ext.stores.database import Database
 
-        return Database(settings.database_url.get_secret_value())
+        made = Database(settings.database_url.get_secret_value())
+        connections.callback(made.close)
+        return made
 
     return database
 

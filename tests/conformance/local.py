@@ -48,11 +48,8 @@ _COMPILER_MODULES = (
 def providers_from(environment: Mapping[str, str]) -> Iterator[Mapping[str, Provider]]:
     """Give who serves the host imports of a runner with this environment, as its own services have it."""
     settings = RunnerSettings.read({**SETTINGS, **environment})
-    database = _database_of(settings)
-    try:
-        yield _providers(settings, database)
-    finally:
-        database().close()
+    with contextlib.ExitStack() as connections:
+        yield _providers(settings, _database_of(settings, connections))
 
 
 class LocalRunner(RunnerPort):

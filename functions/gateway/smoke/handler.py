@@ -5,20 +5,35 @@ It is part of the gateway's folder because only the gateway has the key that sig
 
 import json
 import time
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 
 from alga_ext.calls.operator_token import sign_operator_token
 from alga_ext.settings import environment, read_material
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import Deployments
+from alga_ext.stores.refreshed import Refreshed
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.settings import SmokeSettings
 from functions.gateway.smoke.checks import checks
 from functions.gateway.smoke.running import run, serve, target_of
 
-_SETTINGS: Final = SmokeSettings.read(environment())
-_SIGNER: Final = _SETTINGS.build("execution_token_private_key", lambda key: LocalSigner.from_pem(read_material(key)))
-_FUNCTIONS: Final = _SETTINGS.build("smoke_functions", json.loads)
+
+class _Services(NamedTuple):
+    """The settings, the key that signs operator tokens, and the deployed name of each function."""
+
+    settings: SmokeSettings
+    signer: LocalSigner
+    functions: Mapping[str, str]
+
+
+def _build(environ: Mapping[str, str], _: _Services | None) -> _Services:
+    settings = SmokeSettings.read(environ)
+    signer = settings.build("execution_token_private_key", lambda key: LocalSigner.from_pem(read_material(key)))
+    return _Services(settings, signer, settings.build("smoke_functions", json.loads))
+
+
+_SERVICES: Final = Refreshed("smoke", environment(), _build)
 _API: Final = AwsApi(environment())
 
 
@@ -36,8 +51,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     Raises:
         Failed: a check failed, and CodeDeploy does not wait for the result.
     """
-    expected = frozenset(filter(None, _SETTINGS.expected_confinement.split(",")))
-    token = sign_operator_token(_SIGNER, now_s=int(time.time()))
-    wanted = checks(_FUNCTIONS, token, expected, _SETTINGS.probe_content_hash)
-    target = target_of(_FUNCTIONS, _API, isolated=_SETTINGS.runner_isolation == "per_tenant")
+    settings, signer, functions = _SERVICES.current()
+    expected = frozenset(filter(None, settings.expected_confinement.split(",")))
+    token = sign_operator_token(signer, now_s=int(time.time()))
+    wanted = checks(functions, token, expected, settings.probe_content_hash)
+    target = target_of(functions, _API, isolated=settings.runner_isolation == "per_tenant")
     return serve(event, lambda: run(wanted, target, time.sleep), Deployments(_API).report)

@@ -53,6 +53,11 @@ class Registry:
         """Answer one API Gateway v2 event; failures become problem documents."""
         return self._rim.answer(event, lambda request: self._route(request, event, context))
 
+    def close(self) -> None:
+        """Close the connection to the database, and end the evaluation worker."""
+        self._services.database.close()
+        self._services.evaluator.close()
+
     def _route(self, request: Request, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer a request.
 

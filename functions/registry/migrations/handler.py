@@ -6,25 +6,27 @@ from typing import Any, Final
 
 from alga_ext.settings import environment
 from alga_ext.stores.database import Database
+from alga_ext.stores.refreshed import Refreshed
 from functions.registry.migrations import stack_resource
 from functions.registry.migrations.migrate import ROLES, applied, migrate, wait_until_reachable
 from functions.registry.settings import MigrateSettings
 
 _STATEMENT_TIMEOUT_MS: Final = 60_000
-_SETTINGS = MigrateSettings.read(environment())
+_SETTINGS = Refreshed("registry-migrate", environment(), lambda environ, _: MigrateSettings.read(environ))
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Migrate the database to the newest schema and return ``{"applied": [names]}``."""
+    settings = _SETTINGS.current()
     passwords = {
         role: secret.get_secret_value()
         for role in ROLES
-        if (secret := getattr(_SETTINGS, f"{role}_password")) is not None
+        if (secret := getattr(settings, f"{role}_password")) is not None
     }
-    database = Database(_SETTINGS.database_url.get_secret_value(), statement_timeout_ms=_STATEMENT_TIMEOUT_MS)
+    database = Database(settings.database_url.get_secret_value(), statement_timeout_ms=_STATEMENT_TIMEOUT_MS)
 
     def apply() -> list[str]:
-        return migrate(database, Path(_SETTINGS.migrations_dir), passwords)
+        return migrate(database, Path(settings.migrations_dir), passwords)
 
     def reach_and_list() -> list[str]:
         wait_until_reachable(database, time.sleep)

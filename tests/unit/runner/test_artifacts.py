@@ -201,6 +201,22 @@ def test_a_file_that_no_call_needs_any_more_makes_room(tmp_path: Path) -> None:
     assert (Path(lent.artifact.path).exists(), shop.cache.size_bytes()) == (False, 1_000)
 
 
+def test_clearing_deletes_what_no_call_needs(shop: Shop) -> None:
+    first, second = (shop.release(bytes([n]) * 1_000) for n in range(2))
+    unused = Path(shop.cache.obtain(second).artifact.path)
+    with shop.cache.lend(first) as lent:
+        shop.cache.clear()
+        used = Path(lent.artifact.path)
+        assert (used.exists(), unused.exists(), shop.cache.size_bytes()) == (True, False, 1_000)
+
+
+def test_a_program_that_was_cleared_is_fetched_again(shop: Shop) -> None:
+    bundle = shop.release(b"code")
+    shop.cache.obtain(bundle)
+    shop.cache.clear()
+    assert shop.cache.obtain(bundle).fresh
+
+
 def test_a_program_that_cannot_be_had_is_not_counted_as_lent(tmp_path: Path) -> None:
     shop = Shop(tmp_path / "artifacts", budget_bytes=1_500)
     first, second = (shop.release(bytes([n]) * 1_000) for n in range(2))

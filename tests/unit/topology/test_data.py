@@ -14,6 +14,7 @@ from topology.functions import FUNCTIONS
 from topology.queues import EVENT_SOURCES, QUEUES
 from topology.routes import ROUTES
 from topology.schedules import SCHEDULES
+from topology.secrets import SECRET_SETTINGS
 
 TABLES = {
     "functions": FUNCTIONS,
@@ -22,6 +23,7 @@ TABLES = {
     "routes": ROUTES,
     "schedules": SCHEDULES,
     "access": ACCESS,
+    "secret settings": SECRET_SETTINGS,
 }
 each_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES.keys())
 each_module = pytest.mark.parametrize("module", sorted((ROOT / "topology").glob("*.py")), ids=lambda path: path.stem)

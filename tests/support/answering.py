@@ -1,5 +1,6 @@
 """A real HTTP server on 127.0.0.1 that answers as a test says and remembers what it was asked."""
 
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,7 +29,7 @@ class Reply(NamedTuple):
 class AnsweringServer:
     """The server, at ``url``; ``asked`` holds the requests so far."""
 
-    def __init__(self, answer: Callable[[Asked], Reply]) -> None:
+    def __init__(self, answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
         owner = self
@@ -57,7 +58,10 @@ class AnsweringServer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        host = "http://127.0.0.1" if tls is None else "https://localhost"
+        self.url = f"{host}:{self._server.server_port}"
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
 
@@ -69,9 +73,9 @@ class AnsweringServer:
 
 
 @contextmanager
-def answering(answer: Callable[[Asked], Reply]) -> Iterator[AnsweringServer]:
-    """Run a server for the length of a block."""
-    server = AnsweringServer(answer)
+def answering(answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None) -> Iterator[AnsweringServer]:
+    """Run a server for the length of a block; with ``tls``, it is at localhost."""
+    server = AnsweringServer(answer, tls)
     try:
         yield server
     finally:

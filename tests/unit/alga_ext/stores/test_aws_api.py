@@ -1,6 +1,7 @@
 """Requests go to the right endpoint, are repeated only when that can help, and fail as one kind of error."""
 
 import os
+from pathlib import Path
 
 import pytest
 from urllib3.exceptions import HTTPError
@@ -8,6 +9,7 @@ from urllib3.exceptions import HTTPError
 from alga_ext.stores import aws
 from alga_ext.stores.aws_api import AwsApi, NotSignedError
 from tests.support.answering import Reply, answering
+from tests.support.tls import Authority
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG", "AWS_REGION": "eu-west-1"}
 
@@ -50,6 +52,25 @@ def test_a_request_with_one_attempt_is_sent_once(reply: Reply) -> None:
         except HTTPError:
             assert reply.body is None
         assert len(server.asked) == 1
+
+
+def test_an_endpoint_that_a_given_authority_vouches_for_is_asked(tmp_path: Path) -> None:
+    tls = Authority(tmp_path).server_context("localhost")
+    with answering(lambda _: Reply(200, b"{}"), tls) as server:
+        environ = {**KEYS, "AWS_ENDPOINT_URL": server.url, "AWS_CA_BUNDLE": str(tmp_path / "ca.pem")}
+
+        assert AwsApi(environ).request("sqs", "POST", "/").status == 200
+
+
+@pytest.mark.parametrize(("host", "bundle"), [("other.example", "ca.pem"), ("localhost", None)])
+def test_an_endpoint_that_nobody_vouches_for_is_not_asked(host: str, bundle: str | None, tmp_path: Path) -> None:
+    tls = Authority(tmp_path).server_context(host)
+    with answering(lambda _: Reply(200, b"{}"), tls) as server:
+        environ = {**KEYS, "AWS_ENDPOINT_URL": server.url, "AWS_CA_BUNDLE": str(tmp_path / bundle) if bundle else ""}
+        with pytest.raises(HTTPError, match="certificate verify failed"):
+            AwsApi(environ).request("sqs", "POST", "/", attempts=1)
+
+        assert server.asked == []
 
 
 def test_a_redirect_is_not_followed() -> None:

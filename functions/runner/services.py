@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
 from alga_ext.confinement.confine import make_undumpable
+from alga_ext.database_url import parse_database_url
 from alga_ext.settings import SecretStr, read_material
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.objects import ObjectReader
@@ -91,6 +92,7 @@ class Services:
         store = S3ObjectReader(settings.bundle_store_base, environ)
         trust = settings.build("signing_trust_bundle", TrustSource)
         gateway_key = settings.build("execution_token_public_key", lambda key: PublicKey.from_pem(read_material(key)))
+        settings.build("database_url", _check_certificates)
         connections = ExitStack()
         database = _database_of(settings, connections)
         providers = _providers(settings, database)
@@ -141,6 +143,12 @@ def engine() -> Engine:
 def now() -> datetime:
     """Return the present time in UTC."""
     return datetime.now(UTC)
+
+
+def _check_certificates(database_url: str) -> None:
+    """Raise ``OSError`` when the file of the database's certificates is not there; it is read at the first use."""
+    if path := parse_database_url(database_url).certificates:
+        Path(path).stat()
 
 
 def _database_of(settings: RunnerSettings, connections: ExitStack) -> "Callable[[], Database]":

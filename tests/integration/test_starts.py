@@ -102,6 +102,8 @@ def test_a_value_that_does_not_fit_is_named_and_not_shown(function: Function) ->
     ("name", "value"),
     [
         ("DATABASE_URL", "mysql://role@host/x"),
+        ("DATABASE_URL", "postgresql://role@host/x?auth=iam"),
+        ("DATABASE_URL", "postgresql://role@host/x?sslrootcert=/no/such/file.pem"),
         ("BUNDLE_STORE_BASE", "bucket"),
         ("SIGNING_TRUST_BUNDLE", "/no/such/file"),
         ("SIGNING_TRUST_BUNDLE", "{"),

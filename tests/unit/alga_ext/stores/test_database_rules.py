@@ -1,33 +1,54 @@
 """The parts of the database module that need no database: URLs and the meaning of SQLSTATEs."""
 
+import socket
 import ssl
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pg8000.exceptions
 import pytest
 
-from alga_ext.stores.database import _translate, connection_arguments
+from alga_ext.stores.database import _translate
+from alga_ext.stores.database_login import Login
 from tests.support.tls import Authority
+
+
+def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
+    return Login(url, statement_timeout_ms).arguments()
 
 
 def test_a_url_names_role_host_and_database() -> None:
     given = connection_arguments("postgresql://fn_gateway:p%40ss@db.internal:6432/app", 3_000)
 
-    assert {name: given[name] for name in ("user", "password", "host", "port", "database")} == {
+    assert {name: given[name] for name in ("user", "password", "host", "database")} == {
         "user": "fn_gateway",
         "password": "p@ss",
         "host": "db.internal",
-        "port": 6432,
         "database": "app",
     }
     assert given["startup_params"]["statement_timeout"] == "3000"
 
 
-def test_a_socket_folder_replaces_the_host() -> None:
-    given = connection_arguments("postgresql://fn_gateway@/app?host=/tmp/sockets", 1_000)
+def test_a_connection_goes_to_the_port_of_the_url() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with Login(f"postgresql://r@127.0.0.1:{port}/d", 1_000).open_socket(timeout_s=5) as opened:
+            assert (opened.getpeername(), opened.gettimeout()) == (("127.0.0.1", port), 5)
 
-    assert given["unix_sock"] == "/tmp/sockets/.s.PGSQL.5432"
-    assert "host" not in given
+
+def test_a_socket_folder_replaces_the_host() -> None:
+    with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
+        server.bind(f"{folder}/.s.PGSQL.5432")
+        server.listen()
+        with Login(f"postgresql://fn_gateway@/app?host={folder}", 1_000).open_socket(timeout_s=5) as opened:
+            assert (opened.getpeername(), opened.gettimeout()) == (f"{folder}/.s.PGSQL.5432", 5)
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1/d", "/d?host=/no/such/folder"], ids=["address", "folder"])
+def test_a_server_that_is_not_there_is_an_error(place: str) -> None:
+    with pytest.raises(OSError):
+        Login(f"postgresql://r@{place}", 1_000).open_socket(timeout_s=5)
 
 
 @pytest.mark.parametrize("host", ["db.example", "10.0.0.7", "localhost.example"])

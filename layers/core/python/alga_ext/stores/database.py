@@ -6,7 +6,6 @@ between invocations and replaced when it is broken. No statement is prepared by 
 sessions.
 """
 
-import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,22 +14,14 @@ from typing import Any, Final
 import pg8000.exceptions
 import pg8000.native
 
-from alga_ext.database_url import parse_database_url
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
+from alga_ext.stores.aws_credentials import NoCredentialsError
+from alga_ext.stores.database_login import Login
 
 Row = dict[str, Any]
 
 _STATEMENT_TIMEOUT_MS: Final = 3_000
-
-_LOCK_TIMEOUT_MS: Final = 2_500
-"""How long a statement waits for a lock. It ends before the statement timeout, so that the error names the reason."""
-
-_IDLE_IN_TRANSACTION_TIMEOUT_MS: Final = 5_000
-"""After this time PostgreSQL ends a session that does nothing inside a transaction, which frees its locks.
-
-A function can be frozen or lose its network inside a transaction, and a withdrawal must not wait for it.
-"""
 
 _SOCKET_MARGIN_S: Final = 0.25
 """How much longer the socket waits than a statement may run, so that the server reports its timeout first."""
@@ -143,10 +134,16 @@ class Database:
     Args:
         url: see ``parse_database_url``.
         statement_timeout_ms: how long a statement may run; the socket waits a little longer.
+        password: of the role, when the URL contains none.
+
+    Raises:
+        ValueError: see ``Login``.
     """
 
-    def __init__(self, url: str, statement_timeout_ms: int = _STATEMENT_TIMEOUT_MS) -> None:
-        self._arguments = connection_arguments(url, statement_timeout_ms)
+    def __init__(
+        self, url: str, statement_timeout_ms: int = _STATEMENT_TIMEOUT_MS, password: str | None = None
+    ) -> None:
+        self._login = Login(url, statement_timeout_ms, password)
         self._statement_timeout_ms = statement_timeout_ms
         self._connection: pg8000.native.Connection | None = None
         # Two threads on one connection would read each other's responses.
@@ -273,12 +270,24 @@ class Database:
             else:
                 return self._connection
         try:
-            self._connection = pg8000.native.Connection(**{**self._arguments, "timeout": socket_timeout_s})
+            self._connection = self._connect(socket_timeout_s)
             self._connection.execute_simple(opening)
         except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError) as error:
             self.close()
             raise _unavailable(error) from error
+        except NoCredentialsError as error:
+            raise _unavailable(error) from error
         return self._connection
+
+    def _connect(self, timeout_s: float) -> pg8000.native.Connection:
+        """Return a new connection. pg8000 would leave its own socket open when a server accepts and does not answer."""
+        arguments = self._login.arguments()
+        opened = self._login.open_socket(timeout_s)
+        try:
+            return pg8000.native.Connection(**arguments, sock=opened)
+        except BaseException:
+            opened.close()
+            raise
 
     def _roll_back(self) -> None:
         if self._connection is None:
@@ -287,39 +296,6 @@ class Database:
             self._connection.execute_simple("rollback")
         except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError):
             self.close()
-
-
-def connection_arguments(url: str, statement_timeout_ms: int) -> dict[str, Any]:
-    """Return pg8000's connection arguments for a URL (``parse_database_url``).
-
-    Raises:
-        ValueError: the URL does not fit, or the file of its certificates cannot be read; the text has neither.
-    """
-    address = parse_database_url(url)
-    arguments: dict[str, Any] = {
-        "user": address.role,
-        "password": address.password,
-        "database": address.name,
-        "startup_params": {
-            "statement_timeout": str(statement_timeout_ms),
-            "lock_timeout": str(_LOCK_TIMEOUT_MS),
-            "idle_in_transaction_session_timeout": str(_IDLE_IN_TRANSACTION_TIMEOUT_MS),
-        },
-        "application_name": "alga-ext",
-        # pg8000 takes None to mean: TLS if the server offers it, with any certificate.
-        "ssl_context": _verifying(address.certificates) if address.tls else False,
-    }
-    if address.socket is not None:
-        return {**arguments, "unix_sock": address.socket}
-    return {**arguments, "host": address.host, "port": address.port}
-
-
-def _verifying(certificates: str | None) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=certificates)
-    except OSError as error:
-        message = f"the certificates of sslrootcert cannot be read: {error.strerror or 'they are not PEM'}"
-        raise ValueError(message) from None
 
 
 def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:

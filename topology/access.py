@@ -95,7 +95,13 @@ ACCESS: Final = (
     ),
     Access(
         "migrate",
-        secrets=("DATABASE_URL", "FN_GATEWAY_PASSWORD", "FN_REGISTRY_PASSWORD", "FN_RUNNER_PASSWORD"),
+        secrets=(
+            "DATABASE_URL",
+            "DATABASE_PASSWORD",
+            "FN_GATEWAY_PASSWORD",
+            "FN_REGISTRY_PASSWORD",
+            "FN_RUNNER_PASSWORD",
+        ),
     ),
     Access(
         "smoke",

@@ -197,7 +197,8 @@ MIGRATE: Final = Function(
     timeout_s=120,
     required=("DATABASE_URL",),
     optional=(
-        "FN_GATEWAY_PASSWORD",
+        "DATABASE_PASSWORD",
+        "FN_GATEWAY_PASSWORD",  # a deployment gives none of these three: its login roles sign in by IAM
         "FN_REGISTRY_PASSWORD",
         "FN_RUNNER_PASSWORD",
         "MIGRATIONS_DIR",
@@ -216,4 +217,4 @@ SMOKE: Final = Function(
 FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, MIGRATE, SMOKE)
 
 LOGIN_ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
-"""The database roles that functions sign in as; ``migrate`` sets their passwords."""
+"""The database roles that functions sign in as: by IAM, or with the passwords that ``migrate`` sets."""

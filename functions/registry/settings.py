@@ -102,6 +102,7 @@ class MigrateSettings(Settings, frozen=True, kw_only=True):
 
     Attributes:
         database_url: PostgreSQL as the role that owns the schema.
+        database_password: the password of that role, when ``database_url`` contains none.
         fn_gateway_password, fn_registry_password, fn_runner_password: the passwords to set for the login roles. A role
             without a value here keeps its password.
         migrations_dir: folder of the migration files.
@@ -110,6 +111,7 @@ class MigrateSettings(Settings, frozen=True, kw_only=True):
     section = "Migrate"
 
     database_url: DatabaseUrl
+    database_password: SecretStr = SecretStr("")
     fn_gateway_password: SecretStr = SecretStr("")
     fn_registry_password: SecretStr = SecretStr("")
     fn_runner_password: SecretStr = SecretStr("")

@@ -18,12 +18,12 @@ _SETTINGS = Refreshed("registry-migrate", environment(), lambda environ, _: Migr
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Migrate the database to the newest schema and return ``{"applied": [names]}``."""
     settings = _SETTINGS.current()
-    passwords = {
-        role: secret.get_secret_value()
-        for role in ROLES
-        if (secret := getattr(settings, f"{role}_password")) is not None
-    }
-    database = Database(settings.database_url.get_secret_value(), statement_timeout_ms=_STATEMENT_TIMEOUT_MS)
+    passwords = {role: secret.get_secret_value() for role in ROLES if (secret := getattr(settings, f"{role}_password"))}
+    database = Database(
+        settings.database_url.get_secret_value(),
+        statement_timeout_ms=_STATEMENT_TIMEOUT_MS,
+        password=settings.database_password.get_secret_value(),
+    )
 
     def apply() -> list[str]:
         return migrate(database, Path(settings.migrations_dir), passwords)

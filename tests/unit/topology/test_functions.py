@@ -95,7 +95,7 @@ def test_the_login_roles_are_those_that_the_first_migration_creates() -> None:
     assert set(functions.LOGIN_ROLES) == set(re.findall(r"'(\w+)'", created[1]))
 
 
-def test_every_login_role_is_used_and_gets_its_password_from_migrate() -> None:
+def test_every_login_role_is_used_and_can_get_a_password_from_migrate() -> None:
     used = {function.login_role for function in FUNCTIONS if function.login_role is not None}
 
     assert used == set(functions.LOGIN_ROLES)

@@ -11,6 +11,8 @@ from topology.secrets import SECRET_SETTINGS, SecretSetting
 FUNCTION = {function.name: function for function in FUNCTIONS}
 WITHOUT_PASSWORD = {"DATABASE_URL"}
 """A deployment gives it without a password."""
+OF_RDS = {"DATABASE_PASSWORD"}
+"""A deployment gives a reference to the secret that RDS makes and rotates."""
 LOCAL_ONLY = {"FN_GATEWAY_PASSWORD", "FN_REGISTRY_PASSWORD", "FN_RUNNER_PASSWORD"}
 """A deployment does not give them: its login roles have no passwords."""
 each_setting = pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def test_no_setting_is_listed_twice() -> None:
 def test_every_secret_of_a_function_is_in_secrets_manager(access: Access) -> None:
     listed = {setting.name for setting in SECRET_SETTINGS if setting.function == access.function}
 
-    assert {*access.secrets} - WITHOUT_PASSWORD - LOCAL_ONLY - listed == set()
+    assert {*access.secrets} - WITHOUT_PASSWORD - OF_RDS - LOCAL_ONLY - listed == set()
 
 
 def test_a_function_that_can_read_a_secret_needs_all_of_its_fields() -> None:

@@ -101,7 +101,7 @@ class Login:
             self._token = IamToken(address, CredentialSource(environment() if environ is None else environ).current)
         self._arguments: dict[str, Any] = {
             "user": address.role,
-            "password": address.password or password,
+            "password": address.password or password or None,
             "database": address.name,
             "startup_params": {
                 "statement_timeout": str(statement_timeout_ms),

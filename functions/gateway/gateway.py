@@ -91,9 +91,8 @@ def _outward(error: PlatformError) -> PlatformError:
     configuration that cannot be filled in, because the caller cannot mend it.
     """
     if error.code in ("database_unavailable", "queue_unavailable", "object_store_unavailable"):
-        return PlatformError(
-            "policy_unavailable", "The platform cannot check this call at the moment; try again later."
-        )
+        detail = "The platform cannot check this call at the moment; try again later."
+        return PlatformError("policy_unavailable", detail, retry_after_s=error.retry_after_s)
     if error.code in ("response_too_large", "config_invalid"):
         return PlatformError("bad_gateway", f"{error.detail} ({error.code})")
     return error

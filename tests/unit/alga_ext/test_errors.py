@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alga_ext.errors import CODES, KINDS, Fault, Kind, PlatformError
+from alga_ext.errors import CODES, KINDS, RETRY_AFTER_S, Fault, Kind, PlatformError
 from tests.support.places import ROOT
 from tests.support.reference_pages import sections
 
@@ -45,8 +45,19 @@ def test_a_code_is_described_with_its_status_and_what_to_do(code: str) -> None:
     text = " ".join(DESCRIBED[code].split())
 
     assert text.startswith(f"**{error.status}")
-    assert ("try again." in text.partition(".")[0] + ".") == error.retryable
+    assert ("try again" in text.partition(". ")[0]) == error.retryable
     assert "**Do:**" in text
+
+
+@pytest.mark.parametrize("code", sorted(CODES))
+def test_a_code_is_described_with_the_seconds_to_wait(code: str) -> None:
+    told = re.findall(r"after ([0-9]+) s\b", " ".join(DESCRIBED[code].split()).partition(". ")[0])
+
+    assert int(told[0] if told else 1) == (15 if code == "database_unavailable" else RETRY_AFTER_S.get(code, 1))
+
+
+def test_only_codes_that_may_succeed_later_have_seconds_to_wait() -> None:
+    assert [code for code in RETRY_AFTER_S if KINDS[CODES[code].kind].status not in (429, 503)] == []
 
 
 def test_every_kind_has_a_meaning_and_is_used() -> None:

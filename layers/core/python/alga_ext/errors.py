@@ -158,6 +158,16 @@ CODES: Final[dict[str, Code]] = {
 }
 
 
+RETRY_AFTER_S: Final[dict[str, int]] = {
+    "extensions_disabled": 60,  # until the operator acts
+    "object_store_unavailable": 5,
+    "policy_unavailable": 5,
+    "queue_unavailable": 5,
+    "signer_unavailable": 5,
+}
+"""After how many seconds a request that was refused with this code may be repeated. With any other code, after one."""
+
+
 class Fault(StrEnum):
     """Which signed or hashed object did not verify: the ``fault`` in the context of every ``…_integrity`` error.
 
@@ -203,6 +213,12 @@ class PlatformError(Exception):
     def status(self) -> int:
         """HTTP status of this error."""
         return KINDS[self.kind].status
+
+    @property
+    def retry_after_s(self) -> int:
+        """After how many seconds the request may be repeated: ``retry_after_s`` of the context, or else the code's."""
+        given = self.context.get("retry_after_s")
+        return given if isinstance(given, int) else RETRY_AFTER_S.get(self.code, 1)
 
     @property
     def retryable(self) -> bool:

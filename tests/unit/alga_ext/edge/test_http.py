@@ -195,8 +195,32 @@ def test_a_refusal_may_repeat_any_text_of_the_request() -> None:
     assert json.loads(answer["body"])["detail"] == "There is no ? here."
 
 
+def retry_after(error: PlatformError) -> str | None:
+    found: str | None = problem(error, "r")["headers"].get("retry-after")
+    return found
+
+
 def test_retry_after_says_when() -> None:
-    assert problem(PlatformError("rate_limited", "d", retry_after_s=7), "r")["headers"]["retry-after"] == "7"
+    assert retry_after(PlatformError("rate_limited", "d", retry_after_s=7)) == "7"
+
+
+@pytest.mark.parametrize(
+    ("code", "seconds"),
+    [
+        ("extensions_disabled", "60"),
+        ("queue_unavailable", "5"),
+        ("database_unavailable", "1"),
+        ("runner_unavailable", "1"),
+        ("rate_limited", "1"),
+    ],
+)
+def test_retry_after_is_the_codes_own_when_nothing_is_known(code: str, seconds: str) -> None:
+    assert retry_after(PlatformError(code, "d")) == seconds
+
+
+@pytest.mark.parametrize("code", ["internal", "gateway_timeout", "not_found"])
+def test_no_other_status_says_when(code: str) -> None:
+    assert retry_after(PlatformError(code, "d", retry_after_s=7)) is None
 
 
 def test_a_wrong_method_is_told_the_right_ones() -> None:

@@ -330,7 +330,7 @@ def test_what_cannot_be_read_is_never_allowed(door: Door) -> None:
     answer = door.call()
 
     assert (answer.status, answer.code) == (503, "policy_unavailable")
-    assert "retry-after" in answer.headers
+    assert answer.headers["retry-after"] == "15"
     assert door.server.asked == []
 
 

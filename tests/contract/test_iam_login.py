@@ -4,6 +4,7 @@ RDS checks the token itself. Here it is the role's password, in a cluster that a
 """
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -93,6 +94,20 @@ def test_a_second_connection_uses_the_token_again(door: Door, cluster: Postgres)
         database.close()
 
     assert door.front.passed.count(b"Action=connect") == 2
+
+
+def test_a_connection_with_tls_that_was_idle_for_too_long_is_not_broken(door: Door, cluster: Postgres) -> None:
+    database, owner = door.database(password_for=cluster), Database(cluster.url)
+    with database.system() as tx:
+        tx.rows("select set_config('idle_session_timeout', '20ms', false)")
+    for _ in range(500):
+        with owner.system() as tx:
+            if not tx.rows("select 1 from pg_stat_activity where usename = :role", role=ROLE):
+                break
+        time.sleep(0.02)
+    owner.close()
+
+    assert database.check() == {"connected": False}
 
 
 def test_a_token_that_the_server_does_not_accept_is_unavailable(door: Door, cluster: Postgres) -> None:

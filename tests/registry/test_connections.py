@@ -1,10 +1,13 @@
 """One connection serves one request after the other: what goes wrong in one must not be answered to the next."""
 
+import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,6 +16,7 @@ from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from tests.conftest import Databases
 from tests.support.registry import RegistryWorld
+from tests.support.scripted_server import ScriptedServer
 from tests.support.server_extension import publish_server, put_secret
 
 BEFORE_YEAR_1 = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
@@ -144,3 +148,117 @@ def test_transactions_of_two_threads_wait_for_each_other(databases: Databases) -
         thread.join()
     database.close()
     assert found == [True] * 80
+
+
+class Ended(NamedTuple):
+    """A database whose kept connection the server has ended, and the SQLSTATE that it gave."""
+
+    database: Database
+    sqlstate: str
+
+
+def end_when_idle(databases: Databases, database: Database) -> None:
+    """Let the server end the connection of a database because it is idle."""
+    with database.system() as tx:
+        process_id = tx.one("select pg_backend_pid() as id")["id"]
+        tx.rows("select set_config('idle_session_timeout', '20ms', false)")
+    await_end(databases, process_id)
+
+
+def terminate(databases: Databases, database: Database) -> None:
+    """Let an operator end the connection of a database."""
+    with database.system() as tx:
+        process_id = tx.one("select pg_backend_pid() as id")["id"]
+    owner = Database(databases.owner)
+    with owner.system() as tx:
+        tx.rows("select pg_terminate_backend(:id)", id=process_id)
+    owner.close()
+    await_end(databases, process_id)
+
+
+def await_end(databases: Databases, process_id: int) -> None:
+    owner = Database(databases.owner)
+    for _ in range(500):
+        with owner.system() as tx:
+            if not tx.rows("select 1 from pg_stat_activity where pid = :id", id=process_id):
+                break
+        time.sleep(0.02)
+    owner.close()
+
+
+@pytest.fixture(params=[(end_when_idle, "57P05"), (terminate, "57P01")], ids=["idle", "terminated"])
+def ended(request: pytest.FixtureRequest, databases: Databases, database: Database) -> Ended:
+    end, sqlstate = request.param
+    end(databases, database)
+    return Ended(database, sqlstate)
+
+
+def test_a_connection_that_the_server_ended_is_replaced_once(ended: Ended) -> None:
+    with ended.database.system() as tx:
+        assert tx.one("select 7 as n") == {"n": 7}
+
+
+def test_a_replaced_connection_is_no_error_in_the_log(ended: Ended, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="database")
+    with ended.database.system() as tx:
+        tx.rows("select 1")
+
+    (record,) = (record for record in caplog.records if record.name == "database")
+    assert (record.levelno, vars(record)["reason"]) == (logging.INFO, ended.sqlstate)
+
+
+def test_a_connection_that_was_idle_for_too_long_is_not_broken(databases: Databases, database: Database) -> None:
+    end_when_idle(databases, database)
+
+    assert [database.check(), database.check()] == [{"connected": False}] * 2
+
+
+def test_a_connection_that_an_operator_ended_is_broken(databases: Databases, database: Database) -> None:
+    terminate(databases, database)
+
+    with pytest.raises(PlatformError, match="database_unavailable"):
+        database.check()
+
+
+def test_a_connection_that_the_server_did_not_end_is_kept(database: Database) -> None:
+    found = []
+    for _ in range(2):
+        with database.system() as tx:
+            found.append(tx.one("select pg_backend_pid() as id"))
+
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1:1/d", "/d?host=/no/such/folder"], ids=["address", "folder"])
+def test_a_database_that_cannot_be_reached_may_be_asked_again_when_it_can_have_resumed(place: str) -> None:
+    with pytest.raises(PlatformError) as refused, Database(f"postgresql://r@{place}").system():
+        pass
+
+    assert (refused.value.code, refused.value.retry_after_s) == ("database_unavailable", 15)
+
+
+def test_a_database_that_is_starting_may_be_asked_again_when_it_can_have_resumed() -> None:
+    starting = b"SFATAL\0VFATAL\0C57P03\0Mthe database system is starting up\0\0"
+    with ScriptedServer(lambda _: b"E" + (len(starting) + 4).to_bytes(4) + starting, until=b"\0\0") as server:
+        port = urlsplit(server.url).port
+        with pytest.raises(PlatformError) as refused, Database(f"postgresql://r@127.0.0.1:{port}/d").system():
+            pass
+
+    assert (refused.value.code, refused.value.retry_after_s) == ("database_unavailable", 15)
+    assert "57P03" in str(refused.value.context)
+
+
+def test_a_busy_database_may_be_asked_again_soon(databases: Databases, database: Database) -> None:
+    with database.system() as tx:
+        tx.rows("select set_config('statement_timeout', '10', false)")
+    with pytest.raises(PlatformError) as refused, database.system() as tx:
+        tx.rows("select pg_sleep(60)")
+
+    assert (refused.value.code, refused.value.retry_after_s) == ("database_unavailable", 1)
+
+
+def test_the_registry_says_when_to_ask_a_database_again_that_may_be_paused(world: RegistryWorld) -> None:
+    with world.replaced(database=Database("postgresql://nobody@127.0.0.1:1/none")):
+        answer = world.call("GET", "/installs", world.tenant_admin())
+
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (503, "database_unavailable", "15")

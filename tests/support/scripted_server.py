@@ -12,9 +12,11 @@ class ScriptedServer:
 
     Args:
         answer: takes the request's bytes, returns what to send.
+        until: ends the part of a request that is read.
     """
 
-    def __init__(self, answer: Callable[[bytes], bytes]) -> None:
+    def __init__(self, answer: Callable[[bytes], bytes], until: bytes = b"\r\n\r\n") -> None:
+        self._until = until
         self.answer = answer
         self.heard: list[bytes] = []
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -41,7 +43,7 @@ class ScriptedServer:
     def _answer(self, connection: socket.socket) -> None:
         connection.settimeout(10)
         heard = b""
-        while b"\r\n\r\n" not in heard and (chunk := connection.recv(65_536)):
+        while self._until not in heard and (chunk := connection.recv(65_536)):
             heard += chunk
         self.heard.append(heard)
         connection.sendall(self.answer(heard))

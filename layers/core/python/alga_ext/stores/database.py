@@ -6,6 +6,7 @@ between invocations and replaced when it is broken. No statement is prepared by 
 sessions.
 """
 
+import select
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,17 @@ _SOCKET_MARGIN_S: Final = 0.25
 """How much longer the socket waits than a statement may run, so that the server reports its timeout first."""
 
 _CHECK_TIMEOUT_S: Final = 1.0
+
+_RESUME_S: Final = 15
+"""How long Aurora takes to resume from a pause, typically. A new connection may wait for that and time out."""
+
+_IDLE_SESSION_TIMEOUT: Final = "57P05"
+"""The SQLSTATE with which a server ends a session that was idle for ``idle_session_timeout``."""
+
+# An error of the server: its type, its length, then fields of one letter and a text each
+# (https://www.postgresql.org/docs/current/protocol-message-formats.html).
+_ERROR_RESPONSE: Final = b"E"
+_ERROR_HEADER_BYTES: Final = 5
 
 # SQLSTATE → error code. A state that is not listed here is a fault of the platform (``internal``).
 _SQLSTATES: Final = {
@@ -193,7 +205,8 @@ class Database:
         """Check the open connection. It makes no new one, because a health check must not wake a paused database.
 
         Returns:
-            ``connected``: whether a connection is open. A busy connection counts as working.
+            ``connected``: whether a connection is open. A busy connection counts as working. A connection that the
+            server ended because it was idle does not count as broken.
 
         Raises:
             PlatformError: ``database_unavailable`` when the open connection does not respond; it is closed then.
@@ -204,6 +217,9 @@ class Database:
             if self._connection is None:
                 return {"connected": False}
             _set_socket_timeout(self._connection, _CHECK_TIMEOUT_S)
+            if _ended_with(self._connection) == _IDLE_SESSION_TIMEOUT:
+                self.close()
+                return {"connected": False}
             self._connection.execute_simple("select 1")
         except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError) as error:
             self.close()
@@ -259,25 +275,39 @@ class Database:
             raise
 
     def _begin(self, timeout_ms: int, opening: str) -> pg8000.native.Connection:
-        """Return a connection with an open transaction; a kept connection that is broken is replaced once."""
+        """Return a connection with an open transaction; a kept connection that has ended is replaced once."""
         socket_timeout_s = timeout_ms / 1000 + _SOCKET_MARGIN_S
-        if self._connection is not None:
-            try:
-                _set_socket_timeout(self._connection, socket_timeout_s)
-                self._connection.execute_simple(opening)
-            except Exception:  # noqa: BLE001 - any error of a kept connection leads to a new connection
-                self.close()
-            else:
-                return self._connection
+        if self._connection is not None and self._begin_on(self._connection, socket_timeout_s, opening):
+            return self._connection
         try:
             self._connection = self._connect(socket_timeout_s)
             self._connection.execute_simple(opening)
         except (pg8000.exceptions.DatabaseError, pg8000.exceptions.InterfaceError, OSError) as error:
             self.close()
-            raise _unavailable(error) from error
+            raise _unavailable(error, retry_after_s=_RESUME_S) from error
         except NoCredentialsError as error:
             raise _unavailable(error) from error
         return self._connection
+
+    def _begin_on(self, kept: pg8000.native.Connection, socket_timeout_s: float, opening: str) -> bool:
+        """Open a transaction on the kept connection; close it and return False when it has ended.
+
+        This is normal after a function was frozen: the server may end idle sessions, and networks drop them.
+        """
+        reason: str | None = None
+        try:
+            _set_socket_timeout(kept, socket_timeout_s)
+            reason = _ended_with(kept)
+            if reason is None:
+                kept.execute_simple(opening)
+                return True
+        except Exception as error:  # noqa: BLE001 - any error of a kept connection leads to a new connection
+            reason = type(error).__name__
+        self.close()
+        from alga_ext.telemetry import logger  # seldom needed, and not free to load
+
+        logger("database").info("a kept connection had ended; connecting again", extra={"reason": reason})
+        return False
 
     def _connect(self, timeout_s: float) -> pg8000.native.Connection:
         """Return a new connection. pg8000 would leave its own socket open when a server accepts and does not answer."""
@@ -311,10 +341,27 @@ def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:
     return PlatformError(code, detail, sqlstate=state, message=fields.get("M"), constraint=fields.get("n"))
 
 
-def _unavailable(error: Exception) -> PlatformError:
-    return PlatformError("database_unavailable", "The database cannot be reached; try again.", cause=error)
+def _unavailable(error: Exception, **context: object) -> PlatformError:
+    return PlatformError("database_unavailable", "The database cannot be reached; try again.", cause=error, **context)
 
 
 def _set_socket_timeout(connection: pg8000.native.Connection, timeout_s: float) -> None:
     """Set how long the connection waits for the server; pg8000 itself sets it only when it connects."""
     connection._usock.settimeout(timeout_s)  # noqa: SLF001 - there is no public way
+
+
+def _ended_with(connection: pg8000.native.Connection) -> str | None:
+    """Return the SQLSTATE with which the server has ended an idle connection; None when it has sent no error.
+
+    pg8000 reads the error with the response to the next statement, and then loses it: it reports a network error,
+    because the connection is closed.
+    """
+    waiting = select.poll()
+    waiting.register(connection._usock, select.POLLIN)  # noqa: SLF001 - there is no public way
+    if not waiting.poll(0):
+        return None
+    sent: bytes = connection._sock.peek()  # noqa: SLF001 - there is no public way
+    if not sent.startswith(_ERROR_RESPONSE):
+        return None
+    fields = {field[:1]: field[1:] for field in sent[_ERROR_HEADER_BYTES:].split(b"\0")}
+    return fields.get(b"C", b"").decode("ascii", "replace")

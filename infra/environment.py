@@ -6,11 +6,10 @@ from infra.places import ALIAS, DATABASE_NAME, Places
 from infra.stages import StageSettings
 from topology.functions import RUNNER, Function
 from topology.queues import QUEUES
+from topology.runtime import RDS_ROOTS_FOLDER
 from topology.secrets import SECRET_SETTINGS
 
 TRUST_BUNDLE_KEY: Final = "trust.json"
-_CERTIFICATES: Final = "/opt/rds"
-"""The core layer's folder with the certificate authorities of Amazon RDS, a file for each region."""
 _OWNER_ROLE: Final = "alga_owner"
 
 
@@ -89,7 +88,7 @@ def _database_url(function: Function, places: Places) -> str:
     """Return a URL without a password: functions log in with IAM, the owner with a secret's password."""
     region = places.region.name
     server = f"{places.database_host}:{places.database_port}/{DATABASE_NAME}"
-    verified = f"sslmode=verify-full&sslrootcert={_CERTIFICATES}/{region}.pem"
+    verified = f"sslmode=verify-full&sslrootcert={RDS_ROOTS_FOLDER}/{region}.pem"
     if function.login_role is None:
         return f"postgresql://{_OWNER_ROLE}@{server}?{verified}"
     return f"postgresql://{function.login_role}@{server}?auth=iam&region={region}&{verified}"

@@ -16,3 +16,6 @@ CODE_FOLDER: Final = "/var/task"
 
 LAYERS_FOLDER: Final = "/opt"
 """Where Lambda puts the contents of all layers, one over the other. ``/opt/python`` is on the import path."""
+
+RDS_ROOTS_FOLDER: Final = f"{LAYERS_FOLDER}/rds"
+"""Where the layer `core` has ``REGION.pem``, the roots of Amazon RDS in a region, for ``sslrootcert``."""

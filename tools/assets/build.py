@@ -9,10 +9,11 @@ from typing import NamedTuple
 from tools.assets.bytecode import compile_folder
 from tools.assets.functions import build_function
 from tools.assets.layers import build_core, build_packages
+from tools.assets.rds_roots import build_rds_roots
 from tools.assets.runtime import runtime_python
 from topology.functions import FUNCTIONS
 from topology.layers import LAYERS
-from topology.runtime import CODE_FOLDER, LAYERS_FOLDER
+from topology.runtime import CODE_FOLDER, LAYERS_FOLDER, RDS_ROOTS_FOLDER
 
 
 class Built(NamedTuple):
@@ -28,7 +29,7 @@ def build(root: Path, target: Path) -> list[Built]:
 
     Raises:
         NoRuntimePythonError: the Python of the Lambda runtime is not installed.
-        BuildError: a package or a module cannot be built. ``target`` is as it was.
+        BuildError: a package, a module or the roots of RDS cannot be built. ``target`` is as it was.
     """
     python = runtime_python()
     new = target.with_name(f"{target.name}.new")
@@ -38,6 +39,7 @@ def build(root: Path, target: Path) -> list[Built]:
             folder = new / "layers" / layer.name
             if layer.name == "core":
                 build_core(root / "layers" / layer.name, folder)
+                build_rds_roots(root, folder / RDS_ROOTS_FOLDER.removeprefix(f"{LAYERS_FOLDER}/"))
             else:
                 build_packages(layer.name, root / "layers", folder, without=layer.needs)
         for function in FUNCTIONS:

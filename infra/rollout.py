@@ -24,7 +24,7 @@ because many deployments at once exceed the rate of Lambda's API."""
 
 
 class Migrations(Construct):
-    """Runs the migrate function's new version before any alias moves. A failure leaves the old code serving."""
+    """Runs the migrate function's newest code before any alias moves. A failure leaves the old code serving."""
 
     def __init__(self, scope: Construct, name: str, functions: Functions, folder: Path) -> None:
         super().__init__(scope, name)
@@ -36,8 +36,9 @@ class Migrations(Construct):
             self,
             "Schema",
             resource_type="Custom::DatabaseSchema",
-            # A version and not the alias: the alias moves after the migrations.
-            service_token=functions.functions[MIGRATE.name].current_version.function_arn,
+            # The function's newest code, and not the alias, which moves after the migrations. Not a version either:
+            # CloudFormation never changes the service token of a resource ("Modifying service token is not allowed").
+            service_token=functions.functions[MIGRATE.name].function_arn,
             service_timeout=_MIGRATION_TIMEOUT,
             properties={"Migrations": [file.name for file in files], "Digest": digest.hexdigest()},
         )

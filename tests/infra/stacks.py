@@ -80,8 +80,8 @@ class Stack(NamedTuple):
                 yield name, statement
 
 
-def synthesise(name: str, folder: Path, **given: Any) -> Stack:
-    """Synthesise a stage below a folder.
+def synthesise(name: str, folder: Path, layer_text: str = "", **given: Any) -> Stack:
+    """Synthesise a stage below a folder; the layers' files have a text in them.
 
     Raises:
         RuntimeError: cdk-nag or CDK's own validation found a fault.
@@ -89,16 +89,16 @@ def synthesise(name: str, folder: Path, **given: Any) -> Stack:
     from infra.app import build_app  # starts a Node.js process
 
     stage = read_stage(name, {**GIVEN, **given})
-    assets = empty_assets(folder / "dist")
+    assets = empty_assets(folder / "dist", layer_text)
     build_app(stage, assets, folder / "cdk.out").synth()
     template = json.loads((folder / "cdk.out" / f"alga-ext-{name}.template.json").read_text())
     return Stack(stage, template)
 
 
-def empty_assets(dist: Path) -> Path:
+def empty_assets(dist: Path, layer_text: str = "") -> Path:
     """Write a folder as ``make build`` does, with a placeholder in each function and layer."""
-    for kind, names in (("functions", FUNCTIONS), ("layers", LAYERS)):
+    for kind, names, text in (("functions", FUNCTIONS, ""), ("layers", LAYERS, layer_text)):
         for one in names:
             (dist / kind / one.name).mkdir(parents=True, exist_ok=True)
-            (dist / kind / one.name / "placeholder.txt").write_text(one.name)
+            (dist / kind / one.name / "placeholder.txt").write_text(one.name + text)
     return dist

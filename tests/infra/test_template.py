@@ -145,8 +145,19 @@ def test_the_runner_can_be_invoked_directly_only(stack: Stack) -> None:
     assert stack.functions()["runner"]["TenancyConfig"] == {"TenantIsolationMode": "PER_TENANT"}
 
 
-def test_a_shared_runner_has_no_tenant_isolation_and_the_gateway_knows(tmp_path: Path) -> None:
-    shared = synthesise("dev", tmp_path, runner_isolation="shared")
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    return synthesise("dev", tmp_path_factory.mktemp("shared"), layer_text="changed", runner_isolation="shared")
+
+
+def test_a_change_of_layers_alone_publishes_new_versions(dev: Stack, shared: Stack) -> None:
+    def version(stack: Stack) -> str:
+        return next(name for name in stack.of_type("AWS::Lambda::Version") if name.startswith("FunctionsUihost"))
+
+    assert version(dev) != version(shared)
+
+
+def test_a_shared_runner_has_no_tenant_isolation_and_the_gateway_knows(shared: Stack) -> None:
     assert "TenancyConfig" not in shared.functions()["runner"]
     assert {shared.environment(name)["RUNNER_ISOLATION"] for name in ("gateway", "smoke")} == {"shared"}
     assert shared.stage.tenant_ceiling is None

@@ -13,6 +13,7 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
+from alga_ext.telemetry import PARENT
 from alga_ext.trust.signing import LocalSigner
 from tests.conftest import Databases
 from tests.support.registry import RegistryWorld
@@ -21,6 +22,7 @@ from tests.support.server_extension import publish_server, put_secret
 
 BEFORE_YEAR_1 = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))
 AFTER_YEAR_9999 = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-14)))
+NAME = f"{PARENT.name}.database"
 UNSENDABLE = [BEFORE_YEAR_1, AFTER_YEAR_9999, "\ud800"]
 
 
@@ -199,11 +201,11 @@ def test_a_connection_that_the_server_ended_is_replaced_once(ended: Ended) -> No
 
 
 def test_a_replaced_connection_is_no_error_in_the_log(ended: Ended, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="database")
+    caplog.set_level(logging.INFO, logger=NAME)
     with ended.database.system() as tx:
         tx.rows("select 1")
 
-    (record,) = (record for record in caplog.records if record.name == "database")
+    (record,) = (record for record in caplog.records if record.name == NAME)
     assert (record.levelno, vars(record)["reason"]) == (logging.INFO, ended.sqlstate)
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from alga_ext.settings import SettingsError
 from alga_ext.stores.refreshed import Refreshed
+from alga_ext.telemetry import PARENT
 from tests.support.answering import Reply
 from tests.support.secrets_manager import SecretsManager, reference, secrets_manager
+
+NAME = f"{PARENT.name}.test"
 
 
 class Built:
@@ -173,7 +176,7 @@ def test_a_value_that_cannot_be_used_leaves_the_old_services(function: Function,
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [record for record in caplog.records if record.name == "test" and record.levelno >= logging.WARNING]
+    return [record for record in caplog.records if record.name == NAME and record.levelno >= logging.WARNING]
 
 
 @pytest.mark.parametrize("value", ["does not fit", "breaks", None], ids=str)
@@ -194,11 +197,11 @@ def test_a_failure_is_one_warning_without_values(
 
 
 def test_a_change_is_logged_with_the_names_only(function: Function, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, logger="test")
+    caplog.set_level(logging.INFO, logger=NAME)
     function.change("second-value")
     function.invoke(after_s=300)
 
-    (record,) = (record for record in caplog.records if record.name == "test")
+    (record,) = (record for record in caplog.records if record.name == NAME)
     assert (record.levelno, vars(record)["names"]) == (logging.INFO, ["KEY"])
     assert "second-value" not in str(vars(record))
 

@@ -5,12 +5,20 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alga_ext.edge.http import Request, json_response, oversize, payload_bytes, problem, request_from_event, response
 from alga_ext.errors import CODES, PlatformError
-from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
+from tests.support.bodies import (
+    MIB,
+    PAYLOAD_LIMIT_BYTES,
+    UNITS,
+    as_lambda_writes,
+    body,
+    body_of_answer,
+    largest_payload,
+)
 from tests.support.refusals import code_of
 
 
@@ -91,6 +99,16 @@ def test_a_body_of_four_mebibytes_always_fits_into_a_lambda_payload(kind: str) -
 
     assert body_of_answer(answer) == given
     assert largest_payload(answer) <= PAYLOAD_LIMIT_BYTES
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(UNITS)), st.integers(1, 4 * MIB)), max_size=5))
+def test_any_mixture_up_to_four_mebibytes_arrives_whole_as_lambda_writes_it(parts: list[tuple[str, int]]) -> None:
+    given = b"".join(body(kind, size) for kind, size in parts)[: 4 * MIB]
+
+    for payload in as_lambda_writes(response(200, {"content-type": "text/plain"}, given)):
+        assert len(payload) <= PAYLOAD_LIMIT_BYTES
+        assert body_of_answer(json.loads(payload)) == given
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,7 @@ from constructs import Construct
 
 from infra.retention import retention_days
 from infra.stages import StageSettings
-from topology.functions import GATEWAY
-from topology.routes import METHODS, ROUTES
+from topology.routes import API_DEFAULT, METHODS, ROUTES
 
 # No query (it may hold what a tenant searches for), no token, no client address beyond what a limit needs.
 _LOGGED: Final = {
@@ -50,7 +49,7 @@ class HttpApi(Construct):
             create_default_stage=False,
             disable_execute_api_endpoint=bool(stage.api_domain),
             # Paths without a route: the gateway's answer is a problem document, API Gateway's would not be.
-            default_integration=HttpLambdaIntegration("DefaultIntegration", functions[GATEWAY.name]),
+            default_integration=HttpLambdaIntegration("DefaultIntegration", functions[API_DEFAULT]),
         )
         integrations = {
             function: HttpLambdaIntegration(f"{function.capitalize()}Integration", functions[function])

@@ -31,3 +31,9 @@ ROUTES: Final = (
     Route("/ext-ui", "uihost", ("GET", "HEAD", "OPTIONS"), "ui"),
     Route("/healthz", "uihost", ("GET", "HEAD"), "ui"),
 )
+
+API_DEFAULT: Final = "gateway"
+"""The function of the HTTP API's route ``$default``: it answers requests that no other route of that front matches.
+
+Without this route, API Gateway itself would answer them, with 404 and without the request's id.
+"""

@@ -43,6 +43,22 @@ def base(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 @pytest.fixture(scope="module")
+def api(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A front whose unmatched requests go to a function, as an HTTP API with the route `$default`."""
+    folder = tmp_path_factory.mktemp("api")
+
+    async def start() -> tuple[Functions, Front, str]:
+        functions = Functions(FUNCTIONS, folder / "logs", folder / "tmp")
+        front = Front(functions, (Route("/api", "http", ("GET",)),), default="http")
+        return functions, front, await front.start(0)
+
+    functions, front, url = server_loop.run(start())
+    yield url
+    server_loop.run(front.close())
+    server_loop.run(functions.close())
+
+
+@pytest.fixture(scope="module")
 def http() -> Iterator[urllib3.PoolManager]:
     with urllib3.PoolManager(retries=False, timeout=20) as pool:
         yield pool
@@ -75,6 +91,26 @@ def test_head_has_headers_and_no_body(base: str, http: urllib3.PoolManager) -> N
 def test_no_route_is_404_and_a_route_next_door_is_none(base: str, http: urllib3.PoolManager) -> None:
     assert http.request("GET", f"{base}/apix").status == 404
     assert http.request("POST", f"{base}/raw/x").status == 404
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route"),
+    [
+        ("GET", "/api/x", "ANY /api/{proxy+}"),
+        ("POST", "/api/x", "$default"),
+        ("GET", "/apix", "$default"),
+        ("GET", "/", "$default"),
+        ("GET", "/api%2Fx", "ANY /api/{proxy+}"),
+        ("GET", "/x%2F..%3F/api", "$default"),
+    ],
+)
+def test_what_no_route_matches_goes_to_the_default_function(
+    api: str, http: urllib3.PoolManager, method: str, path: str, route: str
+) -> None:
+    event = event_of(http.request(method, api + path))
+
+    assert (event["routeKey"], event["requestContext"]["routeKey"]) == (route, route)
+    assert ("pathParameters" in event) == (route != "$default")
 
 
 def test_a_functions_timeout_is_a_500(base: str, http: urllib3.PoolManager) -> None:

@@ -47,6 +47,23 @@ def test_without_a_token_nothing_is_told(site: Site, hello: str) -> None:
     assert reply.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "expected"),
+    [
+        ("GET", "/", (404, "not_found")),
+        ("GET", "/nowhere", (404, "not_found")),
+        ("TRACE", "/api/ext/x.y/z", (405, "method_not_allowed")),
+    ],
+)
+def test_what_no_route_matches_is_refused_in_our_words(
+    site: Site, method: str, path: str, expected: tuple[int, str]
+) -> None:
+    reply = site.client(None).request(method, path)
+
+    assert (reply.status, problem(reply.body)) == expected
+    assert reply.headers["x-request-id"]
+
+
 def test_an_undeclared_endpoint_is_not_found(site: Site, hello: str) -> None:
     reply = site.call(hello, "/other")
 

@@ -1,7 +1,7 @@
 """Convert HTTP requests to events of API Gateway's payload format 2.0, and answers back to HTTP (pure).
 
-Two AWS services use this format and differ in one point: an HTTP API decodes the path (as `decode_path` does here), a
-function URL passes it as the client sent it.
+Two AWS services use this format and differ in one point: an HTTP API decodes the path (`decoded_path`), a function URL
+passes it as the client sent it.
 """
 
 import base64
@@ -16,7 +16,7 @@ import msgspec
 from tools.local.http_server import HttpRequest, HttpResponse
 from tools.local.lambda_types import ACCOUNT_ID, Outcome
 
-TEXT_TYPES = ("text/", "application/json", "application/javascript", "application/xml")
+_TEXT_TYPES = frozenset({"application/javascript", "application/json", "application/xml"})
 # Set by the connection, not by a function.
 HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
@@ -36,7 +36,7 @@ class Arrival:
 def build_event(request: HttpRequest, arrival: Arrival) -> dict[str, Any]:
     """Return the event that API Gateway would send to the function for this request."""
     raw_path, _, raw_query = request.target.partition("?")
-    path = unquote(raw_path) if arrival.decode_path else raw_path
+    path = decoded_path(raw_path) if arrival.decode_path else raw_path
     headers = _joined_headers(request, arrival)
     cookies = [part.strip() for name, value in request.headers if name == "cookie" for part in value.split(";")]
     event: dict[str, Any] = {
@@ -74,6 +74,11 @@ def build_event(request: HttpRequest, arrival: Arrival) -> dict[str, Any]:
     if request.body:
         event["body"], event["isBase64Encoded"] = _body(request.body, headers.get("content-type", ""))
     return event
+
+
+def decoded_path(raw_path: str) -> str:
+    """Return a path as an HTTP API hands it over: decoded, so that `%2F` separates, and cut at a decoded `?`."""
+    return unquote(raw_path).partition("?")[0]
 
 
 def read_outcome(outcome: Outcome, request_id: str) -> HttpResponse:
@@ -124,8 +129,13 @@ def _joined_query(raw_query: str) -> dict[str, str]:
 
 
 def _body(body: bytes, content_type: str) -> tuple[str, bool]:
-    """Return the body as text if its type is a text type and it is valid UTF-8, else as base64; and whether base64."""
-    if content_type.lower().startswith(TEXT_TYPES):
+    """Return the body as text or as base64, and whether it is base64.
+
+    API Gateway takes only these types as text. A form, another `…+json` type or no type at all is base64
+    (https://github.com/ministackorg/ministack/pull/766, tried on AWS).
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type.startswith("text/") or media_type in _TEXT_TYPES:
         try:
             return body.decode(), False
         except UnicodeDecodeError:

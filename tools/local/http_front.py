@@ -11,12 +11,11 @@ import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import unquote
 
 import msgspec
 
 from tools.local.function_processes import Functions
-from tools.local.gateway_events import Arrival, build_event, read_outcome, refusal
+from tools.local.gateway_events import Arrival, build_event, decoded_path, read_outcome, refusal
 from tools.local.http_server import LOOPBACK, HttpRequest, HttpResponse, HttpServer, Limits, serve
 from tools.local.lambda_types import PAYLOAD_BYTES_MAX
 from tools.local.sign_in import PATH as SIGN_IN_PATH
@@ -36,6 +35,7 @@ class Front:
         files: folder of static files for all other paths.
         frames: origin that HTML pages among the files may show in frames.
         codes: codes that the page among the files exchanges for tokens.
+        default: the function that answers all other requests, through the route `$default`.
     """
 
     def __init__(
@@ -45,12 +45,14 @@ class Front:
         files: Path | None = None,
         frames: str = "'none'",
         codes: SignInCodes | None = None,
+        default: str | None = None,
     ) -> None:
         self._functions = functions
         self._routes = routes
         self._files = files
         self._frames = frames
         self._codes = codes
+        self._default = default
         self._server: HttpServer | None = None
 
     async def start(self, port: int) -> str:
@@ -65,27 +67,36 @@ class Front:
 
     async def _answer(self, request: HttpRequest) -> HttpResponse:
         request_id = str(uuid.uuid4())
-        path = unquote(request.target.partition("?")[0])
+        path = decoded_path(request.target.partition("?")[0])
         route = next((route for route in self._routes if matches(route, request.method, path)), None)
         if route is None:
             if self._codes is not None and (request.method, path) == ("POST", SIGN_IN_PATH):
                 return self._sign_in(self._codes, request, request_id)
             if self._files is not None and request.method in {"GET", "HEAD"}:
                 return await asyncio.to_thread(static_file, self._files, path, self._frames)
-            return refusal(404, "Not Found", request_id)
-        port = self._server.port if self._server else 0
+            if self._default is None:
+                return refusal(404, "Not Found", request_id)
+            arrival = self._arrival(request_id, "$default", {}, decode_path=True)
+            return await self._invoke(self._default, request, arrival)
         rest = path.removeprefix(route.prefix).strip("/")
         parameters = {"proxy": rest} if rest else {}
-        key, decode_path = f"ANY {route.prefix}/{{proxy+}}", route.front == "api"
-        arrival = Arrival(request_id, datetime.now(UTC), key, port, parameters, decode_path)
+        key, decode = f"ANY {route.prefix}/{{proxy+}}", route.front == "api"
+        arrival = self._arrival(request_id, key, parameters, decode_path=decode)
+        return await self._invoke(route.function, request, arrival)
+
+    def _arrival(self, request_id: str, route_key: str, parameters: dict[str, str], *, decode_path: bool) -> Arrival:
+        port = self._server.port if self._server else 0
+        return Arrival(request_id, datetime.now(UTC), route_key, port, parameters, decode_path)
+
+    async def _invoke(self, function: str, request: HttpRequest, arrival: Arrival) -> HttpResponse:
         payload = msgspec.json.encode(build_event(request, arrival))
         if len(payload) > PAYLOAD_BYTES_MAX:
-            return refusal(413, "Request Entity Too Large", request_id)
+            return refusal(413, "Request Entity Too Large", arrival.request_id)
         try:
-            outcome = await asyncio.wait_for(self._functions.invoke(route.function, payload), INTEGRATION_TIMEOUT_S)
+            outcome = await asyncio.wait_for(self._functions.invoke(function, payload), INTEGRATION_TIMEOUT_S)
         except TimeoutError:
-            return refusal(503, "Service Unavailable", request_id)
-        return read_outcome(outcome, request_id)
+            return refusal(503, "Service Unavailable", arrival.request_id)
+        return read_outcome(outcome, arrival.request_id)
 
     def _sign_in(self, codes: SignInCodes, request: HttpRequest, request_id: str) -> HttpResponse:
         """Exchange a code, the body as text, for its token.

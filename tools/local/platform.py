@@ -38,6 +38,7 @@ from tools.local.sign_in import SignInCodes
 from tools.local.state import ROOT, STATE, run_folder, write_state
 from topology.functions import LOGIN_ROLES, MIGRATE, SWEEPER
 from topology.queues import EVENT_SOURCES
+from topology.routes import API_DEFAULT
 from topology.schedules import SCHEDULES
 
 Step = Callable[[str], AbstractContextManager[object]]
@@ -189,7 +190,7 @@ class Platform:
     async def _open(self) -> None:
         page = ROOT / "web" / "host-demo" / "dist"
         fronts = (
-            (Front(self.functions, API_ROUTES), self._ports[0]),
+            (Front(self.functions, API_ROUTES, default=API_DEFAULT), self._ports[0]),
             (Front(self.functions, UI_ROUTES), self._ports[1]),
             # The host application's web server: its page and the API on the same origin.
             (Front(self.functions, API_ROUTES, page, self.addresses.ui, self.sign_in), self._ports[2]),

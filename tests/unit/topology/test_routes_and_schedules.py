@@ -7,7 +7,7 @@ import pytest
 from tests.support.places import ROOT
 from topology.functions import FUNCTIONS
 from topology.queues import EVENT_SOURCES
-from topology.routes import METHODS, ROUTES, Route
+from topology.routes import API_DEFAULT, METHODS, ROUTES, Route
 from topology.schedules import SCHEDULES, Schedule
 
 FUNCTION = {function.name: function for function in FUNCTIONS}
@@ -20,6 +20,10 @@ HTTP_API_TIMEOUT_S = 30
 @each_route
 def test_a_route_leads_to_a_function_that_answers_in_time(route: Route) -> None:
     assert FUNCTION[route.function].timeout_s <= HTTP_API_TIMEOUT_S
+
+
+def test_the_default_of_the_api_is_a_function_of_one_of_its_routes() -> None:
+    assert API_DEFAULT in {route.function for route in ROUTES if route.front == "api"}
 
 
 @each_route

@@ -54,12 +54,44 @@ def test_an_http_api_decodes_the_path_and_a_function_url_does_not(decode: bool, 
 
 
 @pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        ("/api/a%2Fb", "/api/a/b"),
+        ("/api/a%3Fb/c", "/api/a"),
+        ("/api/a%3fb?x=1", "/api/a"),
+        ("/api/a%253Fb", "/api/a%3Fb"),
+        ("/api/a%23b", "/api/a#b"),
+    ],
+)
+def test_an_http_api_decodes_separators_and_cuts_the_path_at_a_question_mark(target: str, path: str) -> None:
+    made = event(target)
+
+    assert (made["rawPath"], made["requestContext"]["http"]["path"]) == (path, path)
+
+
+@pytest.mark.parametrize("target", ["/api/a%2Fb", "/api/a%3Fb/c"])
+def test_a_function_url_neither_decodes_nor_cuts(target: str) -> None:
+    assert event(target, decode=False)["rawPath"] == target
+
+
+def test_an_http_api_leaves_the_query_encoded() -> None:
+    assert event("/api/a%3Fb?q=%20%3F")["rawQueryString"] == "q=%20%3F"
+
+
+@pytest.mark.parametrize(
     ("kind", "body", "text"),
     [
         ("application/json", b'{"a": 1}', True),
         ("text/plain; charset=utf-8", "ü".encode(), True),
         ("text/plain", b"\xff", False),
+        ("Application/JSON; charset=utf-8", b"1", True),
+        ("application/xml", b"<a/>", True),
+        ("application/javascript", b"1", True),
         ("application/octet-stream", b"abc", False),
+        ("application/x-www-form-urlencoded", b"a=1", False),
+        ("application/cloudevents+json", b"{}", False),
+        ("application/problem+json", b"{}", False),
+        ("application/jsonl", b"{}", False),
         ("", b"abc", False),
     ],
 )

@@ -161,15 +161,29 @@ class Client:
 
 
 def problem_of(reply: Reply) -> ApiError:
-    """Return the error of a problem document, or of an answer in any other form."""
+    """Return the error of a problem document, or of an answer in any other form.
+
+    API Gateway answers 413, 429 and 503 itself, with `{"message": …}` and without the platform's request id.
+    """
     explanation: list[str] = []
     try:
         document = json.loads(reply.body)
         code, detail = document["code"], document["detail"]
         explanation = _explanation(document)
     except (ValueError, KeyError, TypeError):
-        code, detail = f"http_{reply.status}", reply.body[:300].decode(errors="replace") or "no explanation was given"
-    return ApiError(reply.status, code, detail, reply.headers.get("x-request-id", ""), explanation)
+        code, detail = f"http_{reply.status}", _message(reply.body)
+    request_id = reply.headers.get("x-request-id") or reply.headers.get("apigw-requestid", "")
+    return ApiError(reply.status, code, detail, request_id, explanation)
+
+
+def _message(body: bytes) -> str:
+    """Return the text of an error answer that is not a problem document."""
+    try:
+        message = json.loads(body)["message"]
+    except (ValueError, KeyError, TypeError):
+        message = None
+    text = message if isinstance(message, str) else body.decode(errors="replace")
+    return text[:300] or "no explanation was given"
 
 
 def _explanation(document: Mapping[str, Any]) -> list[str]:

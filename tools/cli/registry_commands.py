@@ -148,7 +148,8 @@ def call(
         answer_json({"status": reply.status, "headers": dict(reply.headers), "body": text})
     if reply.status >= 400:
         problem = problem_of(reply)
-        if problem.code.startswith("http_"):  # an error of the extension, not of the platform
+        # An error of the extension, not of the platform: an answer of API Gateway itself did not come from the gateway.
+        if problem.code.startswith("http_") and "x-request-id" in reply.headers:
             raise CommandError(f"the extension answered {reply.status}: {text}")
         raise problem
     if not as_json:

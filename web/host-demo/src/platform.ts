@@ -34,9 +34,8 @@ export class Platform {
     do {
       const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
       const response = await this.#fetch("GET", `/api/registry/v1/installs?page_size=100${query}`);
-      const document: { items: Install[]; next_cursor: string | null; detail?: string } = await response.json();
-      if (!response.ok)
-        throw new Refusal(response.status, document.detail ?? `The platform answered ${response.status}.`);
+      if (!response.ok) throw await refusalOf(response);
+      const document: { items: Install[]; next_cursor: string | null } = await response.json();
       found.push(...document.items.filter((install) => install.ui_url !== null));
       cursor = document.next_cursor;
     } while (cursor !== null);
@@ -55,4 +54,15 @@ export class Platform {
     if (body !== undefined) headers["content-type"] = "application/json";
     return fetch(path, { method, headers, body: body ?? null, redirect: "error" });
   }
+}
+
+/**
+ * Read why a request was refused. The platform sends a problem document with `detail`. API Gateway answers 413, 429 and
+ * 503 itself, with `{"message": …}`; what stands in front of it may answer in any form.
+ */
+async function refusalOf(response: Response): Promise<Refusal> {
+  const document: unknown = await response.json().catch(() => null);
+  const { detail, message } = (document ?? {}) as { detail?: unknown; message?: unknown };
+  const text = [detail, message].find((member) => typeof member === "string" && member !== "");
+  return new Refusal(response.status, typeof text === "string" ? text : `The platform answered ${response.status}.`);
 }

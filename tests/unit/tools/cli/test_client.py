@@ -7,9 +7,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
+from tests.support.answering import Reply as ServerReply
+from tests.support.answering import answering
 from tools.cli import client as cli
 from tools.cli import registry_commands
 from tools.cli.client import ApiError, Client, Reply, problem_of
+from tools.cli.main import run
 from tools.cli.output import CommandError
 
 
@@ -145,6 +148,46 @@ def test_what_a_local_platform_says_about_a_failed_extension_is_shown_as_lines()
         "  at handler",
         "refused: secret KEY is not set",
     )
+
+
+@pytest.mark.parametrize(("status", "message"), [(413, "Request Entity Too Large"), (429, "Too Many Requests")])
+def test_an_answer_of_api_gateway_itself_is_read_with_its_own_request_id(status: int, message: str) -> None:
+    refused = problem_of(Reply(status, {"apigw-requestid": "g-1"}, json.dumps({"message": message}).encode()))
+
+    assert (refused.status, refused.code, refused.detail) == (status, f"http_{status}", message)
+    assert refused.request_id == "g-1"
+
+
+@pytest.mark.parametrize(
+    ("headers", "shown"),
+    [({"apigw-requestid": "g-1"}, "http_429: Too Many"), ({"x-request-id": "r-1"}, "the extension answered 429")],
+    ids=["api-gateway", "extension"],
+)
+def test_a_call_says_whether_the_extension_or_the_api_in_front_of_it_refused(
+    capsys: pytest.CaptureFixture[str], headers: dict[str, str], shown: str
+) -> None:
+    with answering(lambda _: ServerReply(429, b'{"message": "Too Many"}', headers)) as server:
+        assert run(["call", "acme.notes", "/notes", "--url", server.url]) == 1
+
+    assert shown in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b"", "no explanation was given"),
+        (b"<html>busy</html>", "<html>busy</html>"),
+        (b'{"message": 5}', '{"message": 5}'),
+        (b'{"message": ""}', "no explanation was given"),
+        (b"[]", "[]"),
+        (b"\xff", "\ufffd"),
+        (b"x" * 400, "x" * 300),
+    ],
+)
+def test_an_error_in_any_other_form_is_shown_as_it_is(body: bytes, detail: str) -> None:
+    refused = problem_of(Reply(503, {}, body))
+
+    assert (refused.code, refused.detail, refused.request_id) == ("http_503", detail, "")
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from functions.gateway.services import Services
 from tests.conftest import Databases
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
+from tests.support.documented import documented
 from tests.support.registry import RegistryWorld, manifest_of
 
 ENDPOINTS = [
@@ -95,6 +96,10 @@ class Door:
             "requestContext": {"requestId": "r-1", "http": {"method": method}},
         }
         return self._gateway.answer(event)
+
+    def answer_documented(self, name: str) -> dict[str, Any]:
+        """Answer an event that AWS documents, sent by a user of tenant-a."""
+        return self._gateway.answer(documented(name, self.token()))
 
     def client_token(self, **claims: str) -> str:
         """A token of a user of tenant-a's client portal, without any role."""
@@ -210,6 +215,30 @@ def test_the_door(door: Door) -> None:
     # Switched off, nothing is looked at.
     door.rewire(EXTENSIONS_ENABLED="false")
     assert door.call(token="").code == "extensions_disabled"
+
+
+def test_documented_events_are_answered(door: Door) -> None:
+    """One world for all of them; making one costs seconds."""
+    for name, method, sent in (
+        ("http_api_json", "POST", '{"title":"Zoë","text":"line 1\\nline 2"}'.encode()),
+        ("http_api_form", "POST", b"title=Zo%C3%AB&text=line+1"),
+        ("http_api_cookies", "GET", None),
+    ):
+        answer = door.answer_documented(name)
+        assert (answer["statusCode"], body_of_answer(answer)) == (200, b"hello"), name
+        assert answer["headers"]["x-request-id"] == documented(name)["requestContext"]["requestId"]
+        http = decode_request(door.server.asked[-1].body).http
+        assert (http.method, http.path) == (method, "/notes")
+        assert (None if http.body_b64 is None else base64.b64decode(http.body_b64)) == sent, name
+        assert "cookie" not in http.headers
+        assert b"s3cr3t" not in door.server.asked[-1].body
+    assert http.raw_query == "tag=a&tag=b&page=2"
+
+    calls = len(door.server.asked)
+    unmatched = door.answer_documented("http_api_default")
+    assert (unmatched["statusCode"], json.loads(unmatched["body"])["code"]) == (404, "not_found")
+    assert unmatched["headers"]["x-request-id"] == documented("http_api_default")["requestContext"]["requestId"]
+    assert len(door.server.asked) == calls
 
 
 def test_a_name_that_fits_two_installs_is_ambiguous(door: Door) -> None:

@@ -11,6 +11,7 @@ import pytest
 from alga_ext.calls.operator_token import sign_operator_token
 from tests.infra.lambda_box import INTERPRETER, LIBRARY_PATH, LambdaBox
 from tests.support.dev import folder_named
+from tests.support.documented import documented
 from tests.support.servers import Loop
 from tests.support.site import Site
 from tools.cli.bundles import Packed
@@ -110,6 +111,46 @@ def test_the_runner_is_confined_whole_under_lambdas_library_path(site: Site) -> 
     outcome = site.loop.run(site.platform.functions.invoke("runner", json.dumps(event).encode(), "acme"))
     answer = json.loads(outcome.payload)
     assert (answer["statusCode"], '"not_applied":[]' in answer["body"]) == (200, True), answer
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("function", "name", "status"),
+    [
+        ("gateway", "http_api_json", 401),
+        ("gateway", "http_api_form", 401),
+        ("gateway", "http_api_cookies", 401),
+        ("gateway", "http_api_default", 404),
+        ("registry", "http_api_registry", 401),
+    ],
+)
+def test_a_documented_http_event_is_answered_with_its_request_id(
+    site: Site, function: str, name: str, status: int
+) -> None:
+    event = documented(name)
+    outcome = site.loop.run(site.platform.functions.invoke(function, json.dumps(event).encode()))
+    answer = json.loads(outcome.payload)
+    request_id = event["requestContext"]["requestId"]
+    assert (answer["statusCode"], answer["headers"]["x-request-id"]) == (status, request_id), answer
+    assert answer["headers"]["content-type"] == "application/problem+json"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("function", "failed"), [("recorder", 0), ("prepare", 2), ("assets", 2)])
+def test_a_documented_batch_fails_exactly_where_its_messages_do_not_belong(
+    site: Site, function: str, failed: int
+) -> None:
+    batch = documented("sqs_batch")
+    outcome = site.loop.run(site.platform.functions.invoke(function, json.dumps(batch).encode()))
+    ids = [{"itemIdentifier": record["messageId"]} for record in batch["Records"]]
+    assert json.loads(outcome.payload) == {"batchItemFailures": ids if failed else []}
+
+
+@pytest.mark.slow
+def test_a_documented_scheduled_event_is_a_sweep(site: Site) -> None:
+    event = json.dumps(documented("eventbridge_scheduled")).encode()
+    outcome = site.loop.run(site.platform.functions.invoke("sweeper", event))
+    assert (outcome.error, "withdrawn_listed" in json.loads(outcome.payload)) == (None, True)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.records import recording
 from tests.conftest import Databases
+from tests.support.documented import documented
 from tests.support.registry import RegistryWorld, sqs_event
 
 IDENTITY = {
@@ -103,6 +104,14 @@ def test_a_bad_message_fails_alone(world: RegistryWorld) -> None:
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert len(world.rows("select 1 from app.extension_execution_log")) == 1
+
+
+def test_a_documented_batch_is_recorded_whole(world: RegistryWorld) -> None:
+    handle = partial(recording.record, database=world.services.database)
+
+    assert answer_batch(documented("sqs_batch"), "recorder", handle) == {"batchItemFailures": []}
+    (row,) = world.rows("select state, status, request_id from app.extension_execution_log")
+    assert (row["state"], row["status"], row["request_id"]) == ("finished", 200, "JKJaXmPLvHcESHA=")
 
 
 def test_one_tenants_record_is_not_another_tenants(database: Database) -> None:

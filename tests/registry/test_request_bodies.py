@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from functions.registry.api.install_shapes import InstallIn
 from functions.registry.api.registry import Registry
+from tests.support.documented import documented
 from tests.support.registry import Context, RegistryWorld
 
 
@@ -36,6 +37,19 @@ def test_a_body_that_is_not_json_as_it_is_wanted_is_refused(world: RegistryWorld
         "isBase64Encoded": is_base64,
     }
 
+    answer = Registry(world.services).answer(event, Context())
+
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_request")
+
+
+def test_a_documented_event_is_answered(world: RegistryWorld) -> None:
+    answer = Registry(world.services).answer(documented("http_api_registry", world.admin), Context())
+
+    assert (answer["statusCode"], json.loads(answer["body"])["publisher"]) == (201, "globex")
+
+
+def test_a_form_is_refused(world: RegistryWorld) -> None:
+    event = {**documented("http_api_form", world.admin), "rawPath": "/api/registry/v1/publishers"}
     answer = Registry(world.services).answer(event, Context())
 
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (400, "invalid_request")

@@ -28,6 +28,7 @@ from functions.registry.job_services import AssetsServices, SweeperServices
 from functions.registry.publishing import finishing
 from functions.registry.services import Services
 from tests.conftest import Databases
+from tests.support.documented import documented
 from tests.support.keys import P256Signer
 from tools.local.tokens import key_set, mint_token
 
@@ -397,19 +398,6 @@ class RegistryWorld:
 
 def sqs_event(*messages: Message | str) -> dict[str, Any]:
     """An SQS event; message n has the id ``mN``, and text stands for a body that is no message."""
-    return {
-        "Records": [
-            {
-                "messageId": f"m{number}",
-                "receiptHandle": "r",
-                "body": message if isinstance(message, str) else encode_message(message).decode(),
-                "attributes": {},
-                "messageAttributes": {},
-                "md5OfBody": "",
-                "eventSource": "aws:sqs",
-                "eventSourceARN": "arn:aws:sqs:us-east-1:0:queue",
-                "awsRegion": REGION,
-            }
-            for number, message in enumerate(messages)
-        ]
-    }
+    record = documented("sqs_batch")["Records"][0]
+    bodies = [message if isinstance(message, str) else encode_message(message).decode() for message in messages]
+    return {"Records": [{**record, "messageId": f"m{number}", "body": body} for number, body in enumerate(bodies)]}

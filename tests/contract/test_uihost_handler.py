@@ -140,6 +140,11 @@ def test_a_common_js_file_is_a_script(aws: str) -> None:
     assert answer.headers["connection-allowlist"] == "(response-origin)"
 
 
+@pytest.mark.parametrize(("name", "path"), [("a b.js", "/a%20b.js"), ("a+b.js", "/a+b.js"), ("ü.js", "/%C3%BC.js")])
+def test_a_file_that_was_published_before_names_were_restricted_is_served(aws: str, name: str, path: str) -> None:
+    assert host_of({**FILES, f"ui/{name}": SCRIPT}).get(path).body == SCRIPT
+
+
 @pytest.mark.parametrize("suffix", ["txt", "bin"])
 def test_a_file_of_any_bytes_arrives_whole_in_every_form(aws: str, suffix: str) -> None:
     files = {f"ui/{number}.{suffix}": body(kind, 100_000) for number, kind in enumerate(UNITS)}

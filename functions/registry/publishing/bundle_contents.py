@@ -12,6 +12,9 @@ from functions.registry.schemas import linear_patterns, pattern_cost
 
 UI_PREFIX: Final = "ui/"
 UI_FILE_LIMIT_BYTES: Final = 4 * 1024 * 1024
+_UI_PATH: Final = re.compile(r"[A-Za-z0-9._~/-]+\Z")
+"""The paths whose URL needs no escape. CloudFront signs its requests to the UI host, and the signature of a path with
+``+`` or an escape can fail (https://github.com/aws-samples/image-optimization/issues/44)."""
 COMPONENT_LIMIT_BYTES: Final = 64 * 1024 * 1024
 """A component is read into memory as a whole."""
 
@@ -41,7 +44,8 @@ def read_contents(archive: IO[bytes], check_schema: Callable[[Mapping[str, Any]]
             ``UI_FILE_LIMIT_BYTES``, and when matching the asset patterns would take more than
             ``MATCHING_STEPS_LIMIT`` steps; ``bundle_incomplete`` when the manifest, the component, the UI entry, the
             SBOM or a precompiled file is missing, when the UI entry is not among the published files, or when an asset
-            pattern matches no file.
+            pattern matches no file; ``bundle_unsafe`` when the name of a published UI file has another character than
+            ``A-Z a-z 0-9 . _ ~ -``.
     """
     manifest_bytes = _manifest_bytes(archive)
     manifest = parse_manifest(manifest_bytes)
@@ -72,6 +76,7 @@ def read_contents(archive: IO[bytes], check_schema: Callable[[Mapping[str, Any]]
     contents = BundleContents(manifest, manifest_bytes, component, tuple(sorted(paths)))
     _check_matching_steps(manifest.assets, paths)
     _check_complete(contents)
+    _check_ui_names(ui_paths(contents.paths, manifest))
     return contents
 
 
@@ -139,6 +144,16 @@ def _check_complete(contents: BundleContents) -> None:
     for target, path in manifest.precompiled.items():
         if path not in paths:
             raise _missing(f"precompiled for {target}", path)
+
+
+def _check_ui_names(paths: Sequence[str]) -> None:
+    for path in paths:
+        if not _UI_PATH.match(path):
+            raise PlatformError(
+                "bundle_unsafe",
+                f"The UI file {path!r} has a character in its name that is not allowed. Rename it: the names of UI "
+                "files and their folders have letters (A-Z, a-z), digits and '.', '_', '~', '-' only.",
+            )
 
 
 def _missing(what: str, path: str) -> PlatformError:

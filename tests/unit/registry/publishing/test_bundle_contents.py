@@ -96,6 +96,33 @@ def test_a_ui_file_up_to_4_mib_passes_and_one_byte_more_does_not() -> None:
     assert refusal(ui_document(), {**PAGE, "ui/large.bin": noise + b"x"}).code == "bundle_too_large"
 
 
+@pytest.mark.parametrize("character", [" ", "+", "@", "(", "%", "&", "ü", "'", "=", ",", "#", "?", "[", "中"])
+@pytest.mark.parametrize("place", ["ui/a{}b.js", "ui/a{}b/c.js"])
+def test_a_ui_file_whose_url_would_need_an_escape_is_refused_by_name(character: str, place: str) -> None:
+    path = place.format(character)
+    error = refusal(ui_document(), {**PAGE, path: b""})
+
+    assert error.code == "bundle_unsafe"
+    assert repr(path) in error.detail
+    assert "letters (A-Z, a-z), digits and '.', '_', '~', '-' only" in error.detail
+
+
+def test_every_other_character_of_a_url_is_allowed_in_the_name_of_a_ui_file() -> None:
+    path = "ui/AZ/az/09._~-/x"
+
+    assert (
+        path
+        in read_contents(bundle_of({"manifest.json": encoded(ui_document()), **PAGE, path: b""}), check_schema).paths
+    )
+
+
+def test_a_file_that_is_not_published_may_have_any_name() -> None:
+    document = {"manifest.json": encoded(ui_document(assets=["ui/*.html"])), **PAGE}
+    files = {**document, "ui/a b.txt": b"", "docs/ü+.md": b""}
+
+    assert "ui/a b.txt" in read_contents(bundle_of(files), check_schema).paths
+
+
 def test_a_file_that_is_not_ui_may_be_larger() -> None:
     noise = bytes(range(256)) * (UI_FILE_LIMIT_BYTES // 256) + b"x"
     files = {"manifest.json": encoded(server_document()), "dist/main.wasm": noise, "docs/uix": noise}

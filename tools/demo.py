@@ -149,7 +149,7 @@ class Demo:
             reply = Client(ui, None).request("GET", url.removeprefix(ui))
             expect(reply.status, 200, "status")
             expect(reply.headers["content-type"].split(";")[0], "text/html", "content type")
-            expect("immutable" in reply.headers["cache-control"], True, "immutable in cache-control")
+            expect("must-revalidate" in reply.headers["cache-control"], True, "must-revalidate in cache-control")
             expect("sandbox allow-scripts" in reply.headers["content-security-policy"], True, "sandbox in the CSP")
             report(f"200, {len(reply.body)} bytes, {reply.headers['cache-control']}")
 

@@ -1,7 +1,8 @@
 """Serve the static UI of extensions, ``GET|HEAD /ext-ui/{extensionId}/{contentHash}/{path…}``.
 
-Trigger: function URL behind CloudFront. Each path contains the bundle's hash, so every file is immutable. Documents
-carry a Content-Security-Policy that confines them in the same way as the sandboxed frame.
+Trigger: function URL behind CloudFront. Each path contains the bundle's hash, so every file is immutable. Documents are
+checked for a withdrawal every minute all the same. They carry a Content-Security-Policy that confines them in the same
+way as the sandboxed frame.
 """
 
 from collections.abc import Mapping
@@ -21,7 +22,10 @@ HOST_HEADER: Final = "x-alga-ui-host"
 HEALTH_PATH: Final = "/healthz"
 HEALTH_PROBE_KEY: Final = "releases/healthz"
 
-IMMUTABLE: Final = "public, max-age=31536000, immutable"
+ASSET_CACHING: Final = "public, max-age=31536000, immutable"
+DOCUMENT_CACHING: Final = "public, max-age=60, must-revalidate, stale-if-error=0"
+"""A withdrawal reaches browsers and CloudFront within a minute. Without ``stale-if-error=0``, CloudFront would go on
+showing the page that it has while the UI host answers 503."""
 _COMMON: Final = {
     "x-content-type-options": "nosniff",
     "access-control-allow-origin": "*",
@@ -76,19 +80,20 @@ class UiHost:
             encoding = "identity"  # byte ranges refer to the uncompressed file
         variant = file.variants[encoding]
         etag = f'"{variant.sha256}"'
+        is_document = file.content_type.startswith(_DOCUMENTS)
         headers = {
             **_COMMON,
             "content-type": file.content_type,
-            "cache-control": IMMUTABLE,
+            "cache-control": DOCUMENT_CACHING if is_document else ASSET_CACHING,
             "etag": etag,
             "vary": "accept-encoding",
             "accept-ranges": "bytes",
         }
         if (name := negotiation.http_name(encoding)) is not None:
             headers["content-encoding"] = name
-        if file.content_type.startswith((*_DOCUMENTS, "text/javascript")):
+        if is_document or file.content_type.startswith("text/javascript"):
             headers["connection-allowlist"] = CONNECTION_ALLOWLIST
-        if file.content_type.startswith(_DOCUMENTS):
+        if is_document:
             headers["content-security-policy"] = content_security_policy(
                 self._own_origin(request), self._services.settings.frame_ancestors
             )

@@ -105,17 +105,43 @@ def host_of(files: dict[str, bytes]) -> UiHostFixture:
     return UiHostFixture(objects, environment)
 
 
-def test_the_page_is_served_confined_and_for_ever(host: UiHostFixture) -> None:
+def test_the_page_is_served_confined(host: UiHostFixture) -> None:
     answer = host.get("/index.html")
 
     assert (answer.status, answer.body) == (200, PAGE)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert answer.headers["content-security-policy"] == CSP
-    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert answer.headers["x-request-id"] == "r-1"
+
+
+DOCUMENT_CACHING = "public, max-age=60, must-revalidate, stale-if-error=0"
+ASSET_CACHING = "public, max-age=31536000, immutable"
+
+
+@pytest.mark.parametrize(
+    ("path", "caching"),
+    [
+        ("/index.html", DOCUMENT_CACHING),
+        ("", DOCUMENT_CACHING),
+        ("/notes/5", DOCUMENT_CACHING),
+        ("/drawing.svg", DOCUMENT_CACHING),
+        ("/js/app.js", ASSET_CACHING),
+        ("/logo.png", ASSET_CACHING),
+    ],
+)
+def test_documents_are_asked_for_again_after_a_minute_and_assets_never(
+    host: UiHostFixture, path: str, caching: str
+) -> None:
+    etag = host.get(path).headers["etag"]
+    answers = [host.get(path), host.get(path, if_none_match=etag), host.get(path, range="bytes=0-1")]
+
+    assert [answer.status for answer in answers] == [200, 304, 206]
+    for answer in answers:
+        assert (answer.headers["cache-control"], answer.headers["etag"]) == (caching, etag)
+    assert host.get(path, "HEAD").headers["cache-control"] == caching
 
 
 @pytest.mark.parametrize(

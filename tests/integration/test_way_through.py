@@ -114,14 +114,14 @@ def test_a_component_of_another_world_is_rejected_with_a_reason(site: Site) -> N
     assert version["state_reasons"][0]["code"] == "component_world_mismatch"
 
 
-def test_the_page_is_immutable_and_confined(site: Site) -> None:
+def test_the_page_is_confined_and_asked_for_again_after_a_minute(site: Site) -> None:
     version = site.publish(None)
     install = site.client("acme").install(version["name"], None, {}, {})
 
     reply = site.get(install["ui_url"])
 
     assert reply.status == 200
-    assert reply.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert reply.headers["cache-control"] == "public, max-age=60, must-revalidate, stale-if-error=0"
     assert "sandbox allow-scripts" in reply.headers["content-security-policy"]
 
 

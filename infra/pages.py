@@ -17,7 +17,9 @@ from infra.stages import StageSettings
 from topology.routes import ROUTES
 
 UI_HOST_HEADER: Final = "x-alga-ui-host"
-"""The CloudFront function tells the UI host its public name in it, whatever the browser sent."""
+EXTENSION_HEADER: Final = "x-alga-extension"
+"""The CloudFront function tells the UI host in them its public name, and the extension's id that it took out of the
+URL, whatever the browser sent. They are not part of the cache key (ADR 0032)."""
 _ERRORS: Final = (400, 403, 404, 405, 414, 416, 500, 501, 502, 503, 504)
 """CloudFront would keep an error of the origin for 10 s, and honours ``no-store`` for some of them only."""
 _LONGEST: Final = Duration.days(365)
@@ -59,7 +61,7 @@ class Pages(Construct):
             self,
             "Forwarded",
             comment="No cookie and no query reaches the UI host",
-            header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list(UI_HOST_HEADER),
+            header_behavior=cloudfront.OriginRequestHeaderBehavior.allow_list(UI_HOST_HEADER, EXTENSION_HEADER),
         )
 
         def behavior(policy: cloudfront.ICachePolicy) -> cloudfront.BehaviorOptions:

@@ -42,10 +42,14 @@ class File(NamedTuple):
 
 
 class Index(NamedTuple):
-    """The files of one bundle's UI, by path, and the path of its entry page."""
+    """The files of one bundle's UI, by path, the path of its entry page, and the id of its extension.
+
+    ``extension_id`` is None in an index that was written before indexes had it.
+    """
 
     entry: str
     files: dict[str, File]
+    extension_id: str | None
 
 
 class _VerifiedIndex(NamedTuple):
@@ -176,4 +180,4 @@ def _index(document: dict[str, Any]) -> Index:
         )
         for path, entry in document["files"].items()
     }
-    return Index(document["entry"], files)
+    return Index(document["entry"], files, document.get("extension_id"))

@@ -14,21 +14,26 @@ _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 class UiPath(NamedTuple):
-    """A well-formed request path: the extension, the bundle's hash, and the file.
+    """A well-formed request path: the extension if it is named, the bundle's hash, and the file.
 
     ``path`` is relative to ``ui/``. An empty path means the page, see ``uihost.find_file``.
     """
 
-    extension_id: str
+    extension_id: str | None
     content_hash: ContentHash
     path: str
 
 
-def parse(raw_path: str) -> UiPath:
-    """Parse ``/ext-ui/{extensionId}/{contentHash}/{path…}``, percent-encoded as the client wrote it.
+def parse(raw_path: str, extension: str = "") -> UiPath:
+    """Parse ``/ext-ui/{contentHash}/{path…}`` or ``/ext-ui/{extensionId}/{contentHash}/{path…}``.
 
     The path is split at its slashes, and then each segment is decoded once. A ``%`` that remains after that is an
     ordinary character.
+
+    Args:
+        raw_path: percent-encoded, as the client wrote it.
+        extension: the extension's id, percent-encoded, if it was taken out of the path before
+            (``infra/cloudfront/page_url.js``).
 
     Raises:
         PlatformError: ``ui_not_found`` for another prefix; ``ui_path_invalid`` for a hash that is not valid, a ``.`` or
@@ -37,16 +42,17 @@ def parse(raw_path: str) -> UiPath:
     """
     if not raw_path.startswith(PREFIX):
         raise PlatformError("ui_not_found", "Files of extensions are at /ext-ui/{extensionId}/{contentHash}/{path}.")
-    if _BAD_ESCAPE.search(raw_path):
+    if _BAD_ESCAPE.search(raw_path) or _BAD_ESCAPE.search(extension):
         raise _invalid("it has a '%' that is not followed by two hex digits")
-    extension_id, *rest = [_decoded(segment) for segment in raw_path.removeprefix(PREFIX).split("/")]
-    content_hash = parse_content_hash(rest[0]) if rest else None
+    first, *rest = [_decoded(segment) for segment in raw_path.removeprefix(PREFIX).split("/")]
+    content_hash = parse_content_hash(first)
+    extension_id = _decoded(extension) or None
+    if content_hash is None and rest:
+        extension_id, content_hash, rest = first, parse_content_hash(rest[0]), rest[1:]
     if content_hash is None:
         raise _invalid("the content hash must be 'sha256:' and 64 hex digits, or the digits alone")
-    segments = rest[1:]
-    if segments and segments[-1] == "":
-        segments.pop()  # a slash at the end changes nothing
-    for segment in (extension_id, *segments):
+    segments = rest[:-1] if rest and rest[-1] == "" else rest  # a slash at the end changes nothing
+    for segment in segments if extension_id is None else (extension_id, *segments):
         if not segment:
             raise _invalid("it has an empty segment")
         if segment.startswith("."):

@@ -1,4 +1,4 @@
-"""Serve the static UI of extensions, ``GET|HEAD /ext-ui/{extensionId}/{contentHash}/{path…}``.
+"""Serve the static UI of extensions, ``GET|HEAD /ext-ui/[{extensionId}/]{contentHash}/{path…}``.
 
 Trigger: function URL behind CloudFront. Each path contains the bundle's hash, so every file is immutable. Documents are
 checked for a withdrawal every minute all the same. They carry a Content-Security-Policy that confines them in the same
@@ -20,6 +20,8 @@ from functions.uihost.services import Services, origin_of
 HOST_HEADER: Final = "x-alga-ui-host"
 """CloudFront's own domain, set by its function on every request, whatever the browser sent (infra/cloudfront/)."""
 HEALTH_PATH: Final = "/healthz"
+EXTENSION_HEADER: Final = "x-alga-extension"
+"""The extension's id, when CloudFront has taken it out of the path (ADR 0032)."""
 HEALTH_PROBE_KEY: Final = "releases/healthz"
 
 ASSET_CACHING: Final = "public, max-age=31536000, immutable"
@@ -69,8 +71,9 @@ class UiHost:
             raise PlatformError(
                 "extensions_disabled", "Extensions are switched off here; the operator can switch them on."
             )
-        wanted = parse(request.path)
+        wanted = parse(request.path, request.headers.get(EXTENSION_HEADER, ""))
         index = self._services.bundles.index(wanted.content_hash)
+        check_owner(index, wanted)
         path, file = find_file(index, wanted.path)
         return self._file_response(request, wanted, path, file)
 
@@ -157,6 +160,16 @@ def content_security_policy(own_origin: str, frame_ancestors: str) -> str:
         f"connect-src {own}; object-src 'none'; base-uri {own}; form-action {own}; "
         f"frame-ancestors {frame_ancestors}; sandbox allow-scripts"
     )
+
+
+def check_owner(index: Index, wanted: UiPath) -> None:
+    """Raise ``ui_not_found`` for a bundle that does not belong to the extension that the request names.
+
+    An index that was written before it named its extension belongs to any. Files are public and found by their hash, so
+    this check gives a wrong URL a clear answer; it keeps no secret.
+    """
+    if wanted.extension_id is not None and index.extension_id not in (None, wanted.extension_id):
+        raise PlatformError("ui_not_found", f"The extension {wanted.extension_id!r} has no bundle with this hash.")
 
 
 def find_file(index: Index, path: str) -> tuple[str, File]:

@@ -19,7 +19,9 @@ from alga_ext.stores.aws import S3ObjectStore
 from functions.uihost.services import Services
 from functions.uihost.uihost import UiHost
 from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
+from tests.support.documented import documented
 from tests.support.published_ui import (
+    EXTENSION,
     FILES,
     HEX,
     LIST_LIFETIME,
@@ -32,7 +34,7 @@ from tests.support.published_ui import (
 
 PAGE, SCRIPT, LOGO = FILES["ui/index.html"], FILES["ui/js/app.js"], FILES["ui/logo.png"]
 DRAWING = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
-BASE = f"/ext-ui/ext-1/{HEX}"
+BASE = f"/ext-ui/{EXTENSION}/{HEX}"
 TRUST = {
     "version": 1,
     "keys": [{"key_id": k.key_id, "public_key": k.public_pem, "use": "release"} for k in (RELEASE, LISTING)],
@@ -89,12 +91,12 @@ def host(aws: str) -> UiHostFixture:
     return host_of({**FILES, "ui/drawing.svg": DRAWING})
 
 
-def host_of(files: dict[str, bytes]) -> UiHostFixture:
+def host_of(files: dict[str, bytes], **members: Any) -> UiHostFixture:
     """A UI host over a new bucket with these files published."""
     bucket = f"bucket-{uuid.uuid4().hex[:12]}"
     boto3.client("s3").create_bucket(Bucket=bucket)
     objects = S3ObjectStore(f"s3://{bucket}/p")
-    publish_into(objects, files)
+    publish_into(objects, files, **members)
     list_withdrawn(objects, at=datetime.now(UTC))
     environment = {
         "BUNDLE_STORE_BASE": f"s3://{bucket}/p",
@@ -115,6 +117,32 @@ def test_the_page_is_served_confined(host: UiHostFixture) -> None:
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
     assert answer.headers["x-request-id"] == "r-1"
+
+
+@pytest.mark.parametrize("base", [f"/ext-ui/{HEX}", f"/ext-ui/sha256:{HEX}", f"/ext-ui/{EXTENSION}/sha256%3A{HEX}"])
+def test_every_spelling_of_a_url_gives_the_same_file(host: UiHostFixture, base: str) -> None:
+    assert host.get(f"{base}/js/app.js") == host.get("/js/app.js")
+
+
+@pytest.mark.parametrize("other", ["0195c0de-0000-4000-8000-00000000000c", EXTENSION.upper(), "com.acme.notes", "any"])
+def test_an_extension_that_does_not_own_the_bundle_is_refused(host: UiHostFixture, other: str) -> None:
+    assert host.code(f"/ext-ui/{other}/{HEX}/index.html") == (404, "ui_not_found")
+    assert host.code(f"/ext-ui/{HEX}/index.html", x_alga_extension=other) == (404, "ui_not_found")
+
+
+def test_the_extension_that_owns_the_bundle_may_stand_in_a_header(host: UiHostFixture) -> None:
+    assert host.get(f"/ext-ui/{HEX}/index.html", x_alga_extension=EXTENSION).body == PAGE
+
+
+def test_a_bundle_published_before_indexes_named_their_extension_is_served_to_any(aws: str) -> None:
+    assert host_of(FILES, extension_id=None).get(f"/ext-ui/any/{HEX}/index.html").body == PAGE
+
+
+def test_a_documented_event_is_answered(host: UiHostFixture) -> None:
+    answer = host.answer(documented("function_url"))
+
+    assert (answer["statusCode"], body_of_answer(answer)) == (200, brotli.compress(PAGE, quality=9))
+    assert answer["headers"]["x-request-id"] == documented("function_url")["requestContext"]["requestId"]
 
 
 DOCUMENT_CACHING = "public, max-age=60, must-revalidate, stale-if-error=0"
@@ -325,8 +353,8 @@ def test_a_range_of_another_version_sends_everything(host: UiHostFixture) -> Non
     ("path", "expected"),
     [
         ("/missing.js", (404, "ui_not_found")),
-        (f"/ext-ui/ext-1/{'cd' * 32}/index.html", (404, "ui_not_found")),
-        ("/ext-ui/ext-1/latest/index.html", (400, "ui_path_invalid")),
+        (f"/ext-ui/{EXTENSION}/{'cd' * 32}/index.html", (404, "ui_not_found")),
+        (f"/ext-ui/{EXTENSION}/latest/index.html", (400, "ui_path_invalid")),
         ("/../x", (400, "ui_path_invalid")),
         ("/%2e%2e/x", (400, "ui_path_invalid")),
         ("/.env", (400, "ui_path_invalid")),

@@ -24,6 +24,7 @@ def one_input(data: bytes) -> None:
     if kind == b"\0":
         refused_or_read(lambda: check_path(f"/ext-ui/x/{'ab' * 32}/{text}"))
         refused_or_read(lambda: check_path(text))
+        refused_or_read(lambda: check_path(f"/ext-ui/{'ab' * 32}/a", text))
     elif kind == b"\1":
         check_headers(text)
     elif kind == b"\2":
@@ -36,9 +37,10 @@ def one_input(data: bytes) -> None:
             find_endpoint(ENDPOINTS, "GET", target.path)
 
 
-def check_path(raw: str) -> None:
-    path = parse(raw).path
-    if path.startswith("/") or "\\" in path or any(part.startswith(".") for part in path.split("/")):
+def check_path(raw: str, extension: str = "") -> None:
+    read = parse(raw, extension)
+    path = f"{read.extension_id or 'x'}/{read.path}"
+    if "//" in path or "\\" in path or any(part.startswith(".") for part in path.split("/")):
         message = f"read {path!r}"
         raise AssertionError(message)
 

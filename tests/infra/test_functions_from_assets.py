@@ -122,6 +122,7 @@ def test_the_runner_is_confined_whole_under_lambdas_library_path(site: Site) -> 
         ("gateway", "http_api_cookies", 401),
         ("gateway", "http_api_default", 404),
         ("registry", "http_api_registry", 401),
+        ("uihost", "function_url", 404),
     ],
 )
 def test_a_documented_http_event_is_answered_with_its_request_id(

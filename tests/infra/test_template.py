@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from functions.uihost.uihost import EXTENSION_HEADER, HOST_HEADER
 from infra.alarms import RUNBOOK
 from infra.rollout import SHIFTED_IN_TURN
 from infra.stages import CONNECTIONS_SHARE
@@ -350,6 +351,16 @@ def test_the_cache_has_an_entry_per_path_and_encoding_only(stack: Stack) -> None
     chosen_by = {name: key[f"{name}sConfig"][f"{name}Behavior"] for name in ("Cookie", "Header", "QueryString")}
     assert chosen_by == {"Cookie": "none", "Header": "none", "QueryString": "none"}
     assert policy["CachePolicyConfig"]["MinTTL"] == 0
+
+
+def test_the_ui_host_gets_the_two_headers_of_the_function_and_no_other_word_of_the_viewer(stack: Stack) -> None:
+    (policy,) = stack.of_type("AWS::CloudFront::OriginRequestPolicy").values()
+    config = policy["OriginRequestPolicyConfig"]
+    assert sorted(config["HeadersConfig"]["Headers"]) == [EXTENSION_HEADER, HOST_HEADER]
+    assert (config["CookiesConfig"]["CookieBehavior"], config["QueryStringsConfig"]["QueryStringBehavior"]) == (
+        "none",
+        "none",
+    )
 
 
 def test_only_this_distribution_can_invoke_the_ui_host(stack: Stack) -> None:

@@ -52,7 +52,7 @@ def environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, str
 
 
 def _page(host: UiHost, version: Mapping[str, Any]) -> int:
-    path = f"/ext-ui/any/{version['content_hash']}/index.html"
+    path = f"/ext-ui/{version['content_hash']}/index.html"
     event = {"rawPath": path, "headers": {}, "requestContext": {"http": {"method": "GET"}}}
     return int(host.answer(event)["statusCode"])
 

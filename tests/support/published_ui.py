@@ -21,6 +21,7 @@ LISTING = LocalSigner.generate()
 """Another release key: it signs the list, so that a test can end the key of the release record alone."""
 LIST_LIFETIME = timedelta(hours=1)
 HEX = "ab" * 32
+EXTENSION = "0195c0de-0000-4000-8000-00000000000b"
 PUBLISHER_KEY = "sha256:" + "9" * 64
 HASH = ContentHash(f"sha256:{HEX}")
 FILES = {"ui/index.html": b"<p>hello</p>" * 100, "ui/js/app.js": b"export {}\n" * 100, "ui/logo.png": b"\x89PNG"}
@@ -38,13 +39,20 @@ def compressed(data: bytes) -> dict[str, bytes]:
     return dict(zip((".br", ".gz"), compress(data, 9, 6, 1.0), strict=True))
 
 
-def publish_into(objects: ObjectStore, files: dict[str, bytes], entry: str = "ui/index.html", **members: Any) -> None:
+def publish_into(
+    objects: ObjectStore,
+    files: dict[str, bytes],
+    entry: str = "ui/index.html",
+    extension_id: str | None = EXTENSION,
+    **members: Any,
+) -> None:
     """Write files, index and release record."""
     made = [ui_index.make_file(path, data, compressed) for path, data in files.items()]
     for file in made:
         for variant in file.variants:
             objects.put_new(f"ui/{HEX}/files/{file.path}{variant.suffix}", variant.data, "application/octet-stream")
-    document = ui_index.index_document(entry, {file.path: ui_index.index_entry(file) for file in made})
+    entries = {file.path: ui_index.index_entry(file) for file in made}
+    document = ui_index.index_document(entry, entries, extension_id)
     objects.put_new(f"ui/{HEX}/index.json", document, "application/json")
     given: dict[str, Any] = {
         "publisher": "acme",

@@ -5,6 +5,7 @@ Writes the UI files and their index, then the signed release record, and moves t
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from time import monotonic
 from typing import Any
@@ -136,8 +137,23 @@ def write_ui(version: Row, manifest: Manifest, objects: ObjectStore, compress: C
                     key = object_keys.ui_file(folder, file.path, variant.suffix)
                     objects.put_new(key, variant.data, "application/octet-stream")
                 entries[file.path] = ui_index.index_entry(file)
-    document = ui_index.index_document(manifest.ui.entry, entries)
-    objects.put_new(object_keys.ui_index(folder), document, "application/json")
+    return _store_index(manifest.ui.entry, entries, str(version["extension_id"]), folder, objects)
+
+
+def _store_index(
+    entry: str, files: Mapping[str, dict[str, Any]], extension_id: str, folder: str, objects: ObjectStore
+) -> str:
+    """Store the index of a bundle's UI and return its hex SHA-256."""
+    key = object_keys.ui_index(folder)
+    document = ui_index.index_document(entry, files, extension_id)
+    try:
+        objects.put_new(key, document, "application/json")
+    except PlatformError as error:
+        if error.code != "object_conflict":
+            raise
+        # An attempt that was interrupted before indexes named their extension has left an index without it.
+        document = ui_index.index_document(entry, files, None)
+        objects.put_new(key, document, "application/json")
     return hashlib.sha256(document).hexdigest()
 
 

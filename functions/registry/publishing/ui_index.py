@@ -114,12 +114,15 @@ def index_entry(file: UiFile) -> dict[str, Any]:
     }
 
 
-def index_document(entry: str, files: Mapping[str, dict[str, Any]]) -> bytes:
+def index_document(entry: str, files: Mapping[str, dict[str, Any]], extension_id: str | None) -> bytes:
     """Return the bytes of the index. Equal arguments give equal bytes.
 
     Args:
         entry: the UI entry, as a path in the bundle.
         files: path → ``index_entry`` of the file.
+        extension_id: id of the extension that the bundle belongs to. None gives the form of older indexes, without it.
     """
     document = {"version": 1, "entry": entry.removeprefix(UI_PREFIX), "files": files}
+    if extension_id is not None:
+        document["extension_id"] = extension_id
     return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -190,7 +190,7 @@ def test_the_same_files_give_the_same_index_in_any_order() -> None:
 
     one, other = ({file.path: ui_index.index_entry(file) for file in order} for order in (files, list(reversed(files))))
 
-    assert ui_index.index_document("ui/a.js", one) == ui_index.index_document("ui/a.js", other)
+    assert ui_index.index_document("ui/a.js", one, "e") == ui_index.index_document("ui/a.js", other, "e")
 
 
 def version_row(content_hash: str, **members: Any) -> dict[str, Any]:
@@ -202,6 +202,7 @@ def version_row(content_hash: str, **members: Any) -> dict[str, Any]:
         "signing_key_id": ACME.key_id,
         "published_at": datetime(2026, 6, 1, tzinfo=UTC),
         "component_sha256": None,
+        "extension_id": "0195c0de-0000-4000-8000-00000000000b",
     }
     return {**given, **members}
 
@@ -271,6 +272,41 @@ def test_writing_the_ui_again_writes_nothing_new() -> None:
 
     assert finishing.write_ui(row, asked, objects, compress) == first
     assert objects.objects == before
+
+
+def test_the_index_names_the_extension_that_the_bundle_belongs_to() -> None:
+    objects, row = stored({"ui/index.html": b"<p>"})
+    finishing.write_ui(row, manifest(ui=ui_document()["ui"]), objects, compress)
+
+    folder = row["content_hash"].removeprefix("sha256:")
+    assert json.loads(objects.get(f"ui/{folder}/index.json"))["extension_id"] == row["extension_id"]
+
+
+def _without_extension(objects: MemoryObjectStore, row: dict[str, Any], **changes: Any) -> bytes:
+    """Put the index of a bundle into the form that older publications wrote, and return it."""
+    key = f"ui/{row['content_hash'].removeprefix('sha256:')}/index.json"
+    document = {**json.loads(objects.get(key)), **changes}
+    del document["extension_id"]
+    objects.objects[key] = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+    return objects.objects[key]
+
+
+def test_an_interrupted_publication_of_an_older_release_is_finished_with_its_index() -> None:
+    objects, row = stored({"ui/index.html": b"<p>"})
+    asked = manifest(ui=ui_document()["ui"])
+    finishing.write_ui(row, asked, objects, compress)
+    old = _without_extension(objects, row)
+
+    assert finishing.write_ui(row, asked, objects, compress) == hashlib.sha256(old).hexdigest()
+
+
+def test_an_index_of_other_files_is_a_conflict() -> None:
+    objects, row = stored({"ui/index.html": b"<p>"})
+    asked = manifest(ui=ui_document()["ui"])
+    finishing.write_ui(row, asked, objects, compress)
+    _without_extension(objects, row, entry="other.html")
+
+    assert code_of(lambda: finishing.write_ui(row, asked, objects, compress)) == "object_conflict"
 
 
 # Envelopes that are written again after a crash, by a key that never signs alike twice

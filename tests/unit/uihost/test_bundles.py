@@ -294,5 +294,5 @@ def test_without_an_index_html_the_entry_is_the_page() -> None:
 def test_the_index_is_json_that_says_no_more_than_it_must() -> None:
     document = json.loads(published().objects[f"ui/{HEX}/index.json"])
 
-    assert set(document) == {"version", "entry", "files"}
+    assert set(document) == {"version", "entry", "extension_id", "files"}
     assert datetime.now(UTC).isoformat()[:4] not in json.dumps(document)

@@ -34,6 +34,30 @@ def test_a_path_is_decoded_once(raw: str, path: str) -> None:
 
 
 @pytest.mark.parametrize("content_hash", [HEX, f"sha256:{HEX}", f"sha256%3A{HEX}"])
+@pytest.mark.parametrize(("rest", "path"), [("", ""), ("/", ""), ("/index.html", "index.html"), ("/a/b.js", "a/b.js")])
+def test_the_extension_may_be_left_out(content_hash: str, rest: str, path: str) -> None:
+    assert parse(f"/ext-ui/{content_hash}{rest}") == (None, f"sha256:{HEX}", path)
+
+
+@pytest.mark.parametrize("extension", ["ext-1", "ext%2D1"])
+def test_an_extension_that_was_taken_out_of_the_path_is_read_like_one_in_the_path(extension: str) -> None:
+    assert parse(f"/ext-ui/{HEX}/a", extension) == parse(f"{BASE}/a") == ("ext-1", f"sha256:{HEX}", "a")
+
+
+@pytest.mark.parametrize("extension", [".", "..", ".x", "a/b", "a%2Fb", "%5C", "%00", "%ff", "%", "\ud800"])
+def test_an_extension_that_was_taken_out_of_the_path_is_refused_like_one_in_the_path(extension: str) -> None:
+    assert code_of(lambda: parse(f"/ext-ui/{HEX}/a", extension)) == "ui_path_invalid"
+
+
+def test_the_extension_in_the_path_wins() -> None:
+    assert parse(f"{BASE}/a", "ext-2").extension_id == "ext-1"
+
+
+def test_of_two_hashes_the_first_is_the_bundle() -> None:
+    assert parse(f"/ext-ui/{'cd' * 32}/{HEX}/a") == (None, f"sha256:{'cd' * 32}", f"{HEX}/a")
+
+
+@pytest.mark.parametrize("content_hash", [HEX, f"sha256:{HEX}", f"sha256%3A{HEX}"])
 def test_a_content_hash_is_read_with_and_without_its_prefix(content_hash: str) -> None:
     assert parse(f"/ext-ui/x/{content_hash}/a").content_hash == f"sha256:{HEX}"
 

@@ -119,7 +119,11 @@ def test_an_entry_has_size_and_hash_of_each_variant() -> None:
 
 def test_equal_files_give_an_index_of_equal_bytes() -> None:
     files: dict[str, dict[str, object]] = {"ü.js": {"b": 1, "a": [1, 2]}, "a.js": {}}
-    expected = '{"entry":"index.html","files":{"a.js":{},"ü.js":{"a":[1,2],"b":1}},"version":1}'.encode()
+    expected = '{"entry":"index.html","extension_id":"e-1","files":{"a.js":{},"ü.js":{"a":[1,2],"b":1}},"version":1}'
 
-    assert index_document("ui/index.html", files) == expected
-    assert index_document("ui/index.html", dict(reversed(files.items()))) == expected
+    assert index_document("ui/index.html", files, "e-1") == expected.encode()
+    assert index_document("ui/index.html", dict(reversed(files.items())), "e-1") == expected.encode()
+
+
+def test_the_form_of_older_indexes_names_no_extension() -> None:
+    assert index_document("ui/a.html", {}, None) == b'{"entry":"a.html","files":{},"version":1}'

@@ -437,6 +437,8 @@ CREATE TABLE app.extension_version (
     precedence text GENERATED ALWAYS AS (app.version_precedence(version)) STORED NOT NULL COLLATE pg_catalog."C",
     is_prerelease boolean GENERATED ALWAYS AS ((split_part(version, '+'::text, 1) ~~ '%-%'::text)) STORED NOT NULL,
     prepare_attempts integer DEFAULT 0 NOT NULL,
+    ui_listed_at timestamp with time zone,
+    ui_invalidated_at timestamp with time zone,
     CONSTRAINT extension_version_prepare_attempts_check CHECK ((prepare_attempts >= 0)),
     CONSTRAINT extension_version_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'ready'::text, 'rejected'::text, 'yanked'::text, 'withdrawn'::text]))),
     CONSTRAINT extension_version_version_check CHECK ((length(version) <= 128))
@@ -721,6 +723,8 @@ CREATE INDEX extension_version_ended ON app.extension_version USING btree (conte
 CREATE INDEX extension_version_highest ON app.extension_version USING btree (extension_id, is_prerelease, precedence DESC) WHERE (state = 'ready'::text);
 
 CREATE INDEX extension_version_newest ON app.extension_version USING btree (extension_id, published_at DESC, version_id);
+
+CREATE INDEX extension_version_not_invalidated ON app.extension_version USING btree (ui_listed_at) WHERE ((state = ANY (ARRAY['withdrawn'::text, 'rejected'::text])) AND (ui_invalidated_at IS NULL) AND (jsonb_typeof((manifest -> 'ui'::text)) = 'object'::text));
 
 CREATE INDEX extension_version_unprepared ON app.extension_version USING btree (COALESCE(prepare_sent_at, published_at)) WHERE (state = 'pending'::text);
 
@@ -1082,6 +1086,10 @@ GRANT UPDATE(prepared_at) ON TABLE app.extension_version TO fn_registry;
 GRANT UPDATE(prepare_sent_at) ON TABLE app.extension_version TO fn_registry;
 
 GRANT UPDATE(prepare_attempts) ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(ui_listed_at) ON TABLE app.extension_version TO fn_registry;
+
+GRANT UPDATE(ui_invalidated_at) ON TABLE app.extension_version TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.idempotency_record TO fn_registry;
 

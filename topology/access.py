@@ -26,7 +26,8 @@ class Access:
         opens_data_keys: it opens tenants' secrets: ``kms:Decrypt`` for the same key.
         invokes: names of the functions that it invokes.
         checks: names of the functions whose newest code (``$LATEST``) it invokes before a version of it gets traffic.
-        invalidates_ui: it removes withdrawn pages from CloudFront.
+        invalidates_ui: it removes withdrawn pages from CloudFront: ``cloudfront:CreateInvalidation`` for the
+            distribution of ``UI_DISTRIBUTION_ID``.
         secrets: environment names whose values are secret, in addition to the signing keys. ``topology.secrets`` says
             which of them a deployment keeps in Secrets Manager.
     """
@@ -91,6 +92,7 @@ ACCESS: Final = (
         deletes=("staging/",),
         sends_to=("prepare",),
         signs_with=("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY"),
+        invalidates_ui=True,
         secrets=("DATABASE_URL",),
     ),
     Access(

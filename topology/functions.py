@@ -187,7 +187,7 @@ SWEEPER: Final = Function(
         "RELEASE_SIGNING_KEY",
         "LOG_SIGNING_KEY",
     ),
-    optional=("WITHDRAWN_LIST_LIFETIME_S", "UNINSTALL_GRACE_S"),
+    optional=("WITHDRAWN_LIST_LIFETIME_S", "UNINSTALL_GRACE_S", "UI_DISTRIBUTION_ID"),
     login_role="fn_registry",
     layers=(CORE, DEPS, AWS),
 )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from alga_ext.stores.aws import S3ObjectStore, signer_of
+from alga_ext.stores.aws import CloudFrontDistribution, S3ObjectStore, signer_of
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.stores.database import Database
@@ -55,7 +55,8 @@ class AssetsServices:
 class SweeperServices:
     """Clients of the sweeper, which deletes expired data and finishes delayed work.
 
-    Attributes as in ``services.Services``.
+    Attributes as in ``services.Services``, and ``ui_distribution``: the content delivery network in front of the UI
+    host, or None when there is none.
     """
 
     database: Database
@@ -66,6 +67,7 @@ class SweeperServices:
     log_signer: Signer
     withdrawn_list_lifetime: timedelta
     uninstall_grace: timedelta
+    ui_distribution: CloudFrontDistribution | None
     now: Callable[[], datetime] = _now
 
     @classmethod
@@ -81,6 +83,9 @@ class SweeperServices:
             log_signer=settings.build("log_signing_key", signer_of),
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
             uninstall_grace=timedelta(seconds=settings.uninstall_grace_s),
+            ui_distribution=CloudFrontDistribution(settings.ui_distribution_id)
+            if settings.ui_distribution_id
+            else None,
         )
 
     def close(self) -> None:

@@ -1,10 +1,13 @@
 """Settings of the registry's handlers: one class for each set of environment variables."""
 
+import re
 from typing import Annotated
 
 from alga_ext.edge.token_settings import TokenSettings
 from alga_ext.settings import (
+    Check,
     DatabaseUrl,
+    Form,
     HttpUrl,
     QueueUrl,
     Range,
@@ -15,6 +18,12 @@ from alga_ext.settings import (
     TrustBundleSetting,
 )
 from alga_ext.trust.list_lifetime import LifetimeSetting
+
+
+def _check_distribution(text: str) -> None:
+    if not re.fullmatch(r"[A-Z0-9]{8,32}", text):
+        message = "it is not the id of a distribution"
+        raise ValueError(message)
 
 
 class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
@@ -75,7 +84,12 @@ class AssetsSettings(Settings, frozen=True, kw_only=True):
 
 
 class SweeperSettings(Settings, frozen=True, kw_only=True):
-    """Settings of the sweeper. Attributes as in ``RegistrySettings``."""
+    """Settings of the sweeper, in addition to those of ``RegistrySettings`` that it has too.
+
+    Attributes:
+        ui_distribution_id: CloudFront distribution in front of the UI host, whose caches forget withdrawn pages. Empty
+            when there is none.
+    """
 
     section = "Sweeper"
 
@@ -87,6 +101,7 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
     log_signing_key: SigningKey
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     uninstall_grace_s: Annotated[int, Range(0)] = 7 * 86_400
+    ui_distribution_id: Annotated[str, Check(_check_distribution), Form("the id of a CloudFront distribution")] = ""
 
 
 class RecorderSettings(Settings, frozen=True, kw_only=True):

@@ -18,7 +18,7 @@ from alga_ext.stores.objects import ObjectStore
 from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry.job_services import SweeperServices
-from functions.registry.publishing import versions, withdrawn_list
+from functions.registry.publishing import ui_invalidation, versions, withdrawn_list
 from functions.registry.records import audit, transparency
 from functions.registry.records.audit import Actor
 
@@ -91,7 +91,8 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
     now = services.now()
     steps: dict[str, Callable[[], int | dict[str, int]]] = {
         # First, because pages are not shown without this list.
-        "withdrawn_listed": lambda: withdrawn_list.renew(services),
+        "withdrawn_listed": lambda: list_withdrawn(services),
+        "ui_invalidated": lambda: ui_invalidation.invalidate(services),
         "uploads": lambda: sweep_uploads(services.database, services.objects, now),
         "prepared_again": lambda: prepare_again(services.database, services.prepare_queue, now),
         "heads_signed": lambda: sign_head(services.database, services.objects, services.log_signer, now),
@@ -112,6 +113,14 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
     if faults:
         raise faults[0]
     return done
+
+
+def list_withdrawn(services: SweeperServices) -> int:
+    """Renew the list of withdrawn bundles, note what it names now, and return how many bundles it adds."""
+    ended = ui_invalidation.unlisted(services)  # before the list is made, so that the list names them
+    added = withdrawn_list.renew(services)
+    ui_invalidation.note_listed(services, ended)
+    return added
 
 
 def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> int:

@@ -18,6 +18,7 @@ from typing import Any
 
 from functions.registry.assets import handler as finish_publications
 from functions.registry.handler import handler as answer_http
+from functions.registry.sweeper import handler as sweep
 from tests.support.registry import Context
 
 WATCHED = {
@@ -25,12 +26,13 @@ WATCHED = {
     ("alga_ext/stores/aws.py", "download"),
     ("alga_ext/stores/aws.py", "delete"),
     ("alga_ext/stores/aws.py", "send"),
+    ("alga_ext/stores/aws.py", "invalidate"),
     ("pg8000/native.py", "run"),
     ("pg8000/core.py", "execute_simple"),
 }
 
 
-HANDLERS = {"http": answer_http, "assets": finish_publications}
+HANDLERS = {"http": answer_http, "assets": finish_publications, "sweeper": sweep}
 
 
 def main() -> None:

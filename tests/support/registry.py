@@ -17,7 +17,7 @@ from botocore.config import Config
 from alga_ext.bundles import archive as bundle
 from alga_ext.calls.messages import Message, PreparedMessage, PrepareMessage, decode_message, encode_message
 from alga_ext.stores import object_keys
-from alga_ext.stores.aws import KmsSigner, S3ObjectStore
+from alga_ext.stores.aws import CloudFrontDistribution, KmsSigner, S3ObjectStore
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer, sign_envelope
 from alga_ext.trust.statements import Release, statement
@@ -357,7 +357,7 @@ class RegistryWorld:
 
     def sweeper(self) -> SweeperServices:
         """Return what the sweeper of this registry works with."""
-        given = self.services
+        given, distribution = self.services, self._settings.get("UI_DISTRIBUTION_ID")
         return SweeperServices(
             given.database,
             given.objects,
@@ -367,6 +367,7 @@ class RegistryWorld:
             given.log_signer,
             given.withdrawn_list_lifetime,
             given.uninstall_grace,
+            None if distribution is None else CloudFrontDistribution(distribution),
             given.now,
         )
 

@@ -56,6 +56,11 @@ def test_only_a_function_that_invokes_another_is_told_of_it(access: Access) -> N
 
 
 @each_access
+def test_only_a_function_that_invalidates_pages_is_told_of_the_distribution(access: Access) -> None:
+    assert ("UI_DISTRIBUTION_ID" in FUNCTION[access.function].names) == access.invalidates_ui
+
+
+@each_access
 def test_signing_keys_and_secrets_are_the_secret_settings(access: Access) -> None:
     fields = SETTINGS[access.function].fields()
     secret = {name.upper() for name, field in fields.items() if field.kind is SecretStr}

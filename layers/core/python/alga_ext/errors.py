@@ -100,6 +100,7 @@ CODES: Final[dict[str, Code]] = {
     "database_unavailable": Code(Kind.UNAVAILABLE, "The database cannot be reached"),
     "object_store_unavailable": Code(Kind.UNAVAILABLE, "The object store cannot be reached"),
     "queue_unavailable": Code(Kind.UNAVAILABLE, "The queue cannot be reached"),
+    "cdn_unavailable": Code(Kind.UNAVAILABLE, "The content delivery network cannot be reached"),
     "object_not_found": Code(Kind.NOT_FOUND, "The object does not exist"),
     "object_conflict": Code(Kind.CONFLICT, "The object exists with different content"),
     # Bundle

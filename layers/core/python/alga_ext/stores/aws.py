@@ -1,4 +1,4 @@
-"""The object store and signing keys, with the AWS SDK. Only this module imports boto3.
+"""The object store, signing keys and CloudFront, with the AWS SDK. Only this module imports boto3.
 
 All clients come from one session, which makes later clients cheap. Timeouts are short, so that a request fails with 503
 when a service is unreachable, and does not hang.
@@ -6,7 +6,7 @@ when a service is unreachable, and does not hang.
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import IO, Any, Final
@@ -238,6 +238,42 @@ class KmsSigner:
             raise PlatformError("signer_unavailable", "The signing key cannot be reached.", cause=error) from error
         signature: bytes = answer["Signature"]
         return signature
+
+
+class CloudFrontDistribution:
+    """One CloudFront distribution, whose caches can be told to forget files."""
+
+    def __init__(self, distribution_id: str) -> None:
+        self._id = distribution_id
+        self._cloudfront = _client("cloudfront", read_timeout_s=10.0)
+
+    def invalidate(self, paths: Sequence[str], reference: str) -> bool:
+        """Have the caches forget files, and return True when CloudFront has taken the order.
+
+        Args:
+            paths: each may end with ``*``.
+            reference: names the invalidation. CloudFront makes no second one for the same reference and paths.
+
+        Returns:
+            False when too many invalidations are in progress: try again later.
+
+        Raises:
+            PlatformError: ``cdn_unavailable``.
+        """
+        batch = {"Paths": {"Quantity": len(paths), "Items": list(paths)}, "CallerReference": reference}
+        try:
+            self._cloudfront.create_invalidation(DistributionId=self._id, InvalidationBatch=batch)
+        except ClientError as error:
+            if _code(error) == "TooManyInvalidationsInProgress":
+                return False
+            raise _cdn_unavailable(error) from error
+        except BotoCoreError as error:
+            raise _cdn_unavailable(error) from error
+        return True
+
+
+def _cdn_unavailable(cause: Exception) -> PlatformError:
+    return PlatformError("cdn_unavailable", "The content delivery network did not take the invalidation.", cause=cause)
 
 
 def signer_of(setting: str) -> Signer:

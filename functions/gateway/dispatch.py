@@ -34,7 +34,8 @@ class RunnerClient(Protocol):
             timeout_s: how many seconds to wait for the answer.
 
         Raises:
-            PlatformError: ``runner_unavailable``; ``gateway_timeout``; ``bad_gateway`` when the runner refused;
+            PlatformError: ``runner_unavailable``; ``runner_throttled`` when Lambda runs too many calls;
+                ``gateway_timeout``; ``bad_gateway`` when the runner refused;
                 ``payload_too_large`` when the call does not fit into a Lambda payload; ``response_too_large``.
         """
         ...

@@ -354,6 +354,23 @@ def test_an_uninstalled_extension_does_not_answer(door: Door) -> None:
     assert door.call().code == "not_installed"
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "expected"),
+    [
+        (429, "TooManyRequestsException", (503, "runner_throttled", "2")),
+        (502, "ResourceNotReadyException", (503, "runner_unavailable", "10")),
+    ],
+)
+def test_a_runner_that_cannot_be_invoked_now_tells_the_caller_when(
+    door: Door, status: int, kind: str, expected: tuple[int, str, str]
+) -> None:
+    door.rewire(RUNNER_BASE_URL="lambda://runner", AWS_ENDPOINT_URL_LAMBDA=door.server.url)
+    door.server.answer = lambda _: Reply(status, b"{}", {"x-amzn-errortype": kind})
+
+    answer = door.call()
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == expected
+
+
 def test_what_cannot_be_read_is_never_allowed(door: Door) -> None:
     door.rewire(DATABASE_URL="postgresql://fn_gateway@127.0.0.1:1/gone")
     answer = door.call()

@@ -176,12 +176,61 @@ def test_a_function_that_failed_as_a_whole_is_unavailable(lambda_server: Answeri
     assert code_of(_run) == "runner_unavailable"
 
 
-@pytest.mark.parametrize("status", [403, 404, 413, 429, 500, 503])
+@pytest.mark.parametrize("status", [403, 404, 413, 500, 503])
 def test_a_function_that_cannot_be_invoked_is_unavailable(lambda_server: AnsweringServer, status: int) -> None:
     lambda_server.answer = lambda _: Reply(status, b'{"Message":"x"}', {"x-amzn-errortype": "Refused"})
 
     assert code_of(_run) == "runner_unavailable"
     assert len(lambda_server.asked) == 1
+
+
+def _refused(server: AnsweringServer, status: int, headers: dict[str, str]) -> tuple[str, object]:
+    """The code of a call that Lambda refuses, and the seconds after which the caller may try again."""
+    server.answer = lambda _: Reply(status, b'{"Type":"User","Message":"Rate exceeded for tenant acme"}', headers)
+    with pytest.raises(PlatformError) as caught:
+        _run()
+    assert "acme" not in caught.value.detail
+    assert len(server.asked) == 1
+    return caught.value.code, caught.value.context.get("retry_after_s")
+
+
+@pytest.mark.parametrize(
+    ("asked", "wait_s"),
+    [(None, 2), ("7", 7), ("60", 60), ("61", 60), ("99999", 2), ("0", 1), ("-1", 2), ("soon", 2), ("1.5", 2), ("", 2)],
+)
+def test_a_throttled_call_may_be_tried_again_when_lambda_says(
+    lambda_server: AnsweringServer, asked: str | None, wait_s: int
+) -> None:
+    headers = {"x-amzn-errortype": "TooManyRequestsException"} | ({"retry-after": asked} if asked is not None else {})
+
+    assert _refused(lambda_server, 429, headers) == ("runner_throttled", wait_s)
+
+
+def test_a_throttled_call_is_told_by_its_status_alone(lambda_server: AnsweringServer) -> None:
+    assert _refused(lambda_server, 429, {}) == ("runner_throttled", 2)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (502, "ResourceNotReadyException"),
+        (502, "ResourceNotReadyException:http://internal.amazon.com/coral/com.amazonaws.awsgirapi/"),
+        (502, "ENILimitReachedException"),
+        (502, "EC2ThrottledException"),
+        (502, "EC2UnexpectedException"),
+        (502, "SubnetIPAddressLimitReachedException"),
+        (409, "ResourceConflictException"),
+    ],
+)
+def test_a_runner_that_lambda_restores_is_unavailable_for_ten_seconds(
+    lambda_server: AnsweringServer, status: int, kind: str
+) -> None:
+    assert _refused(lambda_server, status, {"x-amzn-errortype": kind}) == ("runner_unavailable", 10)
+
+
+@pytest.mark.parametrize("kind", ["EC2AccessDeniedException", "InvalidRuntimeException", ""])
+def test_a_runner_that_stays_broken_promises_nothing(lambda_server: AnsweringServer, kind: str) -> None:
+    assert _refused(lambda_server, 502, {"x-amzn-errortype": kind}) == ("runner_unavailable", None)
 
 
 # HTTP alone

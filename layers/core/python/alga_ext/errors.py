@@ -85,6 +85,7 @@ CODES: Final[dict[str, Code]] = {
     "gateway_timeout": Code(Kind.TIMEOUT, "The extension did not respond in time"),
     "policy_unavailable": Code(Kind.UNAVAILABLE, "Data needed to decide this request cannot be read at the moment"),
     "runner_unavailable": Code(Kind.UNAVAILABLE, "Extensions cannot be run at the moment"),
+    "runner_throttled": Code(Kind.UNAVAILABLE, "Too many calls of extensions run at the moment"),
     # Runner
     "unknown_capabilities": Code(Kind.INVALID, "A provider name is not a known capability"),
     "guest_timeout": Code(Kind.TIMEOUT, "The extension ran longer than its time limit"),

@@ -1,6 +1,7 @@
 """The requests to SQS, Lambda, KMS and CodeDeploy that functions make in calls, without the SDK."""
 
 import base64
+import re
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
@@ -12,7 +13,25 @@ from alga_ext.stores.aws_api import AwsApi, RequestFailed, error_of
 from alga_ext.stores.sealing import DataKey
 
 _NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
+_THROTTLED: Final = "Too many calls of extensions run at the moment; try again."
 _SHOWN_CHARACTERS: Final = 500
+_THROTTLED_S: Final = 2
+"""When to call again after Lambda has throttled a call, and has not said when."""
+_LONGEST_WAIT_S: Final = 60
+_RESTORED_S: Final = 10
+_BEING_RESTORED: Final = frozenset(
+    {
+        "EC2ThrottledException",
+        "EC2UnexpectedException",
+        "ENILimitReachedException",
+        "ResourceConflictException",
+        "ResourceNotReadyException",
+        "SubnetIPAddressLimitReachedException",
+    }
+)
+"""Errors of Invoke that end by themselves. A function that was idle for a long time becomes inactive: Lambda removes
+its network interfaces, its next invocation fails with ``ResourceNotReadyException``, and Lambda makes them again (AWS
+Lambda, "Lambda function states")."""
 
 
 class SqsQueue:
@@ -71,8 +90,9 @@ class LambdaFunction:
         """Invoke for one tenant (Lambda tenant isolation), or without a tenant, and return the function's answer.
 
         Raises:
-            PlatformError: ``runner_unavailable`` when the function cannot be invoked, or when the invocation itself
-                failed; ``gateway_timeout`` when it did not respond in time.
+            PlatformError: ``runner_throttled`` when too many invocations run; ``runner_unavailable`` when the function
+                cannot be invoked for another reason, or when the invocation itself failed; ``gateway_timeout`` when it
+                did not respond in time.
         """
         headers = {"content-type": "application/json"}
         if tenant_id is not None:
@@ -87,10 +107,27 @@ class LambdaFunction:
                 raise PlatformError("gateway_timeout", "The extension did not respond in time.", cause=error) from error
             raise PlatformError("runner_unavailable", _NOT_RUN, cause=error) from error
         if answer.status != 200:
-            raise PlatformError("runner_unavailable", _NOT_RUN, cause=error_of(answer.status, body))
+            raise _not_invoked(answer.status, answer.headers, body)
         if "x-amz-function-error" in answer.headers:
             raise PlatformError("runner_unavailable", _NOT_RUN, cause=body[:_SHOWN_CHARACTERS])
         return body
+
+
+def _not_invoked(status: int, headers: Mapping[str, str], body: bytes) -> PlatformError:
+    """Return the error for an invocation that Lambda has refused.
+
+    Lambda answers 429 also when a tenant-isolated function has too many environments; it does not tell the two apart.
+    """
+    kind = headers.get("x-amzn-errortype", "").partition(":")[0]
+    cause = f"{error_of(status, body)} {kind[:_SHOWN_CHARACTERS]}".strip()
+    if status == 429:
+        asked = headers.get("retry-after", "")
+        wait_s = int(asked) if re.fullmatch("[0-9]{1,4}", asked) else _THROTTLED_S
+        wait_s = min(max(wait_s, 1), _LONGEST_WAIT_S)
+        return PlatformError("runner_throttled", _THROTTLED, cause=cause, retry_after_s=wait_s)
+    if kind in _BEING_RESTORED:
+        return PlatformError("runner_unavailable", _NOT_RUN, cause=cause, retry_after_s=_RESTORED_S)
+    return PlatformError("runner_unavailable", _NOT_RUN, cause=cause)
 
 
 class Deployments:

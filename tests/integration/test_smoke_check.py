@@ -4,15 +4,21 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alga_ext.calls.operator_token import sign_operator_token
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import Deployments
+from alga_ext.trust.signing import LocalSigner
+from functions.gateway.smoke.checks import checks
+from functions.gateway.smoke.running import PROBE_TENANT, run
 from tests.support.answering import Reply, answering
 from tests.support.site import CLAIMS, Site
+from tests.support.wat import guest
 
 ALGA_EXT = str(Path(sys.executable).with_name("alga-ext"))
 AWS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_REGION": "eu-central-1"}
@@ -24,6 +30,19 @@ def test_the_platforms_own_functions_pass_the_check(site: Site) -> None:
         None,
         {"passed": ["gateway healthz", "registry healthz", "uihost healthz", "runner healthz"]},
     )
+
+
+def test_a_published_probe_is_loaded_and_its_page_is_served(site: Site) -> None:
+    probe = str(site.publish(guest("(call $respond (i32.const 200) (i32.const 0) (i32.const 0))"))["content_hash"])
+    token = sign_operator_token(LocalSigner.from_pem(site.platform.keys.execution.private_pem), now_s=int(time.time()))
+
+    def invoke(name: str, payload: bytes) -> bytes:
+        tenant = PROBE_TENANT if name == "runner" else None
+        return site.loop.run(site.platform.functions.invoke(name, payload, tenant)).payload
+
+    wanted = checks(("uihost", "runner"), token, frozenset(), probe)
+    passed = run(wanted, invoke, lambda _: None)
+    assert passed == ["uihost healthz", "uihost page", "runner healthz", "runner warmup"]
 
 
 @pytest.mark.parametrize("status", ["Succeeded", "Failed"])

@@ -57,7 +57,7 @@ def test_each_mutant_compiles_and_has_a_name_of_its_own() -> None:
     source = KNOWN["alga_ext.trust.policy"].path.read_text(encoding="utf-8")
     count = len(mutants(source))
 
-    assert count > 100
+    assert count > 50
     assert len({mutant.name for mutant in mutants(source)}) == count
     for index in range(0, count, 10):
         mutants(source)[index].code("policy.py")

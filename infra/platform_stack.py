@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import CfnOutput, Stack, Tags
+from aws_cdk import Aws, CfnOutput, CfnRule, CfnRuleAssertion, Fn, Stack, Tags
 from constructs import Construct
 
 from infra.acknowledged import acknowledge
@@ -23,6 +23,8 @@ from infra.schedules import Schedules
 from infra.stages import StageSettings
 from infra.stores import Stores
 from topology.functions import FUNCTIONS, SMOKE, UIHOST
+from topology.layers import CORE
+from topology.runtime import LAYERS_FOLDER, RDS_ROOTS_FOLDER
 
 ROOT: Final = Path(__file__).parents[1]
 
@@ -40,6 +42,7 @@ class PlatformStack(Stack):
         super().__init__(scope, f"alga-ext-{stage.name}", termination_protection=stage.protect_data)
         # CDK writes dependencies that references imply already (W3005). SAM's linter takes no option for it.
         self.template_options.metadata = {"cfn-lint": {"config": {"ignore_checks": ["W3005"]}}}
+        self._check_region(assets)
         Tags.of(self).add("application", "alga-ext")
         Tags.of(self).add("stage", stage.name)
         network = Network(self, "Network", stage)
@@ -88,6 +91,21 @@ class PlatformStack(Stack):
         Rollout(self, "Rollout", stage, functions, alarms.rollback)
         acknowledge(self, stage, functions)
         self._tell(stage, stores, api, pages, alarms)
+
+    def _check_region(self, assets: Path) -> None:
+        """Refuse a region for whose databases there are no certificates, before anything is made in it."""
+        core = assets / "layers" / CORE.name / RDS_ROOTS_FOLDER.removeprefix(f"{LAYERS_FOLDER}/")
+        regions = sorted(file.stem for file in core.glob("*.pem"))
+        CfnRule(
+            self,
+            "Region",
+            assertions=[
+                CfnRuleAssertion(
+                    assert_=Fn.condition_contains(regions, Aws.REGION),
+                    assert_description="The core layer has no certificates of Amazon RDS for this region",
+                )
+            ],
+        )
 
     def _tell(self, stage: StageSettings, stores: Stores, api: HttpApi, pages: Pages, alarms: Alarms) -> None:
         """Add the outputs that the how-to guides and the deployment workflow read."""

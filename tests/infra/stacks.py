@@ -101,4 +101,6 @@ def empty_assets(dist: Path, layer_text: str = "") -> Path:
         for one in names:
             (dist / kind / one.name).mkdir(parents=True, exist_ok=True)
             (dist / kind / one.name / "placeholder.txt").write_text(one.name + text)
+    (dist / "layers/core/rds").mkdir(exist_ok=True)
+    (dist / "layers/core/rds/eu-central-1.pem").write_text("a certificate")
     return dist

@@ -229,6 +229,11 @@ def test_the_database_is_private_encrypted_and_takes_iam_logins(stack: Stack) ->
     assert parameters["Parameters"]["rds.force_ssl"] == "1"
 
 
+def test_a_region_without_certificates_for_its_databases_is_refused(stack: Stack) -> None:
+    (assertion,) = stack.template["Rules"]["Region"]["Assertions"]
+    assert assertion["Assert"] == {"Fn::Contains": [["eu-central-1"], {"Ref": "AWS::Region"}]}
+
+
 def test_there_is_no_database_proxy_which_would_keep_a_paused_database_awake(stack: Stack) -> None:
     assert stack.of_type("AWS::RDS::DBProxy") == {}
 

@@ -155,8 +155,15 @@ def test_a_documented_scheduled_event_is_a_sweep(site: Site) -> None:
 
 
 @pytest.mark.slow
+def test_the_smoke_check_passes(site: Site) -> None:
+    outcome = site.loop.run(site.platform.functions.invoke("smoke", b"{}"))
+    assert (outcome.error, len(json.loads(outcome.payload).get("passed", []))) == (None, 4), outcome.payload
+
+
+@pytest.mark.slow
 def test_every_function_runs_from_its_asset(site: Site) -> None:
     site.record(site.call(HELLO, "/hello?name=Ada").headers["x-request-id"])
     site.get(site.client("acme").json("GET", "/installs")["items"][0]["ui_url"])
+    site.loop.run(site.platform.functions.invoke("smoke", b"{}"))
     logs = {function.name: (site.platform.options.state / f"logs/{function.name}.log") for function in FUNCTIONS}
     assert [name for name, log in logs.items() if not log.exists() or "Traceback" in log.read_text()] == []

@@ -6,6 +6,9 @@ The permissions in the database follow from the function's login role (``migrati
 from dataclasses import dataclass
 from typing import Final
 
+TRUST_OBJECT: Final = "trust.json"
+"""The key of the signed trust bundle in a bucket of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -16,6 +19,8 @@ class Access:
         reads: key prefixes of the object store under which it reads objects (GET and HEAD). Every reader also requests
             objects that may be absent, and health checks request the absent key ``healthz`` below one of the prefixes.
             S3 answers 404 for an absent object, and not 403, only to a caller that may list the bucket.
+        reads_trust: it reads the signed trust bundle: GET of the object ``TRUST_OBJECT`` of the bucket ``trust``, and
+            nothing else there. No function writes to that bucket; an operator does (``alga-ext trust publish``).
         writes: key prefixes under which it writes objects. A writer also needs to read there: when a key exists, it
             compares the stored bytes.
         deletes: key prefixes under which it deletes objects.
@@ -34,6 +39,7 @@ class Access:
 
     function: str
     reads: tuple[str, ...] = ()
+    reads_trust: bool = False
     writes: tuple[str, ...] = ()
     deletes: tuple[str, ...] = ()
     sends_to: tuple[str, ...] = ()
@@ -56,6 +62,7 @@ ACCESS: Final = (
     Access(
         "registry",
         reads=("staging/", "bundles/", "components/", "releases/", "withdrawn/", "log/heads/"),
+        reads_trust=True,
         # Publishers write staging/ with URLs that the registry signs, so the registry needs the permission.
         writes=("staging/", "bundles/", "components/", "withdrawn/", "log/heads/"),
         sends_to=("prepare",),
@@ -63,16 +70,18 @@ ACCESS: Final = (
         makes_data_keys=True,
         secrets=("DATABASE_URL",),
     ),
-    Access("uihost", reads=("ui/", "releases/", "withdrawn/")),
+    Access("uihost", reads=("ui/", "releases/", "withdrawn/"), reads_trust=True),
     Access(
         "runner",
         reads=("cwasm/", "releases/"),
+        reads_trust=True,
         opens_data_keys=True,
         secrets=("DATABASE_URL", "UI_PROXY_AUTH_TOKEN", "UI_PROXY_SIGNING_KEY", "HOST_API_AUTH_TOKEN"),
     ),
     Access(
         "prepare",
         reads=("components/", "cwasm/"),
+        reads_trust=True,
         writes=("cwasm/",),
         sends_to=("prepared",),
         signs_with=("ARTIFACT_SIGNING_KEY",),
@@ -80,6 +89,7 @@ ACCESS: Final = (
     Access(
         "assets",
         reads=("bundles/", "ui/", "releases/", "withdrawn/"),
+        reads_trust=True,
         writes=("ui/", "releases/", "withdrawn/"),
         signs_with=("RELEASE_SIGNING_KEY",),
         secrets=("DATABASE_URL",),
@@ -88,6 +98,7 @@ ACCESS: Final = (
     Access(
         "sweeper",
         reads=("withdrawn/", "log/heads/"),
+        reads_trust=True,
         writes=("withdrawn/", "log/heads/"),
         deletes=("staging/",),
         sends_to=("prepare",),

@@ -94,6 +94,7 @@ REGISTRY: Final = Function(
         "SECRETS_KEY_ID",
     ),
     optional=(
+        "TRUST_ROOT_KEYS",  # needed when SIGNING_TRUST_BUNDLE is in S3; so in every function that has both
         "AUTH_CLAIM_NAMES",
         "AUTH_JWKS",  # one of these two is needed
         "AUTH_JWKS_URL",
@@ -113,7 +114,13 @@ UIHOST: Final = Function(
     "functions.uihost.handler.handler",
     timeout_s=10,
     required=("BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "FRAME_ANCESTORS"),
-    optional=("RUNNER_PUBLIC_BASE", "WITHDRAWN_LIST_LIFETIME_S", "UI_CACHE_BYTES", "EXTENSIONS_ENABLED"),
+    optional=(
+        "TRUST_ROOT_KEYS",
+        "RUNNER_PUBLIC_BASE",
+        "WITHDRAWN_LIST_LIFETIME_S",
+        "UI_CACHE_BYTES",
+        "EXTENSIONS_ENABLED",
+    ),
 )
 RUNNER: Final = Function(
     "runner",
@@ -127,6 +134,7 @@ RUNNER: Final = Function(
         "SECRETS_KEY_ID",
     ),
     optional=(
+        "TRUST_ROOT_KEYS",
         "DEFAULT_TIMEOUT_MS",
         "MAX_TIMEOUT_MS",
         "DEFAULT_MEMORY_MB",
@@ -155,7 +163,7 @@ PREPARE: Final = Function(
     "functions.runner.preparing.handler.handler",
     timeout_s=300,  # longer than COMPILE_TIMEOUT_S (240 s)
     required=("BUNDLE_STORE_BASE", "PREPARED_QUEUE_URL", "SIGNING_TRUST_BUNDLE", "ARTIFACT_SIGNING_KEY"),
-    optional=("MAX_COMPONENT_MB", "COMPILE_TIMEOUT_S", "COMPILE_MEMORY_MB"),
+    optional=("TRUST_ROOT_KEYS", "MAX_COMPONENT_MB", "COMPILE_TIMEOUT_S", "COMPILE_MEMORY_MB"),
     memory_mb=4096,  # more than COMPILE_MEMORY_MB (3072)
     layers=(CORE, DEPS, AWS, WASMTIME),
 )
@@ -164,7 +172,10 @@ ASSETS: Final = Function(
     "functions.registry.assets.handler",
     timeout_s=60,
     required=("DATABASE_URL", "BUNDLE_STORE_BASE", "SIGNING_TRUST_BUNDLE", "RELEASE_SIGNING_KEY"),
-    optional=("WITHDRAWN_LIST_LIFETIME_S",),
+    optional=(
+        "TRUST_ROOT_KEYS",
+        "WITHDRAWN_LIST_LIFETIME_S",
+    ),
     login_role="fn_registry",
     layers=(CORE, DEPS, AWS),
 )
@@ -187,7 +198,7 @@ SWEEPER: Final = Function(
         "RELEASE_SIGNING_KEY",
         "LOG_SIGNING_KEY",
     ),
-    optional=("WITHDRAWN_LIST_LIFETIME_S", "UNINSTALL_GRACE_S", "UI_DISTRIBUTION_ID"),
+    optional=("TRUST_ROOT_KEYS", "WITHDRAWN_LIST_LIFETIME_S", "UNINSTALL_GRACE_S", "UI_DISTRIBUTION_ID"),
     login_role="fn_registry",
     layers=(CORE, DEPS, AWS),
 )

@@ -9,8 +9,8 @@ from alga_ext.stores.aws import CloudFrontDistribution, S3ObjectStore, signer_of
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.stores.database import Database
+from alga_ext.stores.signed_trust_source import AnyTrustSource, open_trust_source
 from alga_ext.trust.signing import Signer
-from alga_ext.trust.trust_source import TrustSource
 from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.settings import AssetsSettings, SweeperSettings
 
@@ -25,7 +25,7 @@ class AssetsServices:
 
     database: Database
     objects: S3ObjectStore
-    trust: TrustSource
+    trust: AnyTrustSource
     release_signer: Signer
     evaluator: Evaluator
     withdrawn_list_lifetime: timedelta
@@ -39,7 +39,7 @@ class AssetsServices:
         return cls(
             database=database,
             objects=S3ObjectStore(settings.bundle_store_base),
-            trust=settings.build("signing_trust_bundle", TrustSource),
+            trust=open_trust_source(settings, AwsApi(environ), "registry-assets"),
             release_signer=settings.build("release_signing_key", signer_of),
             evaluator=Evaluator(lambda: database.in_transaction),
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
@@ -62,7 +62,7 @@ class SweeperServices:
     database: Database
     objects: S3ObjectStore
     prepare_queue: SqsQueue
-    trust: TrustSource
+    trust: AnyTrustSource
     release_signer: Signer
     log_signer: Signer
     withdrawn_list_lifetime: timedelta
@@ -74,11 +74,12 @@ class SweeperServices:
     def build(cls, environ: Mapping[str, str]) -> Self:
         """Build the services from environment variables, or raise ``SettingsError``."""
         settings = SweeperSettings.read(environ)
+        api = AwsApi(environ)
         return cls(
             database=Database(settings.database_url.get_secret_value()),
             objects=S3ObjectStore(settings.bundle_store_base),
-            prepare_queue=SqsQueue(settings.prepare_queue_url, AwsApi(environ)),
-            trust=settings.build("signing_trust_bundle", TrustSource),
+            prepare_queue=SqsQueue(settings.prepare_queue_url, api),
+            trust=open_trust_source(settings, api, "registry-sweeper"),
             release_signer=settings.build("release_signing_key", signer_of),
             log_signer=settings.build("log_signing_key", signer_of),
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),

@@ -13,8 +13,8 @@ from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import KmsDataKeys, SqsQueue
 from alga_ext.stores.database import Database
 from alga_ext.stores.sealing import Sealer
+from alga_ext.stores.signed_trust_source import AnyTrustSource, open_trust_source
 from alga_ext.trust.signing import Signer
-from alga_ext.trust.trust_source import TrustSource
 from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.settings import RegistrySettings
 
@@ -42,7 +42,7 @@ class Services:
     database: Database
     objects: S3ObjectStore
     prepare_queue: SqsQueue
-    trust: TrustSource
+    trust: AnyTrustSource
     release_signer: Signer
     log_signer: Signer
     tokens: TokenVerifier
@@ -66,7 +66,7 @@ class Services:
             database=database,
             objects=S3ObjectStore(settings.bundle_store_base),
             prepare_queue=SqsQueue(settings.prepare_queue_url, api),
-            trust=settings.build("signing_trust_bundle", TrustSource),
+            trust=open_trust_source(settings, api, "registry"),
             release_signer=settings.build("release_signing_key", signer_of),
             log_signer=settings.build("log_signing_key", signer_of),
             tokens=TokenVerifier.of(settings),

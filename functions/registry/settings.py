@@ -1,6 +1,7 @@
 """Settings of the registry's handlers: one class for each set of environment variables."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from alga_ext.edge.token_settings import TokenSettings
@@ -11,11 +12,13 @@ from alga_ext.settings import (
     HttpUrl,
     QueueUrl,
     Range,
+    RootKeys,
     SecretStr,
     Settings,
     SigningKey,
     StoreBase,
     TrustBundleSetting,
+    trust_faults,
 )
 from alga_ext.trust.list_lifetime import LifetimeSetting
 
@@ -33,7 +36,8 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
         database_url: PostgreSQL as ``fn_registry``.
         bundle_store_base: ``s3://bucket[/prefix]`` of bundles, components, artifacts and UI files.
         prepare_queue_url: queue that wakes the prepare function.
-        signing_trust_bundle: path or content of the trust bundle (docs/reference/trust-bundle.md).
+        signing_trust_bundle: content, path or ``s3://bucket/key`` of the trust bundle (docs/reference/trust-bundle.md).
+        trust_root_keys: public keys in PEM, of which one must have signed a trust bundle in the object store.
         runner_public_base: public base URL of the UI host, without a slash at the end.
         extensions_enabled: when false, publishing and installing are refused. Reads, and requests that stop something,
             are still answered.
@@ -55,6 +59,7 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
     bundle_store_base: StoreBase
     prepare_queue_url: QueueUrl
     signing_trust_bundle: TrustBundleSetting
+    trust_root_keys: RootKeys = ""
     runner_public_base: HttpUrl
     extensions_enabled: bool = True
     upload_expires_s: Annotated[int, Range(60, 86_400)] = 3_600
@@ -66,6 +71,11 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
     secrets_key_id: str = ""
     ui_proxy_base_url: HttpUrl = ""
     host_api_base_url: HttpUrl = ""
+
+    @classmethod
+    def faults_together(cls, given: Mapping[str, str]) -> list[str]:
+        """See ``Settings.faults_together``: a trust bundle in the object store needs root keys."""
+        return [*super().faults_together(given), *trust_faults(given)]
 
 
 class AssetsSettings(Settings, frozen=True, kw_only=True):
@@ -79,8 +89,14 @@ class AssetsSettings(Settings, frozen=True, kw_only=True):
     database_url: DatabaseUrl
     bundle_store_base: StoreBase
     signing_trust_bundle: TrustBundleSetting
+    trust_root_keys: RootKeys = ""
     release_signing_key: SigningKey
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
+
+    @classmethod
+    def faults_together(cls, given: Mapping[str, str]) -> list[str]:
+        """See ``Settings.faults_together``: a trust bundle in the object store needs root keys."""
+        return [*super().faults_together(given), *trust_faults(given)]
 
 
 class SweeperSettings(Settings, frozen=True, kw_only=True):
@@ -97,11 +113,17 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
     bundle_store_base: StoreBase
     prepare_queue_url: QueueUrl
     signing_trust_bundle: TrustBundleSetting
+    trust_root_keys: RootKeys = ""
     release_signing_key: SigningKey
     log_signing_key: SigningKey
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     uninstall_grace_s: Annotated[int, Range(0)] = 7 * 86_400
     ui_distribution_id: Annotated[str, Check(_check_distribution), Form("the id of a CloudFront distribution")] = ""
+
+    @classmethod
+    def faults_together(cls, given: Mapping[str, str]) -> list[str]:
+        """See ``Settings.faults_together``: a trust bundle in the object store needs root keys."""
+        return [*super().faults_together(given), *trust_faults(given)]
 
 
 class RecorderSettings(Settings, frozen=True, kw_only=True):

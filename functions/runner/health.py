@@ -24,6 +24,10 @@ def checks(services: Services) -> dict[str, Check]:
         services.artifacts.check_writable()
         return {"size_bytes": services.artifacts.size_bytes(), "budget_bytes": services.artifacts.budget_bytes}
 
+    def trust_bundle() -> Mapping[str, Any]:
+        services.trust()
+        return {}
+
     def object_store() -> Mapping[str, Any]:
         services.store.size(_PROBE_KEY)
         return {}
@@ -34,6 +38,7 @@ def checks(services: Services) -> dict[str, Check]:
     return {
         "sandbox": sandbox,
         "artifact_cache": artifact_cache,
+        "trust_bundle": trust_bundle,
         "object_store": object_store,
         "database": database,
     }

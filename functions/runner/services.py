@@ -20,9 +20,10 @@ from alga_ext.settings import SecretStr, read_material
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.s3_reader import S3ObjectReader
+from alga_ext.stores.signed_trust_source import open_trust_source
 from alga_ext.stores.work_folders import claim_folder
+from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import LocalSigner, PublicKey
-from alga_ext.trust.trust_source import TrustSource
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.imports import secrets
 from functions.runner.imports.broker import Provider
@@ -51,6 +52,7 @@ class Services:
     Attributes:
         settings: the validated settings.
         pool: the sandboxes.
+        trust: returns the current trust bundle.
         artifacts: verified programs.
         store: the object store, for reading only.
         database: returns PostgreSQL as role ``fn_runner``. It is created at its first use.
@@ -64,6 +66,7 @@ class Services:
 
     settings: RunnerSettings
     pool: Pool
+    trust: Callable[[], TrustBundle]
     artifacts: ArtifactCache
     store: ObjectReader
     database: "Callable[[], Database]"
@@ -75,7 +78,12 @@ class Services:
     connections: ExitStack = field(default_factory=ExitStack)
 
     @classmethod
-    def build(cls, environ: Mapping[str, str], first_child: Child | None = None) -> Self:
+    def build(
+        cls,
+        environ: Mapping[str, str],
+        first_child: Child | None = None,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> Self:
         """Build the services from environment variables, and configure the first sandbox if there is one.
 
         It also makes this process undumpable, limits its name lookups, and claims the artifact folder for it.
@@ -83,14 +91,16 @@ class Services:
         Args:
             environ: the environment variables.
             first_child: a sandbox that has been started already.
+            monotonic_s: a monotonic clock, in seconds.
 
         Raises:
             SettingsError: a variable is missing or not valid.
         """
         settings = RunnerSettings.read(environ)
         limit_lookups()
-        store = S3ObjectReader(settings.bundle_store_base, environ)
-        trust = settings.build("signing_trust_bundle", TrustSource)
+        api = AwsApi(environ)
+        store = S3ObjectReader(settings.bundle_store_base, api)
+        trust = open_trust_source(settings, api, "runner", monotonic_s)
         gateway_key = settings.build("execution_token_public_key", lambda key: PublicKey.from_pem(read_material(key)))
         settings.build("database_url", _check_certificates)
         connections = ExitStack()
@@ -102,6 +112,7 @@ class Services:
         return cls(
             settings=settings,
             pool=Pool(configure, settings.sandboxes, first_child),
+            trust=trust.current,
             artifacts=ArtifactCache(
                 store=store,
                 trust=trust.current,
@@ -109,7 +120,7 @@ class Services:
                 folder=folder,
                 budget_bytes=settings.artifact_budget_mb * _MIB,
                 now=now,
-                monotonic_s=time.monotonic,
+                monotonic_s=monotonic_s,
             ),
             store=store,
             database=database,

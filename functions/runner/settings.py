@@ -10,12 +10,14 @@ from alga_ext.settings import (
     PrivateKey,
     QueueUrl,
     Range,
+    RootKeys,
     SecretStr,
     Settings,
     SigningKey,
     StoreBase,
     TrustBundleSetting,
     development_faults,
+    trust_faults,
 )
 from functions.runner.service_token import ServiceToken
 
@@ -34,7 +36,8 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         database_url: PostgreSQL as role ``fn_runner``.
         bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
-        signing_trust_bundle: the trust bundle itself, or its path. A file is read again when it changes.
+        signing_trust_bundle: the trust bundle itself, its path, or ``s3://bucket/key``. It is read again if it changes.
+        trust_root_keys: public keys in PEM, of which one must have signed a trust bundle in the object store.
         execution_token_public_key: the gateway's public key in PEM, or the path of its file.
         default_timeout_ms, max_timeout_ms: wall-clock time of a call in milliseconds.
         default_memory_mb, max_memory_mb: linear memory of a guest in MiB.
@@ -63,6 +66,7 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     database_url: DatabaseUrl
     bundle_store_base: StoreBase
     signing_trust_bundle: TrustBundleSetting
+    trust_root_keys: RootKeys = ""
     execution_token_public_key: Annotated[str, Form("the gateway's public key in PEM, or the path of its file")]
     default_timeout_ms: Annotated[int, Range(10)] = 5_000
     max_timeout_ms: Annotated[int, Range(10, 870_000)] = 29_000
@@ -90,9 +94,10 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:
         """See ``Settings.faults_together``.
 
-        Memory must fit, no host application is called without both proofs, and failures are never explained in Lambda.
+        Memory must fit, no host application is called without both proofs, a trust bundle in the object store needs
+        root keys, and failures are never explained in Lambda.
         """
-        return [*_memory_faults(given), *_host_faults(given), *development_faults(given)]
+        return [*_memory_faults(given), *_host_faults(given), *trust_faults(given), *development_faults(given)]
 
     @property
     def sandboxes(self) -> int:
@@ -147,7 +152,7 @@ class PrepareSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
         prepared_queue_url: queue for the results.
-        signing_trust_bundle: the trust bundle itself, or its path.
+        signing_trust_bundle, trust_root_keys: as in ``RunnerSettings``.
         artifact_signing_key: private key in PEM, the path of its file, or ``kms:key-id``. It signs compiled components.
         max_component_mb: maximum size of a component in MiB. The registry accepts none over 64 MiB.
         compile_timeout_s: wall-clock time of one compilation in seconds.
@@ -159,7 +164,13 @@ class PrepareSettings(Settings, frozen=True, kw_only=True):
     bundle_store_base: StoreBase
     prepared_queue_url: QueueUrl
     signing_trust_bundle: TrustBundleSetting
+    trust_root_keys: RootKeys = ""
     artifact_signing_key: SigningKey
     max_component_mb: Annotated[int, Range(1, 64)] = 64
     compile_timeout_s: Annotated[int, Range(1, 880)] = 240
     compile_memory_mb: Annotated[int, Range(128)] = 3_072
+
+    @classmethod
+    def faults_together(cls, given: Mapping[str, str]) -> list[str]:
+        """See ``Settings.faults_together``: a trust bundle in the object store needs root keys."""
+        return [*super().faults_together(given), *trust_faults(given)]

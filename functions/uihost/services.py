@@ -8,9 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Self
 from urllib.parse import urlsplit
 
+from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.s3_reader import S3ObjectReader
-from alga_ext.trust.trust_source import TrustSource
+from alga_ext.stores.signed_trust_source import AnyTrustSource, open_trust_source
 from functions.uihost.bundles import UiBundles
 from functions.uihost.settings import UiHostSettings
 from functions.uihost.withdrawn import WithdrawnBundles
@@ -35,27 +36,28 @@ class Services:
 
     settings: UiHostSettings
     objects: ObjectReader
-    trust: TrustSource
+    trust: AnyTrustSource
     withdrawn: WithdrawnBundles
     bundles: UiBundles
     own_origin: str | None
     monotonic_s: Callable[[], float]
 
     @classmethod
-    def build(cls, environ: Mapping[str, str]) -> Self:
+    def build(cls, environ: Mapping[str, str], monotonic_s: Callable[[], float] = time.monotonic) -> Self:
         """Build the services from environment variables.
 
         Raises:
             SettingsError: a variable is missing or not valid.
         """
         settings = UiHostSettings.read(environ)
-        objects = S3ObjectReader(settings.bundle_store_base, environ)
-        trust = settings.build("signing_trust_bundle", TrustSource)
+        api = AwsApi(environ)
+        objects = S3ObjectReader(settings.bundle_store_base, api)
+        trust = open_trust_source(settings, api, "uihost", monotonic_s)
         lifetime = timedelta(seconds=settings.withdrawn_list_lifetime_s)
-        withdrawn = WithdrawnBundles(objects, trust.current, lifetime, _now, time.monotonic)
-        bundles = UiBundles(objects, withdrawn, trust.current, settings.ui_cache_bytes, _now, time.monotonic)
+        withdrawn = WithdrawnBundles(objects, trust.current, lifetime, _now, monotonic_s)
+        bundles = UiBundles(objects, withdrawn, trust.current, settings.ui_cache_bytes, _now, monotonic_s)
         own_origin = settings.build("runner_public_base", origin_of) if settings.runner_public_base else None
-        return cls(settings, objects, trust, withdrawn, bundles, own_origin, time.monotonic)
+        return cls(settings, objects, trust, withdrawn, bundles, own_origin, monotonic_s)
 
 
 def origin_of(url: str) -> str:

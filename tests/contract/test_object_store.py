@@ -14,6 +14,7 @@ import pytest
 import urllib3
 
 from alga_ext.stores.aws import S3ObjectStore
+from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.stores.s3_reader import S3ObjectReader
 from tests.support.answering import Reply, answering
@@ -33,7 +34,7 @@ class WithReader(S3ObjectStore):
 
     def __init__(self, base: str) -> None:
         super().__init__(base)
-        reader = S3ObjectReader(base, os.environ)
+        reader = S3ObjectReader(base, AwsApi(os.environ))
         self.get = reader.get  # type: ignore[method-assign]
         self.get_optional = reader.get_optional  # type: ignore[method-assign]
         self.size = reader.size  # type: ignore[method-assign]
@@ -197,7 +198,35 @@ def test_a_base_that_is_no_bucket_is_refused(base: str) -> None:
     with pytest.raises(ValueError, match="object store base"):
         S3ObjectStore(base)
     with pytest.raises(ValueError, match="object store base"):
-        S3ObjectReader(base, os.environ)
+        S3ObjectReader(base, AwsApi(os.environ))
+
+
+@pytest.fixture
+def reader(bucket: str) -> S3ObjectReader:
+    """A reader of a bucket that has the object ``k``."""
+    S3ObjectStore(f"s3://{bucket}").replace("k", b"first", "text/plain", None)
+    return S3ObjectReader(f"s3://{bucket}", AwsApi(os.environ))
+
+
+def test_an_object_that_did_not_change_is_not_read_again(bucket: str, reader: S3ObjectReader) -> None:
+    first = reader.get_changed("k", None, 5)
+    assert first is not None
+    assert first.data == b"first"
+    assert reader.get_changed("k", first.tag, 5) is None
+
+    S3ObjectStore(f"s3://{bucket}").replace("k", b"second", "text/plain", first.tag)
+    second = reader.get_changed("k", first.tag, 6)
+
+    assert second is not None
+    assert second.data == b"second"
+
+
+def test_an_object_over_the_readers_limit_is_not_read(reader: S3ObjectReader) -> None:
+    assert code_of(lambda: reader.get_changed("k", None, 4)) == "object_store_unavailable"
+
+
+def test_an_absent_object_has_no_changed_content(reader: S3ObjectReader) -> None:
+    assert code_of(lambda: reader.get_changed("none", '"tag"', 5)) == "object_not_found"
 
 
 def test_an_upload_url_signs_length_and_hash(bucket: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.database import Database
+from alga_ext.trust.trust_source import TrustSource
 from functions.runner.sandbox.protocol.messages import Configure
 from functions.runner.sandboxes.child_process import Child
 from functions.runner.sandboxes.pool import Pool
@@ -43,7 +44,8 @@ def test_all_is_well_with_everything_there(house: RunnerFixture) -> None:
 
 
 def test_the_checks_are_those_that_are_documented(house: RunnerFixture) -> None:
-    assert list(house.health()[1]["checks"]) == ["sandbox", "artifact_cache", "object_store", "database"]
+    checks = ["sandbox", "artifact_cache", "trust_bundle", "object_store", "database"]
+    assert list(house.health()[1]["checks"]) == checks
 
 
 def test_the_cache_reports_its_size_and_budget(house: RunnerFixture) -> None:
@@ -62,6 +64,16 @@ def test_a_cache_that_cannot_be_written_is_unhealthy(house: RunnerFixture) -> No
     shutil.rmtree(house.folder)
     house.folder.write_bytes(b"in the way")
     assert failing(house) == (503, "unavailable", ["artifact_cache"])
+
+
+def test_a_trust_bundle_that_cannot_be_read_is_unhealthy(house: RunnerFixture, tmp_path: Path) -> None:
+    file = tmp_path / "trust.json"
+    file.write_text('{"version": 1, "keys": []}')
+    source = TrustSource(str(file))
+    file.unlink()
+
+    house.replace(store=S3ObjectStore(f"s3://{BUCKET}"), trust=source.current)
+    assert failing(house) == (503, "unavailable", ["trust_bundle"])
 
 
 def test_a_sandbox_that_cannot_be_started_is_unhealthy(house: RunnerFixture) -> None:

@@ -107,6 +107,7 @@ def test_a_value_that_does_not_fit_is_named_and_not_shown(function: Function) ->
         ("BUNDLE_STORE_BASE", "bucket"),
         ("SIGNING_TRUST_BUNDLE", "/no/such/file"),
         ("SIGNING_TRUST_BUNDLE", "{"),
+        ("SIGNING_TRUST_BUNDLE", "s3://trust"),
         ("EXECUTION_TOKEN_PUBLIC_KEY", "-----BEGIN PUBLIC KEY-----\nnone\n"),
         ("UI_PROXY_BASE_URL", "ftp://host"),
         ("UI_PROXY_SIGNING_KEY", "/no/such/key.pem"),
@@ -122,6 +123,13 @@ def test_a_value_that_does_not_fit_is_named_and_not_shown(function: Function) ->
 def test_the_runner_names_the_setting_that_does_not_fit(good: dict[str, str], name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"\n  {name}: "):
         RunnerServices.build({**AWS, **good, name: value})
+
+
+@pytest.mark.parametrize("roots", ["-----BEGIN PUBLIC KEY-----\nnone\n", "/no/such/file"])
+def test_the_runner_refuses_root_keys_that_are_none(good: dict[str, str], roots: str) -> None:
+    signed = {"SIGNING_TRUST_BUNDLE": "s3://trust/trust.json", "TRUST_ROOT_KEYS": roots}
+    with pytest.raises(SettingsError, match="\n  TRUST_ROOT_KEYS: "):
+        RunnerServices.build({**AWS, **good, **signed})
 
 
 @pytest.mark.parametrize(

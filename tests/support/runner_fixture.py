@@ -151,6 +151,7 @@ class RunnerFixture:
         self.services = Services(
             settings=RunnerSettings.read(SETTINGS),
             pool=self.pool,
+            trust=lambda: self.trust,
             artifacts=self.artifacts,
             store=self.store,
             database=lambda: self.database,

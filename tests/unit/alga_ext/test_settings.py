@@ -12,6 +12,7 @@ import pytest
 from alga_ext.settings import Check, Form, Range, SecretStr, Settings, SettingsError, read_material
 from functions.gateway.settings import GatewaySettings
 from functions.runner.settings import RunnerSettings
+from tests.support.function_settings import SETTINGS
 
 
 def refuse_odd(number: int) -> None:
@@ -279,3 +280,33 @@ def test_failures_are_explained_only_when_the_setting_says_so() -> None:
     local = {**RUNNER, "EXPLAIN_FAILURES": "true"}
     assert RunnerSettings.read(local).explain_failures is True
     assert RunnerSettings.read({**local, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}).explain_failures is True
+
+
+ROOT_KEYS = {"TRUST_ROOT_KEYS": "/roots.pem"}
+TRUSTING = sorted(name for name, settings in SETTINGS.items() if "trust_root_keys" in settings.fields())
+
+
+@pytest.mark.parametrize("function", TRUSTING)
+def test_a_trust_bundle_in_the_object_store_without_root_keys_fails_the_start(function: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"\n  TRUST_ROOT_KEYS: it is missing or empty; a SIGNING_TRUST_BUNDLE in s3"
+    ):
+        SETTINGS[function].read({"SIGNING_TRUST_BUNDLE": "s3://trust/trust.json"})
+
+
+@pytest.mark.parametrize("function", TRUSTING)
+def test_root_keys_that_would_check_nothing_fail_the_start(function: str) -> None:
+    with pytest.raises(SettingsError, match=r"\n  TRUST_ROOT_KEYS: only a SIGNING_TRUST_BUNDLE in s3:// is checked"):
+        SETTINGS[function].read({"SIGNING_TRUST_BUNDLE": "/trust.json", **ROOT_KEYS})
+
+
+@pytest.mark.parametrize("bundle", ["s3://", "s3://trust", "s3://trust/", "s3:///trust.json"])
+def test_a_trust_bundle_in_the_object_store_has_a_bucket_and_a_key(bundle: str) -> None:
+    with pytest.raises(SettingsError, match=r"\n  SIGNING_TRUST_BUNDLE: it names no object"):
+        RunnerSettings.read({**RUNNER, **ROOT_KEYS, "SIGNING_TRUST_BUNDLE": bundle})
+
+
+def test_a_trust_bundle_in_the_object_store_with_root_keys_is_accepted() -> None:
+    read = RunnerSettings.read({**RUNNER, **ROOT_KEYS, "SIGNING_TRUST_BUNDLE": "s3://trust/folder/trust.json"})
+
+    assert (read.signing_trust_bundle, read.trust_root_keys) == ("s3://trust/folder/trust.json", "/roots.pem")

@@ -36,6 +36,14 @@ def test_only_a_function_that_touches_objects_is_told_of_the_store(access: Acces
 
 
 @each_access
+def test_only_a_function_that_reads_the_trust_bundle_is_told_of_it_and_of_the_root_keys(access: Access) -> None:
+    function = FUNCTION[access.function]
+
+    assert ("SIGNING_TRUST_BUNDLE" in function.required) == access.reads_trust
+    assert ("TRUST_ROOT_KEYS" in function.optional) == access.reads_trust
+
+
+@each_access
 def test_a_function_is_given_the_urls_of_the_queues_it_may_send_to_and_no_other(access: Access) -> None:
     given = {name for name in FUNCTION[access.function].names if name.endswith("_QUEUE_URL")}
 

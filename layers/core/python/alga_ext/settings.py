@@ -199,6 +199,22 @@ def development_faults(given: Mapping[str, str]) -> list[str]:
     return []
 
 
+def trust_faults(given: Mapping[str, str]) -> list[str]:
+    """Check that a trust bundle in the object store names an object and a root key, and that no other one names a key.
+
+    Root keys beside a bundle that nobody checks with them would look like a protection.
+    """
+    bundle, has_roots = given.get("signing_trust_bundle", ""), "trust_root_keys" in given
+    if not bundle.startswith("s3://"):
+        unchecked = "TRUST_ROOT_KEYS: only a SIGNING_TRUST_BUNDLE in s3:// is checked with it; remove one of the two"
+        return [unchecked] if has_roots else []
+    bucket, _, key = bundle.removeprefix("s3://").partition("/")
+    faults = [] if bucket and key else ["SIGNING_TRUST_BUNDLE: it names no object; give s3://bucket/key"]
+    if not has_roots:
+        faults.append("TRUST_ROOT_KEYS: it is missing or empty; a SIGNING_TRUST_BUNDLE in s3:// needs it")
+    return faults
+
+
 def environment() -> Mapping[str, str]:
     """Return the environment of this process."""
     return os.environ
@@ -287,6 +303,9 @@ DatabaseUrl = Annotated[SecretStr, Check(parse_database_url), Form("postgresql:/
 StoreBase = Annotated[str, Check(_check_store_base), Form("s3://bucket or s3://bucket/prefix")]
 HttpUrl = Annotated[str, Check(_check_http_url), Form("a URL such as https://host.example.com/path")]
 QueueUrl = Annotated[str, Check(_check_http_url), Form("the queue's URL, https://sqs.REGION.amazonaws.com/…")]
-TrustBundleSetting = Annotated[str, Form("the trust bundle as JSON or PEM, or the path of its file")]
+TrustBundleSetting = Annotated[
+    str, Form("the trust bundle as JSON or PEM, the path of its file, or s3://bucket/key of a signed one")
+]
+RootKeys = Annotated[str, Form("the root keys' public keys in PEM, or the path of their file")]
 SigningKey = Annotated[SecretStr, Form("a PEM private key, the path of its file, or kms:KEY-ID")]
 PrivateKey = Annotated[SecretStr, Form("an Ed25519 private key in PEM, or the path of its file")]

@@ -16,7 +16,7 @@ from alga_ext.trust import merkle
 from alga_ext.trust.log_proof import ORIGIN, verify_publication_proof
 from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, PublicKey, parse_envelope, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, Release, ReleaseRecord, read_statement, statement
-from alga_ext.trust.trust_document import parse_trust_bundle
+from alga_ext.trust.trust_document import parse_trust_bundle, parse_versioned
 from tests.support.keys import ACME, SHA
 from tests.support.manifests import UI, server_document
 from tests.support.refusals import code_of
@@ -61,6 +61,15 @@ DOCUMENTS: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], object]]] 
             "revocations": [{"key_id": ACME.key_id, "from": "2026-06-01T00:00:00Z"}],
         },
         lambda document: parse_trust_bundle(json.dumps(document)),
+    ),
+    "signed trust bundle": (
+        {
+            "version": 7,
+            "expires": "2026-07-01T00:00:00Z",
+            "keys": [{"key_id": ACME.key_id, "public_key": ACME.public_pem}],
+            "revocations": [{"key_id": ACME.key_id, "from": "2026-06-01T00:00:00Z"}],
+        },
+        lambda document: parse_versioned(json.dumps(document).encode()),
     ),
     "envelope": (
         json.loads(sign_envelope(ACME, b"{}")),

@@ -21,17 +21,19 @@ class S3ObjectReader:
 
     Args:
         base: ``s3://bucket`` or ``s3://bucket/prefix``.
-        environ: see ``AwsApi``.
+        api: signs the requests. Readers with the same one share its connections.
+        read_timeout_s: the longest pause in a response.
 
     Raises:
-        ValueError: the base is malformed, or neither an endpoint nor a region is set.
+        ValueError: the base is malformed, or ``api`` knows neither an endpoint nor a region.
     """
 
-    def __init__(self, base: str, environ: Mapping[str, str]) -> None:
+    def __init__(self, base: str, api: AwsApi, read_timeout_s: float = _READ_TIMEOUT_S) -> None:
         bucket, self._prefix = objects.bucket_and_prefix(base)
-        self._api = AwsApi(environ)
-        self._api.endpoint("s3")
+        api.endpoint("s3")
+        self._api = api
         self._bucket = f"/{bucket}/"
+        self._read_timeout_s = read_timeout_s
 
     def get(self, key: str) -> bytes:
         """See ``ObjectReader.get``."""
@@ -45,6 +47,33 @@ class S3ObjectReader:
         try:
             answer = self._request("GET", key)
             return None if answer is None else answer.read()
+        except HTTPError as error:
+            raise objects.unavailable(key, error) from error
+
+    def get_changed(self, key: str, tag: str | None, limit_bytes: int) -> objects.Tagged | None:
+        """Return an object and its tag, or None while its tag is still ``tag`` (RFC 9110, section 13.1.2).
+
+        Args:
+            key: of the object.
+            tag: the tag that the caller has, or None to read the object in any case.
+            limit_bytes: the largest object that is read.
+
+        Raises:
+            PlatformError: ``object_not_found``; ``object_store_unavailable``, also for a larger object.
+        """
+        try:
+            answer = self._request("GET", key, {} if tag is None else {"if-none-match": tag})
+            if answer is None:
+                raise objects.not_found(key)
+            if answer.status == 304:
+                answer.release_conn()
+                return None
+            data = answer.read(limit_bytes + 1)
+            if len(data) > limit_bytes:
+                answer.close()
+                raise objects.unavailable(key, f"it has more than {limit_bytes} bytes")
+            answer.release_conn()
+            return objects.Tagged(data, answer.headers.get("etag", ""))
         except HTTPError as error:
             raise objects.unavailable(key, error) from error
 
@@ -66,11 +95,13 @@ class S3ObjectReader:
         except HTTPError as error:
             raise objects.unavailable(key, error) from error
 
-    def _request(self, method: str, key: str) -> urllib3.BaseHTTPResponse | None:
+    def _request(
+        self, method: str, key: str, headers: Mapping[str, str] | None = None
+    ) -> urllib3.BaseHTTPResponse | None:
         """Send a signed request and return the response with its body unread, or None when there is no such object."""
         path = self._bucket + quote(self._prefix + key, safe="/~")
-        answer = self._api.request("s3", method, path, read_timeout_s=_READ_TIMEOUT_S)
-        if answer.status == 200:
+        answer = self._api.request("s3", method, path, headers=headers, read_timeout_s=self._read_timeout_s)
+        if answer.status == 200 or (answer.status == 304 and headers):
             return answer
         found = answer.read(_ERROR_LIMIT_BYTES)
         answer.release_conn()

@@ -22,6 +22,7 @@ from alga_ext.trust.signing import (
 )
 
 Use = Literal["publisher", "release", "artifact", "log"]
+KeyState = Literal["pending", "active", "retired", "revoked"]
 
 ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """From when a key is valid that names no instant."""
@@ -128,6 +129,14 @@ class TrustBundle:
         if not verify_envelope(envelope, key):
             raise PlatformError("signature_invalid", f"The signature by key {key_id} does not match the signed bytes.")
         return Verified(envelope.payload, key)
+
+    def state(self, key: TrustedKey, at: datetime) -> KeyState:
+        """Tell whether a signature by one entry's key would be accepted at an instant, and if not, why."""
+        if self.is_revoked(key.key_id, at):
+            return "revoked"
+        if at < key.valid_from:
+            return "pending"
+        return "active" if key.valid_until is None or at < key.valid_until else "retired"
 
     def is_revoked(self, key_id: str, at: datetime) -> bool:
         """Tell whether a key is revoked at an instant; the key may be missing from the bundle's keys."""

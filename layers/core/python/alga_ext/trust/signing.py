@@ -9,6 +9,7 @@ import base64
 import binascii
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -22,6 +23,7 @@ from alga_ext.strict_json import JsonError
 STATEMENT_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 LOG_HEAD_PAYLOAD_TYPE: Final = "application/vnd.alga.log-head+json"
 WITHDRAWN_LIST_PAYLOAD_TYPE: Final = "application/vnd.alga.withdrawn-list+json"
+TRUST_BUNDLE_PAYLOAD_TYPE: Final = "application/vnd.alga.trust-bundle+json"
 ENVELOPE_LIMIT_BYTES: Final = 64 * 1024
 SIGNATURES_LIMIT: Final = 8
 KEY_ID_LIMIT_CHARS: Final = 128
@@ -201,11 +203,18 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 def sign_envelope(signer: Signer, payload: bytes, payload_type: str = STATEMENT_PAYLOAD_TYPE) -> bytes:
     """Sign ``payload`` and return the JSON bytes of a DSSE envelope with this one signature."""
-    signature = signer.sign(pre_authentication_encoding(payload_type, payload))
+    return sign_by_each([signer], payload, payload_type)
+
+
+def sign_by_each(signers: Sequence[Signer], payload: bytes, payload_type: str) -> bytes:
+    """Return the JSON bytes of a DSSE envelope with one signature by each signer, at most ``SIGNATURES_LIMIT``."""
+    message = pre_authentication_encoding(payload_type, payload)
     document = {
         "payloadType": payload_type,
         "payload": base64.b64encode(payload).decode(),
-        "signatures": [{"keyid": signer.key_id, "sig": base64.b64encode(signature).decode()}],
+        "signatures": [
+            {"keyid": signer.key_id, "sig": base64.b64encode(signer.sign(message)).decode()} for signer in signers
+        ],
     }
     return json.dumps(document, separators=(",", ":")).encode()
 

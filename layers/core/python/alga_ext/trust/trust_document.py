@@ -19,14 +19,20 @@ read the keys too::
     …
     -----END PUBLIC KEY-----
 
+Signed, as it is in the object store (docs/adr/0029-a-signed-trust-bundle.md), it is always JSON. Then ``version``
+counts up, and ``expires`` says until when the bundle may be used::
+
+    {"version": 7, "expires": "2026-07-01T00:00:00Z", "keys": […], "revocations": […]}
+
 An unknown name makes the whole document invalid: a revocation with a misspelt name must not be ignored. An error
 message names the line and never quotes its content, which may be a private key that was put there by mistake.
 """
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Annotated, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -38,6 +44,8 @@ from alga_ext.trust.policy import Revocation, TrustBundle, TrustedKey, Use
 from alga_ext.trust.signing import PublicKey
 
 TRUST_BUNDLE_LIMIT_BYTES: Final = 1 << 20
+VERSION_LIMIT: Final = 2**53 - 1
+"""The largest version: every JSON parser reads an integer up to it exactly."""
 
 _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
 _BASE64_LINE: Final = re.compile(r"[A-Za-z0-9+/]{1,76}={0,2}")
@@ -55,13 +63,14 @@ _ATTRIBUTES: Final = {
 
 _INSTANT_FORM: Final = "it must be an instant with time zone, such as 2026-06-01T00:00:00Z"
 _FORMS: Final = {
-    "version": "it must be 1",
+    "version": "it must be 1 or, in a signed bundle, an integer from 1 on",
     "key_id": "it must be 'sha256:' and 64 lower-case hex digits",
     "use": "it must be 'publisher', 'release', 'artifact' or 'log'",
     "publishers": "it must be a list of publishers' names (1 to 63 of a-z, 0-9 and '-'), or '*' for all publishers",
     "valid_from": _INSTANT_FORM,
     "valid_until": _INSTANT_FORM,
     "from": _INSTANT_FORM,
+    "expires": _INSTANT_FORM,
 }
 """What a member must be, by its name."""
 
@@ -89,10 +98,29 @@ class _Revocation(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     reason: str = ""
 
 
-class _Document(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    version: Literal[1]
+class _Members(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     keys: list[_Key]
     revocations: list[_Revocation] = []
+
+
+class _Document(_Members, kw_only=True, forbid_unknown_fields=True):
+    version: Literal[1]
+
+
+class _VersionedDocument(_Members, kw_only=True, forbid_unknown_fields=True):
+    version: Annotated[int, msgspec.Meta(ge=1, le=VERSION_LIMIT)]
+    expires: _Instant
+
+
+class VersionedTrust(NamedTuple):
+    """What a root key signs: a trust bundle, its version, and the instant from which it may not be used."""
+
+    version: int
+    expires_at: datetime
+    trust: TrustBundle
+
+
+_Kind = TypeVar("_Kind", _Document, _VersionedDocument)
 
 
 class _Block(NamedTuple):
@@ -117,7 +145,61 @@ def parse_trust_bundle(text: str) -> TrustBundle:
     is_json = text.lstrip().startswith(("{", "["))
     if not is_json and _BEGIN not in text:
         raise _invalid(f"it is neither a JSON object nor PEM keys; a PEM key begins with {_BEGIN!r}")
-    keys, revocations = _parse_json(data) if is_json else _parse_pem(text)
+    if not is_json:
+        return _bundle(*_parse_pem(text))
+    document = _read(_Document, data)
+    return _bundle(*_members(document))
+
+
+def parse_versioned(data: bytes) -> VersionedTrust:
+    """Parse the payload of a signed trust bundle.
+
+    Raises:
+        PlatformError: as ``parse_trust_bundle``.
+    """
+    if len(data) > TRUST_BUNDLE_LIMIT_BYTES:
+        raise _invalid(f"it is {len(data)} bytes; at most {TRUST_BUNDLE_LIMIT_BYTES} are allowed")
+    document = _read(_VersionedDocument, data)
+    try:
+        expires_at = _instant(document.expires, "expires")
+    except ShapeError as error:
+        raise _invalid_at(error) from None
+    return VersionedTrust(document.version, expires_at, _bundle(*_members(document)))
+
+
+def encode_versioned(document: VersionedTrust) -> bytes:
+    """Return the payload that ``parse_versioned`` reads.
+
+    Raises:
+        PlatformError: ``trust_bundle_invalid`` when the version or the size is out of range.
+    """
+    keys = [
+        {
+            "key_id": key.key_id,
+            "public_key": key.public_key,
+            "use": key.use,
+            "publishers": list(key.publishers),
+            "valid_from": key.valid_from.isoformat(),
+            "valid_until": key.valid_until and key.valid_until.isoformat(),
+        }
+        for key in document.trust.keys
+    ]
+    revocations = [
+        {"key_id": entry.key_id, "from": entry.revoked_from.isoformat(), "reason": entry.reason}
+        for entry in document.trust.revocations
+    ]
+    members = {
+        "version": document.version,
+        "expires": document.expires_at.isoformat(),
+        "keys": keys,
+        "revocations": revocations,
+    }
+    data = json.dumps(members, separators=(",", ":")).encode()
+    parse_versioned(data)
+    return data
+
+
+def _bundle(keys: Sequence[TrustedKey], revocations: Sequence[Revocation]) -> TrustBundle:
     for key in keys:
         if key.valid_until is not None and key.valid_until <= key.valid_from:
             raise _invalid(f"key {key.key_id} ends before it begins: its valid_until must be after its valid_from")
@@ -128,15 +210,21 @@ def parse_trust_bundle(text: str) -> TrustBundle:
     return TrustBundle(keys, revocations)
 
 
-def _parse_json(data: bytes) -> tuple[list[TrustedKey], list[Revocation]]:
+def _read(kind: type[_Kind], data: bytes) -> _Kind:
     try:
-        document = json_shape.convert(strict_json.parse(data), _Document)
-        keys = [_trusted(key, f"keys.{number}.") for number, key in enumerate(document.keys)]
-        revocations = [_revoked(entry, f"revocations.{number}.") for number, entry in enumerate(document.revocations)]
+        return json_shape.convert(strict_json.parse(data), kind)
     except JsonError as error:
         raise _invalid(f"it is not JSON: {error}") from None
     except ShapeError as error:
-        raise _invalid(f"at {error.where or 'document'}: {_reason(error)}") from None
+        raise _invalid_at(error) from None
+
+
+def _members(document: _Members) -> tuple[list[TrustedKey], list[Revocation]]:
+    try:
+        keys = [_trusted(key, f"keys.{number}.") for number, key in enumerate(document.keys)]
+        revocations = [_revoked(entry, f"revocations.{number}.") for number, entry in enumerate(document.revocations)]
+    except ShapeError as error:
+        raise _invalid_at(error) from None
     return keys, revocations
 
 
@@ -242,6 +330,10 @@ def _reason(error: ShapeError) -> str:
     """Return what the member must be, or what else is wrong."""
     names = [part for part in error.where.split(".") if not part.isdecimal()]
     return _FORMS.get(names[-1], error.why) if names else error.why
+
+
+def _invalid_at(error: ShapeError) -> PlatformError:
+    return _invalid(f"at {error.where or 'document'}: {_reason(error)}")
 
 
 def _invalid(why: str) -> PlatformError:

@@ -107,7 +107,7 @@ class Runner:
         Raises:
             PlatformError: ``unauthorized`` when it has none.
         """
-        verify_operator_token(self._services.gateway_key, _bearer(request), now_s=int(self._services.now_s()))
+        verify_operator_token(self._services.gateway_keys, _bearer(request), now_s=int(self._services.now_s()))
 
     def execute(self, http: Request) -> ExecuteResponse:
         """Serve ``POST /v1/execute``.
@@ -122,7 +122,7 @@ class Runner:
             PlatformError: ``invalid_request``, ``unauthorized``, ``unknown_capabilities``, ``runner_unavailable``.
         """
         now_s = int(self._services.now_s())
-        authorised = verify_execution_token(self._services.gateway_key, _bearer(http), http.body, now_s=now_s)  # (1)
+        authorised = verify_execution_token(self._services.gateway_keys, _bearer(http), http.body, now_s=now_s)  # (1)
         request = decode_request(http.body)  # (2)
         bundle_sha256 = _bundle_sha256(request.context.content_hash)
         authorised.require(request)

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from alga_ext.calls.signed_token import TokenKeys
 from alga_ext.confinement.confine import make_undumpable
 from alga_ext.database_url import parse_database_url
 from alga_ext.settings import SecretStr, read_material
@@ -23,7 +24,8 @@ from alga_ext.stores.s3_reader import S3ObjectReader
 from alga_ext.stores.signed_trust_source import open_trust_source
 from alga_ext.stores.work_folders import claim_folder
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.signing import LocalSigner, PublicKey
+from alga_ext.trust.public_keys import parse_public_keys
+from alga_ext.trust.signing import LocalSigner
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.imports import secrets
 from functions.runner.imports.broker import Provider
@@ -59,7 +61,7 @@ class Services:
         providers: open the host imports that this process serves, by interface. Each is built at its first use.
         unsealer: opens sealed secrets. None when the operator has configured no key; no secret is stored in plaintext.
         maxima: the platform's limits.
-        gateway_key: verifies execution and operator tokens.
+        gateway_keys: verify execution and operator tokens.
         now_s: returns the time in epoch seconds.
         connections: closes the connections that were opened so far.
     """
@@ -73,7 +75,7 @@ class Services:
     providers: Mapping[str, Provider]
     unsealer: Unsealer | None
     maxima: Maxima
-    gateway_key: PublicKey
+    gateway_keys: TokenKeys
     now_s: Callable[[], float]
     connections: ExitStack = field(default_factory=ExitStack)
 
@@ -101,7 +103,7 @@ class Services:
         api = AwsApi(environ)
         store = S3ObjectReader(settings.bundle_store_base, api)
         trust = open_trust_source(settings, api, "runner", monotonic_s)
-        gateway_key = settings.build("execution_token_public_key", lambda key: PublicKey.from_pem(read_material(key)))
+        gateway_keys = settings.build("execution_token_public_key", _token_keys)
         settings.build("database_url", _check_certificates)
         connections = ExitStack()
         database = _database_of(settings, connections)
@@ -134,7 +136,7 @@ class Services:
                 settings.max_fuel,
                 settings.max_response_bytes,
             ),
-            gateway_key=gateway_key,
+            gateway_keys=gateway_keys,
             now_s=time.time,
             connections=connections,
         )
@@ -154,6 +156,10 @@ def engine() -> Engine:
 def now() -> datetime:
     """Return the present time in UTC."""
     return datetime.now(UTC)
+
+
+def _token_keys(setting: str) -> TokenKeys:
+    return TokenKeys([dated.key for dated in parse_public_keys(read_material(setting))])
 
 
 def _check_certificates(database_url: str) -> None:

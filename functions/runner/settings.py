@@ -38,7 +38,7 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
         bundle_store_base: ``s3://bucket[/prefix]`` of the object store.
         signing_trust_bundle: the trust bundle itself, its path, or ``s3://bucket/key``. It is read again if it changes.
         trust_root_keys: public keys in PEM, of which one must have signed a trust bundle in the object store.
-        execution_token_public_key: the gateway's public key in PEM, or the path of its file.
+        execution_token_public_key: the gateway's public keys in PEM, one after the other, or the path of their file.
         default_timeout_ms, max_timeout_ms: wall-clock time of a call in milliseconds.
         default_memory_mb, max_memory_mb: linear memory of a guest in MiB.
         max_fuel: the maximum fuel of a call, and the fuel of a call that requests none.
@@ -67,7 +67,7 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     bundle_store_base: StoreBase
     signing_trust_bundle: TrustBundleSetting
     trust_root_keys: RootKeys = ""
-    execution_token_public_key: Annotated[str, Form("the gateway's public key in PEM, or the path of its file")]
+    execution_token_public_key: Annotated[str, Form("the gateway's public keys in PEM, or the path of their file")]
     default_timeout_ms: Annotated[int, Range(10)] = 5_000
     max_timeout_ms: Annotated[int, Range(10, 870_000)] = 29_000
     default_memory_mb: Annotated[int, Range(1)] = 128

@@ -24,6 +24,7 @@ from alga_ext.calls.envelope import (
 )
 from alga_ext.calls.execution_token import verify_execution_token
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, decode_message
+from alga_ext.calls.signed_token import TokenKeys
 from alga_ext.edge.http import problem
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws_api import AwsApi
@@ -203,7 +204,9 @@ def test_the_execution_token_allows_exactly_what_was_sent(door: Door) -> None:
     token = asked.headers["authorization"].removeprefix("Bearer ")
     now_s = int(door.services.now().timestamp())
 
-    authorised = verify_execution_token(PublicKey.from_pem(SIGNER.public_pem), token, asked.body, now_s=now_s)
+    authorised = verify_execution_token(
+        TokenKeys([PublicKey.from_pem(SIGNER.public_pem)]), token, asked.body, now_s=now_s
+    )
     authorised.require(door.envelope())
 
     assert authorised.version_state == "ready"

@@ -16,6 +16,7 @@ with atheris.instrument_imports(include=["alga_ext"]):
     )
     from alga_ext.calls.execution_token import verify_execution_token
     from alga_ext.calls.messages import decode_message, encode_message
+    from alga_ext.calls.signed_token import TokenKeys
     from alga_ext.edge.http import request_from_event
     from alga_ext.edge.tokens import TokenVerifier
     from alga_ext.trust.signing import LocalSigner, PublicKey
@@ -53,7 +54,7 @@ def one_input(data: bytes) -> None:
         refused_or_read(lambda: decode_message(text))
     elif kind == b"\3":
         refused_or_read(lambda: VERIFIER.verify(text))
-        refused_or_read(lambda: verify_execution_token(KEY, text, b"{}", now_s=0).require(REQUEST))
+        refused_or_read(lambda: verify_execution_token(TokenKeys([KEY]), text, b"{}", now_s=0).require(REQUEST))
     elif kind == b"\4":
         event = {
             "rawPath": text,

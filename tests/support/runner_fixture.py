@@ -28,6 +28,7 @@ from alga_ext.calls.envelope import (
 from alga_ext.calls.execution_token import sign_execution_token
 from alga_ext.calls.messages import PreparedMessage, PrepareMessage
 from alga_ext.calls.operator_token import sign_operator_token
+from alga_ext.calls.signed_token import TokenKeys
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database
 from alga_ext.trust.policy import TrustBundle, TrustedKey
@@ -158,7 +159,7 @@ class RunnerFixture:
             providers=providers or {},
             unsealer=unsealer,
             maxima=maxima,
-            gateway_key=PublicKey.from_pem(self.gateway_key.public_pem),
+            gateway_keys=TokenKeys([PublicKey.from_pem(self.gateway_key.public_pem)]),
             now_s=time.time,
         )
         self.runner = Runner(self.services)

@@ -3,6 +3,7 @@
 import pytest
 
 from alga_ext.calls.execution_token import sign_execution_token, verify_execution_token
+from alga_ext.calls.signed_token import TokenKeys
 from alga_ext.trust.signing import LocalSigner, PublicKey
 from functions.gateway.envelope import build_envelope
 from functions.gateway.settings import GatewaySettings
@@ -25,6 +26,6 @@ def test_a_token_that_says_ready_begins_no_call_after_65_seconds(after_s: int, c
     key = PublicKey.from_pem(signer.public_pem)
 
     def verify() -> None:
-        verify_execution_token(key, token, BODY, now_s=1_800_000_000 + after_s).require(envelope)
+        verify_execution_token(TokenKeys([key]), token, BODY, now_s=1_800_000_000 + after_s).require(envelope)
 
     assert code_of(verify) == code

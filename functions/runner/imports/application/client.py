@@ -171,7 +171,7 @@ class ApplicationClient:
         return Answer(response.status, bytes(data))
 
     def _statement(self, method: str, route: str, body: bytes | None) -> str:
-        """Return a signed statement about exactly this request."""
+        """Return a signed statement about exactly this request. Its header names the key (``kid``)."""
         request = self._call.request
         now_s, context = int(self._application.now_s()), request.context
         claims = {
@@ -187,4 +187,5 @@ class ApplicationClient:
             "route": route,
             "body": hashlib.sha256(body or b"").hexdigest(),
         }
-        return jwt.encode(claims, self._application.signer.raw, algorithm="EdDSA")
+        signer = self._application.signer
+        return jwt.encode(claims, signer.raw, algorithm="EdDSA", headers={"kid": signer.key_id})

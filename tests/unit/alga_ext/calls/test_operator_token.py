@@ -3,7 +3,7 @@
 import pytest
 
 from alga_ext.calls.operator_token import AUDIENCE, LIFETIME_S, sign_operator_token, verify_operator_token
-from alga_ext.calls.signed_token import sign_token
+from alga_ext.calls.signed_token import TokenKeys, sign_token
 from alga_ext.trust.signing import LocalSigner, PublicKey
 from tests.support.refusals import code_of
 
@@ -13,7 +13,7 @@ NOW_S = 1_800_000_000
 
 
 def verified(token: str, now_s: int = NOW_S, key: PublicKey = KEY) -> str | None:
-    return code_of(lambda: verify_operator_token(key, token, now_s=now_s))
+    return code_of(lambda: verify_operator_token(TokenKeys([key]), token, now_s=now_s))
 
 
 def test_a_token_just_signed_is_valid() -> None:

@@ -12,9 +12,9 @@ from typing import Final, NamedTuple
 import msgspec
 
 from alga_ext.calls.envelope import ExecuteRequest
-from alga_ext.calls.signed_token import sign_token, signed_claims
+from alga_ext.calls.signed_token import TokenKeys, sign_token, signed_claims
 from alga_ext.errors import PlatformError
-from alga_ext.trust.signing import LocalSigner, PublicKey
+from alga_ext.trust.signing import LocalSigner
 
 AUDIENCE: Final = "alga-runner"
 ISSUER: Final = "alga-gateway"
@@ -90,14 +90,14 @@ def sign_execution_token(
     return sign_token(signer, msgspec.json.encode(claims))
 
 
-def verify_execution_token(key: PublicKey, token: str, body: bytes, *, now_s: int) -> Authorised:
+def verify_execution_token(keys: TokenKeys, token: str, body: bytes, *, now_s: int) -> Authorised:
     """Check that ``token`` is for exactly this body, and return what it says beyond that.
 
     Nothing of the body is decoded, so this comes first. When the body was decoded, ``Authorised.require`` checks that
     the token is for the call in it. The version's state is returned as it is, also when a version in this state may not
     run.
 
-    1. It has the exact form that ``sign_execution_token`` writes, and ``key`` signed it.
+    1. It has the exact form that ``sign_execution_token`` writes, and one of ``keys`` signed it: the one that it names.
     2. Its issuer is the gateway and its audience is a runner.
     3. Its lifetime is at most ``LIFETIME_S``, and it is valid at ``now_s``.
     4. It is for these bytes.
@@ -106,7 +106,7 @@ def verify_execution_token(key: PublicKey, token: str, body: bytes, *, now_s: in
         PlatformError: ``unauthorized`` when a check fails; the detail says which.
     """
     try:
-        claims = _CLAIMS.decode(signed_claims(key, token))  # (1)
+        claims = _CLAIMS.decode(signed_claims(keys, token))  # (1)
     except ValueError as error:
         raise PlatformError("unauthorized", "The execution token is missing or not valid.", cause=error) from None
     if claims.iss != ISSUER or claims.aud != AUDIENCE:  # (2)

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from alga_ext.calls.signed_token import sign_token, signed_claims
+from alga_ext.calls.signed_token import TokenKeys, sign_token, signed_claims
 from alga_ext.errors import PlatformError
-from alga_ext.trust.signing import LocalSigner, PublicKey
+from alga_ext.trust.signing import LocalSigner
 
 AUDIENCE: Final = "alga-runner-operator"
 LIFETIME_S: Final = 60
@@ -34,14 +34,14 @@ def sign_operator_token(signer: LocalSigner, *, now_s: int) -> str:
     return sign_token(signer, msgspec.json.encode(claims))
 
 
-def verify_operator_token(key: PublicKey, token: str, *, now_s: int) -> None:
-    """Check that ``key`` signed the token for an operator, and that it is valid at ``now_s`` (epoch seconds).
+def verify_operator_token(keys: TokenKeys, token: str, *, now_s: int) -> None:
+    """Check that one of ``keys`` signed the token for an operator, and that it is valid at ``now_s`` (epoch seconds).
 
     Raises:
         PlatformError: ``unauthorized`` when it is not.
     """
     try:
-        claims = _CLAIMS.decode(signed_claims(key, token))
+        claims = _CLAIMS.decode(signed_claims(keys, token))
     except ValueError as error:
         raise PlatformError("unauthorized", "The operator token is missing or not valid.", cause=error) from None
     lifetime_s = claims.exp - claims.iat

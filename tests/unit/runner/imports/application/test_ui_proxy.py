@@ -241,6 +241,12 @@ def test_the_statement_is_signed_for_this_one_request(application: Application) 
     )
 
 
+def test_the_statement_names_the_key_that_signed_it(application: Application) -> None:
+    application.call_route("/api/tickets")
+    header = jwt.get_unverified_header(application.seen[0][2]["x-alga-call-token"])
+    assert header == {"alg": "EdDSA", "kid": application.signer.key_id, "typ": "JWT"}
+
+
 def test_a_granted_api_key_is_sent(application: Application) -> None:
     assert application.call_route("/api/x", api_key="key-of-the-install")[0]
     assert application.seen[0][2]["x-api-key"] == "key-of-the-install"

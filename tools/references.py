@@ -30,7 +30,7 @@ _STATUSES: Final = {
     "delete_secret": "204",
 }
 _METHODS: Final = ("get", "put", "post", "delete")
-_ROUTES: Final = ("publishers", "publishing", "catalog", "installs", "secrets", "records")
+_ROUTES: Final = ("publishers", "publishing", "catalog", "installs", "secrets", "records", "maintenance")
 _NOT_OURS: Final = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 """Schemas of the framework's error answers, which are never sent: every failure is a problem document."""
 

@@ -27,8 +27,9 @@ class Access:
         sends_to: names of the queues that it sends to.
         signs_with: environment names of its signing keys. The value may name an asymmetric KMS key
             (``kms:KEY-ID``); then the function needs ``kms:Sign`` and ``kms:GetPublicKey`` for it.
-        makes_data_keys: it seals tenants' secrets: ``kms:GenerateDataKey`` for the key of ``SECRETS_KEY_ID``.
-        opens_data_keys: it opens tenants' secrets: ``kms:Decrypt`` for the same key.
+        makes_data_keys: it seals tenants' secrets: ``kms:GenerateDataKey`` for the first key of ``SECRETS_KEY_ID``, and
+            ``kms:ReEncryptFrom`` and ``kms:ReEncryptTo`` for its keys and no other ones.
+        opens_data_keys: it opens tenants' secrets: ``kms:Decrypt`` for the same keys.
         invokes: names of the functions that it invokes.
         checks: names of the functions whose newest code (``$LATEST``) it invokes before a version of it gets traffic.
         invalidates_ui: it removes withdrawn pages from CloudFront: ``cloudfront:CreateInvalidation`` for the

@@ -98,8 +98,8 @@ class Services:
         """How long a list of withdrawn versions may be used."""
         return timedelta(seconds=self.settings.withdrawn_list_lifetime_s)
 
-    def sealer(self) -> Sealer:
-        """Return the sealer of tenants' secrets.
+    def require_data_keys(self) -> KmsDataKeys:
+        """Return the key service of tenants' secrets.
 
         Raises:
             PlatformError: ``secret_unavailable`` when no key is configured. Secrets are never stored as plain text.
@@ -109,4 +109,8 @@ class Services:
                 "secret_unavailable",
                 "Secrets cannot be set here because no key is configured. The operator can set SECRETS_KEY_ID.",
             )
-        return Sealer(self.data_keys)
+        return self.data_keys
+
+    def sealer(self) -> Sealer:
+        """Return the sealer of tenants' secrets; raises the error of ``require_data_keys``."""
+        return Sealer(self.require_data_keys())

@@ -10,6 +10,7 @@ from alga_ext.settings import (
     DatabaseUrl,
     Form,
     HttpUrl,
+    KmsKeyIds,
     QueueUrl,
     Range,
     RootKeys,
@@ -48,7 +49,8 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
         release_signing_key: signs the list of withdrawn versions: PEM text, the path of a PEM file, or ``kms:key-id``.
         log_signing_key: signs heads of the transparency log; same forms as above.
         withdrawn_list_lifetime_s: for how many seconds the UI host may use a list of withdrawn versions.
-        secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it no secret can be set.
+        secrets_key_id: KMS keys that wrap the data keys of tenants' secrets, separated by commas. The first wraps new
+            ones. Without a key no secret can be set.
         ui_proxy_base_url, host_api_base_url: the runner's settings of the same names. The registry calls neither. When
             one is missing, it warns that the platform does not offer what an extension asks for.
     """
@@ -68,7 +70,7 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
     release_signing_key: SigningKey
     log_signing_key: SigningKey
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
-    secrets_key_id: str = ""
+    secrets_key_id: KmsKeyIds = ""
     ui_proxy_base_url: HttpUrl = ""
     host_api_base_url: HttpUrl = ""
 

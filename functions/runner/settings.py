@@ -7,6 +7,7 @@ from alga_ext.settings import (
     DatabaseUrl,
     Form,
     HttpUrl,
+    KmsKeyIds,
     PrivateKey,
     QueueUrl,
     Range,
@@ -49,7 +50,8 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
         explain_failures: whether an error says what the guest reported before it failed. Local only.
         lambda_task_root: set by Lambda. With it, ``explain_failures`` is an error.
-        secrets_key_id: KMS key that wraps the data keys of tenants' secrets. Without it, no secret can be opened.
+        secrets_key_id: KMS keys that wrap the data keys of tenants' secrets, separated by commas. Without one, no
+            secret can be opened.
         ui_proxy_base_url: base URL of the host application. Without it, every ``ui-proxy`` route is not found.
         ui_proxy_auth_token: the static token that the application knows the runner by, sent as ``x-runner-auth``.
         ui_proxy_signing_key: private key in PEM, or the path of its file. It signs ``x-alga-call-token``, also of
@@ -81,7 +83,7 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     extensions_enabled: bool = True
     explain_failures: bool = False
     lambda_task_root: str = ""
-    secrets_key_id: str = ""
+    secrets_key_id: KmsKeyIds = ""
     ui_proxy_base_url: HttpUrl = ""
     ui_proxy_auth_token: ServiceToken = SecretStr("")
     ui_proxy_signing_key: PrivateKey = SecretStr("")

@@ -3,6 +3,7 @@
 Messages stay within the 4096 bytes that KMS signs as they are: moto hashes a given digest once more, KMS does not.
 """
 
+import json
 import os
 import struct
 from collections.abc import Mapping
@@ -16,8 +17,10 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.aws import KmsSigner
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import KmsDataKeys
-from alga_ext.stores.sealing import SECRET_LIMIT_BYTES, DataKey, Sealer, secret_context
+from alga_ext.stores.sealing import SECRET_LIMIT_BYTES, DataKey, Sealer, rewrapped, secret_context
 from alga_ext.trust.signing import LocalSigner, PublicKey, Signer, sign_envelope
+from tests.contract.conftest import AWS_ENVIRONMENT
+from tests.support.answering import Reply, answering
 from tests.support.keys import NOW, P256Signer, trust_in, trusted
 from tests.support.refusals import code_of
 
@@ -91,6 +94,56 @@ def sealer(request: pytest.FixtureRequest) -> Sealer:
 
 
 PLACE = secret_context("acme", "install-1", "API_KEY")
+
+
+def kms_key() -> str:
+    return str(boto3.client("kms").create_key()["KeyMetadata"]["KeyId"])
+
+
+def kms(*key_ids: str) -> KmsDataKeys:
+    return KmsDataKeys(",".join(key_ids), AwsApi(os.environ))
+
+
+def test_while_a_kms_key_is_replaced_both_open_and_the_first_seals(aws: str) -> None:
+    old, new = kms_key(), kms_key()
+    sealed_before = Sealer(kms(old)).seal(b"secret", PLACE)
+    sealed_after = Sealer(kms(new, old)).seal(b"secret", PLACE)
+
+    assert [Sealer(kms(new, old)).unseal(sealed, PLACE) for sealed in (sealed_before, sealed_after)] == [b"secret"] * 2
+    assert code_of(lambda: Sealer(kms(new)).unseal(sealed_before, PLACE)) == "secret_unavailable"
+    assert code_of(lambda: Sealer(kms(old)).unseal(sealed_after, PLACE)) == "secret_unavailable"
+
+
+def test_a_secret_whose_data_key_is_wrapped_again_opens_with_the_new_key_alone(aws: str) -> None:
+    old, new = kms_key(), kms_key()
+    sealed = Sealer(kms(old)).seal(b"secret", PLACE)
+    again = rewrapped(sealed, lambda wrapped: kms(new, old).rewrap(wrapped, PLACE))
+
+    assert again is not None
+    assert Sealer(kms(new)).unseal(again, PLACE) == b"secret"
+    assert rewrapped(again, lambda wrapped: kms(new, old).rewrap(wrapped, PLACE)) is None, "it has the key already"
+
+
+def test_a_data_key_is_not_wrapped_again_for_another_place(aws: str) -> None:
+    old, new = kms_key(), kms_key()
+    sealed = Sealer(kms(old)).seal(b"secret", PLACE)
+    elsewhere = secret_context("globex", "install-1", "API_KEY")
+
+    refused = code_of(lambda: rewrapped(sealed, lambda wrapped: kms(new, old).rewrap(wrapped, elsewhere)))
+    assert refused == "secret_unavailable"
+
+
+def test_a_key_service_that_cannot_be_reached_is_not_asked_for_every_key() -> None:
+    with answering(lambda _: Reply(200, None)) as server:
+        keys = KmsDataKeys("one,two", AwsApi({**AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": server.url}))
+
+        assert code_of(lambda: keys.unwrap(b"x", PLACE)) == "secret_unavailable"
+        assert {json.loads(asked.body)["KeyId"] for asked in server.asked} == {"one"}
+
+
+@pytest.mark.parametrize("sealed", [b"", b"\x01", b"secret", b"\x01\x00\x00" + b"x" * 12])
+def test_what_is_no_sealed_secret_is_not_wrapped_again(sealed: bytes) -> None:
+    assert code_of(lambda: rewrapped(sealed, lambda wrapped: wrapped)) == "secret_unavailable"
 
 
 @pytest.mark.parametrize("plain", [b"", b"x", bytes(range(256)) * 16, "schlüssel".encode(), b"x" * SECRET_LIMIT_BYTES])

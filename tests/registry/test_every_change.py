@@ -19,7 +19,7 @@ PREFIX = "/api/registry/v1"
 GRANTS = {"capabilities": ["storage.kv"], "egress": ["api.example.com"]}
 
 # Nothing that may run, or be read by anybody else, changes with these.
-CHANGES_NOTHING = {"POST /uploads", "POST /maintenance/prepare"}
+CHANGES_NOTHING = {"POST /uploads", "POST /maintenance/prepare", "POST /maintenance/secrets"}
 CREATIONS = {"POST /publishers", "POST /publishers/{publisher}/keys", "POST /versions", "POST /installs"}
 
 

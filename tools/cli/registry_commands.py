@@ -196,6 +196,19 @@ def recompile(
     answer(f"{queued} versions queued; `alga-ext recompile --status` shows the progress")
 
 
+def rewrap_secrets(url: Url = None, token_file: TokenFile = None) -> None:
+    """Encrypt the data keys of all tenants' secrets with the first KMS key of SECRETS_KEY_ID (platform admins)."""
+    registry = client(url, token_file)
+    checked, rewrapped, cursor = 0, 0, None
+    with step("Encrypting data keys again"):
+        while True:
+            page = registry.json("POST", "/maintenance/secrets" + (f"?cursor={cursor}" if cursor else ""))
+            checked, rewrapped, cursor = checked + page["checked"], rewrapped + page["rewrapped"], page["next_cursor"]
+            if cursor is None:
+                break
+    answer(f"{checked} secrets checked, {rewrapped} had another key")
+
+
 def token(
     tenant: Annotated[str | None, typer.Option("--tenant", help="Tenant id, such as acme.")] = None,
     role: Annotated[list[str] | None, typer.Option("--role", help="A role, such as tenant_admin; repeat.")] = None,
@@ -218,7 +231,7 @@ def token(
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.add_typer(publisher_app, name="publisher")
-    for command in (publish, install, call, proof, recompile, token):
+    for command in (publish, install, call, proof, recompile, rewrap_secrets, token):
         app.command()(command)
 
 

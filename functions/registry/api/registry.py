@@ -17,7 +17,7 @@ from alga_ext.edge.http import Request, bearer_token
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from functions.registry.api.failure_budget import FailureBudget
-from functions.registry.api.routes import catalog, installs, publishers, publishing, records, secrets
+from functions.registry.api.routes import catalog, installs, maintenance, publishers, publishing, records, secrets
 from functions.registry.services import Services
 
 PREFIX: Final = "/api/registry/v1"
@@ -30,7 +30,7 @@ _PROBE_KEY: Final = "staging/healthz"
 
 app = APIGatewayHttpResolver(enable_validation=True)
 """The routes and their parsing. Services are passed with each request, so one value serves every ``Registry``."""
-for _routes in (publishers, publishing, catalog, installs, secrets, records):
+for _routes in (publishers, publishing, catalog, installs, secrets, records, maintenance):
     app.include_router(_routes.router, prefix=PREFIX)
 
 

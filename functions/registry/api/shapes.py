@@ -185,6 +185,14 @@ class ReprepareOut(Out):
     next_cursor: str | None
 
 
+class RewrapOut(Out):
+    """How many secrets were looked at, how many of them had another key, and the cursor of the next page."""
+
+    checked: int
+    rewrapped: int
+    next_cursor: str | None
+
+
 class EngineOut(Out):
     """An engine, and how many components of active versions are compiled for it and how many are not."""
 

@@ -310,3 +310,14 @@ def test_a_trust_bundle_in_the_object_store_with_root_keys_is_accepted() -> None
     read = RunnerSettings.read({**RUNNER, **ROOT_KEYS, "SIGNING_TRUST_BUNDLE": "s3://trust/folder/trust.json"})
 
     assert (read.signing_trust_bundle, read.trust_root_keys) == ("s3://trust/folder/trust.json", "/roots.pem")
+
+
+@pytest.mark.parametrize("ids", [",", "a,", ",a", "a,,b", "a, b", "a b", "a,b,c,d,e"])
+def test_what_is_no_list_of_kms_keys_fails_the_start(ids: str) -> None:
+    with pytest.raises(SettingsError, match=r"\n  SECRETS_KEY_ID: it is not a list of 1 to 4 key ids"):
+        RunnerSettings.read({**RUNNER, "SECRETS_KEY_ID": ids})
+
+
+@pytest.mark.parametrize("ids", ["a", "alias/a,arn:aws:kms:eu-central-1:1:key/b", "a,b,c,d"])
+def test_up_to_four_kms_keys_may_open_secrets(ids: str) -> None:
+    assert RunnerSettings.read({**RUNNER, "SECRETS_KEY_ID": ids}).secrets_key_id == ids

@@ -23,6 +23,9 @@ _TRUTH: Final = {
     **dict.fromkeys(("false", "0", "no", "off", "f", "n"), False),
 }
 
+_KEY_IDS_LIMIT: Final = 4
+"""The most KMS keys at the same time: two are enough for a rotation."""
+
 Built = TypeVar("Built")
 
 
@@ -299,6 +302,13 @@ def _check_http_url(text: str) -> None:
         raise ValueError(message)
 
 
+def _check_key_ids(text: str) -> None:
+    ids = text.split(",")
+    if not all(ids) or len(ids) > _KEY_IDS_LIMIT or any(character.isspace() for character in text):
+        message = f"it is not a list of 1 to {_KEY_IDS_LIMIT} key ids, separated by commas without spaces"
+        raise ValueError(message)
+
+
 DatabaseUrl = Annotated[SecretStr, Check(parse_database_url), Form("postgresql://role:password@host:5432/database")]
 StoreBase = Annotated[str, Check(_check_store_base), Form("s3://bucket or s3://bucket/prefix")]
 HttpUrl = Annotated[str, Check(_check_http_url), Form("a URL such as https://host.example.com/path")]
@@ -307,5 +317,6 @@ TrustBundleSetting = Annotated[
     str, Form("the trust bundle as JSON or PEM, the path of its file, or s3://bucket/key of a signed one")
 ]
 RootKeys = Annotated[str, Form("the root keys' public keys in PEM, or the path of their file")]
+KmsKeyIds = Annotated[str, Check(_check_key_ids), Form("ids of KMS keys, separated by commas; the first encrypts")]
 SigningKey = Annotated[SecretStr, Form("a PEM private key, the path of its file, or kms:KEY-ID")]
 PrivateKey = Annotated[SecretStr, Form("an Ed25519 private key in PEM, or the path of its file")]

@@ -162,26 +162,28 @@ class Deployments:
 
 
 class KmsDataKeys:
-    """``DataKeys`` from one symmetric KMS key; the context is the encryption context of KMS.
+    """``DataKeys`` from symmetric KMS keys; the context is the encryption context of KMS.
+
+    What one key of several has wrapped does not say which it was, so they are tried in their order.
 
     Args:
-        key_id: of the key.
+        key_ids: of the keys, separated by commas. The first wraps, all unwrap, so that a key can be replaced.
         api: signs the requests.
 
     Raises:
         ValueError: ``api`` knows neither an endpoint nor a region.
     """
 
-    def __init__(self, key_id: str, api: AwsApi) -> None:
+    def __init__(self, key_ids: str, api: AwsApi) -> None:
         api.endpoint("kms")
-        self._key_id = key_id
+        self._key_ids = key_ids.split(",")
         self._api = api
 
     def generate(self, context: Mapping[str, str]) -> DataKey:
         """See ``DataKeys.generate``."""
-        asked = {"KeyId": self._key_id, "KeySpec": "AES_256", "EncryptionContext": dict(context)}
+        asked = {"KeyId": self._key_ids[0], "KeySpec": "AES_256", "EncryptionContext": dict(context)}
         try:
-            answer = self._api.ask("kms", "TrentService.GenerateDataKey", asked)
+            answer = self._ask("GenerateDataKey", asked)
         except (HTTPError, RequestFailed) as error:
             raise PlatformError(
                 "secret_unavailable", "Secrets cannot be sealed at the moment; try again.", cause=error
@@ -190,13 +192,43 @@ class KmsDataKeys:
 
     def unwrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes:
         """See ``DataKeys.unwrap``."""
+        refused: Exception | None = None
+        for key_id in self._key_ids:
+            asked = {
+                "KeyId": key_id,
+                "CiphertextBlob": base64.b64encode(wrapped).decode(),
+                "EncryptionContext": dict(context),
+            }
+            try:
+                return base64.b64decode(self._ask("Decrypt", asked)["Plaintext"])
+            except RequestFailed as error:  # such as IncorrectKeyException
+                refused = refused or error
+            except HTTPError as error:
+                refused = error
+                break
+        raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", cause=refused) from refused
+
+    def rewrap(self, wrapped: bytes, context: Mapping[str, str]) -> bytes | None:
+        """Return a wrapped key wrapped by the first key, or None when that key has wrapped it.
+
+        The plain key does not leave KMS.
+
+        Raises:
+            PlatformError: ``secret_unavailable``.
+        """
         asked = {
-            "KeyId": self._key_id,
             "CiphertextBlob": base64.b64encode(wrapped).decode(),
-            "EncryptionContext": dict(context),
+            "SourceEncryptionContext": dict(context),
+            "DestinationKeyId": self._key_ids[0],
+            "DestinationEncryptionContext": dict(context),
         }
         try:
-            answer = self._api.ask("kms", "TrentService.Decrypt", asked)
+            answer = self._ask("ReEncrypt", asked)
         except (HTTPError, RequestFailed) as error:
-            raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", cause=error) from error
-        return base64.b64decode(answer["Plaintext"])
+            raise PlatformError(
+                "secret_unavailable", "The key of a sealed secret cannot be encrypted again.", cause=error
+            ) from error
+        return None if answer["SourceKeyId"] == answer["KeyId"] else base64.b64decode(answer["CiphertextBlob"])
+
+    def _ask(self, operation: str, document: Mapping[str, Any]) -> Any:
+        return self._api.ask("kms", f"TrentService.{operation}", document)

@@ -9,7 +9,7 @@ never stored in plain text.
 import json
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -61,7 +61,7 @@ class Sealer:
         key = self._keys.generate(context)
         nonce = os.urandom(_NONCE_BYTES)
         ciphertext = AESGCM(key.plain).encrypt(nonce, plaintext, _associated(context))
-        return _FORMAT + struct.pack(">H", len(key.wrapped)) + key.wrapped + nonce + ciphertext
+        return _joined(key.wrapped, nonce + ciphertext)
 
     def unseal(self, sealed: bytes, context: Mapping[str, str]) -> bytes:
         """Decrypt a sealed value and return the plain value.
@@ -70,12 +70,7 @@ class Sealer:
             PlatformError: ``secret_unavailable`` when the value was not sealed for exactly this context, was changed,
                 or when the key service cannot be reached.
         """
-        if sealed[:1] != _FORMAT or len(sealed) < 3:
-            raise _unavailable("unknown format")
-        (length,) = struct.unpack(">H", sealed[1:3])
-        wrapped, rest = sealed[3 : 3 + length], sealed[3 + length :]
-        if len(wrapped) != length or len(rest) <= _NONCE_BYTES:
-            raise _unavailable("too short")
+        wrapped, rest = _parts(sealed)
         key = self._keys.unwrap(wrapped, context)
         try:
             return AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], _associated(context))
@@ -83,9 +78,35 @@ class Sealer:
             raise _unavailable("sealed for another context, or changed") from None
 
 
+def rewrapped(sealed: bytes, rewrap: Callable[[bytes], bytes | None]) -> bytes | None:
+    """Return a sealed value with its data key wrapped again, or None when ``rewrap`` returns None.
+
+    Raises:
+        PlatformError: ``secret_unavailable`` when it is not a sealed value; what ``rewrap`` raises.
+    """
+    wrapped, rest = _parts(sealed)
+    again = rewrap(wrapped)
+    return None if again is None else _joined(again, rest)
+
+
 def secret_context(tenant_id: str, install_id: str, name: str) -> dict[str, str]:
     """Return the context with which a secret of an install is sealed."""
     return {"tenant": tenant_id, "install": install_id, "name": name}
+
+
+def _joined(wrapped: bytes, rest: bytes) -> bytes:
+    return _FORMAT + struct.pack(">H", len(wrapped)) + wrapped + rest
+
+
+def _parts(sealed: bytes) -> tuple[bytes, bytes]:
+    """Return the wrapped data key of a sealed value, and its nonce with the ciphertext."""
+    if sealed[:1] != _FORMAT or len(sealed) < 3:
+        raise _unavailable("unknown format")
+    (length,) = struct.unpack(">H", sealed[1:3])
+    wrapped, rest = sealed[3 : 3 + length], sealed[3 + length :]
+    if len(wrapped) != length or len(rest) <= _NONCE_BYTES:
+        raise _unavailable("too short")
+    return wrapped, rest
 
 
 def _associated(context: Mapping[str, str]) -> bytes:

@@ -1,0 +1,38 @@
+"""Routes with which a platform admin looks after the platform's keys."""
+
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from alga_ext.errors import PlatformError
+from alga_ext.ids import is_uuid
+from functions.registry.api import permissions
+from functions.registry.api.exchange import actor, principal, services
+from functions.registry.api.paging import decode_cursor, encode_cursor
+from functions.registry.api.shapes import PageSize, RewrapOut
+from functions.registry.installing.secret_rewrapping import Position, rewrap_page
+
+router = APIGatewayHttpRouter()
+
+_FIRST = tuple(map(str, Position()))
+
+
+@router.post("/maintenance/secrets")
+def rewrap_secrets(cursor: str | None = None, page_size: PageSize = 100) -> RewrapOut:
+    """Encrypt the data keys of a page of tenants' secrets with the first key of SECRETS_KEY_ID (platform admins).
+
+    A secret that has this key already is left as it is. The secrets themselves are not decrypted.
+    """
+    registry = services(router)
+    caller = principal(router)
+    permissions.require_platform_admin(caller)
+    keys = registry.require_data_keys()
+    done = rewrap_page(registry.database, keys, actor(router, caller), _position(cursor), page_size)
+    next_cursor = encode_cursor(*done.end) if done.end is not None else None
+    return RewrapOut(checked=done.checked, rewrapped=done.rewrapped, next_cursor=next_cursor)
+
+
+def _position(cursor: str | None) -> Position:
+    tenant_id, install_id, name, version = decode_cursor(cursor, _FIRST)
+    is_number = version.isascii() and version.isdigit() and len(version) < 10
+    if not is_number or not is_uuid(install_id):
+        raise PlatformError("invalid_request", "The cursor is not valid; send a next_cursor of this list unchanged.")
+    return Position(tenant_id, install_id, name, int(version))

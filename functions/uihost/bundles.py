@@ -103,7 +103,7 @@ class UiBundles:
 
         1. The current list of withdrawn bundles does not name the bundle (``WithdrawnBundles.current``).
         2. The release record is verified: at first use, after ``VERDICT_LIFETIME_S``, and when the trust bundle
-           changes.
+           changes. A record that does not verify any more is read again, because it may have a newer signature.
         3. The index has the hash that the record holds.
 
         Raises:
@@ -115,16 +115,23 @@ class UiBundles:
             raise PlatformError("ui_not_found", NOT_PUBLISHED)
         trust, now_s = self._trust(), self._monotonic_s()
         known = self._indexes.pop(content_hash, None)
-        if known is None:
+        is_old = known is not None and (known.trust is not trust or now_s >= known.until_s)
+        if known is not None and is_old and self._still_verifies(known.record, content_hash, trust):  # (2)
+            known = known._replace(trust=trust, until_s=now_s + VERDICT_LIFETIME_S)
+        elif known is None or is_old:
             index, record = self._load(content_hash, trust)  # (2), (3)
             known = _VerifiedIndex(index, record, trust, now_s + VERDICT_LIFETIME_S)
-        elif known.trust is not trust or now_s >= known.until_s:
-            accepted_release(known.record, sha256_hex(content_hash), trust, self._now())  # (2)
-            known = known._replace(trust=trust, until_s=now_s + VERDICT_LIFETIME_S)
         self._indexes[content_hash] = known
         if len(self._indexes) > self._index_capacity:
             self._indexes.popitem(last=False)
         return known.ui
+
+    def _still_verifies(self, record: bytes, content_hash: ContentHash, trust: TrustBundle) -> bool:
+        try:
+            accepted_release(record, sha256_hex(content_hash), trust, self._now())
+        except PlatformError:
+            return False
+        return True
 
     def read(self, content_hash: ContentHash, path: str, encoding: str, variant: Variant) -> bytes:
         """Return the bytes of one stored form of a file, after comparing their hash with the index.

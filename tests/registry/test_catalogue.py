@@ -85,7 +85,7 @@ def test_how_far_compiling_is_is_shown_for_each_engine(world: RegistryWorld) -> 
     assert counts == {"49.0.0": (2, 0), "50.0.0": (1, 1)}
 
 
-def test_compiling_again_queues_each_active_version_with_a_component_once(world: RegistryWorld) -> None:
+def test_preparing_again_queues_each_active_version_once(world: RegistryWorld) -> None:
     world.register()
     component = {"ui/index.html": b"x", "dist/main.wasm": b"\0asm"}
     for minor, end in enumerate(["", "yank", "withdraw", "reject", "pending"]):
@@ -110,8 +110,8 @@ def test_compiling_again_queues_each_active_version_with_a_component_once(world:
 
     rows = world.rows("select version_id, version from app.extension_version")
     names = {str(row["version_id"]): row["version"] for row in rows}
-    assert sorted(names[message.version_id] for message in world.queued()) == ["1.0.0", "1.1.0"]
-    assert queued == 2
+    assert sorted(names[message.version_id] for message in world.queued()) == ["1.0.0", "1.1.0", "2.0.0"]
+    assert queued == 3
 
 
 def _artifact(sha256: str, wasmtime_version: str) -> Artifact:

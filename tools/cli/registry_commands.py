@@ -173,9 +173,9 @@ def recompile(
     url: Url = None,
     token_file: TokenFile = None,
 ) -> None:
-    """Queue every active version to be compiled for the current engine (platform admins).
+    """Queue every active version to be prepared again, for a new engine or new platform keys (platform admins).
 
-    Run it after a new Wasmtime was deployed. What is already compiled is not compiled again.
+    What is already compiled and signed is neither compiled nor signed again.
     """
     registry = client(url, token_file)
     if status:

@@ -13,7 +13,7 @@ from typing import Any
 from alga_ext.bundles.archive import read_entries, read_index
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.messages import Message, PreparedMessage, Reason
-from alga_ext.errors import PlatformError
+from alga_ext.errors import Fault, PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database, Row, Tx
@@ -21,7 +21,8 @@ from alga_ext.stores.objects import ObjectStore
 from alga_ext.stores.work_folders import job_folder
 from alga_ext.telemetry import logger
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.signing import Signer, sign_envelope
+from alga_ext.trust.releases import accepted_release
+from alga_ext.trust.signing import Signer, parse_envelope, sign_envelope, with_signature
 from alga_ext.trust.statements import ReleaseRecord, statement
 from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.job_services import AssetsServices
@@ -41,7 +42,7 @@ def finish_prepared(message: Message, services: AssetsServices) -> str:
     again.
 
     Raises:
-        PlatformError: ``invalid_request`` for another kind of message; otherwise as ``finish`` and
+        PlatformError: ``invalid_request`` for another kind of message; otherwise as ``finish``, ``renew_release`` and
             ``withdrawn_list.renew``.
     """
     if not isinstance(message, PreparedMessage):
@@ -72,6 +73,9 @@ def finish(
 ) -> str:
     """Finish one version and return the state it has afterwards.
 
+    A version that is not pending is already finished. If it may still run, its release record gets a signature by the
+    present release key (``renew_release``).
+
     1. The version is rejected when the message has reasons against the component, when the component does not import a
        declared capability, or when the publisher's key no longer verifies. The last happens when the key was revoked
        in the meantime, from an instant before the publication.
@@ -83,10 +87,15 @@ def finish(
     with database.system() as tx:
         version = versions.load_version(tx, message.version_id)
         versions.note_prepared(tx, message.version_id, now)
-        if version["state"] != "pending":  # prepared again for a new engine, or delivered twice
+        is_pending = version["state"] == "pending"
+        if is_pending:
+            keys = publishers.trusted_keys(tx, version["publisher"])
+        else:  # prepared again for a new engine or with a new key, or delivered twice
             _record_artifact(tx, message)
-            return str(version["state"])
-        keys = publishers.trusted_keys(tx, version["publisher"])
+    if not is_pending:
+        if version["state"] in ("ready", "yanked"):
+            renew_release(version["content_hash"], objects, signer, trust, now)
+        return str(version["state"])
     envelope = publisher_envelope(version, objects)
     key_reasons = _reasons_against_key(version, keys, envelope, trust)
     manifest = Manifest.model_validate(version["manifest"])
@@ -175,6 +184,33 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
     )
     envelope = sign_envelope(signer, statement(record, "bundle.tar.zst", folder))
     submission.store_envelope(object_keys.release(folder), envelope, objects)
+
+
+def renew_release(content_hash: str, objects: ObjectStore, signer: Signer, trust: TrustBundle, now: datetime) -> bool:
+    """Add a signature by the present release key to a bundle's release record; return False if it has one.
+
+    So the record still verifies when an earlier release key ends. Its payload and its other signatures stay.
+
+    Raises:
+        PlatformError: ``release_integrity`` when the record is missing or does not verify now. Such a record gets no
+            signature, because the object store could contain any other one.
+    """
+    folder = sha256_hex(ContentHash(content_hash))
+    stored = objects.get_tagged(object_keys.release(folder))
+    if stored is None:
+        raise PlatformError(
+            "release_integrity", "The version's release record is missing from the store.", fault=Fault.RELEASE_RECORD
+        )
+    accepted_release(stored.data, folder, trust, now)
+    envelope = parse_envelope(stored.data)
+    if any(key_id == signer.key_id for key_id, _ in envelope.signatures):
+        return False
+    try:
+        objects.replace(object_keys.release(folder), with_signature(envelope, signer), "application/json", stored.tag)
+    except PlatformError as error:
+        if error.code != "object_conflict":  # otherwise another delivery of the message was first
+            raise
+    return True
 
 
 def _reasons_against_key(version: Row, keys: PublisherKeys, envelope: bytes | None, trust: TrustBundle) -> list[Reason]:

@@ -88,7 +88,7 @@ returning v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publ
 _SELECT_ACTIVE: Final = """
 select v.version_id, v.content_hash, b.component_sha256, v.manifest ->> 'publisher' as publisher
 from app.extension_version v join app.extension_bundle b on b.content_hash = v.content_hash
-where v.state in ('ready', 'yanked') and b.component_sha256 is not null and v.version_id > cast(:after as uuid)
+where v.state in ('ready', 'yanked') and v.version_id > cast(:after as uuid)
 order by v.version_id limit :page_size
 """
 _COMPILED: Final = """
@@ -236,7 +236,7 @@ def claim_unprepared(tx: Tx, now: datetime, interval: timedelta, page_size: int)
 
 
 def list_active(tx: Tx, after: str, page_size: int) -> list[Row]:
-    """Return the versions after the id ``after`` that may run and have a component, ordered by id."""
+    """Return the versions after the id ``after`` that may run or be shown, ordered by id."""
     return tx.rows(_SELECT_ACTIVE, after=after, page_size=page_size)
 
 

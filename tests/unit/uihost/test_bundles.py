@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
+from alga_ext.stores import object_keys
 from alga_ext.trust.policy import Revocation, TrustBundle
 from alga_ext.trust.releases import VERDICT_LIFETIME_S
-from alga_ext.trust.signing import LocalSigner
+from alga_ext.trust.signing import LocalSigner, parse_envelope, with_signature
 from functions.uihost.bundles import UiBundles
 from functions.uihost.uihost import find_file
 from functions.uihost.withdrawn import WithdrawnBundles
@@ -296,3 +297,17 @@ def test_the_index_is_json_that_says_no_more_than_it_must() -> None:
 
     assert set(document) == {"version", "entry", "extension_id", "files"}
     assert datetime.now(UTC).isoformat()[:4] not in json.dumps(document)
+
+
+def test_a_record_that_got_a_newer_signature_is_shown_when_the_earlier_key_ends() -> None:
+    objects, newer = published(), LocalSigner.generate()
+    current = [TRUST]
+    clock = Clock()
+    withdrawn = WithdrawnBundles(objects, lambda: current[0], LIST_LIFETIME, lambda: NOW, clock)
+    given = UiBundles(objects, withdrawn, lambda: current[0], 1 << 20, lambda: NOW, clock)
+    given.index(HASH)
+    record = parse_envelope(objects.objects[object_keys.release(HEX)])
+    objects.objects[object_keys.release(HEX)] = with_signature(record, newer)
+    current[0] = trust_in(trusted(RELEASE, use="release", valid_until=NOW), trusted(newer, use="release"), LIST_KEY)
+
+    assert sorted(given.index(HASH).files) == ["index.html", "js/app.js", "logo.png"]

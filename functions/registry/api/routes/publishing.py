@@ -194,9 +194,10 @@ def list_engines() -> list[EngineOut]:
 
 @router.post("/maintenance/prepare")
 def prepare_versions(cursor: str | None = None, page_size: PageSize = 100) -> ReprepareOut:
-    """Put a page of active versions on the prepare queue, to compile them for a new engine (platform admins).
+    """Put a page of active versions on the prepare queue, for a new engine or new platform keys (platform admins).
 
-    A component that is already compiled for the running engine is not compiled again.
+    A component that is compiled for the running engine, in a record by the present artifact key, is not compiled again.
+    A release record without a signature by the present release key gets one.
     """
     registry = services(router)
     permissions.require_platform_admin(principal(router))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import (
     ENVELOPE_LIMIT_BYTES,
+    SIGNATURES_LIMIT,
     STATEMENT_PAYLOAD_TYPE,
     LocalSigner,
     PublicKey,
@@ -20,6 +21,7 @@ from alga_ext.trust.signing import (
     pre_authentication_encoding,
     sign_envelope,
     verify_envelope,
+    with_signature,
 )
 from tests.support.keys import ACME, P256Signer
 from tests.support.refusals import code_of
@@ -361,3 +363,22 @@ def test_both_forms_of_a_p256_signature_verify_so_it_identifies_nothing() -> Non
 @pytest.mark.parametrize("signature", [b"", b"x", bytes(64), bytes(63), bytes(1000)])
 def test_a_signature_of_any_length_is_judged_and_not_an_error(signature: bytes) -> None:
     assert [key.verify(signature, b"message") for key in KEYS.values()] == [False, False]
+
+
+def test_a_signature_that_is_added_comes_first_and_the_others_stay() -> None:
+    first, second = LocalSigner.generate(), LocalSigner.generate()
+    envelope = parse_envelope(sign_envelope(first, b"payload", "a/type"))
+    again = parse_envelope(with_signature(envelope, second))
+
+    assert (again.payload, again.payload_type) == (b"payload", "a/type")
+    assert [key_id for key_id, _ in again.signatures] == [second.key_id, first.key_id]
+    assert all(verify_envelope(again, PublicKey.from_pem(signer.public_pem)) for signer in (first, second))
+
+
+def test_of_too_many_signatures_the_oldest_is_left_out() -> None:
+    signers = [LocalSigner.generate() for _ in range(SIGNATURES_LIMIT + 1)]
+    data = sign_envelope(signers[0], b"payload")
+    for signer in signers[1:]:
+        data = with_signature(parse_envelope(data), signer)
+
+    assert [key_id for key_id, _ in parse_envelope(data).signatures] == [s.key_id for s in signers[:0:-1]]

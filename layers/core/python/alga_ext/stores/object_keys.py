@@ -64,7 +64,7 @@ def release(sha256: str) -> str:
 
 
 def withdrawn_list() -> str:
-    """Return the key of the list of withdrawn bundles, the only object that is replaced."""
+    """Return the key of the list of withdrawn bundles, which is replaced when it changes and before it expires."""
     return "withdrawn/list.dsse.json"
 
 

@@ -1,4 +1,4 @@
-"""The interface of the object store: objects under keys, each written once, and one that is replaced.
+"""The interface of the object store: objects under keys, nearly all written once and a few replaced.
 
 ``alga_ext.stores.aws.S3ObjectStore`` implements it. ``alga_ext.stores.s3_reader.S3ObjectReader`` only reads and starts
 fast. Both, and the tests' store in memory, pass the same contract tests (tests/contract/test_object_store.py).

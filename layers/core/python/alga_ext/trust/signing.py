@@ -209,11 +209,25 @@ def sign_envelope(signer: Signer, payload: bytes, payload_type: str = STATEMENT_
 def sign_by_each(signers: Sequence[Signer], payload: bytes, payload_type: str) -> bytes:
     """Return the JSON bytes of a DSSE envelope with one signature by each signer, at most ``SIGNATURES_LIMIT``."""
     message = pre_authentication_encoding(payload_type, payload)
+    return _written(Envelope(payload_type, payload, tuple((s.key_id, s.sign(message)) for s in signers)))
+
+
+def with_signature(envelope: Envelope, signer: Signer) -> bytes:
+    """Return the JSON bytes of an envelope with one more signature, which comes first.
+
+    Of more than ``SIGNATURES_LIMIT`` signatures the last is left out, which is the oldest if all were added here.
+    """
+    message = pre_authentication_encoding(envelope.payload_type, envelope.payload)
+    added = (signer.key_id, signer.sign(message))
+    return _written(envelope._replace(signatures=(added, *envelope.signatures)[:SIGNATURES_LIMIT]))
+
+
+def _written(envelope: Envelope) -> bytes:
     document = {
-        "payloadType": payload_type,
-        "payload": base64.b64encode(payload).decode(),
+        "payloadType": envelope.payload_type,
+        "payload": base64.b64encode(envelope.payload).decode(),
         "signatures": [
-            {"keyid": signer.key_id, "sig": base64.b64encode(signer.sign(message)).decode()} for signer in signers
+            {"keyid": key_id, "sig": base64.b64encode(signature).decode()} for key_id, signature in envelope.signatures
         ],
     }
     return json.dumps(document, separators=(",", ":")).encode()

@@ -14,6 +14,13 @@ SET_BY_LAMBDA: Final = ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "LAMBDA_TASK_ROOT")
 DEVELOPMENT_ONLY: Final = ("EXPLAIN_FAILURES",)
 """Settings that only the local platform switches on; a deployment cannot give them."""
 
+_KEY_AGES: Final = (
+    "ROOT_KEY_MAX_AGE_DAYS",
+    "RELEASE_KEY_MAX_AGE_DAYS",
+    "ARTIFACT_KEY_MAX_AGE_DAYS",
+    "LOG_KEY_MAX_AGE_DAYS",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Function:
@@ -71,6 +78,7 @@ GATEWAY: Final = Function(
         "AUTH_READ_ROLES",
         "AUTH_WRITE_ROLES",
         "RUNNER_ISOLATION",
+        "EXECUTION_KEY_MAX_AGE_DAYS",
         "EXT_GATEWAY_TIMEOUT_MS",
         "INSTALL_CACHE_MS",
         "EXTENSIONS_ENABLED",
@@ -105,6 +113,7 @@ REGISTRY: Final = Function(
         "UNINSTALL_GRACE_S",
         "UI_PROXY_BASE_URL",
         "HOST_API_BASE_URL",
+        *_KEY_AGES,
     ),
     login_role="fn_registry",
     layers=(CORE, DEPS, AWS),
@@ -148,6 +157,7 @@ RUNNER: Final = Function(
         "UI_PROXY_BASE_URL",
         "UI_PROXY_AUTH_TOKEN",
         "UI_PROXY_SIGNING_KEY",
+        "CALL_TOKEN_KEY_MAX_AGE_DAYS",
         "HOST_API_BASE_URL",
         "HOST_API_AUTH_TOKEN",
         "EGRESS_PRIVATE_NETWORKS",
@@ -198,7 +208,13 @@ SWEEPER: Final = Function(
         "RELEASE_SIGNING_KEY",
         "LOG_SIGNING_KEY",
     ),
-    optional=("TRUST_ROOT_KEYS", "WITHDRAWN_LIST_LIFETIME_S", "UNINSTALL_GRACE_S", "UI_DISTRIBUTION_ID"),
+    optional=(
+        "TRUST_ROOT_KEYS",
+        "WITHDRAWN_LIST_LIFETIME_S",
+        "UNINSTALL_GRACE_S",
+        "UI_DISTRIBUTION_ID",
+        *_KEY_AGES,
+    ),
     login_role="fn_registry",
     layers=(CORE, DEPS, AWS),
 )

@@ -8,8 +8,10 @@ from typing import Any, Final
 
 from alga_ext.edge.health import Health
 from alga_ext.edge.http import Request, response
+from alga_ext.edge.key_report import report_overdue
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
+from alga_ext.trust.key_ages import warnings
 from functions.gateway import call
 from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
 from functions.gateway.services import Services
@@ -30,7 +32,8 @@ class Gateway:
         self._services = services
         self._rim = Rim("gateway", _outward)
         checks = {"database": services.database.check, "key_set": services.tokens.check}
-        self._health = Health(checks, services.monotonic_s)
+        self._health = Health(checks, services.monotonic_s, lambda: warnings(services.keys, services.now()))
+        report_overdue("gateway", services.keys, services.now())
 
     def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one API Gateway v2 event; failures become problem documents."""

@@ -11,6 +11,8 @@ from alga_ext.settings import read_material
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.stores.database import Database
+from alga_ext.trust.dated_keys import parse_signer
+from alga_ext.trust.key_ages import PlatformKey
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.admission import RoleMap
 from functions.gateway.dispatch import RunnerClient, make_runner_client
@@ -35,6 +37,7 @@ class Services:
         tokens: verifies callers' bearer tokens.
         roles: which roles may call read endpoints, and which may call the others.
         execution_signer: signs execution tokens.
+        keys: the keys that this function signs with, and how old they may get.
         runner: runs execute envelopes.
         executions: the queue of execution records.
         now: returns the present instant, in UTC.
@@ -47,6 +50,7 @@ class Services:
     tokens: TokenVerifier
     roles: RoleMap
     execution_signer: LocalSigner
+    keys: tuple[PlatformKey, ...]
     runner: RunnerClient
     executions: SqsQueue
     now: Callable[[], datetime]
@@ -63,14 +67,19 @@ class Services:
         longest_s = settings.ext_gateway_timeout_ms / 1000 + _RUNNER_MARGIN_S
         database = Database(settings.database_url.get_secret_value())
         api = AwsApi(environ)
+        signer, created_at = settings.build("execution_token_private_key", lambda key: parse_signer(read_material(key)))
+        max_age_days = settings.execution_key_max_age_days
         return cls(
             settings=settings,
             database=database,
             installs=Installs(database, settings.install_cache_ms / 1000),
             tokens=TokenVerifier.of(settings),
             roles=RoleMap(_words(settings.auth_read_roles), _words(settings.auth_write_roles)),
-            execution_signer=settings.build(
-                "execution_token_private_key", lambda key: LocalSigner.from_pem(read_material(key))
+            execution_signer=signer,
+            keys=(
+                PlatformKey(
+                    "execution", signer.key_id, "active", signs=True, created_at=created_at, max_age_days=max_age_days
+                ),
             ),
             runner=settings.build(
                 "runner_base_url",

@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from alga_ext.edge.token_settings import TokenSettings
-from alga_ext.settings import Check, DatabaseUrl, Form, PrivateKey, QueueUrl, Range, Settings, development_faults
+from alga_ext.settings import (
+    Check,
+    DatabaseUrl,
+    Form,
+    KeyAge,
+    PrivateKey,
+    QueueUrl,
+    Range,
+    Settings,
+    development_faults,
+)
 
 
 def _check_isolation(text: str) -> None:
@@ -35,6 +45,7 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
         runner_isolation: ``per_tenant`` if the runner's Lambda function has tenant isolation mode, else ``shared``.
         executions_queue_url: queue of the execution records.
         execution_token_private_key: the key that signs execution tokens: PEM text, or the path of a PEM file.
+        execution_key_max_age_days: how many days old that key may get before it is reported. It still works.
         auth_read_roles: roles that may call GET and HEAD endpoints (``extension:read``), separated by commas.
         auth_write_roles: roles that may call the other endpoints (``extension:write``), separated by commas.
         ext_gateway_timeout_ms: default time limit of a call, in milliseconds.
@@ -51,6 +62,7 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
     runner_isolation: Isolation = "per_tenant"
     executions_queue_url: QueueUrl
     execution_token_private_key: PrivateKey
+    execution_key_max_age_days: KeyAge = 90
     auth_read_roles: str = "extension:read,extension:write,tenant_admin,tenant_viewer,tenant_user"
     auth_write_roles: str = "extension:write,tenant_admin,tenant_user"
     ext_gateway_timeout_ms: Annotated[int, Range(50, 29_000)] = 5_000

@@ -9,10 +9,11 @@ from alga_ext.stores.aws import CloudFrontDistribution, S3ObjectStore, signer_of
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.stores.database import Database
-from alga_ext.stores.signed_trust_source import AnyTrustSource, open_trust_source
+from alga_ext.stores.signed_trust_source import AnyTrustSource, open_trust_source, read_root_keys
+from alga_ext.trust.dated_keys import DatedKey
 from alga_ext.trust.signing import Signer
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.settings import AssetsSettings, SweeperSettings
+from functions.registry.settings import AssetsSettings, KeyMaxAges, SweeperSettings
 
 
 def _now() -> datetime:
@@ -63,6 +64,8 @@ class SweeperServices:
     objects: S3ObjectStore
     prepare_queue: SqsQueue
     trust: AnyTrustSource
+    roots: tuple[DatedKey, ...]
+    key_max_ages: KeyMaxAges
     release_signer: Signer
     log_signer: Signer
     withdrawn_list_lifetime: timedelta
@@ -80,6 +83,8 @@ class SweeperServices:
             objects=S3ObjectStore(settings.bundle_store_base),
             prepare_queue=SqsQueue(settings.prepare_queue_url, api),
             trust=open_trust_source(settings, api, "registry-sweeper"),
+            roots=settings.build("trust_root_keys", read_root_keys),
+            key_max_ages=KeyMaxAges.of(settings),
             release_signer=settings.build("release_signing_key", signer_of),
             log_signer=settings.build("log_signing_key", signer_of),
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),

@@ -13,10 +13,11 @@ from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import KmsDataKeys, SqsQueue
 from alga_ext.stores.database import Database
 from alga_ext.stores.sealing import Sealer
-from alga_ext.stores.signed_trust_source import AnyTrustSource, open_trust_source
+from alga_ext.stores.signed_trust_source import AnyTrustSource, open_trust_source, read_root_keys
+from alga_ext.trust.dated_keys import DatedKey
 from alga_ext.trust.signing import Signer
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.settings import RegistrySettings
+from functions.registry.settings import KeyMaxAges, RegistrySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Services:
         objects: the object store of bundles.
         prepare_queue: wakes the prepare function.
         trust: reads the trust bundle: platform keys, and publishers' keys that the operator pins.
+        roots: the root keys that may sign the trust bundle.
+        key_max_ages: how old the platform's keys may get.
         release_signer: signs the list of withdrawn versions.
         log_signer: signs heads of the transparency log.
         tokens: verifies callers' bearer tokens.
@@ -43,6 +46,8 @@ class Services:
     objects: S3ObjectStore
     prepare_queue: SqsQueue
     trust: AnyTrustSource
+    roots: tuple[DatedKey, ...]
+    key_max_ages: KeyMaxAges
     release_signer: Signer
     log_signer: Signer
     tokens: TokenVerifier
@@ -67,6 +72,8 @@ class Services:
             objects=S3ObjectStore(settings.bundle_store_base),
             prepare_queue=SqsQueue(settings.prepare_queue_url, api),
             trust=open_trust_source(settings, api, "registry"),
+            roots=settings.build("trust_root_keys", read_root_keys),
+            key_max_ages=KeyMaxAges.of(settings),
             release_signer=settings.build("release_signing_key", signer_of),
             log_signer=settings.build("log_signing_key", signer_of),
             tokens=TokenVerifier.of(settings),

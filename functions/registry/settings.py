@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, NamedTuple, Self
 
 from alga_ext.edge.token_settings import TokenSettings
 from alga_ext.settings import (
@@ -10,6 +10,7 @@ from alga_ext.settings import (
     DatabaseUrl,
     Form,
     HttpUrl,
+    KeyAge,
     KmsKeyIds,
     QueueUrl,
     Range,
@@ -28,6 +29,25 @@ def _check_distribution(text: str) -> None:
     if not re.fullmatch(r"[A-Z0-9]{8,32}", text):
         message = "it is not the id of a distribution"
         raise ValueError(message)
+
+
+class KeyMaxAges(NamedTuple):
+    """How many days old a key may get while the platform signs with it, by the use of the key."""
+
+    root: int
+    release: int
+    artifact: int
+    log: int
+
+    @classmethod
+    def of(cls, settings: "RegistrySettings | SweeperSettings") -> Self:
+        """Return the ages that a function's settings have."""
+        return cls(
+            settings.root_key_max_age_days,
+            settings.release_key_max_age_days,
+            settings.artifact_key_max_age_days,
+            settings.log_key_max_age_days,
+        )
 
 
 class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
@@ -53,6 +73,8 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
             ones. Without a key no secret can be set.
         ui_proxy_base_url, host_api_base_url: the runner's settings of the same names. The registry calls neither. When
             one is missing, it warns that the platform does not offer what an extension asks for.
+        root_key_max_age_days, release_key_max_age_days, artifact_key_max_age_days, log_key_max_age_days: how old a key
+            may get before it is reported. It still works.
     """
 
     section = "Registry"
@@ -73,6 +95,10 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
     secrets_key_id: KmsKeyIds = ""
     ui_proxy_base_url: HttpUrl = ""
     host_api_base_url: HttpUrl = ""
+    root_key_max_age_days: KeyAge = 1_095
+    release_key_max_age_days: KeyAge = 365
+    artifact_key_max_age_days: KeyAge = 365
+    log_key_max_age_days: KeyAge = 365
 
     @classmethod
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:
@@ -121,6 +147,10 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     uninstall_grace_s: Annotated[int, Range(0)] = 7 * 86_400
     ui_distribution_id: Annotated[str, Check(_check_distribution), Form("the id of a CloudFront distribution")] = ""
+    root_key_max_age_days: KeyAge = 1_095
+    release_key_max_age_days: KeyAge = 365
+    artifact_key_max_age_days: KeyAge = 365
+    log_key_max_age_days: KeyAge = 365
 
     @classmethod
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:

@@ -19,7 +19,7 @@ from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry.job_services import SweeperServices
 from functions.registry.publishing import ui_invalidation, versions, withdrawn_list
-from functions.registry.records import audit, transparency
+from functions.registry.records import audit, platform_keys, transparency
 from functions.registry.records.audit import Actor
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
@@ -97,6 +97,7 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
         "prepared_again": lambda: prepare_again(services.database, services.prepare_queue, now),
         "heads_signed": lambda: sign_head(services.database, services.objects, services.log_signer, now),
         "tenants": lambda: sweep_tenants(services.database, now, services.uninstall_grace),
+        "keys_reported": lambda: 0 if now.minute else platform_keys.report(services, now),  # once an hour
     }
     done: dict[str, Any] = {}
     faults: list[PlatformError] = []

@@ -16,10 +16,12 @@ from alga_ext.calls.execution_token import RUNNABLE_STATES, verify_execution_tok
 from alga_ext.calls.operator_token import verify_operator_token
 from alga_ext.edge.health import Health
 from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, bearer_token, json_response, oversize, response
+from alga_ext.edge.key_report import report_overdue
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.ids import parse_content_hash, sha256_hex
 from alga_ext.telemetry import logger
+from alga_ext.trust.key_ages import warnings
 from functions.runner import envelope, health, outcome
 from functions.runner.artifacts import Obtained
 from functions.runner.invocation import Invocation
@@ -30,7 +32,7 @@ from functions.runner.sandbox.protocol.ended import Ended
 from functions.runner.sandbox.protocol.messages import Done, Failed, HostAnswer, RunLimits, Warm
 from functions.runner.sandbox.protocol.verdict import Verdict
 from functions.runner.sandboxes.child_process import CallHandlers, Child, signal_name
-from functions.runner.services import Services
+from functions.runner.services import Services, now
 
 WARMUP_PATH: Final = "/warmup"
 HEALTH_PATH: Final = "/healthz"
@@ -51,7 +53,8 @@ class Runner:
     def __init__(self, services: Services, used_tokens: UsedTokens | None = None) -> None:
         self._services = services
         self._rim = Rim("runner")
-        self._health = Health(health.checks(services), time.monotonic)
+        self._health = Health(health.checks(services), time.monotonic, lambda: warnings(services.keys, now()))
+        report_overdue("runner", services.keys, now())
         self.used_tokens = UsedTokens() if used_tokens is None else used_tokens
         self._used_lock = threading.Lock()
 

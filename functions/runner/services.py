@@ -23,8 +23,9 @@ from alga_ext.stores.objects import ObjectReader
 from alga_ext.stores.s3_reader import S3ObjectReader
 from alga_ext.stores.signed_trust_source import open_trust_source
 from alga_ext.stores.work_folders import claim_folder
+from alga_ext.trust.dated_keys import DatedSigner, parse_public_keys, parse_signer
+from alga_ext.trust.key_ages import PlatformKey
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.public_keys import parse_public_keys
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.imports import secrets
@@ -62,6 +63,7 @@ class Services:
         unsealer: opens sealed secrets. None when the operator has configured no key; no secret is stored in plaintext.
         maxima: the platform's limits.
         gateway_keys: verify execution and operator tokens.
+        keys: the keys that this function signs with, and how old they may get.
         now_s: returns the time in epoch seconds.
         connections: closes the connections that were opened so far.
     """
@@ -76,6 +78,7 @@ class Services:
     unsealer: Unsealer | None
     maxima: Maxima
     gateway_keys: TokenKeys
+    keys: tuple[PlatformKey, ...]
     now_s: Callable[[], float]
     connections: ExitStack = field(default_factory=ExitStack)
 
@@ -107,7 +110,8 @@ class Services:
         settings.build("database_url", _check_certificates)
         connections = ExitStack()
         database = _database_of(settings, connections)
-        providers = _providers(settings, database)
+        call_key = settings.build("ui_proxy_signing_key", lambda key: parse_signer(read_material(key)) if key else None)
+        providers = _providers(settings, database, call_key.signer if call_key else None)
         make_undumpable()
         folder = claim_folder(Path(settings.artifact_folder))
         configure = Configure(settings.sandbox_memory_mb * _MIB, [str(folder)])
@@ -137,6 +141,7 @@ class Services:
                 settings.max_response_bytes,
             ),
             gateway_keys=gateway_keys,
+            keys=(_call_token_key(call_key, settings.call_token_key_max_age_days),) if call_key else (),
             now_s=time.time,
             connections=connections,
         )
@@ -180,11 +185,16 @@ def _database_of(settings: RunnerSettings, connections: ExitStack) -> "Callable[
     return database
 
 
-def _providers(settings: RunnerSettings, database: "Callable[[], Database]") -> dict[str, Provider]:
-    networks = settings.build("egress_private_networks", egress.parse_networks)
-    call_signer = settings.build(
-        "ui_proxy_signing_key", lambda key: LocalSigner.from_pem(read_material(key)) if key else None
+def _call_token_key(key: DatedSigner, max_age_days: int) -> PlatformKey:
+    return PlatformKey(
+        "call_token", key.signer.key_id, "active", signs=True, created_at=key.created_at, max_age_days=max_age_days
     )
+
+
+def _providers(
+    settings: RunnerSettings, database: "Callable[[], Database]", call_signer: LocalSigner | None
+) -> dict[str, Provider]:
+    networks = settings.build("egress_private_networks", egress.parse_networks)
     settings.build("egress_ca_bundle", lambda path: path and Path(path).stat())
 
     @cache

@@ -7,6 +7,7 @@ from alga_ext.settings import (
     DatabaseUrl,
     Form,
     HttpUrl,
+    KeyAge,
     KmsKeyIds,
     PrivateKey,
     QueueUrl,
@@ -56,6 +57,7 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
         ui_proxy_auth_token: the static token that the application knows the runner by, sent as ``x-runner-auth``.
         ui_proxy_signing_key: private key in PEM, or the path of its file. It signs ``x-alga-call-token``, also of
             requests for clients, services and invoices.
+        call_token_key_max_age_days: how many days old that key may get before it is reported. It still works.
         host_api_base_url: base URL of the host application for clients, services and invoices. Without it, this
             platform does not offer them.
         host_api_auth_token: the static token for these requests.
@@ -87,6 +89,7 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     ui_proxy_base_url: HttpUrl = ""
     ui_proxy_auth_token: ServiceToken = SecretStr("")
     ui_proxy_signing_key: PrivateKey = SecretStr("")
+    call_token_key_max_age_days: KeyAge = 90
     host_api_base_url: HttpUrl = ""
     host_api_auth_token: ServiceToken = SecretStr("")
     egress_private_networks: Annotated[str, Form("CIDR blocks, comma-separated")] = ""

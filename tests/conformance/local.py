@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from alga_ext.calls.messages import Artifact
+from alga_ext.settings import read_material
 from alga_ext.stores import object_keys
 from alga_ext.stores.sealing import Sealer
 from alga_ext.telemetry import logger
-from alga_ext.trust.signing import sign_envelope
+from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner.imports.broker import Provider
 from functions.runner.limits import Maxima
@@ -48,8 +49,10 @@ _COMPILER_MODULES = (
 def providers_from(environment: Mapping[str, str]) -> Iterator[Mapping[str, Provider]]:
     """Give who serves the host imports of a runner with this environment, as its own services have it."""
     settings = RunnerSettings.read({**SETTINGS, **environment})
+    key = settings.ui_proxy_signing_key.get_secret_value()
+    signer = LocalSigner.from_pem(read_material(key)) if key else None
     with contextlib.ExitStack() as connections:
-        yield _providers(settings, _database_of(settings, connections))
+        yield _providers(settings, _database_of(settings, connections), signer)
 
 
 class LocalRunner(RunnerPort):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
@@ -10,6 +11,7 @@ import pytest
 
 from alga_ext.stores.aws import S3ObjectStore
 from alga_ext.stores.database import Database
+from alga_ext.trust.key_ages import PlatformKey
 from alga_ext.trust.trust_source import TrustSource
 from functions.runner.sandbox.protocol.messages import Configure
 from functions.runner.sandboxes.child_process import Child
@@ -132,3 +134,18 @@ def test_what_failed_is_said_without_details_of_the_machine(house: RunnerFixture
     house.folder.write_bytes(b"in the way")
     detail = house.health()[1]["checks"]["artifact_cache"]["detail"]
     assert detail == "Programs cannot be written to the artifact folder."
+
+
+def test_an_overdue_key_is_a_warning_and_a_metric_and_the_runner_stays_healthy(
+    house: RunnerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    created_at = datetime.now(UTC) - timedelta(days=91)
+    key = PlatformKey("call_token", "sha256:ab", "active", signs=True, created_at=created_at, max_age_days=90)
+    house.replace(store=S3ObjectStore(f"s3://{BUCKET}"), keys=(key,))
+    status, document = house.health()
+
+    assert (status, document["status"]) == (200, "ok")
+    assert document["warnings"] == ["The call_token key sha256:ab is 91 days old; rotate it before 90 days."]
+    lines = [vars(record) for record in caplog.records if hasattr(record, "KeyOverdue")]
+    assert lines
+    assert (lines[0]["KeyOverdue"], lines[0]["use"], lines[0]["age_days"]) == (1, "call_token", 91)

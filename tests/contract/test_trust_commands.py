@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from alga_ext.trust.public_keys import parse_public_keys
+from alga_ext.trust.dated_keys import parse_public_keys
 from alga_ext.trust.signed_trust import sign_trust, verify_trust
 from alga_ext.trust.signing import LocalSigner, Signer
 from alga_ext.trust.trust_document import VersionedTrust

@@ -5,7 +5,7 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["alga_ext"]):
-    from alga_ext.trust.public_keys import parse_public_keys
+    from alga_ext.trust.dated_keys import parse_public_keys
     from alga_ext.trust.signed_trust import sign_trust, verify_trust
     from alga_ext.trust.signing import TRUST_BUNDLE_PAYLOAD_TYPE, LocalSigner, PublicKey, parse_envelope, sign_envelope
     from alga_ext.trust.trust_document import VersionedTrust

@@ -4,6 +4,8 @@ import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -150,3 +152,23 @@ def test_the_runner_refuses_root_keys_that_are_none(good: dict[str, str], roots:
 def test_the_gateway_names_the_setting_that_does_not_fit(good: dict[str, str], name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"\n  {name}: "):
         GatewayServices.build({**AWS, **good, name: value})
+
+
+def test_the_age_of_a_signing_key_is_that_above_its_pem(good: dict[str, str], tmp_path: Path) -> None:
+    created = "Created: 2026-01-31T12:00:00Z\n"
+    key = LocalSigner.generate()
+    gateway = GatewayServices.build({**AWS, **good, "EXECUTION_TOKEN_PRIVATE_KEY": created + key.private_pem})
+    runner = RunnerServices.build(
+        {
+            **AWS,
+            **good,
+            "ARTIFACT_FOLDER": str(tmp_path),
+            "UI_PROXY_SIGNING_KEY": created + key.private_pem,
+            "CALL_TOKEN_KEY_MAX_AGE_DAYS": "30",
+        }
+    )
+    runner.pool.close()
+
+    told = [(k.use, k.key_id, k.created_at, k.max_age_days) for k in (*gateway.keys, *runner.keys)]
+    at = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    assert told == [("execution", key.key_id, at, 90), ("call_token", key.key_id, at, 30)]

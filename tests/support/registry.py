@@ -363,6 +363,8 @@ class RegistryWorld:
             given.objects,
             given.prepare_queue,
             given.trust,
+            given.roots,
+            given.key_max_ages,
             given.release_signer,
             given.log_signer,
             given.withdrawn_list_lifetime,

@@ -160,6 +160,7 @@ class RunnerFixture:
             unsealer=unsealer,
             maxima=maxima,
             gateway_keys=TokenKeys([PublicKey.from_pem(self.gateway_key.public_pem)]),
+            keys=(),
             now_s=time.time,
         )
         self.runner = Runner(self.services)

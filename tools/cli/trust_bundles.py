@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.objects import ObjectStore, Tagged
+from alga_ext.trust.dated_keys import parse_public_keys
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.public_keys import parse_public_keys
 from alga_ext.trust.signed_trust import SIGNED_TRUST_LIMIT_BYTES, sign_trust, verify_trust
 from alga_ext.trust.signing import PublicKey, Signer, parse_envelope
 from alga_ext.trust.trust_document import VersionedTrust, parse_trust_bundle, parse_versioned

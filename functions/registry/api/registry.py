@@ -18,6 +18,7 @@ from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from functions.registry.api.failure_budget import FailureBudget
 from functions.registry.api.routes import catalog, installs, maintenance, publishers, publishing, records, secrets
+from functions.registry.records import platform_keys
 from functions.registry.services import Services
 
 PREFIX: Final = "/api/registry/v1"
@@ -47,7 +48,7 @@ class Registry:
             "trust_bundle": self._check_trust,
             "object_store": self._check_store,
         }
-        self._health = Health(checks, services.monotonic_s)
+        self._health = Health(checks, services.monotonic_s, self._key_warnings)
 
     def answer(self, event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         """Answer one API Gateway v2 event; failures become problem documents."""
@@ -91,6 +92,13 @@ class Registry:
         answer: dict[str, Any] = app.resolve(dict(event), context)
         answer["headers"] = {"cache-control": "no-store", **(answer.get("headers") or {})}
         return answer
+
+    def _key_warnings(self) -> list[str]:
+        now = self._services.now()
+        try:
+            return platform_keys.warnings(self._services, now)
+        except PlatformError:
+            return []  # the trust bundle cannot be read, which is a failed check
 
     def _check_trust(self) -> Mapping[str, Any]:
         self._services.trust.current()

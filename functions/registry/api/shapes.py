@@ -193,6 +193,28 @@ class RewrapOut(Out):
     next_cursor: str | None
 
 
+class PlatformKeyOut(Out):
+    """A key of the platform. ``signs``: it is in use now; only then can it be overdue."""
+
+    use: str
+    key_id: str
+    state: str
+    signs: bool
+    created_at: datetime | None
+    age_days: int | None
+    max_age_days: int
+    overdue: bool
+
+
+class PlatformKeysOut(Out):
+    """The platform's keys. Version and expiry are those of a signed trust bundle, and null without one."""
+
+    trust_bundle_version: int | None
+    trust_bundle_expires_at: datetime | None
+    keys: list[PlatformKeyOut]
+    warnings: list[str]
+
+
 class EngineOut(Out):
     """An engine, and how many components of active versions are compiled for it and how many are not."""
 

@@ -7,12 +7,32 @@ from alga_ext.ids import is_uuid
 from functions.registry.api import permissions
 from functions.registry.api.exchange import actor, principal, services
 from functions.registry.api.paging import decode_cursor, encode_cursor
-from functions.registry.api.shapes import PageSize, RewrapOut
+from functions.registry.api.shapes import PageSize, PlatformKeyOut, PlatformKeysOut, RewrapOut
 from functions.registry.installing.secret_rewrapping import Position, rewrap_page
+from functions.registry.records import platform_keys
 
 router = APIGatewayHttpRouter()
 
 _FIRST = tuple(map(str, Position()))
+
+
+@router.get("/maintenance/keys")
+def list_platform_keys() -> PlatformKeysOut:
+    """List the root keys and the platform's keys of the trust bundle, with their ages (platform admins)."""
+    permissions.require_platform_admin(principal(router))
+    registry = services(router)
+    now = registry.now()
+    keys = [
+        PlatformKeyOut(**key._asdict(), age_days=key.age_days(now), overdue=key.is_overdue(now))
+        for key in platform_keys.list_keys(registry, now)
+    ]
+    signed = platform_keys.signed_trust(registry)
+    return PlatformKeysOut(
+        trust_bundle_version=signed.version if signed is not None else None,
+        trust_bundle_expires_at=signed.expires_at if signed is not None else None,
+        keys=keys,
+        warnings=platform_keys.warnings(registry, now),
+    )
 
 
 @router.post("/maintenance/secrets")

@@ -317,6 +317,8 @@ TrustBundleSetting = Annotated[
     str, Form("the trust bundle as JSON or PEM, the path of its file, or s3://bucket/key of a signed one")
 ]
 RootKeys = Annotated[str, Form("the root keys' public keys in PEM, or the path of their file")]
+KeyAge = Annotated[int, Range(1, 36_500)]
+"""How many days old a key may get before it is reported."""
 KmsKeyIds = Annotated[str, Check(_check_key_ids), Form("ids of KMS keys, separated by commas; the first encrypts")]
 SigningKey = Annotated[SecretStr, Form("a PEM private key, the path of its file, or kms:KEY-ID")]
 PrivateKey = Annotated[SecretStr, Form("an Ed25519 private key in PEM, or the path of its file")]

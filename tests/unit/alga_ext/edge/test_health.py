@@ -74,3 +74,14 @@ def test_after_ten_seconds_parts_are_checked_again() -> None:
     part.is_missing = True
 
     assert shown(health)[0] == 503
+
+
+def test_warnings_are_shown_in_detail_and_change_no_status() -> None:
+    found: list[str] = []
+    health = Health({"store": Part()}, Clock(), lambda: found)
+    without = shown(health, detailed=True)[1]
+    found.append("The release key is old.")
+
+    assert "warnings" not in without
+    assert shown(health, detailed=True) == (200, {**without, "warnings": ["The release key is old."]})
+    assert shown(health) == (200, {"status": "ok"})

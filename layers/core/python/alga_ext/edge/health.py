@@ -21,10 +21,17 @@ class Health:
     Args:
         checks: the checks, each under the name of the part that it checks.
         monotonic_s: a clock that only goes forward.
+        warnings: returns what needs attention although requests can be served.
     """
 
-    def __init__(self, checks: Mapping[str, Check], monotonic_s: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        checks: Mapping[str, Check],
+        monotonic_s: Callable[[], float],
+        warnings: Callable[[], list[str]] = list,
+    ) -> None:
         self._checks = checks
+        self._warnings = warnings
         self._monotonic_s = monotonic_s
         self._lock = threading.Lock()
         self._until_s = float("-inf")
@@ -46,7 +53,10 @@ class Health:
         return self.answer(detailed=authorization is not None and verify(authorization).is_platform_admin)
 
     def answer(self, *, detailed: bool) -> dict[str, Any]:
-        """Return 200 when every check passes, and 503 otherwise; add the result of each check when ``detailed``."""
+        """Return 200 when every check passes, and 503 otherwise.
+
+        With ``detailed``, the answer also has the result of each check, and warnings if there are any.
+        """
         with self._lock:
             now_s = self._monotonic_s()
             if now_s >= self._until_s:
@@ -57,6 +67,8 @@ class Health:
         document: dict[str, Any] = {"status": "ok" if healthy else "unavailable"}
         if detailed:
             document["checks"] = results
+            if warnings := self._warnings():
+                document["warnings"] = warnings
         return json_response(200 if healthy else 503, document)
 
 

@@ -11,8 +11,8 @@ from alga_ext.settings import Settings, read_material
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.s3_reader import S3ObjectReader
 from alga_ext.telemetry import alarm
+from alga_ext.trust.dated_keys import DatedKey, parse_public_keys
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.public_keys import DatedKey, parse_public_keys
 from alga_ext.trust.signed_trust import SIGNED_TRUST_LIMIT_BYTES, SignedTrust, verify_trust
 from alga_ext.trust.signing import PublicKey
 from alga_ext.trust.trust_source import TrustSource

@@ -1,7 +1,8 @@
-"""Read the public keys of a setting that may hold several, so that a key can be replaced without a gap. Pure.
+"""Read keys in PEM that say when they were created, and settings with several public keys. Pure.
 
-The keys are PEM blocks, one after the other. Above a block may stand the line ``Created: 2026-01-31T12:00:00Z``, from
-which the age of the key is known. RFC 7468 allows such text there, and other PEM readers skip it.
+Above a PEM block may stand the line ``Created: 2026-01-31T12:00:00Z``, from which the age of the key is known. RFC 7468
+allows such text there, and other PEM readers skip it. Several public keys, one after the other, let a key be replaced
+without a gap.
 """
 
 import re
@@ -9,7 +10,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from alga_ext.errors import PlatformError
-from alga_ext.trust.signing import PublicKey
+from alga_ext.trust.signing import LocalSigner, PublicKey
 
 KEYS_LIMIT: Final = 4
 """The most keys at the same time: two are enough for a rotation."""
@@ -22,6 +23,22 @@ class DatedKey(NamedTuple):
 
     key: PublicKey
     created_at: datetime | None
+
+
+class DatedSigner(NamedTuple):
+    """A private key, and when it was created, if its setting says so."""
+
+    signer: LocalSigner
+    created_at: datetime | None
+
+
+def parse_signer(text: str) -> DatedSigner:
+    """Return the Ed25519 private key in ``text``.
+
+    Raises:
+        PlatformError: ``key_invalid``; the message quotes nothing of the text.
+    """
+    return DatedSigner(LocalSigner.from_pem(text), _created_at(text.partition("-----BEGIN")[0]))
 
 
 def parse_public_keys(text: str) -> tuple[DatedKey, ...]:
@@ -38,7 +55,7 @@ def parse_public_keys(text: str) -> tuple[DatedKey, ...]:
     if text[starts[-1] :].strip():
         raise _invalid("there is text after the last key")
     keys = tuple(
-        DatedKey(PublicKey.from_pem(block[0]), created_at(text[start : block.start()]))
+        DatedKey(PublicKey.from_pem(block[0]), _created_at(text[start : block.start()]))
         for start, block in zip(starts, blocks, strict=False)
     )
     if len({dated.key.key_id for dated in keys}) < len(keys):
@@ -46,7 +63,7 @@ def parse_public_keys(text: str) -> tuple[DatedKey, ...]:
     return keys
 
 
-def created_at(above: str) -> datetime | None:
+def _created_at(above: str) -> datetime | None:
     """Return the instant that the text above a PEM block gives, or None when there is no text.
 
     Raises:
@@ -73,4 +90,4 @@ def _instant(text: str) -> datetime:
 
 
 def _invalid(why: str) -> PlatformError:
-    return PlatformError("key_invalid", f"The public keys cannot be read: {why}.")
+    return PlatformError("key_invalid", f"The key cannot be read: {why}.")

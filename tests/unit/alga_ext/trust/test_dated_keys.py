@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from alga_ext.errors import PlatformError
-from alga_ext.trust.public_keys import KEYS_LIMIT, parse_public_keys
+from alga_ext.trust.dated_keys import KEYS_LIMIT, parse_public_keys, parse_signer
 from alga_ext.trust.signing import LocalSigner
 from tests.support.keys import ACME, P256Signer
 from tests.support.refusals import code_of
@@ -67,3 +67,15 @@ def test_a_refusal_quotes_nothing_of_a_private_key() -> None:
         parse_public_keys(ACME.public_pem + ACME.private_pem)
 
     assert ACME.private_pem.splitlines()[1] not in str(refusal.value)
+
+
+def test_a_private_key_says_when_it_was_created() -> None:
+    dated, undated = parse_signer(CREATED + ACME.private_pem), parse_signer(ACME.private_pem)
+
+    assert (dated.signer.key_id, dated.created_at) == (ACME.key_id, datetime(2026, 1, 31, 12, tzinfo=UTC))
+    assert (undated.signer.key_id, undated.created_at) == (ACME.key_id, None)
+
+
+@pytest.mark.parametrize("above", ["Craeted: 2026-01-31T12:00:00Z\n", "Created: 2026\n", "MCowBQ==\n"])
+def test_text_above_a_private_key_that_is_not_understood_is_refused(above: str) -> None:
+    assert code_of(lambda: parse_signer(above + ACME.private_pem)) == "key_invalid"

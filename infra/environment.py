@@ -4,12 +4,12 @@ from typing import Final
 
 from infra.places import ALIAS, DATABASE_NAME, Places
 from infra.stages import StageSettings
+from topology.access import TRUST_OBJECT
 from topology.functions import RUNNER, Function
 from topology.queues import QUEUES
 from topology.runtime import RDS_ROOTS_FOLDER
 from topology.secrets import SECRET_SETTINGS
 
-TRUST_BUNDLE_KEY: Final = "trust.json"
 _OWNER_ROLE: Final = "alga_owner"
 
 
@@ -78,7 +78,7 @@ def _values(stage: StageSettings, places: Places) -> dict[str, str]:
         "RUNNER_BASE_URL": f"lambda://{places.function_name(RUNNER.name)}:{ALIAS}",
         "RUNNER_ISOLATION": stage.runner_isolation,
         "SECRETS_KEY_ID": places.secrets_key_arn,
-        "SIGNING_TRUST_BUNDLE": f"s3://{places.trust_bucket}/{TRUST_BUNDLE_KEY}",
+        "SIGNING_TRUST_BUNDLE": f"s3://{places.trust_bucket}/{TRUST_OBJECT}",
         "TRUST_ROOT_KEYS": stage.trust_root_keys,
         "UI_PROXY_BASE_URL": stage.ui_proxy_base_url,
     }

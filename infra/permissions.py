@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from infra.environment import TRUST_BUNDLE_KEY
 from infra.places import ALIAS, Places
-from topology.access import ACCESS, Access
-from topology.functions import FUNCTIONS, Function
+from topology.access import ACCESS, TRUST_OBJECT, Access
+from topology.functions import Function
 from topology.queues import EVENT_SOURCES
 from topology.secrets import SECRET_SETTINGS
 
@@ -87,9 +86,8 @@ def _objects(access: Access, places: Places) -> Iterator[Statement]:
         yield Statement(
             "DeleteObjects", ("s3:DeleteObject",), tuple(f"{bucket}/{prefix}*" for prefix in access.deletes)
         )
-    function = next(one for one in FUNCTIONS if one.name == access.function)
-    if "SIGNING_TRUST_BUNDLE" in function.names:
-        bundle = f"arn:{places.region.partition}:s3:::{places.trust_bucket}/{TRUST_BUNDLE_KEY}"
+    if access.reads_trust:
+        bundle = f"arn:{places.region.partition}:s3:::{places.trust_bucket}/{TRUST_OBJECT}"
         yield Statement("ReadTrustBundle", ("s3:GetObject",), (bundle,))
 
 
@@ -107,6 +105,7 @@ def _keys(access: Access, places: Places) -> Iterator[Statement]:
         yield Statement("Sign", ("kms:GetPublicKey", "kms:Sign"), keys)
     if access.makes_data_keys:
         yield Statement("SealSecrets", ("kms:GenerateDataKey",), (places.secrets_key_arn,))
+        yield Statement("RewrapDataKeys", ("kms:ReEncryptFrom", "kms:ReEncryptTo"), (places.secrets_key_arn,))
     if access.opens_data_keys:
         yield Statement("OpenSecrets", ("kms:Decrypt",), (places.secrets_key_arn,))
 

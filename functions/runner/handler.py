@@ -24,10 +24,14 @@ from functions.runner.services import Services  # noqa: E402 - see above
 
 
 def _build(environ: Mapping[str, str], previous: Runner | None) -> Runner:
-    """Build the runner; one that replaces another has no sandbox yet, and still refuses the tokens that were used."""
+    """Build the runner.
+
+    One that replaces another has no sandbox yet. It still refuses the tokens that were used, and trust bundles that are
+    older than those that were read.
+    """
     if previous is None:
         return Runner(Services.build(environ, _FIRST_CHILD))
-    return Runner(Services.build(environ), previous.used_tokens)
+    return Runner(Services.build(environ, earlier=previous.trust), previous.used_tokens)
 
 
 _RUNNER = Refreshed("runner", environment(), _build, Runner.close)

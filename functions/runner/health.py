@@ -25,7 +25,7 @@ def checks(services: Services) -> dict[str, Check]:
         return {"size_bytes": services.artifacts.size_bytes(), "budget_bytes": services.artifacts.budget_bytes}
 
     def trust_bundle() -> Mapping[str, Any]:
-        services.trust()
+        services.trust.current()
         return {}
 
     def object_store() -> Mapping[str, Any]:

@@ -55,6 +55,7 @@ class Runner:
         self._rim = Rim("runner")
         self._health = Health(health.checks(services), time.monotonic, lambda: warnings(services.keys, now()))
         report_overdue("runner", services.keys, now())
+        self.trust = services.trust
         self.used_tokens = UsedTokens() if used_tokens is None else used_tokens
         self._used_lock = threading.Lock()
 

@@ -25,8 +25,8 @@ from alga_ext.stores.signed_trust_source import open_trust_source
 from alga_ext.stores.work_folders import claim_folder
 from alga_ext.trust.dated_keys import DatedSigner, parse_public_keys, parse_signer
 from alga_ext.trust.key_ages import PlatformKey
-from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import LocalSigner
+from alga_ext.trust.trust_source import CurrentTrust
 from functions.runner.artifacts import ArtifactCache
 from functions.runner.imports import secrets
 from functions.runner.imports.broker import Provider
@@ -55,7 +55,7 @@ class Services:
     Attributes:
         settings: the validated settings.
         pool: the sandboxes.
-        trust: returns the current trust bundle.
+        trust: provides the current trust bundle.
         artifacts: verified programs.
         store: the object store, for reading only.
         database: returns PostgreSQL as role ``fn_runner``. It is created at its first use.
@@ -70,7 +70,7 @@ class Services:
 
     settings: RunnerSettings
     pool: Pool
-    trust: Callable[[], TrustBundle]
+    trust: CurrentTrust
     artifacts: ArtifactCache
     store: ObjectReader
     database: "Callable[[], Database]"
@@ -88,6 +88,7 @@ class Services:
         environ: Mapping[str, str],
         first_child: Child | None = None,
         monotonic_s: Callable[[], float] = time.monotonic,
+        earlier: CurrentTrust | None = None,
     ) -> Self:
         """Build the services from environment variables, and configure the first sandbox if there is one.
 
@@ -97,6 +98,7 @@ class Services:
             environ: the environment variables.
             first_child: a sandbox that has been started already.
             monotonic_s: a monotonic clock, in seconds.
+            earlier: what has provided the trust bundle so far, when these services replace others.
 
         Raises:
             SettingsError: a variable is missing or not valid.
@@ -105,7 +107,7 @@ class Services:
         limit_lookups()
         api = AwsApi(environ)
         store = S3ObjectReader(settings.bundle_store_base, api)
-        trust = open_trust_source(settings, api, "runner", monotonic_s)
+        trust = open_trust_source(settings, api, "runner", monotonic_s, earlier)
         gateway_keys = settings.build("execution_token_public_key", _token_keys)
         settings.build("database_url", _check_certificates)
         connections = ExitStack()
@@ -118,7 +120,7 @@ class Services:
         return cls(
             settings=settings,
             pool=Pool(configure, settings.sandboxes, first_child),
-            trust=trust.current,
+            trust=trust,
             artifacts=ArtifactCache(
                 store=store,
                 trust=trust.current,

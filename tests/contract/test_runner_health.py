@@ -74,7 +74,7 @@ def test_a_trust_bundle_that_cannot_be_read_is_unhealthy(house: RunnerFixture, t
     source = TrustSource(str(file))
     file.unlink()
 
-    house.replace(store=S3ObjectStore(f"s3://{BUCKET}"), trust=source.current)
+    house.replace(store=S3ObjectStore(f"s3://{BUCKET}"), trust=source)
     assert failing(house) == (503, "unavailable", ["trust_bundle"])
 
 

@@ -98,6 +98,16 @@ class Places(NamedTuple):
     record: str
 
 
+class _Trust:
+    """The trust bundle that a fixture has now."""
+
+    def __init__(self, fixture: "RunnerFixture") -> None:
+        self._fixture = fixture
+
+    def current(self) -> TrustBundle:
+        return self._fixture.trust
+
+
 class RunnerFixture:
     """A runner with its own keys, store and folder. Close it: it has processes."""
 
@@ -152,7 +162,7 @@ class RunnerFixture:
         self.services = Services(
             settings=RunnerSettings.read(SETTINGS),
             pool=self.pool,
-            trust=lambda: self.trust,
+            trust=_Trust(self),
             artifacts=self.artifacts,
             store=self.store,
             database=lambda: self.database,

@@ -7,13 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from alga_ext.settings import RootKeys, Settings, TrustBundleSetting
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.s3_reader import S3ObjectReader
-from alga_ext.stores.signed_trust_source import REFRESH_S, RETRY_S, SignedTrustSource
+from alga_ext.stores.signed_trust_source import REFRESH_S, RETRY_S, SignedTrustSource, open_trust_source
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signed_trust import sign_trust
 from alga_ext.trust.signing import LocalSigner, PublicKey
 from alga_ext.trust.trust_document import VersionedTrust
+from alga_ext.trust.trust_source import CurrentTrust
 from tests.support.answering import AnsweringServer, Asked, Reply
 from tests.support.clock import Clock
 from tests.support.keys import ACME, NOW, revoked, trust_in, trusted
@@ -32,6 +34,7 @@ class Bucket:
         self.clock = Clock()
         self.now = NOW
         self.data: bytes | None = None
+        self._lifetime = LIFETIME
         self._server = AnsweringServer(self._answer)
 
     def close(self) -> None:
@@ -42,23 +45,24 @@ class Bucket:
         version: int,
         trust: TrustBundle = TRUST,
         signer: LocalSigner = ROOT,
-        expires_at: datetime = NOW + LIFETIME,
+        expires_at: datetime | None = None,
     ) -> None:
-        self.data = sign_trust(VersionedTrust(version, expires_at, trust), [signer])
+        self.data = sign_trust(VersionedTrust(version, expires_at or NOW + self._lifetime, trust), [signer])
+
+    def expire_in(self, lifetime: timedelta) -> None:
+        """Let bundles that are put from now on last for so long."""
+        self._lifetime = lifetime
 
     def source(self, roots: Sequence[LocalSigner] = (ROOT,)) -> SignedTrustSource:
         """Return the source of a new process."""
-        api = AwsApi(
-            {
-                "AWS_REGION": "x",
-                "AWS_ACCESS_KEY_ID": "x",
-                "AWS_SECRET_ACCESS_KEY": "y",
-                "AWS_ENDPOINT_URL": self._server.url,
-            }
-        )
         keys = [PublicKey.from_pem(root.public_pem) for root in roots]
-        reader = S3ObjectReader("s3://trust", api)
+        reader = S3ObjectReader("s3://trust", self.api)
         return SignedTrustSource(reader, "trust.json", keys, "uihost", lambda: self.now, self.clock)
+
+    @property
+    def api(self) -> AwsApi:
+        environment = {"AWS_REGION": "x", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
+        return AwsApi({**environment, "AWS_ENDPOINT_URL": self._server.url})
 
     @property
     def requests(self) -> int:
@@ -261,3 +265,47 @@ def test_an_unreadable_bundle_is_one_line_that_is_a_metric_and_names_what_is_use
     assert told["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "TrustBundleUnreadable", "Unit": "Count"}]
     assert (told["TrustBundleUnreadable"], told["code"], told["used_version"]) == (1, "trust_bundle_invalid", 4)
     assert told["used_until"] == datetime(2026, 6, 2, 12, tzinfo=UTC).isoformat()
+
+
+# Services that are built anew in a process
+
+
+class _Settings(Settings, frozen=True, kw_only=True):
+    section = "Test"
+
+    signing_trust_bundle: TrustBundleSetting
+    trust_root_keys: RootKeys = ""
+
+
+def opened(bucket: Bucket, earlier: CurrentTrust | None = None, **changed: str) -> CurrentTrust:
+    given = {"SIGNING_TRUST_BUNDLE": "s3://trust/trust.json", "TRUST_ROOT_KEYS": ROOT.public_pem, **changed}
+    return open_trust_source(_Settings.read(given), bucket.api, "uihost", bucket.clock, earlier)
+
+
+def test_services_that_are_built_anew_still_refuse_what_is_older_than_the_process_has_read(bucket: Bucket) -> None:
+    bucket.expire_in(timedelta(days=36_500))
+    bucket.put(2, REVOKING)
+    first = opened(bucket)
+    assert first.current().is_revoked(ACME.key_id, NOW)
+    bucket.put(1)
+    bucket.clock.now_s += REFRESH_S
+
+    assert opened(bucket, first).current().is_revoked(ACME.key_id, NOW)
+    assert not opened(bucket).current().is_revoked(ACME.key_id, NOW), "a new process does not know"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"SIGNING_TRUST_BUNDLE": "s3://other/trust.json"},
+        {"SIGNING_TRUST_BUNDLE": "s3://trust/other.json"},
+        {"TRUST_ROOT_KEYS": STRANGER.public_pem},
+        {"TRUST_ROOT_KEYS": ROOT.public_pem + STRANGER.public_pem},
+    ],
+    ids=["bucket", "key", "root", "one more root"],
+)
+def test_a_source_for_other_settings_is_another_one(bucket: Bucket, changed: dict[str, str]) -> None:
+    first = opened(bucket)
+
+    assert opened(bucket, first) is first
+    assert opened(bucket, first, **changed) is not first

@@ -29,10 +29,9 @@ class S3ObjectReader:
     """
 
     def __init__(self, base: str, api: AwsApi, read_timeout_s: float = _READ_TIMEOUT_S) -> None:
-        bucket, self._prefix = objects.bucket_and_prefix(base)
+        self.bucket, self._prefix = objects.bucket_and_prefix(base)
         api.endpoint("s3")
         self._api = api
-        self._bucket = f"/{bucket}/"
         self._read_timeout_s = read_timeout_s
 
     def get(self, key: str) -> bytes:
@@ -99,7 +98,7 @@ class S3ObjectReader:
         self, method: str, key: str, headers: Mapping[str, str] | None = None
     ) -> urllib3.BaseHTTPResponse | None:
         """Send a signed request and return the response with its body unread, or None when there is no such object."""
-        path = self._bucket + quote(self._prefix + key, safe="/~")
+        path = f"/{self.bucket}/" + quote(self._prefix + key, safe="/~")
         answer = self._api.request("s3", method, path, headers=headers, read_timeout_s=self._read_timeout_s)
         if answer.status == 200 or (answer.status == 304 and headers):
             return answer

@@ -15,7 +15,7 @@ from alga_ext.trust.dated_keys import DatedKey, parse_public_keys
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signed_trust import SIGNED_TRUST_LIMIT_BYTES, SignedTrust, verify_trust
 from alga_ext.trust.signing import PublicKey
-from alga_ext.trust.trust_source import TrustSource
+from alga_ext.trust.trust_source import CurrentTrust, TrustSource
 
 REFRESH_S: Final = 30.0
 """How often the bundle is read again, and so how long a revocation takes when everything works."""
@@ -30,7 +30,8 @@ class SignedTrustSource:
     """The newest signed trust bundle that this process has read; it is read again when a call needs it.
 
     No process knows what another one has seen. So one that starts accepts any bundle that is signed and has not
-    expired, and every later one only with a higher version.
+    expired, and every later one only with a higher version. Therefore a process has one source for its whole life, also
+    when its services are built anew.
 
     Args:
         reader: of the bucket.
@@ -80,6 +81,11 @@ class SignedTrustSource:
             raise PlatformError("policy_unavailable", "The trusted keys cannot be read at the moment; try again.")
         return accepted.trust
 
+    def is_about(self, bucket: str, key: str, roots: Sequence[PublicKey]) -> bool:
+        """Tell whether this source reads that object and accepts exactly those root keys."""
+        ids = [[root.key_id for root in given] for given in (self._roots, roots)]
+        return self._reader.bucket == bucket and self._key == key and ids[0] == ids[1]
+
     @property
     def accepted(self) -> SignedTrust | None:
         """The bundle that was accepted last, with its version and expiry; None before the first one."""
@@ -128,7 +134,11 @@ AnyTrustSource = TrustSource | SignedTrustSource
 
 
 def open_trust_source(
-    settings: Settings, api: AwsApi, service: str, monotonic_s: Callable[[], float] = time.monotonic
+    settings: Settings,
+    api: AwsApi,
+    service: str,
+    monotonic_s: Callable[[], float] = time.monotonic,
+    earlier: CurrentTrust | None = None,
 ) -> AnyTrustSource:
     """Return the source for the settings ``signing_trust_bundle`` and ``trust_root_keys``.
 
@@ -139,6 +149,8 @@ def open_trust_source(
         api: signs the requests to the object store.
         service: the function's name in its logs.
         monotonic_s: a monotonic clock, in seconds.
+        earlier: the source that this process has used so far. It is returned if it is for the same object and root
+            keys, so that the process does not forget which versions it has read.
 
     Raises:
         SettingsError: one of the two is not valid.
@@ -149,6 +161,8 @@ def open_trust_source(
         if not bundle.startswith("s3://"):
             return TrustSource(bundle)
         bucket, _, key = bundle.removeprefix("s3://").partition("/")
+        if isinstance(earlier, SignedTrustSource) and earlier.is_about(bucket, key, roots):
+            return earlier
         reader = S3ObjectReader(f"s3://{bucket}", api, _READ_TIMEOUT_S)
         return SignedTrustSource(reader, key, roots, service, lambda: datetime.now(UTC), monotonic_s)
 

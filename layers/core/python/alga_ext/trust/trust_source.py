@@ -1,11 +1,20 @@
 """Provide the current trust bundle: read it when a function starts, and again when its file changes."""
 
 import os
+from typing import Protocol
 
 from alga_ext.errors import PlatformError
 from alga_ext.settings import is_path, read_material
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.trust_document import parse_trust_bundle
+
+
+class CurrentTrust(Protocol):
+    """Provides the current trust bundle."""
+
+    def current(self) -> TrustBundle:
+        """Return the current bundle, or raise ``policy_unavailable``."""
+        ...
 
 
 class TrustSource:

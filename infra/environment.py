@@ -77,7 +77,7 @@ def _values(stage: StageSettings, places: Places) -> dict[str, str]:
         "PROBE_CONTENT_HASH": stage.probe_content_hash,
         "RUNNER_BASE_URL": f"lambda://{places.function_name(RUNNER.name)}:{ALIAS}",
         "RUNNER_ISOLATION": stage.runner_isolation,
-        "SECRETS_KEY_ID": places.secrets_key_arn,
+        "SECRETS_KEY_ID": ",".join(places.secrets_key_arns),
         "SIGNING_TRUST_BUNDLE": f"s3://{places.trust_bucket}/{TRUST_OBJECT}",
         "TRUST_ROOT_KEYS": stage.trust_root_keys,
         "UI_PROXY_BASE_URL": stage.ui_proxy_base_url,

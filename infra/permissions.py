@@ -104,10 +104,12 @@ def _keys(access: Access, places: Places) -> Iterator[Statement]:
         keys = tuple(places.signing_keys[name] for name in access.signs_with)
         yield Statement("Sign", ("kms:GetPublicKey", "kms:Sign"), keys)
     if access.makes_data_keys:
-        yield Statement("SealSecrets", ("kms:GenerateDataKey",), (places.secrets_key_arn,))
-        yield Statement("RewrapDataKeys", ("kms:ReEncryptFrom", "kms:ReEncryptTo"), (places.secrets_key_arn,))
+        yield Statement("SealSecrets", ("kms:GenerateDataKey",), places.secrets_key_arns[:1])
+        if len(places.secrets_key_arns) > 1:  # while one key replaces another
+            yield Statement("ReplaceKey", ("kms:ReEncryptFrom", "kms:ReEncryptTo"), places.secrets_key_arns)
+        yield Statement("RewrapDataKeys", ("kms:ReEncryptFrom", "kms:ReEncryptTo"), places.secrets_key_arns)
     if access.opens_data_keys:
-        yield Statement("OpenSecrets", ("kms:Decrypt",), (places.secrets_key_arn,))
+        yield Statement("OpenSecrets", ("kms:Decrypt",), places.secrets_key_arns)
 
 
 def _calls(function: Function, access: Access, places: Places, distribution_arn: str) -> Iterator[Statement]:

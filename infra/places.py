@@ -46,9 +46,7 @@ class Places:
         owner_secret_arn: secret with the password of the role that owns the schema.
         queues: by their name in the topology.
         signing_keys: environment name of a signing key → ARN of its KMS key.
-        secrets_key_arn: KMS key of tenants' secrets.
-        ui_base: public base URL of the UI host.
-        distribution_arn, distribution_id: of CloudFront.
+        secrets_key_arns: KMS keys of tenants' secrets; the first one seals, all of them open.
     """
 
     stage: str
@@ -61,7 +59,7 @@ class Places:
     owner_secret_arn: str
     queues: Mapping[str, Queue]
     signing_keys: Mapping[str, str]
-    secrets_key_arn: str
+    secrets_key_arns: tuple[str, ...]
 
     def function_name(self, function: str) -> str:
         """Return the deployed name of a function of the topology."""

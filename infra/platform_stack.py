@@ -20,7 +20,7 @@ from infra.places import Places, Region
 from infra.queues import Queues
 from infra.rollout import SHIFTED_IN_TURN, Migrations, Rollout
 from infra.schedules import Schedules
-from infra.stages import StageSettings
+from infra.stages import OWN_KEY, StageSettings
 from infra.stores import Stores
 from topology.functions import FUNCTIONS, SMOKE, UIHOST
 from topology.layers import CORE
@@ -59,8 +59,8 @@ class PlatformStack(Stack):
             database_resource_id=database.cluster.cluster_resource_identifier,
             owner_secret_arn=database.owner_secret_arn,
             queues=queues.places(),
-            signing_keys={name: key.key_arn for name, key in stores.signing_keys.items()},
-            secrets_key_arn=stores.secrets_key.key_arn,
+            signing_keys={name: key.key_arn for name, key in stores.signing_keys.items()} | stage.signing_keys,
+            secrets_key_arns=tuple(stores.secrets_key.key_arn if key == OWN_KEY else key for key in stage.secrets_keys),
         )
         functions = Functions(self, "Functions", stage, places, network, assets)
         # The UI host comes first: CloudFront needs its function URL, and the others need CloudFront's address.

@@ -13,6 +13,9 @@ from topology.functions import FUNCTIONS
 
 TENANTS_PER_CONCURRENCY: Final = 2.5
 """Lambda keeps at most 2,500 environments of tenants, active or idle, per 1,000 of a function's concurrency."""
+OWN_KEY: Final = "own"
+"""Names the key that the stack itself makes, among the keys of tenants' secrets."""
+SigningKeyName = Literal["RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY"]
 CONNECTIONS_SHARE: Final = 0.8
 """The share of the database's connections that functions may use; the rest is for migrations and for operators."""
 
@@ -44,6 +47,9 @@ class StageSettings(BaseModel):
         log_retention_days: of all log groups, and of access logs in S3.
         api_rate_per_s, api_burst: throttling of the HTTP API, before any function is started.
         canary_percent, canary_minutes: share of traffic that a new version of gateway, registry and uihost gets first.
+        signing_keys: environment name of a signing key → ARN of the KMS key that replaces the stack's own
+            (docs/how-to/rotate-a-signing-key.md).
+        secrets_keys: KMS keys of tenants' secrets: ARNs, or ``own`` for the stack's. The first one seals, all open.
         expected_confinement: the confinement steps that the runner must report; a deployment without one is rolled
             back. Fill it from ``healthz`` of the first deployment (docs/how-to/deploy.md).
         probe_content_hash: bundle that a deployment loads in the new runner and whose page it fetches; empty until one
@@ -83,6 +89,8 @@ class StageSettings(BaseModel):
     api_burst: int = 400
     canary_percent: int = 10
     canary_minutes: int = 5
+    signing_keys: dict[SigningKeyName, str] = {}
+    secrets_keys: list[str] = [OWN_KEY]
     expected_confinement: list[str] = []
     probe_content_hash: str = ""
     settings: dict[str, str] = {}
@@ -179,6 +187,8 @@ def _faults_together(stage: StageSettings) -> list[str]:
             f"concurrency: {total} functions at the same time can open more connections than 80 % of "
             f"database_max_connections ({most}); lower the one or raise the other"
         )
+    if not stage.secrets_keys:
+        faults.append(f"secrets_keys: give at least one key, such as {OWN_KEY}")
     optional = {name for function in FUNCTIONS for name in function.optional}
     if unknown := sorted(set(stage.settings) - optional):
         faults.append(f"settings: {', '.join(unknown)} is not an optional environment name of any function")

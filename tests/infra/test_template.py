@@ -18,6 +18,7 @@ from tests.infra.stacks import DOMAINS, Stack, synthesise
 from tests.support.places import ROOT
 from tools.cost.__main__ import ALARMS
 from tools.cost.model import KEYS
+from topology.access import ACCESS
 from topology.functions import FUNCTIONS
 from topology.queues import EVENT_SOURCES, QUEUES
 from topology.routes import METHODS, ROUTES
@@ -26,6 +27,8 @@ from topology.secrets import SECRET_SETTINGS
 ENVIRONMENT_LIMIT_BYTES = 3 * 1024
 TOKEN_BYTES = 100
 """A reference in a template counts as this long: the longest are ARNs and host names of the database."""
+RELEASE_KEY = "arn:aws:kms:eu-central-1:111111111111:key/release-2"
+SECRETS_KEY = "arn:aws:kms:eu-central-1:111111111111:key/secrets-2"
 DATABASE_FUNCTIONS = {function.name for function in FUNCTIONS if "DATABASE_URL" in function.required}
 
 
@@ -132,6 +135,22 @@ def test_no_environment_has_a_private_key(stack: Stack) -> None:
     assert "PRIVATE KEY-----" not in json.dumps(stack.template)
 
 
+# Keys that are being replaced
+
+
+def test_functions_sign_with_a_key_that_replaces_the_stacks_own_and_with_no_other(shared: Stack) -> None:
+    signing = [one for _, one in shared.statements() if one.get("Sid") == "Sign" and RELEASE_KEY in one["Resource"]]
+    assert len(signing) == len([access for access in ACCESS if "RELEASE_SIGNING_KEY" in access.signs_with])
+    assert shared.environment("assets")["RELEASE_SIGNING_KEY"] == f"kms:{RELEASE_KEY}"
+
+
+def test_a_new_key_seals_secrets_and_both_keys_open_them(shared: Stack) -> None:
+    by_sid = {one.get("Sid"): one for _, one in shared.statements()}
+    assert by_sid["SealSecrets"]["Resource"] == SECRETS_KEY
+    assert len(by_sid["OpenSecrets"]["Resource"]) == len(by_sid["ReplaceKey"]["Resource"]) == 2
+    assert shared.environment("runner")["SECRETS_KEY_ID"].startswith(f"{SECRETS_KEY},<")
+
+
 # What must not be
 
 
@@ -148,7 +167,13 @@ def test_the_runner_can_be_invoked_directly_only(stack: Stack) -> None:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    return synthesise("dev", tmp_path_factory.mktemp("shared"), layer_text="changed", runner_isolation="shared")
+    """A stage that differs from dev: a shared runner, other layers, and keys that are being replaced."""
+    changes = {
+        "runner_isolation": "shared",
+        "signing_keys": {"RELEASE_SIGNING_KEY": RELEASE_KEY},
+        "secrets_keys": [SECRETS_KEY, "own"],
+    }
+    return synthesise("dev", tmp_path_factory.mktemp("shared"), layer_text="changed", **changes)
 
 
 def test_a_change_of_layers_alone_publishes_new_versions(dev: Stack, shared: Stack) -> None:

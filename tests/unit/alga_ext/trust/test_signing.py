@@ -2,10 +2,12 @@
 
 import base64
 import json
+from collections.abc import Callable
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, utils, x25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa, utils, x25519
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -59,6 +61,81 @@ def test_the_key_id_is_the_hash_of_the_subject_public_key_info() -> None:
     der = base64.b64decode("".join(ACME.public_pem.splitlines()[1:-1]))
     assert ACME.key_id == "sha256:" + hashlib.sha256(der).hexdigest()
     assert PublicKey.from_der(der).key_id == ACME.key_id
+
+
+LIBRARY_KEYS: dict[str, ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey] = {
+    "ed25519": ed25519.Ed25519PrivateKey.generate().public_key(),
+    "p256": ec.generate_private_key(ec.SECP256R1()).public_key(),
+}
+
+
+@pytest.mark.parametrize("kind", LIBRARY_KEYS)
+def test_a_key_has_the_form_and_the_id_that_the_library_writes(kind: str) -> None:
+    import hashlib
+
+    der, pem = (
+        LIBRARY_KEYS[kind].public_bytes(encoding, serialization.PublicFormat.SubjectPublicKeyInfo)
+        for encoding in (serialization.Encoding.DER, serialization.Encoding.PEM)
+    )
+
+    for key in (PublicKey.from_der(der), PublicKey.from_pem(pem.decode()), PublicKey(LIBRARY_KEYS[kind])):
+        assert (key.pem, key.key_id) == (pem.decode(), "sha256:" + hashlib.sha256(der).hexdigest())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pem: pem.rstrip("\n"), lambda pem: pem.replace("\n", "\r\n"), lambda pem: "# a comment\n" + pem,
+        lambda pem: pem + "\n", lambda pem: "\n" + pem,
+    ],
+    ids=["no line end", "two characters at line ends", "text above", "line below", "line above"],
+)  # fmt: skip
+@pytest.mark.parametrize("signer", SIGNERS, ids=["ed25519", "p256"])
+def test_another_form_of_the_same_key_is_the_same_key(signer: Signer, change: Callable[[str], str]) -> None:
+    assert PublicKey.from_pem(change(signer.public_pem)).key_id == signer.key_id
+
+
+def test_a_compressed_point_is_the_same_key() -> None:
+    key = LIBRARY_KEYS["p256"]
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    der = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200") + point
+
+    assert PublicKey.from_der(der).key_id == PublicKey(key).key_id
+
+
+@pytest.mark.parametrize("changed", [b"\x02", b"\x05", b"\x00"])
+def test_a_point_in_a_form_of_another_length_is_refused(changed: bytes) -> None:
+    der = base64.b64decode("".join(P256.public_pem.splitlines()[1:-1]))
+
+    assert code_of(lambda: PublicKey.from_der(der[:26] + changed + der[27:])) == "key_invalid"
+
+
+def test_a_point_beside_the_curve_is_refused() -> None:
+    der = base64.b64decode("".join(P256.public_pem.splitlines()[1:-1]))
+
+    assert code_of(lambda: PublicKey.from_der(der[:-1] + bytes([der[-1] ^ 1]))) == "key_invalid"
+
+
+@given(st.data())
+def test_der_of_any_form_is_read_as_the_library_reads_it(data: st.DataObject) -> None:
+    der = bytearray(base64.b64decode("".join(data.draw(st.sampled_from(SIGNERS)).public_pem.splitlines()[1:-1])))
+    for _ in range(data.draw(st.integers(0, 2))):
+        der[data.draw(st.integers(0, len(der) - 1))] = data.draw(st.integers(0, 255))
+    der = der[: data.draw(st.sampled_from([len(der), len(der) - 1]))]
+    try:
+        theirs = serialization.load_der_public_key(bytes(der))
+    except (ValueError, UnsupportedAlgorithm):
+        theirs = None
+    keys: list[PublicKey] = []
+
+    code = code_of(lambda: keys.append(PublicKey.from_der(bytes(der))))
+
+    if code is None:
+        assert theirs is not None
+        assert keys[0].pem == theirs.public_bytes(*_SPKI).decode()
+    else:
+        assert code == "key_invalid"
 
 
 _SPKI = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Protocol, Self
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from alga_ext import strict_json
 from alga_ext.errors import PlatformError
 from alga_ext.strict_json import JsonError
+from alga_ext.trust import key_encoding
 
 STATEMENT_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 LOG_HEAD_PAYLOAD_TYPE: Final = "application/vnd.alga.log-head+json"
@@ -65,8 +66,8 @@ class PublicKey:
 
     def __init__(self, key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey) -> None:
         self.raw = self._key = key
-        der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-        self.key_id = "sha256:" + hashlib.sha256(der).hexdigest()
+        self._der = _der_of(key)
+        self.key_id = "sha256:" + hashlib.sha256(self._der).hexdigest()
         self.algorithm = "ed25519" if isinstance(key, ed25519.Ed25519PublicKey) else "ecdsa-p256"
 
     @classmethod
@@ -77,8 +78,13 @@ class PublicKey:
             PlatformError: ``key_invalid`` when it is not a PEM public key, is neither Ed25519 nor ECDSA P-256, or is a
                 weak Ed25519 key, for which anyone can make signatures.
         """
+        der = key_encoding.der_of(pem)
         try:
-            key = serialization.load_pem_public_key(pem.encode())
+            key: object = _loaded(der) if der is not None else None
+            if key is None:
+                from cryptography.hazmat.primitives import serialization  # slow: see key_encoding
+
+                key = serialization.load_pem_public_key(pem.encode())
         except (ValueError, UnsupportedAlgorithm):
             raise PlatformError("key_invalid", "The key is not a PEM public key (SubjectPublicKeyInfo).") from None
         return cls._checked(key)
@@ -87,7 +93,11 @@ class PublicKey:
     def from_der(cls, der: bytes) -> Self:
         """Read a DER SubjectPublicKeyInfo; raises the same error as ``from_pem``."""
         try:
-            key = serialization.load_der_public_key(der)
+            key: object = _loaded(der)
+            if key is None:
+                from cryptography.hazmat.primitives import serialization  # slow: see key_encoding
+
+                key = serialization.load_der_public_key(der)
         except (ValueError, UnsupportedAlgorithm):
             raise PlatformError("key_invalid", "The key is not a DER public key (SubjectPublicKeyInfo).") from None
         return cls._checked(key)
@@ -111,8 +121,7 @@ class PublicKey:
     @property
     def pem(self) -> str:
         """The key as PEM SubjectPublicKeyInfo."""
-        encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        return self._key.public_bytes(encoding, form).decode()
+        return key_encoding.pem_of(self._der)
 
     def verify(self, signature: bytes, message: bytes) -> bool:
         """Tell whether this key made ``signature`` over ``message``; P-256 signatures are in DER."""
@@ -124,6 +133,26 @@ class PublicKey:
         except InvalidSignature:
             return False
         return True
+
+
+def _loaded(der: bytes) -> ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | None:
+    """Return the key of a SubjectPublicKeyInfo in one of the two usual forms, or None when it has another form.
+
+    Raises:
+        ValueError: it has one of the forms, but is not a key.
+    """
+    if (encoded := key_encoding.key_bytes(der, key_encoding.ED25519, 32)) is not None:
+        return ed25519.Ed25519PublicKey.from_public_bytes(encoded)
+    if (point := key_encoding.key_bytes(der, key_encoding.P256, 65)) is not None:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
+    return None
+
+
+def _der_of(key: ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey) -> bytes:
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return key_encoding.ED25519 + key.public_bytes_raw()
+    numbers = key.public_numbers()
+    return key_encoding.P256 + b"\x04" + numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
 
 
 def _is_strong(encoded: bytes) -> bool:
@@ -157,6 +186,8 @@ class LocalSigner:
         Raises:
             PlatformError: ``key_invalid``; the message never contains key material.
         """
+        from cryptography.hazmat.primitives import serialization  # slow: see key_encoding
+
         try:
             key = serialization.load_pem_private_key(pem.encode(), password=None)
         except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -178,6 +209,8 @@ class LocalSigner:
     @property
     def private_pem(self) -> str:
         """The private key as unencrypted PKCS #8 PEM; write it only to files of mode 0600."""
+        from cryptography.hazmat.primitives import serialization  # slow: see key_encoding
+
         encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
         return self._key.private_bytes(encoding, form, serialization.NoEncryption()).decode()
 

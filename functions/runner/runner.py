@@ -185,7 +185,7 @@ class Runner:
         except Ended as ended:
             _log_ended(ended)
             found = outcome.of_ended(ended, maxima.memory_mb << 20)
-        self._services.pool.ensure_spare()
+        self._services.pool.answered()
         document: dict[str, Any] = {
             "ready": isinstance(found, Done),
             "artifact_bytes": program.artifact.size_bytes,
@@ -220,7 +220,7 @@ class Runner:
             answer = invocation.answer(found)
         finally:
             invocation.close()
-        self._services.pool.ensure_spare()
+        self._services.pool.answered()
         return answer
 
     def _rechecked(self, child: Child, bundle_sha256: str, program: Obtained) -> Obtained:

@@ -160,15 +160,23 @@ def test_a_warm_up_needs_an_operators_token(house: RunnerFixture, store: Countin
     assert store.asked == []
 
 
-def test_a_spare_is_started_before_the_answer_goes_out_and_serves_the_next_install(house: RunnerFixture) -> None:
-    """Lambda freezes the function when it has answered."""
-    first, second = house.publish(HELLO), house.publish(OTHER)
-    called(house, first)
-    served, spare = house.pool.process_ids()
+def test_no_spare_is_started_while_one_install_is_called(house: RunnerFixture) -> None:
+    """Lambda freezes the start of a spare with the answer, and the next call would pay for it."""
+    program = house.publish(HELLO)
+    for _ in range(3):
+        called(house, program)
 
-    assert called(house, second) == b"other"
-    assert house.pool.process_ids()[:2] == [spare, served]
-    assert len(house.pool.process_ids()) == 3
+    assert (house.pool.starts, len(house.pool.process_ids())) == (1, 1)
+
+
+def test_once_a_second_install_was_called_a_spare_is_started_before_the_answer_goes_out(house: RunnerFixture) -> None:
+    called(house, house.publish(HELLO))
+    assert called(house, house.publish(OTHER)) == b"other"
+    second, first, spare = house.pool.process_ids()
+
+    house.execute(call(house.publish(HELLO), install_id="33333333-1111-4111-8111-111111111111"))
+
+    assert house.pool.process_ids()[:3] == [spare, second, first]
 
 
 def test_calls_of_two_programs_in_turn_keep_their_sandboxes(house: RunnerFixture) -> None:

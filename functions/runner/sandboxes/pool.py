@@ -7,7 +7,8 @@ function's memory:
 1. At most ``limit`` children are alive, the spare included.
 2. A new key gets the spare, or a new child. If there is no room, the least recently used idle child is ended.
 3. If no child is idle, the call waits until its deadline. Calls of one key wait for the key's child in the same way.
-4. When an answer is ready, a new spare is started, so that the next new key finds a child that has started already.
+4. When an answer is ready, a new spare is started if it is likely to be needed: calls of more than one key have come,
+   or no child is left. An environment whose only install is called again would pay for a spare and not use it.
 """
 
 import threading
@@ -63,6 +64,8 @@ class Pool:
         """The children of keys, the least recently used first."""
         self._busy: set[Hashable] = set()
         self._waiting = 0
+        self._keys: set[SandboxKey] = set()
+        """The first two keys that calls came with."""
         self._spare = self._configured(first) if first is not None else None
         self._report: Ready | None = None
         self.kills = 0
@@ -79,6 +82,9 @@ class Pool:
         Raises:
             PlatformError: ``runner_unavailable`` when no sandbox is free in time, or none can be started.
         """
+        with self._lock:
+            if len(self._keys) < 2:
+                self._keys.add(key)
         return self._lend(key, program_key, until_ns)
 
     @contextmanager
@@ -94,8 +100,15 @@ class Pool:
             finally:
                 lent.child.kill()
 
+    def answered(self) -> None:
+        """Start a spare if one is likely to be needed. It costs a process start: call this when the answer is ready."""
+        with self._lock:
+            is_likely = len(self._keys) > 1 or not self._assigned
+        if is_likely:
+            self.ensure_spare()
+
     def ensure_spare(self) -> None:
-        """Start a spare if there is none. It costs a process start, so call this when the answer is ready.
+        """Start a spare if there is none.
 
         While calls wait for a sandbox, none is started: room for it might be made by ending the child that they need.
         """

@@ -155,6 +155,44 @@ def test_the_least_recently_used_idle_child_makes_room_for_the_spare(pool: Pool)
     assert gone(processes[0])
 
 
+def test_no_spare_is_started_for_the_only_key(pool: Pool) -> None:
+    for _ in range(3):
+        used(pool)
+        pool.answered()
+
+    assert len(pool.process_ids()) == 1
+
+
+def test_a_spare_is_started_once_calls_of_two_keys_have_come(pool: Pool) -> None:
+    used(pool, 0)
+    used(pool, 1)
+    pool.answered()
+    assert len(pool.process_ids()) == 3
+
+    spare = pool.process_ids()[-1]
+    assert used(pool, 2) == spare
+
+
+def test_a_spare_is_started_when_the_only_child_has_ended(pool: Pool) -> None:
+    with pytest.raises(Ended):
+        _die_in_a_call(pool)
+    assert pool.process_ids() == []
+
+    pool.answered()
+
+    (spare,) = pool.process_ids()
+    assert used(pool) == spare
+
+
+def test_a_spare_is_started_after_a_child_that_was_used_once(pool: Pool) -> None:
+    with pool.throwaway(soon()) as child:
+        thrown_away = child.process_id
+    pool.answered()
+
+    (spare,) = pool.process_ids()
+    assert spare != thrown_away
+
+
 def test_a_spare_is_not_started_while_all_children_are_busy(tmp_path: Path) -> None:
     pool = Pool(configure(tmp_path), 2)
     with pool.child(key(0), "k", soon()), pool.child(key(1), "k", soon()):

@@ -3,7 +3,8 @@
 The AWS SDK is imported in the functions that need it, because its import would slow down every other command.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -41,6 +42,38 @@ def root_signers(keys: Sequence[str]) -> list[Signer]:
         if not key.startswith("kms:") and not Path(key).is_file():  # the value is not shown: it may be a key itself
             raise CommandError(f"--key number {number} names no file", "give the path of a PEM file, or kms:KEY-ID")
     return [signer_of(key) for key in keys]
+
+
+def new_bundle(keys_by_use: Mapping[str, Sequence[str]], now: datetime) -> str:
+    """Return the trust bundle (JSON) with the platform's keys, valid from now on.
+
+    Args:
+        keys_by_use: use of the keys → keys, each `kms:KEY-ID` or the path of a file with one public key in PEM.
+        now: the present instant.
+
+    Raises CommandError; PlatformError for a key that cannot be read.
+    """
+    entries = [
+        {
+            "key_id": key.key_id,
+            "public_key": key.pem,
+            "use": use,
+            "valid_from": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }
+        for use, keys in keys_by_use.items()
+        for key in map(_public_key, keys)
+    ]
+    return json.dumps({"version": 1, "keys": entries}, indent=2) + "\n"
+
+
+def _public_key(key: str) -> PublicKey:
+    if key.startswith("kms:"):
+        from alga_ext.stores.aws import signer_of
+
+        return PublicKey.from_pem(signer_of(key).public_pem)
+    if not Path(key).is_file():
+        raise CommandError(f"{key} is not a file", "give the path of a public key in PEM, or kms:KEY-ID")
+    return PublicKey.from_pem(Path(key).read_text(encoding="utf-8"))
 
 
 def root_keys(files: Sequence[Path]) -> list[PublicKey]:

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from tools.cli.options import AsJson
-from tools.cli.output import answer, answer_json, note
+from tools.cli.output import CommandError, answer, answer_json, note
 from tools.cli.trust_bundles import (
     LIFETIME_LIMIT_DAYS,
     describe,
+    new_bundle,
     publish,
     read_stored,
     root_keys,
@@ -21,6 +22,21 @@ from tools.cli.trust_bundles import (
 trust_app = typer.Typer(no_args_is_help=True, help="Sign, show and publish the trust bundle of a deployment.")
 
 Bundle = Annotated[str, typer.Argument(help="The signed bundle: a file, or s3://bucket/key.")]
+
+
+@trust_app.command("new")
+def trust_new(
+    release: Annotated[list[str], typer.Option("--release", help="Public key (PEM file) or kms:KEY-ID; repeat.")],
+    artifact: Annotated[list[str], typer.Option("--artifact", help="The same.")],
+    log: Annotated[list[str], typer.Option("--log", help="The same.")],
+    out: Annotated[Path, typer.Option("--out", help="The trust bundle, not yet signed.")] = Path("bundle.json"),
+) -> None:
+    """Write a trust bundle with the platform's own keys, to be signed. An existing file is not overwritten."""
+    if out.exists():
+        raise CommandError(f"{out} exists", "add the key to it by hand, or name another file with --out")
+    keys = {"release": release, "artifact": artifact, "log": log}
+    out.write_text(new_bundle(keys, datetime.now(UTC)), encoding="utf-8")
+    answer(f"{out}: {sum(map(len, keys.values()))} keys; keep it, and sign it with `alga-ext trust sign`")
 
 
 @trust_app.command("sign")

@@ -1,12 +1,14 @@
 """Find the tenant's install that a request names, and cache it for a short time."""
 
 import re
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from alga_ext.calls.install_config import with_defaults
+from alga_ext.calls.secret_ages import expires_at, max_ages
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
-from alga_ext.stores.database import Database
+from alga_ext.stores.database import Database, Row
 from functions.gateway.install import Install
 
 # Version and extension are read by scalar subqueries: a join would double the planning time, which is most of the time
@@ -18,7 +20,8 @@ select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_cap
        (select jsonb_build_object('state', v.state, 'endpoints', v.manifest -> 'api' -> 'endpoints',
                                   'limits', v.manifest -> 'limits', 'headers', v.manifest -> 'api' -> 'headers',
                                   'client_portal', v.manifest #> '{ui,hooks,clientPortalMenu}' is not null,
-                                  'metrics', v.manifest -> 'metrics', 'config', v.manifest -> 'config')
+                                  'metrics', v.manifest -> 'metrics', 'config', v.manifest -> 'config',
+                                  'secrets', v.manifest -> 'secrets')
         from app.extension_version v
         where v.version_id = i.version_id and v.state in ('ready', 'yanked')) as declared
 from app.tenant_extension_install i
@@ -39,7 +42,7 @@ _BY_NAME: Final = f"""
 """  # noqa: S608 - constants only
 _SECRETS: Final = """
 select distinct on (name) name, translate(encode(sealed, 'base64'), E'\\n', '') as sealed_b64,
-       secret_version as version, cast(extract(epoch from expires_at) as bigint) as expires_at_s
+       secret_version as version, created_at, expires_at
 from app.extension_install_secret
 where tenant_id = :tenant_id and install_id = :install_id and name = any(:names)
 order by name, secret_version desc
@@ -118,7 +121,7 @@ class Installs:
             egress=row["granted_egress"],
             secrets=row["granted_secrets"],
             secret_headers=row["granted_secret_headers"],
-            sealed_secrets=sealed,
+            sealed_secrets=_sealed_secrets(sealed, max_ages(row["declared"]["secrets"] or [])),
             grant_hash=row["grant_hash"],
             config=with_defaults(row["declared"]["config"], row["config"]),
             endpoints=row["declared"]["endpoints"] or [],
@@ -128,3 +131,13 @@ class Installs:
             timeout_ms=limits.get("timeout_ms"),
             memory_mb=limits.get("memory_mb"),
         )
+
+
+def _sealed_secrets(rows: Iterable[Row], max_age_days: Mapping[str, int]) -> list[dict[str, Any]]:
+    """Return secrets as the envelope has them."""
+    found = []
+    for row in rows:
+        expires = expires_at(row["created_at"], row["expires_at"], max_age_days.get(row["name"]))
+        sent = {name: row[name] for name in ("name", "sealed_b64", "version")}
+        found.append({**sent, "expires_at_s": None if expires is None else int(expires.timestamp())})
+    return found

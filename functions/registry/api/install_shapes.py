@@ -34,6 +34,7 @@ class SecretRequestOut(Out):
     required: bool
     hosts: list[str]
     header: str
+    max_age_days: int | None
 
 
 class MetricOut(Out):
@@ -174,13 +175,17 @@ class SecretIn(In):
 
 
 class SecretOut(Out):
-    """The state of a declared secret. Its value is never shown."""
+    """The state of a declared secret: missing, set, expiring (14 days before its expiry) or expired.
+
+    Its value is never shown. ``max_age_days`` is how old the extension lets a value get.
+    """
 
     name: str
     description: str
     required: bool
     hosts: list[str]
     header: str
+    max_age_days: int | None
     state: str
     version: int | None
     created_at: datetime | None

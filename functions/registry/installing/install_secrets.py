@@ -1,9 +1,10 @@
 """Secrets of an install: sealed before they are stored, write-only, versioned, with an optional expiry."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from alga_ext.bundles.manifest import Manifest
+from alga_ext.calls import secret_ages
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
 from functions.registry.installing import installs
@@ -36,6 +37,8 @@ where tenant_id = :tenant_id and install_id = :install_id and name = :name and s
 _DELETE: Final = """
 delete from app.extension_install_secret where tenant_id = :tenant_id and install_id = :install_id and name = :name
 """
+EXPIRING_BEFORE: Final = timedelta(days=14)
+"""How long before its expiry a secret is shown as expiring."""
 KEPT_VERSIONS: Final = 3
 """How many sealed values of each secret are kept. Only the newest is used."""
 
@@ -82,13 +85,16 @@ def check_declared(tx: Tx, tenant_id: str, install_id: str, name: str, *, lock: 
 
 
 def listing(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> list[dict[str, Any]]:
-    """Return every declared secret with its state: missing, set or expired. Values are never returned."""
+    """Return every declared secret with its state: missing, set, expiring or expired. Values are never returned.
+
+    A secret expires when the tenant said, or when it is older than the installed version's manifest allows.
+    """
     declared = _declared(tx, tenant_id, install_id)
     newest = {row["name"]: row for row in tx.rows(_NEWEST, tenant_id=tenant_id, install_id=install_id)}
     found = []
     for name, secret in sorted(declared.items()):
         row = newest.get(name)
-        expires_at = row["expires_at"] if row else None
+        expires_at = secret_ages.expires_at(row["created_at"], row["expires_at"], secret.max_age_days) if row else None
         found.append(
             {
                 "name": name,
@@ -96,13 +102,20 @@ def listing(tx: Tx, tenant_id: str, install_id: str, now: datetime) -> list[dict
                 "required": secret.required,
                 "hosts": list(secret.hosts),
                 "header": secret.header,
-                "state": "missing" if row is None else "expired" if expires_at and expires_at <= now else "set",
+                "max_age_days": secret.max_age_days,
+                "state": "missing" if row is None else _state(expires_at, now),
                 "version": row["secret_version"] if row else None,
                 "created_at": row["created_at"] if row else None,
                 "expires_at": expires_at,
             }
         )
     return found
+
+
+def _state(expires_at: datetime | None, now: datetime) -> str:
+    if expires_at is None or now < expires_at - EXPIRING_BEFORE:
+        return "set"
+    return "expiring" if now < expires_at else "expired"
 
 
 def delete(tx: Tx, tenant_id: str, install_id: str, name: str, actor: Actor) -> None:

@@ -22,7 +22,7 @@ router = APIGatewayHttpRouter()
 
 @router.get("/installs/<install_id>/secrets")
 def list_secrets(install_id: str) -> Response[list[SecretOut]]:
-    """List the declared secrets with their states: missing, set or expired. The ETag is the install's."""
+    """List the declared secrets with their states: missing, set, expiring or expired. The ETag is the install's."""
     registry = services(router)
     tenant_id = permissions.require_tenant_viewer(principal(router))
     with registry.database.tenant(tenant_id) as tx:

@@ -409,6 +409,16 @@ def test_a_secret_is_optional_unless_it_is_declared_as_required() -> None:
     assert (optional.required, required.required) == (False, True)
 
 
+@pytest.mark.parametrize("days", [1, 3_650, None])
+def test_a_secret_may_have_a_maximum_age(days: int | None) -> None:
+    assert manifest(secrets=[{"name": "KEY", "max_age_days": days}]).secrets[0].max_age_days == days
+
+
+@pytest.mark.parametrize("days", [0, -1, 3_651, 1.5, "30d", True])
+def test_a_maximum_age_is_one_day_to_ten_years(days: object) -> None:
+    assert "secrets.0.max_age_days" in refusal(server_document(secrets=[{"name": "KEY", "max_age_days": days}]))
+
+
 def test_a_header_without_hosts_is_refused() -> None:
     assert "name the hosts" in refusal(server_document(secrets=[{"name": "KEY", "header": "x-api-key"}]))
 

@@ -76,7 +76,8 @@ class CapabilityRequest(_Part):
 class SecretDeclaration(_Part):
     """A secret that the tenant's admin sets. With ``hosts`` it is only injected into requests to these hosts.
 
-    It is then put into one header only, ``header``, which the admin is shown.
+    It is then put into one header only, ``header``, which the admin is shown. A value that is older than
+    ``max_age_days`` is not used any more.
     """
 
     name: SecretName
@@ -84,6 +85,7 @@ class SecretDeclaration(_Part):
     required: bool = False
     hosts: tuple[str, ...] = Field(default=(), fail_fast=True)
     header: str = Field(default=DEFAULT_SECRET_HEADER, max_length=64)
+    max_age_days: int | None = Field(default=None, ge=1, le=3_650)
 
     @field_validator("header")
     @classmethod

@@ -107,7 +107,6 @@ def _keys(access: Access, places: Places) -> Iterator[Statement]:
         yield Statement("SealSecrets", ("kms:GenerateDataKey",), places.secrets_key_arns[:1])
         if len(places.secrets_key_arns) > 1:  # while one key replaces another
             yield Statement("ReplaceKey", ("kms:ReEncryptFrom", "kms:ReEncryptTo"), places.secrets_key_arns)
-        yield Statement("RewrapDataKeys", ("kms:ReEncryptFrom", "kms:ReEncryptTo"), places.secrets_key_arns)
     if access.opens_data_keys:
         yield Statement("OpenSecrets", ("kms:Decrypt",), places.secrets_key_arns)
 

@@ -12,7 +12,7 @@ from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.s3_reader import S3ObjectReader
 from alga_ext.stores.signed_trust_source import REFRESH_S, RETRY_S, SignedTrustSource, open_trust_source
 from alga_ext.trust.policy import TrustBundle
-from alga_ext.trust.signed_trust import sign_trust
+from alga_ext.trust.signed_trust import SIGNED_TRUST_LIMIT_BYTES, sign_trust
 from alga_ext.trust.signing import LocalSigner, PublicKey
 from alga_ext.trust.trust_document import VersionedTrust
 from alga_ext.trust.trust_source import CurrentTrust
@@ -207,7 +207,7 @@ def spoil(bucket: Bucket, kind: str) -> None:
         case "absent":
             bucket.data = None
         case _:
-            bucket.data = b" " * (2 << 20)
+            bucket.data = b" " * (SIGNED_TRUST_LIMIT_BYTES + 1)
 
 
 def test_an_unreadable_bundle_is_used_until_its_expiry_and_no_longer(bucket: Bucket) -> None:

@@ -92,7 +92,7 @@ class Deployment:
 
     def page(self, version: Mapping[str, Any]) -> str | None:
         """Ask for the extension's page; give the error code, or None when it is shown."""
-        path = f"/ext-ui/any/{version['content_hash']}/index.html"
+        path = f"/ext-ui/{version['content_hash']}/index.html"
         answer = self._ui_host.answer({"rawPath": path, "headers": {}, "requestContext": {"http": {"method": "GET"}}})
         return None if answer["statusCode"] == 200 else str(json.loads(answer["body"])["code"])
 

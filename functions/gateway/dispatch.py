@@ -8,13 +8,12 @@ import json
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-import urllib3
-
 from alga_ext.calls.envelope import EXECUTE_PATH
 from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import LambdaFunction
+from alga_ext.stores.http_requests import Connections, HttpError, ReadTimeoutError
 
 _ANSWER_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """More than the largest response of a Lambda function."""
@@ -78,33 +77,25 @@ class HttpRunnerClient:
 
     def __init__(self, base_url: str) -> None:
         self._url = base_url.rstrip("/") + EXECUTE_PATH
-        self._pool = urllib3.PoolManager(retries=False)
+        self._connections = Connections()
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the token names the tenant
         """See ``RunnerClient.run``."""
         headers = {"authorization": f"Bearer {token}", "content-type": "application/json", "x-request-id": request_id}
         try:
-            answer = self._pool.request(
-                "POST",
-                self._url,
-                body=body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=1.0, read=timeout_s),
-                preload_content=False,
-            )
+            answer = self._connections.request("POST", self._url, headers=headers, body=body, read_timeout_s=timeout_s)
             data = answer.read(_ANSWER_LIMIT_BYTES + 1)
-        except urllib3.exceptions.ReadTimeoutError as error:
+        except ReadTimeoutError as error:
             raise PlatformError("gateway_timeout", "The extension did not answer in time.", cause=error) from error
-        except urllib3.exceptions.HTTPError as error:
+        except HttpError as error:
             raise PlatformError(
                 "runner_unavailable", "Extensions cannot run at the moment; try again later.", cause=error
             ) from error
+        answer.close()
         if len(data) > _ANSWER_LIMIT_BYTES:
-            answer.close()
             raise PlatformError(
                 "response_too_large", f"The runner's answer is larger than the allowed {_ANSWER_LIMIT_BYTES} bytes."
             )
-        answer.release_conn()
         return _checked(answer.status, data)
 
 

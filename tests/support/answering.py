@@ -27,15 +27,20 @@ class Reply(NamedTuple):
 
 
 class AnsweringServer:
-    """The server, at ``url``; ``asked`` holds the requests so far."""
+    """The server, at ``url``; ``asked`` holds the requests so far, ``connections`` counts their connections."""
 
     def __init__(self, answer: Callable[[Asked], Reply], tls: ssl.SSLContext | None = None) -> None:
         self.answer = answer
         self.asked: list[Asked] = []
+        self.connections = 0
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                owner.connections += 1
 
             def _serve(self) -> None:
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))

@@ -4,25 +4,20 @@ The settings are the environment variables of the SDK.
 """
 
 import json
-import ssl
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache, cached_property
 from typing import Any, Final
-
-import urllib3
-from urllib3.exceptions import HTTPError
 
 from alga_ext.stores.aws_credentials import CredentialSource, NoCredentialsError
 from alga_ext.stores.aws_signing import signed_headers
+from alga_ext.stores.http_requests import Connections, HttpError, Response
 
-_CONNECT_TIMEOUT_S: Final = 1.0
 _SHOWN_CHARACTERS: Final = 500
 _ENDPOINT_NAMES: Final = {"secretsmanager": "SECRETS_MANAGER"}
 """Names of services in ``AWS_ENDPOINT_URL_…`` that differ from those in their endpoints."""
 
 
-class NotSignedError(HTTPError):
+class NotSignedError(HttpError):
     """There are no credentials to sign a request with, so that it was not sent."""
 
 
@@ -43,11 +38,7 @@ class AwsApi:
         self._environ = environ
         self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
         self._credentials = CredentialSource(environ)
-        self._plain = urllib3.PoolManager()
-
-    @cached_property
-    def _secure(self) -> urllib3.PoolManager:
-        return urllib3.PoolManager(ssl_context=_tls(self._environ.get("AWS_CA_BUNDLE") or None))
+        self._connections = Connections(environ.get("AWS_CA_BUNDLE") or None)
 
     def endpoint(self, service: str) -> str:
         """Return the base URL of a service, without a slash at the end.
@@ -74,8 +65,8 @@ class AwsApi:
         body: bytes = b"",
         read_timeout_s: float = 3.0,
         attempts: int = 2,
-    ) -> urllib3.BaseHTTPResponse:
-        """Send a signed request and return the response, whose body is unread and not decoded.
+    ) -> Response:
+        """Send a signed request and return the response, whose body is unread.
 
         Args:
             service: name of the service in its endpoint and in signatures.
@@ -88,7 +79,7 @@ class AwsApi:
                 502 to 504. The last response is returned whatever its status is.
 
         Raises:
-            urllib3.exceptions.HTTPError: there is no response, or (``NotSignedError``) no request.
+            HttpError: there is no response, or (``NotSignedError``) no request.
             ValueError: see ``endpoint``.
         """
         url = self.endpoint(service) + path
@@ -98,23 +89,8 @@ class AwsApi:
             raise NotSignedError(str(error)) from error
         now = datetime.now(UTC)
         signed = signed_headers(method, url, self._region, service, credentials, now, headers or {}, body)
-        pool = self._secure if url.startswith("https:") else self._plain
-        return pool.request(
-            method,
-            url,
-            headers=signed,
-            body=body or None,
-            timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=read_timeout_s),
-            retries=urllib3.Retry(
-                total=attempts - 1,
-                backoff_factor=0.1,
-                status_forcelist=(500, 502, 503, 504),
-                allowed_methods=None,
-                raise_on_status=False,
-            ),
-            redirect=False,
-            preload_content=False,
-            decode_content=False,
+        return self._connections.request(
+            method, url, headers=signed, body=body, read_timeout_s=read_timeout_s, attempts=attempts
         )
 
     def ask(
@@ -130,7 +106,7 @@ class AwsApi:
             attempts: see ``request``.
 
         Raises:
-            urllib3.exceptions.HTTPError: there is no answer.
+            HttpError: there is no answer.
             RequestFailed: the service refused the request, or its answer is not JSON.
             ValueError: see ``endpoint``.
         """
@@ -145,12 +121,6 @@ class AwsApi:
         except ValueError:
             message = "the answer is not JSON"
             raise RequestFailed(message) from None
-
-
-@cache
-def _tls(ca_bundle: str | None) -> ssl.SSLContext:
-    """Return how connections are verified, the same for all: each loading of the certificates takes 20 ms of CPU."""
-    return ssl.create_default_context(cafile=ca_bundle)
 
 
 def error_of(status: int, body: bytes) -> str:

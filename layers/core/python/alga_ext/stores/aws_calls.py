@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from urllib3.exceptions import HTTPError, ReadTimeoutError
-
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws_api import AwsApi, RequestFailed, error_of
+from alga_ext.stores.http_requests import HttpError, ReadTimeoutError
 from alga_ext.stores.sealing import DataKey
 
 _NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
@@ -63,7 +62,7 @@ class SqsQueue:
         message = {"QueueUrl": self._url, "MessageBody": body.decode(), "MessageGroupId": group}
         try:
             self._api.ask("sqs", "AmazonSQS.SendMessage", message, version="1.0")
-        except (HTTPError, RequestFailed) as error:
+        except (HttpError, RequestFailed) as error:
             raise PlatformError("queue_unavailable", "The queue cannot be reached; try again.", cause=error) from error
 
 
@@ -102,8 +101,8 @@ class LambdaFunction:
                 "lambda", "POST", self._path, headers=headers, body=payload, read_timeout_s=self._timeout_s, attempts=1
             )
             body = answer.read()
-        except HTTPError as error:
-            if isinstance(getattr(error, "reason", error), ReadTimeoutError):
+        except HttpError as error:
+            if isinstance(error, ReadTimeoutError):
                 raise PlatformError("gateway_timeout", "The extension did not respond in time.", cause=error) from error
             raise PlatformError("runner_unavailable", _NOT_RUN, cause=error) from error
         if answer.status != 200:
@@ -157,7 +156,7 @@ class Deployments:
         }
         try:
             self._api.ask("codedeploy", "CodeDeploy_20141006.PutLifecycleEventHookExecutionStatus", told, version="1.1")
-        except (HTTPError, RequestFailed) as error:
+        except (HttpError, RequestFailed) as error:
             raise PlatformError("internal", "CodeDeploy did not take the result.", cause=error) from error
 
 
@@ -184,7 +183,7 @@ class KmsDataKeys:
         asked = {"KeyId": self._key_ids[0], "KeySpec": "AES_256", "EncryptionContext": dict(context)}
         try:
             answer = self._ask("GenerateDataKey", asked)
-        except (HTTPError, RequestFailed) as error:
+        except (HttpError, RequestFailed) as error:
             raise PlatformError(
                 "secret_unavailable", "Secrets cannot be sealed at the moment; try again.", cause=error
             ) from error
@@ -203,7 +202,7 @@ class KmsDataKeys:
                 return base64.b64decode(self._ask("Decrypt", asked)["Plaintext"])
             except RequestFailed as error:  # such as IncorrectKeyException
                 refused = refused or error
-            except HTTPError as error:
+            except HttpError as error:
                 refused = error
                 break
         raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", cause=refused) from refused
@@ -224,7 +223,7 @@ class KmsDataKeys:
         }
         try:
             answer = self._ask("ReEncrypt", asked)
-        except (HTTPError, RequestFailed) as error:
+        except (HttpError, RequestFailed) as error:
             raise PlatformError(
                 "secret_unavailable", "The key of a sealed secret cannot be encrypted again.", cause=error
             ) from error

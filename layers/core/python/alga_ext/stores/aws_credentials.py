@@ -5,6 +5,7 @@ SnapStart has instead (https://docs.aws.amazon.com/sdkref/latest/guide/feature-c
 SDK finds, for example on a machine with a role.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from alga_ext.stores.aws_signing import Credentials
+from alga_ext.stores.http_requests import Connections, HttpError
 
 _URI: Final = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN: Final = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of a variable
@@ -89,25 +91,23 @@ def _fetch(environ: Mapping[str, str]) -> _Fetched:
     Raises:
         NoCredentialsError: the URI names another machine, or the endpoint does not answer with credentials.
     """
-    import urllib3  # a function whose credentials are in its environment does not need it
-    from urllib3.exceptions import HTTPError
-
     uri = environ[_URI]
     if not _is_local(uri):
         message = f"{_URI} must be an http or https URL of this machine, or of the endpoint of ECS or EKS"
         raise NoCredentialsError(message)
     headers = {"accept": "application/json", **_authorization(environ)}
+    connections = Connections()
     try:
-        with urllib3.PoolManager() as pool:
-            answer = pool.request("GET", uri, headers=headers, timeout=_TIMEOUT_S, retries=1, redirect=False)
-    except HTTPError as error:
+        answer = connections.request("GET", uri, headers=headers, read_timeout_s=_TIMEOUT_S, attempts=2)
+        body = answer.read()
+    except HttpError as error:
         message = f"the endpoint of {_URI} does not answer ({type(error).__name__})"
         raise NoCredentialsError(message) from error
     if answer.status != 200:
         message = f"the endpoint of {_URI} answers with status {answer.status}"
         raise NoCredentialsError(message)
     try:
-        return _parsed(answer.json())
+        return _parsed(json.loads(body))
     except (ValueError, TypeError, KeyError):
         message = f"the answer of the endpoint of {_URI} does not contain credentials"
         raise NoCredentialsError(message) from None  # the causes quote the answer

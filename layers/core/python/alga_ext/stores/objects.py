@@ -6,7 +6,6 @@ fast. Both, and the tests' store in memory, pass the same contract tests (tests/
 
 import hashlib
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -99,21 +98,17 @@ def bucket_and_prefix(base: str) -> tuple[str, str]:
     return parts.netloc, f"{parts.path.strip('/')}/" if parts.path.strip("/") else ""
 
 
-def write_hashed(chunks: Iterable[bytes], path: Path) -> Downloaded:
-    """Write chunks into a new file at ``path``; a thread hashes each chunk while the next one is received.
+def write_hashed(chunks: Iterable[bytes | memoryview], path: Path) -> Downloaded:
+    """Write chunks into a new file at ``path`` and hash them.
 
     An exception from ``chunks`` is raised and leaves no file. A file that already exists raises ``FileExistsError``.
     """
     digest, size = hashlib.sha256(), 0
     with path.open("xb") as file:
         try:
-            with ThreadPoolExecutor(1, "sha256") as thread:
-                hashed: Future[None] | None = None
-                for chunk in chunks:
-                    if hashed is not None:
-                        hashed.result()  # no more than two chunks are in memory at the same time
-                    hashed = thread.submit(digest.update, chunk)
-                    size += file.write(chunk)
+            for chunk in chunks:
+                digest.update(chunk)
+                size += file.write(chunk)
         except BaseException:
             path.unlink(missing_ok=True)
             raise

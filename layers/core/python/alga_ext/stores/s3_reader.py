@@ -5,14 +5,11 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-import urllib3
-from urllib3.exceptions import HTTPError
-
 from alga_ext.stores import objects
 from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.http_requests import HttpError, Response
 
 _ERROR_LIMIT_BYTES: Final = 16 * 1024
-_CHUNK_BYTES: Final = 1 << 20
 _READ_TIMEOUT_S: Final = 5.0
 
 
@@ -46,7 +43,7 @@ class S3ObjectReader:
         try:
             answer = self._request("GET", key)
             return None if answer is None else answer.read()
-        except HTTPError as error:
+        except HttpError as error:
             raise objects.unavailable(key, error) from error
 
     def get_changed(self, key: str, tag: str | None, limit_bytes: int) -> objects.Tagged | None:
@@ -65,15 +62,13 @@ class S3ObjectReader:
             if answer is None:
                 raise objects.not_found(key)
             if answer.status == 304:
-                answer.release_conn()
                 return None
             data = answer.read(limit_bytes + 1)
+            answer.close()
             if len(data) > limit_bytes:
-                answer.close()
                 raise objects.unavailable(key, f"it has more than {limit_bytes} bytes")
-            answer.release_conn()
             return objects.Tagged(data, answer.headers.get("etag", ""))
-        except HTTPError as error:
+        except HttpError as error:
             raise objects.unavailable(key, error) from error
 
     def size(self, key: str) -> int | None:
@@ -81,7 +76,7 @@ class S3ObjectReader:
         try:
             answer = self._request("HEAD", key)
             return None if answer is None else int(answer.headers["content-length"])
-        except (HTTPError, KeyError, ValueError) as error:
+        except (HttpError, KeyError, ValueError) as error:
             raise objects.unavailable(key, error) from error
 
     def download(self, key: str, path: Path) -> objects.Downloaded:
@@ -90,20 +85,18 @@ class S3ObjectReader:
             answer = self._request("GET", key)
             if answer is None:
                 raise objects.not_found(key)
-            return objects.write_hashed(answer.stream(_CHUNK_BYTES), path)
-        except HTTPError as error:
+            return objects.write_hashed(answer.stream(), path)
+        except HttpError as error:
             raise objects.unavailable(key, error) from error
 
-    def _request(
-        self, method: str, key: str, headers: Mapping[str, str] | None = None
-    ) -> urllib3.BaseHTTPResponse | None:
+    def _request(self, method: str, key: str, headers: Mapping[str, str] | None = None) -> Response | None:
         """Send a signed request and return the response with its body unread, or None when there is no such object."""
         path = f"/{self.bucket}/" + quote(self._prefix + key, safe="/~")
         answer = self._api.request("s3", method, path, headers=headers, read_timeout_s=self._read_timeout_s)
         if answer.status == 200 or (answer.status == 304 and headers):
             return answer
         found = answer.read(_ERROR_LIMIT_BYTES)
-        answer.release_conn()
+        answer.close()
         # A response to HEAD has no body, so an absent object and an absent bucket look the same.
         if answer.status == 404 and (method == "HEAD" or b"<Code>NoSuchKey</Code>" in found):
             return None

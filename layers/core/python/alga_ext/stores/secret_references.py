@@ -84,9 +84,8 @@ def read_values(environ: Mapping[str, str], references: Mapping[str, Reference],
 
 
 def _secret(api: "AwsApi", arn: str, attempts: int) -> str:
-    from urllib3.exceptions import HTTPError
-
     from alga_ext.stores.aws_api import NotSignedError, RequestFailed
+    from alga_ext.stores.http_requests import HttpError
 
     try:
         answer = api.ask("secretsmanager", "secretsmanager.GetSecretValue", {"SecretId": arn}, attempts=attempts)
@@ -96,7 +95,7 @@ def _secret(api: "AwsApi", arn: str, attempts: int) -> str:
     except (NotSignedError, ValueError) as error:  # no credentials, or neither a region nor an endpoint
         message = f"its secret cannot be read: {error}"
         raise _UnreadableError(message) from error
-    except HTTPError as error:
+    except HttpError as error:
         message = f"Secrets Manager does not answer ({type(error).__name__})"
         raise _UnreadableError(message) from error
     text = answer.get("SecretString") if isinstance(answer, dict) else None

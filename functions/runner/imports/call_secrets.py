@@ -10,7 +10,6 @@ from typing import Final, NamedTuple, Protocol
 from alga_ext.bundles.declared_headers import DEFAULT_SECRET_HEADER
 from alga_ext.calls.envelope import ExecuteRequest, SealedSecret
 from alga_ext.errors import PlatformError
-from alga_ext.stores.sealing import secret_context
 from functions.runner.imports.deadline import KEYS
 
 _SCRUB_LEAST_CHARACTERS: Final = 4
@@ -147,6 +146,8 @@ class SecretBox:
         unsealer = self._unsealer
         if unsealer is None:
             raise PlatformError("secret_unavailable", "The sealed secret cannot be opened.", why="no unsealing key")
+        from alga_ext.stores.sealing import secret_context  # loads ciphers, which a call without secrets does not need
+
         context = secret_context(self._context.tenant_id, self._context.install_id, sealed.name)
         try:
             data = base64.b64decode(sealed.sealed_b64, validate=True)

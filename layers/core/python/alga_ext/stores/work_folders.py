@@ -8,7 +8,6 @@ keeps locked while it lives. A process that claims a new folder removes the fold
 import fcntl
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +44,8 @@ def job_folder(kind: str) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be made.
     """
+    import tempfile  # the runner claims a folder of its own at each start, and needs none for jobs
+
     folder, lock = _claim(Path(tempfile.gettempdir(), "alga-ext", kind))
     try:
         yield folder

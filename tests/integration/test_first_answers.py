@@ -108,7 +108,7 @@ def test_the_ui_host_imports_nothing_it_does_not_need_before_its_first_page() ->
             "RUNNER_PUBLIC_BASE": "https://ui.example",
             "FRAME_ANCESTORS": "https://host.example",
         }
-        event = request("GET", f"/ext-ui/com.acme.notes/sha256:{HEX}/index.html")
+        event = request("GET", f"/ext-ui/{HEX}/index.html")
         answer, imported = first_answer("functions.uihost.handler", environment, event)
 
     assert answer["statusCode"] == 200, answer

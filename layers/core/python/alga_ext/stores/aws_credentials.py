@@ -14,7 +14,6 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from alga_ext.stores.aws_signing import Credentials
-from alga_ext.stores.http_requests import Connections, HttpError
 
 _URI: Final = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 _TOKEN: Final = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105 - the name of a variable
@@ -91,6 +90,9 @@ def _fetch(environ: Mapping[str, str]) -> _Fetched:
     Raises:
         NoCredentialsError: the URI names another machine, or the endpoint does not answer with credentials.
     """
+    # Not at the top: a function whose credentials are in its environment may make no requests at all.
+    from alga_ext.stores.http_requests import Connections, HttpError
+
     uri = environ[_URI]
     if not _is_local(uri):
         message = f"{_URI} must be an http or https URL of this machine, or of the endpoint of ECS or EKS"

@@ -10,9 +10,9 @@ import gc
 gc.disable()
 
 # Start the sandbox process first: it gets ready while everything else is imported.
-from functions.runner.sandboxes.child_process import Child  # noqa: E402 - see above
+from functions.runner.sandboxes.process_start import start_process  # noqa: E402 - see above
 
-_FIRST_CHILD = Child()
+_FIRST_PROCESS = start_process()
 
 from collections.abc import Mapping  # noqa: E402 - see above
 from typing import Any  # noqa: E402 - see above
@@ -20,6 +20,7 @@ from typing import Any  # noqa: E402 - see above
 from alga_ext.settings import environment  # noqa: E402 - see above
 from alga_ext.stores.refreshed import Refreshed  # noqa: E402 - see above
 from functions.runner.runner import Runner  # noqa: E402 - see above
+from functions.runner.sandboxes.child_process import Child  # noqa: E402 - see above
 from functions.runner.services import Services  # noqa: E402 - see above
 
 
@@ -30,7 +31,7 @@ def _build(environ: Mapping[str, str], previous: Runner | None) -> Runner:
     older than those that were read.
     """
     if previous is None:
-        return Runner(Services.build(environ, _FIRST_CHILD))
+        return Runner(Services.build(environ, Child(_FIRST_PROCESS)))
     return Runner(Services.build(environ, earlier=previous.trust), previous.used_tokens)
 
 

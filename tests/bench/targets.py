@@ -14,6 +14,12 @@ ECHO_MS: Final = {64 * 1024: 15.0, 1024 * 1024: 200.0}
 COLD_MS: Final = {"StarlingMonkey 12 MB": 700.0}
 """Process start to first answer, p50, the artifact in an object store."""
 
+INIT_CPU_MS: Final = {"gateway": 200.0, "uihost": 130.0, "recorder": 220.0}
+"""CPU time of a function's init from its asset: interpreter, imports and settings."""
+
+FIRST_ANSWER_MS: Final = {"trivial (WAT)": 200.0, "StarlingMonkey 12 MB": 300.0}
+"""Start of the runner's process to its first answer, p50, from its asset, on a machine with nothing beside it."""
+
 RESIDENT_MIB: Final = 240.0
 """Memory of four sandboxes that run small programs: interpreter and engine come to about 40 each."""
 

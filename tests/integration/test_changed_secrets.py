@@ -19,7 +19,8 @@ from functions.gateway.gateway import Gateway
 from functions.registry.job_services import SweeperServices
 from functions.runner.runner import Runner
 from tests.conftest import Databases
-from tests.integration.test_starts import GOOD, start
+from tests.integration.test_starts import start
+from tests.support.function_settings import GOOD
 from tests.support.secrets_manager import SecretsManager, reference, secrets_manager
 from topology.functions import FUNCTIONS, GATEWAY, Function
 

@@ -13,47 +13,17 @@ from alga_ext.settings import SettingsError
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.services import Services as GatewayServices
 from functions.runner.services import Services as RunnerServices
-from tests.support.function_settings import SETTINGS
+from tests.support.function_settings import AWS, GOOD, SETTINGS, good_environment
 from tests.support.places import ROOT
 from topology.functions import FUNCTIONS, Function
 
 each_function = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 
-GOOD = {
-    "DATABASE_URL": "postgresql://role:secret-of-the-database@127.0.0.1:1/none",
-    "BUNDLE_STORE_BASE": "s3://bucket",
-    "SIGNING_TRUST_BUNDLE": '{"version": 1, "keys": []}',
-    "AUTH_JWKS_URL": "https://host.test/keys",
-    "AUTH_ISSUER": "https://host.test",
-    "AUTH_AUDIENCE": "alga",
-    "RUNNER_PUBLIC_BASE": "https://ui.test",
-    "RUNNER_BASE_URL": "lambda://runner",
-    "FRAME_ANCESTORS": "https://host.test",
-    **{
-        name: f"https://sqs.test/{name}" for name in ("EXECUTIONS_QUEUE_URL", "PREPARE_QUEUE_URL", "PREPARED_QUEUE_URL")
-    },
-    "SMOKE_FUNCTIONS": '{"gateway": "gateway"}',
-    **dict.fromkeys(("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY"), "kms:key"),
-}
-AWS = {
-    "AWS_REGION": "eu-central-1",
-    "AWS_DEFAULT_REGION": "eu-central-1",
-    "AWS_ACCESS_KEY_ID": "x",
-    "AWS_SECRET_ACCESS_KEY": "y",
-}
-
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """An environment that every function starts with."""
-    key = LocalSigner.generate()
-    folder = tmp_path_factory.mktemp("artifacts")
-    return {
-        **GOOD,
-        "EXECUTION_TOKEN_PRIVATE_KEY": key.private_pem,
-        "EXECUTION_TOKEN_PUBLIC_KEY": key.public_pem,
-        "ARTIFACT_FOLDER": str(folder),
-    }
+    return good_environment(tmp_path_factory.mktemp("artifacts"))
 
 
 def start(function: Function, environment: dict[str, str]) -> tuple[int, str]:

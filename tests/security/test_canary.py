@@ -16,7 +16,7 @@ import pytest
 
 from alga_ext.confinement.confine import make_undumpable
 from functions.runner.sandbox.protocol.messages import Failed
-from functions.runner.sandboxes import child_process
+from functions.runner.sandboxes import child_process, process_start
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.guests import wat_snippets
@@ -154,7 +154,7 @@ def _asked(world: World) -> dict[str, Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_SECRET_ACCESS_KEY", canary)
         patch.setenv("DATABASE_URL", f"postgresql://fn_runner:{canary}@db/app")
-        patch.setattr(child_process, "interpreter", replaced(_SPY))
+        patch.setattr(process_start, "interpreter", replaced(_SPY))
         held = {"password": canary, "key": canary.encode()}
         stories: list[str] = []
         real = child_process.Child.run
@@ -270,7 +270,7 @@ def restrict(*_): raise OSError(38, "Function not implemented")
 landlock.restrict = restrict
 child.main()
 """
-    monkeypatch.setattr(child_process, "interpreter", replaced(without))
+    monkeypatch.setattr(process_start, "interpreter", replaced(without))
     world.house.pool.close()
     document = world.house.health()[1]
     world.house.pool.close()

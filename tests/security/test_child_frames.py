@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alga_ext.calls.envelope import decode_response
-from functions.runner.sandboxes import child_process
+from functions.runner.sandboxes import process_start
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.test_hostile_sandbox import SCRIPT
@@ -78,7 +78,7 @@ class House:
 
         self.fixture.pool.close()
         with self._patch.context() as patch:
-            patch.setattr(child_process, "interpreter", command)
+            patch.setattr(process_start, "interpreter", command)
             made = [self._call(install) for install in (INSTALL, OTHER_INSTALL, INSTALL)]
             self.fixture.pool.close()
         return made

@@ -12,7 +12,7 @@ from alga_ext.errors import PlatformError
 from functions.registry.evaluation import evaluator
 from functions.runner.preparing import compile_worker
 from functions.runner.sandbox.protocol.messages import Failed
-from functions.runner.sandboxes import child_process
+from functions.runner.sandboxes import child_process, process_start
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.syscall_attempts import ATTEMPTS, numbers
@@ -104,7 +104,7 @@ def _of_a_child(folder: Path, patch: pytest.MonkeyPatch, *, landlock: bool) -> d
         return found
 
     patch.setattr(child_process.Child, "run", run)
-    patch.setattr(child_process, "interpreter", _command(_script(_CHILD, 512 << 20, landlock=landlock)))
+    patch.setattr(process_start, "interpreter", _command(_script(_CHILD, 512 << 20, landlock=landlock)))
     house.execute(call(greeting, timeout_ms=10_000))
     house.close()
     document: dict[str, Any] = json.loads(stories[0])

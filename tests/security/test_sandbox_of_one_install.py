@@ -16,7 +16,7 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteGrants, ExecuteRequest, ExecuteResponse, SealedSecret
 from functions.runner.imports import secrets
-from functions.runner.sandboxes import child_process
+from functions.runner.sandboxes import process_start
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.test_hostile_sandbox import SCRIPT
@@ -81,7 +81,7 @@ class House:
             start = interpreter("child.main", *arguments)
             return with_script(start, SCRIPT.replace("{conduct}", conduct))
 
-        self._patch.setattr(child_process, "interpreter", command)
+        self._patch.setattr(process_start, "interpreter", command)
 
     def call(self, install_id: str, secret: str, grant_hash: str = "g") -> ExecuteResponse:
         return self.fixture.execute(self.request(install_id, secret, grant_hash))

@@ -20,7 +20,7 @@ import msgspec
 
 from alga_ext.confinement.confine import NOT_CONFINED_EXIT_STATUS
 from alga_ext.errors import PlatformError
-from alga_ext.settings import loader_environment
+from alga_ext.loader import loader_environment
 from alga_ext.telemetry import logger
 from functions.registry.evaluation import messages
 from functions.registry.evaluation.messages import (

@@ -12,7 +12,7 @@ import msgspec
 from alga_ext.calls.messages import Reason
 from alga_ext.confinement.confine import NOT_CONFINED_EXIT_STATUS
 from alga_ext.errors import PlatformError
-from alga_ext.settings import loader_environment
+from alga_ext.loader import loader_environment
 from functions.runner.sandboxes.interpreter import interpreter
 
 REPORT_LIMIT_BYTES: Final = 256 * 1024

@@ -5,17 +5,13 @@ credentials. The child gets an empty environment, one descriptor, and only the i
 """
 
 import os
-import resource
 import signal
-import socket
-import subprocess
 import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from alga_ext.settings import loader_environment
 from functions.runner.sandbox.child.measure import peak_bytes_of, resident_bytes_of
 from functions.runner.sandbox.protocol.channel import Channel, Closed, Malformed
 from functions.runner.sandbox.protocol.ended import Ended
@@ -34,7 +30,7 @@ from functions.runner.sandbox.protocol.messages import (
     Run,
     Warm,
 )
-from functions.runner.sandboxes.interpreter import interpreter
+from functions.runner.sandboxes.process_start import StartedProcess, start_process
 
 KILL_AFTER_NS: Final = 250_000_000
 """How long after its deadline a call may continue before the parent kills the child."""
@@ -52,28 +48,17 @@ class CallHandlers(NamedTuple):
 
 
 class Child:
-    """One child process. Starting it returns immediately; ``configure`` and ``await_ready`` complete the start."""
+    """One child process. Starting it returns immediately; ``configure`` and ``await_ready`` complete the start.
 
-    def __init__(self) -> None:
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - the platform's own interpreter and code
-                interpreter("child.main", str(theirs.fileno())),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                env=loader_environment(),
-                cwd="/",
-                pass_fds=(theirs.fileno(),),
-            )
-        finally:
-            theirs.close()
-        self._channel = Channel(ours.detach())
+    Args:
+        started: its process, if it has been started already.
+    """
+
+    def __init__(self, started: StartedProcess | None = None) -> None:
+        self._process, descriptor, self._least_peak_bytes = started or start_process()
+        self._channel = Channel(descriptor)
         self._cpu_ns = 0
         self._resident_bytes, self._calls = 0, 0
-        # The kernel includes this process's peak in the child's, from the time before the child's exec.
-        self._least_peak_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         self._peak_bytes = 0
         self.program_key: str | None = None
         """The program that the child was told to load. A child loads one program only."""

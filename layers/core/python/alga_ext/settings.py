@@ -1,7 +1,7 @@
 """Base class of every function's settings: typed, frozen, read once from environment variables.
 
-This is the only module that reads the process's environment. It uses neither pydantic nor pydantic-settings: every cold
-start would pay 70 to 100 milliseconds of CPU time for their import (ADR 0031).
+Only this module reads the process's environment, and ``alga_ext.loader`` one variable. It uses neither pydantic nor
+pydantic-settings: every cold start would pay 70 to 100 milliseconds of CPU time for their import (ADR 0031).
 """
 
 import os
@@ -221,15 +221,6 @@ def trust_faults(given: Mapping[str, str]) -> list[str]:
 def environment() -> Mapping[str, str]:
     """Return the environment of this process."""
     return os.environ
-
-
-def loader_environment() -> dict[str, str]:
-    """Return what the interpreter of a confined process may need to start at all, and nothing else.
-
-    In AWS Lambda, the loader finds the interpreter's own library through ``LD_LIBRARY_PATH`` only. The confined process
-    clears its environment once it runs.
-    """
-    return {name: value for name, value in os.environ.items() if name == "LD_LIBRARY_PATH"}
 
 
 def is_path(setting: str) -> bool:

@@ -89,16 +89,21 @@ def _cpu_ms(process_id: int) -> float:
 
 @contextmanager
 def limited(memory_mb: int) -> Iterator[Path | None]:
-    """Yield a control group with the CPU share of a function of this memory, or None where none can be made."""
+    """Yield a control group with the CPU share of a function of this memory, or None where none can be made.
+
+    Up to its share, it goes before all other processes, so that what else the machine does hardly counts.
+    """
     quota_us = _PERIOD_US * memory_mb // CORE_MB
     group = (_GROUPS / "cpu" if (_GROUPS / "cpu").is_dir() else _GROUPS) / f"bench-{os.getpid()}"
     try:
         group.mkdir()
         if (group / "cpu.max").exists():
             (group / "cpu.max").write_text(f"{quota_us} {_PERIOD_US}")
+            (group / "cpu.weight").write_text("10000")
         else:
             (group / "cpu.cfs_period_us").write_text(str(_PERIOD_US))
             (group / "cpu.cfs_quota_us").write_text(str(quota_us))
+            (group / "cpu.shares").write_text("262144")
     except OSError:
         yield None
         return

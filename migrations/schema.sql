@@ -606,6 +606,10 @@ ALTER TABLE app.transparency_node OWNER TO app_owner;
 CREATE TABLE app.transparency_size (
     only_row boolean DEFAULT true NOT NULL,
     tree_size bigint NOT NULL,
+    copied_size bigint DEFAULT 0 NOT NULL,
+    last_batch_first bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT transparency_size_check CHECK (((copied_size >= 0) AND (copied_size <= tree_size))),
+    CONSTRAINT transparency_size_last_batch_first_check CHECK ((last_batch_first >= 0)),
     CONSTRAINT transparency_size_only_row_check CHECK (only_row),
     CONSTRAINT transparency_size_tree_size_check CHECK ((tree_size >= 0))
 );
@@ -804,9 +808,6 @@ ALTER TABLE ONLY app.tenant_extension_install
 
 ALTER TABLE ONLY app.tenant_extension_install
     ADD CONSTRAINT tenant_extension_install_version_id_fkey FOREIGN KEY (version_id) REFERENCES app.extension_version(version_id) ON DELETE RESTRICT;
-
-ALTER TABLE ONLY app.transparency_leaf
-    ADD CONSTRAINT transparency_leaf_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES app.extension_registry(extension_id) ON DELETE RESTRICT;
 
 ALTER TABLE app.audit_event ENABLE ROW LEVEL SECURITY;
 
@@ -1161,3 +1162,7 @@ GRANT SELECT,INSERT ON TABLE app.transparency_node TO fn_registry;
 GRANT SELECT ON TABLE app.transparency_size TO fn_registry;
 
 GRANT UPDATE(tree_size) ON TABLE app.transparency_size TO fn_registry;
+
+GRANT UPDATE(copied_size) ON TABLE app.transparency_size TO fn_registry;
+
+GRANT UPDATE(last_batch_first) ON TABLE app.transparency_size TO fn_registry;

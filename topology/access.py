@@ -62,10 +62,10 @@ ACCESS: Final = (
     ),
     Access(
         "registry",
-        reads=("staging/", "bundles/", "components/", "releases/", "withdrawn/", "log/heads/"),
+        reads=("staging/", "bundles/", "components/", "releases/", "withdrawn/", "log/"),
         reads_trust=True,
         # Publishers write staging/ with URLs that the registry signs, so the registry needs the permission.
-        writes=("staging/", "bundles/", "components/", "withdrawn/", "log/heads/"),
+        writes=("staging/", "bundles/", "components/", "withdrawn/", "log/"),
         sends_to=("prepare",),
         signs_with=("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY"),
         makes_data_keys=True,
@@ -98,9 +98,9 @@ ACCESS: Final = (
     Access("recorder", secrets=("DATABASE_URL",)),
     Access(
         "sweeper",
-        reads=("withdrawn/", "log/heads/"),
+        reads=("withdrawn/", "log/"),
         reads_trust=True,
-        writes=("withdrawn/", "log/heads/"),
+        writes=("withdrawn/", "log/"),
         deletes=("staging/",),
         sends_to=("prepare",),
         signs_with=("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY"),

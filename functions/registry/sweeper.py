@@ -1,10 +1,15 @@
-"""The sweeper's Lambda entry point: deletes expired data, finishes delayed work. Trigger: a schedule, every minute."""
+"""The sweeper's Lambda entry point: deletes expired data, finishes delayed work.
+
+Triggers: a schedule, every minute; and, in a deployment with a restored database, a custom resource of the stack.
+"""
 
 from typing import Any
 
 from alga_ext.settings import environment
 from alga_ext.stores.refreshed import Refreshed
+from functions.registry import stack_resource
 from functions.registry.job_services import SweeperServices
+from functions.registry.recovery.catching_up import catch_up
 from functions.registry.sweeping import sweep
 
 _SERVICES = Refreshed(
@@ -13,5 +18,7 @@ _SERVICES = Refreshed(
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Run every step once and return how many items each step processed."""
+    """Run every step once, or for CloudFormation only catch up; return how many items were processed."""
+    if stack_resource.is_request(event):
+        return stack_resource.serve(event, "restored-database", lambda: catch_up(_SERVICES.current()))
     return sweep(_SERVICES.current())

@@ -21,6 +21,7 @@ from functions.registry.job_services import SweeperServices
 from functions.registry.publishing import ui_invalidation, versions, withdrawn_list
 from functions.registry.records import audit, platform_keys, transparency
 from functions.registry.records.audit import Actor
+from functions.registry.recovery.catching_up import catch_up
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
 """The first interval; each further one is twice as long."""
@@ -92,6 +93,7 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
     steps: dict[str, Callable[[], int | dict[str, int]]] = {
         # First, because pages are not shown without this list.
         "withdrawn_listed": lambda: list_withdrawn(services),
+        "caught_up": lambda: catch_up(services),
         "ui_invalidated": lambda: ui_invalidation.invalidate(services),
         "uploads": lambda: sweep_uploads(services.database, services.objects, now),
         "prepared_again": lambda: prepare_again(services.database, services.prepare_queue, now),
@@ -155,12 +157,12 @@ def prepare_again(database: Database, queue: SqsQueue, now: datetime) -> int:
 
 
 def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: datetime) -> int:
-    """Sign and store the head of the transparency log, unless a head of this size is stored; return 1 then, else 0.
+    """Sign and store the head of the log as far as it is copied, unless it is stored; return 1 if so, else 0.
 
     So every minute in which the log grew has a signed head, even when no client asks for one.
     """
     with database.system() as tx:
-        size = transparency.tree_size(tx)
+        size = transparency.copy_progress(tx).size
         if size == 0 or objects.size(object_keys.log_head(size)) is not None:
             return 0
         transparency.publish_head(tx, signer, objects, now, size)

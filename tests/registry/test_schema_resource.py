@@ -9,8 +9,9 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.registry.migrations import stack_resource
+from functions.registry import stack_resource
 from functions.registry.migrations.migrate import applied, migrate, wait_until_reachable
+from functions.registry.migrations.requested import migrate_as_requested
 from tests.conftest import MIGRATIONS
 from tests.registry.test_migrations import NAMES, empty
 from tests.support.answering import AnsweringServer, Reply, answering
@@ -37,8 +38,12 @@ class Stack:
         }
         assert stack_resource.is_request(event)
         database = self.database
-        done = stack_resource.serve(event, lambda: applied(database), lambda: migrate(database, self.folder, {}))
-        return list(done["applied"])
+        done = stack_resource.serve(
+            event,
+            "schema",
+            lambda: migrate_as_requested(event, lambda: applied(database), lambda: migrate(database, self.folder, {})),
+        )
+        return list(done.get("applied", []))
 
     @property
     def answers(self) -> list[dict[str, Any]]:
@@ -111,7 +116,7 @@ def test_a_deleted_stack_leaves_the_schema(stack: Stack) -> None:
 
 
 def test_a_reason_has_no_text_of_an_unexpected_error(stack: Stack) -> None:
-    def broken() -> list[str]:
+    def broken() -> dict[str, Any]:
         message = "password=hunter2"
         raise ValueError(message)
 
@@ -119,7 +124,7 @@ def test_a_reason_has_no_text_of_an_unexpected_error(stack: Stack) -> None:
     event = {"RequestType": "Update", "ResponseURL": f"{stack._server.url}/", "StackId": "s", "RequestId": "r"}
     event |= {"LogicalResourceId": "l", "ResourceProperties": {"Migrations": NAMES}}  # type: ignore[dict-item]
     with pytest.raises(ValueError, match="hunter2"):
-        stack_resource.serve(event, lambda: NAMES, broken)
+        stack_resource.serve(event, "schema", broken)
     assert "hunter2" not in stack.answers[-1]["Reason"]
 
 

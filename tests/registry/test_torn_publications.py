@@ -199,7 +199,8 @@ def test_of_two_deliveries_at_once_that_sign_differently_both_succeed(world: Reg
     with world.services.database.system() as tx:
         version = versions.load_version(tx, str(row["version_id"]))
     index = finishing.write_ui(version, Manifest.model_validate(version["manifest"]), world.objects, compress)
-    finishing._write_release(version, index, world.objects, world.services.release_signer)
+    trust, now = world.services.trust.current(), world.services.now()
+    finishing._write_release(version, index, world.objects, world.services.release_signer, trust, now)
 
     with world.replaced(objects=_LateStore(world.objects)):
         assert world.prepare(message) == ["ready"]

@@ -94,7 +94,7 @@ def test_a_head_is_of_the_size_that_its_proof_is_for(world: RegistryWorld) -> No
 
     world.register()
     with world.services.database.system() as tx:
-        size, _ = transparency.inclusion(tx, 0)
+        size = transparency.lock(tx)
         transparency.append(tx, transparency.Entry("test", "acme", {}), Actor("a", "r"), world.services.now())
         head = transparency.publish_head(tx, world.services.log_signer, world.objects, world.services.now(), size)
 

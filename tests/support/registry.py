@@ -120,7 +120,7 @@ class RegistryWorld:
         self.release: Signer = LocalSigner.generate()
         self.log: Signer = LocalSigner.generate()
         self.publisher_key: Signer = LocalSigner.generate()
-        self._bucket = bucket
+        self.bucket = bucket
         self.client("s3").create_bucket(Bucket=bucket)
         self.sqs = self.client("sqs")
         self.prepare_url = self.sqs.create_queue(QueueName=bucket)["QueueUrl"]
@@ -181,7 +181,7 @@ class RegistryWorld:
             "AWS_ACCESS_KEY_ID": "local",
             "AWS_SECRET_ACCESS_KEY": "local",
             "DATABASE_URL": self.databases.registry,
-            "BUNDLE_STORE_BASE": f"s3://{self._bucket}",
+            "BUNDLE_STORE_BASE": f"s3://{self.bucket}",
             "PREPARE_QUEUE_URL": self.prepare_url,
             "SIGNING_TRUST_BUNDLE": json.dumps({"version": 1, "keys": trust}),
             "RELEASE_SIGNING_KEY": _setting(self.release),
@@ -387,7 +387,7 @@ class RegistryWorld:
 
     def overwrite(self, key: str, data: bytes) -> None:
         """Change a stored object, as an attacker with the bucket could."""
-        self.client("s3").put_object(Bucket=self._bucket, Key=key, Body=data)
+        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=data)
 
     def rows(self, sql: str, **params: Any) -> list[dict[str, Any]]:
         """Read as the superuser, past row-level security."""

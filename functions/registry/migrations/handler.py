@@ -7,8 +7,9 @@ from typing import Any, Final
 from alga_ext.settings import environment
 from alga_ext.stores.database import Database
 from alga_ext.stores.refreshed import Refreshed
-from functions.registry.migrations import stack_resource
+from functions.registry import stack_resource
 from functions.registry.migrations.migrate import ROLES, applied, migrate, wait_until_reachable
+from functions.registry.migrations.requested import migrate_as_requested
 from functions.registry.settings import MigrateSettings
 
 _STATEMENT_TIMEOUT_MS: Final = 60_000
@@ -34,7 +35,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
 
     try:
         if stack_resource.is_request(event):
-            return stack_resource.serve(event, reach_and_list, apply)
+            return stack_resource.serve(event, "schema", lambda: migrate_as_requested(event, reach_and_list, apply))
         return {"applied": apply()}
     finally:
         database.close()

@@ -10,6 +10,8 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
+import msgspec
+
 from alga_ext.bundles.archive import read_entries, read_index
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.messages import Message, PreparedMessage, Reason
@@ -77,8 +79,9 @@ def finish(
     present release key (``renew_release``).
 
     1. The version is rejected when the message has reasons against the component, when the component does not import a
-       declared capability, or when the publisher's key no longer verifies. The last happens when the key was revoked
-       in the meantime, from an instant before the publication.
+       declared capability, when the list of withdrawn versions names the bundle (so it ended before the database was
+       restored to an earlier instant), or when the publisher's key no longer verifies. The last happens when the key
+       was revoked in the meantime, from an instant before the publication.
     2. UI files with their variants are written, then the index.
     3. The release record is signed and written. From here on the runner and the UI host accept the bundle.
     4. One transaction records index and artifact and makes the version ready. It locks the key and verifies it again:
@@ -101,10 +104,11 @@ def finish(
     manifest = Manifest.model_validate(version["manifest"])
     reasons, undeclared = compare_capabilities(message, manifest)  # (1)
     reasons.extend(key_reasons)
+    reasons.extend(_reasons_on_list(version, objects, trust, now))
     index_sha256: str | None = None
     if not reasons:
         index_sha256 = write_ui(version, manifest, objects, evaluator.compress)  # (2)
-        _write_release(version, index_sha256, objects, signer)  # (3)
+        _write_release(version, index_sha256, objects, signer, trust, now)  # (3)
     with database.system() as tx:  # (4)
         publishers.hold_key(tx, version["signing_key_id"])
         if not reasons:
@@ -171,7 +175,18 @@ def _record_artifact(tx: Tx, message: PreparedMessage) -> None:
         versions.record_artifact(tx, message.component_sha256, message.artifact)
 
 
-def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectStore, signer: Signer) -> None:
+def _write_release(
+    version: Row,
+    ui_index_sha256: str | None,
+    objects: ObjectStore,
+    signer: Signer,
+    trust: TrustBundle,
+    now: datetime,
+) -> None:
+    """Sign and write the release record, unless a record of an earlier publication of the same bundle is stored.
+
+    There is one when the database was restored to an instant before that publication. It stays, as what was written.
+    """
     folder = sha256_hex(ContentHash(version["content_hash"]))
     record = ReleaseRecord(
         publisher=version["publisher"],
@@ -183,7 +198,28 @@ def _write_release(version: Row, ui_index_sha256: str | None, objects: ObjectSto
         ui_index_sha256=ui_index_sha256,
     )
     envelope = sign_envelope(signer, statement(record, "bundle.tar.zst", folder))
-    submission.store_envelope(object_keys.release(folder), envelope, objects)
+    try:
+        submission.store_envelope(object_keys.release(folder), envelope, objects)
+    except PlatformError as error:
+        if error.code != "object_conflict":
+            raise
+        if not _is_earlier(accepted_release(objects.get(object_keys.release(folder)), folder, trust, now), record):
+            raise
+
+
+def _is_earlier(stored: ReleaseRecord, record: ReleaseRecord) -> bool:
+    """Tell whether two records state the same, but for an earlier time of publication in the stored one."""
+    earlier = datetime.fromisoformat(stored.published_at) < datetime.fromisoformat(record.published_at)
+    return earlier and msgspec.structs.replace(stored, published_at=record.published_at) == record
+
+
+def _reasons_on_list(version: Row, objects: ObjectStore, trust: TrustBundle, now: datetime) -> list[Reason]:
+    """Return a reason when the list of withdrawn versions names the bundle of a version that is still pending."""
+    hashes = withdrawn_list.read_hashes(objects.get_tagged(object_keys.withdrawn_list()), trust, now)
+    if sha256_hex(ContentHash(version["content_hash"])) not in (hashes or ()):
+        return []
+    detail = "This bundle was withdrawn or rejected before. Publish a changed bundle with a higher version."
+    return [Reason(code="version.withdrawn", detail=detail)]
 
 
 def renew_release(content_hash: str, objects: ObjectStore, signer: Signer, trust: TrustBundle, now: datetime) -> bool:

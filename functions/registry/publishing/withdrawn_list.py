@@ -11,7 +11,7 @@ from typing import Final
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
 from alga_ext.stores import object_keys
-from alga_ext.stores.database import Database
+from alga_ext.stores.database import Database, Tx
 from alga_ext.stores.objects import Tagged
 from alga_ext.telemetry import alarm, logger
 from alga_ext.trust.policy import TrustBundle
@@ -49,7 +49,7 @@ def renew(services: Services | AssetsServices | SweeperServices) -> int:
     """
     trust, now = services.trust.current(), services.now()
     stored = services.objects.get_tagged(object_keys.withdrawn_list())  # (1)
-    before = _listed(stored, trust, now) or frozenset()
+    before = read_hashes(stored, trust, now) or frozenset()
     hashes = _ended(services.database, before)  # (2)
     for _ in range(_ATTEMPTS):  # (3)
         envelope = sign_list(hashes, services.release_signer, now, services.withdrawn_list_lifetime)
@@ -65,7 +65,7 @@ def renew(services: Services | AssetsServices | SweeperServices) -> int:
         else:
             return len(hashes - before)
         stored = services.objects.get_tagged(object_keys.withdrawn_list())
-        listed = _listed(stored, trust, now)
+        listed = read_hashes(stored, trust, now)
         if listed is not None and listed >= hashes:
             return 0
         hashes |= listed or frozenset()
@@ -85,7 +85,7 @@ def renew_after_withdrawal(services: Services) -> None:
         logger("registry").error("the list of withdrawn versions could not be written; the sweeper will", extra=extra)
 
 
-def _listed(stored: Tagged | None, trust: TrustBundle, now: datetime) -> frozenset[str] | None:
+def read_hashes(stored: Tagged | None, trust: TrustBundle, now: datetime) -> frozenset[str] | None:
     """Return the hashes of the stored list, also of one that has expired; None when no list is there that verifies."""
     if stored is None:
         return None
@@ -99,10 +99,16 @@ def _listed(stored: Tagged | None, trust: TrustBundle, now: datetime) -> frozens
 
 def _ended(database: Database, listed: frozenset[str]) -> frozenset[str]:
     with database.system() as tx:
-        if tx.one(_DIGEST)["digest"] == _digest(listed):
+        if is_complete(tx, listed):
             return listed
         rows = tx.rows(_HASHES)
     return listed | {sha256_hex(ContentHash(row["content_hash"])) for row in rows}
+
+
+def is_complete(tx: Tx, listed: frozenset[str]) -> bool:
+    """Tell whether the listed bundles are exactly those whose versions PostgreSQL calls withdrawn or rejected."""
+    digest: str = tx.one(_DIGEST)["digest"]
+    return digest == _digest(listed)
 
 
 def _digest(listed: frozenset[str]) -> str:

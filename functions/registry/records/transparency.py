@@ -1,7 +1,8 @@
 """The transparency log: every change to what may run is a leaf of a Merkle tree, which its readers can verify.
 
 A leaf is written in the transaction of the change that it records. Appends lock one row, so the leaves have one order.
-A head is signed and stored at the first request for it (head, proof, consistency), and by the sweeper each minute.
+A head is signed and stored at the first request for it (head, proof, consistency), and by the sweeper each minute. It
+covers only leaves whose copy is in the object store (``functions.registry.recovery.log_copy``).
 """
 
 import json
@@ -15,12 +16,16 @@ from alga_ext.stores.database import Row, Tx
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust import merkle
 from alga_ext.trust.log_proof import ORIGIN
-from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, sign_envelope
+from alga_ext.trust.signing import LOG_HEAD_PAYLOAD_TYPE, Signer, parse_envelope, sign_envelope
 from functions.registry.records.audit import Actor
 
 _LOCK_SIZE: Final = "select tree_size from app.transparency_size for update"
-_SIZE: Final = "select tree_size from app.transparency_size"
 _GROW: Final = "update app.transparency_size set tree_size = :size"
+_COPY_PROGRESS: Final = "select copied_size, last_batch_first from app.transparency_size"
+_NOTE_COPY: Final = """
+update app.transparency_size set copied_size = :size, last_batch_first = :first where copied_size <= :size
+"""
+_FORGET_COPY: Final = "update app.transparency_size set copied_size = 0, last_batch_first = 0"
 _INSERT_LEAF: Final = """
 insert into app.transparency_leaf (leaf_index, entry, leaf_hash, kind, publisher, extension_id, at)
 values (:leaf_index, :entry, :leaf_hash, :kind, :publisher, :extension_id, :at)
@@ -115,7 +120,7 @@ class Entry(NamedTuple):
 
 def append(tx: Tx, entry: Entry, actor: Actor, now: datetime) -> int:
     """Append a leaf in the running transaction and return its index. The leaf names the actor and the request."""
-    index = int(tx.one(_LOCK_SIZE)["tree_size"])
+    index = lock(tx)
     document = {
         "at": now.isoformat(),
         "kind": entry.kind,
@@ -127,43 +132,74 @@ def append(tx: Tx, entry: Entry, actor: Actor, now: datetime) -> int:
     if entry.extension_id is not None:
         document["extension_id"] = entry.extension_id
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    _insert(tx, index, text, document)
+    return index
+
+
+def restore_leaf(tx: Tx, leaf_index: int, text: str) -> dict[str, Any]:
+    """Append a leaf that a restored database lacks, under the index that it had, and return its document.
+
+    The log must be locked and have ``leaf_index`` leaves.
+    """
+    document: dict[str, Any] = json.loads(text)
+    _insert(tx, leaf_index, text, document)
+    return document
+
+
+def _insert(tx: Tx, index: int, text: str, document: dict[str, Any]) -> None:
     hashed = merkle.leaf_hash(text.encode())
     tx.execute(
         _INSERT_LEAF,
         leaf_index=index,
         entry=text,
         leaf_hash=hashed,
-        kind=entry.kind,
-        publisher=entry.publisher,
-        extension_id=entry.extension_id,
-        at=now,
+        kind=document["kind"],
+        publisher=document["publisher"],
+        extension_id=document.get("extension_id"),
+        at=datetime.fromisoformat(document["at"]),
     )
     for level, node_index, node in merkle.completed(index, hashed, _nodes(tx)):
         tx.execute(_INSERT_NODE, level=level, node_index=node_index, hash=node)
     tx.execute(_GROW, size=index + 1)
-    return index
 
 
-def publish_head(
-    tx: Tx, signer: Signer, objects: ObjectStore, now: datetime, size: int | None = None
-) -> dict[str, Any]:
+class CopyProgress(NamedTuple):
+    """How many leaves have a copy, and the index of the first leaf of the copy's last batch."""
+
+    size: int
+    last_batch: int
+
+
+def copy_progress(tx: Tx) -> CopyProgress:
+    """Return what is noted of the log's copy in the object store."""
+    row = tx.one(_COPY_PROGRESS)
+    return CopyProgress(int(row["copied_size"]), int(row["last_batch_first"]))
+
+
+def note_copy(tx: Tx, first: int, end: int) -> None:
+    """Note that the leaves from ``first`` to ``end`` (exclusive), and all before them, have a copy."""
+    tx.execute(_NOTE_COPY, first=first, size=end)
+
+
+def forget_copy(tx: Tx) -> None:
+    """Note that no leaf has a copy."""
+    tx.execute(_FORGET_COPY)
+
+
+def publish_head(tx: Tx, signer: Signer, objects: ObjectStore, now: datetime, size: int) -> dict[str, Any]:
     """Sign the head of the tree with ``size`` leaves, store it under its size, and return the envelope.
 
-    Without ``size``, it is the present head. A proof gives its own size, because the log may have grown since the proof
-    was made.
-
     The first head that is stored for a size stays: heads of one size differ only in their timestamp and signature.
+
+    Raises:
+        PlatformError: ``log_integrity`` when the stored head has another root than the log: the log has forked, or the
+            object was replaced.
     """
-    size = tree_size(tx) if size is None else size
+    root = root_hash(tx, size).hex()
     stored = objects.get_optional(object_keys.log_head(size))
     if stored is None:
         payload = json.dumps(
-            {
-                "origin": ORIGIN,
-                "tree_size": size,
-                "root_hash": merkle.root(size, _nodes(tx)).hex(),
-                "timestamp": now.isoformat(),
-            },
+            {"origin": ORIGIN, "tree_size": size, "root_hash": root, "timestamp": now.isoformat()},
             sort_keys=True,
             separators=(",", ":"),
         ).encode()
@@ -174,13 +210,25 @@ def publish_head(
             if error.code != "object_conflict":
                 raise
             stored = objects.get(object_keys.log_head(size))  # another process was first
+    if json.loads(parse_envelope(stored).payload).get("root_hash") != root:
+        raise PlatformError(
+            "log_integrity",
+            f"The stored head of the log with {size} entries has another root hash than the database gives. See "
+            "docs/how-to/back-up-and-restore.md.",
+            fault=Fault.LOG_HEAD,
+        )
     document: dict[str, Any] = json.loads(stored)
     return document
 
 
-def tree_size(tx: Tx) -> int:
-    """Return how many leaves the log has."""
-    return int(tx.one(_SIZE)["tree_size"])
+def lock(tx: Tx) -> int:
+    """Lock the log until the transaction ends, so that nothing else is appended, and return how many leaves it has."""
+    return int(tx.one(_LOCK_SIZE)["tree_size"])
+
+
+def root_hash(tx: Tx, size: int) -> bytes:
+    """Return the root hash of the tree with the first ``size`` leaves."""
+    return merkle.root(size, _nodes(tx))
 
 
 def load_entry(tx: Tx, leaf_index: int) -> Row:
@@ -212,30 +260,28 @@ def publication_index(tx: Tx, extension_id: str, content_hash: str) -> int:
     return int(row["leaf_index"])
 
 
-def inclusion(tx: Tx, leaf_index: int) -> tuple[int, list[str]]:
-    """Return the present tree size and the audit path of a leaf in it, as hex.
+def inclusion(tx: Tx, leaf_index: int, size: int) -> list[str]:
+    """Return the audit path of a leaf in the tree with ``size`` leaves, as hex.
 
     Raises:
         PlatformError: ``log_entry_not_found``.
     """
-    size = tree_size(tx)
     if not 0 <= leaf_index < size:
         raise PlatformError("log_entry_not_found", f"The log has no entry {leaf_index}; it has {size} entries.")
-    return size, [node.hex() for node in merkle.inclusion_proof(leaf_index, size, _nodes(tx))]
+    return [node.hex() for node in merkle.inclusion_proof(leaf_index, size, _nodes(tx))]
 
 
-def consistency(tx: Tx, old_size: int) -> tuple[int, list[str]]:
-    """Return the present tree size and the proof that this tree extends the tree of ``old_size``, as hex.
+def consistency(tx: Tx, old_size: int, size: int) -> list[str]:
+    """Return the proof that the tree with ``size`` leaves extends the tree with ``old_size`` leaves, as hex.
 
     Raises:
         PlatformError: ``log_entry_not_found`` for a size that the log never had.
     """
-    size = tree_size(tx)
     if not 1 <= old_size <= size:
         raise PlatformError(
             "log_entry_not_found", f"The log never had {old_size} entries; send 1 to {size}, its present size."
         )
-    return size, [node.hex() for node in merkle.consistency_proof(old_size, size, _nodes(tx))]
+    return [node.hex() for node in merkle.consistency_proof(old_size, size, _nodes(tx))]
 
 
 def _nodes(tx: Tx) -> Callable[[int, int], bytes]:

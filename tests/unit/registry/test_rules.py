@@ -6,7 +6,7 @@ import hashlib
 import json
 import random
 import tracemalloc
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash
 from alga_ext.stores import object_keys
+from alga_ext.trust.policy import TrustBundle, TrustedKey
 from alga_ext.trust.signing import Signer, parse_envelope, sign_envelope
 from alga_ext.trust.statements import Release, ReleaseRecord, read_statement, statement
 from functions.registry.api import permissions
@@ -193,6 +194,9 @@ def test_the_same_files_give_the_same_index_in_any_order() -> None:
     assert ui_index.index_document("ui/a.js", one, "e") == ui_index.index_document("ui/a.js", other, "e")
 
 
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+
+
 def version_row(content_hash: str, **members: Any) -> dict[str, Any]:
     given = {
         "publisher": "acme",
@@ -200,7 +204,7 @@ def version_row(content_hash: str, **members: Any) -> dict[str, Any]:
         "version": "1.0.0",
         "content_hash": content_hash,
         "signing_key_id": ACME.key_id,
-        "published_at": datetime(2026, 6, 1, tzinfo=UTC),
+        "published_at": NOW,
         "component_sha256": None,
         "extension_id": "0195c0de-0000-4000-8000-00000000000b",
     }
@@ -314,10 +318,10 @@ def test_an_index_of_other_files_is_a_conflict() -> None:
 
 def test_a_release_record_written_again_stays_the_first() -> None:
     objects, signer, row = MemoryObjectStore(), P256Signer(), version_row(f"sha256:{SHA}")
-    finishing._write_release(row, None, objects, signer)
+    finishing._write_release(row, None, objects, signer, trusting(signer), NOW)
     first = objects.get(f"releases/{SHA}.dsse.json")
 
-    finishing._write_release(row, None, objects, signer)
+    finishing._write_release(row, None, objects, signer, trusting(signer), NOW)
 
     assert objects.get(f"releases/{SHA}.dsse.json") == first
     assert read_statement(parse_envelope(first).payload, ReleaseRecord, SHA).publisher == "acme"
@@ -325,10 +329,28 @@ def test_a_release_record_written_again_stays_the_first() -> None:
 
 def test_a_release_record_that_says_otherwise_is_a_conflict() -> None:
     objects, signer = MemoryObjectStore(), P256Signer()
-    finishing._write_release(version_row(f"sha256:{SHA}"), None, objects, signer)
+    trust = trusting(signer)
+    finishing._write_release(version_row(f"sha256:{SHA}"), None, objects, signer, trust, NOW)
 
     other = version_row(f"sha256:{SHA}", version="2.0.0")
-    assert code_of(lambda: finishing._write_release(other, None, objects, signer)) == "object_conflict"
+    assert code_of(lambda: finishing._write_release(other, None, objects, signer, trust, NOW)) == "object_conflict"
+
+
+def test_a_record_of_an_earlier_publication_of_the_same_bundle_stays_but_none_of_a_later_one() -> None:
+    objects, signer, row = MemoryObjectStore(), P256Signer(), version_row(f"sha256:{SHA}")
+    trust = trusting(signer)
+    finishing._write_release(row, None, objects, signer, trust, NOW)
+    first = objects.get(f"releases/{SHA}.dsse.json")
+
+    finishing._write_release(row | {"published_at": NOW + timedelta(days=1)}, None, objects, signer, trust, NOW)
+    assert objects.get(f"releases/{SHA}.dsse.json") == first
+    earlier = row | {"published_at": row["published_at"] - timedelta(days=1)}
+    assert code_of(lambda: finishing._write_release(earlier, None, objects, signer, trust, NOW)) == "object_conflict"
+
+
+def trusting(signer: Signer) -> TrustBundle:
+    """Return a trust bundle whose only key may sign releases."""
+    return TrustBundle([TrustedKey(key_id=signer.key_id, public_key=signer.public_pem, use="release")])
 
 
 def accepted(archive: Path, signer: Signer, version: str = "1.0.0") -> submission.Accepted:

@@ -13,6 +13,7 @@ from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page, PageSize
 from functions.registry.publishing import versions
 from functions.registry.records import audit, transparency
+from functions.registry.recovery import log_copy
 
 router = APIGatewayHttpRouter()
 
@@ -60,26 +61,29 @@ def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEnt
 def get_inclusion(leaf_index: int) -> InclusionOut:
     """Get the proof that an entry is in the log."""
     permissions.require_reader(principal(router))
+    size = _provable_size()
     with services(router).database.system() as tx:
-        return _inclusion(tx, leaf_index)
+        return _inclusion(tx, leaf_index, size)
 
 
 @router.get("/versions/<version_id>/proof")
 def get_publication_proof(version_id: str) -> InclusionOut:
     """Get the proof that a version's publication is in the log. ``alga-ext verify --log`` checks it offline."""
     permissions.require_reader(principal(router))
+    size = _provable_size()
     with services(router).database.system() as tx:
         version = versions.load_version(tx, version_id)
         index = transparency.publication_index(tx, str(version["extension_id"]), version["content_hash"])
-        return _inclusion(tx, index)
+        return _inclusion(tx, index, size)
 
 
 @router.get("/log/consistency")
 def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
     """Get the proof that entries were only appended since the log had ``old_size`` entries."""
     permissions.require_reader(principal(router))
+    size = _provable_size()
     with services(router).database.system() as tx:
-        size, proof = transparency.consistency(tx, old_size)
+        proof = transparency.consistency(tx, old_size, size)
         head = _head(tx, size)
     return ConsistencyOut(old_size=old_size, tree_size=size, proof=proof, head=head)
 
@@ -88,17 +92,23 @@ def get_consistency(old_size: Annotated[int, Query(ge=1)]) -> ConsistencyOut:
 def get_head() -> dict[str, object]:
     """Get the signed head of the present log (a DSSE envelope)."""
     permissions.require_reader(principal(router))
+    size = _provable_size()
     with services(router).database.system() as tx:
-        return _head(tx)
+        return _head(tx, size)
 
 
-def _inclusion(tx: Tx, leaf_index: int) -> InclusionOut:
+def _provable_size() -> int:
+    """Copy the log, outside of a transaction, and return how many leaves a head may cover."""
+    return log_copy.synchronise(services(router)).size
+
+
+def _inclusion(tx: Tx, leaf_index: int, size: int) -> InclusionOut:
     entry = transparency.load_entry(tx, leaf_index)
-    size, proof = transparency.inclusion(tx, leaf_index)
+    proof = transparency.inclusion(tx, leaf_index, size)
     return InclusionOut(leaf_index=leaf_index, entry=entry["entry"], tree_size=size, proof=proof, head=_head(tx, size))
 
 
-def _head(tx: Tx, size: int | None = None) -> dict[str, object]:
+def _head(tx: Tx, size: int) -> dict[str, object]:
     registry = services(router)
     return transparency.publish_head(tx, registry.log_signer, registry.objects, registry.now(), size)
 

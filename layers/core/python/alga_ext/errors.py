@@ -189,6 +189,7 @@ class Fault(StrEnum):
     LOG_PROOF = "log_proof"
     LOG_HEAD = "log_head"
     LOG_ENTRY = "log_entry"
+    LOG_COPY = "log_copy"
 
 
 class PlatformError(Exception):

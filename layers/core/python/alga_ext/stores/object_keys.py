@@ -73,6 +73,11 @@ def log_head(size: int) -> str:
     return f"log/heads/{size:012}.dsse.json"
 
 
+def log_batch(first: int) -> str:
+    """Return the key of the copy of the transparency log's leaves, beginning with the leaf ``first``."""
+    return f"log/entries/{first:012}.dsse.json"
+
+
 def _artifacts(component_sha256: str, engine: tuple[str, str, str]) -> str:
     return f"cwasm/{component_sha256}/{'/'.join(engine)}"
 

@@ -23,6 +23,7 @@ from alga_ext.trust import key_encoding
 
 STATEMENT_PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 LOG_HEAD_PAYLOAD_TYPE: Final = "application/vnd.alga.log-head+json"
+LOG_BATCH_PAYLOAD_TYPE: Final = "application/vnd.alga.log-entries+json"
 WITHDRAWN_LIST_PAYLOAD_TYPE: Final = "application/vnd.alga.withdrawn-list+json"
 TRUST_BUNDLE_PAYLOAD_TYPE: Final = "application/vnd.alga.trust-bundle+json"
 ENVELOPE_LIMIT_BYTES: Final = 64 * 1024

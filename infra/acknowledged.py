@@ -37,6 +37,9 @@ _WITHOUT_DOMAIN: Final = (
     "CloudFront's own domain has one TLS policy; a stage with a domain of its own requires TLS 1.2."
 )
 _DISPOSABLE: Final = "The stage's data may be deleted with the stack (protect_data is false)."
+_OF_THE_SNAPSHOT: Final = (
+    "The snapshot's encryption, which is inherited; the property must not be given with a snapshot."
+)
 _CODEDEPLOY: Final = "AWS keeps the list of what CodeDeploy needs to move an alias; the policy cannot touch code."
 _HOOK: Final = "CodeDeploy invokes the smoke function; CDK adds its versions."
 
@@ -49,6 +52,8 @@ def acknowledge(stack: Construct, stage: StageSettings, functions: Functions) ->
         _add(stack.node.find_child("Pages"), "AwsSolutions-CFR4", _WITHOUT_DOMAIN)
     if not stage.protect_data:
         _add(stack.node.find_child("Database"), "AwsSolutions-RDS10", _DISPOSABLE)
+    if stage.database_snapshot:
+        _add(stack.node.find_child("Database"), "AwsSolutions-RDS2", _OF_THE_SNAPSHOT)
     policy = "Policy::arn:<AWS::Partition>:iam::aws:policy/service-role/AWSCodeDeployRoleForLambdaLimited"
     rollout = stack.node.find_child("Rollout")
     _add(rollout, f"AwsSolutions-IAM4[{policy}]", _CODEDEPLOY)

@@ -3,6 +3,7 @@
 A proxy (RDS Proxy) would keep the database awake, and the functions' reserved concurrency already limits connections.
 """
 
+import hashlib
 from typing import Final, cast
 
 from aws_cdk import Duration, RemovalPolicy
@@ -35,9 +36,12 @@ class Database(Construct):
         }
         if stage.pauses:
             parameters["idle_session_timeout"] = str(_IDLE_SESSION_MS)
+        # A restored database is a cluster of its own name: so everything that refers to it changes, and new versions of
+        # the functions are published. With the old name, the aliases would go on using the old cluster.
+        suffix = hashlib.sha256(stage.database_snapshot.encode()).hexdigest()[:8] if stage.database_snapshot else ""
         self.cluster = rds.DatabaseCluster(
             self,
-            "Cluster",
+            f"Cluster{suffix}",
             engine=engine,
             parameter_group=rds.ParameterGroup(self, "Parameters", engine=engine, parameters=parameters),
             writer=rds.ClusterInstance.serverless_v2("Writer", auto_minor_version_upgrade=True),
@@ -58,9 +62,14 @@ class Database(Construct):
             copy_tags_to_snapshot=True,
             cloudwatch_logs_exports=["postgresql"],
         )
+        self._resource = cast("rds.CfnDBCluster", self.cluster.node.default_child)
+        if stage.database_snapshot:
+            self._resource.snapshot_identifier = stage.database_snapshot
+            # Both are the snapshot's, and CloudFormation's reference says not to give them.
+            self._resource.master_username = None
+            self._resource.storage_encrypted = None
 
     @property
     def owner_secret_arn(self) -> str:
         """The secret in which RDS keeps the owner's password."""
-        resource = cast("rds.CfnDBCluster", self.cluster.node.default_child)
-        return str(resource.attr_master_user_secret_secret_arn)
+        return str(self._resource.attr_master_user_secret_secret_arn)

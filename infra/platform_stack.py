@@ -77,7 +77,14 @@ class PlatformStack(Stack):
         checked = json.dumps({name: places.function_name(name) for name in SHIFTED_IN_TURN})
         smoke = environment(SMOKE, stage, places, pages.url, smoke_functions=checked)
         functions.add(SMOKE, smoke, statements(SMOKE, places, distribution))
-        migrations = Migrations(self, "Migrations", functions, ROOT / "migrations")
+        migrations = Migrations(
+            self,
+            "Migrations",
+            functions,
+            ROOT / "migrations",
+            places.database_resource_id,
+            is_restored=bool(stage.database_snapshot),
+        )
         migrations.node.add_dependency(database)
         functions.connect_queues({name: queue.queue_arn for name, queue in queues.queues.items()})
         api = HttpApi(self, "Api", stage, functions.aliases)

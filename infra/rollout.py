@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.functions import Functions
 from infra.stages import StageSettings
-from topology.functions import MIGRATE, SMOKE
+from topology.functions import MIGRATE, SMOKE, SWEEPER
 
 _MIGRATION_TIMEOUT: Final = Duration.seconds(MIGRATE.timeout_s + 60)
 """A function that dies without an answer would hold the stack for an hour."""
@@ -24,9 +24,22 @@ because many deployments at once exceed the rate of Lambda's API."""
 
 
 class Migrations(Construct):
-    """Runs the migrate function's newest code before any alias moves. A failure leaves the old code serving."""
+    """Runs the migrate function's newest code before any alias moves. A failure leaves the old code serving.
 
-    def __init__(self, scope: Construct, name: str, functions: Functions, folder: Path) -> None:
+    A database that was restored from a snapshot is then brought up to what the object store proves (ADR 0035).
+
+    Args:
+        scope: the stack.
+        name: of the construct.
+        functions: of the stack.
+        folder: of the migrations.
+        database_id: identifies the database; with another one, all of this happens again.
+        is_restored: whether the database comes from a snapshot.
+    """
+
+    def __init__(
+        self, scope: Construct, name: str, functions: Functions, folder: Path, database_id: str, *, is_restored: bool
+    ) -> None:
         super().__init__(scope, name)
         files = sorted(folder.glob("[0-9]*.sql"))
         digest = hashlib.sha256()
@@ -40,10 +53,27 @@ class Migrations(Construct):
             # CloudFormation never changes the service token of a resource ("Modifying service token is not allowed").
             service_token=functions.functions[MIGRATE.name].function_arn,
             service_timeout=_MIGRATION_TIMEOUT,
-            properties={"Migrations": [file.name for file in files], "Digest": digest.hexdigest()},
+            # With the database, because one that was restored may lack migrations of this very template.
+            properties={
+                "Migrations": [file.name for file in files],
+                "Digest": digest.hexdigest(),
+                "Database": database_id,
+            },
         )
+        before_traffic = [self.resource]
+        if is_restored:
+            restored = CustomResource(
+                self,
+                "Restored",
+                resource_type="Custom::RestoredDatabase",
+                service_token=functions.functions[SWEEPER.name].function_arn,
+                service_timeout=Duration.seconds(SWEEPER.timeout_s + 60),
+                properties={"Database": database_id},
+            )
+            restored.node.add_dependency(self.resource)
+            before_traffic.append(restored)
         for alias in functions.aliases.values():
-            alias.node.add_dependency(self.resource)
+            alias.node.add_dependency(*before_traffic)
 
 
 class Rollout(Construct):

@@ -39,6 +39,8 @@ class StageSettings(BaseModel):
         sweep_every_s: interval of the sweeper.
         database_min_acu, database_max_acu: capacity of Aurora; 0 as minimum pauses an idle database.
         database_max_connections: limit that the database is configured with.
+        database_snapshot: ARN of the cluster snapshot that the database is restored from (docs/how-to/
+            back-up-and-restore.md). It stays: without it, or with another one, the deployment makes another database.
         database_backup_days: for how many days the database can be restored to any instant.
         nat_gateways: one per availability zone survives the loss of a zone.
         concurrency: reserved concurrency of each function that reaches the database.
@@ -80,6 +82,7 @@ class StageSettings(BaseModel):
     database_max_acu: float = 4
     database_max_connections: int = 800
     database_backup_days: int = 14
+    database_snapshot: str = ""
     nat_gateways: int = 1  # a zone's loss stops egress of a stage that serves no customer
     concurrency: dict[str, int]
     runner_memory_mb: int = 2_432  # 384 MiB for the runner and four sandboxes of 512 MiB
@@ -192,6 +195,10 @@ def _faults_together(stage: StageSettings) -> list[str]:
     optional = {name for function in FUNCTIONS for name in function.optional}
     if unknown := sorted(set(stage.settings) - optional):
         faults.append(f"settings: {', '.join(unknown)} is not an optional environment name of any function")
+    if stage.database_snapshot and ":cluster-snapshot:" not in stage.database_snapshot:
+        faults.append(
+            "database_snapshot: it must be the ARN of a snapshot of a cluster, arn:aws:rds:…:cluster-snapshot:…"
+        )
     domains = (stage.api_domain, stage.ui_domain, stage.hosted_zone_id, stage.hosted_zone_name)
     certificates = (stage.api_certificate_arn, stage.ui_certificate_arn)
     if any(domains) and not all((*domains, *certificates)):

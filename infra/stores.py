@@ -12,8 +12,8 @@ from infra.stages import StageSettings
 
 _ABANDONED_UPLOAD: Final = Duration.days(2)  # UPLOAD_EXPIRES_S is at most a day
 _OLD_VERSION: Final = Duration.days(35)  # as long as the longest database backup, so that both can be restored together
-_IMMUTABLE_PREFIXES: Final = ("bundles/", "components/", "cwasm/", "ui/")
-"""Objects below them are named by their content or by what made them, and never replaced."""
+_IMMUTABLE_PREFIXES: Final = ("bundles/", "components/", "cwasm/", "ui/", "log/")
+"""Objects below them are named by their content, by what made them or by their place in the log, and never replaced."""
 SIGNING_KEYS: Final = ("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY")
 """The environment names of keys that KMS keeps. The key of execution tokens signs every call, and is a secret."""
 

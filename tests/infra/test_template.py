@@ -294,7 +294,7 @@ def test_bundles_and_compiled_code_cannot_be_replaced_whoever_asks(stack: Stack)
     (statement,) = statements
     assert (statement["Effect"], statement["Principal"]) == ("Deny", {"AWS": "*"})
     prefixes = {json.dumps(resource).rpartition("/")[0].rpartition("/")[2] for resource in statement["Resource"]}
-    assert prefixes == {"bundles", "components", "cwasm", "ui"}
+    assert prefixes == {"bundles", "components", "cwasm", "ui", "log"}
 
 
 def test_the_trust_bundle_has_a_bucket_of_its_own_that_no_function_may_write(stack: Stack) -> None:
@@ -483,3 +483,59 @@ def test_the_linter_finds_nothing(dev: Stack, tmp_path: Path) -> None:
 def test_the_cost_model_counts_the_alarms_and_keys_that_exist(dev: Stack) -> None:
     assert len(dev.of_type("AWS::CloudWatch::Alarm")) == ALARMS
     assert len(dev.of_type("AWS::KMS::Key")) == KEYS
+
+
+# A restored database
+
+SNAPSHOT = "arn:aws:rds:eu-central-1:111111111111:cluster-snapshot:restored-2026-11-29"
+
+
+@pytest.fixture(scope="module")
+def restored(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    return synthesise("prod", tmp_path_factory.mktemp("restored"), **DOMAINS, database_snapshot=SNAPSHOT)
+
+
+def test_a_database_is_restored_into_a_cluster_of_its_own_name(prod: Stack, restored: Stack) -> None:
+    ((name, cluster),) = restored.of_type("AWS::RDS::DBCluster").items()
+    assert name not in prod.template["Resources"]
+    assert cluster["SnapshotIdentifier"] == SNAPSHOT
+    assert {"MasterUsername", "StorageEncrypted"} & set(cluster) == set()
+    assert cluster["ManageMasterUserPassword"]
+
+
+def test_every_function_that_uses_the_database_gets_a_new_version_with_a_restored_one(
+    prod: Stack, restored: Stack
+) -> None:
+    """With the version that it has, an alias would go on using the old database."""
+    database_functions = {f"alga-ext-prod-{name}" for name in DATABASE_FUNCTIONS}
+    kept = {
+        function
+        for version, function in versions(prod).items()
+        if function in database_functions and versions(restored).get(version) == function
+    }
+    assert kept == set()
+
+
+def versions(stack: Stack) -> dict[str, str]:
+    """Logical id of each version → name of its function."""
+    functions = stack.of_type("AWS::Lambda::Function")
+    return {
+        name: functions[version["FunctionName"]["Ref"]]["FunctionName"]
+        for name, version in stack.of_type("AWS::Lambda::Version").items()
+    }
+
+
+def test_no_alias_moves_before_a_restored_database_has_caught_up(prod: Stack, restored: Stack) -> None:
+    ((name, resource),) = restored.of_type("Custom::RestoredDatabase").items()
+    function, _ = resource["ServiceToken"]["Fn::GetAtt"]
+    assert restored.template["Resources"][function]["Properties"]["FunctionName"] == "alga-ext-prod-sweeper"
+    aliases = restored.aliases()
+    assert all(name in restored.template["Resources"][alias]["DependsOn"] for alias in aliases)
+    (schema,) = restored.of_type("Custom::DatabaseSchema")
+    assert schema in restored.template["Resources"][name]["DependsOn"]
+    assert prod.of_type("Custom::RestoredDatabase") == {}
+
+
+def test_the_migrations_run_again_when_the_database_is_another(prod: Stack, restored: Stack) -> None:
+    (before,), (after,) = (one.of_type("Custom::DatabaseSchema").values() for one in (prod, restored))
+    assert before["Database"] != after["Database"]

@@ -1,5 +1,6 @@
 """A database that was restored to an earlier instant: what was withdrawn stays withdrawn, and the log does not fork."""
 
+import contextlib
 import importlib
 import json
 import os
@@ -186,10 +187,8 @@ def ask(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch, kind: str) -> dic
     with answering(lambda _: Reply()) as server:
         names = ("StackId", "RequestId", "LogicalResourceId")
         event = {"RequestType": kind, "ResponseURL": f"{server.url}/answer", **dict.fromkeys(names, "x")}
-        try:
+        with contextlib.suppress(PlatformError):  # the answer says it
             module.handler(event, None)
-        except PlatformError as error:
-            assert error.code == "log_integrity"
         module._SERVICES.current().close()
         (asked,) = server.asked
     answer: dict[str, Any] = json.loads(asked.body)

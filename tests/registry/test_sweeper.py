@@ -11,6 +11,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database, Tx
 from functions.registry import sweeping
+from functions.registry.recovery import log_copy
 from tests.support.registry import RegistryWorld, manifest_of
 
 _GRACE = timedelta(days=7)
@@ -179,6 +180,7 @@ def test_a_staged_upload_is_deleted_an_hour_after_it_expired(world: RegistryWorl
 
 def test_the_head_of_a_log_that_has_grown_is_signed_once(world: RegistryWorld) -> None:
     world.register()
+    log_copy.synchronise(world.services)
     key = object_keys.log_head(2)
 
     signed = [
@@ -190,6 +192,12 @@ def test_the_head_of_a_log_that_has_grown_is_signed_once(world: RegistryWorld) -
         world.objects.get(key), use="log", publisher="", at=world.services.now()
     )
     assert json.loads(head.payload)["tree_size"] == 2
+
+
+def test_no_head_covers_an_entry_that_is_not_copied(world: RegistryWorld) -> None:
+    world.register()
+
+    assert sweeping.sign_head(world.services.database, world.objects, world.log, world.services.now()) == 0
 
 
 def test_an_empty_log_has_no_head_to_sign(world: RegistryWorld) -> None:

@@ -6,6 +6,7 @@ instant. The bucket is versioned, as the deployment's, and goes to an instant by
 
 import uuid
 
+from alga_ext.stores import object_keys
 from tests.conftest import Databases
 from tests.support.registry import RegistryWorld
 from tools.local.postgres import make_database
@@ -50,26 +51,23 @@ class Backups:
         return {version["Key"]: version["VersionId"] for version in found}
 
     def restore_bucket(self, instant: Instant) -> None:
-        """Bring the bucket to an instant without writing an object: newer versions and delete markers are removed.
+        """Bring the bucket to an instant as an operator can, whose policy lets nobody replace an object.
 
-        An object that the instant lacks gets a delete marker.
+        1. An object that the instant lacks gets a delete marker.
+        2. Of an object that was deleted since, the delete markers are removed.
+        3. The list of withdrawn versions, which alone is ever replaced, is copied from its version of that instant.
         """
         pages = list(self._s3.get_paginator("list_object_versions").paginate(Bucket=self.bucket))
-        markers = [entry for page in pages for entry in page.get("DeleteMarkers", ())]
-        versions = [entry for page in pages for entry in page.get("Versions", ())]
-        for entry in markers:
+        for entry in (entry for page in pages for entry in page.get("Versions", ())):
+            if entry["IsLatest"] and entry["Key"] not in instant:
+                self._s3.delete_object(Bucket=self.bucket, Key=entry["Key"])  # (1)
+        for entry in (entry for page in pages for entry in page.get("DeleteMarkers", ())):
             if entry["Key"] in instant:
-                self._delete(entry["Key"], entry["VersionId"])
-        for key in {entry["Key"] for entry in versions}:
-            own = [entry["VersionId"] for entry in versions if entry["Key"] == key]  # the newest first
-            if key not in instant:
-                self._s3.delete_object(Bucket=self.bucket, Key=key)
-                continue
-            for version_id in own[: own.index(instant[key])]:
-                self._delete(key, version_id)
-
-    def _delete(self, key: str, version_id: str) -> None:
-        self._s3.delete_object(Bucket=self.bucket, Key=key, VersionId=version_id)
+                self._s3.delete_object(Bucket=self.bucket, Key=entry["Key"], VersionId=entry["VersionId"])  # (2)
+        key = object_keys.withdrawn_list()
+        if key in instant:
+            source = {"Bucket": self.bucket, "Key": key, "VersionId": instant[key]}
+            self._s3.copy_object(Bucket=self.bucket, Key=key, CopySource=source)  # (3)
 
     def _copy(self, template: str) -> str:
         name = f"backup_{uuid.uuid4().hex[:12]}"

@@ -31,6 +31,7 @@ from alga_ext.calls.operator_token import sign_operator_token
 from alga_ext.calls.signed_token import TokenKeys
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database
+from alga_ext.stores.objects import ObjectStore
 from alga_ext.trust.policy import TrustBundle, TrustedKey
 from alga_ext.trust.signing import LocalSigner, PublicKey, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, ReleaseRecord, statement
@@ -122,7 +123,7 @@ class RunnerFixture:
         artifact_budget_bytes: int = 384 * MIB,
         data_limit_bytes: int = 512 * MIB,
         sandboxes: int = 4,
-        store: MemoryObjectStore | None = None,
+        store: ObjectStore | None = None,
     ) -> None:
         self.store: Any = store or MemoryObjectStore()
         self.gateway_key = LocalSigner.generate()

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 import typer
 
 from alga_ext.errors import PlatformError
-from tools.cli import bundle_commands, dev_commands, keys_commands, registry_commands, smoke, trust_commands
+from tools.cli import (
+    bundle_commands,
+    check_restore,
+    dev_commands,
+    keys_commands,
+    registry_commands,
+    smoke,
+    trust_commands,
+)
 from tools.cli.client import ApiError
 from tools.cli.output import CommandError, complain
 from tools.cli.publishable import RejectedError
@@ -21,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build, sign, publish, install and call extensions; run the platform on this machine.",
 )
-for module in (bundle_commands, registry_commands, trust_commands, keys_commands, dev_commands, smoke):
+for module in (bundle_commands, registry_commands, trust_commands, keys_commands, dev_commands, smoke, check_restore):
     module.register(app)
 
 

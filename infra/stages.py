@@ -53,7 +53,7 @@ class StageSettings(BaseModel):
             (docs/how-to/rotate-a-signing-key.md).
         secrets_keys: KMS keys of tenants' secrets: ARNs, or ``own`` for the stack's. The first one seals, all open.
         expected_confinement: the confinement steps that the runner must report; a deployment without one is rolled
-            back. Fill it from ``healthz`` of the first deployment (docs/how-to/deploy.md).
+            back. Fill it from the smoke check of the first deployment (docs/how-to/deploy.md).
         probe_content_hash: bundle that a deployment loads in the new runner and whose page it fetches; empty until one
             is published.
         settings: further settings of functions: optional environment names of ``topology.functions``.

@@ -26,10 +26,9 @@ AWS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "A
 
 def test_the_platforms_own_functions_pass_the_check(site: Site) -> None:
     outcome = site.loop.run(site.platform.functions.invoke("smoke", b"{}"))
-    assert (outcome.error, json.loads(outcome.payload)) == (
-        None,
-        {"passed": ["gateway healthz", "registry healthz", "uihost healthz", "runner healthz"]},
-    )
+    passed = json.loads(outcome.payload)["passed"]
+    assert passed[:3] == ["gateway healthz", "registry healthz", "uihost healthz"]
+    assert "seccomp" in passed[3].removeprefix("runner healthz: confined by ")
 
 
 def test_a_published_probe_is_loaded_and_its_page_is_served(site: Site) -> None:
@@ -42,7 +41,8 @@ def test_a_published_probe_is_loaded_and_its_page_is_served(site: Site) -> None:
 
     wanted = checks(("uihost", "runner"), token, frozenset(), probe)
     passed = run(wanted, invoke, lambda _: None)
-    assert passed == ["uihost healthz", "uihost page", "runner healthz", "runner warmup"]
+    names = [line.partition(":")[0] for line in passed]
+    assert names == ["uihost healthz", "uihost page", "runner healthz", "runner warmup"]
 
 
 @pytest.mark.parametrize("status", ["Succeeded", "Failed"])

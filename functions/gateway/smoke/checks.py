@@ -5,8 +5,16 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-Judge = Callable[[int, bytes], str | None]
-"""Takes status and body of an answer; returns what is wrong with it, or None."""
+
+class Verdict(NamedTuple):
+    """What is wrong with an answer, or None; and what a good one tells the operator, if anything."""
+
+    wrong: str | None
+    told: str = ""
+
+
+Judge = Callable[[int, bytes], Verdict]
+"""Takes status and body of an answer."""
 
 _SHOWN_BYTES: Final = 200
 
@@ -18,7 +26,7 @@ class Check(NamedTuple):
         name: for the report.
         function: name in the topology.
         event: an API Gateway v2 event.
-        judge: tells what is wrong with the answer.
+        judge: judges the answer.
     """
 
     name: str
@@ -86,20 +94,21 @@ def _event(method: str, path: str, headers: Mapping[str, str] | None = None, bod
     }
 
 
-def _is_200(status: int, body: bytes) -> str | None:
-    return None if status == 200 else f"status {status}: {body[:_SHOWN_BYTES].decode(errors='replace')}"
+def _is_200(status: int, body: bytes) -> Verdict:
+    return Verdict(None if status == 200 else f"status {status}: {body[:_SHOWN_BYTES].decode(errors='replace')}")
 
 
 def _confined(expected: frozenset[str]) -> Judge:
-    def judge(status: int, body: bytes) -> str | None:
-        if (wrong := _is_200(status, body)) is not None:
-            return wrong
+    def judge(status: int, body: bytes) -> Verdict:
+        if status != 200:
+            return _is_200(status, body)
         try:
             sandbox = json.loads(body)["checks"]["sandbox"]
             applied = set(sandbox["confined_by"])
         except (ValueError, KeyError, TypeError):
-            return "healthz does not tell how the sandbox is confined"
-        missing = sorted(expected - applied)
-        return f"the sandbox is not confined by {', '.join(missing)}" if missing else None
+            return Verdict("healthz does not tell how the sandbox is confined")
+        if missing := sorted(expected - applied):
+            return Verdict(f"the sandbox is not confined by {', '.join(missing)}")
+        return Verdict(None, f"confined by {', '.join(sorted(applied))}")
 
     return judge

@@ -8,7 +8,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import LambdaFunction
 from alga_ext.telemetry import logger
-from functions.gateway.smoke.checks import Check, status_and_body
+from functions.gateway.smoke.checks import Check, Verdict, status_and_body
 
 PROBE_TENANT: Final = "alga-smoke-check"
 """The tenant of the check's own environment of the runner."""
@@ -29,7 +29,7 @@ class Failed(Exception):
 
 
 def run(checks: Iterable[Check], target: Target, pause: Callable[[float], None]) -> list[str]:
-    """Run the checks and return their names.
+    """Run the checks; return their names, each with what its answer told.
 
     Raises:
         Failed: a check failed in each of ``ATTEMPTS`` attempts; the checks after it were not run.
@@ -37,14 +37,14 @@ def run(checks: Iterable[Check], target: Target, pause: Callable[[float], None])
     passed = []
     for check in checks:
         for attempt in range(1, ATTEMPTS + 1):
-            wrong = _wrong(check, target)
+            wrong, told = _verdict(check, target)
             if wrong is None:
+                passed.append(f"{check.name}: {told}" if told else check.name)
                 break
             if attempt == ATTEMPTS:
                 message = f"{check.name}: {wrong}"
                 raise Failed(message)
             pause(PAUSE_S)
-        passed.append(check.name)
     return passed
 
 
@@ -88,10 +88,10 @@ def target_of(functions: Mapping[str, str], api: AwsApi, *, isolated: bool) -> T
     return invoke
 
 
-def _wrong(check: Check, target: Target) -> str | None:
+def _verdict(check: Check, target: Target) -> Verdict:
     try:
         return check.judge(*status_and_body(target(check.function, json.dumps(check.event).encode())))
     except PlatformError as error:
-        return f"{error.detail} ({error.context.get('cause', '')})"
+        return Verdict(f"{error.detail} ({error.context.get('cause', '')})")
     except ValueError as error:
-        return str(error)
+        return Verdict(str(error))

@@ -29,7 +29,11 @@ def smoke(target: Callable[[str, bytes], bytes], probe: str = "", pauses: list[f
 
 def test_every_function_is_asked_for_its_health() -> None:
     passed = smoke(lambda *_: healthy(*STEPS))
-    assert passed == [f"{function} healthz" for function in FUNCTIONS]
+    assert [line.partition(":")[0] for line in passed] == [f"{function} healthz" for function in FUNCTIONS]
+
+
+def test_an_operator_is_told_how_the_sandbox_is_confined() -> None:
+    assert "runner healthz: confined by landlock, rlimits, seccomp" in smoke(lambda *_: healthy(*STEPS, "landlock"))
 
 
 def test_with_a_probe_a_program_is_loaded_and_a_page_is_fetched() -> None:

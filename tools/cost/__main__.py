@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from infra.stages import DEFAULTS, StageSettings
-from tools.cost.inputs import Measured, Prices
+from tools.cost.cold_calls import kept_sandboxes, latency, own_environment, shared_environment
+from tools.cost.inputs import ColdCalls, Measured, Prices
 from tools.cost.model import Stage, idle, per_million_calls, per_stored_gb, per_tenant
 from topology.functions import FUNCTIONS
 from topology.queues import QUEUES
@@ -16,10 +17,10 @@ _COLD_CALLS_A_DAY: Final = (1, 24, 100, 288)
 
 def main() -> None:
     """Print all tables."""
-    print("\n".join(lines(Prices(), Measured())))
+    print("\n".join(lines(Prices(), Measured(), ColdCalls())))
 
 
-def lines(prices: Prices, measured: Measured) -> list[str]:
+def lines(prices: Prices, measured: Measured, cold_calls: ColdCalls) -> list[str]:
     """Return the tables in Markdown."""
     stages = [_stage(name) for name in DEFAULTS]
     return [
@@ -34,7 +35,34 @@ def lines(prices: Prices, measured: Measured) -> list[str]:
         "| a stored gigabyte | US dollars a month |",
         "|---|---|",
         *(f"| {what} | {cost:.3f} |" for what, cost in per_stored_gb(prices).items()),
+        "",
+        *_cold_shares(cold_calls),
+        "",
+        *_latencies(cold_calls),
     ]
+
+
+def _cold_shares(given: ColdCalls) -> Iterable[str]:
+    yield _row(["calls of a tenant an hour", *(f"cold, kept {minutes:g} min" for minutes in given.kept_min)])
+    yield f"|{'---|' * (1 + len(given.kept_min))}"
+    for rate in given.calls_per_hour:
+        yield _row([f"{rate:g}", *(f"{own_environment(rate, minutes).cold:.0%}" for minutes in given.kept_min)])
+
+
+def _latencies(given: ColdCalls) -> Iterable[str]:
+    kept_min = given.kept_min[1]
+    modes = ("per tenant", f"shared by {given.tenants}")
+    names = [f"{mode}, {memory_mb} MB" for mode in modes for memory_mb, _ in given.memory_mb]
+    yield _row([f"calls of a tenant an hour (kept {kept_min:g} min): mean / p95 in ms", *names])
+    yield f"|{'---|' * (1 + len(names))}"
+    for rate in given.calls_per_hour:
+        own = own_environment(rate, kept_min)
+        cells = [(own, memory_mb) for memory_mb, _ in given.memory_mb]
+        for memory_mb, sandbox_mb in given.memory_mb:
+            sandboxes = kept_sandboxes(memory_mb, sandbox_mb)
+            cells.append((shared_environment(rate, kept_min, given.tenants, sandboxes), memory_mb))
+        found = [latency(shares, given.cold, given.new_sandbox, given.warm, memory_mb) for shares, memory_mb in cells]
+        yield _row([f"{rate:g}", *(f"{each.mean_ms:.0f} / {each.p95_ms:.0f}" for each in found)])
 
 
 def _stage(name: str) -> Stage:

@@ -5,6 +5,9 @@ https://aws.amazon.com/pricing/ before you decide by them. A price whose comment
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from tools.cost.cold_calls import Work
 
 HOURS_PER_MONTH = 730
 MILLION = 1_000_000
@@ -64,3 +67,26 @@ class Measured:
     database_io: float = 12
     wake_s: float = 320
     awake_acu: float = 0.5
+
+
+class ColdCalls(NamedTuple):
+    """Inputs of the tables about cold calls, for a guest of 12 MB (StarlingMonkey).
+
+    Attributes:
+        cold: from the start of the runner's process to its first answer, with an object store that takes no time.
+        new_sandbox: the first call of another install in a running environment.
+        warm: any other call.
+        kept_min: after how many idle minutes Lambda ends an environment. AWS does not say: 5 to 15 is recalled from
+            reports of users.
+        tenants: how many share an environment in the mode ``shared``.
+        memory_mb: the memory sizes of the tables, each with its ``SANDBOX_MEMORY_MB``. 896 is the least for a runner.
+        calls_per_hour: of a tenant.
+    """
+
+    cold: Work = Work(cpu_ms=285, path_ms=192)
+    new_sandbox: Work = Work(cpu_ms=150, path_ms=145)
+    warm: Work = Work(cpu_ms=5, path_ms=5)
+    kept_min: tuple[float, float, float] = (5, 10, 15)
+    tenants: int = 100
+    memory_mb: tuple[tuple[int, int], ...] = ((896, 256), (1_769, 512), (2_432, 512))
+    calls_per_hour: tuple[float, ...] = (0.5, 2, 6, 12, 30, 60, 360)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.places import ROOT
 from tools.cost.__main__ import lines
-from tools.cost.inputs import Measured, Prices
+from tools.cost.inputs import ColdCalls, Measured, Prices
 from tools.cost.model import Stage, idle, per_million_calls, per_tenant
 
 PAGE = ROOT / "docs" / "explanation" / "cost.md"
@@ -15,7 +15,7 @@ PRICES, MEASURED = Prices(), Measured()
 
 
 def test_the_page_has_what_the_command_prints() -> None:
-    assert "\n".join(lines(PRICES, MEASURED)) in PAGE.read_text(), "write it anew: make cost"
+    assert "\n".join(lines(PRICES, MEASURED, ColdCalls())) in PAGE.read_text(), "write it anew: make cost"
 
 
 def test_a_database_that_pauses_costs_only_what_it_is_awake() -> None:

@@ -74,7 +74,8 @@ def _values(stage: StageSettings, places: Places) -> dict[str, str]:
         "EXPECTED_CONFINEMENT": ",".join(stage.expected_confinement),
         "FRAME_ANCESTORS": stage.frame_ancestors,
         "HOST_API_BASE_URL": stage.host_api_base_url,
-        "PROBE_CONTENT_HASH": stage.probe_content_hash,
+        # A stage that is switched off answers 503 for every program and page, and must be deployable all the same.
+        "PROBE_CONTENT_HASH": "" if stage.is_switched_off else stage.probe_content_hash,
         "RUNNER_BASE_URL": f"lambda://{places.function_name(RUNNER.name)}:{ALIAS}",
         "RUNNER_ISOLATION": stage.runner_isolation,
         "SECRETS_KEY_ID": ",".join(places.secrets_key_arns),

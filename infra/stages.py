@@ -104,6 +104,11 @@ class StageSettings(BaseModel):
         return self.database_min_acu == 0
 
     @property
+    def is_switched_off(self) -> bool:
+        """Whether extensions are switched off, so that no function loads a program or shows a page."""
+        return self.settings.get("EXTENSIONS_ENABLED", "true") == "false"
+
+    @property
     def tenant_ceiling(self) -> int | None:
         """How many tenants can have an environment of the runner at the same time; None without tenant isolation."""
         if self.runner_isolation == "shared":
@@ -195,6 +200,8 @@ def _faults_together(stage: StageSettings) -> list[str]:
     optional = {name for function in FUNCTIONS for name in function.optional}
     if unknown := sorted(set(stage.settings) - optional):
         faults.append(f"settings: {', '.join(unknown)} is not an optional environment name of any function")
+    if (switch := stage.settings.get("EXTENSIONS_ENABLED", "true")) not in ("true", "false"):
+        faults.append(f"settings: EXTENSIONS_ENABLED must be true or false, not {switch}")
     if stage.database_snapshot and ":cluster-snapshot:" not in stage.database_snapshot:
         faults.append(
             "database_snapshot: it must be the ARN of a snapshot of a cluster, arn:aws:rds:…:cluster-snapshot:…"

@@ -41,6 +41,7 @@ def test_a_stage_with_the_operators_own_values_can_be_deployed() -> None:
         ({"settings": {"NO_SUCH_NAME": "1"}}, "settings: NO_SUCH_NAME is not an optional environment name"),
         ({"api_domain": "api.host.test"}, "belong together"),
         ({**DOMAINS, "ui_certificate_arn": "arn:aws:acm:eu-west-1:1:certificate/x"}, "certificate of us-east-1"),
+        ({"settings": {"EXTENSIONS_ENABLED": "off"}}, "EXTENSIONS_ENABLED must be true or false, not off"),
         ({"database_snapshot": "my-snapshot"}, "ARN of a snapshot of a cluster"),
         ({"auth_issuer": 5}, "auth_issuer: input should be a valid string"),
     ],

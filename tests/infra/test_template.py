@@ -14,7 +14,7 @@ from functions.uihost.uihost import EXTENSION_HEADER, HOST_HEADER
 from infra.alarms import RUNBOOK
 from infra.rollout import SHIFTED_IN_TURN
 from infra.stages import CONNECTIONS_SHARE
-from tests.infra.stacks import DOMAINS, Stack, synthesise
+from tests.infra.stacks import DOMAINS, GIVEN, Stack, synthesise
 from tests.support.places import ROOT
 from tools.cost.__main__ import ALARMS
 from tools.cost.model import KEYS
@@ -483,6 +483,17 @@ def test_the_linter_finds_nothing(dev: Stack, tmp_path: Path) -> None:
 def test_the_cost_model_counts_the_alarms_and_keys_that_exist(dev: Stack) -> None:
     assert len(dev.of_type("AWS::CloudWatch::Alarm")) == ALARMS
     assert len(dev.of_type("AWS::KMS::Key")) == KEYS
+
+
+# A stage that is switched off
+
+
+def test_a_stage_that_is_switched_off_is_not_checked_with_a_program(dev: Stack, tmp_path: Path) -> None:
+    """Its functions refuse every program and page, so the check would take the switch back."""
+    off = synthesise("dev", tmp_path, settings={"EXTENSIONS_ENABLED": "false"})
+    given = [stack.environment("smoke").get("PROBE_CONTENT_HASH") for stack in (dev, off)]
+    assert given == [GIVEN["probe_content_hash"], None]
+    assert off.environment("gateway")["EXTENSIONS_ENABLED"] == "false"
 
 
 # A restored database

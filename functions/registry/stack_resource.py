@@ -10,6 +10,8 @@ from typing import Any, Final
 import urllib3
 
 from alga_ext.errors import PlatformError
+from alga_ext.settings import SettingsError
+from alga_ext.telemetry import log_failure
 
 _REASON_CHARACTERS: Final = 1_000  # the whole answer may have 4 KiB
 _TIMEOUT: Final = urllib3.Timeout(connect=5.0, read=10.0)
@@ -30,17 +32,20 @@ def serve(event: Mapping[str, Any], physical_id: str, act: Callable[[], dict[str
         act: does the work.
 
     Returns:
-        What ``act`` returns. For a resource that is deleted, nothing is done: the database has its own rules.
+        What ``act`` returns. For a resource that is deleted, nothing is done: the database has its own rules. When
+        ``act`` fails, ``{"failed": reason}``: CloudFormation knows it, and if the invocation failed too, Lambda would
+        repeat it a minute later, while the stack is rolled back.
 
     Raises:
-        Exception: ``act`` failed, after CloudFormation was told.
         urllib3.exceptions.HTTPError: the answer could not be sent.
     """
     try:
         done = {} if event["RequestType"] == "Delete" else act()
-    except Exception as error:
-        _answer(event, physical_id, "FAILED", _reason(error))
-        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, CloudFormation waits for an answer
+        log_failure("stack-resource", error, event["RequestId"])
+        reason = _reason(error)
+        _answer(event, physical_id, "FAILED", reason)
+        return {"failed": reason}
     _answer(event, physical_id, "SUCCESS", "")
     return done
 
@@ -50,6 +55,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, PlatformError):
         cause = error.context.get("message") or ""
         return f"{error.code}: {error.detail} {cause}"[:_REASON_CHARACTERS]
+    if isinstance(error, SettingsError):
+        return str(error)[:_REASON_CHARACTERS]  # it never contains a value
     return f"{type(error).__name__}; see the log of the function"
 
 

@@ -1,7 +1,9 @@
 """Migrations as CloudFormation asks for them: every request is answered, and a rolled back stack changes nothing."""
 
+import importlib
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +43,9 @@ class Stack:
         done = stack_resource.serve(
             event,
             "schema",
-            lambda: migrate_as_requested(event, lambda: applied(database), lambda: migrate(database, self.folder, {})),
+            lambda: migrate_as_requested(
+                event, lambda: applied(database), lambda names: migrate(database, self.folder, {}, names)
+            ),
         )
         return list(done.get("applied", []))
 
@@ -102,11 +106,30 @@ def test_a_failing_migration_is_answered_as_failed_and_leaves_nothing_of_itself(
     broken = f"{len(NAMES) + 1:04}_break_halfway.sql"
     (tmp_path / broken).write_text("create table app.half (a integer); select 1 / 0;")
     stack.folder = tmp_path
-    with pytest.raises(PlatformError):
-        stack.request("Update", [*NAMES, broken])
+    # It is answered and not raised: Lambda would repeat a failed invocation while the stack is rolled back.
+    assert stack.request("Update", [*NAMES, broken]) == []
     with stack.database.system() as tx:
         half = tx.rows("select 1 from pg_tables where tablename = 'half'")
     assert (stack.answers[-1]["Status"], half, applied(stack.database)) == ("FAILED", [], NAMES)
+
+
+def test_a_rollback_after_the_first_new_migration_failed_succeeds_while_the_new_code_is_still_there(
+    stack: Stack, tmp_path: Path
+) -> None:
+    stack.request("Create", NAMES)
+    shutil.copytree(MIGRATIONS, tmp_path, dirs_exist_ok=True)
+    broken = f"{len(NAMES) + 1:04}_break_at_once.sql"
+    (tmp_path / broken).write_text("select 1 / 0;")
+    stack.folder = tmp_path
+    stack.request("Update", [*NAMES, broken])
+    assert stack.request("Update", NAMES) == []
+    assert stack.answers[-1]["Status"] == "SUCCESS"
+
+
+def test_a_migration_that_the_code_does_not_have_is_a_failure(stack: Stack) -> None:
+    later = f"{len(NAMES) + 1:04}_add_later.sql"
+    assert stack.request("Create", [*NAMES, later]) == []
+    assert f"This code has no migration {later}" in stack.answers[-1]["Reason"]
 
 
 def test_a_deleted_stack_leaves_the_schema(stack: Stack) -> None:
@@ -123,9 +146,8 @@ def test_a_reason_has_no_text_of_an_unexpected_error(stack: Stack) -> None:
     stack.request("Create", NAMES)
     event = {"RequestType": "Update", "ResponseURL": f"{stack._server.url}/", "StackId": "s", "RequestId": "r"}
     event |= {"LogicalResourceId": "l", "ResourceProperties": {"Migrations": NAMES}}  # type: ignore[dict-item]
-    with pytest.raises(ValueError, match="hunter2"):
-        stack_resource.serve(event, "schema", broken)
-    assert "hunter2" not in stack.answers[-1]["Reason"]
+    answer = stack_resource.serve(event, "schema", broken)
+    assert "hunter2" not in f"{stack.answers[-1]}{answer}"
 
 
 def test_an_answer_whose_connection_breaks_is_sent_again(empty: Database) -> None:
@@ -133,6 +155,20 @@ def test_an_answer_whose_connection_breaks_is_sent_again(empty: Database) -> Non
     with answering(lambda _: replies.pop(0)) as server:
         Stack(server, empty).request("Create", NAMES)
         assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize(("kind", "status"), [("Create", "FAILED"), ("Update", "FAILED"), ("Delete", "SUCCESS")])
+def test_a_function_that_cannot_read_its_settings_answers_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, kind: str, status: str
+) -> None:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.delitem(sys.modules, "functions.registry.migrations.handler", raising=False)
+    module = importlib.import_module("functions.registry.migrations.handler")
+    with answering(lambda _: Reply()) as server:
+        event = {"RequestType": kind, "ResponseURL": f"{server.url}/", "StackId": "s", "RequestId": "r"}
+        module.handler(event | {"LogicalResourceId": "l", "ResourceProperties": {"Migrations": NAMES}}, None)
+        answer = json.loads(server.asked[0].body)
+    assert (answer["Status"], "DATABASE_URL" in answer["Reason"]) == (status, status == "FAILED")
 
 
 # A database that was paused

@@ -5,7 +5,7 @@ together with its row in ``app.schema_migration``. So after a crash every file i
 all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
@@ -38,8 +38,16 @@ $$;
 """
 
 
-def migrate(database: Database, folder: Path, passwords: dict[str, str]) -> list[str]:
+def migrate(
+    database: Database, folder: Path, passwords: dict[str, str], names: Collection[str] | None = None
+) -> list[str]:
     """Apply the files of ``folder`` that are not applied yet, and set the login roles' passwords.
+
+    Args:
+        database: signed in as the role that owns the schema.
+        folder: of the files.
+        passwords: login role → password.
+        names: of the files to apply; the folder may have more. None for all.
 
     Returns:
         The names of the files that this call applied.
@@ -48,7 +56,12 @@ def migrate(database: Database, folder: Path, passwords: dict[str, str]) -> list
         PlatformError: ``migration_conflict``, before any file is applied. When a file fails with another error, the
             files before it stay applied.
     """
-    available = [read_migration(path.name, path.read_bytes()) for path in sorted(folder.glob("[0-9]*.sql"))]
+    paths = {path.name: path for path in sorted(folder.glob("[0-9]*.sql"))}
+    wanted = sorted(paths if names is None else names)
+    if absent := [name for name in wanted if name not in paths]:
+        message = f"This code has no migration {', '.join(absent)}; build it again (make build), and deploy."
+        raise PlatformError("migration_conflict", message)
+    available = [read_migration(name, paths[name].read_bytes()) for name in wanted]
     _create_ledger(database)
     done: list[str] = []
     while (name := _apply_next(database, available)) is not None:

@@ -5,8 +5,8 @@ from typing import Any
 
 from alga_ext.telemetry import logger
 
-Migrate = Callable[[], list[str]]
-"""Applies the migrations and returns the names of those that it applied."""
+Migrate = Callable[[Collection[str]], list[str]]
+"""Applies those migrations of the given names that the database does not have, and returns the names of these."""
 
 
 def migrate_as_requested(
@@ -15,7 +15,9 @@ def migrate_as_requested(
     """Apply the migrations, unless the database has more of them than the template.
 
     A stack that is rolled back repeats the request of the older template, with fewer migrations than the database has.
-    That request succeeds and changes nothing.
+    That request succeeds and changes nothing. When the first new migration failed, the database has exactly the
+    migrations of the older template. The newer code may still be there and must not try its own again, so only what the
+    request names is applied.
 
     Args:
         event: CloudFormation's request. ``ResourceProperties.Migrations`` has the names of the template's migrations.
@@ -29,4 +31,4 @@ def migrate_as_requested(
     if set(asked) < set(applied()):
         logger("migrate").info("the database has more migrations than this template, so nothing is changed")
         return {"applied": []}
-    return {"applied": migrate()}
+    return {"applied": migrate(asked)}

@@ -235,7 +235,7 @@ MIGRATE: Final = Function(
 SMOKE: Final = Function(
     "smoke",
     "functions.gateway.smoke.handler.handler",
-    timeout_s=120,
+    timeout_s=900,  # three attempts of each of six checks, of up to 35 s; when it dies, CodeDeploy waits for an hour
     required=("SMOKE_FUNCTIONS", "EXECUTION_TOKEN_PRIVATE_KEY"),
     optional=("RUNNER_ISOLATION", "EXPECTED_CONFINEMENT", "PROBE_CONTENT_HASH"),
     memory_mb=512,  # it waits for other functions

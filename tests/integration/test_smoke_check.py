@@ -39,7 +39,7 @@ def test_a_published_probe_is_loaded_and_its_page_is_served(site: Site) -> None:
         tenant = PROBE_TENANT if name == "runner" else None
         return site.loop.run(site.platform.functions.invoke(name, payload, tenant)).payload
 
-    wanted = checks(("uihost", "runner"), token, frozenset(), probe)
+    wanted = checks(("uihost", "runner"), lambda: token, frozenset(), probe)
     passed = run(wanted, invoke, lambda _: None)
     names = [line.partition(":")[0] for line in passed]
     assert names == ["uihost healthz", "uihost page", "runner healthz", "runner warmup"]

@@ -35,12 +35,15 @@ class Check(NamedTuple):
     judge: Judge
 
 
-def checks(functions: Iterable[str], token: str, expected_confinement: frozenset[str], probe: str) -> Iterator[Check]:
+def checks(
+    functions: Iterable[str], sign: Callable[[], str], expected_confinement: frozenset[str], probe: str
+) -> Iterator[Check]:
     """Return the checks of some functions.
 
     Args:
         functions: of the topology.
-        token: an operator token of the runner.
+        sign: returns an operator token of the runner. It is called for each check that needs one, just before that
+            check is made, because checks before it may take longer than a token lasts.
         expected_confinement: the confinement steps that the runner must report.
         probe: content hash of a published bundle, ``sha256:…``; with an empty text, no program is loaded and no page is
             fetched.
@@ -48,12 +51,11 @@ def checks(functions: Iterable[str], token: str, expected_confinement: frozenset
     for function in functions:
         match function:
             case "runner":
-                operator = {"authorization": f"Bearer {token}"}
                 confined = _confined(expected_confinement)
-                yield Check("runner healthz", function, _event("GET", "/healthz", operator), confined)
+                yield Check("runner healthz", function, _event("GET", "/healthz", _operator(sign())), confined)
                 if probe:
                     body = json.dumps({"content_hash": probe})
-                    yield Check("runner warmup", function, _event("POST", "/warmup", operator, body), _is_200)
+                    yield Check("runner warmup", function, _event("POST", "/warmup", _operator(sign()), body), _is_200)
             case "uihost":
                 yield Check("uihost healthz", function, _event("GET", "/healthz"), _is_200)
                 if probe:
@@ -80,6 +82,10 @@ def status_and_body(payload: bytes) -> tuple[int, bytes]:
     except (TypeError, KeyError, AttributeError, RecursionError) as error:
         message = "the answer is not an HTTP response"
         raise ValueError(message) from error
+
+
+def _operator(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
 
 
 def _event(method: str, path: str, headers: Mapping[str, str] | None = None, body: str = "") -> dict[str, Any]:

@@ -6,6 +6,7 @@ It is part of the gateway's folder because only the gateway has the key that sig
 import json
 import time
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 from alga_ext.calls.operator_token import sign_operator_token
@@ -33,8 +34,13 @@ def _build(environ: Mapping[str, str], _: _Services | None) -> _Services:
     return _Services(settings, signer, settings.build("smoke_functions", json.loads))
 
 
-_SERVICES: Final = Refreshed("smoke", environment(), _build)
 _API: Final = AwsApi(environment())
+
+
+@cache
+def _services() -> Refreshed[_Services]:
+    """Read at the first use: a failure while the module is loaded could not be told to CodeDeploy."""
+    return Refreshed("smoke", environment(), _build)
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
@@ -46,14 +52,23 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         context: of Lambda.
 
     Returns:
-        ``{"passed": [names of checks]}``.
+        ``{"passed": [names of checks]}``, or ``{"failed": reason}`` after it was reported.
 
     Raises:
         Failed: a check failed, and CodeDeploy does not wait for the result.
+        SettingsError: the settings cannot be read, and CodeDeploy does not wait for the result.
     """
-    settings, signer, functions = _SERVICES.current()
+    return serve(event, _run_all, Deployments(_API).report)
+
+
+def _run_all() -> list[str]:
+    settings, signer, functions = _services().current()
     expected = frozenset(filter(None, settings.expected_confinement.split(",")))
-    token = sign_operator_token(signer, now_s=int(time.time()))
-    wanted = checks(functions, token, expected, settings.probe_content_hash)
+    wanted = checks(
+        functions,
+        lambda: sign_operator_token(signer, now_s=int(time.time())),
+        expected,
+        settings.probe_content_hash,
+    )
     target = target_of(functions, _API, isolated=settings.runner_isolation == "per_tenant")
-    return serve(event, lambda: run(wanted, target, time.sleep), Deployments(_API).report)
+    return run(wanted, target, time.sleep)

@@ -7,7 +7,7 @@ from typing import Any, Final
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import LambdaFunction
-from alga_ext.telemetry import logger
+from alga_ext.telemetry import log_failure, logger
 from functions.gateway.smoke.checks import Check, Verdict, status_and_body
 
 PROBE_TENANT: Final = "alga-smoke-check"
@@ -55,7 +55,7 @@ def serve(event: Mapping[str, Any], run_all: Callable[[], list[str]], report: Re
         ``{"passed": [names of checks]}``, or ``{"failed": reason}``.
 
     Raises:
-        Failed: a check failed, and CodeDeploy does not wait for the result.
+        Exception: what ``run_all`` raised, when CodeDeploy does not wait for the result.
         PlatformError: CodeDeploy did not take the result.
     """
     hook = (event["DeploymentId"], event["LifecycleEventHookExecutionId"]) if "DeploymentId" in event else None
@@ -64,12 +64,19 @@ def serve(event: Mapping[str, Any], run_all: Callable[[], list[str]], report: Re
     except Failed as failed:
         if hook is None:
             raise
-        logger("smoke").error("the smoke check failed", extra={"reason": str(failed)})
-        report(*hook, "Failed")
-        return {"failed": str(failed)}
-    if hook is not None:
-        report(*hook, "Succeeded")
-    return {"passed": passed}
+        reason = str(failed)
+        logger("smoke").error("the smoke check failed", extra={"reason": reason})
+    except Exception as error:  # whatever it is, CodeDeploy would wait for an hour
+        if hook is None:
+            raise
+        log_failure("smoke", error, hook[1])
+        reason = f"{type(error).__name__}; see the log of the smoke function"
+    else:
+        if hook is not None:
+            report(*hook, "Succeeded")
+        return {"passed": passed}
+    report(*hook, "Failed")
+    return {"failed": reason}
 
 
 def target_of(functions: Mapping[str, str], api: AwsApi, *, isolated: bool) -> Target:

@@ -1,6 +1,8 @@
 """What the smoke check asks of new code, what it takes for a good answer, and how often it asks."""
 
+import importlib
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from alga_ext.errors import PlatformError
 from functions.gateway.smoke.checks import checks
 from functions.gateway.smoke.running import ATTEMPTS, Failed, run, serve
+from tests.support.answering import Reply, answering
 
 FUNCTIONS = ("gateway", "registry", "uihost", "runner")
 STEPS = frozenset({"seccomp", "rlimits"})
@@ -24,7 +27,7 @@ def healthy(*confined_by: str) -> bytes:
 
 
 def smoke(target: Callable[[str, bytes], bytes], probe: str = "", pauses: list[float] | None = None) -> list[str]:
-    return run(checks(FUNCTIONS, "token", STEPS, probe), target, (pauses if pauses is not None else []).append)
+    return run(checks(FUNCTIONS, lambda: "token", STEPS, probe), target, (pauses if pauses is not None else []).append)
 
 
 def test_every_function_is_asked_for_its_health() -> None:
@@ -44,10 +47,25 @@ def test_with_a_probe_a_program_is_loaded_and_a_page_is_fetched() -> None:
 def test_only_the_runner_is_given_the_operator_token() -> None:
     with_token = {
         check.function
-        for check in checks(FUNCTIONS, "token", STEPS, PROBE)
+        for check in checks(FUNCTIONS, lambda: "token", STEPS, PROBE)
         if "authorization" in check.event["headers"]
     }
     assert with_token == {"runner"}
+
+
+def test_each_operator_token_is_signed_just_before_it_is_used() -> None:
+    happened: list[str] = []
+
+    def sign() -> str:
+        happened.append("signed")
+        return "token"
+
+    def target(name: str, _: bytes) -> bytes:
+        happened.append(name)
+        return healthy(*STEPS)
+
+    run(checks(("gateway", "runner"), sign, STEPS, PROBE), target, lambda _: None)
+    assert happened == ["gateway", "signed", "runner", "signed", "runner"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -121,3 +139,32 @@ def test_a_deployment_whose_check_passed_is_told_so() -> None:
 def test_a_check_by_hand_reports_to_nobody_and_fails_as_an_error() -> None:
     with pytest.raises(Failed):
         serve({}, _fail, lambda *_: pytest.fail("nothing waits for a report"))
+
+
+def _break() -> list[str]:
+    message = "the key hunter2 is not valid"
+    raise ValueError(message)
+
+
+def test_a_deployment_is_told_that_the_check_itself_broke_without_the_text_of_the_error() -> None:
+    told: list[tuple[str, str, str]] = []
+    answer = serve(HOOK, _break, lambda *report: told.append(report))
+    assert told == [("d-1", "h-1", "Failed")]
+    assert "hunter2" not in str(answer)
+
+
+def test_a_check_by_hand_that_breaks_fails_as_an_error() -> None:
+    with pytest.raises(ValueError, match="hunter2"):
+        serve({}, _break, lambda *_: pytest.fail("nothing waits for a report"))
+
+
+def test_a_function_that_cannot_read_its_settings_tells_the_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SMOKE_FUNCTIONS", raising=False)
+    monkeypatch.delitem(sys.modules, "functions.gateway.smoke.handler", raising=False)
+    with answering(lambda _: Reply(body=b"{}")) as server:
+        given = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "eu-central-1"}
+        for name, value in {**given, "AWS_ENDPOINT_URL_CODEDEPLOY": server.url}.items():
+            monkeypatch.setenv(name, value)
+        importlib.import_module("functions.gateway.smoke.handler").handler(HOOK, None)
+        told = json.loads(server.asked[0].body)
+    assert told["status"] == "Failed"

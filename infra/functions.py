@@ -121,7 +121,10 @@ class Functions(Construct):
             f"{function.name.capitalize()}Logs",
             log_group_name=f"/aws/lambda/{self._places.function_name(function.name)}",
             retention=retention_days(self._stage.log_retention_days),
-            removal_policy=RemovalPolicy.RETAIN if self._stage.protect_data else RemovalPolicy.DESTROY,
+            # Its name is fixed: one that a failed first deployment left behind would end the second attempt.
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE
+            if self._stage.protect_data
+            else RemovalPolicy.DESTROY,
         )
 
 

@@ -274,6 +274,16 @@ def test_only_dev_may_lose_its_data_with_the_stack(dev: Stack, prod: Stack) -> N
     assert cluster["DeletionProtection"]
 
 
+def test_no_resource_of_a_fixed_name_is_left_by_a_first_deployment_that_failed(prod: Stack) -> None:
+    left = [
+        name
+        for name, resource in prod.template["Resources"].items()
+        if resource.get("DeletionPolicy") == "Retain"
+        and resource["Properties"].keys() & {"LogGroupName", "BucketName", "QueueName", "TopicName"}
+    ]
+    assert left == []
+
+
 def test_every_bucket_is_closed_encrypted_and_reached_over_tls_only(stack: Stack) -> None:
     buckets = stack.of_type("AWS::S3::Bucket")
     policies = {policy["Bucket"]["Ref"]: policy for policy in stack.of_type("AWS::S3::BucketPolicy").values()}

@@ -165,6 +165,19 @@ def test_a_connection_that_the_server_closed_is_not_used_again(
     assert len(server.connections) == 2
 
 
+@pytest.mark.parametrize(("idle_s", "made"), [(59, 1), (60, 2), (-1, 2)])
+def test_a_connection_that_was_idle_for_a_minute_is_not_used_again(
+    served: Callable[..., Sockets], idle_s: int, made: int
+) -> None:
+    server = served(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+    clock = [1_000.0]
+    with closing(Connections(now_s=lambda: clock[0])) as connections:
+        connections.request("GET", server.url, headers={}, read_timeout_s=3.0).read()
+        clock[0] += idle_s
+        connections.request("GET", server.url, headers={}, read_timeout_s=3.0).read()
+        assert len(server.connections) == made
+
+
 def test_a_server_that_says_that_it_closes_is_believed(
     connections: Connections, served: Callable[..., Sockets]
 ) -> None:

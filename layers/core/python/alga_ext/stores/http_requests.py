@@ -22,6 +22,9 @@ _CONNECT_TIMEOUT_S: Final = 1.0
 _REPEATED_STATUSES: Final = frozenset({500, 502, 503, 504})
 _FIRST_PAUSE_S: Final = 0.1
 _KEPT_CONNECTIONS: Final = 4
+_KEPT_S: Final = 60.0
+"""How long an idle connection is used again. A NAT gateway drops one after 350 s and says so only when the next request
+is sent, which then fails."""
 _CHUNK_BYTES: Final = 256 * 1024
 
 
@@ -47,6 +50,11 @@ class _Server(NamedTuple):
         return cls(parts.scheme, parts.hostname, parts.port)
 
 
+class _Idle(NamedTuple):
+    connection: http.client.HTTPConnection
+    since_s: float
+
+
 class Connections:
     """Sends requests and keeps up to four idle connections to each server. Threads may share it.
 
@@ -54,12 +62,15 @@ class Connections:
 
     Args:
         ca_bundle: path of the certificate authorities to trust instead of the system's.
+        now_s: the wall clock in epoch seconds. A monotonic clock may not count the time during which a function is
+            frozen.
     """
 
-    def __init__(self, ca_bundle: str | None = None) -> None:
+    def __init__(self, ca_bundle: str | None = None, now_s: Callable[[], float] = time.time) -> None:
         self._ca_bundle = ca_bundle
+        self._now_s = now_s
         self._lock = threading.Lock()
-        self._idle: dict[_Server, list[http.client.HTTPConnection]] = {}
+        self._idle: dict[_Server, list[_Idle]] = {}
         weakref.finalize(self, _close_all, self._idle)
 
     def request(
@@ -128,11 +139,12 @@ class Connections:
         with self._lock:
             idle = self._idle.get(server, [])
             while idle:
-                connection = idle.pop()
+                kept = idle.pop()
+                is_fresh = 0 <= self._now_s() - kept.since_s < _KEPT_S
                 # Nothing was asked, so what can be read is the end of the connection, or nonsense.
-                if not _is_readable(connection):
-                    return connection
-                connection.close()
+                if is_fresh and not _is_readable(kept.connection):
+                    return kept.connection
+                kept.connection.close()
         return None
 
     def _new(self, server: _Server) -> http.client.HTTPConnection:
@@ -154,7 +166,7 @@ class Connections:
         with self._lock:
             idle = self._idle.setdefault(server, [])
             if len(idle) < _KEPT_CONNECTIONS:
-                idle.append(connection)
+                idle.append(_Idle(connection, self._now_s()))
                 return
         connection.close()
 
@@ -244,10 +256,10 @@ def _tls(ca_bundle: str | None) -> "ssl.SSLContext":
     return ssl.create_default_context(cafile=ca_bundle)
 
 
-def _close_all(idle: dict[_Server, list[http.client.HTTPConnection]]) -> None:
+def _close_all(idle: dict[_Server, list[_Idle]]) -> None:
     for connections in idle.values():
-        for connection in connections:
-            connection.close()
+        for kept in connections:
+            kept.connection.close()
     idle.clear()
 
 

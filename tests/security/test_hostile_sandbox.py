@@ -11,7 +11,7 @@ import pytest
 
 from alga_ext.calls.envelope import ExecuteGrants, ExecuteResponse, SealedSecret
 from functions.runner.sandbox.child import local_imports
-from functions.runner.sandboxes import child_process
+from functions.runner.sandboxes import process_start
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.footprint import Footprint, footprint, settled
@@ -159,14 +159,14 @@ class Takeover:
             return with_script(self._real("child.main", *arguments), SCRIPT.replace("{conduct}", conduct))
 
         house.pool.close()
-        self._patch.setattr(child_process, "interpreter", taken_over)
+        self._patch.setattr(process_start, "interpreter", taken_over)
         try:
             grants = ExecuteGrants(secrets={secret.name: [] for secret in secrets})
             request = call(self.greeting, timeout_ms=limit_ms, providers=providers, grants=grants)
             request.secret_envelope = list(secrets)
             return house.execute(request)
         finally:
-            self._patch.setattr(child_process, "interpreter", self._real)
+            self._patch.setattr(process_start, "interpreter", self._real)
             house.pool.close()
 
 

@@ -1,9 +1,9 @@
 """The clients of the registry's queue and schedule handlers, built once for each handler from its environment."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import Final, Self
 
 from alga_ext.stores.aws import CloudFrontDistribution, S3ObjectStore, signer_of
 from alga_ext.stores.aws_api import AwsApi
@@ -15,9 +15,29 @@ from alga_ext.trust.signing import Signer
 from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.settings import AssetsSettings, KeyMaxAges, SweeperSettings
 
+_ALMOST_AN_HOUR: Final = timedelta(minutes=59)
+"""A little less, so that a sweep each hour does not miss one by seconds."""
+
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+class Hourly:
+    """Tells when something that is done once an hour is due: at first, and an hour after each time.
+
+    It does not go by the minute of the clock, because a stage may sweep only once an hour, at any minute.
+    """
+
+    def __init__(self) -> None:
+        self._last: datetime | None = None
+
+    def due(self, now: datetime) -> bool:
+        """Return whether it is due, and take it as done then."""
+        if self._last is not None and now - self._last < _ALMOST_AN_HOUR:
+            return False
+        self._last = now
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +77,7 @@ class SweeperServices:
     """Clients of the sweeper, which deletes expired data and finishes delayed work.
 
     Attributes as in ``services.Services``, and ``ui_distribution``: the content delivery network in front of the UI
-    host, or None when there is none.
+    host, or None when there is none. ``key_reports`` tells when the ages of keys are to be reported again.
     """
 
     database: Database
@@ -72,6 +92,7 @@ class SweeperServices:
     uninstall_grace: timedelta
     ui_distribution: CloudFrontDistribution | None
     now: Callable[[], datetime] = _now
+    key_reports: Hourly = field(default_factory=Hourly)
 
     @classmethod
     def build(cls, environ: Mapping[str, str]) -> Self:

@@ -3,7 +3,8 @@
 Triggers: a schedule, every minute; and, in a deployment with a restored database, a custom resource of the stack.
 """
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from alga_ext.settings import environment
 from alga_ext.stores.refreshed import Refreshed
@@ -11,7 +12,10 @@ from functions.registry import stack_resource
 from functions.registry.job_services import SweeperServices
 from functions.registry.recovery.catching_up import catch_up
 from functions.registry.sweeping import sweep
+from functions.registry.waking import wait_until_reachable
 
+_ATTEMPTS: Final = 5
+"""To reach a database that this run wakes. They take 40 s at most of the 60 s that a run has."""
 _SERVICES = Refreshed(
     "registry-sweeper", environment(), lambda environ, _: SweeperServices.build(environ), SweeperServices.close
 )
@@ -21,4 +25,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     """Run every step once, or for CloudFormation only catch up; return how many items were processed."""
     if stack_resource.is_request(event):
         return stack_resource.serve(event, "restored-database", lambda: catch_up(_SERVICES.current()))
-    return sweep(_SERVICES.current())
+    services = _SERVICES.current()
+    wait_until_reachable(services.database, time.sleep, _ATTEMPTS)
+    return sweep(services)

@@ -99,7 +99,7 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
         "prepared_again": lambda: prepare_again(services.database, services.prepare_queue, now),
         "heads_signed": lambda: sign_head(services.database, services.objects, services.log_signer, now),
         "tenants": lambda: sweep_tenants(services.database, now, services.uninstall_grace),
-        "keys_reported": lambda: 0 if now.minute else platform_keys.report(services, now),  # once an hour
+        "keys_reported": lambda: platform_keys.report(services, now) if services.key_reports.due(now) else 0,
     }
     done: dict[str, Any] = {}
     faults: list[PlatformError] = []

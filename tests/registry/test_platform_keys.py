@@ -177,9 +177,9 @@ def test_a_bundle_that_expires_within_seven_days_is_warned_of(world: RegistryWor
 # Metrics
 
 
-def sweeper(world: RegistryWorld, minute: int) -> SweeperServices:
-    at = TODAY.replace(minute=minute)
-    return dataclasses.replace(world.sweeper(), now=lambda: at)
+def sweeper(world: RegistryWorld, minute: int, base: SweeperServices | None = None) -> SweeperServices:
+    at = TODAY.replace(minute=0) + timedelta(minutes=minute)
+    return dataclasses.replace(base or world.sweeper(), now=lambda: at)
 
 
 def metrics(caplog: pytest.LogCaptureFixture, name: str) -> list[dict[str, Any]]:
@@ -189,10 +189,11 @@ def metrics(caplog: pytest.LogCaptureFixture, name: str) -> list[dict[str, Any]]
 def test_the_sweeper_reports_overdue_keys_once_an_hour(world: RegistryWorld, caplog: pytest.LogCaptureFixture) -> None:
     trust(world, entry(world.release, "release", 400), entry(world.log, "log", 400))
     caplog.set_level(logging.ERROR)
-    counts = [sweeping.sweep(sweeper(world, minute))["keys_reported"] for minute in (59, 0, 1)]
+    one = world.sweeper()
+    counts = [sweeping.sweep(sweeper(world, minute, one))["keys_reported"] for minute in (7, 8, 66, 67)]
 
-    assert counts == [0, 2, 0]
-    (first, _) = metrics(caplog, "KeyOverdue")
+    assert counts == [2, 0, 2, 0]
+    first = metrics(caplog, "KeyOverdue")[0]
     assert (first["KeyOverdue"], first["use"], first["key_id"]) == (1, "release", world.release.key_id)
     assert first["_aws"]["CloudWatchMetrics"][0]["Metrics"] == [{"Name": "KeyOverdue", "Unit": "Count"}]
 
@@ -202,5 +203,5 @@ def test_the_sweeper_reports_a_bundle_that_expires_soon(world: RegistryWorld, ca
     world.rewire(ROOT_KEY_MAX_AGE_DAYS="2000")
     caplog.set_level(logging.ERROR)
 
-    assert sweeping.sweep(sweeper(world, 0))["keys_reported"] == 1
+    assert sweeping.sweep(sweeper(world, 37))["keys_reported"] == 1
     assert [line["version"] for line in metrics(caplog, "TrustBundleExpiring")] == [7]

@@ -12,8 +12,9 @@ import pytest
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry import stack_resource
-from functions.registry.migrations.migrate import applied, migrate, wait_until_reachable
+from functions.registry.migrations.migrate import applied, migrate
 from functions.registry.migrations.requested import migrate_as_requested
+from functions.registry.waking import wait_until_reachable
 from tests.conftest import MIGRATIONS
 from tests.registry.test_migrations import NAMES, empty
 from tests.support.answering import AnsweringServer, Reply, answering
@@ -184,11 +185,11 @@ def test_a_database_that_wakes_up_is_waited_for(empty: Database) -> None:
         def system(self) -> Any:
             return (asleep if len(pauses) < 2 else empty).system()
 
-    wait_until_reachable(Waking(), pauses.append)  # type: ignore[arg-type]
+    wait_until_reachable(Waking(), pauses.append, 3)  # type: ignore[arg-type]
     assert len(pauses) == 2
 
 
 def test_a_database_that_stays_unreachable_ends_the_migration() -> None:
     asleep = Database("postgresql://nobody@127.0.0.1:1/none", 1_000)
     with pytest.raises(PlatformError, match="database_unavailable"):
-        wait_until_reachable(asleep, lambda _: None)
+        wait_until_reachable(asleep, lambda _: None, 2)

@@ -11,10 +11,13 @@ from alga_ext.settings import environment
 from alga_ext.stores.database import Database
 from alga_ext.stores.refreshed import Refreshed
 from functions.registry import stack_resource
-from functions.registry.migrations.migrate import ROLES, applied, migrate, wait_until_reachable
+from functions.registry.migrations.migrate import ROLES, applied, migrate
 from functions.registry.migrations.requested import migrate_as_requested
 from functions.registry.settings import MigrateSettings
+from functions.registry.waking import wait_until_reachable
 
+_ATTEMPTS: Final = 10
+"""To reach a paused database."""
 _STATEMENT_TIMEOUT_MS: Final = 60_000
 
 
@@ -57,5 +60,5 @@ def _apply(names: Collection[str] | None) -> list[str]:
 
 def _reach_and_list() -> list[str]:
     with _database() as database:
-        wait_until_reachable(database, time.sleep)
+        wait_until_reachable(database, time.sleep, _ATTEMPTS)
         return applied(database)

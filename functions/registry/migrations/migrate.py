@@ -5,7 +5,7 @@ together with its row in ``app.schema_migration``. So after a crash every file i
 all.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -14,8 +14,6 @@ from alga_ext.stores.database import Database
 from functions.registry.migrations.plan import Migration, plan, read_migration
 
 _LOCK_KEY = 7_210_433
-_ATTEMPTS: Final = 10
-_PAUSE_S: Final = 5.0
 ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
 
 _CREATE_LEDGER = """
@@ -71,22 +69,6 @@ def migrate(
         for role, password in passwords.items():
             tx.set_role_password(role, password)
     return done
-
-
-def wait_until_reachable(database: Database, pause: Callable[[float], None]) -> None:
-    """Wait for a database that was paused: its first connections fail for some 15 seconds.
-
-    Raises:
-        PlatformError: ``database_unavailable`` after ``_ATTEMPTS`` attempts.
-    """
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            with database.system():
-                return
-        except PlatformError as error:
-            if error.code != "database_unavailable" or attempt == _ATTEMPTS:
-                raise
-        pause(_PAUSE_S)
 
 
 def applied(database: Database) -> list[str]:

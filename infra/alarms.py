@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aws_cdk import Duration
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigatewayv2 as apigateway
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
 from aws_cdk import aws_sns as sns
@@ -49,7 +50,25 @@ class Alarms(Construct):
     def __init__(self, scope: Construct, name: str, stage: StageSettings, watched: Watched) -> None:
         super().__init__(scope, name)
         self._stage = stage
-        self.topic = sns.Topic(self, "Topic", topic_name=f"alga-ext-{stage.name}-alarms", enforce_ssl=True)
+        # CloudWatch cannot use the key that AWS manages for SNS.
+        key = kms.Key(
+            self,
+            "TopicKey",
+            description=f"Extension platform {stage.name}: alarms",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.DESTROY,  # messages are not kept
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                principals=[iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                resources=["*"],  # in a key's policy, this key
+                conditions={"StringEquals": {"aws:SourceAccount": Stack.of(self).account}},
+            )
+        )
+        self.topic = sns.Topic(
+            self, "Topic", topic_name=f"alga-ext-{stage.name}-alarms", master_key=key, enforce_ssl=True
+        )
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["sns:Publish"],

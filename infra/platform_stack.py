@@ -85,7 +85,7 @@ class PlatformStack(Stack):
             places.database_resource_id,
             is_restored=bool(stage.database_snapshot),
         )
-        migrations.node.add_dependency(database)
+        migrations.node.add_dependency(database, network)  # the network with its rules
         functions.connect_queues({name: queue.queue_arn for name, queue in queues.queues.items()})
         api = HttpApi(self, "Api", stage, functions.aliases)
         Schedules(self, "Schedules", stage, functions.aliases)

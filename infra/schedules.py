@@ -11,7 +11,10 @@ from topology.schedules import SCHEDULES
 
 
 class Schedules(Construct):
-    """Each schedule invokes its function once per interval, without retries: the next interval is the retry."""
+    """Each schedule invokes its function once per interval.
+
+    A delivery that fails is not repeated, because the next one follows. Lambda repeats a failed invocation twice.
+    """
 
     def __init__(self, scope: Construct, name: str, stage: StageSettings, functions: dict[str, lambda_.Alias]) -> None:
         super().__init__(scope, name)

@@ -267,7 +267,9 @@ def test_only_dev_may_lose_its_data_with_the_stack(dev: Stack, prod: Stack) -> N
     kinds = ("AWS::S3::Bucket", "AWS::RDS::DBCluster", "AWS::KMS::Key")
 
     def policies(stack: Stack) -> set[str]:
-        return {r["DeletionPolicy"] for r in stack.template["Resources"].values() if r["Type"] in kinds}
+        resources = stack.template["Resources"].items()
+        kept = {name: r for name, r in resources if r["Type"] in kinds and not name.startswith("Alarms")}
+        return {r["DeletionPolicy"] for r in kept.values()}
 
     assert (policies(dev), policies(prod)) == ({"Delete"}, {"Retain", "Snapshot"})
     (cluster,) = prod.of_type("AWS::RDS::DBCluster").values()
@@ -323,6 +325,11 @@ def test_every_queue_is_encrypted_and_reached_over_tls_only(stack: Stack) -> Non
     policies = [policy["Queues"] for policy in stack.of_type("AWS::SQS::QueuePolicy").values()]
     assert all(queue["SqsManagedSseEnabled"] for queue in queues.values())
     assert {entry["Ref"] for entries in policies for entry in entries} == set(queues)
+
+
+def test_alarms_are_encrypted_on_their_way(stack: Stack) -> None:
+    (topic,) = stack.of_type("AWS::SNS::Topic").values()
+    assert topic["KmsMasterKeyId"]
 
 
 def test_no_security_group_is_open_to_the_world(stack: Stack) -> None:

@@ -59,7 +59,7 @@ class Measured:
     gateway_ms: float = 40
     runner_ms: float = 20
     recorder_ms: float = 4
-    cold_runner_ms: float = 350
+    cold_runner_ms: float = 310
     queue_requests: float = 2.6
     idle_polls: float = 650_000
     log_bytes: float = 2_000

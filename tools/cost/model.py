@@ -7,8 +7,8 @@ from tools.cost.inputs import GIB, HOURS_PER_MONTH, MILLION, Measured, Prices
 from topology.functions import GATEWAY, RECORDER
 from topology.queues import QUEUES
 
-KEYS: Final = 4
-"""Keys of KMS: release, log, artifact, and that of tenants' secrets."""
+KEYS: Final = 5
+"""Keys of KMS: release, log, artifact, that of tenants' secrets, and that of alarms."""
 _SECRETS: Final = 3
 """Secrets of gateway and runner, and that of the database's owner."""
 _WAKES_ITSELF_S: Final = 3_600

@@ -18,10 +18,11 @@ from infra.pages import Pages
 from infra.permissions import statements
 from infra.places import Places, Region
 from infra.queues import Queues
-from infra.rollout import SHIFTED_IN_TURN, Migrations, Rollout
+from infra.rollout import Migrations, Rollout
 from infra.schedules import Schedules
 from infra.stages import OWN_KEY, StageSettings
 from infra.stores import Stores
+from topology.access import ACCESS
 from topology.functions import FUNCTIONS, SMOKE, UIHOST
 from topology.layers import CORE
 from topology.runtime import LAYERS_FOLDER, RDS_ROOTS_FOLDER
@@ -74,7 +75,7 @@ class PlatformStack(Stack):
             if function not in (UIHOST, SMOKE):
                 values = environment(function, stage, places, pages.url, pages.distribution.distribution_id)
                 functions.add(function, values, statements(function, places, distribution))
-        checked = json.dumps({name: places.function_name(name) for name in SHIFTED_IN_TURN})
+        checked = json.dumps({name: places.function_name(name) for access in ACCESS for name in access.checks})
         smoke = environment(SMOKE, stage, places, pages.url, smoke_functions=checked)
         functions.add(SMOKE, smoke, statements(SMOKE, places, distribution))
         migrations = Migrations(

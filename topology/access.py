@@ -119,7 +119,7 @@ ACCESS: Final = (
     ),
     Access(
         "smoke",
-        checks=("gateway", "registry", "uihost", "runner"),
+        checks=("gateway", "registry", "uihost", "runner", "sweeper"),
         secrets=("EXECUTION_TOKEN_PRIVATE_KEY",),
     ),
 )

@@ -157,7 +157,7 @@ def test_a_documented_scheduled_event_is_a_sweep(site: Site) -> None:
 @pytest.mark.slow
 def test_the_smoke_check_passes(site: Site) -> None:
     outcome = site.loop.run(site.platform.functions.invoke("smoke", b"{}"))
-    assert (outcome.error, len(json.loads(outcome.payload).get("passed", []))) == (None, 4), outcome.payload
+    assert (outcome.error, len(json.loads(outcome.payload).get("passed", []))) == (None, 5), outcome.payload
 
 
 @pytest.mark.slow

@@ -29,6 +29,7 @@ def test_the_platforms_own_functions_pass_the_check(site: Site) -> None:
     passed = json.loads(outcome.payload)["passed"]
     assert passed[:3] == ["gateway healthz", "registry healthz", "uihost healthz"]
     assert "seccomp" in passed[3].removeprefix("runner healthz: confined by ")
+    assert passed[4:] == ["sweeper sweep"]
 
 
 def test_a_published_probe_is_loaded_and_its_page_is_served(site: Site) -> None:

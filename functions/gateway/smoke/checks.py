@@ -13,8 +13,8 @@ class Verdict(NamedTuple):
     told: str = ""
 
 
-Judge = Callable[[int, bytes], Verdict]
-"""Takes status and body of an answer."""
+Judge = Callable[[bytes], Verdict]
+"""Takes a function's answer. Raises ``ValueError`` when it has not the form that the check expects."""
 
 _SHOWN_BYTES: Final = 200
 
@@ -25,7 +25,7 @@ class Check(NamedTuple):
     Attributes:
         name: for the report.
         function: name in the topology.
-        event: an API Gateway v2 event.
+        event: an API Gateway v2 event; for the sweeper, the empty event of a schedule.
         judge: judges the answer.
     """
 
@@ -63,6 +63,10 @@ def checks(
                     # CloudFront sets it on every request; this one does not pass CloudFront.
                     named = {"x-alga-ui-host": "smoke-check.invalid"}
                     yield Check("uihost page", function, _event("GET", path, named), _is_200)
+            case "sweeper":
+                # A sweep signs in to the database, which a health check does not, so as not to wake it; it reads and
+                # writes the object store, and signs.
+                yield Check("sweeper sweep", function, {}, _swept)
             case "registry":
                 yield Check("registry healthz", function, _event("GET", "/api/registry/v1/healthz"), _is_200)
             case _:
@@ -100,14 +104,16 @@ def _event(method: str, path: str, headers: Mapping[str, str] | None = None, bod
     }
 
 
-def _is_200(status: int, body: bytes) -> Verdict:
+def _is_200(payload: bytes) -> Verdict:
+    status, body = status_and_body(payload)
     return Verdict(None if status == 200 else f"status {status}: {body[:_SHOWN_BYTES].decode(errors='replace')}")
 
 
 def _confined(expected: frozenset[str]) -> Judge:
-    def judge(status: int, body: bytes) -> Verdict:
+    def judge(payload: bytes) -> Verdict:
+        status, body = status_and_body(payload)
         if status != 200:
-            return _is_200(status, body)
+            return _is_200(payload)
         try:
             sandbox = json.loads(body)["checks"]["sandbox"]
             applied = set(sandbox["confined_by"])
@@ -118,3 +124,8 @@ def _confined(expected: frozenset[str]) -> Judge:
         return Verdict(None, f"confined by {', '.join(sorted(applied))}")
 
     return judge
+
+
+def _swept(payload: bytes) -> Verdict:
+    # An invocation that failed is no answer at all (LambdaFunction.invoke).
+    return Verdict(None if isinstance(json.loads(payload), dict) else "the sweep did not answer with what it did")

@@ -8,13 +8,15 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import LambdaFunction
 from alga_ext.telemetry import log_failure, logger
-from functions.gateway.smoke.checks import Check, Verdict, status_and_body
+from functions.gateway.smoke.checks import Check, Verdict
 
 PROBE_TENANT: Final = "alga-smoke-check"
 """The tenant of the check's own environment of the runner."""
 ATTEMPTS: Final = 3
 PAUSE_S: Final = 5.0
 _INVOCATION_TIMEOUT_S: Final = 30.0
+_SWEEP_TIMEOUT_S: Final = 65.0
+"""A sweep that wakes the database takes up to a minute."""
 
 Target = Callable[[str, bytes], bytes]
 """Invokes a function of the topology with a payload and returns its answer, or raises ``PlatformError``."""
@@ -87,7 +89,10 @@ def target_of(functions: Mapping[str, str], api: AwsApi, *, isolated: bool) -> T
         api: signs the requests.
         isolated: whether the runner has tenant isolation mode.
     """
-    made = {name: LambdaFunction(deployed, _INVOCATION_TIMEOUT_S, api) for name, deployed in functions.items()}
+    made = {
+        name: LambdaFunction(deployed, _SWEEP_TIMEOUT_S if name == "sweeper" else _INVOCATION_TIMEOUT_S, api)
+        for name, deployed in functions.items()
+    }
 
     def invoke(name: str, payload: bytes) -> bytes:
         return made[name].invoke(payload, PROBE_TENANT if name == "runner" and isolated else None)
@@ -97,7 +102,7 @@ def target_of(functions: Mapping[str, str], api: AwsApi, *, isolated: bool) -> T
 
 def _verdict(check: Check, target: Target) -> Verdict:
     try:
-        return check.judge(*status_and_body(target(check.function, json.dumps(check.event).encode())))
+        return check.judge(target(check.function, json.dumps(check.event).encode()))
     except PlatformError as error:
         return Verdict(f"{error.detail} ({error.context.get('cause', '')})")
     except ValueError as error:

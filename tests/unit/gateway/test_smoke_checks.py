@@ -13,7 +13,7 @@ from functions.gateway.smoke.checks import checks
 from functions.gateway.smoke.running import ATTEMPTS, Failed, run, serve
 from tests.support.answering import Reply, answering
 
-FUNCTIONS = ("gateway", "registry", "uihost", "runner")
+FUNCTIONS = ("gateway", "registry", "uihost", "runner")  # and the sweeper, which has no healthz
 STEPS = frozenset({"seccomp", "rlimits"})
 PROBE = "sha256:" + "a" * 64
 
@@ -168,3 +168,17 @@ def test_a_function_that_cannot_read_its_settings_tells_the_deployment(monkeypat
         importlib.import_module("functions.gateway.smoke.handler").handler(HOOK, None)
         told = json.loads(server.asked[0].body)
     assert told["status"] == "Failed"
+
+
+def sweep(answer: bytes) -> list[str]:
+    return run(checks(("sweeper",), lambda: "token", STEPS, ""), lambda *_: answer, lambda _: None)
+
+
+def test_a_sweep_shows_that_the_database_takes_the_functions_login() -> None:
+    assert sweep(b'{"withdrawn_listed": 0}') == ["sweeper sweep"]
+
+
+@pytest.mark.parametrize("answer", [b"", b"null", b"[]"])
+def test_a_sweep_that_does_not_answer_fails_the_check(answer: bytes) -> None:
+    with pytest.raises(Failed, match="sweeper sweep"):
+        sweep(answer)

@@ -148,6 +148,7 @@ def test_a_publication_that_was_lost_can_be_repeated_with_the_same_bundle(
     published = world.signed(manifest_of())
     world.send(published)
     world.prepare(imports=[])
+    sweeping.sweep(world.sweeper())
 
     backups.restore_database(backup)
     catch_up(world.sweeper())
@@ -273,7 +274,7 @@ def test_yanks_after_the_restored_instant_are_repeated_in_their_order(
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["kept", "lost"])
-def test_a_transfer_is_repeated_if_the_database_has_the_new_owner(
+def test_a_transfer_is_repeated_also_to_a_publisher_that_was_lost(
     world: RegistryWorld, backups: Backups, exists: bool
 ) -> None:
     world.register()
@@ -291,7 +292,7 @@ def test_a_transfer_is_repeated_if_the_database_has_the_new_owner(
     catch_up(world.sweeper())
 
     owner = world.call("GET", "/extensions/com.acme.notes", world.admin).body["publisher"]
-    assert owner == ("globex" if exists else "acme")
+    assert owner == "globex"
 
 
 # The log
@@ -323,17 +324,76 @@ def test_a_request_for_a_head_brings_the_log_up_to_date_as_well(world: RegistryW
     assert head_of(world) == kept
 
 
-def test_an_entry_about_an_extension_that_was_lost_comes_back(world: RegistryWorld, backups: Backups) -> None:
+def lose_extension(world: RegistryWorld, backups: Backups) -> dict[str, Any]:
+    """Publish the first version of an extension of a new publisher, lose both, and return what it was."""
+    key = LocalSigner.generate()
+    world.register("globex", key, name_prefixes=["com.globex."])
+    world.publish(manifest_of("com.globex.notes", publisher="globex", title="Notes"), key)
+    extension: dict[str, Any] = world.call("GET", "/extensions/com.globex.notes", world.admin).body
+    return extension
+
+
+def test_a_lost_extension_is_there_again_with_its_id_and_its_publisher_with_the_prefix(
+    world: RegistryWorld, backups: Backups
+) -> None:
+    backup = backups.take_database()
+    extension = lose_extension(world, backups)
+    sweeping.sweep(world.sweeper())
+
+    backups.restore_database(backup)
+    catch_up(world.sweeper())
+
+    kept = ("extension_id", "name", "publisher")
+    found = world.call("GET", "/extensions/com.globex.notes", world.admin).body
+    assert [found[name] for name in kept] == [extension[name] for name in kept]
+    assert world.call("GET", "/publishers/globex", world.admin).body["name_prefixes"] == ["com.globex."]
+
+
+def test_no_other_publisher_can_take_the_name_of_a_lost_extension(world: RegistryWorld, backups: Backups) -> None:
     world.register()
+    world.register("globex", LocalSigner.generate())
     backup = backups.take_database()
     world.publish()
     sweeping.sweep(world.sweeper())
 
     backups.restore_database(backup)
     catch_up(world.sweeper())
+    key = LocalSigner.generate()
+    world.add_key("globex", key)
 
-    assert kinds(world)[-1] == "version.published"
-    assert world.rows("select name from app.extension_registry") == []
+    taken = world.send(world.signed(manifest_of(publisher="globex"), key=key), world.admin)
+    assert taken.code == "extension_name_taken"
+
+
+def test_a_lost_extension_has_its_title_again_with_its_next_publication(world: RegistryWorld, backups: Backups) -> None:
+    world.register()
+    backup = backups.take_database()
+    world.publish(title="Notes")
+    sweeping.sweep(world.sweeper())
+
+    backups.restore_database(backup)
+    catch_up(world.sweeper())
+    titles = [world.call("GET", "/extensions/com.acme.notes", world.admin).body["title"]]
+    world.publish(version="1.1.0", title="Notes")
+    titles.append(world.call("GET", "/extensions/com.acme.notes", world.admin).body["title"])
+
+    assert titles == ["", "Notes"]
+
+
+@pytest.mark.parametrize("methods", [["POST"], ["POST", "DELETE"]], ids=["deprecated", "undone"])
+def test_a_deprecation_is_repeated(world: RegistryWorld, backups: Backups, methods: list[str]) -> None:
+    world.register()
+    world.publish()
+    backup = backups.take_database()
+    for method in methods:
+        world.call(method, "/extensions/com.acme.notes/deprecate", world.publisher, {"reason": "old"})
+    expected = world.call("GET", "/extensions/com.acme.notes", world.admin).body
+    sweeping.sweep(world.sweeper())
+
+    backups.restore_database(backup)
+    catch_up(world.sweeper())
+
+    assert world.call("GET", "/extensions/com.acme.notes", world.admin).body == expected
 
 
 def forked(world: RegistryWorld, backups: Backups) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import parse_envelope
 from functions.runner.provenance import Engine
 from tools.restoring.findings import Finding
-from tools.restoring.lost_changes import Registry, lost_changes
+from tools.restoring.lost_changes import lost_changes
 from tools.restoring.stored_objects import StoredObjects
 
 Ask = Callable[[str], Any]
@@ -37,18 +37,15 @@ def check(
     """
     head = ask("/log/head")  # (1)
     payload = json.loads(parse_envelope(json.dumps(head, separators=(",", ":")).encode()).payload)
-    extensions = list(_pages(ask, "/extensions"))  # (2)
-    versions = [
+    versions = [  # (2)
         version
-        for extension in extensions
+        for extension in _pages(ask, "/extensions")
         for version in _pages(ask, f"/extensions/{quote(extension['extension_id'], safe='')}/versions")
     ]
-    publishers = list(_pages(ask, "/publishers"))
     keys = {
-        publisher["publisher"]: frozenset(
-            key["key_id"] for key in _pages(ask, f"/publishers/{quote(publisher['publisher'], safe='')}/keys")
-        )
-        for publisher in publishers
+        (key["publisher"], key["key_id"])
+        for publisher in _pages(ask, "/publishers")
+        for key in _pages(ask, f"/publishers/{quote(publisher['publisher'], safe='')}/keys")
     }
     entries = [json.loads(leaf["entry"]) for leaf in _pages(ask, "/log/entries")]
     engines = ask("/maintenance/prepare")
@@ -57,7 +54,7 @@ def check(
         engine = Engine(engines[0]["wasmtime_version"], engines[0]["engine_config_hash"], engines[0]["target"])
     stored = StoredObjects(store, trust, now(), engine, hash_contents=hash_contents)
     findings = [  # (3)
-        *lost_changes(entries, Registry(versions, extensions, publishers, keys)),
+        *lost_changes(entries, {version["content_hash"] for version in versions}, keys),
         *stored.check_list(versions),
         *stored.check_log_copy(payload["tree_size"]),
         *(finding for version in versions for finding in stored.check_version(version)),

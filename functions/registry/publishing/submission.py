@@ -39,9 +39,11 @@ _LOCK_UPLOAD: Final = "select version_id from app.extension_upload where upload_
 _TRANSFER: Final = "update app.extension_registry set publisher = :publisher where extension_id = :extension_id"
 _CONSUME_UPLOAD: Final = "update app.extension_upload set version_id = :version_id where upload_id = :upload_id"
 _INSERT_EXTENSION: Final = """
-insert into app.extension_registry (name, publisher, title, created_by) values (:name, :publisher, :title, :actor)
-on conflict (name) do nothing
+insert into app.extension_registry as x (name, publisher, title, created_by)
+values (:name, :publisher, :title, :actor)
+on conflict (name) do update set title = excluded.title where x.title = '' and x.publisher = excluded.publisher
 """
+"""An extension that came back with an entry of the log, after a restore, has no title yet."""
 _LOCK_PUBLICATIONS: Final = "select pg_advisory_xact_lock(hashtextextended(:publisher, 17))"
 _COUNT_VERSIONS: Final = """
 select count(*) as number from (

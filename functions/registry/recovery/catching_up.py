@@ -28,7 +28,7 @@ where content_hash = any(:content_hashes) and state in ('pending', 'ready', 'yan
 def catch_up(services: SweeperServices) -> dict[str, int]:
     """Give a restored database back what must not be lost, and return how much that was.
 
-    1. The leaves of the transparency log that it lacks, with what they withdrew, revoked and transferred. Leaves that
+    1. The leaves of the transparency log that it lacks, with the changes that they contain. Leaves that
        the copy lacks are copied.
     2. The end of versions that only the signed list of withdrawn versions names, because it came in the last minute
        before the loss, or because the version was rejected automatically. This waits until the log has all its leaves,

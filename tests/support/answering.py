@@ -26,6 +26,10 @@ class Reply(NamedTuple):
     headers: Mapping[str, str] = MappingProxyType({})
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # of five, a sixth connection at once is dropped, and made again a second later
+
+
 class AnsweringServer:
     """The server, at ``url``; ``asked`` holds the requests so far, ``connections`` counts their connections."""
 
@@ -61,7 +65,7 @@ class AnsweringServer:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         if tls is not None:
             self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)

@@ -53,3 +53,7 @@ def test_what_does_not_fit_is_named_by_its_place(document: Any, where: str, why:
 def test_a_refusal_of_the_whole_document_says_so() -> None:
     with pytest.raises(ShapeError, match="at document: expected `object`"):
         convert(1, Outer)
+
+
+def test_half_a_surrogate_pair_is_refused_like_any_other_fault() -> None:
+    assert "half a surrogate pair" in refusal({"number": 1, "items": [{"kind": "\udcf3"}]})[1]

@@ -40,6 +40,9 @@ def convert(document: Any, kind: type[Shape]) -> Shape:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
         raise _explained(str(error)) from None
+    except UnicodeEncodeError:
+        why = "a text in it has half a surrogate pair, which is not a character"
+        raise ShapeError("", why) from None
 
 
 def _explained(message: str) -> ShapeError:

@@ -413,3 +413,9 @@ def test_a_key_of_the_registry_fits_the_same_rules() -> None:
     key = TrustedKey(key_id=ACME.key_id, public_key=ACME.public_pem, publishers=("acme",), valid_from=NOW)
 
     assert verdict(TrustBundle([key])) is None
+
+
+@pytest.mark.parametrize("line", ["# a comment \udcf3", "Use: publ\udcf3", "Publishers: a\udcf3"])
+def test_bytes_of_a_pem_bundle_that_are_not_utf8_are_refused(line: str) -> None:
+    with pytest.raises(PlatformError, match="trust_bundle_invalid"):
+        parse_trust_bundle(f"{line}\n-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n")

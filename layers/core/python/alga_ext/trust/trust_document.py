@@ -229,6 +229,10 @@ def _members(document: _Members) -> tuple[list[TrustedKey], list[Revocation]]:
 
 
 def _parse_pem(text: str) -> tuple[list[TrustedKey], list[Revocation]]:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a variable of the environment can have such bytes
+        raise _invalid("it has bytes that are not UTF-8") from None
     keys, revocations = [], []
     for block in _blocks(text):
         key, revocation = _key_of(block)

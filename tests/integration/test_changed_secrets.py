@@ -55,7 +55,8 @@ def test_a_function_starts_with_references_only(function: Function, secrets: Sec
     folder = {"ARTIFACT_FOLDER": str(tmp_path)}
 
     assert start(function, {**secrets.environment, **references(function), **folder}) == (0, "")
-    assert secrets.read == ["all"]
+    # These two read their settings at an invocation, so that whoever waits for an answer is told of a fault.
+    assert secrets.read == ([] if function.name in ("migrate", "smoke") else ["all"])
 
 
 def test_a_function_whose_secret_is_gone_does_not_start(secrets: SecretsManager) -> None:

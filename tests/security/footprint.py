@@ -12,10 +12,9 @@ SETTLING_S: Final = 3.0
 
 
 class Footprint(NamedTuple):
-    """``children`` without the sandboxes, which come and go; ``sandboxes`` counts those."""
+    """Without the pool's own sandboxes and the socket of each: a spare may have been started in between."""
 
     children: frozenset[int]
-    sandboxes: int
     descriptors: tuple[str, ...]
     threads: tuple[str, ...]
 
@@ -28,10 +27,12 @@ def footprint(sandboxes: Iterable[int]) -> Footprint:
     """
     known = set(sandboxes)
     children = set(child_processes())
+    descriptors = sorted(open_descriptors())
+    for _ in children & known:
+        descriptors.remove("socket")
     return Footprint(
         frozenset(children - known),
-        len(children & known),
-        tuple(sorted(open_descriptors())),
+        tuple(descriptors),
         tuple(sorted(thread.name.split(" ")[0] for thread in threading.enumerate())),
     )
 

@@ -77,7 +77,7 @@ class SweeperServices:
     """Clients of the sweeper, which deletes expired data and finishes delayed work.
 
     Attributes as in ``services.Services``, and ``ui_distribution``: the content delivery network in front of the UI
-    host, or None when there is none. ``key_reports`` tells when the ages of keys are to be reported again.
+    host, or None without CloudFront. ``key_reports`` tells when the ages of keys are to be reported again.
     """
 
     database: Database

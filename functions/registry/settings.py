@@ -132,7 +132,7 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
 
     Attributes:
         ui_distribution_id: CloudFront distribution in front of the UI host, whose caches forget withdrawn pages. Empty
-            when there is none.
+            on a platform without CloudFront.
     """
 
     section = "Sweeper"

@@ -72,7 +72,7 @@ def migrate(
 
 
 def applied(database: Database) -> list[str]:
-    """Return the names of the migrations that a database has, in order; its ledger is created if there is none."""
+    """Return the names of the migrations that a database has, in order; its ledger is created if it is missing."""
     _create_ledger(database)
     with database.system() as tx:
         return [row["name"] for row in tx.rows("select name from app.schema_migration order by name")]

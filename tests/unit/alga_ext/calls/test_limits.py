@@ -32,7 +32,8 @@ def test_without_any_document_the_products_defaults_apply() -> None:
         Rate(burst=300, per_second=20),
         Rate(burst=1_200, per_second=100),
     )
-    assert list(found.tenant_quotas.each()) == list(found.install_quotas.each()) == []
+    assert list(found.tenant_quotas.each()) == []
+    assert list(found.install_quotas.each()) == [(None, "storage_bytes", Amount(hard=256 << 20))]
 
 
 def test_the_platform_may_raise_a_rate_above_the_default() -> None:
@@ -168,6 +169,8 @@ def test_more_than_fifty_users_are_refused() -> None:
         ('{"install": {"rate": {"burst": 1, "per_second": 0.0001}}}', "at install.rate.per_second"),
         ('{"tenant": {"users": {"ann": {"burst": 1, "per_second": 1}}}}', "tenant.users"),
         ('{"tenant": {}, "tenant": {}}', "appears twice"),
+        ('{"tenant": {"quotas": {"storage_bytes": {"hard": 1}}}}', "tenant.quotas.storage_bytes.hard"),
+        ('{"install": {"quotas": {"storage_bytes": {"hard": 1}}}}', "install.quotas.storage_bytes.hard"),
     ],
 )
 def test_defaults_that_do_not_fit_are_refused(text: str, why: str) -> None:
@@ -178,3 +181,13 @@ def test_defaults_that_do_not_fit_are_refused(text: str, why: str) -> None:
 def test_a_stages_defaults_are_completed_by_the_products() -> None:
     stage = limits.parse_defaults(json.dumps({"tenant": {"user": {"burst": 5, "per_second": 0.5}}}))
     assert (stage.tenant.user, stage.tenant.tenant) == (SLOW, PRODUCT.tenant.tenant)
+
+
+def test_no_document_gives_an_install_more_storage_than_the_database_allows() -> None:
+    with pytest.raises(ShapeError, match="an install has at most 268435456"):
+        limits.convert({"quotas": {"storage_bytes": {"hard": (256 << 20) + 1}}}, InstallLimits)
+
+
+def test_an_install_without_a_storage_limit_still_has_that_of_the_database() -> None:
+    lifted = Limits(install=InstallLimits(quotas=Quotas(storage_bytes=Amount(warning=5))))
+    assert limits.effective(PRODUCT, lifted).install_quotas.storage_bytes == Amount(warning=5, hard=256 << 20)

@@ -26,6 +26,8 @@ STORAGE: Final = "storage_bytes"
 AMOUNT_LIMIT: Final = 2**53 - 1
 """The largest amount: every JSON parser reads an integer up to it exactly."""
 USERS_LIMIT: Final = 50
+INSTALL_STORAGE_LIMIT_BYTES: Final = 256 * 1024 * 1024
+"""What an install may store at most, whatever the limits say. ``app.count_storage`` in the database enforces it."""
 
 _Burst = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 _PerSecond = Annotated[float, msgspec.Meta(ge=0.001, le=10_000)]
@@ -124,6 +126,13 @@ class InstallLimits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     rate: Rate | None = None
     quotas: Quotas = Quotas()
 
+    def __post_init__(self) -> None:
+        """Refuse more storage than an install can have."""
+        storage = self.quotas.storage_bytes
+        if storage is not None and (storage.hard or 0) > INSTALL_STORAGE_LIMIT_BYTES:
+            message = f"quotas.storage_bytes.hard is {storage.hard}; an install has at most {INSTALL_STORAGE_LIMIT_BYTES}"
+            raise ValueError(message)
+
 
 class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one party sets for a tenant and for one of its installs."""
@@ -181,6 +190,11 @@ def parse_defaults(text: str) -> Limits:
     if stage.tenant.users:
         message = "tenant.users names users, who belong to one tenant; a stage cannot set their rates"
         raise ValueError(message)
+    for owner, quotas in (("tenant", stage.tenant.quotas), ("install", stage.install.quotas)):
+        if quotas.storage_bytes is not None and quotas.storage_bytes.hard is not None:
+            # The database refuses writes, and does not know a stage's defaults.
+            message = f"{owner}.quotas.storage_bytes.hard can be set for single tenants and installs only"
+            raise ValueError(message)
     return _above(PRODUCT, stage)
 
 
@@ -195,7 +209,7 @@ def effective(defaults: Limits, by_platform: Limits = _NOTHING, by_tenant: Limit
         by_platform: what the platform set for this tenant and this install.
         by_tenant: what the tenant set for itself and for this install.
     """
-    allowed = _above(defaults, by_platform)
+    allowed = _allowed(defaults, by_platform)
     user = _rate(allowed.tenant.user)
     users = {
         subject: _lower_rate(allowed.tenant.users.get(subject, user), by_tenant.tenant.users.get(subject))
@@ -213,7 +227,7 @@ def effective(defaults: Limits, by_platform: Limits = _NOTHING, by_tenant: Limit
 
 def raised(defaults: Limits, by_platform: Limits, by_tenant: Limits) -> list[str]:
     """Say which of a tenant's values are above what the platform allows, each with both values. Empty: none is."""
-    allowed = _above(defaults, by_platform)
+    allowed = _allowed(defaults, by_platform)
     user = _rate(allowed.tenant.user)
     rates = [
         ("tenant.user", user, by_tenant.tenant.user),
@@ -244,6 +258,14 @@ def raised(defaults: Limits, by_platform: Limits, by_tenant: Limits) -> list[str
                 if value is not None and most is not None and value > most:
                     found.append(f"{where}.{member} is {value}, the platform allows {most}")
     return found
+
+
+def _allowed(defaults: Limits, by_platform: Limits) -> Limits:
+    """Return what a tenant may use at most."""
+    allowed = _above(defaults, by_platform)
+    most = Quotas(storage_bytes=Amount(hard=INSTALL_STORAGE_LIMIT_BYTES))
+    install = msgspec.structs.replace(allowed.install, quotas=_lower_quotas(allowed.install.quotas, most))
+    return Limits(tenant=allowed.tenant, install=install)
 
 
 def _above(lower: Limits, upper: Limits) -> Limits:

@@ -79,6 +79,7 @@ GATEWAY: Final = Function(
         "AUTH_WRITE_ROLES",
         "RUNNER_ISOLATION",
         "EXECUTION_KEY_MAX_AGE_DAYS",
+        "CORS_ORIGINS",
         "EXT_GATEWAY_TIMEOUT_MS",
         "INSTALL_CACHE_MS",
         "EXTENSIONS_ENABLED",

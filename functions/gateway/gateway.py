@@ -12,7 +12,7 @@ from alga_ext.edge.key_report import report_overdue
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.trust.key_ages import warnings
-from functions.gateway import call
+from functions.gateway import call, cors
 from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
 from functions.gateway.services import Services
 
@@ -30,7 +30,7 @@ class Gateway:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._rim = Rim("gateway", _outward)
+        self._rim = Rim("gateway", outward, added=self._sharing_headers)
         checks = {"database": services.database.check, "key_set": services.tokens.check}
         self._health = Health(checks, services.monotonic_s, lambda: warnings(services.keys, services.now()))
         report_overdue("gateway", services.keys, services.now())
@@ -48,10 +48,13 @@ class Gateway:
             return self._health.answer_request(request, self._services.tokens.verify)
         return self._call(request)
 
+    def _sharing_headers(self, request: Request, sent: Mapping[str, str]) -> Mapping[str, str]:
+        return cors.sharing_headers(request, sent, self._services.cors_origins)
+
     def _call(self, request: Request) -> dict[str, Any]:
         """Check and run one call.
 
-        1. Extensions are switched on; path, method and sizes are allowed.
+        1. Extensions are switched on; path, method and sizes are allowed. A CORS preflight ends here.
         2. The bearer token is valid. It identifies the caller.
         3. The tenant is the one that the token names.
         4. The tenant has an active install of the extension, that install declares the endpoint, and the caller belongs
@@ -65,6 +68,8 @@ class Gateway:
                 "extensions_disabled", "Extensions are switched off here; the operator can switch them on."
             )
         target = check_request(request)
+        if cors.is_preflight(request, services.cors_origins):
+            return cors.preflight_response(request)
         principal = services.tokens.verify(request.headers.get("authorization"))  # (2)
         tenant_id = check_tenant(principal, request)  # (3)
         found = services.installs.find(tenant_id, target.extension, services.monotonic_s())  # (4)
@@ -86,7 +91,7 @@ class Gateway:
         return response(status, {**headers, **CONFINING}, b"" if request.method == "HEAD" else body)
 
 
-def _outward(error: PlatformError) -> PlatformError:
+def outward(error: PlatformError) -> PlatformError:
     """Return the error that the caller gets.
 
     When a store or queue that a call depends on cannot be reached, the call is refused with 503; it is never allowed.

@@ -15,6 +15,7 @@ from alga_ext.trust.dated_keys import parse_signer
 from alga_ext.trust.key_ages import PlatformKey
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.admission import RoleMap
+from functions.gateway.cors import parse_origins
 from functions.gateway.dispatch import RunnerClient, make_runner_client
 from functions.gateway.resolution import Installs
 from functions.gateway.settings import GatewaySettings
@@ -36,6 +37,7 @@ class Services:
         installs: finds and caches tenants' installs.
         tokens: verifies callers' bearer tokens.
         roles: which roles may call read endpoints, and which may call the others.
+        cors_origins: origins of pages that may call extensions from a browser.
         execution_signer: signs execution tokens.
         keys: the keys that this function signs with, and how old they may get.
         runner: runs execute envelopes.
@@ -49,6 +51,7 @@ class Services:
     installs: Installs
     tokens: TokenVerifier
     roles: RoleMap
+    cors_origins: frozenset[str]
     execution_signer: LocalSigner
     keys: tuple[PlatformKey, ...]
     runner: RunnerClient
@@ -75,6 +78,7 @@ class Services:
             installs=Installs(database, settings.install_cache_ms / 1000),
             tokens=TokenVerifier.of(settings),
             roles=RoleMap(_words(settings.auth_read_roles), _words(settings.auth_write_roles)),
+            cors_origins=parse_origins(settings.cors_origins),
             execution_signer=signer,
             keys=(
                 PlatformKey(

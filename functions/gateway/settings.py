@@ -16,6 +16,7 @@ from alga_ext.settings import (
     Settings,
     development_faults,
 )
+from functions.gateway.cors import parse_origins
 
 
 def _check_isolation(text: str) -> None:
@@ -32,6 +33,7 @@ def _check_functions(text: str) -> None:
 
 
 Isolation = Annotated[str, Check(_check_isolation), Form("per_tenant or shared")]
+_Origins = Annotated[str, Check(parse_origins), Form("origins such as https://app.example.com, separated by commas")]
 _FunctionNames = Annotated[str, Check(_check_functions), Form('a JSON object such as {"gateway": "FUNCTION-NAME"}')]
 
 
@@ -48,6 +50,7 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
         execution_key_max_age_days: how many days old that key may get before it is reported. It still works.
         auth_read_roles: roles that may call GET and HEAD endpoints (``extension:read``), separated by commas.
         auth_write_roles: roles that may call the other endpoints (``extension:write``), separated by commas.
+        cors_origins: origins of pages that may call extensions from a browser, separated by commas.
         ext_gateway_timeout_ms: default time limit of a call, in milliseconds.
         install_cache_ms: for how many milliseconds a resolved install is used before it is read again.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
@@ -65,6 +68,7 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
     execution_key_max_age_days: KeyAge = 90
     auth_read_roles: str = "extension:read,extension:write,tenant_admin,tenant_viewer,tenant_user"
     auth_write_roles: str = "extension:write,tenant_admin,tenant_user"
+    cors_origins: _Origins = ""
     ext_gateway_timeout_ms: Annotated[int, Range(50, 29_000)] = 5_000
     install_cache_ms: Annotated[int, Range(0, 60_000)] = 2_000
     extensions_enabled: bool = True

@@ -106,5 +106,5 @@ def test_a_stored_configuration_whose_defaults_are_too_many_answers_bad_gateway(
     )
     with pytest.raises(PlatformError) as refused:
         read_by_the_guest(world, install)
-    outward = gateway._outward(refused.value)
+    outward = gateway.outward(refused.value)
     assert (refused.value.code, outward.code, outward.status) == ("config_invalid", "bad_gateway", 502)

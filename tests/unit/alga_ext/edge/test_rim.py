@@ -1,11 +1,12 @@
 """The HTTP rim: every request gets an answer with its id, every failure a problem document."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from alga_ext.edge.http import Request, json_response
+from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, json_response
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 
@@ -34,6 +35,23 @@ def test_a_refusal_becomes_its_problem_document() -> None:
     assert (answer["statusCode"], document["code"], document["request_id"]) == (404, "not_installed", "r-1")
     assert answer["headers"]["x-more"] == "1"
     assert "hidden" not in answer["body"]
+
+
+@pytest.mark.parametrize(
+    "route", [lambda _: json_response(200, {}), refused, broken], ids=["answer", "refusal", "fault"]
+)
+def test_every_answer_gets_the_headers_that_depend_on_its_request(route: Any) -> None:
+    def added(request: Request, sent: Mapping[str, str]) -> dict[str, str]:
+        return {"x-more": f"{request.path} {sent['x-request-id']}"}
+
+    assert Rim("test", added=added).answer(EVENT, route)["headers"]["x-more"] == "/x r-1"
+
+
+def test_added_headers_count_for_the_size_of_an_answer() -> None:
+    rim = Rim("test", added=lambda _, sent: {"x-more": "a" * PAYLOAD_LIMIT_BYTES if len(sent) == 1 else ""})
+    answer = rim.answer(EVENT, lambda _: {"statusCode": 200, "headers": {}, "body": ""})
+
+    assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (502, "response_too_large")
 
 
 def test_a_refusal_is_shown_as_the_function_wants_it() -> None:

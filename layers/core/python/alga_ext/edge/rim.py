@@ -12,6 +12,10 @@ def _unchanged(error: PlatformError) -> PlatformError:
     return error
 
 
+def _nothing(request: Request, sent: Mapping[str, str]) -> Mapping[str, str]:  # noqa: ARG001 - the default of ``added``
+    return {}
+
+
 class Rim(NamedTuple):
     """How one function answers HTTP events.
 
@@ -19,12 +23,14 @@ class Rim(NamedTuple):
         service: the function's name in its logs.
         outward: turns a failure into the one that the caller sees. The original failure is logged.
         headers: sent with every problem document.
+        added: returns what is added to the headers of every answer, from the request and the answer's headers so far.
         reads_bodies: false for a function whose requests have no body. A body that a caller sends is then not decoded.
     """
 
     service: str
     outward: Callable[[PlatformError], PlatformError] = _unchanged
     headers: Mapping[str, str] = {}
+    added: Callable[[Request, Mapping[str, str]], Mapping[str, str]] = _nothing
     reads_bodies: bool = True
 
     def answer(self, event: Mapping[str, Any], route: Callable[[Request], dict[str, Any]]) -> dict[str, Any]:
@@ -38,15 +44,20 @@ class Rim(NamedTuple):
         try:
             answer = route(request_from_event(event) if self.reads_bodies else bare)
             answer["headers"]["x-request-id"] = bare.request_id
+            answer["headers"].update(self.added(bare, answer["headers"]))
             _check_payload(answer)
         except PlatformError as error:
             log_failure(self.service, error, bare.request_id)
-            answer = problem(self.outward(error), bare.request_id, self.headers)
+            answer = self._problem(self.outward(error), bare)
         except Exception as error:  # noqa: BLE001 - any other exception is a fault of the platform, and is logged
             log_failure(self.service, error, bare.request_id)
             detail = "Something went wrong on our side; quote the request id when you ask for help."
-            fault = PlatformError("internal", detail)
-            answer = problem(fault, bare.request_id, self.headers)
+            answer = self._problem(PlatformError("internal", detail), bare)
+        return answer
+
+    def _problem(self, error: PlatformError, request: Request) -> dict[str, Any]:
+        answer = problem(error, request.request_id, self.headers)
+        answer["headers"].update(self.added(request, answer["headers"]))
         return answer
 
 

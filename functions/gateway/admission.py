@@ -1,8 +1,9 @@
 """Decide whether a call may run: the gateway's checks. The first check that fails ends the request."""
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from alga_ext.bundles.endpoint_audience import audience_of
 from alga_ext.edge.http import Request
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
@@ -114,23 +115,10 @@ def check_endpoint(install: Install | None, target: ExtensionPath, method: str, 
     endpoint = find_endpoint(install.endpoints, method, target.path)
     if endpoint is None:
         raise PlatformError("endpoint_not_found", f"The extension declares no endpoint for {method} {target.path}.")
-    if not in_audience(principal, audience(install, endpoint)):
+    if not in_audience(principal, audience_of(endpoint, install.endpoints, client_portal=install.client_portal)):
         users = "users of the client portal" if principal.is_client_user else "users outside the client portal"
         raise PlatformError("forbidden", f"The extension's endpoint {method} {target.path} is not for {users}.")
     return install
-
-
-def audience(install: Install, endpoint: Mapping[str, Any]) -> str:
-    """Return who may call an endpoint: ``internal``, ``client`` or ``any``.
-
-    An endpoint without an audience is ``internal``. In an extension of the client portal in which no endpoint has an
-    audience, it is ``any``: manifests that are older than this field keep working.
-    """
-    declared = endpoint.get("audience")
-    if isinstance(declared, str):
-        return declared
-    open_to_all = install.client_portal and not any(other.get("audience") for other in install.endpoints)
-    return "any" if open_to_all else "internal"
 
 
 def in_audience(principal: Principal, audience: str) -> bool:

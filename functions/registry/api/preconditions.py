@@ -13,7 +13,12 @@ def etag_of(out: BaseModel) -> str:
 
     The tag is a hash of its JSON representation, so any change yields a new tag.
     """
-    shown = json.dumps(out.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return tag_of_document(out.model_dump(mode="json"))
+
+
+def tag_of_document(document: object) -> str:
+    """Return the entity tag of a JSON document: a hash of its content."""
+    shown = json.dumps(document, sort_keys=True, separators=(",", ":"))
     return f'"{hashlib.sha256(shown.encode()).hexdigest()[:32]}"'
 
 

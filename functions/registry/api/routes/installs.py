@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from alga_ext.bundles.manifest import Manifest
 from alga_ext.stores.database import Row, Tx
 from functions.registry.api import permissions
 from functions.registry.api.exchange import (
@@ -21,6 +22,8 @@ from functions.registry.api.exchange import (
     require_enabled,
     services,
 )
+from functions.registry.api.idempotency import Answer
+from functions.registry.api.install_openapi import install_openapi
 from functions.registry.api.install_shapes import (
     ApprovalIn,
     ConfigIn,
@@ -32,8 +35,8 @@ from functions.registry.api.install_shapes import (
     install_out,
 )
 from functions.registry.api.paging import decode_cursor, encode_cursor
-from functions.registry.api.preconditions import check_match, revision_tag
-from functions.registry.api.shapes import Page, PageSize
+from functions.registry.api.preconditions import check_match, revision_tag, tag_of_document
+from functions.registry.api.shapes import Page, PageSize, ProblemOut
 from functions.registry.installing import install_requests, installs, updates
 from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import publishers, verification, versions
@@ -107,6 +110,18 @@ def get_install(install_id: str) -> Response[InstallOut]:
     with services(router).database.tenant(tenant_id) as tx:
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
     return reply(created(out, 200), {"etag": revision_tag(out.revision)})
+
+
+@router.get("/installs/<install_id>/openapi.json")
+def get_install_openapi(install_id: str) -> Response[dict[str, Any]]:
+    """Describe the endpoints of an install as OpenAPI 3.1, from the manifest of its version."""
+    tenant_id = permissions.require_tenant_viewer(principal(router))
+    with services(router).database.tenant(tenant_id) as tx:
+        install = installs.load_install(tx, tenant_id, install_id)
+        version = versions.load_version(tx, str(install["version_id"]))
+    manifest = Manifest.model_validate(version["manifest"])
+    document = install_openapi(manifest, str(install["install_id"]), ProblemOut.model_json_schema())
+    return reply(Answer(200, document), {"etag": tag_of_document(document)})
 
 
 @router.delete("/installs/<install_id>")

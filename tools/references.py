@@ -1,4 +1,4 @@
-"""Write the generated references: JSON Schemas of the manifest and of host applications, and the registry's OpenAPI.
+"""Write the generated references: JSON Schemas of manifest and host applications, OpenAPI of gateway and registry.
 
 ``python -m tools.references`` writes them below docs/reference. With ``--check`` it writes nothing, and fails when a
 committed file differs from what it would write. All are generated from the definitions that the code uses.
@@ -16,6 +16,7 @@ from alga_ext.bundles.manifest import json_schema
 from functions.registry.api.registry import app
 from functions.registry.api.shapes import ProblemOut
 from functions.runner.imports.application import record_answers, record_requests
+from tools.gateway_openapi import gateway_openapi
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "reference"
 
@@ -40,6 +41,7 @@ def references() -> dict[Path, str]:
     documents = {
         "manifest.schema.json": json_schema(),
         "host-api.schema.json": host_api_schema(),
+        "gateway.openapi.json": gateway_openapi(),
         "registry.openapi.json": openapi(),
     }
     return {

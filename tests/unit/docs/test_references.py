@@ -20,6 +20,7 @@ import functions
 from alga_ext.bundles.manifest import parse_manifest
 from alga_ext.calls import capabilities
 from alga_ext.settings import SecretStr, Settings
+from functions.gateway.routing import METHODS
 from functions.registry.migrations.migrate import ROLES
 from tests.support.manifests import documents, encoded, server_document
 from tests.support.places import ROOT
@@ -27,6 +28,7 @@ from tests.support.reference_pages import REFERENCE as DOCS
 from tests.support.reference_pages import sections
 from tests.support.refusals import code_of
 from tools import references
+from tools.gateway_openapi import answered, gateway_openapi
 
 # Generated files
 
@@ -42,6 +44,30 @@ def test_writing_twice_writes_the_same() -> None:
 
 def test_the_openapi_document_is_one() -> None:
     openapi_spec_validator.validate(references.openapi())
+
+
+def test_the_gateways_openapi_document_is_one() -> None:
+    openapi_spec_validator.validate(gateway_openapi())
+
+
+def test_the_gateways_document_has_every_code_that_is_described_for_it() -> None:
+    text = (DOCS / "errors.md").read_text().partition("\n## At the gateway\n")[2].partition("\n## ")[0]
+    described = set(re.findall(r"^### `(\w+)`$", text, re.MULTILINE))
+    found = {code for codes in answered().values() for code in codes}
+
+    assert "not_installed" in described
+    assert described <= found
+    assert {"unauthenticated", "forbidden", "internal", "extensions_disabled", "payload_too_large"} <= found
+
+
+def test_every_call_of_the_gateways_document_has_the_same_refusals() -> None:
+    calls = gateway_openapi()["paths"]["/api/ext/{extension}/{path}"]
+    methods = calls.keys() - {"parameters"}
+
+    assert {method.upper() for method in methods} == METHODS
+    assert {frozenset(calls[method]["responses"]) - {"204"} for method in methods} == {
+        frozenset([*map(str, answered()), "default"])
+    }
 
 
 def test_every_operation_has_a_name_a_summary_and_its_refusals() -> None:

@@ -1,5 +1,5 @@
 // @ts-check
-import { connect } from "@alga/extension-iframe-sdk";
+import { connect, refusalOf } from "@alga/extension-iframe-sdk";
 
 /** @typedef {{ id: string, title: string, text: string, created_at: string }} Note */
 /** @typedef {import("@alga/extension-iframe-sdk").Host} Host */
@@ -12,7 +12,7 @@ const textField = /** @type {HTMLTextAreaElement} */ (element("text"));
 const template = /** @type {HTMLTemplateElement} */ (element("note"));
 
 /**
- * Call an endpoint and return its JSON; an error status becomes an error with the extension's own sentence.
+ * Call an endpoint and return its JSON; an error status becomes an error with the sentence of who refused.
  *
  * @param {Host} host
  * @param {string} route
@@ -21,9 +21,8 @@ const template = /** @type {HTMLTemplateElement} */ (element("note"));
  */
 async function ask(host, route, options) {
   const response = await host.call(route, options);
-  const body = response.body.length > 0 ? response.json() : undefined;
-  if (!response.ok) throw new Error(/** @type {any} */ (body)?.detail ?? `The extension answered ${response.status}.`);
-  return body;
+  if (!response.ok) throw new Error(refusalOf(response).detail);
+  return response.body.length > 0 ? response.json() : undefined;
 }
 
 /**

@@ -34,6 +34,7 @@ _TEXT: Final[dict[str, Any]] = {"type": "string"}
 _ANY_CONTENT: Final[dict[str, Any]] = {"*/*": {}}
 _OWN_HEADERS: Final = {
     "x-request-id": ("The id of the request, in every log line.", {"type": "string", "minLength": 1, "maxLength": 128}),
+    "cache-control": ("Whether the caller may keep the answer; no other may.", _TEXT),
     "access-control-allow-origin": ("The caller's origin, if it is one of CORS_ORIGINS.", _TEXT),
     "access-control-expose-headers": ("What a page of that origin can read.", _TEXT),
     "idempotency-replayed": ("This is the kept answer of an earlier request.", {"const": "true"}),
@@ -41,6 +42,7 @@ _OWN_HEADERS: Final = {
     "ratelimit-policy": ("The limits.", _TEXT),
     "retry-after": ("After how many seconds to try again; always there on the platform's own 429 and 503.", _TEXT),
     "www-authenticate": ("On the platform's own 401.", _TEXT),
+    **dict.fromkeys(gateway.CONFINING, ("Confines an extension's answer that a browser shows.", _TEXT)),
 }
 _PREFLIGHT_HEADERS: Final = {
     "access-control-allow-headers": ("What a request may have.", _TEXT),
@@ -147,7 +149,7 @@ def _health() -> dict[str, Any]:
         "summary": "Tell whether calls can be served; a platform admin's token shows each check.",
         "security": [{}, {"bearer": []}],
         "responses": {
-            "200": {"description": "They can.", "headers": _headers({"x-request-id": True}), "content": content},
+            "200": {"description": "They can.", "headers": unavailable["headers"], "content": content},
             **refused,
             "503": {**unavailable, "content": _joined(unavailable["content"], state)},
         },
@@ -166,13 +168,14 @@ def _refusal(status: int, codes: list[str]) -> dict[str, Any]:
     by_api_gateway = status in _BY_API_GATEWAY
     required = {"x-request-id": not by_api_gateway}
     own = ("retry-after",) if status in (429, 503) else {401: ("www-authenticate",), 405: ("allow",)}.get(status, ())
-    limits = ("ratelimit", "ratelimit-policy", "access-control-allow-origin", "access-control-expose-headers", "vary")
+    limits = ("ratelimit", "ratelimit-policy", "cache-control")
+    sharing = ("access-control-allow-origin", "access-control-expose-headers", "vary")
     narrowed = {"type": "object", "properties": {"status": {"const": status}, "code": {"enum": codes}}}
     problem = {"application/problem+json": {"schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]}}}
     message = {"application/json": {"schema": {"$ref": "#/components/schemas/Message"}}} if by_api_gateway else {}
     return {
         "description": "; ".join(f"{code}: {CODES[code].title}" for code in codes) or "API Gateway refuses.",
-        "headers": _headers({**required, **dict.fromkeys((*own, *limits), False)}),
+        "headers": _headers({**required, **dict.fromkeys((*own, *limits, *sharing), False)}),
         "content": {**(problem if codes else {}), **message, **_ANY_CONTENT},
     }
 

@@ -32,6 +32,10 @@ _STATUSES: Final = {
 }
 _METHODS: Final = ("get", "put", "post", "delete")
 _ROUTES: Final = ("publishers", "publishing", "catalog", "installs", "secrets", "records", "maintenance")
+_TEXT: Final = {"schema": {"type": "string"}}
+_EVERY_HEADER: Final = {"x-request-id": {**_TEXT, "required": True}, "cache-control": _TEXT}
+_ANSWER_HEADERS: Final = {**_EVERY_HEADER, "etag": _TEXT, "idempotency-replayed": _TEXT}
+_REFUSAL_HEADERS: Final = {**_EVERY_HEADER, "allow": _TEXT, "retry-after": _TEXT, "www-authenticate": _TEXT}
 _NOT_OURS: Final = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 """Schemas of the framework's error answers, which are never sent: every failure is a problem document."""
 
@@ -103,7 +107,7 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
     name = operation["operationId"].partition("_api_registry_v1_")[0]
     summary, _, description = _documentation(name).partition("\n\n")
     status = _STATUSES.get(name, "200")
-    answer = {"description": "It went well.", **operation["responses"]["200"]}
+    answer = {"description": "It went well.", **operation["responses"]["200"], "headers": _ANSWER_HEADERS}
     problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
     texts = {"summary": " ".join(summary.split()), "description": " ".join(description.split())}
     return {
@@ -111,8 +115,8 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
         **{key: operation[key] for key in ("parameters", "requestBody") if key in operation},
         "operationId": name,
         "responses": {
-            status: {"description": "Done."} if status == "204" else answer,
-            "default": {"description": "It was refused, or failed.", "content": problem},
+            status: {"description": "Done.", "headers": _ANSWER_HEADERS} if status == "204" else answer,
+            "default": {"description": "It was refused, or failed.", "headers": _REFUSAL_HEADERS, "content": problem},
         },
     }
 

@@ -12,6 +12,7 @@ from tests.support.wat import guest
 from tools.local.platform import Options, Platform
 from tools.local.state import ROOT
 
+LISTED_ORIGIN = "https://app.example.com"
 HELLO = '(data (i32.const 0) "hello")'
 
 
@@ -20,7 +21,8 @@ def site(server_loop: Loop) -> Iterator[Site]:
     # Below the checkout: the database's own account must be able to pass, which pytest's folders do not allow.
     state = ROOT / ".local" / f"tests-{os.getpid()}"
     # A long default, so that a busy machine is no failure; tests of time limits set their own.
-    platform = Platform(Options(state, 0, 0, 0, environ={"EXT_GATEWAY_TIMEOUT_MS": "15000"}))
+    environ = {"EXT_GATEWAY_TIMEOUT_MS": "15000", "CORS_ORIGINS": LISTED_ORIGIN}
+    platform = Platform(Options(state, 0, 0, 0, environ=environ))
     server_loop.run(platform.start())
     try:
         site = Site(platform, server_loop)

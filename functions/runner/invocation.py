@@ -114,7 +114,8 @@ class Invocation:
         answered = self._broker.counts if self._broker else {}
         received = self._records.counts if self._records else {}
         egress_bytes = self._call.ledger.total_bytes() if self._call else 0
-        usage = outcome.usage_of(found.figures, duration_ms, answered, received, egress_bytes)
+        log_bytes = self._records.log_bytes if self._records else 0
+        usage = outcome.usage_of(found.figures, duration_ms, answered, received, egress_bytes, log_bytes)
         limit = self._limits.response_bytes
         # The child already checks this, but it is untrusted, so check again.
         if isinstance(found, Done) and len(found.body or b"") > limit:

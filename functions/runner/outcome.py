@@ -51,7 +51,12 @@ def explained(failed: Failed, missing: Sequence[str]) -> Failed:
 
 
 def usage_of(
-    figures: Figures, duration_ms: float, answered: Mapping[str, int], received: Mapping[str, int], egress_bytes: int
+    figures: Figures,
+    duration_ms: float,
+    answered: Mapping[str, int],
+    received: Mapping[str, int],
+    egress_bytes: int,
+    log_bytes: int,
 ) -> Usage:
     """Return the usage of a call.
 
@@ -62,6 +67,7 @@ def usage_of(
         received: log lines and metrics that reached the parent, by name. The child's count is used when it is higher,
             because the child drops what is over a limit.
         egress_bytes: bytes sent and received.
+        log_bytes: bytes of the guest's log lines.
     """
     reported = {name: _bounded(count) for name, count in figures.host_calls.items() if name in REFUSALS and count > 0}
     counts = {
@@ -76,6 +82,7 @@ def usage_of(
         fuel=None if figures.fuel is None else _bounded(figures.fuel),
         egress_bytes=egress_bytes,
         host_calls=dict(sorted(counts.items())),
+        log_bytes=log_bytes,
     )
 
 

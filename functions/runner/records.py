@@ -62,6 +62,8 @@ class Records:
         """How many lines and metrics of the guest were received, by host import."""
         self.lost = 0
         """How many of them could not be written."""
+        self.log_bytes = 0
+        """The size of the guest's lines that were written, in UTF-8. Lines of the platform do not count."""
         self._labels = {
             "tenant_id": context.tenant_id,
             "extension_id": context.extension_id,
@@ -121,9 +123,10 @@ class Records:
         if line.source == "guest":
             self._count(f"logging.log-{line.level}")
         if self._lines <= _LINES_LIMIT:
-            self._write(line)
+            self.log_bytes += len(self._write(line).encode())
 
-    def _write(self, line: LogLine) -> None:
+    def _write(self, line: LogLine) -> str:
+        """Write a line and return its text as it was logged."""
         extra = {"source": self._scrubbed(_well_formed(line.source[:_SOURCE_LIMIT])), "guest": True, **self._labels}
         text = self._scrubbed(_well_formed(line.text[:_TEXT_LIMIT]))
         match line.level:
@@ -135,6 +138,7 @@ class Records:
                 logger("runner").warning(text, extra=extra)
             case _:
                 logger("runner").info(text, extra=extra)
+        return text
 
     def _keep(self, text: str) -> None:
         self.errors.append(text)

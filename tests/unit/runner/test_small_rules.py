@@ -107,29 +107,29 @@ def test_the_cpu_of_a_killed_sandbox_is_counted() -> None:
 
 def test_the_parents_count_of_host_calls_stands_before_the_childs() -> None:
     figures = Figures(host_calls={"storage.get": 1, "context.get-context": 2})
-    usage = outcome.usage_of(figures, 1.0, {"storage.get": 7}, {}, 0)
+    usage = outcome.usage_of(figures, 1.0, {"storage.get": 7}, {}, 0, 0)
     assert usage.host_calls == {"context.get-context": 2, "storage.get": 7}
 
 
 def test_lines_that_the_parent_heard_are_counted_although_the_child_said_nothing() -> None:
-    usage = outcome.usage_of(Figures(), 1.0, {}, {"logging.log-info": 3}, 0)
+    usage = outcome.usage_of(Figures(), 1.0, {}, {"logging.log-info": 3}, 0, 0)
     assert usage.host_calls == {"logging.log-info": 3}
 
 
 def test_lines_that_the_child_dropped_are_counted_too() -> None:
     figures = Figures(host_calls={"logging.log-info": 5_000})
-    usage = outcome.usage_of(figures, 1.0, {}, {"logging.log-info": 1_000}, 0)
+    usage = outcome.usage_of(figures, 1.0, {}, {"logging.log-info": 1_000}, 0, 0)
     assert usage.host_calls == {"logging.log-info": 5_000}
 
 
 def test_host_calls_that_a_child_counts_zero_times_are_left_out() -> None:
     figures = Figures(host_calls={"config.get": 0, "storage.get": 1})
-    assert outcome.usage_of(figures, 1.0, {}, {}, 0).host_calls == {"storage.get": 1}
+    assert outcome.usage_of(figures, 1.0, {}, {}, 0, 0).host_calls == {"storage.get": 1}
 
 
 def test_host_calls_are_in_order_of_name() -> None:
     figures = Figures(host_calls={"storage.get": 1, "config.get": 1})
-    assert list(outcome.usage_of(figures, 1.0, {"http.fetch": 1}, {}, 0).host_calls) == [
+    assert list(outcome.usage_of(figures, 1.0, {"http.fetch": 1}, {}, 0, 0).host_calls) == [
         "config.get", "http.fetch", "storage.get",
     ]  # fmt: skip
 
@@ -162,7 +162,7 @@ def test_a_response_too_large_for_lambda_is_replaced_and_keeps_its_usage() -> No
 
 
 def test_fuel_that_nobody_read_is_unknown() -> None:
-    assert outcome.usage_of(outcome.of_ended(Ended("late"), 1).figures, 1.0, {}, {}, 0).fuel is None
+    assert outcome.usage_of(outcome.of_ended(Ended("late"), 1).figures, 1.0, {}, {}, 0, 0).fuel is None
 
 
 def test_a_code_that_does_not_exist_counts_as_a_trap() -> None:
@@ -190,7 +190,7 @@ def test_each_failure_has_the_contracts_status(code: str, status: int) -> None:
 
 def test_counts_that_a_child_makes_up_are_dropped() -> None:
     figures = Figures(cpu_ns=-5, memory_peak_bytes=-1, fuel=-1, host_calls={"made.up": 5, "context.get-context": -3})
-    usage = outcome.usage_of(figures, 1.0, {}, {}, 0)
+    usage = outcome.usage_of(figures, 1.0, {}, {}, 0, 0)
     assert (usage.cpu_ms, usage.memory_peak_bytes, usage.fuel, usage.host_calls) == (0, 0, 0, {})
 
 
@@ -224,14 +224,15 @@ def test_figures_end_at_what_every_store_holds() -> None:
     most = 9_007_199_254_740_991
     figures = Figures(cpu_ns=most + 1, memory_peak_bytes=most + 1, fuel=most + 1, host_calls={"storage.get": most + 1})
 
-    usage = outcome.usage_of(figures, 1.23456, {}, {}, 17)
+    usage = outcome.usage_of(figures, 1.23456, {}, {}, 17, 19)
 
     assert (usage.cpu_ms, usage.memory_peak_bytes, usage.fuel) == (round(most / 1e6, 3), most, most)
-    assert (usage.host_calls, usage.duration_ms, usage.egress_bytes) == ({"storage.get": most}, 1.235, 17)
+    assert (usage.host_calls, usage.duration_ms) == ({"storage.get": most}, 1.235)
+    assert (usage.egress_bytes, usage.log_bytes) == (17, 19)
 
 
 def test_cpu_time_is_told_in_milliseconds() -> None:
-    assert outcome.usage_of(Figures(cpu_ns=1_234_567), 1.0, {}, {}, 0).cpu_ms == 1.235
+    assert outcome.usage_of(Figures(cpu_ns=1_234_567), 1.0, {}, {}, 0, 0).cpu_ms == 1.235
 
 
 @pytest.mark.parametrize(

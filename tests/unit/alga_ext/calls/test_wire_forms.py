@@ -35,7 +35,9 @@ CALL_JSON = (
     b'"execution_id":"x","tenant_id":"t","install_id":"i","extension_id":"e","version_id":"v",'
     b'"content_hash":"h","request_id":"r","trace_id":"c","method":"GET","path":"/","principal":"p"'
 )
-USAGE_JSON = b'{"duration_ms":0.0,"cpu_ms":0.0,"memory_peak_bytes":0,"fuel":null,"egress_bytes":0,"host_calls":{}}'
+USAGE_JSON = (
+    b'{"duration_ms":0.0,"cpu_ms":0.0,"memory_peak_bytes":0,"fuel":null,"egress_bytes":0,"host_calls":{},"log_bytes":0}'
+)
 
 FORMS: list[tuple[msgspec.Struct, bytes]] = [
     (CONTEXT, CONTEXT_JSON),

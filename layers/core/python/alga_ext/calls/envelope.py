@@ -100,7 +100,10 @@ class ExecuteRequest(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Usage(msgspec.Struct, kw_only=True, omit_defaults=False):
-    """What the call used: wall and CPU milliseconds, peak resident bytes, fuel when metered, egress, host calls."""
+    """What the call used: wall and CPU milliseconds, peak resident bytes, fuel when metered, egress, host calls.
+
+    ``log_bytes`` are those of the guest's log lines that were written, in UTF-8.
+    """
 
     duration_ms: float = 0.0
     cpu_ms: float = 0.0
@@ -108,6 +111,7 @@ class Usage(msgspec.Struct, kw_only=True, omit_defaults=False):
     fuel: int | None = None
     egress_bytes: int = 0
     host_calls: dict[str, int] = {}
+    log_bytes: int = 0
 
 
 class GuestReport(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -27,6 +27,8 @@ declare
   bytes_after bigint := 0;
   place app.extension_storage_entry;
   install_keys record;
+  most record;
+  tenant_bytes bigint;
 begin
   if tg_op <> 'INSERT' then
     keys_before := 1;
@@ -55,12 +57,28 @@ begin
            max(key_count) filter (where namespace = place.namespace) as keys
       into install_keys from app.extension_storage_usage
       where tenant_id = place.tenant_id and install_id = place.install_id;
+    -- Limits that were set lower, by the platform or by the tenant; null when none was.
+    select min(hard) filter (where install_id = place.install_id) as install_bytes,
+           min(hard) filter (where install_id <> place.install_id) as tenant_bytes
+      into most from (
+        select install_id, (unnest(array[by_platform, by_tenant]) #>> '{quotas,storage_bytes,hard}')::bigint as hard
+        from app.extension_limit
+        where tenant_id = place.tenant_id
+          and install_id in (place.install_id, '00000000-0000-0000-0000-000000000000')) as limits;
     if install_keys.namespaces > 32 then
       raise exception 'An install has at most 32 namespaces.' using errcode = 'AE001';
     elsif install_keys.keys > 5120 then
       raise exception 'A namespace has at most 5120 keys.' using errcode = 'AE001';
-    elsif install_keys.bytes > 268435456 then
-      raise exception 'An install stores at most 268435456 bytes.' using errcode = 'AE001';
+    elsif install_keys.bytes > least(268435456, most.install_bytes) then
+      raise exception 'An install stores at most % bytes.', least(268435456, most.install_bytes) using errcode = 'AE001';
+    end if;
+    if most.tenant_bytes is not null then
+      -- One writer of such a tenant at a time, always after the lock of its install.
+      perform pg_advisory_xact_lock(hashtextextended(place.tenant_id, 12));
+      select sum(byte_count) into tenant_bytes from app.extension_storage_usage where tenant_id = place.tenant_id;
+      if tenant_bytes > most.tenant_bytes then
+        raise exception 'The tenant stores at most % bytes.', most.tenant_bytes using errcode = 'AE001';
+      end if;
     end if;
   end if;
   return null;
@@ -221,6 +239,7 @@ CREATE TABLE app.extension_execution_log (
     egress_bytes bigint,
     host_calls jsonb DEFAULT '{}'::jsonb NOT NULL,
     response_bytes bigint,
+    log_bytes bigint,
     CONSTRAINT extension_execution_log_check CHECK (((state = 'finished'::text) = ((finished_at IS NOT NULL) AND (status IS NOT NULL)))),
     CONSTRAINT extension_execution_log_state_check CHECK ((state = ANY (ARRAY['accepted'::text, 'finished'::text]))),
     CONSTRAINT extension_execution_log_status_check CHECK (((status >= 100) AND (status <= 599)))
@@ -289,6 +308,51 @@ ALTER TABLE ONLY app.extension_install_secret FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_install_secret OWNER TO app_owner;
 
+CREATE TABLE app.extension_limit (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    by_platform jsonb DEFAULT '{}'::jsonb NOT NULL,
+    by_tenant jsonb DEFAULT '{}'::jsonb NOT NULL,
+    revision bigint DEFAULT 1 NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_by text NOT NULL,
+    CONSTRAINT extension_limit_by_platform_check CHECK ((jsonb_typeof(by_platform) = 'object'::text)),
+    CONSTRAINT extension_limit_by_tenant_check CHECK ((jsonb_typeof(by_tenant) = 'object'::text)),
+    CONSTRAINT extension_limit_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
+);
+
+ALTER TABLE ONLY app.extension_limit FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_limit OWNER TO app_owner;
+
+CREATE TABLE app.extension_quota_event (
+    tenant_id text NOT NULL,
+    event_id bigint NOT NULL,
+    install_id uuid NOT NULL,
+    period text NOT NULL,
+    metric text NOT NULL,
+    threshold text NOT NULL,
+    used bigint NOT NULL,
+    limited_to bigint NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_quota_event_metric_check CHECK ((metric = ANY (ARRAY['calls'::text, 'cpu_ms'::text, 'egress_bytes'::text, 'log_bytes'::text, 'storage_bytes'::text]))),
+    CONSTRAINT extension_quota_event_period_check CHECK ((period ~ '^\d{4}-\d{2}(-\d{2})?$'::text)),
+    CONSTRAINT extension_quota_event_threshold_check CHECK ((threshold = ANY (ARRAY['50'::text, '75'::text, '90'::text, '100'::text, 'warning'::text])))
+);
+
+ALTER TABLE ONLY app.extension_quota_event FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_quota_event OWNER TO app_owner;
+
+ALTER TABLE app.extension_quota_event ALTER COLUMN event_id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.extension_quota_event_event_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
 CREATE TABLE app.extension_quota_usage (
     tenant_id text NOT NULL,
     install_id uuid NOT NULL,
@@ -298,6 +362,8 @@ CREATE TABLE app.extension_quota_usage (
     duration_ms double precision DEFAULT 0 NOT NULL,
     cpu_ms double precision DEFAULT 0 NOT NULL,
     egress_bytes bigint DEFAULT 0 NOT NULL,
+    log_bytes bigint DEFAULT 0 NOT NULL,
+    reached text[] DEFAULT '{}'::text[] NOT NULL,
     CONSTRAINT extension_quota_usage_calls_check CHECK ((calls >= 0)),
     CONSTRAINT extension_quota_usage_failed_calls_check CHECK ((failed_calls >= 0)),
     CONSTRAINT extension_quota_usage_period_check CHECK ((period ~ '^\d{4}-\d{2}(-\d{2})?$'::text))
@@ -642,6 +708,15 @@ ALTER TABLE ONLY app.extension_install_request
 ALTER TABLE ONLY app.extension_install_secret
     ADD CONSTRAINT extension_install_secret_pkey PRIMARY KEY (tenant_id, install_id, name, secret_version);
 
+ALTER TABLE ONLY app.extension_limit
+    ADD CONSTRAINT extension_limit_pkey PRIMARY KEY (tenant_id, install_id);
+
+ALTER TABLE ONLY app.extension_quota_event
+    ADD CONSTRAINT extension_quota_event_pkey PRIMARY KEY (tenant_id, event_id);
+
+ALTER TABLE ONLY app.extension_quota_event
+    ADD CONSTRAINT extension_quota_event_tenant_id_install_id_period_metric_th_key UNIQUE (tenant_id, install_id, period, metric, threshold);
+
 ALTER TABLE ONLY app.extension_quota_usage
     ADD CONSTRAINT extension_quota_usage_pkey PRIMARY KEY (tenant_id, install_id, period);
 
@@ -825,6 +900,10 @@ ALTER TABLE app.extension_install_request ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_install_secret ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.extension_limit ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_quota_event ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.extension_quota_usage ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_registry ENABLE ROW LEVEL SECURITY;
@@ -905,6 +984,10 @@ CREATE POLICY tenant_isolation ON app.extension_install_request USING ((tenant_i
 
 CREATE POLICY tenant_isolation ON app.extension_install_secret USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.extension_limit USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_quota_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.extension_quota_usage USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_schedule USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -983,6 +1066,8 @@ GRANT UPDATE(host_calls) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(response_bytes) ON TABLE app.extension_execution_log TO fn_registry;
 
+GRANT UPDATE(log_bytes) ON TABLE app.extension_execution_log TO fn_registry;
+
 GRANT SELECT ON TABLE app.extension_install_disabling TO fn_gateway;
 GRANT SELECT,DELETE ON TABLE app.extension_install_disabling TO fn_registry;
 
@@ -1003,6 +1088,39 @@ GRANT UPDATE(decided_by) ON TABLE app.extension_install_request TO fn_registry;
 GRANT SELECT ON TABLE app.extension_install_secret TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_secret TO fn_registry;
 
+GRANT SELECT ON TABLE app.extension_limit TO fn_gateway;
+GRANT SELECT ON TABLE app.extension_limit TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.extension_limit TO fn_registry;
+
+GRANT INSERT(install_id) ON TABLE app.extension_limit TO fn_registry;
+
+GRANT UPDATE(by_platform) ON TABLE app.extension_limit TO fn_registry;
+
+GRANT UPDATE(by_tenant) ON TABLE app.extension_limit TO fn_registry;
+
+GRANT UPDATE(revision) ON TABLE app.extension_limit TO fn_registry;
+
+GRANT UPDATE(changed_at) ON TABLE app.extension_limit TO fn_registry;
+
+GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE app.extension_limit TO fn_registry;
+
+GRANT SELECT ON TABLE app.extension_quota_event TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.extension_quota_event TO fn_registry;
+
+GRANT INSERT(install_id) ON TABLE app.extension_quota_event TO fn_registry;
+
+GRANT INSERT(period) ON TABLE app.extension_quota_event TO fn_registry;
+
+GRANT INSERT(metric) ON TABLE app.extension_quota_event TO fn_registry;
+
+GRANT INSERT(threshold) ON TABLE app.extension_quota_event TO fn_registry;
+
+GRANT INSERT(used) ON TABLE app.extension_quota_event TO fn_registry;
+
+GRANT INSERT(limited_to) ON TABLE app.extension_quota_event TO fn_registry;
+
 GRANT SELECT,INSERT ON TABLE app.extension_quota_usage TO fn_registry;
 GRANT SELECT ON TABLE app.extension_quota_usage TO fn_gateway;
 
@@ -1015,6 +1133,10 @@ GRANT UPDATE(duration_ms) ON TABLE app.extension_quota_usage TO fn_registry;
 GRANT UPDATE(cpu_ms) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT UPDATE(egress_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(log_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(reached) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_registry TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.extension_registry TO fn_registry;

@@ -82,6 +82,7 @@ GATEWAY: Final = Function(
         "CORS_ORIGINS",
         "EXT_GATEWAY_TIMEOUT_MS",
         "INSTALL_CACHE_MS",
+        "DEFAULT_LIMITS",  # the same value in gateway, registry and recorder
         "EXTENSIONS_ENABLED",
     ),
     login_role="fn_gateway",
@@ -114,6 +115,7 @@ REGISTRY: Final = Function(
         "UNINSTALL_GRACE_S",
         "UI_PROXY_BASE_URL",
         "HOST_API_BASE_URL",
+        "DEFAULT_LIMITS",
         *_KEY_AGES,
     ),
     login_role="fn_registry",
@@ -195,6 +197,7 @@ RECORDER: Final = Function(
     "functions.registry.recorder.handler",
     timeout_s=30,
     required=("DATABASE_URL",),
+    optional=("DEFAULT_LIMITS",),
     login_role="fn_registry",
 )
 SWEEPER: Final = Function(

@@ -12,7 +12,7 @@ from alga_ext.edge.key_report import report_overdue
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.trust.key_ages import warnings
-from functions.gateway import call, cors
+from functions.gateway import call, cors, quotas
 from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
 from functions.gateway.services import Services
 
@@ -60,7 +60,8 @@ class Gateway:
         4. The tenant has an active install of the extension, that install declares the endpoint, and the caller belongs
            to the endpoint's audience.
         5. The caller's roles allow the method.
-        6. The call is recorded as accepted, run, and recorded as finished.
+        6. The quotas of the install and of its tenant are not used up.
+        7. The call is recorded as accepted, run, and recorded as finished.
         """
         services = self._services
         if not services.settings.extensions_enabled:  # (1)
@@ -72,9 +73,11 @@ class Gateway:
             return cors.preflight_response(request)
         principal = services.tokens.verify(request.headers.get("authorization"))  # (2)
         tenant_id = check_tenant(principal, request)  # (3)
-        found = services.installs.find(tenant_id, target.extension, services.monotonic_s())  # (4)
+        now = services.now()
+        found = services.installs.find(tenant_id, target.extension, services.monotonic_s(), now)  # (4)
         install = check_endpoint(found, target, request.method, principal)
         check_role(services.roles, principal, request.method)  # (5)
+        quotas.check(install.limits, install.usage, now)  # (6)
         admitted = AdmittedCall(
             request_id=request.request_id,
             tenant_id=tenant_id,
@@ -87,7 +90,7 @@ class Gateway:
             headers=request.headers,
             body=request.body,
         )
-        status, headers, body = call.run(admitted, services)  # (6)
+        status, headers, body = call.run(admitted, services)  # (7)
         return response(status, {**headers, **CONFINING}, b"" if request.method == "HEAD" else body)
 
 

@@ -2,6 +2,9 @@
 
 from typing import Any, NamedTuple
 
+from alga_ext.calls.limits import EffectiveLimits
+from functions.gateway.quotas import Usage
+
 
 class Install(NamedTuple):
     """The parts of an active install that the gateway needs to admit and run a call."""
@@ -29,3 +32,7 @@ class Install(NamedTuple):
     metrics: list[dict[str, Any]]
     timeout_ms: int | None
     memory_mb: int | None
+    limits: EffectiveLimits
+    """How often and how much its callers, it and its tenant may call."""
+    usage: Usage
+    """What it and its tenant have used, as PostgreSQL had it when the install was resolved."""

@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from alga_ext.calls.install_config import with_defaults
+from alga_ext.calls.limits import METRICS, PRODUCT, TENANT_AS_INSTALL, Limits, effective, stored_limits
 from alga_ext.calls.secret_ages import expires_at, max_ages
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Database, Row
 from functions.gateway.install import Install
+from functions.gateway.quotas import Usage, day_and_month
 
 # Version and extension are read by scalar subqueries: a join would double the planning time, which is most of the time
 # of this query. A withdrawn version no longer runs, even while its install is enabled; its subquery then returns null.
@@ -23,7 +26,14 @@ select i.install_id, i.extension_id, i.version_id, i.content_hash, i.granted_cap
                                   'metrics', v.manifest -> 'metrics', 'config', v.manifest -> 'config',
                                   'secrets', v.manifest -> 'secrets')
         from app.extension_version v
-        where v.version_id = i.version_id and v.state in ('ready', 'yanked')) as declared
+        where v.version_id = i.version_id and v.state in ('ready', 'yanked')) as declared,
+       (select jsonb_object_agg(l.install_id, jsonb_build_array(l.by_platform, l.by_tenant))
+        from app.extension_limit l
+        where l.tenant_id = i.tenant_id and l.install_id in (i.install_id, :nobody)) as limits,
+       (select jsonb_agg(jsonb_build_array(u.install_id, u.period, u.calls, u.cpu_ms, u.egress_bytes, u.log_bytes))
+        from app.extension_quota_usage u
+        where u.tenant_id = i.tenant_id and u.install_id in (i.install_id, :nobody)
+          and u.period in (:day, :month)) as usage
 from app.tenant_extension_install i
 where i.tenant_id = :tenant_id and i.state = 'enabled'
   and (select d.disabling_id from app.extension_install_disabling d
@@ -57,46 +67,52 @@ class Installs:
     The tenant is part of every cache key, so no tenant gets rows of another tenant.
     """
 
-    def __init__(self, database: Database, lifetime_s: float, capacity: int = 1_000) -> None:
+    def __init__(
+        self, database: Database, lifetime_s: float, defaults: Limits = PRODUCT, capacity: int = 1_000
+    ) -> None:
         self._database = database
+        self._defaults = defaults
         self._lifetime_s = lifetime_s
         self._capacity = capacity
         self._known: dict[tuple[str, str], tuple[float, Install]] = {}
 
-    def find(self, tenant_id: str, reference: str, now_s: float) -> Install | None:
+    def find(self, tenant_id: str, reference: str, now_s: float, now: datetime) -> Install | None:
         """Return the tenant's active install that a reference names, or None.
 
         Args:
             tenant_id: the tenant of the caller's token.
             reference: extension id, install id, ``publisher.name`` or the bare name, as the caller wrote it.
             now_s: the present time of a monotonic clock, in seconds.
+            now: the present instant, for the day and the month whose totals are read.
 
         Raises:
             PlatformError: ``ambiguous_extension`` when two installs match: one by ``publisher.name``, the other by
                 its bare name; ``config_invalid`` when the schema's defaults for its configuration are too many;
-                ``database_unavailable``.
+                ``policy_unavailable`` when its stored limits do not fit; ``database_unavailable``.
         """
         key = (tenant_id, reference)
         cached = self._known.get(key)
         if cached is not None and now_s < cached[0]:
             return cached[1]
         self._known.pop(key, None)
-        install = self._load(tenant_id, reference)
+        install = self._load(tenant_id, reference, now)
         if install is not None:
             while len(self._known) >= self._capacity:
                 self._known.pop(next(iter(self._known)))
             self._known[key] = (now_s + self._lifetime_s, install)
         return install
 
-    def _load(self, tenant_id: str, reference: str) -> Install | None:
+    def _load(self, tenant_id: str, reference: str, now: datetime) -> Install | None:
         publisher, _, name = reference.partition(".")
         if not is_uuid(reference) and not _PUBLISHER_AND_NAME.match(reference):
             return None
+        day, month = day_and_month(now)
+        given = {"tenant_id": tenant_id, "nobody": TENANT_AS_INSTALL, "day": day, "month": month}
         with self._database.tenant(tenant_id) as tx:
             if is_uuid(reference):
-                rows = tx.rows(_BY_ID, tenant_id=tenant_id, id=reference)
+                rows = tx.rows(_BY_ID, id=reference, **given)
             else:
-                rows = tx.rows(_BY_NAME, tenant_id=tenant_id, publisher=publisher, name=name, bare_name=reference)
+                rows = tx.rows(_BY_NAME, publisher=publisher, name=name, bare_name=reference, **given)
             if len(rows) > 1:
                 raise PlatformError(
                     "ambiguous_extension",
@@ -111,8 +127,10 @@ class Installs:
                 tx.rows(_SECRETS, tenant_id=tenant_id, install_id=row["install_id"], names=granted) if granted else []
             )
         limits = {**(row["declared"]["limits"] or {}), **row["granted_limits"]}
+        install_id, documents = str(row["install_id"]), row["limits"] or {}
+        set_limits = stored_limits(documents.get(TENANT_AS_INSTALL), documents.get(install_id))
         return Install(
-            install_id=str(row["install_id"]),
+            install_id=install_id,
             extension_id=str(row["extension_id"]),
             version_id=str(row["version_id"]),
             content_hash=row["content_hash"],
@@ -130,7 +148,17 @@ class Installs:
             metrics=row["declared"]["metrics"] or [],
             timeout_ms=limits.get("timeout_ms"),
             memory_mb=limits.get("memory_mb"),
+            limits=effective(self._defaults, *set_limits),
+            usage=_usage(row["usage"] or [], install_id),
         )
+
+
+def _usage(rows: list[list[Any]], install_id: str) -> Usage:
+    """Return totals as the quotas are checked with: rows of install id, period and one total for each metric."""
+    totals: dict[str, dict[str, dict[str, float]]] = {install_id: {}, TENANT_AS_INSTALL: {}}
+    for owner, period, *counts in rows:
+        totals[owner][period] = dict(zip(METRICS, counts, strict=True))
+    return Usage(install=totals[install_id], tenant=totals[TENANT_AS_INSTALL])
 
 
 def _sealed_secrets(rows: Iterable[Row], max_age_days: Mapping[str, int]) -> list[dict[str, Any]]:

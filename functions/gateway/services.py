@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Self
 
+from alga_ext.calls.limits import parse_defaults
 from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.settings import read_material
 from alga_ext.stores.aws_api import AwsApi
@@ -75,7 +76,9 @@ class Services:
         return cls(
             settings=settings,
             database=database,
-            installs=Installs(database, settings.install_cache_ms / 1000),
+            installs=Installs(
+                database, settings.install_cache_ms / 1000, settings.build("default_limits", parse_defaults)
+            ),
             tokens=TokenVerifier.of(settings),
             roles=RoleMap(_words(settings.auth_read_roles), _words(settings.auth_write_roles)),
             cors_origins=parse_origins(settings.cors_origins),

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated
 
+from alga_ext.calls.limits_setting import DefaultLimits
 from alga_ext.edge.token_settings import TokenSettings
 from alga_ext.settings import (
     Check,
@@ -53,6 +54,8 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
         cors_origins: origins of pages that may call extensions from a browser, separated by commas.
         ext_gateway_timeout_ms: default time limit of a call, in milliseconds.
         install_cache_ms: for how many milliseconds a resolved install is used before it is read again.
+        default_limits: JSON of the limits of tenants and installs for which nothing else is set
+            (docs/reference/limits.md). Gateway, registry and recorder need the same value.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
         explain_failures: whether a problem document says what the guest reported before it failed. Local only.
         lambda_task_root: set by Lambda. With it, ``explain_failures`` is an error.
@@ -71,6 +74,7 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
     cors_origins: _Origins = ""
     ext_gateway_timeout_ms: Annotated[int, Range(50, 29_000)] = 5_000
     install_cache_ms: Annotated[int, Range(0, 60_000)] = 2_000
+    default_limits: DefaultLimits = "{}"
     extensions_enabled: bool = True
     explain_failures: bool = False
     lambda_task_root: str = ""

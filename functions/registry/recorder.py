@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from alga_ext.calls.limits import Limits, parse_defaults
 from alga_ext.edge.batches import answer_batch
 from alga_ext.settings import environment
 from alga_ext.stores.database import Database
@@ -14,13 +15,20 @@ from functions.registry.settings import RecorderSettings
 SERVICE: Final = "registry-recorder"
 
 
-def _database(environ: Mapping[str, str], _: Database | None) -> Database:
-    return Database(RecorderSettings.read(environ).database_url.get_secret_value())
+class _Services(NamedTuple):
+    database: Database
+    default_limits: Limits
 
 
-_DATABASE = Refreshed(SERVICE, environment(), _database, Database.close)
+def _build(environ: Mapping[str, str], _: _Services | None) -> _Services:
+    settings = RecorderSettings.read(environ)
+    return _Services(Database(settings.database_url.get_secret_value()), parse_defaults(settings.default_limits))
+
+
+_SERVICES = Refreshed(SERVICE, environment(), _build, lambda services: services.database.close())
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Process one SQS event and return its ``batchItemFailures``."""
-    return answer_batch(event, SERVICE, partial(record, database=_DATABASE.current()))
+    database, defaults = _SERVICES.current()
+    return answer_batch(event, SERVICE, partial(record, database=database, defaults=defaults))

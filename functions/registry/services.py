@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Self
 
+from alga_ext.calls.limits import Limits, parse_defaults
 from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.errors import PlatformError
 from alga_ext.stores.aws import S3ObjectStore, signer_of
@@ -35,6 +36,7 @@ class Services:
         release_signer: signs the list of withdrawn versions.
         log_signer: signs heads of the transparency log.
         tokens: verifies callers' bearer tokens.
+        default_limits: of tenants and installs for which nothing else is set.
         data_keys: wraps the data keys of tenants' secrets; None when the operator has configured no key.
         evaluator: evaluates publishers' schemas, in a process of its own.
         now: returns the present instant, in UTC.
@@ -51,6 +53,7 @@ class Services:
     release_signer: Signer
     log_signer: Signer
     tokens: TokenVerifier
+    default_limits: Limits
     data_keys: KmsDataKeys | None
     evaluator: Evaluator
     now: Callable[[], datetime]
@@ -77,6 +80,7 @@ class Services:
             release_signer=settings.build("release_signing_key", signer_of),
             log_signer=settings.build("log_signing_key", signer_of),
             tokens=TokenVerifier.of(settings),
+            default_limits=settings.build("default_limits", parse_defaults),
             data_keys=KmsDataKeys(settings.secrets_key_id, api) if settings.secrets_key_id else None,
             evaluator=Evaluator(lambda: database.in_transaction),
             now=lambda: datetime.now(UTC),

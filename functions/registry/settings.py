@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple, Self
 
+from alga_ext.calls.limits_setting import DefaultLimits
 from alga_ext.edge.token_settings import TokenSettings
 from alga_ext.settings import (
     Check,
@@ -73,6 +74,8 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
             ones. Without a key no secret can be set.
         ui_proxy_base_url, host_api_base_url: the runner's settings of the same names. The registry calls neither. When
             one is missing, it warns that the platform does not offer what an extension asks for.
+        default_limits: JSON of the limits of tenants and installs for which nothing else is set
+            (docs/reference/limits.md). Gateway, registry and recorder need the same value.
         root_key_max_age_days, release_key_max_age_days, artifact_key_max_age_days, log_key_max_age_days: how old a key
             may get before it is reported. It still works.
     """
@@ -95,6 +98,7 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
     secrets_key_id: KmsKeyIds = ""
     ui_proxy_base_url: HttpUrl = ""
     host_api_base_url: HttpUrl = ""
+    default_limits: DefaultLimits = "{}"
     root_key_max_age_days: KeyAge = 1_095
     release_key_max_age_days: KeyAge = 365
     artifact_key_max_age_days: KeyAge = 365
@@ -164,6 +168,7 @@ class RecorderSettings(Settings, frozen=True, kw_only=True):
     section = "Recorder"
 
     database_url: DatabaseUrl
+    default_limits: DefaultLimits = "{}"
 
 
 class MigrateSettings(Settings, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ from typing import Any, Final, NamedTuple
 
 from alga_ext.stores.database import Database, Tx
 from functions.gateway import resolution
+from functions.gateway.quotas import day_and_month
 from functions.registry.installing import installs
 from functions.registry.publishing import versions
 from functions.registry.records import audit, transparency
@@ -77,6 +78,9 @@ Pages = dict[str, tuple[Statement, Statement, Statement]]
 def resolving(filled: Filled, pick: random.Random) -> dict[str, Statement]:
     """Return statements that resolve installs, each picked at random, by what the caller names them by."""
 
+    day, month = day_and_month(datetime.now(UTC))
+    now = {"nobody": NIL, "day": day, "month": month}
+
     def ordinary() -> tuple[int, str, int]:
         """An install, its tenant and its extension: another each time, so that none finds what the last one read."""
         install = pick.randrange(filled.size.installs)
@@ -86,11 +90,12 @@ def resolving(filled: Filled, pick: random.Random) -> dict[str, Statement]:
         return pick.randrange(filled.size.large_tenants_installs)
 
     def by_id(tenant: str, named: str) -> Statement:
-        return Statement(filled.gateway, tenant, resolution._BY_ID, {"tenant_id": tenant, "id": named})
+        params = {"tenant_id": tenant, "id": named, **now}
+        return Statement(filled.gateway, tenant, resolution._BY_ID, params)
 
     def by_name(tenant: str, extension: int) -> Statement:
         name = f"com.acme.n{extension}"
-        params = {"tenant_id": tenant, "publisher": "acme", "name": name, "bare_name": f"acme.{name}"}
+        params = {"tenant_id": tenant, "publisher": "acme", "name": name, "bare_name": f"acme.{name}", **now}
         return Statement(filled.gateway, tenant, resolution._BY_NAME, params)
 
     (install, owner, _), (_, second, extension), (_, third, named) = ordinary(), ordinary(), ordinary()
@@ -208,7 +213,7 @@ def whole_transactions(filled: Filled) -> dict[str, float]:
 
     def resolve() -> None:
         install = pick.randrange(filled.size.installs)
-        if resolver.find(filled.tenant_of(install), id_of("i", install), 0.0) is None:
+        if resolver.find(filled.tenant_of(install), id_of("i", install), 0.0, datetime.now(UTC)) is None:
             message = f"install {install} was not found"
             raise AssertionError(message)
 

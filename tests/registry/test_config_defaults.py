@@ -1,6 +1,7 @@
 """Defaults of a configuration: the guest reads those of the version that is installed; stored is what the admin set."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def schema(default: Any, **members: Any) -> dict[str, Any]:
 def read_by_the_guest(world: RegistryWorld, install: dict[str, Any]) -> dict[str, Any]:
     database = Database(world.databases.gateway)
     try:
-        found = Installs(database, 0).find("tenant-a", install["install_id"], 0)
+        found = Installs(database, 0).find("tenant-a", install["install_id"], 0, datetime.now(UTC))
         assert found is not None
         return found.config
     finally:

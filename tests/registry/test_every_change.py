@@ -59,6 +59,8 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /installs/{install_id}/request/decline": ("admin@tenant-a", "install.decline"),
     "POST /installs/{install_id}/rollback": ("admin@tenant-a", "install.rollback"),
     "POST /installs/{install_id}/request/approve": ("admin@tenant-a", "install.approve"),
+    "PUT /installs/{install_id}/limits": ("admin@tenant-a", "limits.set"),
+    "PUT /tenants/{tenant_id}/limits": ("platform", "limits.set"),
     "DELETE /installs/{install_id}": ("admin@tenant-a", "install.delete"),
     "POST /versions/{version_id}/withdraw": ("dev", "version.withdrawn"),
     "POST /publishers/{publisher}/keys/{key_id}/retire": ("dev", "publisher.key_retired"),
@@ -66,7 +68,7 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /extensions/{reference}/transfer": ("platform", "extension.transferred"),
 }
 GUARDED = [route for route in STORY if route not in CREATIONS]
-OF_INSTALLS = [route for route in STORY if "/installs" in route]
+OF_TENANTS = [route for route in STORY if "/installs" in route or "/tenants" in route]
 
 
 class Teller:
@@ -136,6 +138,10 @@ def tell(teller: Teller) -> None:
     make("POST /installs/{install_id}/rollback", {"version": "1.0.0", "reason": "slow"}, **install)
     world.call("POST", f"/installs/{install_id}/update", world.tenant_admin(), {"version": "1.2.0"})
     make("POST /installs/{install_id}/request/approve", {}, **install)
+    of_install = {"install_id": install_id, "reads": "/installs/{install_id}/limits"}
+    make("PUT /installs/{install_id}/limits", {"rate": {"burst": 5, "per_second": 1}}, **of_install)
+    of_tenant = {"tenant_id": "tenant-a", "reads": "/tenants/{tenant_id}/limits"}
+    make("PUT /tenants/{tenant_id}/limits", {"tenant": {"burst": 5_000, "per_second": 500}}, **of_tenant)
     make("DELETE /installs/{install_id}", **install)
     version["version_id"] = second["version_id"]
     make("POST /versions/{version_id}/withdraw", {"reason": "malware"}, **version)
@@ -188,13 +194,13 @@ def test_the_record_tells_in_which_request(changes: dict[str, Change], route: st
     assert set(requests) == {change.request_id}
 
 
-@pytest.mark.parametrize("route", OF_INSTALLS)
+@pytest.mark.parametrize("route", OF_TENANTS)
 def test_the_audit_row_tells_what_was_before(changes: dict[str, Change], route: str) -> None:
     (row,) = (row for row in changes[route].audit if row["action"] == STORY[route][1])
     assert (row["before"] is None) == (route in CREATIONS)
 
 
-@pytest.mark.parametrize("route", OF_INSTALLS)
+@pytest.mark.parametrize("route", OF_TENANTS)
 def test_the_audit_row_tells_what_is_after(changes: dict[str, Change], route: str) -> None:
     (row,) = (row for row in changes[route].audit if row["action"] == STORY[route][1])
     assert row["after"] is not None

@@ -19,11 +19,11 @@ OF_OBJECTS: Final = ("{key_id}", "{version_id}", "{reference}", "{install_id}")
 ROUTES_OF_OBJECTS: Final = [
     (method, path)
     for (method, path), who in ROUTES.items()
-    if who in ("publisher", "tenant admin", "tenant viewer") and any(name in path for name in OF_OBJECTS)
+    if who not in ("any", "admin") and any(name in path for name in OF_OBJECTS)
 ]
 CHANGED: Final = (
     "publisher_key", "extension_version", "extension_registry", "tenant_extension_install", "extension_install_secret",
-    "extension_install_request", "audit_event", "transparency_leaf",
+    "extension_install_request", "extension_limit", "audit_event", "transparency_leaf",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.envelope import Usage
+from alga_ext.calls.limits import PRODUCT, TENANT_AS_INSTALL
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message, PrepareMessage
 from alga_ext.edge.batches import answer_batch
 from alga_ext.errors import PlatformError
@@ -50,7 +51,7 @@ def record(database: Database, message: Message) -> None:
     if isinstance(message, ExecutionAccepted):
         recording.record_accepted(message, database)
     elif isinstance(message, ExecutionFinished):
-        recording.record_finished(message, database)
+        recording.record_finished(message, database, PRODUCT)
 
 
 @pytest.fixture
@@ -65,6 +66,11 @@ def rows(database: Database, table: str) -> list[dict[str, Any]]:
         return tx.rows(f"select * from app.{table} order by 1, 2, 3")
 
 
+def totals(database: Database) -> list[dict[str, Any]]:
+    """Totals of installs; those of the whole tenant are looked at by other tests."""
+    return [row for row in rows(database, "extension_quota_usage") if str(row["install_id"]) != TENANT_AS_INSTALL]
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_messages_in_any_order_and_twice_make_one_finished_row(database: Database, order: tuple[int, ...]) -> None:
     messages: list[Message] = [accepted(), accepted(), finished(), finished()]
@@ -74,7 +80,7 @@ def test_messages_in_any_order_and_twice_make_one_finished_row(database: Databas
 
     (row,) = rows(database, "extension_execution_log")
     assert (row["state"], row["status"], row["host_calls"]) == ("finished", 200, {"storage.get": 2})
-    assert [usage["calls"] for usage in rows(database, "extension_quota_usage")] == [1, 1]
+    assert [usage["calls"] for usage in totals(database)] == [1, 1]
 
 
 def test_a_call_whose_outcome_was_lost_says_so(database: Database) -> None:
@@ -87,19 +93,19 @@ def test_a_call_whose_outcome_was_lost_says_so(database: Database) -> None:
 def test_a_failed_call_counts_as_failed(database: Database) -> None:
     record(database, finished(status=502, error_code="guest_trapped"))
 
-    assert [usage["failed_calls"] for usage in rows(database, "extension_quota_usage")] == [1, 1]
+    assert [usage["failed_calls"] for usage in totals(database)] == [1, 1]
 
 
 def test_totals_are_kept_for_the_day_and_the_month(database: Database) -> None:
     record(database, finished())
 
-    assert [usage["period"] for usage in rows(database, "extension_quota_usage")] == ["2026-03", "2026-03-01"]
+    assert [usage["period"] for usage in totals(database)] == ["2026-03", "2026-03-01"]
 
 
 def test_a_bad_message_fails_alone(world: RegistryWorld) -> None:
     event = sqs_event("not a message", finished())
 
-    record = partial(recording.record, database=world.services.database)
+    record = partial(recording.record, database=world.services.database, defaults=PRODUCT)
     answer = answer_batch(event, "recorder", record)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
@@ -107,7 +113,7 @@ def test_a_bad_message_fails_alone(world: RegistryWorld) -> None:
 
 
 def test_a_documented_batch_is_recorded_whole(world: RegistryWorld) -> None:
-    handle = partial(recording.record, database=world.services.database)
+    handle = partial(recording.record, database=world.services.database, defaults=PRODUCT)
 
     assert answer_batch(documented("sqs_batch"), "recorder", handle) == {"batchItemFailures": []}
     (row,) = world.rows("select state, status, request_id from app.extension_execution_log")
@@ -122,7 +128,13 @@ def test_one_tenants_record_is_not_another_tenants(database: Database) -> None:
 
 def test_every_field_of_both_messages_is_recorded(database: Database) -> None:
     usage = Usage(
-        duration_ms=12.5, cpu_ms=3.25, memory_peak_bytes=7, fuel=11, egress_bytes=13, host_calls={"storage.get": 2}
+        duration_ms=12.5,
+        cpu_ms=3.25,
+        memory_peak_bytes=7,
+        fuel=11,
+        egress_bytes=13,
+        host_calls={"storage.get": 2},
+        log_bytes=19,
     )
     record(database, accepted())
     record(database, finished(status=503, error_code="guest_timeout", usage=usage, response_bytes=17))
@@ -132,7 +144,8 @@ def test_every_field_of_both_messages_is_recorded(database: Database) -> None:
     assert found == IDENTITY
     assert (row["status"], row["error_code"], row["response_bytes"]) == (503, "guest_timeout", 17)
     assert (row["duration_ms"], row["cpu_ms"], row["memory_peak_bytes"]) == (12.5, 3.25, 7)
-    assert (row["fuel"], row["egress_bytes"], row["host_calls"]) == (11, 13, {"storage.get": 2})
+    assert (row["fuel"], row["egress_bytes"], row["log_bytes"]) == (11, 13, 19)
+    assert row["host_calls"] == {"storage.get": 2}
     assert (row["accepted_at"].second, row["finished_at"].second) == (0, 1)
 
 
@@ -152,7 +165,7 @@ def test_a_call_fails_by_its_error_or_its_status(
 ) -> None:
     record(database, finished(status=status, error_code=error_code))
 
-    assert [usage["failed_calls"] for usage in rows(database, "extension_quota_usage")] == [failed] * 2
+    assert [usage["failed_calls"] for usage in totals(database)] == [failed] * 2
 
 
 def test_totals_of_two_calls_are_added_and_those_of_another_install_are_apart(database: Database) -> None:
@@ -162,14 +175,14 @@ def test_totals_of_two_calls_are_added_and_those_of_another_install_are_apart(da
         call = f"00000000-0000-0000-0000-00000000000{number}"
         record(database, finished(execution_id=call, install_id=install_id, usage=usage, status=500 + number))
 
-    totals = {
+    counted = {
         (str(row["install_id"]), row["period"]): (
             row["calls"], row["failed_calls"], row["duration_ms"], row["cpu_ms"], row["egress_bytes"]
         )
-        for row in rows(database, "extension_quota_usage")
+        for row in totals(database)
     }  # fmt: skip
     first, second = (2, 2, 20, 4, 200), (1, 1, 10, 2, 100)
-    assert totals == {
+    assert counted == {
         (install_id, period): first if install_id == IDENTITY["install_id"] else second
         for install_id in (IDENTITY["install_id"], other_install)
         for period in ("2026-03", "2026-03-01")
@@ -199,12 +212,12 @@ def test_the_same_call_of_another_tenant_stays_as_it_is(database: Database) -> N
 
 def test_a_message_of_another_queue_is_refused(database: Database) -> None:
     with pytest.raises(PlatformError) as refused:
-        recording.record(PrepareMessage(version_id="v", content_hash="h"), database)
+        recording.record(PrepareMessage(version_id="v", content_hash="h"), database, PRODUCT)
     assert refused.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize(("message", "state"), [(accepted(), "accepted"), (finished(), "finished")])
 def test_the_recorder_knows_both_kinds_of_message(database: Database, message: Message, state: str) -> None:
-    recording.record(message, database)
+    recording.record(message, database, PRODUCT)
 
     assert [row["state"] for row in rows(database, "extension_execution_log")] == [state]

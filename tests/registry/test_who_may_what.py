@@ -25,6 +25,8 @@ ALLOWED: Final = {
     "publisher": {"platform_admin", "publisher"},
     "tenant admin": {"tenant_admin"},
     "tenant viewer": {"tenant_admin", "tenant_viewer"},
+    "admin or tenant admin": {"platform_admin", "tenant_admin"},
+    "admin or tenant viewer": {"platform_admin", "tenant_admin", "tenant_viewer"},
 }
 ROLES: Final = ("platform_admin", "publisher", "publisher of others", "tenant_admin", "tenant_viewer", "none")
 HASH: Final = "sha256:" + "0" * 64
@@ -49,6 +51,8 @@ BODIES: Final[dict[str, Any]] = {
     "/installs/{install_id}/grants": {},
     "/installs/{install_id}/config": {"config": {}},
     "/installs/{install_id}/secrets/{name}": {"value": "x"},
+    "/installs/{install_id}/limits": {},
+    "/tenants/{tenant_id}/limits": {},
 }
 
 
@@ -70,6 +74,7 @@ def scene(
                 "install_id": world.install()["install_id"],
                 "name": "salt",
                 "leaf_index": "0",
+                "tenant_id": "tenant-a",
             },
         )
 
@@ -93,7 +98,8 @@ def test_a_route_is_open_to_those_the_reference_names(
     world, places = scene
     who = ROUTES[method, path]
     allowed = role in ALLOWED[who] or (role == "publisher of others" and (who == "any" or path == "/versions"))
-    query = "old_size=1" if path == "/log/consistency" else ""
+    queries = {"/log/consistency": "old_size=1", "/installs/{install_id}/limits": "tenant_id=tenant-a"}
+    query = queries.get(path, "")
     body = BODIES.get(path) if method in ("POST", "PUT") else None
 
     answer = world.call(

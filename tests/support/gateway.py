@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from alga_ext.calls.limits import PRODUCT, effective
 from alga_ext.edge.http import Request
 from alga_ext.edge.principal import Principal
 from functions.gateway.admission import AdmittedCall
 from functions.gateway.install import Install
+from functions.gateway.quotas import Usage
 from functions.gateway.routing import parse_path
 
 
@@ -74,5 +76,7 @@ def install(**members: Any) -> Install:
         "metrics": [],
         "timeout_ms": None,
         "memory_mb": None,
+        "limits": effective(PRODUCT),
+        "usage": Usage(),
     }
     return Install(**{**given, **members})

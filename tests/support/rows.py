@@ -37,6 +37,9 @@ insert into app.extension_execution_log (tenant_id, execution_id, install_id, ex
           '/', 'p', 'accepted', now());
 insert into app.extension_quota_usage (tenant_id, install_id, period)
   values ('{tenant}', gen_random_uuid(), '2026-01');
+insert into app.extension_limit (tenant_id, install_id, changed_by) values ('{tenant}', gen_random_uuid(), 't');
+insert into app.extension_quota_event (tenant_id, install_id, period, metric, threshold, used, limited_to)
+  values ('{tenant}', gen_random_uuid(), '2026-01', 'calls', '50', 1, 2);
 insert into app.extension_storage_entry (tenant_id, install_id, namespace, key, value)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 'n', 'k', 'v');
 insert into app.extension_schedule (tenant_id, install_id, endpoint_method, endpoint_path, cron)

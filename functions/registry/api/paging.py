@@ -2,10 +2,12 @@
 
 import base64
 import json
-from typing import Any
+from typing import Any, Final
 
 from alga_ext import strict_json
 from alga_ext.errors import PlatformError
+
+_LARGEST: Final = 2**62
 
 
 def encode_cursor(*position: Any) -> str:
@@ -29,3 +31,20 @@ def decode_cursor(cursor: str | None, first: tuple[str, ...]) -> tuple[str, ...]
     if not isinstance(parts, list) or len(parts) != len(first) or not all(isinstance(part, str) for part in parts):
         raise PlatformError("invalid_request", "The cursor is not valid; send a next_cursor of this list unchanged.")
     return tuple(parts)
+
+
+def number(cursor: str | None, first: tuple[str]) -> int:
+    """Return the position of a cursor of a list that is ordered by a number.
+
+    Raises:
+        PlatformError: ``invalid_request``, see ``decode_cursor``.
+    """
+    (text,) = decode_cursor(cursor, first)
+    if not (text.isascii() and text.isdigit()):  # isdigit alone accepts "²", int does not
+        raise PlatformError("invalid_request", "The cursor is not valid; send a next_cursor of this list unchanged.")
+    return min(int(text), _LARGEST)
+
+
+def before_number(cursor: str | None) -> int:
+    """Return the position of a cursor of a list whose largest number comes first."""
+    return number(cursor, (str(_LARGEST),))

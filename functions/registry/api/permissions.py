@@ -2,10 +2,13 @@
 
 Roles: ``platform_admin`` runs the platform. ``publisher`` acts for the publishers that the token lists.
 ``tenant_admin`` changes what its own tenant has installed, and ``tenant_viewer`` reads it.
+
+The tenant comes from the token alone, with one exception: a platform admin names the tenant whose limits it reads or
+sets (ADR 0037).
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
@@ -60,6 +63,47 @@ def require_tenant_admin(principal: Principal) -> str:
 def require_tenant_viewer(principal: Principal) -> str:
     """Return the caller's tenant when the caller may see its installs; raise ``forbidden`` otherwise."""
     return _tenant(principal, {"tenant_admin", "tenant_viewer"})
+
+
+class LimitsSetter(NamedTuple):
+    """For whom a caller sets limits: the platform, or the tenant itself. ``tenant_id`` is the tenant they are about."""
+
+    party: Literal["platform", "tenant"]
+    tenant_id: str
+
+
+def require_limits_reader(principal: Principal, named: str | None) -> str:
+    """Return the tenant whose limits the caller may read.
+
+    A platform admin reads those of any tenant. ``named`` is the tenant in the request, or None when it names none.
+
+    Raises:
+        PlatformError: ``invalid_request`` for a platform admin when neither request nor token names a tenant;
+            ``tenant_mismatch`` when another caller names another tenant; ``forbidden``.
+    """
+    return _limited(principal, named, {"tenant_admin", "tenant_viewer"})
+
+
+def require_limits_setter(principal: Principal, named: str | None) -> LimitsSetter:
+    """Return for whom the caller sets limits. A platform admin always acts for the platform.
+
+    Raises:
+        PlatformError: as ``require_limits_reader``.
+    """
+    tenant_id = _limited(principal, named, {"tenant_admin"})
+    return LimitsSetter("platform" if "platform_admin" in principal.roles else "tenant", tenant_id)
+
+
+def _limited(principal: Principal, named: str | None, roles: set[str]) -> str:
+    if "platform_admin" in principal.roles:
+        tenant_id = named or principal.tenant_id
+        if tenant_id is None:
+            raise PlatformError("invalid_request", "Name the tenant that the install belongs to with ?tenant_id=.")
+        return tenant_id
+    tenant_id = _tenant(principal, roles)
+    if named is not None and named != tenant_id:
+        raise PlatformError("tenant_mismatch", "The request names another tenant than the token. Use its own token.")
+    return tenant_id
 
 
 def _tenant(principal: Principal, roles: set[str]) -> str:

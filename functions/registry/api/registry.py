@@ -17,7 +17,16 @@ from alga_ext.edge.http import Request, bearer_token
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from functions.registry.api.failure_budget import FailureBudget
-from functions.registry.api.routes import catalog, installs, maintenance, publishers, publishing, records, secrets
+from functions.registry.api.routes import (
+    catalog,
+    installs,
+    limits,
+    maintenance,
+    publishers,
+    publishing,
+    records,
+    secrets,
+)
 from functions.registry.records import platform_keys
 from functions.registry.services import Services
 
@@ -31,7 +40,7 @@ _PROBE_KEY: Final = "staging/healthz"
 
 app = APIGatewayHttpResolver(enable_validation=True)
 """The routes and their parsing. Services are passed with each request, so one value serves every ``Registry``."""
-for _routes in (publishers, publishing, catalog, installs, secrets, records, maintenance):
+for _routes in (publishers, publishing, catalog, installs, limits, secrets, records, maintenance):
     app.include_router(_routes.router, prefix=PREFIX)
 
 

@@ -1,4 +1,4 @@
-"""Record executions: one row for each call, and totals for each install.
+"""Record executions: one row for each call, and totals for each install and tenant (``limiting.counting``).
 
 A call's accepted and finished messages may arrive in either order, more than once, or one of them never. The row has
 what is known so far. Totals are added in the transaction that moves a row to ``finished``, so each call counts once.
@@ -7,9 +7,11 @@ what is known so far. Totals are added in the transaction that moves a row to ``
 import json
 from typing import Final
 
+from alga_ext.calls.limits import Limits
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
+from functions.registry.limiting.counting import count
 
 _ACCEPT: Final = """
 insert into app.extension_execution_log
@@ -24,22 +26,16 @@ _FINISH: Final = """
 update app.extension_execution_log
 set state = 'finished', finished_at = :at, status = :status, error_code = :error_code, duration_ms = :duration_ms,
     cpu_ms = :cpu_ms, memory_peak_bytes = :memory_peak_bytes, fuel = :fuel, egress_bytes = :egress_bytes,
-    host_calls = cast(:host_calls as jsonb), response_bytes = :response_bytes
+    host_calls = cast(:host_calls as jsonb), response_bytes = :response_bytes,
+    log_bytes = :log_bytes
 where tenant_id = :tenant_id and execution_id = :execution_id and state = 'accepted'
 """
-_COUNT: Final = """
-insert into app.extension_quota_usage as usage
-  (tenant_id, install_id, period, calls, failed_calls, duration_ms, cpu_ms, egress_bytes)
-values (:tenant_id, :install_id, :period, 1, :failed, :duration_ms, :cpu_ms, :egress_bytes)
-on conflict (tenant_id, install_id, period) do update
-set calls = usage.calls + 1, failed_calls = usage.failed_calls + excluded.failed_calls,
-    duration_ms = usage.duration_ms + excluded.duration_ms, cpu_ms = usage.cpu_ms + excluded.cpu_ms,
-    egress_bytes = usage.egress_bytes + excluded.egress_bytes
-"""
 
 
-def record(message: Message, database: Database) -> None:
+def record(message: Message, database: Database, defaults: Limits) -> None:
     """Record a message of the queue ``executions``.
+
+    ``defaults`` are the stage's limits; see ``alga_ext.calls.limits.parse_defaults``.
 
     Raises:
         PlatformError: ``invalid_request`` for another kind of message; ``database_unavailable``.
@@ -47,7 +43,7 @@ def record(message: Message, database: Database) -> None:
     if isinstance(message, ExecutionAccepted):
         record_accepted(message, database)
     elif isinstance(message, ExecutionFinished):
-        record_finished(message, database)
+        record_finished(message, database, defaults)
     else:
         raise PlatformError("invalid_request", "The queue 'executions' carries execution messages only.")
 
@@ -58,8 +54,8 @@ def record_accepted(message: ExecutionAccepted, database: Database) -> None:
         tx.execute(_ACCEPT, at=message.at, **_identity(message))
 
 
-def record_finished(message: ExecutionFinished, database: Database) -> None:
-    """Move a call's row to ``finished``, and add the call once to the totals of its UTC day and month."""
+def record_finished(message: ExecutionFinished, database: Database, defaults: Limits) -> None:
+    """Move a call's row to ``finished``, and add the call once to the totals."""
     usage = message.usage
     with database.tenant(message.tenant_id) as tx:
         tx.execute(_ACCEPT, at=message.accepted_at, **_identity(message))
@@ -77,20 +73,10 @@ def record_finished(message: ExecutionFinished, database: Database) -> None:
             egress_bytes=usage.egress_bytes,
             host_calls=json.dumps(usage.host_calls),
             response_bytes=message.response_bytes,
+            log_bytes=usage.log_bytes,
         )
-        if moved == 0:
-            return
-        for period in (message.accepted_at[:7], message.accepted_at[:10]):
-            tx.execute(
-                _COUNT,
-                tenant_id=message.tenant_id,
-                install_id=message.install_id,
-                period=period,
-                failed=1 if message.error_code is not None or message.status >= 500 else 0,
-                duration_ms=usage.duration_ms,
-                cpu_ms=usage.cpu_ms,
-                egress_bytes=usage.egress_bytes,
-            )
+        if moved:
+            count(tx, message, defaults)
 
 
 def _identity(message: ExecutionAccepted | ExecutionFinished) -> dict[str, str]:

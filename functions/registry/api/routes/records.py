@@ -5,11 +5,10 @@ from typing import Annotated
 from aws_lambda_powertools.event_handler.openapi.params import Query
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Tx
 from functions.registry.api import permissions
 from functions.registry.api.exchange import principal, services
-from functions.registry.api.paging import decode_cursor, encode_cursor
+from functions.registry.api.paging import before_number, encode_cursor, number
 from functions.registry.api.shapes import AuditOut, ConsistencyOut, InclusionOut, LogEntryOut, Page, PageSize
 from functions.registry.publishing import versions
 from functions.registry.records import audit, transparency
@@ -17,14 +16,12 @@ from functions.registry.recovery import log_copy
 
 router = APIGatewayHttpRouter()
 
-_NEWEST = (str(2**62),)
-
 
 @router.get("/audit")
 def list_audit(cursor: str | None = None, page_size: PageSize = 25) -> Page[AuditOut]:
     """List every change made for the tenant, newest first (tenant admins)."""
     tenant_id = permissions.require_tenant_admin(principal(router))
-    before = _number(cursor, _NEWEST)
+    before = before_number(cursor)
     with services(router).database.tenant(tenant_id) as tx:
         rows = audit.list_events(tx, tenant_id, before, page_size)
     next_cursor = encode_cursor(rows[-1]["audit_id"]) if len(rows) == page_size else None
@@ -39,7 +36,7 @@ def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[Log
     versions, and deprecations.
     """
     tenant_id = permissions.require_tenant_viewer(principal(router))
-    before = _number(cursor, _NEWEST)
+    before = before_number(cursor)
     with services(router).database.tenant(tenant_id) as tx:
         rows = transparency.list_for_tenant(tx, tenant_id, before, page_size)
     next_cursor = encode_cursor(rows[-1]["leaf_index"]) if len(rows) == page_size else None
@@ -50,7 +47,7 @@ def list_events(cursor: str | None = None, page_size: PageSize = 25) -> Page[Log
 def list_log(cursor: str | None = None, page_size: PageSize = 25) -> Page[LogEntryOut]:
     """List the transparency log, starting with its first entry."""
     permissions.require_reader(principal(router))
-    first = _number(cursor, ("0",))
+    first = number(cursor, ("0",))
     with services(router).database.system() as tx:
         rows = transparency.list_entries(tx, first, page_size)
     next_cursor = encode_cursor(rows[-1]["leaf_index"] + 1) if len(rows) == page_size else None
@@ -111,10 +108,3 @@ def _inclusion(tx: Tx, leaf_index: int, size: int) -> InclusionOut:
 def _head(tx: Tx, size: int) -> dict[str, object]:
     registry = services(router)
     return transparency.publish_head(tx, registry.log_signer, registry.objects, registry.now(), size)
-
-
-def _number(cursor: str | None, first: tuple[str]) -> int:
-    (text,) = decode_cursor(cursor, first)
-    if not (text.isascii() and text.isdigit()):  # isdigit alone accepts "²", int does not
-        raise PlatformError("invalid_request", "The cursor is not valid; send a next_cursor of this list unchanged.")
-    return min(int(text), 2**62)

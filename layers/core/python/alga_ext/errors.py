@@ -146,6 +146,7 @@ CODES: Final[dict[str, Code]] = {
     "secret_not_found": Code(Kind.NOT_FOUND, "The secret has no value"),
     "install_not_found": Code(Kind.NOT_FOUND, "The install does not exist"),
     "already_installed": Code(Kind.CONFLICT, "The extension is already installed"),
+    "limit_too_high": Code(Kind.INVALID, "A limit is higher than the platform allows"),
     "grants_invalid": Code(Kind.INVALID, "The grants do not match what the extension asks for"),
     "config_invalid": Code(Kind.INVALID, "The configuration does not match the extension's schema"),
     "migration_conflict": Code(Kind.CONFLICT, "The database does not match the migrations"),

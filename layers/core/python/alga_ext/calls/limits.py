@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, NamedTuple, TypeVar
 import msgspec
 
 from alga_ext import json_shape, strict_json
+from alga_ext.errors import PlatformError
 from alga_ext.json_shape import ShapeError
 
 METRICS: Final = ("calls", "cpu_ms", "egress_bytes", "log_bytes")
@@ -130,7 +131,9 @@ class InstallLimits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         """Refuse more storage than an install can have."""
         storage = self.quotas.storage_bytes
         if storage is not None and (storage.hard or 0) > INSTALL_STORAGE_LIMIT_BYTES:
-            message = f"quotas.storage_bytes.hard is {storage.hard}; an install has at most {INSTALL_STORAGE_LIMIT_BYTES}"
+            message = (
+                f"quotas.storage_bytes.hard is {storage.hard}; an install has at most {INSTALL_STORAGE_LIMIT_BYTES}"
+            )
             raise ValueError(message)
 
 
@@ -161,6 +164,9 @@ PRODUCT: Final = Limits(
     install=InstallLimits(rate=Rate(burst=300, per_second=20)),
 )
 """The defaults of the product. It has no quotas."""
+
+TENANT_AS_INSTALL: Final = "00000000-0000-0000-0000-000000000000"
+"""The install id under which the database keeps the limits and totals of a tenant itself."""
 
 _NOTHING: Final = Limits()
 
@@ -196,6 +202,29 @@ def parse_defaults(text: str) -> Limits:
             message = f"{owner}.quotas.storage_bytes.hard can be set for single tenants and installs only"
             raise ValueError(message)
     return _above(PRODUCT, stage)
+
+
+def stored_limits(of_tenant: Any, of_install: Any) -> tuple[Limits, Limits]:
+    """Return what the platform set, and what the tenant set, from rows of the database.
+
+    Args:
+        of_tenant: the JSON array of the platform's and the tenant's document for the tenant itself, or None.
+        of_install: the same for one of its installs.
+
+    Raises:
+        PlatformError: ``policy_unavailable`` when a document does not fit: a limit that cannot be read is not ignored.
+    """
+    tenants: Any = of_tenant or ({}, {})
+    installs: Any = of_install or ({}, {})
+    try:
+        by_platform, by_tenant = (
+            Limits(tenant=convert(tenant, TenantLimits), install=convert(install, InstallLimits))
+            for tenant, install in zip(tenants, installs, strict=True)
+        )
+    except ShapeError as error:
+        detail = "The limits of this extension cannot be read at the moment; try again later."
+        raise PlatformError("policy_unavailable", detail, cause=error) from error
+    return by_platform, by_tenant
 
 
 def effective(defaults: Limits, by_platform: Limits = _NOTHING, by_tenant: Limits = _NOTHING) -> EffectiveLimits:

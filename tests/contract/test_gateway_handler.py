@@ -417,3 +417,21 @@ def test_without_a_key_set_health_is_unavailable(door: Door) -> None:
 
 def test_a_token_that_does_not_verify_is_refused_by_health(door: Door) -> None:
     assert door.call("/healthz", token="nonsense").code == "unauthenticated"
+
+
+def test_a_call_beyond_a_quota_is_refused_before_it_is_recorded_or_run(door: Door) -> None:
+    door.manage("PUT", "/limits", {"quotas": {"day": {"calls": {"hard": 0}}}})
+    recorded, run = door.world.sqs.get_queue_attributes, len(door.server.asked)
+    queue = {"QueueUrl": door.services.settings.executions_queue_url, "AttributeNames": ["ApproximateNumberOfMessages"]}
+    before = recorded(**queue)["Attributes"]
+    answer = door.call()
+
+    assert (answer.status, answer.code) == (429, "quota_exceeded")
+    assert json.loads(answer.body)["violated-policies"] == ["install-day-calls"]
+    assert 1 <= int(answer.headers["retry-after"]) <= 86_400
+    assert (recorded(**queue)["Attributes"], len(door.server.asked)) == (before, run)
+
+
+def test_the_role_is_checked_before_the_quotas(door: Door) -> None:
+    door.manage("PUT", "/limits", {"quotas": {"day": {"calls": {"hard": 0}}}})
+    assert door.call(token=door.token(roles=())).code == "forbidden"

@@ -248,3 +248,23 @@ def test_an_explanation_is_scrubbed_in_any_case_and_is_a_line_of_the_call(lines:
     (line,) = [json.loads(line) for line in lines.written]
     assert line["message"] == "http.fetch refused: host [secret KEY].test is not granted"
     assert (line["source"], line["guest"], line["install_id"] != "") == ("platform", True, True)
+
+
+def test_the_bytes_of_lines_that_were_written_are_counted_in_utf_8(lines: Lines) -> None:
+    made = records()
+    made.log(LogLine("info", "guest", "grüße"))
+    made.log(LogLine("error", "stderr", "no"))
+    assert made.log_bytes == len("grüße".encode()) + len("no")
+
+
+def test_a_line_of_the_platform_does_not_count_as_the_guests(lines: Lines) -> None:
+    made = records()
+    made.explain("http.fetch was refused")
+    assert made.log_bytes == 0
+
+
+def test_a_line_over_the_limit_of_lines_does_not_count(lines: Lines) -> None:
+    made = records()
+    for _ in range(1_100):
+        made.log(LogLine("info", "guest", "x"))
+    assert made.log_bytes == 1_050

@@ -1,5 +1,6 @@
 """The environment of each function: which value each name of the topology gets in a deployment."""
 
+import json
 from typing import Final
 
 from infra.places import ALIAS, DATABASE_NAME, Places
@@ -71,6 +72,7 @@ def _values(stage: StageSettings, places: Places) -> dict[str, str]:
         "AUTH_JWKS_URL": stage.auth_jwks_url,
         "BUNDLE_STORE_BASE": f"s3://{places.store_bucket}",
         "DATABASE_PASSWORD": f"secretsmanager:{places.owner_secret_arn}#password",
+        "DEFAULT_LIMITS": json.dumps(stage.default_limits, separators=(",", ":")) if stage.default_limits else "",
         "EXPECTED_CONFINEMENT": ",".join(stage.expected_confinement),
         "FRAME_ANCESTORS": stage.frame_ancestors,
         "HOST_API_BASE_URL": stage.host_api_base_url,

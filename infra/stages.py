@@ -3,6 +3,7 @@
 ``DEFAULTS`` holds what a stage is for; ``cdk.json`` gives what only its operator knows, in ``context.stages.STAGE``.
 """
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
@@ -16,6 +17,8 @@ TENANTS_PER_CONCURRENCY: Final = 2.5
 OWN_KEY: Final = "own"
 """Names the key that the stack itself makes, among the keys of tenants' secrets."""
 SigningKeyName = Literal["RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY"]
+DEFAULT_LIMITS_BYTES: Final = 1_024
+"""The largest ``default_limits`` as JSON: all environment variables of a function together may have 4 KB."""
 CONNECTIONS_SHARE: Final = 0.8
 """The share of the database's connections that functions may use; the rest is for migrations and for operators."""
 
@@ -56,6 +59,8 @@ class StageSettings(BaseModel):
             back. Fill it from the smoke check of the first deployment (docs/how-to/deploy.md).
         probe_content_hash: bundle that a deployment loads in the new runner and whose page it fetches; empty until one
             is published.
+        default_limits: rates and quotas of tenants and installs for which nothing else is set
+            (docs/reference/limits.md). What is given replaces the stage's default as a whole.
         settings: further settings of functions: optional environment names of ``topology.functions``.
     """
 
@@ -96,6 +101,7 @@ class StageSettings(BaseModel):
     secrets_keys: list[str] = [OWN_KEY]
     expected_confinement: list[str] = []
     probe_content_hash: str = ""
+    default_limits: dict[str, Any] = {}
     settings: dict[str, str] = {}
 
     @property
@@ -123,6 +129,12 @@ _LARGE: Final = {
     "gateway": 300, "registry": 50, "runner": 800, "assets": 10, "recorder": 20, "sweeper": 1, "migrate": 1,
 }  # fmt: skip
 
+
+def _daily(**hard: int) -> dict[str, Any]:
+    """Return quotas with a hard limit for each metric and UTC day."""
+    return {"day": {metric: {"hard": amount} for metric, amount in hard.items()}}
+
+
 DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         "dev": {
@@ -139,8 +151,21 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "api_burst": 100,
             "canary_percent": 50,
             "canary_minutes": 1,
+            # A loop in a developer's extension must not use up the account's budget in a night.
+            "default_limits": {
+                "tenant": {"quotas": _daily(calls=50_000, egress_bytes=1 << 30, log_bytes=1 << 28)},
+                "install": {"quotas": _daily(calls=20_000, egress_bytes=1 << 29, log_bytes=1 << 27)},
+            },
         },
-        "staging": {"concurrency": _SMALL, "canary_minutes": 1},
+        "staging": {
+            "concurrency": _SMALL,
+            "canary_minutes": 1,
+            "default_limits": {
+                "tenant": {"quotas": _daily(calls=500_000, egress_bytes=10 << 30, log_bytes=2 << 30)},
+                "install": {"quotas": _daily(calls=200_000, egress_bytes=5 << 30, log_bytes=1 << 30)},
+            },
+        },
+        # No quotas: what a tenant has paid for is not ours to guess. The rates of the product apply.
         "prod": {
             "database_min_acu": 1.0,
             "database_max_acu": 16.0,
@@ -202,6 +227,8 @@ def _faults_together(stage: StageSettings) -> list[str]:
         faults.append(f"settings: {', '.join(unknown)} is not an optional environment name of any function")
     if (switch := stage.settings.get("EXTENSIONS_ENABLED", "true")) not in ("true", "false"):
         faults.append(f"settings: EXTENSIONS_ENABLED must be true or false, not {switch}")
+    if (size := len(json.dumps(stage.default_limits))) > DEFAULT_LIMITS_BYTES:
+        faults.append(f"default_limits: it has {size} bytes as JSON, at most {DEFAULT_LIMITS_BYTES} are allowed")
     if stage.database_snapshot and ":cluster-snapshot:" not in stage.database_snapshot:
         faults.append(
             "database_snapshot: it must be the ARN of a snapshot of a cluster, arn:aws:rds:…:cluster-snapshot:…"

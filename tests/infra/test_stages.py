@@ -1,9 +1,11 @@
 """Settings of a stage: defaults, what the operator gives, and messages about what does not fit."""
 
+import json
 from typing import Any
 
 import pytest
 
+from alga_ext.calls.limits import parse_defaults
 from infra.app import project_context
 from infra.readiness import missing
 from infra.stages import DEFAULTS, StageSettingsError, read_stage
@@ -74,3 +76,19 @@ def test_every_stage_setting_is_on_the_reference_page() -> None:
     page = (ROOT / "docs/reference/stage-settings.md").read_text()
     fields = set(type(read_stage("dev", GIVEN)).model_fields) - {"name"}
     assert {name for name in fields if f"| `{name}` |" not in page} == set()
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_a_stages_default_limits_are_what_the_functions_read(name: str) -> None:
+    limits = parse_defaults(json.dumps(read_stage(name, GIVEN).default_limits))
+    quotas = [*limits.tenant.quotas.each(), *limits.install.quotas.each()]
+    assert bool(quotas) == (name != "prod")
+
+
+def test_default_limits_that_are_too_large_for_an_environment_are_refused() -> None:
+    with pytest.raises(StageSettingsError, match=r"default_limits: it has \d+ bytes as JSON, at most 1024"):
+        read_stage("dev", {**GIVEN, "default_limits": {"tenant": "x" * 1_024}})
+
+
+def test_default_limits_that_are_given_replace_those_of_the_stage() -> None:
+    assert read_stage("dev", {**GIVEN, "default_limits": {}}).default_limits == {}

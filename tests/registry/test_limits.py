@@ -176,7 +176,7 @@ def test_a_request_replaces_the_whole_document_of_its_party_only(scene: tuple[Re
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_another_tenants_limits_are_refused(scene: tuple[RegistryWorld, str], method: str) -> None:
     world, _ = scene
-    body = {} if method == "PUT" else None
+    body: Any = {} if method == "PUT" else None
     answer = world.call(method, OF_TENANT, world.tenant_admin("tenant-b"), body)
     assert (answer.status, answer.code) == (403, "tenant_mismatch")
 
@@ -184,7 +184,7 @@ def test_another_tenants_limits_are_refused(scene: tuple[RegistryWorld, str], me
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_the_query_gives_a_tenant_no_other_tenant(scene: tuple[RegistryWorld, str], method: str) -> None:
     world, install_id = scene
-    body = {} if method == "PUT" else None
+    body: Any = {} if method == "PUT" else None
     answer = world.call(
         method, of_install(install_id), world.tenant_admin("tenant-b"), body, query="tenant_id=tenant-a"
     )
@@ -204,7 +204,7 @@ def test_the_id_under_which_a_tenants_own_row_is_kept_is_no_install(
 ) -> None:
     world, _ = scene
     put(world, OF_TENANT, world.admin, {"user": SLOW})
-    body = {} if method == "PUT" else None
+    body: Any = {} if method == "PUT" else None
     assert world.call(method, of_install(TENANT_AS_INSTALL), world.tenant_admin(), body).code == "install_not_found"
 
 

@@ -66,11 +66,11 @@ class Client:
             own.setdefault("authorization", f"Bearer {self._token}")
         return self._send(method, self.url + path, body, own)
 
-    def json(self, method: str, path: str, document: Any = None) -> Any:
+    def json(self, method: str, path: str, document: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         """Send a registry request and return its JSON answer (None for 204). Raises ApiError."""
         body = None if document is None else json.dumps(document).encode()
-        headers = {} if body is None else {"content-type": "application/json"}
-        reply = self.request(method, f"/api/registry/v1{path}", body, headers)
+        own = {} if body is None else {"content-type": "application/json"}
+        reply = self.request(method, f"/api/registry/v1{path}", body, {**own, **(headers or {})})
         if reply.status >= 400:
             raise problem_of(reply)
         return json.loads(reply.body) if reply.body else None

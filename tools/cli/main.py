@@ -11,6 +11,7 @@ from tools.cli import (
     check_restore,
     dev_commands,
     keys_commands,
+    limits_commands,
     registry_commands,
     smoke,
     trust_commands,
@@ -29,7 +30,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Build, sign, publish, install and call extensions; run the platform on this machine.",
 )
-for module in (bundle_commands, registry_commands, trust_commands, keys_commands, dev_commands, smoke, check_restore):
+for module in (
+    bundle_commands,
+    registry_commands,
+    limits_commands,
+    trust_commands,
+    keys_commands,
+    dev_commands,
+    smoke,
+    check_restore,
+):
     module.register(app)
 
 

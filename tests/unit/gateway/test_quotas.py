@@ -21,7 +21,7 @@ from alga_ext.calls.limits import (
 from alga_ext.edge.http import problem
 from alga_ext.errors import PlatformError
 from functions.gateway import quotas
-from functions.gateway.quotas import Usage
+from functions.gateway.quotas import Totals, Usage
 
 NOON = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 DAY, MONTH = "2026-03-14", "2026-03"
@@ -47,7 +47,7 @@ def seconds(limits: EffectiveLimits, usage: Usage, now: datetime) -> int:
 
 
 def test_without_quotas_nothing_is_refused() -> None:
-    used = {DAY: {"calls": 10**9, "cpu_ms": 1e12}, MONTH: {"calls": 10**9}}
+    used: Totals = {DAY: {"calls": 10**9, "cpu_ms": 1e12}, MONTH: {"calls": 10**9}}
     assert refused(limits(), Usage(used, used)) == []
 
 
@@ -60,7 +60,7 @@ def test_a_quota_is_used_up_when_the_total_reaches_it(used: int, expected: list[
 @pytest.mark.parametrize(("period", "name"), [("day", DAY), ("month", MONTH)])
 @pytest.mark.parametrize("owner", ["install", "tenant"])
 def test_every_quota_refuses_and_has_a_name_of_its_own(owner: str, period: str, name: str, metric: str) -> None:
-    given = limits(**{owner: Quotas(**{period: amounts(metric)})})
+    given = limits(**{owner: Quotas(day=amounts(metric)) if period == "day" else Quotas(month=amounts(metric))})
     usage = Usage(**{owner: {name: {metric: 10.0}}})
     assert refused(given, usage) == [f"{owner}-{period}-{metric.replace('_', '-')}"]
 
@@ -128,7 +128,7 @@ def test_retry_after_is_the_time_until_the_period_ends(now: datetime, day_s: int
 
 def test_the_answer_is_429_and_names_every_quota_that_is_used_up() -> None:
     given = limits(Quotas(day=amounts("cpu_ms"), month=amounts()), Quotas(day=amounts()))
-    totals = {DAY: {"calls": 12, "cpu_ms": 10.5}, MONTH: {"calls": 40}}
+    totals: Totals = {DAY: {"calls": 12, "cpu_ms": 10.5}, MONTH: {"calls": 40}}
     with pytest.raises(PlatformError) as caught:
         quotas.check(given, Usage(totals, totals), NOON)
     answer = problem(caught.value, "r-1")

@@ -125,6 +125,76 @@ CREATE FUNCTION app.lock_storage(install uuid) RETURNS void
 
 ALTER FUNCTION app.lock_storage(install uuid) OWNER TO app_owner;
 
+CREATE FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) RETURNS record
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    declare
+      held_for_us constant bigint := 7000000;  -- two seconds longer than a gateway uses them, so that it can return them
+      largest_share constant bigint := 20;
+      full_us constant bigint := burst * interval_us;
+      others_names text[] := '{}';
+      others_held integer[] := '{}';
+      others_until_us bigint[] := '{}';
+      until_us bigint;
+      own integer := 0;
+      room bigint;
+      most bigint;
+      keeps integer;
+    begin
+      -- 1. A lower limit, or a clock that was put back, leaves a bucket that is empty, and no more than that.
+      arrival_us := least(arrival_us, now_us + full_us + ahead_us);
+      -- 2. A bucket never has more slots than burst, together with the ones that are held: neither now, nor at the
+      --    moments at which processes stopped holding some.
+      arrival_us := greatest(arrival_us, now_us);
+      if cardinality(holders) > 0 then
+        for until_us in select now_us union select u from unnest(held_until_us) as u where u < now_us loop
+          arrival_us := greatest(arrival_us, until_us + interval_us * (
+            select coalesce(sum(h), 0) from unnest(held, held_until_us) as t(h, u) where u >= until_us)::bigint);
+        end loop;
+        -- 3. The slots of this process are looked at again: it keeps some, and gives others back.
+        for number in 1 .. cardinality(holders) loop
+          if held_until_us[number] < now_us then
+            continue;
+          elsif holders[number] = holder then
+            own := own + held[number];
+          else
+            others_names := others_names || holders[number];
+            others_held := others_held || held[number];
+            others_until_us := others_until_us || held_until_us[number];
+          end if;
+        end loop;
+        arrival_us := arrival_us - interval_us * least(back, own);
+      end if;
+      -- 4. A process gets at most a share of what remains. When nothing remains, it may get slots that come soon;
+      --    but never are more than burst held.
+      remaining := greatest((now_us - arrival_us + full_us) / interval_us, 0);
+      room := remaining;
+      most := greatest(needed, remaining / largest_share);
+      if needed > 0 and remaining <= 1 and ahead_us > 0 then
+        room := least((now_us + ahead_us - arrival_us + full_us) / interval_us,
+                      burst - least(kept, own) - (select coalesce(sum(h), 0) from unnest(others_held) as t(h)));
+        most := (ahead_us + 2 * interval_us - 1) / (2 * interval_us);
+      end if;
+      taken := greatest(least(wanted, most, room), 0);
+      arrival_us := arrival_us + taken * interval_us;
+      taken_at_us := now_us;
+      -- 5. Note what this process holds now. The call that waits uses one at once, if one is there now.
+      keeps := least(kept, own) + taken - case when remaining > 0 then least(needed, taken) else 0 end;
+      if keeps > 0 then
+        others_names := others_names || holder;
+        others_held := others_held || keeps;
+        others_until_us := others_until_us || (now_us + held_for_us);
+      end if;
+      remaining := greatest(remaining - taken, 0);
+      holders := others_names;
+      held := others_held;
+      held_until_us := others_until_us;
+    end
+  $$;
+
+ALTER FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) OWNER TO app_owner;
+
 CREATE FUNCTION app.version_precedence(version text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -167,6 +237,24 @@ ALTER TABLE app.audit_event ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE app.call_rate (
+    tenant_id text NOT NULL,
+    key text NOT NULL,
+    arrival_us bigint NOT NULL,
+    holders text[] NOT NULL,
+    held integer[] NOT NULL,
+    held_until_us bigint[] NOT NULL,
+    taken integer NOT NULL,
+    remaining integer NOT NULL,
+    taken_at_us bigint NOT NULL,
+    CONSTRAINT call_rate_key_check CHECK (((length(key) >= 1) AND (length(key) <= 300)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY app.call_rate FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.call_rate OWNER TO app_owner;
 
 CREATE TABLE app.extension_artifact (
     component_sha256 text NOT NULL,
@@ -687,6 +775,9 @@ ALTER TABLE app.transparency_size OWNER TO app_owner;
 ALTER TABLE ONLY app.audit_event
     ADD CONSTRAINT audit_event_pkey PRIMARY KEY (tenant_id, audit_id);
 
+ALTER TABLE ONLY app.call_rate
+    ADD CONSTRAINT call_rate_pkey PRIMARY KEY (tenant_id, key);
+
 ALTER TABLE ONLY app.extension_artifact
     ADD CONSTRAINT extension_artifact_pkey PRIMARY KEY (component_sha256, wasmtime_version, engine_config_hash, target);
 
@@ -886,6 +977,8 @@ ALTER TABLE ONLY app.tenant_extension_install
 
 ALTER TABLE app.audit_event ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.call_rate ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.extension_artifact ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
@@ -974,6 +1067,8 @@ ALTER TABLE app.tenant_extension_install ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_execution_log USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1027,10 +1122,30 @@ REVOKE ALL ON FUNCTION app.lock_storage(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_runner;
 GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_registry;
 
+REVOKE ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) TO fn_gateway;
+
 REVOKE ALL ON FUNCTION app.version_precedence(version text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.version_precedence(version text) TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.audit_event TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.call_rate TO fn_gateway;
+GRANT SELECT,DELETE ON TABLE app.call_rate TO fn_registry;
+
+GRANT UPDATE(arrival_us) ON TABLE app.call_rate TO fn_gateway;
+
+GRANT UPDATE(holders) ON TABLE app.call_rate TO fn_gateway;
+
+GRANT UPDATE(held) ON TABLE app.call_rate TO fn_gateway;
+
+GRANT UPDATE(held_until_us) ON TABLE app.call_rate TO fn_gateway;
+
+GRANT UPDATE(taken) ON TABLE app.call_rate TO fn_gateway;
+
+GRANT UPDATE(remaining) ON TABLE app.call_rate TO fn_gateway;
+
+GRANT UPDATE(taken_at_us) ON TABLE app.call_rate TO fn_gateway;
 
 GRANT SELECT,INSERT ON TABLE app.extension_artifact TO fn_registry;
 

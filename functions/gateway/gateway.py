@@ -6,14 +6,18 @@ The order of the checks is part of the contract (docs/reference/gateway.md). The
 from collections.abc import Mapping
 from typing import Any, Final
 
+from alga_ext.edge.failure_budget import FailureBudget
 from alga_ext.edge.health import Health
-from alga_ext.edge.http import Request, response
+from alga_ext.edge.http import Request, bearer_token, response
 from alga_ext.edge.key_report import report_overdue
+from alga_ext.edge.principal import Principal
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.trust.key_ages import warnings
 from functions.gateway import call, cors, quotas
 from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
+from functions.gateway.rates.fields import fields
+from functions.gateway.rates.limiter import Clocks
 from functions.gateway.services import Services
 
 HEALTH_PATH: Final = "/healthz"
@@ -31,6 +35,7 @@ class Gateway:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._rim = Rim("gateway", outward, added=self._sharing_headers)
+        self._failures = FailureBudget()
         checks = {"database": services.database.check, "key_set": services.tokens.check}
         self._health = Health(checks, services.monotonic_s, lambda: warnings(services.keys, services.now()))
         report_overdue("gateway", services.keys, services.now())
@@ -56,12 +61,14 @@ class Gateway:
 
         1. Extensions are switched on; path, method and sizes are allowed. A CORS preflight ends here.
         2. The bearer token is valid. It identifies the caller.
-        3. The tenant is the one that the token names.
+        3. The tenant is the one that the token names. A user who is known to have no call left is refused here.
         4. The tenant has an active install of the extension, that install declares the endpoint, and the caller belongs
            to the endpoint's audience.
         5. The caller's roles allow the method.
         6. The quotas of the install and of its tenant are not used up.
-        7. The call is recorded as accepted, run, and recorded as finished.
+        7. The rates of the user, the install and the tenant have a call left. A refusal in steps 3 to 5 counts toward
+           the user's rate.
+        8. The call is recorded as accepted, run, and recorded as finished.
         """
         services = self._services
         if not services.settings.extensions_enabled:  # (1)
@@ -71,13 +78,20 @@ class Gateway:
         target = check_request(request)
         if cors.is_preflight(request, services.cors_origins):
             return cors.preflight_response(request)
-        principal = services.tokens.verify(request.headers.get("authorization"))  # (2)
-        tenant_id = check_tenant(principal, request)  # (3)
+        principal = self._authenticated(request)  # (2)
         now = services.now()
-        found = services.installs.find(tenant_id, target.extension, services.monotonic_s(), now)  # (4)
-        install = check_endpoint(found, target, request.method, principal)
-        check_role(services.roles, principal, request.method)  # (5)
+        clocks = Clocks(services.monotonic_s(), now.timestamp())
+        try:
+            tenant_id = check_tenant(principal, request)  # (3)
+            services.rates.check_user(principal, tenant_id, clocks)
+            found = services.installs.find(tenant_id, target.extension, clocks.monotonic_s, now)  # (4)
+            install = check_endpoint(found, target, request.method, principal)
+            check_role(services.roles, principal, request.method)  # (5)
+        except PlatformError as error:
+            services.rates.count_refusal(principal, error, clocks)
+            raise
         quotas.check(install.limits, install.usage, now)  # (6)
+        verdict = services.rates.take(install, principal, tenant_id, clocks)  # (7)
         admitted = AdmittedCall(
             request_id=request.request_id,
             tenant_id=tenant_id,
@@ -90,8 +104,22 @@ class Gateway:
             headers=request.headers,
             body=request.body,
         )
-        status, headers, body = call.run(admitted, services)  # (7)
-        return response(status, {**headers, **CONFINING}, b"" if request.method == "HEAD" else body)
+        status, headers, body = call.run(admitted, services)  # (8)
+        sent = {**headers, **fields(verdict.levels), **CONFINING}
+        return response(status, sent, b"" if request.method == "HEAD" else body)
+
+    def _authenticated(self, request: Request) -> Principal:
+        """Return the caller that the bearer token identifies. An address that only fails is refused for some time."""
+        authorization = request.headers.get("authorization")
+        token, now_s = bearer_token(authorization), self._services.monotonic_s()
+        self._failures.check(request.source_ip, token, now_s)
+        try:
+            principal = self._services.tokens.verify(authorization)
+        except PlatformError as error:
+            self._failures.failed(request.source_ip, token, now_s, error)
+            raise
+        self._failures.verified(token, now_s)
+        return principal
 
 
 def outward(error: PlatformError) -> PlatformError:

@@ -18,6 +18,9 @@ from alga_ext.trust.signing import LocalSigner
 from functions.gateway.admission import RoleMap
 from functions.gateway.cors import parse_origins
 from functions.gateway.dispatch import RunnerClient, make_runner_client
+from functions.gateway.rates.buckets import PostgresBuckets
+from functions.gateway.rates.calls import CallRates
+from functions.gateway.rates.limiter import RateLimiter
 from functions.gateway.resolution import Installs
 from functions.gateway.settings import GatewaySettings
 
@@ -36,6 +39,7 @@ class Services:
         settings: the validated environment.
         database: PostgreSQL as ``fn_gateway``.
         installs: finds and caches tenants' installs.
+        rates: counts calls toward the rates of users, installs and tenants.
         tokens: verifies callers' bearer tokens.
         roles: which roles may call read endpoints, and which may call the others.
         cors_origins: origins of pages that may call extensions from a browser.
@@ -50,6 +54,7 @@ class Services:
     settings: GatewaySettings
     database: Database
     installs: Installs
+    rates: CallRates
     tokens: TokenVerifier
     roles: RoleMap
     cors_origins: frozenset[str]
@@ -73,12 +78,12 @@ class Services:
         api = AwsApi(environ)
         signer, created_at = settings.build("execution_token_private_key", lambda key: parse_signer(read_material(key)))
         max_age_days = settings.execution_key_max_age_days
+        defaults = settings.build("default_limits", parse_defaults)
         return cls(
             settings=settings,
             database=database,
-            installs=Installs(
-                database, settings.install_cache_ms / 1000, settings.build("default_limits", parse_defaults)
-            ),
+            installs=Installs(database, settings.install_cache_ms / 1000, defaults),
+            rates=CallRates(RateLimiter(PostgresBuckets(database)), defaults),
             tokens=TokenVerifier.of(settings),
             roles=RoleMap(_words(settings.auth_read_roles), _words(settings.auth_write_roles)),
             cors_origins=parse_origins(settings.cors_origins),

@@ -48,6 +48,13 @@ where ctid in (select ctid from app.extension_storage_entry
                where tenant_id = :tenant_id and install_id = :install_id and expires_at <= :now limit :rows)
 """
 _SWEEP_IDEMPOTENCY: Final = "delete from app.idempotency_record where tenant_id = :tenant_id and created_at < :before"
+_SWEEP_RATES: Final = """
+delete from app.call_rate
+where ctid in (select ctid from app.call_rate
+               where tenant_id = :tenant_id
+                 and arrival_us < (extract(epoch from now() - interval '1 hour') * 1000000)::bigint limit :rows)
+"""
+"""Buckets that have been full for an hour: a full bucket is the same as no bucket."""
 _SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_record where created_at < :before"
 _TO_PURGE: Final = """
 select install_id from app.tenant_extension_install
@@ -203,6 +210,7 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
         done["storage_entries_expired"] += deleted
     with database.tenant(tenant_id) as tx:
         tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
+        tx.execute(_SWEEP_RATES, tenant_id=tenant_id, rows=_ROWS_PER_BATCH)
         waiting = tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace)
     for row in waiting:
         if purge(database, tenant_id, str(row["install_id"]), now, grace):

@@ -21,6 +21,7 @@ from tests.conftest import Databases
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.bodies import MIB, PAYLOAD_LIMIT_BYTES, UNITS, body, body_of_answer, largest_payload
 from tests.support.documented import documented
+from tests.support.gateway import UNLIMITED
 from tests.support.registry import RegistryWorld, manifest_of
 
 ENDPOINTS = [
@@ -141,6 +142,7 @@ def door(databases: Databases, aws: str) -> Iterator[Door]:
             "EXECUTIONS_QUEUE_URL": queue_url,
             "EXECUTION_TOKEN_PRIVATE_KEY": LocalSigner.generate().private_pem,
             "INSTALL_CACHE_MS": "0",
+            "DEFAULT_LIMITS": UNLIMITED,
             "DATABASE_URL": databases.gateway,
         }
         made = Door(world, server, environment)

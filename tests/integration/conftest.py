@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.gateway import UNLIMITED
 from tests.support.servers import Loop
 from tests.support.site import Site
 from tests.support.wat import guest
@@ -21,7 +22,7 @@ def site(server_loop: Loop) -> Iterator[Site]:
     # Below the checkout: the database's own account must be able to pass, which pytest's folders do not allow.
     state = ROOT / ".local" / f"tests-{os.getpid()}"
     # A long default, so that a busy machine is no failure; tests of time limits set their own.
-    environ = {"EXT_GATEWAY_TIMEOUT_MS": "15000", "CORS_ORIGINS": LISTED_ORIGIN}
+    environ = {"EXT_GATEWAY_TIMEOUT_MS": "15000", "CORS_ORIGINS": LISTED_ORIGIN, "DEFAULT_LIMITS": UNLIMITED}
     platform = Platform(Options(state, 0, 0, 0, environ=environ))
     server_loop.run(platform.start())
     try:

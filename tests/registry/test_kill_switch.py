@@ -26,8 +26,8 @@ class Holding(Database):
         self._meanwhile = meanwhile
 
     @contextmanager
-    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
-        with super().tenant(tenant_id, timeout_ms) as tx:
+    def tenant(self, tenant_id: str, timeout_ms: int | None = None, *, durable: bool = True) -> Iterator[Tx]:
+        with super().tenant(tenant_id, timeout_ms, durable=durable) as tx:
             yield tx
             self._meanwhile()
 

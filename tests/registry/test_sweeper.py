@@ -228,9 +228,9 @@ class _Dying(Database):
         self._inner, self._left = inner, transactions
 
     @contextmanager
-    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
+    def tenant(self, tenant_id: str, timeout_ms: int | None = None, *, durable: bool = True) -> Iterator[Tx]:
         if self._left == 0:
             raise ConnectionError
         self._left -= 1
-        with self._inner.tenant(tenant_id, timeout_ms) as tx:
+        with self._inner.tenant(tenant_id, timeout_ms, durable=durable) as tx:
             yield tx

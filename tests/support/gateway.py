@@ -1,5 +1,6 @@
 """What a call at the gateway is made of, for tests."""
 
+import json
 from typing import Any
 
 from alga_ext.calls.limits import PRODUCT, effective
@@ -9,6 +10,14 @@ from functions.gateway.admission import AdmittedCall
 from functions.gateway.install import Install
 from functions.gateway.quotas import Usage
 from functions.gateway.routing import parse_path
+
+UNLIMITED = json.dumps(
+    {
+        "tenant": {name: {"burst": 100_000, "per_second": 10_000} for name in ("user", "tenant")},
+        "install": {"rate": {"burst": 100_000, "per_second": 10_000}},
+    }
+)
+"""``DEFAULT_LIMITS`` for tests about something else, which call more often than a person."""
 
 
 def principal(**members: Any) -> Principal:

@@ -12,8 +12,8 @@ class ImpatientDatabase(Database):
     """A database on which a statement fails when it has to wait for a lock longer than a millisecond."""
 
     @contextmanager
-    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
-        with super().tenant(tenant_id, timeout_ms) as tx:
+    def tenant(self, tenant_id: str, timeout_ms: int | None = None, *, durable: bool = True) -> Iterator[Tx]:
+        with super().tenant(tenant_id, timeout_ms, durable=durable) as tx:
             tx.execute(_DO_NOT_WAIT)
             yield tx
 

@@ -46,6 +46,9 @@ insert into app.extension_schedule (tenant_id, install_id, endpoint_method, endp
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 'POST', '/h', '* * * * *');
 insert into app.extension_schedule_change (tenant_id, install_id)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1');
+insert into app.call_rate
+  (tenant_id, key, arrival_us, holders, held, held_until_us, taken, remaining, taken_at_us)
+  values ('{tenant}', 'tenant', 0, '{{}}', '{{}}', '{{}}', 0, 0, 0);
 """
 
 

@@ -20,7 +20,7 @@ from topology.routes import ROUTES
 # Settings that a developer may set in the shell that starts the platform; all others are set here.
 _PASSED_GROUPS = ("AUTH_", "EGRESS_", "HOST_API_", "UI_PROXY_")
 PASSED_THROUGH = (
-    *("CORS_ORIGINS", "EXTENSIONS_ENABLED", "EXT_GATEWAY_TIMEOUT_MS", "FRAME_ANCESTORS", "LOG_LEVEL"),
+    *("CORS_ORIGINS", "DEFAULT_LIMITS", "EXTENSIONS_ENABLED", "EXT_GATEWAY_TIMEOUT_MS", "FRAME_ANCESTORS", "LOG_LEVEL"),
     *sorted({name for function in FUNCTIONS for name in function.names if name.startswith(_PASSED_GROUPS)}),
 )
 # With one of these, other tokens are accepted than those that the local platform makes.

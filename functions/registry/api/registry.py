@@ -12,11 +12,11 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError, Servic
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 
 from alga_ext import strict_json
+from alga_ext.edge.failure_budget import FailureBudget
 from alga_ext.edge.health import Health
 from alga_ext.edge.http import Request, bearer_token
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
-from functions.registry.api.failure_budget import FailureBudget
 from functions.registry.api.routes import (
     catalog,
     installs,

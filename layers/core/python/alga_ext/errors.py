@@ -203,6 +203,7 @@ class PlatformError(Exception):
 
     Attributes:
         members: further members of the problem document (RFC 9457, extension members). They are not logged.
+        headers: further headers of the answer.
     """
 
     def __init__(self, code: str, detail: str, **context: object) -> None:
@@ -211,6 +212,7 @@ class PlatformError(Exception):
         self.detail = detail
         self.context = context
         self.members: dict[str, object] = {}
+        self.headers: dict[str, str] = {}
         super().__init__(f"{code}: {detail}")
 
     @property

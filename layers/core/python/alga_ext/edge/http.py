@@ -184,8 +184,8 @@ def json_response(status: int, document: object, headers: Mapping[str, str] | No
 def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Build the problem document of ``error`` (RFC 9457).
 
-    It contains the error's members, but not its context. Two things become headers: with status 429 or 503,
-    ``retry_after_s``; and ``allow`` of the context, the methods that the path allows.
+    It contains the error's members, but not its context. Besides the error's headers, two things become headers: with
+    status 429 or 503, ``retry_after_s``; and ``allow`` of the context, the methods that the path allows.
     """
     document = {
         "type": f"{PROBLEM_TYPE_BASE}{error.code}",
@@ -197,7 +197,7 @@ def problem(error: PlatformError, request_id: str, headers: Mapping[str, str] | 
         "request_id": request_id,
     }
     document = {**document, **error.members, **document}  # no member replaces one of these
-    extra = {"content-type": "application/problem+json", "x-request-id": request_id, **(headers or {})}
+    extra = {"content-type": "application/problem+json", "x-request-id": request_id, **error.headers, **(headers or {})}
     if error.status in (429, 503) and "retry-after" not in extra:
         extra["retry-after"] = str(error.retry_after_s)
     if isinstance(allow := error.context.get("allow"), list):

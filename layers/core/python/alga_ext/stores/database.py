@@ -168,7 +168,7 @@ class Database:
         return self._owner == threading.get_ident()
 
     @contextmanager
-    def tenant(self, tenant_id: str, timeout_ms: int | None = None) -> Iterator[Tx]:
+    def tenant(self, tenant_id: str, timeout_ms: int | None = None, *, durable: bool = True) -> Iterator[Tx]:
         """Open a transaction that can read and write the rows of one tenant only.
 
         It commits at the end of the block, and rolls back when the block raises.
@@ -178,6 +178,7 @@ class Database:
             timeout_ms: the time left until the caller's deadline. It limits each statement; the wait for each response
                 of the server is a little longer. None means the timeout of this ``Database``, which is also the
                 maximum.
+            durable: whether the commit waits until it is on disk. Without that, a crash of the server may lose it.
 
         Raises:
             PlatformError: ``invalid_request`` for an invalid tenant id or value; ``database_unavailable``;
@@ -191,6 +192,7 @@ class Database:
         opening = (
             f"begin; select set_config('app.tenant_id', {pg8000.native.literal(tenant_id)}, true), "
             f"set_config('statement_timeout', {pg8000.native.literal(str(limit_ms))}, true)"
+            + ("" if durable else ", set_config('synchronous_commit', 'off', true)")
         )
         with self._transaction(limit_ms, opening) as tx:
             yield tx

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alga_ext.edge.failure_budget import FailureBudget
 from alga_ext.errors import CODES, PlatformError
-from functions.registry.api.failure_budget import FailureBudget
 from tests.support.refusals import code_of
 
 HOME, AWAY = "192.0.2.1", "198.51.100.7"

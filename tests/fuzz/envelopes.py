@@ -1,7 +1,8 @@
-"""Fuzz what comes over the wire: execute envelopes, queue messages, events, bearer and execution tokens, cursors."""
+"""Fuzz what comes over the wire: execute envelopes, queue messages, events, tokens, key sets, cursors."""
 
 import json
 import sys
+from contextlib import suppress
 
 import atheris
 
@@ -18,6 +19,7 @@ with atheris.instrument_imports(include=["alga_ext"]):
     from alga_ext.calls.messages import decode_message, encode_message
     from alga_ext.calls.signed_token import TokenKeys
     from alga_ext.edge.http import request_from_event
+    from alga_ext.edge.key_set import parse_key_set
     from alga_ext.edge.tokens import TokenVerifier
     from alga_ext.trust.signing import LocalSigner, PublicKey
     from functions.registry.api.paging import decode_cursor
@@ -63,6 +65,9 @@ def one_input(data: bytes) -> None:
             "isBase64Encoded": len(rest) % 2 == 1,
         }
         refused_or_read(lambda: request_from_event(event).json())
+    elif kind == b"\5":
+        with suppress(ValueError):
+            parse_key_set(rest)
     else:
         refused_or_read(lambda: decode_cursor(text, ("a", "b")))
 
@@ -76,7 +81,8 @@ def seeds() -> list[bytes]:
         b"\2" + json.dumps(message).encode(),
         b"\3Bearer eyJhbGciOiJFZERTQSIsImtpZCI6ImsifQ.eyJzdWIiOiJ1In0.AAAA",
         b"\4{}",
-        b"\5WyJhIiwiYiJd",
+        b"\5" + key_set({"k": SIGNER.raw.public_key()}).encode(),
+        b"\6WyJhIiwiYiJd",
     ]
 
 

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from alga_ext.settings import Check, Form, HttpUrl, Settings
 
@@ -11,13 +13,30 @@ CLAIMS: Final = ("tenant_id", "roles", "publishers", "user_type", "client_id", "
 
 
 def _check_key_set(text: str) -> None:
-    import jwt  # not at the top: functions without callers' tokens share a settings module with those that have them
+    # not at the top: functions without callers' tokens share a settings module with those that have them
+    from alga_ext.edge.key_set import parse_key_set
 
     try:
-        jwt.PyJWKSet.from_dict(json.loads(text))
-    except (ValueError, TypeError, AttributeError, jwt.PyJWTError):
-        message = "it is not a JSON Web Key Set with a usable key"
+        data = text.encode()
+    except UnicodeEncodeError:
+        message = "it is not UTF-8"
         raise ValueError(message) from None
+    parse_key_set(data)
+
+
+def _check_key_set_url(text: str) -> None:
+    """Refuse a URL over which others on the network could answer with keys of their own."""
+    parts = urlsplit(text)
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        message = "it is not an https URL; http is for loopback addresses only"
+        raise ValueError(message)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _check_claim_names(text: str) -> None:
@@ -46,7 +65,7 @@ class TokenSettings(Settings, frozen=True, kw_only=True):
     """
 
     auth_jwks: Annotated[str, Check(_check_key_set), Form('a JSON Web Key Set: {"keys": [...]}')] = ""
-    auth_jwks_url: HttpUrl = ""
+    auth_jwks_url: Annotated[HttpUrl, Check(_check_key_set_url)] = ""
     auth_issuer: Annotated[str, Form("the iss of the host application's tokens, such as https://host.example.com")]
     auth_audience: Annotated[str, Form("the aud of the host application's tokens, such as alga-extensions")]
     auth_claim_names: Annotated[str, Check(_check_claim_names), Form('a JSON object such as {"tenant_id": "org"}')] = (

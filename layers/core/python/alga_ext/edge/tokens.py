@@ -1,4 +1,4 @@
-"""Identify callers: verify bearer tokens (JWT, EdDSA) against the host application's key set.
+"""Identify callers: verify bearer tokens (JWT) against the host application's key set.
 
 Only the token decides which tenant a request belongs to. The names of the claims can be configured, because the host
 application chooses them. Their meaning is fixed here.
@@ -11,24 +11,30 @@ from typing import Any, Final, Self
 
 import jwt
 
+from alga_ext.edge.fetched_key_set import FetchedKeySet
 from alga_ext.edge.http import bearer_token
+from alga_ext.edge.key_set import parse_key_set
 from alga_ext.edge.principal import Principal
 from alga_ext.edge.token_settings import CLAIMS, TokenSettings
 from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
 
 _SKEW_S: Final = 30
-_KEY_SET_LIFETIME_S: Final = 300
-_KEY_SET_TIMEOUT_S: Final = 2
 _TOKEN_LIMIT_CHARS: Final = 8 * 1024
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z")
 """The form of a token (RFC 7515, section 7.1). Without padding, each token is written in one way only."""
 _TOKEN_TYPES: Final = (None, "jwt", "at+jwt")
 """The ``typ`` of an access token, or of a token that does not say what it is (RFC 9068, RFC 7519)."""
+_IDENTITY_LIMIT_CHARS: Final = 255
+"""The longest ``sub`` (OpenID Connect Core 1.0, section 2), and the longest of the other claims that identify."""
+_UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and lone surrogates, which JSON can spell although no encoding of Unicode has them."""
+
+jwt.register_algorithm("Ed25519", jwt.algorithms.OKPAlgorithm())  # RFC 9864: another name of what is EdDSA here
 
 
 class TokenVerifier:
-    """Verifies bearer tokens; keeps a fetched key set for five minutes.
+    """Verifies bearer tokens.
 
     Args:
         jwks: the key set itself, as JSON. When it is empty, the key set is fetched from ``jwks_url``.
@@ -37,23 +43,21 @@ class TokenVerifier:
         audience: the ``aud`` that a token must have.
         claim_names: from the platform's claim name to the host application's, for each of ``CLAIMS`` that has another
             name there.
+
+    Raises:
+        ValueError: both key sets are empty, or ``jwks`` is not a key set with a usable key.
     """
 
     def __init__(
         self, *, jwks: str, jwks_url: str, issuer: str, audience: str, claim_names: Mapping[str, str] | None = None
     ) -> None:
+        if not jwks and not jwks_url:
+            message = "a key set is needed: give AUTH_JWKS or AUTH_JWKS_URL"
+            raise ValueError(message)
         self._issuer = issuer
         self._audience = audience
         self._claim_names = {name: (claim_names or {}).get(name, name) for name in CLAIMS}
-        self._inline = jwt.PyJWKSet.from_dict(json.loads(jwks)) if jwks else None
-        self._remote = (
-            jwt.PyJWKClient(jwks_url, lifespan=_KEY_SET_LIFETIME_S, timeout=_KEY_SET_TIMEOUT_S)
-            if jwks_url and not jwks
-            else None
-        )
-        if self._inline is None and self._remote is None:
-            message = "a key set is needed: give AUTH_JWKS or AUTH_JWKS_URL"
-            raise ValueError(message)
+        self._keys = parse_key_set(jwks.encode()) if jwks else FetchedKeySet(jwks_url)
 
     @classmethod
     def of(cls, settings: TokenSettings) -> Self:
@@ -78,11 +82,15 @@ class TokenVerifier:
             raise PlatformError("unauthenticated", "Send a bearer token in the authorization header.")
         try:
             header = jwt.get_unverified_header(token)
-            _check_type(header.get("typ"))
+            _check_header(header)
+            key = self._keys.find(header.get("kid"))
+            if key is None:
+                message = "the token's key id is not in the key set"
+                raise jwt.InvalidTokenError(message)
             claims = jwt.decode(
                 token,
-                self._key(header.get("kid")),
-                algorithms=["EdDSA"],
+                key.raw,
+                algorithms=key.algorithms,
                 audience=self._audience,
                 issuer=self._issuer,
                 leeway=_SKEW_S,
@@ -101,31 +109,9 @@ class TokenVerifier:
         Raises:
             PlatformError: ``policy_unavailable``.
         """
-        if self._remote is not None:
-            try:
-                self._remote.get_signing_keys()
-            except (jwt.PyJWTError, ValueError, OSError) as error:
-                raise _no_key_set(error) from None
+        if isinstance(self._keys, FetchedKeySet):
+            self._keys.check()
         return {}
-
-    def _key(self, key_id: Any) -> Any:
-        if self._remote is not None:
-            return self._remote_key(self._remote, key_id)
-        for key in self._inline.keys if self._inline is not None else []:
-            if key.key_id == key_id:
-                return key.key
-        message = "the token's key id is not in the key set"
-        raise jwt.InvalidTokenError(message)
-
-    def _remote_key(self, key_set: jwt.PyJWKClient, key_id: Any) -> Any:
-        try:
-            key_set.get_signing_keys()  # fetches the key set when there is none yet or the last one is too old
-        except (jwt.PyJWTError, ValueError, OSError) as error:
-            raise _no_key_set(error) from None
-        try:
-            return key_set.get_signing_key(key_id).key
-        except (jwt.PyJWKClientConnectionError, jwt.PyJWKSetError, ValueError, OSError) as error:
-            raise _no_key_set(error) from None
 
     def _principal(self, claims: dict[str, Any]) -> Principal:
         def text(name: str) -> str:
@@ -142,16 +128,17 @@ class TokenVerifier:
         if tenant_id is not None and not TENANT_ID.match(tenant_id):
             detail = "The token's tenant id is not valid: it needs 1 to 64 letters, digits, '_', '.' or '-'."
             raise PlatformError("unauthenticated", detail)
+        client_id = text("client_id") or None
         return Principal(
-            subject=str(claims["sub"]),
+            subject=_identity("sub", claims["sub"]),
             tenant_id=tenant_id,
             roles=texts("roles"),
             publishers=texts("publishers"),
-            user_type=self._user_type(claims),
-            client_id=text("client_id") or None,
-            client_name=text("client_name"),
-            email=text("email"),
-            name=text("name"),
+            user_type=_identity(self._claim_names["user_type"], self._user_type(claims)),
+            client_id=client_id and _identity(self._claim_names["client_id"], client_id),
+            client_name=_shown(text("client_name")),
+            email=_shown(text("email")),
+            name=_shown(text("name")),
         )
 
     def _user_type(self, claims: dict[str, Any]) -> str:
@@ -167,13 +154,36 @@ class TokenVerifier:
         return given if isinstance(given, str) and given else "client"
 
 
-def _check_type(given: Any) -> None:
-    """Refuse a token of another purpose, such as ``logout+jwt``. Media types have no upper and lower case."""
+def _check_header(header: Mapping[str, Any]) -> None:
+    """Refuse a token with critical extensions, because none is supported, and a token of another purpose.
+
+    A token of another purpose is for example a ``logout+jwt``. Media types have no upper and lower case.
+    """
+    if "crit" in header or "b64" in header:
+        message = "the token has extensions that are not supported (crit, b64)"
+        raise jwt.InvalidTokenError(message)
+    given = header.get("typ")
     media_type = given.lower().removeprefix("application/") if isinstance(given, str) else given
     if media_type not in _TOKEN_TYPES:
         message = "the token's typ is not at+jwt or JWT"
         raise jwt.InvalidTokenError(message)
 
 
-def _no_key_set(cause: Exception) -> PlatformError:
-    return PlatformError("policy_unavailable", "The key set for tokens cannot be read; try again later.", cause=cause)
+def _identity(claim: str, value: str) -> str:
+    """Return a claim that identifies the caller, unchanged. Records, queues and the database can all hold it.
+
+    Raises:
+        PlatformError: ``unauthenticated``.
+    """
+    if not 1 <= len(value) <= _IDENTITY_LIMIT_CHARS or _UNSAFE.search(value):
+        detail = (
+            f"The token's {claim} is not valid: it needs 1 to {_IDENTITY_LIMIT_CHARS} characters, and no control "
+            "characters or lone surrogates among them."
+        )
+        raise PlatformError("unauthenticated", detail)
+    return value
+
+
+def _shown(value: str) -> str:
+    """Return a claim that only describes the caller, with U+FFFD in place of what a text must not contain."""
+    return _UNSAFE.sub("\ufffd", value)

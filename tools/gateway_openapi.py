@@ -14,6 +14,7 @@ from alga_ext.stores import aws_calls, database
 from functions.gateway import cors, gateway
 from functions.gateway.admission import BODY_LIMIT_BYTES
 from functions.gateway.headers import EXTENSION_PREFIX, TO_CALLER, TO_GUEST
+from functions.gateway.refusals import outward
 from functions.gateway.routing import METHODS, READ_METHODS
 from functions.registry.api.shapes import ProblemOut
 
@@ -80,7 +81,7 @@ def answered() -> dict[int, list[str]]:
     """Return the statuses of refusals, each with the gateway's codes; API Gateway's own are among them."""
     found: dict[int, set[str]] = {status: set() for status in _BY_API_GATEWAY}
     for code in sorted({code for path in _MODULES for code in _raised(path)} - _OF_OTHERS):
-        error = gateway.outward(PlatformError(code, ""))
+        error = outward(PlatformError(code, ""))
         found.setdefault(error.status, set()).add(error.code)
     return {status: sorted(found[status]) for status in sorted(found)}
 

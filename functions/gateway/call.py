@@ -17,11 +17,14 @@ from alga_ext.telemetry import log_failure
 from functions.gateway import execution_messages, headers
 from functions.gateway.admission import AdmittedCall
 from functions.gateway.envelope import build_envelope
+from functions.gateway.refusals import outward
 from functions.gateway.services import Services
 
 RESPONSE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 """With the headers' limit below, the largest answer fits into a Lambda payload, whatever its bytes are."""
 RESPONSE_HEADERS_LIMIT_BYTES: Final = 32 * 1024
+_MESSAGE_LIMIT_CHARS: Final = 4_096
+"""More than a runner says. The answer with the message must fit into a Lambda payload."""
 _RUNNER_MARGIN_S: Final = 1.0
 """How many seconds longer than the call's own time limit the gateway waits for the runner's answer."""
 
@@ -42,15 +45,20 @@ def run(call: AdmittedCall, services: Services) -> tuple[int, dict[str, str], by
     try:
         answer = _execute(call, trace_id, services)
         body = _body(answer)
+        passed = headers.to_caller(answer.headers, f"/api/ext/{call.extension}", encoded_path(call.path))
+        answer = _within_limits(answer, passed, len(body))
     except PlatformError as error:
-        _finish(accepted, ExecuteResponse(status=error.status), error.code, 0, services)
+        _finish(accepted, ExecuteResponse(status=outward(error).status), error.code, 0, services)
         raise
-    passed = headers.to_caller(answer.headers, f"/api/ext/{call.extension}", encoded_path(call.path))
-    answer = _within_limits(answer, passed, len(body))
-    _finish(accepted, answer, answer.error.code if answer.error else None, len(body), services)
-    if answer.error is not None:
-        raise _refusal(answer.error, explained=services.settings.explain_failures)
-    return answer.status, passed, body
+    except Exception:  # a fault of the platform, after which the record must not stay ``accepted``
+        _finish(accepted, ExecuteResponse(status=500), "internal", 0, services)
+        raise
+    if answer.error is None:
+        _finish(accepted, answer, None, len(body), services)
+        return answer.status, passed, body
+    refusal = _refusal(answer.error, explained=services.settings.explain_failures)
+    _finish(accepted, msgspec.structs.replace(answer, status=refusal.status), answer.error.code, len(body), services)
+    raise refusal
 
 
 def _execute(call: AdmittedCall, trace_id: str, services: Services) -> ExecuteResponse:
@@ -108,19 +116,20 @@ def _refusal(error: ExecuteError, *, explained: bool) -> PlatformError:
         error: what the runner says.
         explained: whether the caller is the extension's developer, who also gets what the guest itself reported.
     """
-    shown = _outward(error)
+    shown = _as_platform_error(error)
     if explained:
         report = {"guest": error.guest, "refused": error.refused}
         shown.members = {name: msgspec.to_builtins(part) for name, part in report.items() if part is not None}
     return shown
 
 
-def _outward(error: ExecuteError) -> PlatformError:
+def _as_platform_error(error: ExecuteError) -> PlatformError:
+    message = error.message[:_MESSAGE_LIMIT_CHARS]
     if error.code == "guest_timeout":
-        return PlatformError("gateway_timeout", error.message)
+        return PlatformError("gateway_timeout", message)
     if error.code == "runner_unavailable":
         return PlatformError("runner_unavailable", "Extensions cannot run at the moment; try again later.")
-    return PlatformError("bad_gateway", f"{error.message} ({error.code})")
+    return PlatformError("bad_gateway", f"{message} ({error.code})")
 
 
 def _finish(

@@ -18,6 +18,7 @@ from functions.gateway import call, cors, quotas
 from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
 from functions.gateway.rates.fields import fields
 from functions.gateway.rates.limiter import Clocks
+from functions.gateway.refusals import outward
 from functions.gateway.services import Services
 
 HEALTH_PATH: Final = "/healthz"
@@ -121,17 +122,3 @@ class Gateway:
         self._failures.verified(token, now_s)
         return principal
 
-
-def outward(error: PlatformError) -> PlatformError:
-    """Return the error that the caller gets.
-
-    When a store or queue that a call depends on cannot be reached, the call is refused with 503; it is never allowed.
-    An answer that is too large to carry is ``bad_gateway``, like every other answer that cannot be used. So is a
-    configuration that cannot be filled in, because the caller cannot mend it.
-    """
-    if error.code in ("database_unavailable", "queue_unavailable", "object_store_unavailable"):
-        detail = "The platform cannot check this call at the moment; try again later."
-        return PlatformError("policy_unavailable", detail, retry_after_s=error.retry_after_s)
-    if error.code in ("response_too_large", "config_invalid"):
-        return PlatformError("bad_gateway", f"{error.detail} ({error.code})")
-    return error

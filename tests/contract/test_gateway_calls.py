@@ -31,6 +31,7 @@ from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.trust.signing import LocalSigner, PublicKey
 from functions.gateway import call
+from functions.gateway.refusals import outward
 from functions.gateway.services import Services
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.gateway import admitted, request
@@ -323,6 +324,50 @@ def test_an_answer_goes_out_even_when_its_end_cannot_be_recorded(door: Door) -> 
 
     assert door.call()[2] == b"hello"
     assert [type(record) for record in door.records()] == [ExecutionAccepted]
+
+
+@pytest.mark.parametrize("status", [-1, 0, 99, 200, 404, 600, 2**31, 2**70])
+@pytest.mark.parametrize(
+    ("code", "answered"), [("guest_timeout", 504), ("runner_unavailable", 503), ("guest_trapped", 502), ("new", 502)]
+)
+def test_a_failure_is_recorded_with_the_status_that_the_caller_gets(
+    door: Door, code: str, answered: int, status: int
+) -> None:
+    door.runner_answers(Reply(200, json.dumps({"status": status, "error": {"code": code, "message": "m"}}).encode()))
+
+    assert door.refusal().status == answered
+    finished = door.records()[-1]
+    assert (finished.status, finished.error_code) == (answered, code)
+
+
+def test_a_long_message_of_the_runner_is_cut_off(door: Door) -> None:
+    error = {"code": "guest_trapped", "message": "\U0001f600" * 1_000_000}
+    door.runner_answers(Reply(200, json.dumps({"status": 502, "error": error}, ensure_ascii=False).encode()))
+
+    assert len(door.refusal().detail) < 5_000
+
+
+class _Failing:
+    """A client whose library raises what nobody expected."""
+
+    def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the names of RunnerClient
+        raise OverflowError
+
+
+def test_a_fault_of_the_platform_finishes_the_record_of_its_call(door: Door) -> None:
+    door.services = dataclasses.replace(door.services, runner=_Failing())
+
+    with pytest.raises(OverflowError):
+        door.call()
+    accepted, finished = door.records()
+    assert finished.execution_id == accepted.execution_id
+    assert (finished.status, finished.error_code) == (500, "internal")
+
+
+def test_an_answer_that_is_too_large_is_recorded_with_the_status_that_the_caller_gets(door: Door) -> None:
+    door.runner_answers(Reply(200, b" " * (8 * 1024 * 1024 + 1)))
+
+    assert outward(door.refusal()).status == door.records()[-1].status == 502
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\uffff", "a\x1b[0m", "ü" * 3000, "a b"])

@@ -8,7 +8,7 @@ import pytest
 
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.gateway import gateway
+from functions.gateway.refusals import outward
 from functions.gateway.resolution import Installs
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import change, publish_server
@@ -107,5 +107,5 @@ def test_a_stored_configuration_whose_defaults_are_too_many_answers_bad_gateway(
     )
     with pytest.raises(PlatformError) as refused:
         read_by_the_guest(world, install)
-    outward = gateway.outward(refused.value)
-    assert (refused.value.code, outward.code, outward.status) == ("config_invalid", "bad_gateway", 502)
+    shown = outward(refused.value)
+    assert (refused.value.code, shown.code, shown.status) == ("config_invalid", "bad_gateway", 502)

@@ -1,6 +1,7 @@
 """The execute envelope: read in full or refused in our words."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from alga_ext.calls.envelope import (
     decode_response,
     encode,
 )
+from alga_ext.errors import CODES
 from tests.support.refusals import code_of
 
 text = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -148,3 +150,50 @@ def test_a_configuration_up_to_its_limit_is_read_and_over_it_refused() -> None:
 
     assert code_of(lambda: decode_request(envelope(CONFIG_LIMIT_BYTES))) is None
     assert code_of(lambda: decode_request(envelope(CONFIG_LIMIT_BYTES + 1))) == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"duration_ms": -0.5},
+        {"duration_ms": 1e13},
+        {"cpu_ms": -1},
+        {"cpu_ms": None},
+        {"memory_peak_bytes": -1},
+        {"memory_peak_bytes": 2**53},
+        {"fuel": 2**64},
+        {"egress_bytes": -1},
+        {"egress_bytes": 2**40 + 1},
+        {"egress_bytes": 1.5},
+        {"log_bytes": -1},
+        {"log_bytes": 2**40 + 1},
+        {"host_calls": {"storage.get": -1}},
+        {"host_calls": {"storage.get": 2**53}},
+        {"host_calls": {"a\0": 1}},
+        {"host_calls": {"a" * 65: 1}},
+        {"host_calls": {f"a{number}": 1 for number in range(257)}},
+    ],
+    ids=str,
+)
+def test_usage_that_cannot_be_recorded_is_refused(usage: dict[str, Any]) -> None:
+    assert code_of(lambda: decode_response(json.dumps({"status": 200, "usage": usage}).encode())) == "bad_gateway"
+
+
+def test_an_infinite_duration_is_refused() -> None:
+    for number in (b"1e999", b"NaN", b"Infinity"):
+        body = b'{"status":200,"usage":{"duration_ms":' + number + b"}}"
+        assert code_of(partial(decode_response, body)) == "bad_gateway"
+
+
+@pytest.mark.parametrize("code", ["", "a" * 65, "a b", "a\0", "A", "1a", "a\n", "\u00e4", "\uffff"])
+def test_an_error_code_that_cannot_be_recorded_is_refused(code: str) -> None:
+    body = json.dumps({"status": 502, "error": {"code": code, "message": "m"}}).encode()
+
+    assert code_of(lambda: decode_response(body)) == "bad_gateway"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_of_the_platform_is_one_that_a_runner_may_send(code: str) -> None:
+    error = ExecuteError(code=code, message="m")
+
+    assert decode_response(encode(ExecuteResponse(status=502, error=error))).error == error

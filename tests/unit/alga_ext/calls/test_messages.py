@@ -1,9 +1,10 @@
 """What travels on the queues reads back, and anything else is refused for good."""
 
 import json
+import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from alga_ext.calls.envelope import Usage
@@ -91,3 +92,22 @@ def test_a_refused_message_is_not_tried_again() -> None:
     with pytest.raises(PlatformError) as caught:
         decode_message("{}")
     assert not caught.value.retryable
+
+
+SQS_CHARACTERS = re.compile("[\\x09\\x0a\\x0d\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]*")
+"""What a message may contain (``SendMessage`` in the Amazon SQS API reference)."""
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+@example("\ufffe\uffff")
+@example("\0\x1f\x7f\x9f\u2028")
+@example("\U0001f600\U0010ffff")
+@example('"\\\\u00e4')
+def test_any_text_is_sent_in_characters_that_sqs_takes(text: str) -> None:
+    message = ExecutionAccepted(at="2026-06-01T00:00:00+00:00", **{**WHO, "principal": text, "path": text})
+    body = encode_message(message)
+
+    assert body.isascii()
+    assert SQS_CHARACTERS.fullmatch(body.decode())
+    assert decode_message(body) == message
+    assert json.loads(body)["principal"] == text

@@ -66,6 +66,21 @@ def test_an_event_with_nothing_in_it_is_a_request_for_the_root(given: dict[str, 
     assert request.request_id
 
 
+def test_half_a_surrogate_pair_becomes_a_question_mark() -> None:
+    found = request_from_event(
+        {
+            "rawPath": "/a\ud800",
+            "rawQueryString": "q=\udfff",
+            "headers": {"x-\ud800": "\udc00", "x-emoji": "\U0001f600"},
+            "requestContext": {"requestId": "r\ud800", "http": {"method": "GET\ud800", "sourceIp": "\ud800"}},
+        }
+    )
+
+    assert (found.path, found.raw_query, found.method, found.source_ip) == ("/a?", "q=?", "GET?", "?")
+    assert found.headers == {"x-?": "?", "x-emoji": "\U0001f600"}
+    assert found.request_id == "r?"
+
+
 def test_a_header_without_value_is_left_out() -> None:
     assert request_from_event(event(headers={"a": None, "b": ""})).headers == {"b": ""}
 

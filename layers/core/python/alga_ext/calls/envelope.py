@@ -4,7 +4,7 @@ Every call reads an envelope, so msgspec is used: it decodes and validates one i
 ignored, so that either side can be deployed first. docs/reference/execute.md defines field names and codes.
 """
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -12,6 +12,13 @@ from alga_ext.errors import PlatformError
 
 EXECUTE_PATH: Final = "/v1/execute"
 CONFIG_LIMIT_BYTES: Final = 64 * 1024
+
+# What an answer is recorded with has limits, so that every answer that can be decoded can be recorded.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
+_Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**40)]  # so that the sum of eight million calls fits into 64 bits
+_Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+_ImportName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9._-]{1,64}\Z")]
+_ErrorCode = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
 
 
 class ExecuteContext(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -105,13 +112,13 @@ class Usage(msgspec.Struct, kw_only=True, omit_defaults=False):
     ``log_bytes`` are those of the guest's log lines that were written, in UTF-8.
     """
 
-    duration_ms: float = 0.0
-    cpu_ms: float = 0.0
-    memory_peak_bytes: int = 0
-    fuel: int | None = None
-    egress_bytes: int = 0
-    host_calls: dict[str, int] = {}
-    log_bytes: int = 0
+    duration_ms: _Milliseconds = 0.0
+    cpu_ms: _Milliseconds = 0.0
+    memory_peak_bytes: _Count = 0
+    fuel: _Count | None = None
+    egress_bytes: _Bytes = 0
+    host_calls: Annotated[dict[_ImportName, _Count], msgspec.Meta(max_length=256)] = {}
+    log_bytes: _Bytes = 0
 
 
 class GuestReport(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -135,7 +142,7 @@ class ExecuteError(msgspec.Struct, kw_only=True, omit_defaults=True):
     ``guest`` and ``refused`` explain it to the extension's developer. Only a development platform has them.
     """
 
-    code: str
+    code: _ErrorCode
     message: str
     guest: GuestReport | None = None
     refused: RefusedCall | None = None

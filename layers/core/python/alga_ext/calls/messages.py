@@ -1,10 +1,15 @@
 """The queue messages. Every message is a JSON object with a ``type``; unknown fields are ignored.
 
-A message has at most 256 KiB. It names larger data by its key in the object store.
+A message has at most 256 KiB. It names larger data by its key in the object store. It is ASCII, because SQS refuses a
+message that contains U+FFFE or U+FFFF (``SendMessage`` in the Amazon SQS API reference).
 
 Compatibility: consumers and producers are deployed separately. A new field needs a default. A field must not be renamed
 or removed while a queue may still contain messages in the old form.
 """
+
+import json
+import re
+from typing import Final
 
 import msgspec
 
@@ -101,13 +106,18 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
 
 Message = PrepareMessage | PreparedMessage | ExecutionAccepted | ExecutionFinished
 
+_NOT_ASCII: Final = re.compile("[^\x00-\x7f]+")
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
 
 
 def encode_message(message: Message) -> bytes:
-    """Return the JSON bytes of a message."""
-    return _ENCODER.encode(message)
+    """Return a message as JSON in ASCII."""
+    body = _ENCODER.encode(message)
+    if body.isascii():
+        return body
+    # Outside of strings, JSON is ASCII: what is escaped here is within one.
+    return _NOT_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], body.decode()).encode()
 
 
 def decode_message(body: str | bytes) -> Message:

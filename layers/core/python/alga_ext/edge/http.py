@@ -68,7 +68,8 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
     """Build a request from an API Gateway v2 event.
 
     A well-formed ``x-request-id`` of the caller is kept, so that a call can be followed in the logs of both systems.
-    Otherwise API Gateway's request id is used, or a new one when the event has none.
+    Otherwise API Gateway's request id is used, or a new one when the event has none. A lone surrogate in a text, which
+    JSON can spell although no encoding of Unicode has it, becomes ``?``.
 
     Raises:
         PlatformError: ``invalid_request`` when the body cannot be decoded.
@@ -76,7 +77,7 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
     context = event.get("requestContext") or {}
     http = context.get("http") or {}
     headers = {
-        str(name).lower(): str(value) for name, value in (event.get("headers") or {}).items() if value is not None
+        _text(name).lower(): _text(value) for name, value in (event.get("headers") or {}).items() if value is not None
     }
     body = event.get("body") or ""
     if event.get("isBase64Encoded"):
@@ -91,14 +92,19 @@ def request_from_event(event: Mapping[str, Any]) -> Request:
             raise PlatformError("invalid_request", "The body of the event is not valid text.") from None
     asked = headers.get("x-request-id", "")
     return Request(
-        method=str(http.get("method", "GET")).upper(),
-        path=str(event.get("rawPath") or http.get("path") or "/"),
-        raw_query=str(event.get("rawQueryString") or ""),
+        method=_text(http.get("method", "GET")).upper(),
+        path=_text(event.get("rawPath") or http.get("path") or "/"),
+        raw_query=_text(event.get("rawQueryString") or ""),
         headers=headers,
         body=raw,
-        request_id=asked if _REQUEST_ID.match(asked) else str(context.get("requestId") or new_id()),
-        source_ip=str(http.get("sourceIp") or ""),
+        request_id=asked if _REQUEST_ID.match(asked) else _text(context.get("requestId") or new_id()),
+        source_ip=_text(http.get("sourceIp") or ""),
     )
+
+
+def _text(value: object) -> str:
+    text = str(value)
+    return text if text.isascii() else text.encode(errors="replace").decode()
 
 
 def bearer_token(authorization: str | None) -> str:

@@ -121,4 +121,3 @@ class Gateway:
             raise
         self._failures.verified(token, now_s)
         return principal
-

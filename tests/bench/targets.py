@@ -20,6 +20,9 @@ INIT_CPU_MS: Final = {"gateway": 200.0, "uihost": 130.0, "recorder": 220.0}
 FIRST_ANSWER_MS: Final = {"trivial (WAT)": 200.0, "StarlingMonkey 12 MB": 300.0}
 """Start of the runner's process to its first answer, p50, from its asset, on a machine with nothing beside it."""
 
+GATEWAY_CPU_MS: Final = 1.5
+"""Own CPU time of the gateway for a warm call."""
+
 RESIDENT_MIB: Final = 240.0
 """Memory of four sandboxes that run small programs: interpreter and engine come to about 40 each."""
 

@@ -3,13 +3,12 @@
 import dataclasses
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from alga_ext.calls.limits import parse_defaults
-from alga_ext.stores.database import Database, Tx
+from alga_ext.stores.database import Database
 from functions.gateway.gateway import Gateway
 from functions.gateway.rates.buckets import PostgresBuckets
 from functions.gateway.rates.calls import CallRates
@@ -18,23 +17,12 @@ from functions.gateway.resolution import Installs
 from functions.gateway.services import Services
 from tests.contract import test_gateway_handler
 from tests.contract.test_gateway_handler import Door
+from tests.support.counted_database import CountedDatabase
 
 door = test_gateway_handler.door
 BURST = 60
 LIMITS = parse_defaults(json.dumps({"tenant": {"user": {"burst": BURST, "per_second": 0.001}}}))
 """With a rate at which nothing comes back while a test runs, however slow it is."""
-
-
-class CountedDatabase(Database):
-    """A database that counts its transactions."""
-
-    transactions = 0
-
-    @contextmanager
-    def tenant(self, tenant_id: str, timeout_ms: int | None = None, *, durable: bool = True) -> Iterator[Tx]:
-        self.transactions += 1
-        with super().tenant(tenant_id, timeout_ms, durable=durable) as tx:
-            yield tx
 
 
 class Counted:

@@ -41,6 +41,7 @@ class AnsweringServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # else the body waits 40 ms for the headers' acknowledgement
 
             def setup(self) -> None:
                 super().setup()

@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from alga_ext.edge.fetched_key_set import CURRENT_S, FetchedKeySet
 from alga_ext.edge.http import bearer_token
 from alga_ext.edge.tokens import TokenVerifier
 from alga_ext.errors import PlatformError
@@ -508,3 +509,47 @@ def test_a_key_set_is_never_read_from_a_file(tmp_path: Any) -> None:
     path.write_text(KEY_SET)
 
     assert code(bearer(), verifier(jwks="", jwks_url=path.as_uri())) == "policy_unavailable"
+
+
+@pytest.mark.parametrize(("lifetime_s", "most_s"), [(3_600, 60), (20, 20 + 30)], ids=["a-minute", "until-it-expires"])
+def test_a_verified_token_is_remembered_for_a_short_time(lifetime_s: int, most_s: int) -> None:
+    given = verifier()
+    given.verify(bearer(lifetime_s=lifetime_s))
+    (known,) = given._verified.values()
+    assert known.until_s <= time.time() + most_s
+    assert known.since_s <= time.time() < known.until_s
+
+
+def test_a_remembered_token_names_the_same_caller() -> None:
+    given, token = verifier(), bearer(roles=["tenant_admin"], name="Ann")
+    assert given.verify(token) == given.verify(token) == verifier().verify(token)
+
+
+def test_a_remembered_token_is_refused_when_its_key_has_left_the_key_set() -> None:
+    with answering(lambda _: Reply(200, KEY_SET.encode())) as server:
+        passed_s = 0.0
+        given = verifier(jwks="", jwks_url=server.url)
+        given._keys = FetchedKeySet(server.url, lambda: time.time() + passed_s, lambda: time.monotonic() + passed_s)
+        token = bearer(lifetime_s=3_600)
+        given.verify(token)
+        server.answer = lambda _: Reply(200, key_set({"host-2": STRANGER.raw.public_key()}).encode())
+        passed_s = CURRENT_S
+        assert code(token, given) == "unauthenticated"
+
+
+def test_a_token_with_the_payload_of_a_remembered_one_and_another_signature_is_refused() -> None:
+    given, token = verifier(), bearer()
+    given.verify(token)
+    head, _, signature = token.rpartition(".")
+    other = bearer(name="other").rpartition(".")[2]
+    assert code(f"{head}.{other}", given) == "unauthenticated"
+    assert code(f"{head}.{signature}", given) is None
+
+
+def test_only_so_many_tokens_are_remembered() -> None:
+    given = verifier()
+    given.verify(bearer())
+    (known,) = given._verified.values()
+    for number in range(1_010):
+        given._remember(b"%d" % number, known)
+    assert len(given._verified) == 1_000

@@ -4,16 +4,18 @@ Only the token decides which tenant a request belongs to. The names of the claim
 application chooses them. Their meaning is fixed here.
 """
 
+import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import jwt
 
 from alga_ext.edge.fetched_key_set import FetchedKeySet
 from alga_ext.edge.http import bearer_token
-from alga_ext.edge.key_set import parse_key_set
+from alga_ext.edge.key_set import Key, parse_key_set
 from alga_ext.edge.principal import Principal
 from alga_ext.edge.token_settings import CLAIMS, TokenSettings
 from alga_ext.errors import PlatformError
@@ -25,6 +27,9 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z"
 """The form of a token (RFC 7515, section 7.1). Without padding, each token is written in one way only."""
 _TOKEN_TYPES: Final = (None, "jwt", "at+jwt")
 """The ``typ`` of an access token, or of a token that does not say what it is (RFC 9068, RFC 7519)."""
+_VERIFIED_FOR_S: Final = 60
+"""How long a verified token is remembered, if its key stays in the key set and it does not expire."""
+_VERIFIED_TOKENS: Final = 1_000
 _IDENTITY_LIMIT_CHARS: Final = 255
 """The longest ``sub`` (OpenID Connect Core 1.0, section 2), and the longest of the other claims that identify."""
 _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -33,8 +38,18 @@ _UNSAFE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 jwt.register_algorithm("Ed25519", jwt.algorithms.OKPAlgorithm())  # RFC 9864: another name of what is EdDSA here
 
 
+class _Verified(NamedTuple):
+    """A token that was verified: whom it names, by which key, and between which instants that holds."""
+
+    principal: Principal
+    key_id: Any
+    key: Key
+    since_s: float
+    until_s: float
+
+
 class TokenVerifier:
-    """Verifies bearer tokens.
+    """Verifies bearer tokens. A caller's next request within a minute costs no verification. Threads may share it.
 
     Args:
         jwks: the key set itself, as JSON. When it is empty, the key set is fetched from ``jwks_url``.
@@ -58,6 +73,7 @@ class TokenVerifier:
         self._audience = audience
         self._claim_names = {name: (claim_names or {}).get(name, name) for name in CLAIMS}
         self._keys = parse_key_set(jwks.encode()) if jwks else FetchedKeySet(jwks_url)
+        self._verified: dict[bytes, _Verified] = {}
 
     @classmethod
     def of(cls, settings: TokenSettings) -> Self:
@@ -80,6 +96,10 @@ class TokenVerifier:
         token = bearer_token(authorization)
         if len(token) > _TOKEN_LIMIT_CHARS or not _COMPACT.match(token):
             raise PlatformError("unauthenticated", "Send a bearer token in the authorization header.")
+        digest, now_s = hashlib.sha256(token.encode()).digest(), time.time()
+        known = self._verified.get(digest)
+        if known is not None and known.since_s <= now_s < known.until_s and self._keys.find(known.key_id) is known.key:
+            return known.principal
         try:
             header = jwt.get_unverified_header(token)
             _check_header(header)
@@ -101,7 +121,16 @@ class TokenVerifier:
         except jwt.PyJWTError as error:
             detail = "The token is not valid for this platform; get one from the host application."
             raise PlatformError("unauthenticated", detail, cause=error) from None
-        return self._principal(claims)
+        principal = self._principal(claims)
+        until_s = min(now_s + _VERIFIED_FOR_S, int(claims["exp"]) + _SKEW_S)
+        self._remember(digest, _Verified(principal, header.get("kid"), key, now_s, until_s))
+        return principal
+
+    def _remember(self, digest: bytes, verified: _Verified) -> None:
+        self._verified.pop(digest, None)
+        self._verified[digest] = verified
+        while len(self._verified) > _VERIFIED_TOKENS:
+            self._verified.pop(next(iter(self._verified), digest), None)
 
     def check(self) -> Mapping[str, Any]:
         """Check that a key set is available; fetch it when the last one is too old.

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -105,10 +106,17 @@ def _scope(at: str, region: str, service: str) -> str:
 def _signature(secret: str, at: str, scope: str, lines: list[str]) -> str:
     """Return the signature of a canonical request, given by its lines."""
     request_sha256 = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    signed = f"{_ALGORITHM}\n{at}\n{scope}\n{request_sha256}"
+    return hmac.digest(_signing_key(secret, scope), signed.encode(), "sha256").hex()
+
+
+@lru_cache(maxsize=16)
+def _signing_key(secret: str, scope: str) -> bytes:
+    """Return the key for one day, region and service: four of the five steps of a signature."""
     key = f"AWS4{secret}".encode()
-    for part in (*scope.split("/"), f"{_ALGORITHM}\n{at}\n{scope}\n{request_sha256}"):
+    for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key.hex()
+    return key
 
 
 def _quoted(text: str) -> str:

@@ -12,7 +12,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ _KEPT_S: Final = 60.0
 """How long an idle connection is used again. A NAT gateway drops one after 350 s and says so only when the next request
 is sent, which then fails."""
 _CHUNK_BYTES: Final = 256 * 1024
+_ONE_WRITE_BYTES: Final = 64 * 1024
+"""Of a larger request, head and body are not copied together."""
 
 
 class HttpError(Exception):
@@ -48,6 +50,35 @@ class _Server(NamedTuple):
             message = "it is not an http or https URL"
             raise ValueError(message)
         return cls(parts.scheme, parts.hostname, parts.port)
+
+
+class _OneWrite(http.client.HTTPConnection):
+    """Sends head and body of a small request in one write: http.client makes two, each a system call and a packet."""
+
+    _parts: list[bytes] | None = None
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        """See ``http.client.HTTPConnection.request``."""
+        self._parts = []
+        try:
+            super().request(*args, **kwargs)
+            parts = self._parts
+        finally:
+            self._parts = None
+        whole = b"".join(parts) if sum(map(len, parts)) <= _ONE_WRITE_BYTES else None
+        for part in parts if whole is None else [whole]:
+            super().send(part)
+
+    def send(self, data: Any) -> None:
+        """See ``http.client.HTTPConnection.send``."""
+        if self._parts is None:
+            super().send(data)
+        else:
+            self._parts.append(data)
+
+
+class _OneWriteTls(_OneWrite, http.client.HTTPSConnection):
+    """The same over TLS."""
 
 
 class _Idle(NamedTuple):
@@ -150,11 +181,11 @@ class Connections:
     def _new(self, server: _Server) -> http.client.HTTPConnection:
         if server.scheme == "https":
             tls = _tls(self._ca_bundle)
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            connection: http.client.HTTPConnection = _OneWriteTls(
                 server.host, server.port, timeout=_CONNECT_TIMEOUT_S, context=tls
             )
         else:
-            connection = http.client.HTTPConnection(server.host, server.port, timeout=_CONNECT_TIMEOUT_S)
+            connection = _OneWrite(server.host, server.port, timeout=_CONNECT_TIMEOUT_S)
         try:
             connection.connect()
         except OSError as error:
@@ -196,11 +227,11 @@ class Response:
         Raises:
             HttpError: the body did not arrive whole.
         """
-        if limit_bytes is None:
-            return b"".join(map(bytes, self.stream()))
         body = bytearray()
-        while len(body) < limit_bytes:
-            chunk = bytearray(min(_CHUNK_BYTES, limit_bytes - len(body)))
+        while limit_bytes is None or len(body) < limit_bytes:
+            known_bytes = _CHUNK_BYTES if self._response.length is None else max(1, self._response.length)
+            left_bytes = known_bytes if limit_bytes is None else limit_bytes - len(body)
+            chunk = bytearray(min(_CHUNK_BYTES, known_bytes, left_bytes))
             size = self._read_into(chunk)
             if not size:
                 break

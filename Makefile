@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills contract-fuzz mutants long bench build cost smoke synth sam lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills flood contract-fuzz mutants long bench build cost smoke synth sam lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -60,9 +60,9 @@ up: setup ## Start the platform with the sample extensions; PORT is the API's po
 demo: setup ## Run every step from build to call as a transcript that checks itself
 	@python -m tools.demo
 
-test: setup ## Run all tests except those of soak, kills and browser
+test: setup ## Run all tests except those of soak, kills, flood and browser
 	@npm test --silent
-	@python -m pytest -q -n 2 --dist loadfile -m "not soak and not kills" --ignore tests/browser
+	@python -m pytest -q -n 2 --dist loadfile -m "not soak and not kills and not flood" --ignore tests/browser
 
 coverage: setup ## Run the tests and report which code of functions/ and layers/ they miss; write .build/coverage/
 	@python -m tests.coverage
@@ -79,6 +79,9 @@ soak: setup ## Test that ten thousand good and hostile calls leak nothing
 kills: setup ## Test that a publication killed between any two of its steps succeeds when repeated
 	@python -m pytest -q -n 2 --dist load -m kills tests/registry
 
+flood: setup ## Test that a tenant that floods the platform for a minute costs the others nothing
+	@python -m pytest -q -s -m flood tests/integration
+
 contract-fuzz: setup ## Send 50 times as many requests made from the OpenAPI documents as make test does; CONTRACT_FUZZ for another factor
 	@CONTRACT_FUZZ=$${CONTRACT_FUZZ:-50} python -m pytest -q tests/integration/test_documented_answers.py
 
@@ -86,8 +89,8 @@ mutants: setup ## Break the modules that decide, one guard at a time: a test mus
 	@python -m tests.mutants $(MODULES)
 
 long: export FUZZ_SECONDS ?= 600
-long: setup ## Run what takes longer than an hour: soak, kills, contract-fuzz, mutants, then fuzz with FUZZ_SECONDS=600
-	@status=0; for task in "soak" "kills" "contract-fuzz" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
+long: setup ## Run what takes longer than an hour: soak, kills, flood, contract-fuzz, mutants, then fuzz with FUZZ_SECONDS=600
+	@status=0; for task in "soak" "kills" "flood" "contract-fuzz" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
 	  echo "› make $$task, from $$(date +%H:%M)"; started=$$SECONDS; \
 	  $(MAKE) --no-print-directory $$task || status=1; \
 	  echo "› make $$task took $$((SECONDS - started)) s"; done; exit $$status

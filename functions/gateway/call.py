@@ -3,20 +3,20 @@
 import base64
 import secrets
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
 from alga_ext.bundles.endpoint_paths import encoded_path
-from alga_ext.calls.envelope import ExecuteError, ExecuteResponse, decode_response, encode
-from alga_ext.calls.execution_token import sign_execution_token
-from alga_ext.calls.messages import ExecutionAccepted, encode_message
+from alga_ext.calls.envelope import ExecuteError, ExecuteResponse
+from alga_ext.calls.messages import ExecutionFinished, encode_message
 from alga_ext.errors import PlatformError
-from alga_ext.ids import new_id
 from alga_ext.telemetry import log_failure
-from functions.gateway import execution_messages, headers
+from functions.gateway import breaker, execution_messages, headers
 from functions.gateway.admission import AdmittedCall
-from functions.gateway.envelope import build_envelope
+from functions.gateway.attempts import execute
+from functions.gateway.breaker import Outcome, Refused
+from functions.gateway.execution import Execution
 from functions.gateway.refusals import outward
 from functions.gateway.services import Services
 
@@ -25,59 +25,92 @@ RESPONSE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 RESPONSE_HEADERS_LIMIT_BYTES: Final = 32 * 1024
 _MESSAGE_LIMIT_CHARS: Final = 4_096
 """More than a runner says. The answer with the message must fit into a Lambda payload."""
-_RUNNER_MARGIN_S: Final = 1.0
-"""How many seconds longer than the call's own time limit the gateway waits for the runner's answer."""
 
 
-def run(call: AdmittedCall, services: Services) -> tuple[int, dict[str, str], bytes]:
+class _Ended(NamedTuple):
+    """How a call ended.
+
+    Attributes:
+        recorded: the runner's answer, with the status that the caller gets.
+        error_code: to record; None when the guest answered.
+        body_bytes: size of the guest's body.
+        is_answered: whether the runner gave a valid answer.
+        result: status, headers and body for the caller, or the error to raise.
+    """
+
+    recorded: ExecuteResponse
+    error_code: str | None
+    body_bytes: int
+    is_answered: bool
+    result: tuple[int, dict[str, str], bytes] | Exception
+
+
+def run(
+    call: AdmittedCall, services: Services, execution: Execution | None = None
+) -> tuple[int, dict[str, str], bytes]:
     """Record the call as accepted, run it, record how it ended, and return status, headers and body.
 
     The queue acknowledges the accepted record before the runner is invoked, so every accepted call leaves a record.
     When the finished record cannot be sent, the response is still sent and the record stays ``accepted``, which means
     that the outcome is unknown.
 
+    Args:
+        call: the admitted call.
+        services: the gateway's clients.
+        execution: of a call with an idempotency key, which must not run twice. It says afterwards what was done.
+
     Raises:
-        PlatformError: ``queue_unavailable`` before anything ran; otherwise the error that the caller gets.
+        PlatformError: ``runner_unavailable`` while the install's breaker is open, and ``queue_unavailable``, both
+            before anything is recorded or run; otherwise the error that the caller gets.
     """
+    is_keyed = execution is not None
+    execution = execution or Execution.begin(call, services)
     trace_id = headers.trace_id(call.headers) or secrets.token_hex(16)
-    accepted = execution_messages.accepted(call, new_id(), trace_id, services.now())
-    services.executions.send(encode_message(accepted), group=call.tenant_id)
+    install = (call.tenant_id, call.install.install_id)
+    admitted = services.breakers.admit(install, services.monotonic_s())
+    if isinstance(admitted, Refused):
+        detail = "Calls of this extension have failed repeatedly and are paused; try again later."
+        raise PlatformError("runner_unavailable", detail, retry_after_s=admitted.retry_after_s)
+    outcome = Outcome.NOTHING
     try:
-        answer = _execute(call, trace_id, services)
+        accepted = execution_messages.accepted(call, execution.execution_id, trace_id, services.now())
+        services.executions.send(encode_message(accepted), group=call.tenant_id)
+        ended = _executed(call, execution, trace_id, services, is_keyed=is_keyed)
+        if execution.attempts:
+            outcome = breaker.outcome(ended.error_code, is_answered=ended.is_answered)
+    finally:
+        state = services.breakers.settle(install, admitted, outcome, services.monotonic_s())
+    finished = execution_messages.finished(
+        accepted,
+        ended.recorded,
+        ended.error_code,
+        ended.body_bytes,
+        services.now(),
+        attempts=execution.attempts,
+        breaker=state,
+    )
+    _send_finished(finished, services)
+    if isinstance(ended.result, Exception):
+        raise ended.result
+    return ended.result
+
+
+def _executed(call: AdmittedCall, execution: Execution, trace_id: str, services: Services, *, is_keyed: bool) -> _Ended:
+    """Run a call that was recorded as accepted. Every failure is returned, because it has to be recorded too."""
+    try:
+        answer = execute(call, execution, trace_id, services, is_keyed=is_keyed)
         body = _body(answer)
         passed = headers.to_caller(answer.headers, f"/api/ext/{call.extension}", encoded_path(call.path))
         answer = _within_limits(answer, passed, len(body))
     except PlatformError as error:
-        _finish(accepted, ExecuteResponse(status=outward(error).status), error.code, 0, services)
-        raise
-    except Exception:  # a fault of the platform, after which the record must not stay ``accepted``
-        _finish(accepted, ExecuteResponse(status=500), "internal", 0, services)
-        raise
+        return _Ended(ExecuteResponse(status=outward(error).status), error.code, 0, False, error)
+    except Exception as fault:  # noqa: BLE001 - a fault of the platform, raised when the record is finished
+        return _Ended(ExecuteResponse(status=500), "internal", 0, False, fault)
     if answer.error is None:
-        _finish(accepted, answer, None, len(body), services)
-        return answer.status, passed, body
+        return _Ended(answer, None, len(body), True, (answer.status, passed, body))
     refusal = _refusal(answer.error, explained=services.settings.explain_failures)
-    _finish(accepted, msgspec.structs.replace(answer, status=refusal.status), answer.error.code, len(body), services)
-    raise refusal
-
-
-def _execute(call: AdmittedCall, trace_id: str, services: Services) -> ExecuteResponse:
-    traceparent = f"00-{trace_id}-{secrets.token_hex(8)}-01"
-    envelope = build_envelope(call, traceparent, services.settings.ext_gateway_timeout_ms)
-    body = encode(envelope)
-    token = sign_execution_token(
-        services.execution_signer,
-        envelope,
-        body,
-        version_state=call.install.version_state,
-        token_id=new_id(),
-        now_s=int(services.now().timestamp()),
-    )
-    limit_s = (envelope.limits.timeout_ms or 0) / 1000 + _RUNNER_MARGIN_S
-    data = services.runner.run(
-        body, token=token, tenant_id=call.tenant_id, request_id=call.request_id, timeout_s=limit_s
-    )
-    return decode_response(data)
+    recorded = msgspec.structs.replace(answer, status=refusal.status)
+    return _Ended(recorded, answer.error.code, len(body), True, refusal)
 
 
 def _body(answer: ExecuteResponse) -> bytes:
@@ -132,16 +165,9 @@ def _as_platform_error(error: ExecuteError) -> PlatformError:
     return PlatformError("bad_gateway", f"{message} ({error.code})")
 
 
-def _finish(
-    accepted: ExecutionAccepted,
-    answer: ExecuteResponse,
-    error_code: str | None,
-    response_bytes: int,
-    services: Services,
-) -> None:
+def _send_finished(finished: ExecutionFinished, services: Services) -> None:
     """Send the finished record. A failure is only logged: the caller's response is sent anyway."""
-    finished = execution_messages.finished(accepted, answer, error_code, response_bytes, services.now())
     try:
-        services.executions.send(encode_message(finished), group=accepted.tenant_id)
+        services.executions.send(encode_message(finished), group=finished.tenant_id)
     except PlatformError as error:
-        log_failure("gateway", error, accepted.request_id)
+        log_failure("gateway", error, finished.request_id)

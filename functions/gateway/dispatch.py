@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 from alga_ext.calls.envelope import EXECUTE_PATH
 from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES
-from alga_ext.errors import PlatformError
+from alga_ext.errors import PlatformError, Progress
 from alga_ext.stores.aws_api import AwsApi
-from alga_ext.stores.aws_calls import LambdaFunction
-from alga_ext.stores.http_requests import Connections, HttpError, ReadTimeoutError
+from alga_ext.stores.aws_calls import LambdaFunction, not_reached
+from alga_ext.stores.http_requests import Connections, HttpError
 
 _ANSWER_LIMIT_BYTES: Final = 8 * 1024 * 1024
 """More than the largest response of a Lambda function."""
@@ -23,7 +23,7 @@ class RunnerClient(Protocol):
     """Runs one encoded execute envelope and returns the runner's encoded answer."""
 
     def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:
-        """Run one envelope and return the answer's bytes.
+        """Send one envelope once, and return the answer's bytes.
 
         Args:
             body: the encoded execute envelope.
@@ -35,7 +35,8 @@ class RunnerClient(Protocol):
         Raises:
             PlatformError: ``runner_unavailable``; ``runner_throttled`` when Lambda runs too many calls;
                 ``gateway_timeout``; ``bad_gateway`` when the runner refused;
-                ``payload_too_large`` when the call does not fit into a Lambda payload; ``response_too_large``.
+                ``payload_too_large`` when the call does not fit into a Lambda payload; ``response_too_large``. The
+                ``progress`` in the context (``Progress``) says whether the call may have run.
         """
         ...
 
@@ -43,11 +44,11 @@ class RunnerClient(Protocol):
 class LambdaRunnerClient:
     """The runner as a Lambda function, ``isolated`` if it has tenant isolation mode."""
 
-    def __init__(self, name: str, longest_s: float, api: AwsApi, *, isolated: bool = True) -> None:
-        self._function = LambdaFunction(name, longest_s, api)
+    def __init__(self, name: str, api: AwsApi, *, isolated: bool = True) -> None:
+        self._function = LambdaFunction(name, api)
         self._isolated = isolated
 
-    def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:  # noqa: ARG002 - the function's own timeout ends the call
+    def run(self, body: bytes, *, token: str, tenant_id: str, request_id: str, timeout_s: float) -> bytes:
         """See ``RunnerClient.run``."""
         event: dict[str, object] = {
             "version": "2.0",
@@ -68,8 +69,9 @@ class LambdaRunnerClient:
                 "payload_too_large",
                 f"The call is {len(payload)} bytes with its configuration and secrets; at most {PAYLOAD_LIMIT_BYTES} "
                 "are allowed. Send a smaller body.",
+                progress=Progress.NOT_SENT,
             )
-        return _checked(*_unwrapped(self._function.invoke(payload, tenant_id if self._isolated else None)))
+        return _checked(*_unwrapped(self._function.invoke(payload, tenant_id if self._isolated else None, timeout_s)))
 
 
 class HttpRunnerClient:
@@ -85,12 +87,8 @@ class HttpRunnerClient:
         try:
             answer = self._connections.request("POST", self._url, headers=headers, body=body, read_timeout_s=timeout_s)
             data = answer.read(_ANSWER_LIMIT_BYTES + 1)
-        except ReadTimeoutError as error:
-            raise PlatformError("gateway_timeout", "The extension did not answer in time.", cause=error) from error
         except HttpError as error:
-            raise PlatformError(
-                "runner_unavailable", "Extensions cannot run at the moment; try again later.", cause=error
-            ) from error
+            raise not_reached(error) from error
         answer.close()
         if len(data) > _ANSWER_LIMIT_BYTES:
             raise PlatformError(
@@ -99,12 +97,11 @@ class HttpRunnerClient:
         return _checked(answer.status, data)
 
 
-def make_runner_client(base_url: str, longest_s: float, api: AwsApi, *, isolated: bool = True) -> RunnerClient:
+def make_runner_client(base_url: str, api: AwsApi, *, isolated: bool = True) -> RunnerClient:
     """Return a client for the runner that ``RUNNER_BASE_URL`` names.
 
     Args:
         base_url: of the runner.
-        longest_s: how long to wait for it.
         api: for a runner that is a Lambda function.
         isolated: whether that function has tenant isolation mode.
 
@@ -113,7 +110,7 @@ def make_runner_client(base_url: str, longest_s: float, api: AwsApi, *, isolated
     """
     parts = urlsplit(base_url)
     if parts.scheme == "lambda" and parts.netloc:
-        return LambdaRunnerClient(parts.netloc, longest_s, api, isolated=isolated)
+        return LambdaRunnerClient(parts.netloc, api, isolated=isolated)
     if parts.scheme in ("http", "https"):
         return HttpRunnerClient(base_url)
     message = "RUNNER_BASE_URL must be lambda://function-name or an http(s) URL"

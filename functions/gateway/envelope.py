@@ -17,7 +17,13 @@ from alga_ext.calls.envelope import (
 from alga_ext.calls.install_config import as_texts
 from functions.gateway import headers
 from functions.gateway.admission import AdmittedCall
+from functions.gateway.install import Install
 from functions.gateway.routing import READ_METHODS
+
+
+def time_limit_ms(install: Install, gateway_ms: int) -> int:
+    """Return the time limit of a call in milliseconds: the gateway's, or the install's own when it is lower."""
+    return min(gateway_ms, install.timeout_ms or gateway_ms)
 
 
 def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> ExecuteRequest:
@@ -26,7 +32,7 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
     Args:
         call: the admitted call.
         traceparent: the ``traceparent`` header that the guest gets (W3C Trace Context).
-        timeout_ms: the gateway's time limit in milliseconds; the install's own limit applies when it is lower.
+        timeout_ms: what is left of the call's time limit, in milliseconds.
     """
     install, principal = call.install, call.principal
     query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(call.raw_query, True).items()}
@@ -56,7 +62,7 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
             headers=dict(passed),
             body_b64=None if call.method in READ_METHODS and not call.body else base64.b64encode(call.body).decode(),
         ),
-        limits=ExecuteLimits(timeout_ms=min(timeout_ms, install.timeout_ms or timeout_ms), memory_mb=install.memory_mb),
+        limits=ExecuteLimits(timeout_ms=timeout_ms, memory_mb=install.memory_mb),
         providers=install.capabilities,
         grants=ExecuteGrants(
             egress=install.egress,

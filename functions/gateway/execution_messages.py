@@ -8,7 +8,7 @@ from typing import Final
 
 from alga_ext.bundles.endpoint_paths import encoded_path
 from alga_ext.calls.envelope import ExecuteResponse
-from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished
+from alga_ext.calls.messages import BreakerState, ExecutionAccepted, ExecutionFinished
 from functions.gateway.admission import AdmittedCall
 
 _PATH_LIMIT: Final = 2_048
@@ -33,7 +33,14 @@ def accepted(call: AdmittedCall, execution_id: str, trace_id: str, at: datetime)
 
 
 def finished(
-    accepted: ExecutionAccepted, answer: ExecuteResponse, error_code: str | None, response_bytes: int, at: datetime
+    accepted: ExecutionAccepted,
+    answer: ExecuteResponse,
+    error_code: str | None,
+    response_bytes: int,
+    at: datetime,
+    *,
+    attempts: int = 1,
+    breaker: BreakerState = BreakerState.CLOSED,
 ) -> ExecutionFinished:
     """Return the record of how an accepted call ended."""
     return ExecutionFinished(
@@ -54,4 +61,6 @@ def finished(
         error_code=error_code,
         usage=answer.usage,
         response_bytes=response_bytes,
+        attempts=attempts,
+        breaker=breaker,
     )

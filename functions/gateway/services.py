@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Self
 
 from alga_ext.calls.limits import parse_defaults
 from alga_ext.edge.tokens import TokenVerifier
@@ -16,19 +16,15 @@ from alga_ext.trust.dated_keys import parse_signer
 from alga_ext.trust.key_ages import PlatformKey
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.admission import RoleMap
+from functions.gateway.breaker import Breakers
 from functions.gateway.cors import parse_origins
 from functions.gateway.dispatch import RunnerClient, make_runner_client
 from functions.gateway.rates.buckets import PostgresBuckets
 from functions.gateway.rates.calls import CallRates
 from functions.gateway.rates.limiter import RateLimiter
 from functions.gateway.resolution import Installs
+from functions.gateway.retries import RetryBudget
 from functions.gateway.settings import GatewaySettings
-
-_RUNNER_MARGIN_S: Final = 2.0
-"""How many seconds longer than the longest call the gateway waits for the runner.
-
-The runner's own limits end a call earlier.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +42,8 @@ class Services:
         execution_signer: signs execution tokens.
         keys: the keys that this function signs with, and how old they may get.
         runner: runs execute envelopes.
+        retries: how many calls this process may send to the runner again.
+        breakers: which installs' calls are refused for a short time.
         executions: the queue of execution records.
         now: returns the present instant, in UTC.
         monotonic_s: a monotonic clock, in seconds.
@@ -61,6 +59,8 @@ class Services:
     execution_signer: LocalSigner
     keys: tuple[PlatformKey, ...]
     runner: RunnerClient
+    retries: RetryBudget
+    breakers: Breakers
     executions: SqsQueue
     now: Callable[[], datetime]
     monotonic_s: Callable[[], float]
@@ -73,7 +73,6 @@ class Services:
             SettingsError: a variable is missing or not valid.
         """
         settings = GatewaySettings.read(environ)
-        longest_s = settings.ext_gateway_timeout_ms / 1000 + _RUNNER_MARGIN_S
         database = Database(settings.database_url.get_secret_value())
         api = AwsApi(environ)
         signer, created_at = settings.build("execution_token_private_key", lambda key: parse_signer(read_material(key)))
@@ -95,8 +94,10 @@ class Services:
             ),
             runner=settings.build(
                 "runner_base_url",
-                lambda url: make_runner_client(url, longest_s, api, isolated=settings.runner_isolation == "per_tenant"),
+                lambda url: make_runner_client(url, api, isolated=settings.runner_isolation == "per_tenant"),
             ),
+            retries=RetryBudget(),
+            breakers=Breakers(),
             executions=SqsQueue(settings.executions_queue_url, api),
             now=lambda: datetime.now(UTC),
             monotonic_s=time.monotonic,

@@ -65,9 +65,7 @@ class RemoteRunner(RunnerPort):
         assert parts.scheme in ("http", "https", "lambda"), url
         self._url = url.rstrip("/") + EXECUTE_PATH
         self._pool = urllib3.PoolManager(retries=False, timeout=TIMEOUT_S)
-        self._function = (
-            LambdaFunction(parts.netloc, TIMEOUT_S, AwsApi(os.environ)) if parts.scheme == "lambda" else None
-        )
+        self._function = LambdaFunction(parts.netloc, AwsApi(os.environ)) if parts.scheme == "lambda" else None
         self._publish = shlex.split(publish_command)
 
     def close(self) -> None:
@@ -109,7 +107,7 @@ class RemoteRunner(RunnerPort):
             "body": sent,
             "isBase64Encoded": is_base64,
         }
-        answer: dict[str, Any] = json.loads(function.invoke(json.dumps(event).encode(), tenant_id))
+        answer: dict[str, Any] = json.loads(function.invoke(json.dumps(event).encode(), tenant_id, TIMEOUT_S))
         text = answer.get("body") or ""
         data = base64.b64decode(text, validate=True) if answer.get("isBase64Encoded") else text.encode()
         headers = {name.lower(): value for name, value in answer.get("headers", {}).items()}

@@ -4,109 +4,36 @@ import base64
 import dataclasses
 import json
 import os
-import uuid
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
-import boto3
 import msgspec
 import pytest
 
 from alga_ext.calls.envelope import (
     ExecuteError,
-    ExecuteRequest,
     ExecuteResponse,
     GuestReport,
     RefusedCall,
     Usage,
-    decode_request,
     encode,
 )
 from alga_ext.calls.execution_token import verify_execution_token
-from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, decode_message
+from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished
 from alga_ext.calls.signed_token import TokenKeys
 from alga_ext.edge.http import problem
-from alga_ext.errors import PlatformError
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
-from alga_ext.trust.signing import LocalSigner, PublicKey
+from alga_ext.trust.signing import PublicKey
 from functions.gateway import call
 from functions.gateway.refusals import outward
-from functions.gateway.services import Services
-from tests.support.answering import AnsweringServer, Asked, Reply, answering
-from tests.support.gateway import admitted, request
-from tools.local.tokens import key_set
-
-SIGNER = LocalSigner.generate()
-KEY_SET = key_set({"host": LocalSigner.generate().raw.public_key()})
-
-
-class Door:
-    """The gateway's part behind admission, with its queue and its runner."""
-
-    def __init__(self, queue_url: str, server: AnsweringServer, services: Services) -> None:
-        self.services = services
-        self._sqs = boto3.client("sqs")
-        self._queue_url = queue_url
-        self.server = server
-        self.waiting_when_asked: list[int] = []
-
-    def runner_answers(self, answer: ExecuteResponse | Reply | Callable[[Asked], Reply]) -> None:
-        def reply(asked: Asked) -> Reply:
-            self.waiting_when_asked.append(self.waiting())
-            if isinstance(answer, ExecuteResponse):
-                return Reply(200, encode(answer))
-            return answer if isinstance(answer, Reply) else answer(asked)
-
-        self.server.answer = reply
-
-    def call(
-        self, method: str = "GET", path: str = "/api/ext/acme.notes/notes", **members: Any
-    ) -> tuple[int, dict[str, str], bytes]:
-        return call.run(admitted(request(method, path, **members)), self.services)
-
-    def refusal(self, **members: Any) -> PlatformError:
-        with pytest.raises(PlatformError) as caught:
-            self.call(**members)
-        return caught.value
-
-    def envelope(self) -> ExecuteRequest:
-        return decode_request(self.server.asked[-1].body)
-
-    def waiting(self) -> int:
-        names = ["ApproximateNumberOfMessages"]
-        found = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=names)["Attributes"]
-        return int(found[names[0]])
-
-    def records(self) -> list[Any]:
-        found = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages", [])
-        return [decode_message(message["Body"]) for message in found]
+from tests.support.answering import Asked, Reply
+from tests.support.call_door import SIGNER, Door, answer, call_door, error
 
 
 @pytest.fixture
 def door(aws: str) -> Iterator[Door]:
-    queue_url = boto3.client("sqs").create_queue(QueueName=f"executions-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-    with answering(lambda _: Reply(500)) as server:
-        environment = {
-            **os.environ,
-            "DATABASE_URL": "postgresql://fn_gateway@127.0.0.1/unused",
-            "RUNNER_BASE_URL": server.url,
-            "EXECUTIONS_QUEUE_URL": queue_url,
-            "EXECUTION_TOKEN_PRIVATE_KEY": SIGNER.private_pem,
-            "AUTH_JWKS": KEY_SET,
-            "AUTH_ISSUER": "i",
-            "AUTH_AUDIENCE": "a",
-            "EXT_GATEWAY_TIMEOUT_MS": "500",
-        }
-        yield Door(queue_url, server, Services.build(environment))
-
-
-def answer(**members: Any) -> ExecuteResponse:
-    return ExecuteResponse(**{"status": 200, "body_b64": base64.b64encode(b"hello").decode(), **members})
-
-
-def error(code: str, status: int = 502) -> ExecuteResponse:
-    return ExecuteResponse(status=status, error=ExecuteError(code=code, message="What happened."))
+    with call_door(EXT_GATEWAY_TIMEOUT_MS="500") as made:
+        yield made
 
 
 EXPLAINED = ExecuteResponse(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from alga_ext.errors import PlatformError
+from alga_ext.errors import PlatformError, Progress
 from alga_ext.stores.aws_api import AwsApi
 from functions.gateway.dispatch import RunnerClient, make_runner_client
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
@@ -25,7 +25,7 @@ class Way:
         self.server = server
         self.is_lambda = is_lambda
         self.runner: RunnerClient = make_runner_client(
-            "lambda://runner" if is_lambda else server.url, 0.5, AwsApi(os.environ)
+            "lambda://runner" if is_lambda else server.url, AwsApi(os.environ)
         )
 
     def answers(self, status: int, body: bytes) -> None:
@@ -44,6 +44,13 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws: st
     with answering(lambda _: Reply(500)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
         yield Way(server, is_lambda=request.param == "lambda")
+
+
+def failure_of(way: Way) -> tuple[str, object]:
+    """The code of a failed attempt, and how far it came."""
+    with pytest.raises(PlatformError) as caught:
+        way.run()
+    return caught.value.code, caught.value.context.get("progress")
 
 
 def test_the_runners_answer_comes_back_as_it_is(way: Way) -> None:
@@ -73,12 +80,12 @@ def test_a_call_that_lambda_would_not_carry_is_refused_before_it_is_sent(
 ) -> None:
     with answering(lambda _: Reply(500)) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL_LAMBDA", server.url)
-        runner = make_runner_client("lambda://runner", 0.5, AwsApi(os.environ))
+        runner = make_runner_client("lambda://runner", AwsApi(os.environ))
         body = b"a" * (6 * 1024 * 1024)
 
         with pytest.raises(PlatformError) as caught:
             runner.run(body, token="t", tenant_id="acme", request_id="r", timeout_s=5)
-        assert caught.value.code == "payload_too_large"
+        assert (caught.value.code, caught.value.context["progress"]) == ("payload_too_large", Progress.NOT_SENT)
         assert server.asked == []
 
 
@@ -95,7 +102,7 @@ def test_a_runner_that_refuses_is_a_bad_gateway(way: Way, status: int) -> None:
 def test_a_runner_that_is_busy_is_unavailable(way: Way) -> None:
     way.answers(503, b"")
 
-    assert code_of(way.run) == "runner_unavailable"
+    assert failure_of(way) == ("runner_unavailable", None)
 
 
 def test_a_runner_that_does_not_answer_in_time_is_a_timeout_and_not_asked_again(way: Way) -> None:
@@ -114,20 +121,20 @@ def test_a_runner_that_does_not_answer_in_time_is_a_timeout_and_not_asked_again(
 def test_a_runner_that_hangs_up_is_unavailable_and_not_asked_again(way: Way) -> None:
     way.server.answer = lambda _: Reply(body=None)
 
-    assert code_of(way.run) == "runner_unavailable"
+    assert failure_of(way) == ("runner_unavailable", Progress.NO_ANSWER)
     assert len(way.server.asked) == 1
 
 
 def test_a_runner_that_is_not_there_is_unavailable(way: Way) -> None:
     way.server.close()
 
-    assert code_of(way.run) == "runner_unavailable"
+    assert failure_of(way) == ("runner_unavailable", Progress.NOT_SENT)
 
 
 def test_an_answer_that_breaks_off_is_unavailable(way: Way) -> None:
     way.server.answer = lambda _: Reply(200, b"{", {"content-length": "100", "connection": "close"})
 
-    assert code_of(way.run) == "runner_unavailable"
+    assert failure_of(way) == ("runner_unavailable", None)
 
 
 # Lambda alone
@@ -141,7 +148,7 @@ def lambda_server(monkeypatch: pytest.MonkeyPatch, aws: str) -> Iterator[Answeri
 
 
 def _run() -> bytes:
-    return make_runner_client("lambda://runner", 0.5, AwsApi(os.environ)).run(
+    return make_runner_client("lambda://runner", AwsApi(os.environ)).run(
         BODY, token="t", tenant_id="acme", request_id="r", timeout_s=0.5
     )
 
@@ -176,12 +183,41 @@ def test_a_function_that_failed_as_a_whole_is_unavailable(lambda_server: Answeri
     assert code_of(_run) == "runner_unavailable"
 
 
-@pytest.mark.parametrize("status", [403, 404, 413, 500, 503])
-def test_a_function_that_cannot_be_invoked_is_unavailable(lambda_server: AnsweringServer, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "progress"),
+    [(403, Progress.REFUSED), (404, Progress.REFUSED), (413, Progress.REFUSED), (500, None), (503, None)],
+)
+def test_a_function_that_cannot_be_invoked_is_unavailable(
+    lambda_server: AnsweringServer, status: int, progress: Progress | None
+) -> None:
     lambda_server.answer = lambda _: Reply(status, b'{"Message":"x"}', {"x-amzn-errortype": "Refused"})
 
-    assert code_of(_run) == "runner_unavailable"
+    with pytest.raises(PlatformError) as caught:
+        _run()
+    assert (caught.value.code, caught.value.context.get("progress")) == ("runner_unavailable", progress)
     assert len(lambda_server.asked) == 1
+
+
+def test_a_call_without_credentials_was_not_sent(lambda_server: AnsweringServer) -> None:
+    keyless = {name: value for name, value in os.environ.items() if "ACCESS_KEY" not in name}
+    elsewhere = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://other.example/"}
+    runner = make_runner_client("lambda://runner", AwsApi({**keyless, **elsewhere}))
+
+    with pytest.raises(PlatformError) as caught:
+        runner.run(BODY, token="t", tenant_id="acme", request_id="r", timeout_s=0.5)
+    assert (caught.value.code, caught.value.context["progress"]) == ("runner_unavailable", Progress.NOT_SENT)
+    assert lambda_server.asked == []
+
+
+@pytest.mark.parametrize(("told", "at_least_s"), [(None, 0), ("soon", 0), ("7", 7), ("0", 1), ("61", 60)])
+def test_a_throttled_call_says_how_long_lambda_itself_asks_to_wait(
+    lambda_server: AnsweringServer, told: str | None, at_least_s: int
+) -> None:
+    lambda_server.answer = lambda _: Reply(429, b"{}", {} if told is None else {"retry-after": told})
+
+    with pytest.raises(PlatformError) as caught:
+        _run()
+    assert (caught.value.context["progress"], caught.value.context["at_least_s"]) == (Progress.REFUSED, at_least_s)
 
 
 def _refused(server: AnsweringServer, status: int, headers: dict[str, str]) -> tuple[str, object]:
@@ -238,7 +274,7 @@ def test_a_runner_that_stays_broken_promises_nothing(lambda_server: AnsweringSer
 
 def test_an_answer_without_end_is_not_read_to_its_end() -> None:
     with answering(lambda _: Reply(200, bytes(9 * 1024 * 1024))) as server:
-        runner = make_runner_client(server.url, 1.0, AwsApi(os.environ))
+        runner = make_runner_client(server.url, AwsApi(os.environ))
 
         assert (
             code_of(lambda: runner.run(b"{}", token="t", tenant_id="a", request_id="r", timeout_s=5))
@@ -248,7 +284,7 @@ def test_an_answer_without_end_is_not_read_to_its_end() -> None:
 
 def test_connections_are_kept_between_calls() -> None:
     with answering(lambda _: Reply(200, b"{}")) as server:
-        runner = make_runner_client(server.url, 1.0, AwsApi(os.environ))
+        runner = make_runner_client(server.url, AwsApi(os.environ))
         for _ in range(3):
             runner.run(b"{}", token="t", tenant_id="a", request_id="r", timeout_s=5)
 
@@ -258,4 +294,4 @@ def test_connections_are_kept_between_calls() -> None:
 @pytest.mark.parametrize("url", ["", "runner", "ftp://runner", "lambda://", "file:///etc/passwd"])
 def test_a_base_url_of_another_kind_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="RUNNER_BASE_URL"):
-        make_runner_client(url, 1.0, AwsApi(os.environ))
+        make_runner_client(url, AwsApi(os.environ))

@@ -89,13 +89,11 @@ def target_of(functions: Mapping[str, str], api: AwsApi, *, isolated: bool) -> T
         api: signs the requests.
         isolated: whether the runner has tenant isolation mode.
     """
-    made = {
-        name: LambdaFunction(deployed, _SWEEP_TIMEOUT_S if name == "sweeper" else _INVOCATION_TIMEOUT_S, api)
-        for name, deployed in functions.items()
-    }
+    made = {name: LambdaFunction(deployed, api) for name, deployed in functions.items()}
 
     def invoke(name: str, payload: bytes) -> bytes:
-        return made[name].invoke(payload, PROBE_TENANT if name == "runner" and isolated else None)
+        timeout_s = _SWEEP_TIMEOUT_S if name == "sweeper" else _INVOCATION_TIMEOUT_S
+        return made[name].invoke(payload, PROBE_TENANT if name == "runner" and isolated else None, timeout_s)
 
     return invoke
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alga_ext.calls.envelope import DeclaredMetric, ExecuteRequest, SealedSecret, decode_request, encode
-from functions.gateway.envelope import build_envelope
+from functions.gateway.envelope import build_envelope, time_limit_ms
 from tests.support.gateway import admitted, install, request
 
 TRACE = "ab" * 16
@@ -78,7 +78,11 @@ def test_the_guest_gets_the_span_of_this_call() -> None:
     ("gateway_ms", "install_ms", "effective_ms"), [(5_000, None, 5_000), (5_000, 1_000, 1_000), (5_000, 60_000, 5_000)]
 )
 def test_the_time_limit_is_the_least(gateway_ms: int, install_ms: int | None, effective_ms: int) -> None:
-    assert envelope(gateway_ms, {"timeout_ms": install_ms}).limits.timeout_ms == effective_ms
+    assert time_limit_ms(install(timeout_ms=install_ms), gateway_ms) == effective_ms
+
+
+def test_the_guest_gets_what_is_left_of_the_time() -> None:
+    assert envelope(1_234).limits.timeout_ms == 1_234
 
 
 def test_a_repeated_parameter_is_a_list_and_a_single_one_is_text() -> None:

@@ -193,6 +193,20 @@ class Fault(StrEnum):
     LOG_COPY = "log_copy"
 
 
+class Progress(StrEnum):
+    """How far a failed call of the runner came: the ``progress`` in the context of its error.
+
+    Without one, the runner may have run the call, or has.
+    """
+
+    NOT_SENT = "not_sent"
+    """There was no connection, or the call was not sent for another reason."""
+    REFUSED = "refused"
+    """Lambda has refused to run it."""
+    NO_ANSWER = "no_answer"
+    """It was sent, and the connection ended before any answer. It may have run."""
+
+
 class PlatformError(Exception):
     """An expected failure, with a stable code.
 

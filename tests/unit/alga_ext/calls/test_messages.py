@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from alga_ext.calls.envelope import Usage
 from alga_ext.calls.messages import (
     Artifact,
+    BreakerState,
     ExecutionAccepted,
     ExecutionFinished,
     Message,
@@ -21,7 +23,7 @@ from alga_ext.calls.messages import (
 )
 from tests.support.refusals import code_of
 
-WHO = {
+WHO: dict[str, Any] = {
     "execution_id": "x1",
     "tenant_id": "acme",
     "install_id": "i",
@@ -42,6 +44,7 @@ MESSAGES: list[Message] = [
     PreparedMessage(version_id="v", content_hash="h", ok=True, imports=["a"], exports=["b"], artifact=ARTIFACT),
     ExecutionAccepted(at="2026-06-01T00:00:00+00:00", **WHO),
     ExecutionFinished(accepted_at="a", at="b", status=200, usage=Usage(duration_ms=1.5), response_bytes=3, **WHO),
+    ExecutionFinished(accepted_at="a", at="b", status=504, attempts=3, breaker=BreakerState.OPEN, **WHO),
 ]
 
 
@@ -111,3 +114,12 @@ def test_any_text_is_sent_in_characters_that_sqs_takes(text: str) -> None:
     assert SQS_CHARACTERS.fullmatch(body.decode())
     assert decode_message(body) == message
     assert json.loads(body)["principal"] == text
+
+
+def test_a_finished_record_of_an_older_gateway_was_sent_once_past_a_closed_breaker() -> None:
+    older = {"type": "execution.finished", "accepted_at": "a", "at": "b", "status": 200, **WHO}
+
+    message = decode_message(json.dumps(older))
+
+    assert isinstance(message, ExecutionFinished)
+    assert (message.attempts, message.breaker) == (1, BreakerState.CLOSED)

@@ -251,6 +251,15 @@ def test_retry_after_is_the_codes_own_when_nothing_is_known(code: str, seconds: 
     assert retry_after(PlatformError(code, "d")) == seconds
 
 
+def test_an_errors_own_headers_are_sent() -> None:
+    error = PlatformError("idempotency_conflict", "d")
+    error.headers = {"retry-after": "3", "x-request-id": "other"}
+
+    headers = problem(error, "r-1", {"x-request-id": "r-1"})["headers"]
+
+    assert (headers["retry-after"], headers["x-request-id"]) == ("3", "r-1")
+
+
 @pytest.mark.parametrize("code", ["internal", "gateway_timeout", "not_found"])
 def test_no_other_status_says_when(code: str) -> None:
     assert retry_after(PlatformError(code, "d", retry_after_s=7)) is None

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from alga_ext.stores.http_requests import Connections, HttpError, ReadTimeoutError, Response
+from alga_ext.stores.http_requests import (
+    Connections,
+    HttpError,
+    NoAnswerError,
+    NotConnectedError,
+    ReadTimeoutError,
+    Response,
+)
 from tests.support.answering import Asked, Reply, answering
 from tests.support.tls import Authority
 
@@ -285,8 +292,39 @@ def test_what_is_no_response_is_an_error_that_quotes_nothing(
 def test_a_server_that_is_not_there_is_an_error(connections: Connections) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(HttpError, match="ConnectionRefusedError"):
+    with pytest.raises(NotConnectedError, match="ConnectionRefusedError"):
         get(connections, url)
+
+
+def test_a_connection_that_ends_before_the_response_is_an_error_of_its_own(
+    connections: Connections, served: Callable[..., Sockets]
+) -> None:
+    with pytest.raises(NoAnswerError) as failed:
+        get(connections, served(b"", closes=True).url)
+
+    assert "private-path" not in str(failed.value)
+
+
+def test_a_kept_connection_that_ends_on_the_next_request_has_no_answer(
+    connections: Connections, served: Callable[..., Sockets]
+) -> None:
+    server = served(answer(b"body"))
+    get(connections, server.url).read()
+    (kept,) = server.connections
+    server._serve = lambda *_: kept.shutdown(socket.SHUT_RDWR)
+
+    with pytest.raises(NoAnswerError):
+        get(connections, server.url)
+
+
+@pytest.mark.parametrize("data", [b"nonsense\r\n\r\n", answer(b"body")[:-1]], ids=["nonsense", "broken off"])
+def test_a_response_that_cannot_be_used_is_an_answer(
+    connections: Connections, served: Callable[..., Sockets], data: bytes
+) -> None:
+    with pytest.raises(HttpError) as failed:
+        get(connections, served(data, closes=True).url).read()
+
+    assert not isinstance(failed.value, (NotConnectedError, NoAnswerError))
 
 
 def test_a_response_that_does_not_come_in_time_is_an_error_of_its_own(

@@ -9,6 +9,7 @@ or removed while a queue may still contain messages in the old form.
 
 import json
 import re
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -79,10 +80,21 @@ class ExecutionAccepted(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     at: str
 
 
+class BreakerState(StrEnum):
+    """The circuit breaker of an install, as a call found or left it."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    """This call opened it: it was the last of several in a row that failed."""
+    HALF_OPEN = "half_open"
+    """This call was the probe: the only one that was let through after the breaker had been open."""
+
+
 class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="execution.finished", omit_defaults=True):
     """From gateway to recorder, before the gateway replies.
 
-    It repeats the fields of ``ExecutionAccepted``, so that either message alone is enough for a record.
+    It repeats the fields of ``ExecutionAccepted``, so that either message alone is enough for a record. ``attempts`` is
+    how often the call was sent to the runner.
     """
 
     execution_id: str
@@ -102,6 +114,8 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     error_code: str | None = None
     usage: Usage = msgspec.field(default_factory=Usage)
     response_bytes: int = 0
+    attempts: int = 1
+    breaker: BreakerState = BreakerState.CLOSED
 
 
 Message = PrepareMessage | PreparedMessage | ExecutionAccepted | ExecutionFinished

@@ -10,14 +10,14 @@ from typing import Any, Final
 
 from alga_ext.stores.aws_credentials import CredentialSource, NoCredentialsError
 from alga_ext.stores.aws_signing import signed_headers
-from alga_ext.stores.http_requests import Connections, HttpError, Response
+from alga_ext.stores.http_requests import Connections, NotConnectedError, Response
 
 _SHOWN_CHARACTERS: Final = 500
 _ENDPOINT_NAMES: Final = {"secretsmanager": "SECRETS_MANAGER"}
 """Names of services in ``AWS_ENDPOINT_URL_…`` that differ from those in their endpoints."""
 
 
-class NotSignedError(HttpError):
+class NotSignedError(NotConnectedError):
     """There are no credentials to sign a request with, so that it was not sent."""
 
 

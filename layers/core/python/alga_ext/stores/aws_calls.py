@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from alga_ext.errors import PlatformError
+from alga_ext.errors import PlatformError, Progress
 from alga_ext.stores.aws_api import AwsApi, RequestFailed, error_of
-from alga_ext.stores.http_requests import HttpError, ReadTimeoutError
+from alga_ext.stores.http_requests import HttpError, NoAnswerError, NotConnectedError, ReadTimeoutError
 from alga_ext.stores.sealing import DataKey
 
 _NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
@@ -71,40 +71,40 @@ class LambdaFunction:
 
     Args:
         name: function name or ARN.
-        timeout_s: how long to wait for an invocation. It is never retried, because the function may have done part of
-            its work.
         api: signs the requests.
 
     Raises:
         ValueError: ``api`` knows neither an endpoint nor a region.
     """
 
-    def __init__(self, name: str, timeout_s: float, api: AwsApi) -> None:
+    def __init__(self, name: str, api: AwsApi) -> None:
         api.endpoint("lambda")
         self._path = f"/2015-03-31/functions/{quote(name, safe='')}/invocations"
-        self._timeout_s = timeout_s
         self._api = api
 
-    def invoke(self, payload: bytes, tenant_id: str | None) -> bytes:
-        """Invoke for one tenant (Lambda tenant isolation), or without a tenant, and return the function's answer.
+    def invoke(self, payload: bytes, tenant_id: str | None, timeout_s: float) -> bytes:
+        """Invoke once and return the function's answer.
+
+        Args:
+            payload: the event.
+            tenant_id: the tenant (Lambda tenant isolation), or None.
+            timeout_s: how long to wait for the answer.
 
         Raises:
             PlatformError: ``runner_throttled`` when too many invocations run; ``runner_unavailable`` when the function
                 cannot be invoked for another reason, or when the invocation itself failed; ``gateway_timeout`` when it
-                did not respond in time.
+                did not respond in time. The ``progress`` in the context (``Progress``) says whether it has run.
         """
         headers = {"content-type": "application/json"}
         if tenant_id is not None:
             headers["x-amz-tenant-id"] = tenant_id
         try:
             answer = self._api.request(
-                "lambda", "POST", self._path, headers=headers, body=payload, read_timeout_s=self._timeout_s, attempts=1
+                "lambda", "POST", self._path, headers=headers, body=payload, read_timeout_s=timeout_s, attempts=1
             )
             body = answer.read()
         except HttpError as error:
-            if isinstance(error, ReadTimeoutError):
-                raise PlatformError("gateway_timeout", "The extension did not respond in time.", cause=error) from error
-            raise PlatformError("runner_unavailable", _NOT_RUN, cause=error) from error
+            raise not_reached(error) from error
         if answer.status != 200:
             raise _not_invoked(answer.status, answer.headers, body)
         if "x-amz-function-error" in answer.headers:
@@ -112,20 +112,44 @@ class LambdaFunction:
         return body
 
 
+def not_reached(error: HttpError) -> PlatformError:
+    """Return the error for a call whose answer did not arrive: ``gateway_timeout`` or ``runner_unavailable``."""
+    if isinstance(error, ReadTimeoutError):
+        return PlatformError("gateway_timeout", "The extension did not respond in time.", cause=error)
+    if isinstance(error, NotConnectedError):
+        return PlatformError("runner_unavailable", _NOT_RUN, cause=error, progress=Progress.NOT_SENT)
+    if isinstance(error, NoAnswerError):
+        return PlatformError("runner_unavailable", _NOT_RUN, cause=error, progress=Progress.NO_ANSWER)
+    return PlatformError("runner_unavailable", _NOT_RUN, cause=error)
+
+
 def _not_invoked(status: int, headers: Mapping[str, str], body: bytes) -> PlatformError:
     """Return the error for an invocation that Lambda has refused.
 
     Lambda answers 429 also when a tenant-isolated function has too many environments; it does not tell the two apart.
+    ``at_least_s`` in the context is how long Lambda itself asks to wait, 0 when it does not say.
     """
     kind = headers.get("x-amzn-errortype", "").partition(":")[0]
     cause = f"{error_of(status, body)} {kind[:_SHOWN_CHARACTERS]}".strip()
     if status == 429:
         asked = headers.get("retry-after", "")
-        wait_s = int(asked) if re.fullmatch("[0-9]{1,4}", asked) else _THROTTLED_S
-        wait_s = min(max(wait_s, 1), _LONGEST_WAIT_S)
-        return PlatformError("runner_throttled", _THROTTLED, cause=cause, retry_after_s=wait_s)
+        told_s = int(asked) if re.fullmatch("[0-9]{1,4}", asked) else None
+        wait_s = min(max(_THROTTLED_S if told_s is None else told_s, 1), _LONGEST_WAIT_S)
+        at_least_s = 0 if told_s is None else wait_s
+        return PlatformError(
+            "runner_throttled",
+            _THROTTLED,
+            cause=cause,
+            progress=Progress.REFUSED,
+            retry_after_s=wait_s,
+            at_least_s=at_least_s,
+        )
     if kind in _BEING_RESTORED:
-        return PlatformError("runner_unavailable", _NOT_RUN, cause=cause, retry_after_s=_RESTORED_S)
+        return PlatformError(
+            "runner_unavailable", _NOT_RUN, cause=cause, progress=Progress.REFUSED, retry_after_s=_RESTORED_S
+        )
+    if 400 <= status < 500:
+        return PlatformError("runner_unavailable", _NOT_RUN, cause=cause, progress=Progress.REFUSED)
     return PlatformError("runner_unavailable", _NOT_RUN, cause=cause)
 
 

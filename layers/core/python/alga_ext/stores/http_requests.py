@@ -34,6 +34,14 @@ class HttpError(Exception):
     """There is no response, or only a part of one. The text has no header, body or URL."""
 
 
+class NotConnectedError(HttpError):
+    """There is no connection to the server, so that nothing was sent."""
+
+
+class NoAnswerError(HttpError):
+    """The connection ended before the response. The server may have taken the request."""
+
+
 class ReadTimeoutError(HttpError):
     """The server took the request and paused for too long in its response."""
 
@@ -126,7 +134,7 @@ class Connections:
                 504. The last response is returned whatever its status is.
 
         Raises:
-            HttpError: there is no response.
+            HttpError: there is no response; see its subclasses.
             ValueError: the URL is not one.
         """
         for attempt in range(1, attempts):
@@ -158,6 +166,9 @@ class Connections:
             connection.sock.settimeout(read_timeout_s)
             connection.request(method, target, body or None, dict(headers))
             return Response(connection.getresponse(), connection, lambda: self._keep(server, connection))
+        except ConnectionError as error:  # http.client's RemoteDisconnected too
+            connection.close()
+            raise NoAnswerError(f"{type(error).__name__}: {error}") from error
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise _failure(error) from error
@@ -190,7 +201,7 @@ class Connections:
             connection.connect()
         except OSError as error:
             connection.close()
-            raise HttpError(f"{type(error).__name__}: {error}") from error
+            raise NotConnectedError(f"{type(error).__name__}: {error}") from error
         return connection
 
     def _keep(self, server: _Server, connection: http.client.HTTPConnection) -> None:

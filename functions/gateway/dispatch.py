@@ -69,7 +69,7 @@ class LambdaRunnerClient:
                 "payload_too_large",
                 f"The call is {len(payload)} bytes with its configuration and secrets; at most {PAYLOAD_LIMIT_BYTES} "
                 "are allowed. Send a smaller body.",
-                progress=Progress.NOT_SENT,
+                progress=Progress.REFUSED,
             )
         return _checked(*_unwrapped(self._function.invoke(payload, tenant_id if self._isolated else None, timeout_s)))
 

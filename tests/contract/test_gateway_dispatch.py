@@ -254,6 +254,13 @@ def test_an_answer_is_never_asked_for_again(door: Door, reply: Reply) -> None:
     assert len(door.server.asked) == 1
 
 
+def test_a_call_that_is_too_large_for_lambda_is_not_tried_again(by_lambda: Door) -> None:
+    save_up(by_lambda)
+
+    assert by_lambda.refusal(body=bytes(5 * 1024 * 1024)).code == "payload_too_large"
+    assert (by_lambda.server.asked, finished(by_lambda).attempts) == ([], 1)
+
+
 def test_a_function_that_failed_is_not_invoked_again(by_lambda: Door) -> None:
     save_up(by_lambda)
     by_lambda.server.answer = lambda _: Reply(200, b"{}", {"x-amz-function-error": "Unhandled"})

@@ -85,7 +85,7 @@ def test_a_call_that_lambda_would_not_carry_is_refused_before_it_is_sent(
 
         with pytest.raises(PlatformError) as caught:
             runner.run(body, token="t", tenant_id="acme", request_id="r", timeout_s=5)
-        assert (caught.value.code, caught.value.context["progress"]) == ("payload_too_large", Progress.NOT_SENT)
+        assert (caught.value.code, caught.value.context["progress"]) == ("payload_too_large", Progress.REFUSED)
         assert server.asked == []
 
 

@@ -238,6 +238,31 @@ ALTER TABLE app.audit_event ALTER COLUMN audit_id ADD GENERATED ALWAYS AS IDENTI
     CACHE 1
 );
 
+CREATE TABLE app.call_idempotency (
+    tenant_id text NOT NULL,
+    scope_sha256 bytea NOT NULL,
+    request_sha256 bytea NOT NULL,
+    execution_id uuid NOT NULL,
+    request_id text NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    deadline_at timestamp with time zone NOT NULL,
+    status integer,
+    headers json,
+    body bytea,
+    error json,
+    CONSTRAINT call_idempotency_body_check CHECK ((octet_length(body) <= 262144)),
+    CONSTRAINT call_idempotency_check CHECK (((status IS NOT NULL) OR (num_nonnulls(headers, body, error) = 0))),
+    CONSTRAINT call_idempotency_check1 CHECK (((headers IS NULL) = (body IS NULL))),
+    CONSTRAINT call_idempotency_check2 CHECK (((body IS NULL) OR (error IS NULL))),
+    CONSTRAINT call_idempotency_request_sha256_check CHECK ((octet_length(request_sha256) = 32)),
+    CONSTRAINT call_idempotency_scope_sha256_check CHECK ((octet_length(scope_sha256) = 32)),
+    CONSTRAINT call_idempotency_status_check CHECK (((status >= 100) AND (status <= 599)))
+);
+
+ALTER TABLE ONLY app.call_idempotency FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.call_idempotency OWNER TO app_owner;
+
 CREATE TABLE app.call_rate (
     tenant_id text NOT NULL,
     key text NOT NULL,
@@ -328,6 +353,10 @@ CREATE TABLE app.extension_execution_log (
     host_calls jsonb DEFAULT '{}'::jsonb NOT NULL,
     response_bytes bigint,
     log_bytes bigint,
+    attempts integer,
+    breaker text,
+    CONSTRAINT extension_execution_log_attempts_check CHECK ((attempts >= 0)),
+    CONSTRAINT extension_execution_log_breaker_check CHECK ((breaker = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
     CONSTRAINT extension_execution_log_check CHECK (((state = 'finished'::text) = ((finished_at IS NOT NULL) AND (status IS NOT NULL)))),
     CONSTRAINT extension_execution_log_state_check CHECK ((state = ANY (ARRAY['accepted'::text, 'finished'::text]))),
     CONSTRAINT extension_execution_log_status_check CHECK (((status >= 100) AND (status <= 599)))
@@ -775,6 +804,9 @@ ALTER TABLE app.transparency_size OWNER TO app_owner;
 ALTER TABLE ONLY app.audit_event
     ADD CONSTRAINT audit_event_pkey PRIMARY KEY (tenant_id, audit_id);
 
+ALTER TABLE ONLY app.call_idempotency
+    ADD CONSTRAINT call_idempotency_pkey PRIMARY KEY (tenant_id, scope_sha256);
+
 ALTER TABLE ONLY app.call_rate
     ADD CONSTRAINT call_rate_pkey PRIMARY KEY (tenant_id, key);
 
@@ -873,6 +905,8 @@ ALTER TABLE ONLY app.transparency_node
 
 ALTER TABLE ONLY app.transparency_size
     ADD CONSTRAINT transparency_size_pkey PRIMARY KEY (only_row);
+
+CREATE INDEX call_idempotency_old ON app.call_idempotency USING btree (tenant_id, created_at);
 
 CREATE INDEX extension_event_subscription_by_topic ON app.extension_event_subscription USING btree (tenant_id, topic);
 
@@ -977,6 +1011,8 @@ ALTER TABLE ONLY app.tenant_extension_install
 
 ALTER TABLE app.audit_event ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.call_idempotency ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.call_rate ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_artifact ENABLE ROW LEVEL SECURITY;
@@ -1067,6 +1103,8 @@ ALTER TABLE app.tenant_extension_install ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.call_idempotency USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1130,6 +1168,34 @@ GRANT ALL ON FUNCTION app.version_precedence(version text) TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.audit_event TO fn_registry;
 
+GRANT SELECT,DELETE ON TABLE app.call_idempotency TO fn_gateway;
+GRANT DELETE ON TABLE app.call_idempotency TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.call_idempotency TO fn_gateway;
+GRANT SELECT(tenant_id) ON TABLE app.call_idempotency TO fn_registry;
+
+GRANT INSERT(scope_sha256) ON TABLE app.call_idempotency TO fn_gateway;
+GRANT SELECT(scope_sha256) ON TABLE app.call_idempotency TO fn_registry;
+
+GRANT INSERT(request_sha256),UPDATE(request_sha256) ON TABLE app.call_idempotency TO fn_gateway;
+
+GRANT INSERT(execution_id),UPDATE(execution_id) ON TABLE app.call_idempotency TO fn_gateway;
+
+GRANT INSERT(request_id),UPDATE(request_id) ON TABLE app.call_idempotency TO fn_gateway;
+
+GRANT UPDATE(created_at) ON TABLE app.call_idempotency TO fn_gateway;
+GRANT SELECT(created_at) ON TABLE app.call_idempotency TO fn_registry;
+
+GRANT INSERT(deadline_at),UPDATE(deadline_at) ON TABLE app.call_idempotency TO fn_gateway;
+
+GRANT UPDATE(status) ON TABLE app.call_idempotency TO fn_gateway;
+
+GRANT UPDATE(headers) ON TABLE app.call_idempotency TO fn_gateway;
+
+GRANT UPDATE(body) ON TABLE app.call_idempotency TO fn_gateway;
+
+GRANT UPDATE(error) ON TABLE app.call_idempotency TO fn_gateway;
+
 GRANT SELECT,INSERT ON TABLE app.call_rate TO fn_gateway;
 GRANT SELECT,DELETE ON TABLE app.call_rate TO fn_registry;
 
@@ -1182,6 +1248,10 @@ GRANT UPDATE(host_calls) ON TABLE app.extension_execution_log TO fn_registry;
 GRANT UPDATE(response_bytes) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(log_bytes) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(attempts) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(breaker) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_install_disabling TO fn_gateway;
 GRANT SELECT,DELETE ON TABLE app.extension_install_disabling TO fn_registry;

@@ -165,10 +165,21 @@ def _joined(content: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
     return {**content, "application/json": {"schema": {"anyOf": [content["application/json"]["schema"], schema]}}}
 
 
+_HEADERS_OF_REFUSALS: Final = {
+    401: ("www-authenticate",),
+    405: ("allow",),
+    409: ("retry-after",),
+    429: ("retry-after",),
+    502: ("idempotency-replayed",),
+    503: ("retry-after",),
+    504: ("idempotency-replayed",),
+}
+
+
 def _refusal(status: int, codes: list[str]) -> dict[str, Any]:
     by_api_gateway = status in _BY_API_GATEWAY
     required = {"x-request-id": not by_api_gateway}
-    own = ("retry-after",) if status in (429, 503) else {401: ("www-authenticate",), 405: ("allow",)}.get(status, ())
+    own = _HEADERS_OF_REFUSALS.get(status, ())
     limits = ("ratelimit", "ratelimit-policy", "cache-control")
     sharing = ("access-control-allow-origin", "access-control-expose-headers", "vary")
     narrowed = {"type": "object", "properties": {"status": {"const": status}, "code": {"enum": codes}}}
@@ -184,7 +195,10 @@ def _refusal(status: int, codes: list[str]) -> dict[str, Any]:
 def _problem() -> dict[str, Any]:
     schema = ProblemOut.model_json_schema()
     policies = {"description": "The limits that were hit.", "type": "array", "items": _TEXT}
-    schema["properties"]["violated-policies"] = policies
+    first_id = {"description": "The request that the idempotency key belongs to.", "type": "string"}
+    first_status = {"description": "How that request was answered.", "type": "integer"}
+    further = {"violated-policies": policies, "first_request_id": first_id, "first_status": first_status}
+    schema["properties"] |= further
     return {**schema, "title": "Problem"}
 
 

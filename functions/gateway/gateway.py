@@ -16,6 +16,8 @@ from alga_ext.errors import PlatformError
 from alga_ext.trust.key_ages import warnings
 from functions.gateway import call, cors, quotas
 from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
+from functions.gateway.idempotency import once
+from functions.gateway.idempotency.keys import idempotency_key
 from functions.gateway.rates.fields import fields
 from functions.gateway.rates.limiter import Clocks
 from functions.gateway.refusals import outward
@@ -69,7 +71,8 @@ class Gateway:
         6. The quotas of the install and of its tenant are not used up.
         7. The rates of the user, the install and the tenant have a call left. A refusal in steps 3 to 5 counts toward
            the user's rate.
-        8. The call is recorded as accepted, run, and recorded as finished.
+        8. Its idempotency key, if it has one, is valid and new. A repeated call gets the answer of the first one.
+        9. The call is recorded as accepted, run, and recorded as finished.
         """
         services = self._services
         if not services.settings.extensions_enabled:  # (1)
@@ -105,7 +108,10 @@ class Gateway:
             headers=request.headers,
             body=request.body,
         )
-        status, headers, body = call.run(admitted, services)  # (8)
+        key = idempotency_key(request.method, request.headers)  # (8)
+        status, headers, body = (  # (9)
+            call.run(admitted, services) if key is None else once.run(admitted, key, services)
+        )
         sent = {**headers, **fields(verdict.levels), **CONFINING}
         return response(status, sent, b"" if request.method == "HEAD" else body)
 

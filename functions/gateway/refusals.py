@@ -14,5 +14,7 @@ def outward(error: PlatformError) -> PlatformError:
         detail = "The platform cannot check this call at the moment; try again later."
         return PlatformError("policy_unavailable", detail, retry_after_s=error.retry_after_s)
     if error.code in ("response_too_large", "config_invalid"):
-        return PlatformError("bad_gateway", f"{error.detail} ({error.code})")
+        shown = PlatformError("bad_gateway", f"{error.detail} ({error.code})")
+        shown.headers = error.headers
+        return shown
     return error

@@ -27,9 +27,13 @@ _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
 """The first interval; each further one is twice as long."""
 _UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
 """A PUT that began just before its URL expired may write its object after that."""
+_ANSWERS_KEPT: Final = timedelta(days=1)
+"""As long as the gateway uses an idempotency key."""
 _TENANT_PAGE: Final = 500
 _ROWS_PER_BATCH: Final = 1_000
 """Rows deleted in one transaction. With the triggers that count storage, this stays far below the statement timeout."""
+_ANSWERS_PER_BATCH: Final = 100
+"""An answer may have 256 KiB, which PostgreSQL stores in more than a hundred parts."""
 
 _EXPIRED_UPLOADS: Final = """
 select upload_id from app.extension_upload where expires_at <= :before order by expires_at limit 100
@@ -55,6 +59,12 @@ where ctid in (select ctid from app.call_rate
                  and arrival_us < (extract(epoch from now() - interval '1 hour') * 1000000)::bigint limit :rows)
 """
 """Buckets that have been full for an hour: a full bucket is the same as no bucket."""
+_SWEEP_CALLS: Final = """
+delete from app.call_idempotency
+where tenant_id = :tenant_id and scope_sha256 in
+  (select scope_sha256 from app.call_idempotency
+   where tenant_id = :tenant_id and created_at < :before order by created_at limit :rows)
+"""
 _SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_record where created_at < :before"
 _TO_PURGE: Final = """
 select install_id from app.tenant_extension_install
@@ -177,8 +187,11 @@ def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: dat
 
 
 def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[str, int]:
-    """Delete expired storage, and the data of installs uninstalled ``grace`` ago or earlier; return the counts."""
-    done = {"storage_entries_expired": 0, "installs_purged": 0}
+    """Delete expired storage and kept answers, and the data of installs uninstalled ``grace`` ago or earlier.
+
+    Return the counts.
+    """
+    done = {"storage_entries_expired": 0, "call_answers_expired": 0, "installs_purged": 0}
     after = ""
     while True:
         with database.system() as tx:
@@ -208,6 +221,11 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
             tx.execute(_LOCK_STORAGE, install_id=expired["install_id"])
             deleted = tx.execute(_SWEEP_STORAGE, **here, now=now, rows=_ROWS_PER_BATCH)
         done["storage_entries_expired"] += deleted
+    deleted = _ANSWERS_PER_BATCH
+    while deleted == _ANSWERS_PER_BATCH:
+        with database.tenant(tenant_id) as tx:
+            deleted = tx.execute(_SWEEP_CALLS, tenant_id=tenant_id, before=now - _ANSWERS_KEPT, rows=_ANSWERS_PER_BATCH)
+        done["call_answers_expired"] += deleted
     with database.tenant(tenant_id) as tx:
         tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
         tx.execute(_SWEEP_RATES, tenant_id=tenant_id, rows=_ROWS_PER_BATCH)

@@ -373,6 +373,39 @@ def test_a_runner_that_cannot_be_invoked_now_tells_the_caller_when(
     assert (answer.status, answer.code, answer.headers["retry-after"]) == expected
 
 
+def _kept(headers: dict[str, str]) -> dict[str, str]:
+    """Headers without those that every answer has anew."""
+    return {name: value for name, value in headers.items() if not name.startswith("ratelimit")}
+
+
+def test_a_repeated_call_with_a_key_is_answered_like_the_first(door: Door) -> None:
+    first = door.call(method="POST", idempotency_key="k")
+    again = door.call(method="POST", idempotency_key='"k"', x_idempotency_key="k")
+
+    assert (first.status, again.status, again.body) == (200, 200, b"hello")
+    assert _kept(again.headers) == {**_kept(first.headers), "idempotency-replayed": "true"}
+    assert decode_request(door.server.asked[-1].body).http.headers["idempotency-key"] == "k", "the guest gets it too"
+    assert len(door.server.asked) == 1
+
+    # The key is looked at after everything that may refuse the call, and a wrong one runs nothing.
+    viewer = door.token(roles=("tenant_viewer",))
+    assert door.call(method="POST", token=viewer, idempotency_key="a b").code == "forbidden"
+    assert door.call(method="POST", token=viewer, idempotency_key="k").code == "forbidden"
+    wrong = door.call(method="POST", idempotency_key="a b")
+    assert (wrong.status, wrong.code) == (400, "invalid_request")
+    assert door.call(method="POST", idempotency_key="k", content_type="text/plain").code == "idempotency_conflict"
+    assert len(door.server.asked) == 1
+
+    # An error is given again as the caller saw it, with the repetition's own request id.
+    large = base64.b64encode(bytes(4 * MIB + 1)).decode()
+    door.server.answer = _answering(ExecuteResponse(status=200, body_b64=large))
+    first, again = (door.call(method="POST", idempotency_key="large") for _ in range(2))
+    assert (first.status, first.code) == (502, "bad_gateway")
+    assert (again.status, again.body) == (first.status, first.body)
+    assert again.headers == {**first.headers, "idempotency-replayed": "true"}
+    assert len(door.server.asked) == 2
+
+
 def test_what_cannot_be_read_is_never_allowed(door: Door) -> None:
     door.rewire(DATABASE_URL="postgresql://fn_gateway@127.0.0.1:1/gone")
     answer = door.call()

@@ -8,7 +8,7 @@ import pytest
 
 from alga_ext.calls.envelope import Usage
 from alga_ext.calls.limits import PRODUCT, TENANT_AS_INSTALL
-from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message, PrepareMessage
+from alga_ext.calls.messages import BreakerState, ExecutionAccepted, ExecutionFinished, Message, PrepareMessage
 from alga_ext.edge.batches import answer_batch
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
@@ -137,12 +137,23 @@ def test_every_field_of_both_messages_is_recorded(database: Database) -> None:
         log_bytes=19,
     )
     record(database, accepted())
-    record(database, finished(status=503, error_code="guest_timeout", usage=usage, response_bytes=17))
+    record(
+        database,
+        finished(
+            status=503,
+            error_code="guest_timeout",
+            usage=usage,
+            response_bytes=17,
+            attempts=3,
+            breaker=BreakerState.OPEN,
+        ),
+    )
 
     (row,) = rows(database, "extension_execution_log")
     found = {name: str(row[name]) for name in IDENTITY}
     assert found == IDENTITY
     assert (row["status"], row["error_code"], row["response_bytes"]) == (503, "guest_timeout", 17)
+    assert (row["attempts"], row["breaker"]) == (3, "open")
     assert (row["duration_ms"], row["cpu_ms"], row["memory_peak_bytes"]) == (12.5, 3.25, 7)
     assert (row["fuel"], row["egress_bytes"], row["log_bytes"]) == (11, 13, 19)
     assert row["host_calls"] == {"storage.get": 2}

@@ -21,6 +21,17 @@ select 'tenant-a', :install_id, 'n' || (i % 20), 'k' || i, 'v', cast(:expires_at
 from generate_series(cast(:first as int), cast(:last as int)) i
 """
 
+_INSERT_ANSWERS = """
+insert into app.call_idempotency (tenant_id, scope_sha256, request_sha256, execution_id, request_id, deadline_at)
+select 'tenant-a', sha256(convert_to(cast(i as text), 'UTF8')), sha256('r'), gen_random_uuid(), i, now()
+from generate_series(1, 25) i
+"""
+
+_AGE_ANSWERS = """
+update app.call_idempotency
+set created_at = now() - case request_id when '7' then interval '23 hours 50 minutes' else interval '24 hours' end
+"""
+
 
 @pytest.fixture
 def published(world: RegistryWorld) -> RegistryWorld:
@@ -123,6 +134,23 @@ def test_expired_entries_go_in_batches_and_the_others_stay(
     assert done["storage_entries_expired"] == 24
     usage = published.rows("select sum(key_count) as keys from app.extension_storage_usage")
     assert (_kept(published), int(usage[0]["keys"])) == (1, 1)
+
+
+def test_answers_of_calls_with_a_key_go_after_a_day_in_batches(
+    published: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.install()
+    gateway = Database(published.databases.gateway)
+    with gateway.tenant("tenant-a") as tx:
+        tx.execute(_INSERT_ANSWERS)
+        tx.execute(_AGE_ANSWERS)
+    gateway.close()
+    monkeypatch.setattr(sweeping, "_ANSWERS_PER_BATCH", 10)
+
+    done = sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
+
+    assert done["call_answers_expired"] == 24
+    assert published.rows("select request_id from app.call_idempotency") == [{"request_id": "7"}]
 
 
 def test_a_version_nobody_prepared_is_sent_again_after_longer_and_longer_and_rejected_at_the_end(

@@ -15,6 +15,8 @@ from alga_ext.calls.messages import decode_message
 from alga_ext.errors import PlatformError
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway import call
+from functions.gateway.idempotency import once
+from functions.gateway.idempotency.keys import idempotency_key
 from functions.gateway.services import Services
 from tests.support.answering import AnsweringServer, Asked, Reply, answering
 from tests.support.gateway import admitted, request
@@ -53,7 +55,9 @@ class Door:
         installed: dict[str, Any] | None = None,
         **members: Any,
     ) -> tuple[int, dict[str, str], bytes]:
-        return call.run(admitted(request(method, path, **members), **(installed or {})), self.services)
+        asked = admitted(request(method, path, **members), **(installed or {}))
+        key = idempotency_key(method, asked.headers)
+        return call.run(asked, self.services) if key is None else once.run(asked, key, self.services)
 
     def refusal(self, **members: Any) -> PlatformError:
         with pytest.raises(PlatformError) as caught:

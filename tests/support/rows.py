@@ -28,6 +28,8 @@ insert into app.extension_install_request
           '00000000-0000-0000-0000-0000000000b1', '{{}}', false, 't');
 insert into app.idempotency_record (tenant_id, principal, operation, key, body_sha256, status, response)
   values ('{tenant}', 'p', 'o', 'k', 'b', 201, '{{}}');
+insert into app.call_idempotency (tenant_id, scope_sha256, request_sha256, execution_id, request_id, deadline_at)
+  values ('{tenant}', sha256('s'), sha256('r'), gen_random_uuid(), 'r', now());
 insert into app.extension_event_subscription (tenant_id, install_id, topic, handler)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 't', '/h');
 insert into app.audit_event (tenant_id, actor, action, subject, request_id) values ('{tenant}', 'a', 'b', 'c', 'd');

@@ -27,7 +27,7 @@ update app.extension_execution_log
 set state = 'finished', finished_at = :at, status = :status, error_code = :error_code, duration_ms = :duration_ms,
     cpu_ms = :cpu_ms, memory_peak_bytes = :memory_peak_bytes, fuel = :fuel, egress_bytes = :egress_bytes,
     host_calls = cast(:host_calls as jsonb), response_bytes = :response_bytes,
-    log_bytes = :log_bytes
+    log_bytes = :log_bytes, attempts = :attempts, breaker = :breaker
 where tenant_id = :tenant_id and execution_id = :execution_id and state = 'accepted'
 """
 
@@ -74,6 +74,8 @@ def record_finished(message: ExecutionFinished, database: Database, defaults: Li
             host_calls=json.dumps(usage.host_calls),
             response_bytes=message.response_bytes,
             log_bytes=usage.log_bytes,
+            attempts=message.attempts,
+            breaker=message.breaker.value,
         )
         if moved:
             count(tx, message, defaults)

@@ -72,6 +72,10 @@ CODES: Final[dict[str, Code]] = {
     "conflict": Code(Kind.CONFLICT, "The request conflicts with the current state"),
     "precondition_failed": Code(Kind.PRECONDITION, "The resource has changed since it was read"),
     "idempotency_conflict": Code(Kind.CONFLICT, "The idempotency key was used for another request"),
+    "idempotency_in_progress": Code(Kind.CONFLICT, "The first call with this idempotency key is still running"),
+    "idempotency_outcome_unknown": Code(
+        Kind.CONFLICT, "The answer of the first call with this idempotency key cannot be given"
+    ),
     "payload_too_large": Code(Kind.TOO_LARGE, "The body is larger than allowed"),
     "rate_limited": Code(Kind.EXHAUSTED, "Too many requests"),
     "quota_exceeded": Code(Kind.EXHAUSTED, "The quota is used up"),
@@ -200,9 +204,9 @@ class Progress(StrEnum):
     """
 
     NOT_SENT = "not_sent"
-    """There was no connection, or the call was not sent for another reason."""
+    """There was no connection, so it was not sent."""
     REFUSED = "refused"
-    """Lambda has refused to run it."""
+    """Lambda has refused to run it, or it is too large to be sent."""
     NO_ANSWER = "no_answer"
     """It was sent, and the connection ended before any answer. It may have run."""
 

@@ -252,7 +252,7 @@ def test_retry_after_is_the_codes_own_when_nothing_is_known(code: str, seconds: 
 
 
 def test_an_errors_own_headers_are_sent() -> None:
-    error = PlatformError("idempotency_conflict", "d")
+    error = PlatformError("idempotency_in_progress", "d")
     error.headers = {"retry-after": "3", "x-request-id": "other"}
 
     headers = problem(error, "r-1", {"x-request-id": "r-1"})["headers"]

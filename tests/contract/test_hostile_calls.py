@@ -5,6 +5,7 @@ row in PostgreSQL.
 """
 
 import base64
+import dataclasses
 import itertools
 import json
 import os
@@ -26,6 +27,7 @@ from alga_ext.calls.limits import parse_defaults
 from alga_ext.edge.batches import answer_batch
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
+from functions.gateway.breaker import Breakers
 from functions.gateway.gateway import Gateway
 from functions.gateway.services import Services
 from functions.registry.records.recording import record
@@ -72,7 +74,7 @@ class Door:
         self._server = server
         self._sqs = world.sqs
         self._queue_url = queue_url
-        self._gateway = Gateway(services)
+        self._services = services
         self._records = Database(world.databases.registry)
         self._record = partial(record, database=self._records, defaults=parse_defaults(LIMITS))
         self._owner = Database(world.databases.owner)
@@ -81,7 +83,8 @@ class Door:
     def call(self, call: Hostile) -> dict[str, Any]:
         self._server.answer = lambda _: call.answer
         body = base64.b64encode(call.body).decode() if isinstance(call.body, bytes) else call.body
-        return self._gateway.answer(
+        gateway = Gateway(dataclasses.replace(self._services, breakers=Breakers()))  # no call before it has failed
+        return gateway.answer(
             {
                 "version": "2.0",
                 "rawPath": f"/api/ext/com.acme.notes{call.path}",
@@ -118,7 +121,13 @@ class Door:
 
     def forget(self) -> None:
         with self._owner.system() as tx:
-            tx.execute("truncate app.extension_execution_log, app.extension_quota_usage")
+            tx.execute("truncate app.extension_execution_log, app.extension_quota_usage, app.call_idempotency")
+
+    def open_claims(self) -> int:
+        """Return how many calls with an idempotency key have neither an answer nor an unknown outcome."""
+        sql = "select from app.call_idempotency where status is null and deadline_at > clock_timestamp()"
+        with self._owner.system() as tx:
+            return len(tx.rows(sql))
 
     def close(self) -> None:
         self._records.close()
@@ -257,6 +266,14 @@ def answer_of(**members: Any) -> Reply:
 @example(Hostile(query="a=%00&b=%ff&\ud800=\0"))
 @example(Hostile(headers={"user-agent": "\ud800\0\uffff", "traceparent": "00-" + "0" * 32}))
 @example(Hostile(method="POST", body=b"\xff\0"))
+@example(Hostile(method="POST", headers={"idempotency-key": "k"}))
+@example(
+    Hostile(
+        method="POST",
+        headers={"idempotency-key": '"k"'},
+        answer=answer_of(status=502, error={"code": "guest_trapped", "message": "\0\ud800\uffff"}),
+    )
+)
 @example(Hostile(answer=answer_of(status=0, error={"code": "guest_trapped", "message": "m"})))
 @example(Hostile(answer=answer_of(status=10**30, error={"code": "guest_timeout", "message": "\0" * 300_000})))
 @example(Hostile(answer=answer_of(error={"code": "\0", "message": "m"})))
@@ -269,6 +286,7 @@ def test_an_accepted_call_leaves_exactly_one_finished_record(door: Door, call: H
     answer = door.call(call)
     messages = door.messages()
     rows = door.rows_of(messages)
+    assert door.open_claims() == 0
     door.forget()
     is_problem = answer["headers"].get("content-type") == "application/problem+json"
     code = json.loads(answer["body"])["code"] if is_problem else None

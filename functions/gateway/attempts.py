@@ -18,6 +18,8 @@ from functions.gateway.services import Services
 RUNNER_MARGIN_S: Final = 2.0
 """How many seconds longer than the guest may run the gateway waits for the runner's answer: a runner that was not there
 has to start first."""
+_ANSWER_BY_S: Final = 29.5
+"""API Gateway and the gateway's own time limit end a call after 30 s. Before that, its finished record must be sent."""
 
 
 def execute(
@@ -73,9 +75,18 @@ def _attempt(call: AdmittedCall, execution: Execution, trace_id: str, services: 
     execution.may_have_run = True
     try:
         data = services.runner.run(
-            body, token=token, tenant_id=call.tenant_id, request_id=call.request_id, timeout_s=left_s + RUNNER_MARGIN_S
+            body,
+            token=token,
+            tenant_id=call.tenant_id,
+            request_id=call.request_id,
+            timeout_s=left_s + margin_s(execution.limit_ms),
         )
     except PlatformError as error:
         execution.may_have_run = ran_before or not retries.has_run_nothing(error)
         raise
     return decode_response(data)
+
+
+def margin_s(limit_ms: int) -> float:
+    """Return how many seconds after the end of a call's time the gateway still waits for the runner."""
+    return min(RUNNER_MARGIN_S, _ANSWER_BY_S - limit_ms / 1000)

@@ -84,18 +84,18 @@ class Gateway:
             return cors.preflight_response(request)
         principal = self._authenticated(request)  # (2)
         now = services.now()
-        clocks = Clocks(services.monotonic_s(), now.timestamp())
         try:
             tenant_id = check_tenant(principal, request)  # (3)
-            services.rates.check_user(principal, tenant_id, clocks)
-            found = services.installs.find(tenant_id, target.extension, clocks.monotonic_s, now)  # (4)
+            services.rates.check_user(principal, tenant_id, self._clocks())
+            found = services.installs.find(tenant_id, target.extension, services.monotonic_s(), now)  # (4)
             install = check_endpoint(found, target, request.method, principal)
             check_role(services.roles, principal, request.method)  # (5)
         except PlatformError as error:
-            services.rates.count_refusal(principal, error, clocks)
+            services.rates.count_refusal(principal, error, self._clocks())
             raise
         quotas.check(install.limits, install.usage, now)  # (6)
-        verdict = services.rates.take(install, principal, tenant_id, clocks)  # (7)
+        # Finding the install may have taken seconds, in which the slots that this process holds may have ended.
+        verdict = services.rates.take(install, principal, tenant_id, self._clocks())  # (7)
         admitted = AdmittedCall(
             request_id=request.request_id,
             tenant_id=tenant_id,
@@ -114,6 +114,9 @@ class Gateway:
         )
         sent = {**headers, **fields(verdict.levels), **CONFINING}
         return response(status, sent, b"" if request.method == "HEAD" else body)
+
+    def _clocks(self) -> Clocks:
+        return Clocks(self._services.monotonic_s(), self._services.now().timestamp())
 
     def _authenticated(self, request: Request) -> Principal:
         """Return the caller that the bearer token identifies. An address that only fails is refused for some time."""

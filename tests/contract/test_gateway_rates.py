@@ -2,13 +2,16 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from alga_ext.calls.limits import parse_defaults
-from alga_ext.stores.database import Database
+from alga_ext.stores.database import Database, Tx
 from functions.gateway.gateway import Gateway
 from functions.gateway.rates.buckets import PostgresBuckets
 from functions.gateway.rates.calls import CallRates
@@ -23,6 +26,19 @@ door = test_gateway_handler.door
 BURST = 60
 LIMITS = parse_defaults(json.dumps({"tenant": {"user": {"burst": BURST, "per_second": 0.001}}}))
 """With a rate at which nothing comes back while a test runs, however slow it is."""
+
+
+class SlowDatabase(CountedDatabase):
+    """A database whose every trip takes ``trip_s`` on the clocks of the gateway, without a wait."""
+
+    trip_s = 0.0
+    passed_s = 0.0
+
+    @contextmanager
+    def tenant(self, tenant_id: str, timeout_ms: int | None = None, *, durable: bool = True) -> Iterator[Tx]:
+        self.passed_s += self.trip_s
+        with super().tenant(tenant_id, timeout_ms, durable=durable) as tx:
+            yield tx
 
 
 class Counted:
@@ -129,3 +145,26 @@ def test_a_call_whose_rates_cannot_be_read_is_refused_and_not_dispatched(counted
         owner.close()
     assert (answer.status, answer.code) == (503, "policy_unavailable")
     assert len(counted.door.server.asked) == asked
+
+
+def test_slots_that_ended_while_the_install_was_looked_for_are_not_used(door: Door) -> None:
+    limits = parse_defaults(json.dumps({"tenant": {"user": {"burst": 400, "per_second": 20}}}))
+    database = SlowDatabase(door.world.databases.gateway)
+    services: Services = dataclasses.replace(
+        door.services,
+        database=database,
+        installs=Installs(database, 60, limits),
+        rates=CallRates(RateLimiter(PostgresBuckets(database)), limits),
+        now=lambda: datetime.now(UTC) + timedelta(seconds=database.passed_s),
+        monotonic_s=lambda: time.monotonic() + database.passed_s,
+    )
+    door._gateway = Gateway(services)
+    for _ in range(12):  # now the process holds slots of all three rates
+        before = database.transactions
+        assert door.call().status == 200
+    assert database.transactions == before
+    services.installs._known.clear()
+    before, database.trip_s = database.transactions, 6.0
+    assert door.call().status == 200
+    assert database.transactions == before + 2, "one trip finds the install, one takes new slots"
+    database.close()

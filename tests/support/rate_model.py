@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from functions.gateway.rates.leases import Ask, Grant, unused_keys
+from functions.gateway.rates.leases import HELD_US, Ask, Grant, unused_keys
 
-HELD_US = 7_000_000
 SHARE = 20
 
 

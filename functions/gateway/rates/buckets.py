@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from alga_ext.stores.database import Database
-from functions.gateway.rates.leases import Ask, Grant, unused_keys
+from functions.gateway.rates.leases import HELD_US, Ask, Grant, unused_keys
 
 # The keys are taken in sorted order: two statements that lock several rows in different orders would deadlock. In SET,
 # the clock is read after the row is locked. now() and excluded would be as old as the wait for the lock.
@@ -39,8 +39,6 @@ set holders = holders || cast(:holder as text), held = held || 1,
     held_until_us = held_until_us || (taken_at_us + :held_for_us)
 where tenant_id = :tenant_id and key = any(cast(:keys as text[]))
 """
-_HELD_FOR_US: Final = 7_000_000
-"""As in ``app.take_slots``."""
 
 
 class PostgresBuckets:
@@ -72,5 +70,5 @@ class PostgresBuckets:
             )
             grants = {row["key"]: Grant(**row) for row in rows}
             if unused := unused_keys(asks, grants):
-                tx.execute(_KEEP, tenant_id=tenant_id, holder=self._holder, held_for_us=_HELD_FOR_US, keys=unused)
+                tx.execute(_KEEP, tenant_id=tenant_id, holder=self._holder, held_for_us=HELD_US, keys=unused)
         return list(grants.values())

@@ -19,6 +19,8 @@ LIFETIME_US: Final = 5_000_000
 """How long slots may be used. After that the unused ones are given back."""
 AHEAD_US: Final = 1_000_000
 """How far in the future a slot of an empty bucket may lie when it is taken."""
+HELD_US: Final = 7_000_000
+"""How long the bucket counts slots as held, from the last trip on: as in ``app.take_slots``."""
 _LARGEST_BLOCK: Final = 16
 _BLOCK_S: Final = 0.5
 """A key with a high rate may get what it admits in this time, so that it costs at most two trips a second."""
@@ -147,7 +149,12 @@ class Lease:
         return Ask(key, self.policy, max(needed, self.wanted - kept), needed, kept, back)
 
     def add(self, grant: Grant) -> None:
-        """Add what the bucket gave."""
+        """Add what the bucket gave.
+
+        If the trip took so long that the bucket no longer counts the earlier slots as held, they are lost.
+        """
+        if grant.at_us > self.at_us + HELD_US:
+            self.slots.clear()
         self.slots.extend(grant.slots(self.policy))
         self.remaining = grant.remaining
         self.next_us = grant.arrival_us - (self.policy.burst - 1) * self.policy.interval_us

@@ -166,6 +166,20 @@ def test_unused_slots_are_given_back_when_their_lease_ends() -> None:
     assert sum(made.take([user(rate)], 1) for _ in range(320)) == 320 - 8
 
 
+def test_slots_that_the_bucket_counts_no_more_are_not_used() -> None:
+    """A trip may take seconds. When it ends after the slots that were kept, the bucket has filled up without them."""
+    made, rate = Processes(1), Rate(burst=400, per_second=2)
+    keys = [user(rate), RateKey("tenant", "acme", "tenant", Rate(burst=2_000, per_second=0.001))]
+    admitted_s = []
+    for _ in range(9):
+        admitted_s += [made.now_s] if made.take(keys) else []
+    asked_s = made.now_s + 4.9
+    made.now_s += 11
+    while not made.limiters[0].take(keys, Clocks(asked_s, asked_s)).violated:
+        admitted_s.append(made.now_s)
+    assert excess(admitted_s, rate) < 1e-3
+
+
 def test_a_lower_limit_holds_at_the_next_call() -> None:
     made = Processes(1)
     for _ in range(100):

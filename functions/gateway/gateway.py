@@ -64,13 +64,14 @@ class Gateway:
 
         1. Extensions are switched on; path, method and sizes are allowed. A CORS preflight ends here.
         2. The bearer token is valid. It identifies the caller.
-        3. The tenant is the one that the token names. A user who is known to have no call left is refused here.
+        3. The tenant is the one that the token names. A user or tenant that is known to have no call left is
+           refused here.
         4. The tenant has an active install of the extension, that install declares the endpoint, and the caller belongs
            to the endpoint's audience.
         5. The caller's roles allow the method.
         6. The quotas of the install and of its tenant are not used up.
         7. The rates of the user, the install and the tenant have a call left. A refusal in steps 3 to 5 counts toward
-           the user's rate.
+           the rates of the user and the tenant.
         8. Its idempotency key, if it has one, is valid and new. A repeated call gets the answer of the first one.
         9. The call is recorded as accepted, run, and recorded as finished.
         """
@@ -86,8 +87,10 @@ class Gateway:
         now = services.now()
         try:
             tenant_id = check_tenant(principal, request)  # (3)
-            services.rates.check_user(principal, tenant_id, self._clocks())
+            services.rates.check_known(principal, tenant_id, self._clocks())
             found = services.installs.find(tenant_id, target.extension, services.monotonic_s(), now)  # (4)
+            if found is not None:
+                services.rates.note(tenant_id, found.limits, self._clocks())
             install = check_endpoint(found, target, request.method, principal)
             check_role(services.roles, principal, request.method)  # (5)
         except PlatformError as error:

@@ -46,8 +46,18 @@ def idempotency_key(method: str, headers: Mapping[str, str]) -> str | None:
 
 
 def scope_sha256(call: AdmittedCall, key: str) -> bytes:
-    """Return the hash of what makes two calls of a tenant the same: principal, install, method, path and key."""
-    scope = [call.principal.subject, call.install.install_id, call.method, encoded_path(call.path), key]
+    """Return the hash of what makes two calls of a tenant the same: caller, install, method, path and key.
+
+    A user who acts for another client of the client portal is another caller.
+    """
+    scope = [
+        call.principal.subject,
+        call.principal.client_id,
+        call.install.install_id,
+        call.method,
+        encoded_path(call.path),
+        key,
+    ]
     return hashlib.sha256(json.dumps(scope).encode()).digest()
 
 

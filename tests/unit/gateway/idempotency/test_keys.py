@@ -116,11 +116,12 @@ def test_the_same_call_has_the_same_scope() -> None:
     "other",
     [
         call()._replace(principal=principal(subject="user-2")),
+        call()._replace(principal=principal(client_id="client-2")),
         call()._replace(install=call().install._replace(install_id="9b2d7a6e-0000-4000-8000-00000000000f")),
         call(method="PUT"),
         call("/api/ext/acme.notes/notes/1"),
     ],
-    ids=["principal", "install", "method", "path"],
+    ids=["principal", "client", "install", "method", "path"],
 )
 def test_another_principal_install_method_or_path_is_another_scope(other: AdmittedCall) -> None:
     assert scope_sha256(other, "k") != scope_sha256(call(), "k")

@@ -144,19 +144,28 @@ class Limits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tr
     install: InstallLimits = InstallLimits()
 
 
-class EffectiveLimits(msgspec.Struct, kw_only=True, frozen=True):
-    """The limits that apply to the calls of one install: what remains of the three parties' documents."""
+class Rates(msgspec.Struct, kw_only=True, frozen=True):
+    """The rates of the calls of one install: of each user, of single users, of the tenant and of the install."""
 
     user: Rate
     users: dict[str, Rate]
     tenant: Rate
     install: Rate
-    tenant_quotas: Quotas
-    install_quotas: Quotas
 
     def user_rate(self, subject: str) -> Rate:
         """Return the rate of one user."""
         return self.users.get(subject, self.user)
+
+
+class EffectiveLimits(Rates, kw_only=True, frozen=True):
+    """The limits that apply to the calls of one install: what remains of the three parties' documents.
+
+    ``allowed`` are the rates that the platform allows, before the tenant lowers them.
+    """
+
+    allowed: Rates
+    tenant_quotas: Quotas
+    install_quotas: Quotas
 
 
 PRODUCT: Final = Limits(
@@ -239,16 +248,22 @@ def effective(defaults: Limits, by_platform: Limits = _NOTHING, by_tenant: Limit
         by_tenant: what the tenant set for itself and for this install.
     """
     allowed = _allowed(defaults, by_platform)
-    user = _rate(allowed.tenant.user)
+    rates = Rates(
+        user=_rate(allowed.tenant.user),
+        users=allowed.tenant.users,
+        tenant=_rate(allowed.tenant.tenant),
+        install=_rate(allowed.install.rate),
+    )
     users = {
-        subject: _lower_rate(allowed.tenant.users.get(subject, user), by_tenant.tenant.users.get(subject))
-        for subject in allowed.tenant.users | by_tenant.tenant.users
+        subject: _lower_rate(rates.user_rate(subject), by_tenant.tenant.users.get(subject))
+        for subject in rates.users | by_tenant.tenant.users
     }
     return EffectiveLimits(
-        user=_lower_rate(user, by_tenant.tenant.user),
+        user=_lower_rate(rates.user, by_tenant.tenant.user),
         users=users,
-        tenant=_lower_rate(_rate(allowed.tenant.tenant), by_tenant.tenant.tenant),
-        install=_lower_rate(_rate(allowed.install.rate), by_tenant.install.rate),
+        tenant=_lower_rate(rates.tenant, by_tenant.tenant.tenant),
+        install=_lower_rate(rates.install, by_tenant.install.rate),
+        allowed=rates,
         tenant_quotas=_lower_quotas(allowed.tenant.quotas, by_tenant.tenant.quotas),
         install_quotas=_lower_quotas(allowed.install.quotas, by_tenant.install.quotas),
     )

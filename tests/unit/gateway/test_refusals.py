@@ -17,6 +17,12 @@ def test_a_store_that_cannot_be_reached_refuses_the_call(code: str) -> None:
     assert "The detail." not in shown.detail
 
 
+def test_a_statement_that_the_database_refuses_refuses_the_call() -> None:
+    shown = outward(PlatformError("internal", "The detail.", sqlstate="42501"))
+
+    assert (shown.code, shown.status, shown.retry_after_s) == ("policy_unavailable", 503, 5)
+
+
 @pytest.mark.parametrize("code", sorted(UNUSABLE))
 def test_an_answer_or_configuration_that_cannot_be_used_is_a_bad_gateway(code: str) -> None:
     shown = outward(PlatformError(code, "The detail."))

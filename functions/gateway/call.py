@@ -90,6 +90,8 @@ def run(
         breaker=state,
     )
     _send_finished(finished, services)
+    if isinstance(ended.result, PlatformError):
+        ended.result.is_recorded = True
     if isinstance(ended.result, Exception):
         raise ended.result
     return ended.result

@@ -24,6 +24,8 @@ from functions.gateway.refusals import outward
 from functions.gateway.services import Services
 
 HEALTH_PATH: Final = "/healthz"
+REFUSED_METRIC: Final = "CallsRefused"
+"""Counts the calls that were refused before they were accepted, by code: they leave no record."""
 
 CONFINING: Final = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
 """Headers added to every answer of a guest.
@@ -54,7 +56,11 @@ class Gateway:
     def _route(self, request: Request) -> dict[str, Any]:
         if request.path == HEALTH_PATH:
             return self._health.answer_request(request, self._services.tokens.verify)
-        return self._call(request)
+        try:
+            return self._call(request)
+        except PlatformError as error:
+            error.metric = None if error.is_recorded else REFUSED_METRIC
+            raise
 
     def _sharing_headers(self, request: Request, sent: Mapping[str, str]) -> Mapping[str, str]:
         return cors.sharing_headers(request, sent, self._services.cors_origins)

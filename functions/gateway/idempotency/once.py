@@ -71,6 +71,7 @@ def repeated(earlier: Earlier, request_sha256: bytes) -> tuple[int, dict[str, st
         error = PlatformError(earlier.error["code"], earlier.error["detail"])
         error.members = earlier.error["members"]
         error.headers = dict(REPLAYED)
+        error.is_recorded = True
         raise error
     if earlier.headers is None or earlier.body is None:
         limit = f"{KEPT_BODY_LIMIT_BYTES} bytes"

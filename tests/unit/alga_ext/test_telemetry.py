@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,29 @@ def test_a_fault_of_ours_is_an_error_with_its_traceback(capsys: pytest.CaptureFi
     (line,) = logged(capsys)
     assert (line["level"], line["request_id"]) == ("ERROR", "r-2")
     assert "broken" in str(line["exception"])
+
+
+@pytest.mark.parametrize("code", ["forbidden", "internal"])
+def test_the_line_of_an_error_with_a_metric_is_that_metric_by_code(
+    capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    error = PlatformError(code, "No.")
+    error.metric = "Refused"
+    log_failure(f"test-metric-{code}", error, "r-1")
+
+    (line,) = logged(capsys)
+    embedded: Any = line["_aws"]
+    (described,) = embedded["CloudWatchMetrics"]
+    assert (described["Dimensions"], described["Metrics"]) == ([["code"]], [{"Name": "Refused", "Unit": "Count"}])
+    assert (line["code"], line["Refused"]) == (code, 1)
+    assert abs(embedded["Timestamp"] / 1000 - time.time()) < 3_600, "in milliseconds"
+
+
+def test_the_line_of_any_other_error_is_no_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    log_failure("test-no-metric", PlatformError("forbidden", "No."), "r-1")
+
+    (line,) = logged(capsys)
+    assert "_aws" not in line
 
 
 # The form of a line: what queries over CloudWatch's logs rely on

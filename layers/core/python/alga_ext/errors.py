@@ -222,6 +222,8 @@ class PlatformError(Exception):
     Attributes:
         members: further members of the problem document (RFC 9457, extension members). They are not logged.
         headers: further headers of the answer.
+        is_recorded: whether the call that failed is in the execution records.
+        metric: the metric that counts this error by its code (see ``telemetry.log_failure``); None for no metric.
     """
 
     def __init__(self, code: str, detail: str, **context: object) -> None:
@@ -231,6 +233,8 @@ class PlatformError(Exception):
         self.context = context
         self.members: dict[str, object] = {}
         self.headers: dict[str, str] = {}
+        self.is_recorded = False
+        self.metric: str | None = None
         super().__init__(f"{code}: {detail}")
 
     @property

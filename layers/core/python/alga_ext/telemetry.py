@@ -12,6 +12,7 @@ import logging
 import math
 import re
 import sys
+import time
 import traceback
 from datetime import UTC, datetime
 from functools import cache
@@ -119,23 +120,32 @@ def alarm(service: str, metric: str, message: str, at: datetime, **fields: str |
 
     The metric is in the namespace ``AlgaExtensions/Platform`` and has no dimensions.
     """
+    logger(service).error(message, extra={**_embedded(metric, at.timestamp()), **fields})
+
+
+def _embedded(metric: str, at_s: float, dimensions: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the members that make a line the metric ``metric`` = 1, by the members that ``dimensions`` names."""
     described = {
         "Namespace": "AlgaExtensions/Platform",
-        "Dimensions": [[]],
+        "Dimensions": [list(dimensions)],
         "Metrics": [{"Name": metric, "Unit": "Count"}],
     }
-    embedded = {"Timestamp": int(at.timestamp() * 1000), "CloudWatchMetrics": [described]}
-    logger(service).error(message, extra={"_aws": embedded, metric: 1, **fields})
+    return {"_aws": {"Timestamp": int(at_s * 1000), "CloudWatchMetrics": [described]}, metric: 1}
 
 
 def log_failure(service: str, error: BaseException, request_id: str) -> None:
-    """Log a failed request once: refusals as warnings, faults of the platform as errors with their traceback."""
-    if isinstance(error, PlatformError) and error.kind != Kind.INTERNAL:
-        context = {
-            "code": error.code,
-            "request_id": request_id,
-            "context": {k: str(v) for k, v in error.context.items()},
-        }
-        logger(service).warning(error.detail, extra=context)
-        return
-    logger(service).error("unexpected failure", exc_info=error, extra={"request_id": request_id})
+    """Log a failed request once: refusals as warnings, faults of the platform as errors with their traceback.
+
+    The line of a ``PlatformError`` with a ``metric`` is also that metric = 1, with the dimension ``code``: a metric for
+    each of ``CODES`` at most.
+    """
+    fields: dict[str, Any] = {"request_id": request_id}
+    if isinstance(error, PlatformError):
+        fields["code"] = error.code
+        if error.metric is not None:
+            fields |= _embedded(error.metric, time.time(), ("code",))
+        if error.kind != Kind.INTERNAL:
+            fields["context"] = {name: str(value) for name, value in error.context.items()}
+            logger(service).warning(error.detail, extra=fields)
+            return
+    logger(service).error("unexpected failure", exc_info=error, extra=fields)

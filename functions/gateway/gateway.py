@@ -18,7 +18,7 @@ from functions.gateway import call, cors, quotas
 from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
 from functions.gateway.idempotency import once
 from functions.gateway.idempotency.keys import idempotency_key
-from functions.gateway.rates.fields import fields
+from functions.gateway.rates.fields import rate_fields
 from functions.gateway.rates.limiter import Clocks
 from functions.gateway.refusals import outward
 from functions.gateway.services import Services
@@ -121,7 +121,7 @@ class Gateway:
         status, headers, body = (  # (9)
             call.run(admitted, services) if key is None else once.run(admitted, key, services)
         )
-        sent = {**headers, **fields(verdict.levels), **CONFINING}
+        sent = {**headers, **rate_fields(verdict.levels), **CONFINING}
         return response(status, sent, b"" if request.method == "HEAD" else body)
 
     def _clocks(self) -> Clocks:

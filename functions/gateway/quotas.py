@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import NamedTuple
 
-from alga_ext.calls.limits import EffectiveLimits, Quota
+from alga_ext.calls.limits import EffectiveLimits
 from alga_ext.errors import PlatformError
+from functions.gateway.rates.fields import Item, fields
 
 Totals = Mapping[str, Mapping[str, float]]
 """Totals by UTC period (``YYYY-MM-DD`` or ``YYYY-MM``) and metric. A period in which nothing was counted is absent."""
@@ -33,12 +34,16 @@ class Violation(NamedTuple):
         used: the total.
         hard: the hard limit.
         seconds: until the period ends.
+        period_s: length of the period.
+        unit: of the total; empty for calls.
     """
 
     policy: str
     used: float
     hard: int
     seconds: int
+    period_s: int
+    unit: str
 
 
 def day_and_month(now: datetime) -> tuple[str, str]:
@@ -64,9 +69,11 @@ def violations(limits: EffectiveLimits, usage: Usage, now: datetime) -> list[Vio
                 continue
             used = totals.get(names[quota.period], {}).get(quota.metric, 0)
             if used >= quota.amount.hard:
-                found.append(
-                    Violation(_policy(owner, quota), used, quota.amount.hard, _seconds_left(quota.period, now))
-                )
+                left_s, period_s = _seconds(quota.period, now)
+                metric = quota.metric.replace("_", "-")
+                unit = "" if metric == "calls" else metric
+                policy = f"{owner}-{quota.period}-{metric}"
+                found.append(Violation(policy, used, quota.amount.hard, left_s, period_s, unit))
     return found
 
 
@@ -85,17 +92,16 @@ def check(limits: EffectiveLimits, usage: Usage, now: datetime) -> None:
         retry_after_s=max(one.seconds for one in found),
     )
     error.members = {"violated-policies": [one.policy for one in found]}
+    error.headers = fields(Item(one.policy, one.hard, one.period_s, 0, one.seconds, one.unit) for one in found)
     raise error
 
 
-def _policy(owner: str, quota: Quota) -> str:
-    return f"{owner}-{quota.period}-{quota.metric.replace('_', '-')}"
-
-
-def _seconds_left(period: str, now: datetime) -> int:
-    """Return the whole seconds until the UTC day or month of ``now`` has ended, at least one."""
+def _seconds(period: str, now: datetime) -> tuple[int, int]:
+    """Return the whole seconds until the UTC day or month of ``now`` ends, at least one, and those of all of it."""
     here = now.astimezone(UTC)
     begun = here.replace(hour=0, minute=0, second=0, microsecond=0)
-    # 32 days after the first of a month is in the next one.
-    end = begun + timedelta(days=1) if period == "day" else (begun.replace(day=1) + timedelta(days=32)).replace(day=1)
-    return max(1, math.ceil((end - here).total_seconds()))
+    end = begun + timedelta(days=1)
+    if period == "month":
+        begun = begun.replace(day=1)
+        end = (begun + timedelta(days=32)).replace(day=1)  # 32 days after the first of a month is in the next one
+    return max(1, math.ceil((end - here).total_seconds())), int((end - begun).total_seconds())

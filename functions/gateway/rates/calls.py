@@ -7,7 +7,7 @@ from alga_ext.calls.limits import EffectiveLimits, Limits, Rate, effective
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
 from functions.gateway.install import Install
-from functions.gateway.rates.fields import fields
+from functions.gateway.rates.fields import rate_fields
 from functions.gateway.rates.limiter import Clocks, RateKey, RateLimiter, Verdict
 
 _COUNTED_STATUSES: Final = frozenset({403, 404, 409})
@@ -105,7 +105,8 @@ def _refusal(verdict: Verdict, rate: Rate) -> PlatformError:
         retry_after_s=verdict.retry_after_s,
     )
     error.members = {"violated-policies": list(verdict.violated)}
-    error.headers = fields(verdict.levels)
+    # Only those that were hit: Retry-After must not be earlier than the t of any policy in the field.
+    error.headers = rate_fields(level for level in verdict.levels if level.name in verdict.violated)
     return error
 
 

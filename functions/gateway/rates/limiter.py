@@ -179,15 +179,18 @@ class RateLimiter:
 def _verdict(
     keys: Sequence[RateKey], leases: Mapping[str, Lease], blocked_until_us: Mapping[str, int], low_us: int
 ) -> Verdict:
-    wait_us = max((until_us - low_us for until_us in blocked_until_us.values()), default=0)
+    waits_s = {key: max(1, math.ceil((until_us - low_us) / 1_000_000)) for key, until_us in blocked_until_us.items()}
     return Verdict(
-        violated=tuple(key.name for key in keys if key.key in blocked_until_us),
-        retry_after_s=max(1, math.ceil(wait_us / 1_000_000)) if blocked_until_us else 0,
-        levels=tuple(_level(key, leases[key.key], low_us) for key in keys),
+        violated=tuple(key.name for key in keys if key.key in waits_s),
+        retry_after_s=max(waits_s.values(), default=0),
+        levels=tuple(_level(key, leases[key.key], low_us, waits_s.get(key.key)) for key in keys),
     )
 
 
-def _level(key: RateKey, lease: Lease, low_us: int) -> Level:
+def _level(key: RateKey, lease: Lease, low_us: int, wait_s: int | None) -> Level:
+    """Return what is left of a key; of one that has no call left, ``wait_s`` is the time until it has one."""
+    if wait_s is not None:
+        return Level(key.name, key.rate, 0, wait_s)
     refilled = max(0, (low_us - lease.at_us) // lease.policy.interval_us)
     remaining = min(key.rate.burst, lease.remaining + refilled + sum(slot_us <= low_us for slot_us in lease.slots))
     return Level(key.name, key.rate, remaining, math.ceil(lease.policy.interval_us / 1_000_000))

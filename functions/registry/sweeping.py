@@ -226,9 +226,12 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
         with database.tenant(tenant_id) as tx:
             deleted = tx.execute(_SWEEP_CALLS, tenant_id=tenant_id, before=now - _ANSWERS_KEPT, rows=_ANSWERS_PER_BATCH)
         done["call_answers_expired"] += deleted
+    deleted = _ROWS_PER_BATCH
+    while deleted == _ROWS_PER_BATCH:
+        with database.tenant(tenant_id) as tx:
+            deleted = tx.execute(_SWEEP_RATES, tenant_id=tenant_id, rows=_ROWS_PER_BATCH)
     with database.tenant(tenant_id) as tx:
         tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
-        tx.execute(_SWEEP_RATES, tenant_id=tenant_id, rows=_ROWS_PER_BATCH)
         waiting = tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace)
     for row in waiting:
         if purge(database, tenant_id, str(row["install_id"]), now, grace):

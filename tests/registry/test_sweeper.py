@@ -32,6 +32,14 @@ update app.call_idempotency
 set created_at = now() - case request_id when '7' then interval '23 hours 50 minutes' else interval '24 hours' end
 """
 
+_INSERT_RATES = """
+insert into app.call_rate (tenant_id, key, arrival_us, holders, held, held_until_us, taken, remaining, taken_at_us)
+select 'tenant-a', 'user:' || i,
+  (extract(epoch from now() - case i when 7 then interval '55 min' else interval '61 min' end) * 1000000)::bigint,
+  '{}', '{}', '{}', 0, 0, 0
+from generate_series(1, 25) i
+"""
+
 
 @pytest.fixture
 def published(world: RegistryWorld) -> RegistryWorld:
@@ -151,6 +159,21 @@ def test_answers_of_calls_with_a_key_go_after_a_day_in_batches(
 
     assert done["call_answers_expired"] == 24
     assert published.rows("select request_id from app.call_idempotency") == [{"request_id": "7"}]
+
+
+def test_rates_that_have_been_unused_for_an_hour_go_in_batches(
+    published: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.install()
+    gateway = Database(published.databases.gateway)
+    with gateway.tenant("tenant-a") as tx:
+        tx.execute(_INSERT_RATES)
+    gateway.close()
+    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 10)
+
+    sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
+
+    assert published.rows("select key from app.call_rate") == [{"key": "user:7"}]
 
 
 def test_a_version_nobody_prepared_is_sent_again_after_longer_and_longer_and_rejected_at_the_end(

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -225,6 +226,8 @@ def _faults_together(stage: StageSettings) -> list[str]:
     optional = {name for function in FUNCTIONS for name in function.optional}
     if unknown := sorted(set(stage.settings) - optional):
         faults.append(f"settings: {', '.join(unknown)} is not an optional environment name of any function")
+    if urlsplit(stage.settings.get("AUTH_JWKS_URL", stage.auth_jwks_url)).scheme != "https":
+        faults.append("auth_jwks_url: it must be an https URL, or the functions that verify tokens do not start")
     if (switch := stage.settings.get("EXTENSIONS_ENABLED", "true")) not in ("true", "false"):
         faults.append(f"settings: EXTENSIONS_ENABLED must be true or false, not {switch}")
     if (size := len(json.dumps(stage.default_limits))) > DEFAULT_LIMITS_BYTES:

@@ -45,6 +45,9 @@ def test_a_stage_with_the_operators_own_values_can_be_deployed() -> None:
         ({**DOMAINS, "ui_certificate_arn": "arn:aws:acm:eu-west-1:1:certificate/x"}, "certificate of us-east-1"),
         ({"settings": {"EXTENSIONS_ENABLED": "off"}}, "EXTENSIONS_ENABLED must be true or false, not off"),
         ({"database_snapshot": "my-snapshot"}, "ARN of a snapshot of a cluster"),
+        ({"auth_jwks_url": "http://id.host.test/keys"}, "auth_jwks_url: it must be an https URL"),
+        ({"auth_jwks_url": ""}, "auth_jwks_url: it must be an https URL"),
+        ({"settings": {"AUTH_JWKS_URL": "http://id.host.test/keys"}}, "auth_jwks_url: it must be an https URL"),
         ({"auth_issuer": 5}, "auth_issuer: input should be a valid string"),
     ],
 )

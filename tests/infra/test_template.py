@@ -505,12 +505,32 @@ def test_the_cost_model_counts_the_alarms_and_keys_that_exist(dev: Stack) -> Non
 # A stage that is switched off
 
 
-def test_a_stage_that_is_switched_off_is_not_checked_with_a_program(dev: Stack, tmp_path: Path) -> None:
+ORIGIN = "https://app.host.test"
+
+
+@pytest.fixture(scope="module")
+def off(tmp_path_factory: pytest.TempPathFactory) -> Stack:
+    settings = {"EXTENSIONS_ENABLED": "false", "CORS_ORIGINS": ORIGIN}
+    return synthesise("dev", tmp_path_factory.mktemp("off"), settings=settings)
+
+
+def test_a_stage_that_is_switched_off_is_not_checked_with_a_program(dev: Stack, off: Stack) -> None:
     """Its functions refuse every program and page, so the check would take the switch back."""
-    off = synthesise("dev", tmp_path, settings={"EXTENSIONS_ENABLED": "false"})
     given = [stack.environment("smoke").get("PROBE_CONTENT_HASH") for stack in (dev, off)]
     assert given == [GIVEN["probe_content_hash"], None]
     assert off.environment("gateway")["EXTENSIONS_ENABLED"] == "false"
+
+
+def test_listed_origins_reach_the_gateway_and_no_other_function(dev: Stack, off: Stack) -> None:
+    given = {function.name for function in FUNCTIONS if off.environment(function.name).get("CORS_ORIGINS") == ORIGIN}
+    assert (given, "CORS_ORIGINS" in dev.environment("gateway")) == ({"gateway"}, False)
+
+
+def test_a_stages_default_limits_reach_the_functions_that_need_the_same_value(dev: Stack) -> None:
+    limits = json.dumps(dev.stage.default_limits, separators=(",", ":"))
+    given = {function.name: dev.environment(function.name).get("DEFAULT_LIMITS") for function in FUNCTIONS}
+    assert {name for name, value in given.items() if value == limits} == {"gateway", "registry", "recorder"}
+    assert {value for value in given.values() if value is not None} == {limits}
 
 
 # A restored database

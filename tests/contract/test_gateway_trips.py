@@ -73,6 +73,18 @@ def test_a_caller_at_twenty_a_second_makes_a_trip_for_each_block_and_none_inside
     assert "0" * 15 in "".join(map(str, made))
 
 
+def test_a_person_costs_one_trip_a_call_and_the_quotas_none(shared: Databases, aws: str) -> None:
+    """Limits and totals are read with the install, whose trip is the first call's other one."""
+    quotas = {"day": {"calls": {"hard": 1_000}}, "month": {"cpu_ms": {"hard": 10**9}}}
+    with gateway_front(shared.gateway) as front:
+        clocked = Clocked(front, shared, {"tenant": {"quotas": quotas}, "install": {"quotas": quotas}})
+        trips = []
+        for _ in range(3):
+            assert front.call(sub="person").status == 200
+            trips.append(clocked.database.transactions)
+    assert trips == [2, 3, 4]
+
+
 def test_a_call_makes_exactly_two_requests_to_the_queue_and_one_to_the_runner(shared: Databases, aws: str) -> None:
     asked: Counter[str] = Counter()
 

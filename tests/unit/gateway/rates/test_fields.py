@@ -1,12 +1,13 @@
 """The RateLimit header fields: lists of strings with parameters, as RFC 9651 writes them."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alga_ext.calls.limits import (
@@ -84,12 +85,16 @@ class Caller:
 
 
 @given(rates=st.tuples(RATES, RATES, RATES))
+@example(rates=(Rate(burst=1, per_second=10_000),) * 3)
 @settings(max_examples=50, deadline=None)
 def test_the_fields_of_an_answer_are_lists_of_whole_numbers(rates: tuple[Rate, Rate, Rate]) -> None:
     policies, states = both(rate_fields(Caller(*rates).take().levels))
 
     assert list(policies) == ["user", "install", "tenant"]
     assert [parameters["q"] for parameters in policies.values()] == [rate.burst for rate in rates]
+    assert [parameters["w"] for parameters in policies.values()] == [
+        max(1, math.ceil(rate.burst / rate.per_second)) for rate in rates
+    ]
     assert all(int(state["t"]) >= 1 for state in states.values())
 
 

@@ -26,6 +26,8 @@ create policy tenant_isolation on app.call_rate using (tenant_id = app.current_t
 grant select, insert on app.call_rate to fn_gateway;
 grant update (arrival_us, holders, held, held_until_us, taken, remaining, taken_at_us) on app.call_rate to fn_gateway;
 grant select, delete on app.call_rate to fn_registry;
+-- Never updated: PostgreSQL asks for this right before it locks a row (select … for update skip locked).
+grant update (taken_at_us) on app.call_rate to fn_registry;
 
 create function app.take_slots(
   holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer,

@@ -1212,6 +1212,7 @@ GRANT UPDATE(taken) ON TABLE app.call_rate TO fn_gateway;
 GRANT UPDATE(remaining) ON TABLE app.call_rate TO fn_gateway;
 
 GRANT UPDATE(taken_at_us) ON TABLE app.call_rate TO fn_gateway;
+GRANT UPDATE(taken_at_us) ON TABLE app.call_rate TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.extension_artifact TO fn_registry;
 

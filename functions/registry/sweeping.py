@@ -56,9 +56,11 @@ _SWEEP_RATES: Final = """
 delete from app.call_rate
 where ctid in (select ctid from app.call_rate
                where tenant_id = :tenant_id
-                 and arrival_us < (extract(epoch from now() - interval '1 hour') * 1000000)::bigint limit :rows)
+                 and arrival_us < (extract(epoch from now() - interval '1 hour') * 1000000)::bigint
+               limit :rows for update skip locked)
 """
-"""Buckets that have been full for an hour: a full bucket is the same as no bucket."""
+"""Buckets that have been full for an hour: a full bucket is the same as no bucket. A gateway that takes several of them
+locks them in its own order, so this waits for none."""
 _SWEEP_CALLS: Final = """
 delete from app.call_idempotency
 where tenant_id = :tenant_id and scope_sha256 in

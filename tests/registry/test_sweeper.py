@@ -176,6 +176,21 @@ def test_rates_that_have_been_unused_for_an_hour_go_in_batches(
     assert published.rows("select key from app.call_rate") == [{"key": "user:7"}]
 
 
+def test_rates_that_a_gateway_holds_are_left_for_the_next_run(
+    published: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published.install()
+    gateway = Database(published.databases.gateway)
+    with gateway.tenant("tenant-a") as tx:
+        tx.execute(_INSERT_RATES)
+    with gateway.tenant("tenant-a") as tx:
+        tx.execute("select from app.call_rate where key = 'user:3' for update")
+        sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
+    gateway.close()
+
+    assert published.rows("select key from app.call_rate order by key") == [{"key": "user:3"}, {"key": "user:7"}]
+
+
 def test_a_version_nobody_prepared_is_sent_again_after_longer_and_longer_and_rejected_at_the_end(
     world: RegistryWorld,
 ) -> None:

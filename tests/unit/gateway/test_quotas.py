@@ -210,3 +210,13 @@ def test_calls_beyond_a_quota_are_at_most_what_the_rate_admits_in_cache_and_lag(
                 recorder.admitted(now_s)
     assert min(hard, admitted) == hard, "the quota is not reached, so nothing is shown"
     assert admitted - hard <= rate.burst + rate.per_second * (cache_s + lag_s)
+
+
+def test_a_quota_without_a_hard_limit_hides_no_other_one() -> None:
+    both = Quotas(day=amounts(hard=None, warning=5), month=amounts(hard=10))
+    assert refused(limits(both), Usage({DAY: {"calls": 10}, MONTH: {"calls": 10}})) == ["install-month-calls"]
+
+
+def test_what_was_not_counted_yet_is_zero() -> None:
+    assert refused(limits(Quotas(day=amounts(hard=1))), Usage()) == []
+    assert refused(limits(Quotas(day=amounts(hard=0))), Usage()) == ["install-day-calls"]

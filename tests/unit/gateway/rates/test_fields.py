@@ -29,7 +29,7 @@ from functions.gateway.install import Install
 from functions.gateway.quotas import Usage
 from functions.gateway.rates.calls import CallRates
 from functions.gateway.rates.fields import rate_fields
-from functions.gateway.rates.limiter import Clocks, RateLimiter, Verdict
+from functions.gateway.rates.limiter import Clocks, Level, RateLimiter, Verdict
 from tests.support.gateway import install, principal
 from tests.support.rate_model import ModelBuckets
 
@@ -136,3 +136,12 @@ def test_a_quota_that_is_used_up_is_in_the_fields(hard: int) -> None:
     assert states["install-day-calls"] == {"r": 0, "t": 43_200}
     assert list(policies) == caught.value.members["violated-policies"]
     assert int(answer["headers"]["retry-after"]) == max(int(state["t"]) for state in states.values())
+
+
+def test_without_a_policy_there_is_no_field() -> None:
+    assert rate_fields([]) == {}
+
+
+def test_a_window_has_at_least_a_second() -> None:
+    level = Level("user", Rate(burst=1, per_second=10_000), remaining=1, next_s=1)
+    assert rate_fields([level])["ratelimit-policy"] == '"user";q=1;w=1'

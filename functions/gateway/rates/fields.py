@@ -50,7 +50,7 @@ def rate_fields(levels: Iterable[Level]) -> dict[str, str]:
         Item(
             name=level.name,
             quota=level.rate.burst,
-            window_s=max(1, math.ceil(level.rate.burst / level.rate.per_second)),
+            window_s=math.ceil(level.rate.burst / level.rate.per_second),
             remaining=level.remaining,
             next_s=level.next_s,
         )

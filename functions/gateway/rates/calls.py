@@ -101,7 +101,7 @@ def _refusal(verdict: Verdict, rate: Rate) -> PlatformError:
     error = PlatformError(
         "rate_limited",
         f"{_WHO[owner]}: {rate.burst} at once and {rate.per_second:g} a second are allowed. "
-        f"Try again in {verdict.retry_after_s} seconds.",
+        f"Try again in {verdict.retry_after_s} s.",
         retry_after_s=verdict.retry_after_s,
     )
     error.members = {"violated-policies": list(verdict.violated)}

@@ -47,7 +47,7 @@ class FailureBudget:
             seconds = math.ceil(wait_s)
             raise PlatformError(
                 "rate_limited",
-                f"This caller has sent more than {BURST} failing requests; try again in {seconds} seconds.",
+                f"This caller has sent more than {BURST} failing requests; try again in {seconds} s.",
                 retry_after_s=seconds,
             )
 

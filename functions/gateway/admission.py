@@ -25,6 +25,7 @@ class AdmittedCall(NamedTuple):
         extension: the extension as the caller wrote it; redirects within the extension are built from it.
         method: the HTTP method.
         path: the path within the extension, percent-decoded.
+        path_template: the path of the declared endpoint that answers it, such as ``/notes/:id``.
         raw_query: the query string as in the URL, without ``?``.
         headers: the caller's headers with lower-case names; ``headers.to_guest`` decides later which of them pass.
         body: the caller's body.
@@ -37,6 +38,7 @@ class AdmittedCall(NamedTuple):
     extension: str
     method: str
     path: str
+    path_template: str
     raw_query: str
     headers: Mapping[str, str]
     body: bytes
@@ -101,8 +103,12 @@ def check_tenant(principal: Principal, request: Request) -> str:
     return principal.tenant_id
 
 
-def check_endpoint(install: Install | None, target: ExtensionPath, method: str, principal: Principal) -> Install:
-    """Return the install, when it exists and declares an endpoint for this method and path that the caller may use.
+def check_endpoint(
+    install: Install | None, target: ExtensionPath, method: str, principal: Principal
+) -> tuple[Install, str]:
+    """Return the install, when it declares an endpoint for this method and path that the caller may use.
+
+    With it, return the declared path of this endpoint.
 
     Raises:
         PlatformError: ``not_installed``; ``endpoint_not_found``; ``forbidden`` for a user of the client portal when the
@@ -118,7 +124,7 @@ def check_endpoint(install: Install | None, target: ExtensionPath, method: str, 
     if not in_audience(principal, audience_of(endpoint, install.endpoints, client_portal=install.client_portal)):
         users = "users of the client portal" if principal.is_client_user else "users outside the client portal"
         raise PlatformError("forbidden", f"The extension's endpoint {method} {target.path} is not for {users}.")
-    return install
+    return install, endpoint["path"]
 
 
 def in_audience(principal: Principal, audience: str) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from alga_ext.ids import new_id
+from alga_ext.ids import new_execution_id
 from functions.gateway.admission import AdmittedCall
 from functions.gateway.envelope import time_limit_ms
 from functions.gateway.services import Services
@@ -32,4 +32,4 @@ class Execution:
     def begin(cls, call: AdmittedCall, services: Services) -> Self:
         """Return the execution of a call that has just been admitted."""
         limit_ms = time_limit_ms(call.install, services.settings.ext_gateway_timeout_ms)
-        return cls(new_id(), limit_ms, services.monotonic_s() + limit_ms / 1000)
+        return cls(new_execution_id(services.now()), limit_ms, services.monotonic_s() + limit_ms / 1000)

@@ -28,6 +28,7 @@ def accepted(call: AdmittedCall, execution_id: str, trace_id: str, at: datetime)
         method=call.method,
         path=encoded_path(call.path)[:_PATH_LIMIT],
         principal=call.principal.subject,
+        path_template=call.path_template,
         at=at.isoformat(),
     )
 
@@ -54,6 +55,7 @@ def finished(
         trace_id=accepted.trace_id,
         method=accepted.method,
         path=accepted.path,
+        path_template=accepted.path_template,
         principal=accepted.principal,
         accepted_at=accepted.at,
         at=at.isoformat(),

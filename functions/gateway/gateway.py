@@ -97,7 +97,7 @@ class Gateway:
             found = services.installs.find(tenant_id, target.extension, services.monotonic_s(), now)  # (4)
             if found is not None:
                 services.rates.note(tenant_id, found.limits, self._clocks())
-            install = check_endpoint(found, target, request.method, principal)
+            install, path_template = check_endpoint(found, target, request.method, principal)
             check_role(services.roles, principal, request.method)  # (5)
         except PlatformError as error:
             services.rates.count_refusal(principal, error, self._clocks())
@@ -113,6 +113,7 @@ class Gateway:
             extension=target.extension,
             method=request.method,
             path=target.path,
+            path_template=path_template,
             raw_query=request.raw_query,
             headers=request.headers,
             body=request.body,

@@ -9,7 +9,7 @@ from alga_ext.edge.principal import Principal
 from functions.gateway.admission import AdmittedCall
 from functions.gateway.install import Install
 from functions.gateway.quotas import Usage
-from functions.gateway.routing import parse_path
+from functions.gateway.routing import find_endpoint, parse_path
 
 UNLIMITED = json.dumps(
     {
@@ -46,14 +46,17 @@ def admitted(request: Request, **installed: Any) -> AdmittedCall:
     """The call that a request of tenant acme makes when it is admitted."""
     target = parse_path(request.path)
     assert target is not None
+    found = install(**installed)
+    endpoint = find_endpoint(found.endpoints, request.method, target.path)
     return AdmittedCall(
         request_id=request.request_id,
         tenant_id="acme",
-        install=install(**installed),
+        install=found,
         principal=principal(),
         extension=target.extension,
         method=request.method,
         path=target.path,
+        path_template=endpoint["path"] if endpoint else target.path,
         raw_query=request.raw_query,
         headers=request.headers,
         body=request.body,

@@ -1,12 +1,13 @@
 """Identifiers keep their form."""
 
 import uuid
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alga_ext.ids import TENANT_ID, is_uuid, new_id, parse_content_hash, sha256_hex
+from alga_ext.ids import TENANT_ID, is_uuid, new_execution_id, new_id, parse_content_hash, sha256_hex
 
 HEX = "0123456789abcdef" * 4
 
@@ -16,6 +17,19 @@ def test_new_ids_are_canonical_and_differ() -> None:
 
     assert len(ids) == 100
     assert all(is_uuid(one) for one in ids)
+
+
+@given(st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001 - bounds
+def test_an_execution_id_is_a_uuid_of_version_7_with_its_instant_in_milliseconds(now: datetime) -> None:
+    made = uuid.UUID(new_execution_id(now))
+
+    assert (made.version, made.variant, made.int >> 80) == (7, uuid.RFC_4122, int(now.timestamp() * 1_000))
+
+
+def test_execution_ids_of_one_instant_differ() -> None:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+
+    assert len({new_execution_id(now) for _ in range(100)}) == 100
 
 
 @given(st.uuids())

@@ -87,7 +87,7 @@ def test_without_an_install_nothing_answers() -> None:
 
 
 def test_a_declared_endpoint_answers() -> None:
-    assert check_endpoint(install(), ExtensionPath("x", "/notes/5"), "GET", principal()) == install()
+    assert check_endpoint(install(), ExtensionPath("x", "/notes/5"), "GET", principal()) == (install(), "/notes/:id")
 
 
 @pytest.mark.parametrize(

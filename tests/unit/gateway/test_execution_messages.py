@@ -28,6 +28,12 @@ def test_a_path_is_recorded_up_to_2048_characters(segment_chars: int, kept_chars
     assert accepted(call, "x-1", "t-1", AT).path == "/" + "a" * (kept_chars - 1)
 
 
+def test_a_record_names_the_declared_path_of_the_endpoint() -> None:
+    record = accepted(admitted(request(path="/api/ext/acme.notes/notes/7")), "x-1", "t-1", AT)
+
+    assert (record.path, record.path_template) == ("/notes/7", "/notes/:id")
+
+
 def test_the_second_record_repeats_the_first_and_says_how_the_call_ended() -> None:
     first = accepted(admitted(request()), "x-1", "t-1", AT)
     answer = ExecuteResponse(status=502, usage=Usage(duration_ms=1.5))

@@ -64,7 +64,10 @@ class PreparedMessage(msgspec.Struct, kw_only=True, tag_field="type", tag="prepa
 
 
 class ExecutionAccepted(msgspec.Struct, kw_only=True, tag_field="type", tag="execution.accepted", omit_defaults=True):
-    """From gateway to recorder, before the runner is invoked. ``at`` is RFC 3339 in UTC."""
+    """From gateway to recorder, before the runner is invoked. ``at`` is RFC 3339 in UTC.
+
+    ``path_template`` is the declared path of the endpoint (``/notes/:id``), None in messages of older gateways.
+    """
 
     execution_id: str
     tenant_id: str
@@ -78,6 +81,7 @@ class ExecutionAccepted(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     path: str
     principal: str
     at: str
+    path_template: str | None = None
 
 
 class BreakerState(StrEnum):
@@ -114,6 +118,7 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     error_code: str | None = None
     usage: Usage = msgspec.field(default_factory=Usage)
     response_bytes: int = 0
+    path_template: str | None = None
     attempts: int = 1
     breaker: BreakerState = BreakerState.CLOSED
 

@@ -87,11 +87,51 @@ $$;
 
 ALTER FUNCTION app.count_storage() OWNER TO app_owner;
 
+CREATE FUNCTION app.create_day(wanted date) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  parent text;
+  part text;
+begin
+  -- One transaction at a time: the others find the partitions made.
+  perform pg_advisory_xact_lock(hashtextextended('app.create_day', 13));
+  for parent in
+    select c.relname from pg_partitioned_table p
+    join pg_class c on c.oid = p.partrelid
+    join pg_attribute a on a.attrelid = p.partrelid and a.attnum = p.partattrs[0]
+    where c.relnamespace = 'app'::regnamespace and p.partnatts = 1 and a.attname = 'day' order by 1
+  loop
+    part := parent || to_char(wanted, '_YYYYMMDD');
+    continue when to_regclass(format('app.%I', part)) is not null;
+    -- Made apart and then attached: "create table … partition of" would lock the parent against its readers and writers.
+    execute format('create table app.%I (like app.%I including all)', part, parent);
+    execute format('alter table app.%I enable row level security, force row level security', part);
+    execute format('create policy tenant_isolation on app.%I using (tenant_id = app.current_tenant()) '
+                   'with check (tenant_id = app.current_tenant())', part);
+    execute format('alter table app.%I attach partition app.%I for values from (%L) to (%L)', parent, part, wanted,
+                   wanted + 1);
+  end loop;
+end
+$$;
+
+ALTER FUNCTION app.create_day(wanted date) OWNER TO app_owner;
+
 CREATE FUNCTION app.current_tenant() RETURNS text
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $$ select nullif(current_setting('app.tenant_id', true), '') $$;
 
 ALTER FUNCTION app.current_tenant() OWNER TO app_owner;
+
+CREATE FUNCTION app.execution_day(execution uuid) RETURNS date
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    AS $$
+    select case when uuid_extract_version(execution) = 7
+                then (uuid_extract_timestamp(execution) at time zone 'UTC')::date end
+  $$;
+
+ALTER FUNCTION app.execution_day(execution uuid) OWNER TO app_owner;
 
 CREATE FUNCTION app.install_endpoints(install uuid) RETURNS TABLE(method text, path text, handler text, schedulable boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -124,6 +164,50 @@ CREATE FUNCTION app.lock_storage(install uuid) RETURNS void
     AS $$ select pg_advisory_xact_lock(hashtextextended(app.current_tenant() || '/' || install, 11)) $$;
 
 ALTER FUNCTION app.lock_storage(install uuid) OWNER TO app_owner;
+
+CREATE FUNCTION app.make_day(wanted date) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  today date := (now() at time zone 'UTC')::date;
+begin
+  -- A message is kept for 14 days after it was sent, and clocks differ.
+  if wanted is null or wanted not between today - 15 and today + 2 then
+    raise exception 'There are no records of %: a day is made from 15 days before to 2 days after today, which is %.',
+      wanted, today using errcode = '22023';
+  end if;
+  perform app.create_day(wanted);
+end
+$$;
+
+ALTER FUNCTION app.make_day(wanted date) OWNER TO app_owner;
+
+CREATE FUNCTION app.remove_day(parent text, gone date) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    SET lock_timeout TO '50ms'
+    AS $$
+declare
+  part oid;
+begin
+  if gone is null or gone >= (now() at time zone 'UTC')::date - 14 then
+    raise exception 'Records of % are not removed: they are kept for 14 days at least.', gone using errcode = '22023';
+  end if;
+  select i.inhrelid into part from pg_inherits i join pg_class p on p.oid = i.inhparent join pg_class c on c.oid = i.inhrelid
+    where p.relnamespace = 'app'::regnamespace and p.relname = parent and c.relname = parent || to_char(gone, '_YYYYMMDD');
+  if part is null then
+    return null;
+  elsif pg_relation_size(part) > 0 then
+    execute format('truncate %s', part::regclass);
+    return 'emptied';
+  end if;
+  execute format('drop table %s', part::regclass);
+  return 'dropped';
+end
+$$;
+
+ALTER FUNCTION app.remove_day(parent text, gone date) OWNER TO app_owner;
 
 CREATE FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) RETURNS record
     LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
@@ -194,6 +278,28 @@ CREATE FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ah
   $$;
 
 ALTER FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) OWNER TO app_owner;
+
+CREATE FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) RETURNS SETOF text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    select tenant_id from (
+      select tenant_id from app.extension_storage_entry where expires_at <= at
+      union select tenant_id from app.call_idempotency where created_at < at - interval '1 day'
+      union select tenant_id from app.idempotency_record where created_at < at - interval '1 day'
+      union select tenant_id from app.tenant_extension_install
+        where state = 'uninstalled' and purged_at is null and uninstalled_at <= uninstalled_before
+      union select tenant_id from app.extension_execution_log
+        where outcome is null and accepted_at < at - interval '15 minutes'
+          and day >= ((at at time zone 'UTC')::date - 16)
+      -- Without an index, which would make each update of a bucket dearer. A bucket that is due is deleted, so the table has
+      -- those of callers of the last hour.
+      union select tenant_id from app.call_rate
+        where arrival_us < (extract(epoch from at - interval '1 hour') * 1000000)::bigint) as due
+    limit most
+  $$;
+
+ALTER FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) OWNER TO app_owner;
 
 CREATE FUNCTION app.version_precedence(version text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -329,19 +435,22 @@ ALTER TABLE ONLY app.extension_event_subscription FORCE ROW LEVEL SECURITY;
 ALTER TABLE app.extension_event_subscription OWNER TO app_owner;
 
 CREATE TABLE app.extension_execution_log (
-    tenant_id text NOT NULL,
-    execution_id uuid NOT NULL,
-    install_id uuid NOT NULL,
-    extension_id uuid NOT NULL,
-    version_id uuid NOT NULL,
-    content_hash text NOT NULL,
-    request_id text NOT NULL,
-    trace_id text NOT NULL,
-    method text NOT NULL,
-    path text NOT NULL,
-    principal text NOT NULL,
-    state text NOT NULL,
-    accepted_at timestamp with time zone NOT NULL,
+    tenant_id text CONSTRAINT extension_execution_log_tenant_id_not_null1 NOT NULL,
+    day date NOT NULL,
+    execution_id uuid CONSTRAINT extension_execution_log_execution_id_not_null1 NOT NULL,
+    install_id uuid CONSTRAINT extension_execution_log_install_id_not_null1 NOT NULL,
+    extension_id uuid CONSTRAINT extension_execution_log_extension_id_not_null1 NOT NULL,
+    version_id uuid CONSTRAINT extension_execution_log_version_id_not_null1 NOT NULL,
+    content_hash text CONSTRAINT extension_execution_log_content_hash_not_null1 NOT NULL,
+    request_id text CONSTRAINT extension_execution_log_request_id_not_null1 NOT NULL,
+    trace_id text CONSTRAINT extension_execution_log_trace_id_not_null1 NOT NULL,
+    method text CONSTRAINT extension_execution_log_method_not_null1 NOT NULL,
+    path text CONSTRAINT extension_execution_log_path_not_null1 NOT NULL,
+    path_template text,
+    principal text CONSTRAINT extension_execution_log_principal_not_null1 NOT NULL,
+    state text CONSTRAINT extension_execution_log_state_not_null1 NOT NULL,
+    outcome text,
+    accepted_at timestamp with time zone CONSTRAINT extension_execution_log_accepted_at_not_null1 NOT NULL,
     finished_at timestamp with time zone,
     status integer,
     error_code text,
@@ -350,17 +459,21 @@ CREATE TABLE app.extension_execution_log (
     memory_peak_bytes bigint,
     fuel bigint,
     egress_bytes bigint,
-    host_calls jsonb DEFAULT '{}'::jsonb NOT NULL,
-    response_bytes bigint,
     log_bytes bigint,
+    host_calls jsonb DEFAULT '{}'::jsonb CONSTRAINT extension_execution_log_host_calls_not_null1 NOT NULL,
+    response_bytes bigint,
     attempts integer,
     breaker text,
-    CONSTRAINT extension_execution_log_attempts_check CHECK ((attempts >= 0)),
-    CONSTRAINT extension_execution_log_breaker_check CHECK ((breaker = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
-    CONSTRAINT extension_execution_log_check CHECK (((state = 'finished'::text) = ((finished_at IS NOT NULL) AND (status IS NOT NULL)))),
-    CONSTRAINT extension_execution_log_state_check CHECK ((state = ANY (ARRAY['accepted'::text, 'finished'::text]))),
-    CONSTRAINT extension_execution_log_status_check CHECK (((status >= 100) AND (status <= 599)))
-);
+    CONSTRAINT extension_execution_log_attempts_check1 CHECK ((attempts >= 0)),
+    CONSTRAINT extension_execution_log_breaker_check1 CHECK ((breaker = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
+    CONSTRAINT extension_execution_log_day CHECK ((day = COALESCE(app.execution_day(execution_id), ((accepted_at AT TIME ZONE 'UTC'::text))::date))),
+    CONSTRAINT extension_execution_log_end CHECK (((state = 'finished'::text) = ((finished_at IS NOT NULL) AND (status IS NOT NULL)))),
+    CONSTRAINT extension_execution_log_outcome CHECK (((state = 'finished'::text) = ((outcome IS NOT NULL) AND (outcome <> 'unknown'::text)))),
+    CONSTRAINT extension_execution_log_outcome_check CHECK ((outcome = ANY (ARRAY['ok'::text, 'guest_error'::text, 'timeout'::text, 'out_of_memory'::text, 'out_of_fuel'::text, 'trapped'::text, 'invalid_response'::text, 'too_large'::text, 'platform_error'::text, 'unknown'::text]))),
+    CONSTRAINT extension_execution_log_state_check1 CHECK ((state = ANY (ARRAY['accepted'::text, 'finished'::text]))),
+    CONSTRAINT extension_execution_log_status_check1 CHECK (((status >= 100) AND (status <= 599)))
+)
+PARTITION BY RANGE (day);
 
 ALTER TABLE ONLY app.extension_execution_log FORCE ROW LEVEL SECURITY;
 
@@ -820,7 +933,7 @@ ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_pkey PRIMARY KEY (tenant_id, install_id, topic, handler);
 
 ALTER TABLE ONLY app.extension_execution_log
-    ADD CONSTRAINT extension_execution_log_pkey PRIMARY KEY (tenant_id, execution_id);
+    ADD CONSTRAINT extension_execution_log_pkey PRIMARY KEY (tenant_id, day, execution_id);
 
 ALTER TABLE ONLY app.extension_install_disabling
     ADD CONSTRAINT extension_install_disabling_pkey PRIMARY KEY (tenant_id, install_id, disabling_id);
@@ -906,19 +1019,27 @@ ALTER TABLE ONLY app.transparency_node
 ALTER TABLE ONLY app.transparency_size
     ADD CONSTRAINT transparency_size_pkey PRIMARY KEY (only_row);
 
+CREATE INDEX call_idempotency_due ON app.call_idempotency USING btree (created_at, tenant_id);
+
 CREATE INDEX call_idempotency_old ON app.call_idempotency USING btree (tenant_id, created_at);
 
 CREATE INDEX extension_event_subscription_by_topic ON app.extension_event_subscription USING btree (tenant_id, topic);
 
-CREATE INDEX extension_execution_log_by_install ON app.extension_execution_log USING btree (tenant_id, install_id, accepted_at DESC, execution_id);
+CREATE INDEX extension_execution_log_by_install ON ONLY app.extension_execution_log USING btree (tenant_id, install_id, day, execution_id);
 
-CREATE INDEX extension_execution_log_newest ON app.extension_execution_log USING btree (tenant_id, accepted_at DESC, execution_id);
+CREATE INDEX extension_execution_log_by_principal ON ONLY app.extension_execution_log USING btree (tenant_id, principal, day, execution_id);
+
+CREATE INDEX extension_execution_log_failed ON ONLY app.extension_execution_log USING btree (tenant_id, day, execution_id) WHERE (outcome <> 'ok'::text);
+
+CREATE INDEX extension_execution_log_open ON ONLY app.extension_execution_log USING btree (accepted_at, tenant_id) WHERE (outcome IS NULL);
 
 CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
 
 CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btree (publisher, name);
 
 CREATE INDEX extension_schedule_by_install ON app.extension_schedule USING btree (tenant_id, install_id, created_at);
+
+CREATE INDEX extension_storage_entry_due ON app.extension_storage_entry USING btree (expires_at, tenant_id) WHERE (expires_at IS NOT NULL);
 
 CREATE INDEX extension_storage_entry_expired ON app.extension_storage_entry USING btree (tenant_id, expires_at) WHERE (expires_at IS NOT NULL);
 
@@ -932,6 +1053,8 @@ CREATE INDEX extension_version_not_invalidated ON app.extension_version USING bt
 
 CREATE INDEX extension_version_unprepared ON app.extension_version USING btree (COALESCE(prepare_sent_at, published_at)) WHERE (state = 'pending'::text);
 
+CREATE INDEX idempotency_record_due ON app.idempotency_record USING btree (created_at, tenant_id);
+
 CREATE INDEX idempotency_record_old ON app.idempotency_record USING btree (tenant_id, created_at);
 
 CREATE INDEX publisher_key_by_publisher ON app.publisher_key USING btree (publisher, created_at);
@@ -941,6 +1064,8 @@ CREATE INDEX publisher_prefix_by_publisher ON app.publisher_prefix USING btree (
 CREATE INDEX tenant_extension_install_by_extension ON app.tenant_extension_install USING btree (extension_id, tenant_id);
 
 CREATE INDEX tenant_extension_install_by_version ON app.tenant_extension_install USING btree (version_id);
+
+CREATE INDEX tenant_extension_install_due ON app.tenant_extension_install USING btree (uninstalled_at, tenant_id) WHERE ((state = 'uninstalled'::text) AND (purged_at IS NULL));
 
 CREATE UNIQUE INDEX tenant_extension_install_one_active ON app.tenant_extension_install USING btree (tenant_id, extension_id) WHERE (state <> 'uninstalled'::text);
 
@@ -1061,6 +1186,16 @@ CREATE POLICY migrator_all ON app.schema_migration USING (true) WITH CHECK (true
 
 CREATE POLICY owner_counts_installs ON app.extension_install_disabling FOR SELECT TO app_owner USING (true);
 
+CREATE POLICY owner_lists_due ON app.call_idempotency FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_due ON app.call_rate FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_due ON app.extension_execution_log FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_due ON app.extension_storage_entry FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_due ON app.idempotency_record FOR SELECT TO app_owner USING (true);
+
 CREATE POLICY owner_lists_tenants ON app.tenant_extension_install FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_reads ON app.extension_version FOR SELECT TO app_owner USING (true);
@@ -1150,6 +1285,8 @@ GRANT ALL ON FUNCTION app.count_installs(version uuid) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.count_storage() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.create_day(wanted date) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.install_endpoints(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;
 
@@ -1160,8 +1297,17 @@ REVOKE ALL ON FUNCTION app.lock_storage(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_runner;
 GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_registry;
 
+REVOKE ALL ON FUNCTION app.make_day(wanted date) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.make_day(wanted date) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.remove_day(parent text, gone date) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.remove_day(parent text, gone date) TO fn_registry;
+
 REVOKE ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) TO fn_gateway;
+
+REVOKE ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.version_precedence(version text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.version_precedence(version text) TO fn_registry;
@@ -1228,6 +1374,8 @@ GRANT SELECT,INSERT ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(state) ON TABLE app.extension_execution_log TO fn_registry;
 
+GRANT UPDATE(outcome) ON TABLE app.extension_execution_log TO fn_registry;
+
 GRANT UPDATE(finished_at) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(status) ON TABLE app.extension_execution_log TO fn_registry;
@@ -1244,11 +1392,11 @@ GRANT UPDATE(fuel) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(egress_bytes) ON TABLE app.extension_execution_log TO fn_registry;
 
+GRANT UPDATE(log_bytes) ON TABLE app.extension_execution_log TO fn_registry;
+
 GRANT UPDATE(host_calls) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(response_bytes) ON TABLE app.extension_execution_log TO fn_registry;
-
-GRANT UPDATE(log_bytes) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(attempts) ON TABLE app.extension_execution_log TO fn_registry;
 

@@ -24,8 +24,15 @@ PLATFORM_TABLES = {
 EXCEPTIONS = {
     ("tenant_extension_install", "app_owner", "SELECT", "true"),
     ("extension_install_disabling", "app_owner", "SELECT", "true"),
+    # app.tenants_with_due
+    ("call_idempotency", "app_owner", "SELECT", "true"),
+    ("call_rate", "app_owner", "SELECT", "true"),
+    ("extension_execution_log", "app_owner", "SELECT", "true"),
+    ("extension_storage_entry", "app_owner", "SELECT", "true"),
+    ("idempotency_record", "app_owner", "SELECT", "true"),
 }
-"""Policies of tenants' tables beside the isolation: what ``app.list_tenants`` and ``app.count_installs`` read."""
+"""Policies of tenants' tables beside the isolation: what functions with their owner's rights read, which return ids of
+tenants or a number."""
 
 DEFINERS = {
     # One number about a version, over all tenants.
@@ -35,6 +42,14 @@ DEFINERS = {
     "app.install_endpoints(uuid)": Definer("app_owner", ("fn_runner",), "search_path=app, pg_temp", "699292ee98d7345a"),
     "app.list_tenants(text,integer)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "516a39e56064cfba"
+    ),
+    # Partitions of records: made near today, removed after 14 days at least. Nothing is granted on them.
+    "app.make_day(date)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "0228bb70f497c643"),
+    "app.remove_day(text,date)": Definer(
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp; lock_timeout=50ms", "799f830d16f05a25"
+    ),
+    "app.tenants_with_due(timestamp with time zone,timestamp with time zone,integer)": Definer(
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "563f488bde820c00"
     ),
 }
 """Functions with their owner's rights. A new or changed one is pinned after a review of what its callers see."""

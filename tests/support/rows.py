@@ -1,5 +1,7 @@
 """Rows for tests that look at the database itself."""
 
+from datetime import date
+
 from alga_ext.stores.database import Database
 from tests.conftest import Databases
 
@@ -33,10 +35,13 @@ insert into app.call_idempotency (tenant_id, scope_sha256, request_sha256, execu
 insert into app.extension_event_subscription (tenant_id, install_id, topic, handler)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 't', '/h');
 insert into app.audit_event (tenant_id, actor, action, subject, request_id) values ('{tenant}', 'a', 'b', 'c', 'd');
-insert into app.extension_execution_log (tenant_id, execution_id, install_id, extension_id, version_id, content_hash,
-  request_id, trace_id, method, path, principal, state, accepted_at)
-  values ('{tenant}', gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'h', 'r', 't', 'GET',
-          '/', 'p', 'accepted', now());
+set local role app_owner;
+select app.create_day((now() at time zone 'UTC')::date);
+reset role;
+insert into app.extension_execution_log (tenant_id, day, execution_id, install_id, extension_id, version_id,
+  content_hash, request_id, trace_id, method, path, principal, state, accepted_at)
+  values ('{tenant}', (now() at time zone 'UTC')::date, uuidv7(), gen_random_uuid(), gen_random_uuid(),
+          gen_random_uuid(), 'h', 'r', 't', 'GET', '/', 'p', 'accepted', now());
 insert into app.extension_quota_usage (tenant_id, install_id, period)
   values ('{tenant}', gen_random_uuid(), '2026-01');
 insert into app.extension_limit (tenant_id, install_id, changed_by) values ('{tenant}', gen_random_uuid(), 't');
@@ -62,3 +67,10 @@ def fill_tenant(databases: Databases, tenant_id: str) -> None:
             tx.script(FILL.format(tenant=tenant_id, hash=HASH))
     finally:
         database.close()
+
+
+def create_day(owner: Database, day: date) -> None:
+    """Make a day's partitions, also of one that the recorder may not make any more. ``owner`` is the superuser."""
+    with owner.system() as tx:
+        tx.script("set local role app_owner")
+        tx.execute("select app.create_day(:day)", day=day)

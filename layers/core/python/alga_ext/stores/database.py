@@ -6,6 +6,7 @@ between invocations and replaced when it is broken. No statement is prepared by 
 sessions.
 """
 
+import functools
 import select
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,10 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import TENANT_ID
 from alga_ext.stores.aws_credentials import NoCredentialsError
 from alga_ext.stores.database_login import Login
+
+# pg8000 reads a statement character by character to find its parameters, at each run: a millisecond for a long one. The
+# result depends on the text alone.
+pg8000.native.to_statement = functools.lru_cache(maxsize=256)(pg8000.native.to_statement)
 
 Row = dict[str, Any]
 

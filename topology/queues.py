@@ -55,12 +55,13 @@ class EventSource:
 
 PREPARE: Final = Queue("prepare", "prepare-dlq", "PREPARE_QUEUE_URL", visibility_timeout_s=1800)
 PREPARED: Final = Queue("prepared", "prepared-dlq", "PREPARED_QUEUE_URL", visibility_timeout_s=360)
-EXECUTIONS: Final = Queue("executions", "executions-dlq", "EXECUTIONS_QUEUE_URL", visibility_timeout_s=180)
+EXECUTIONS: Final = Queue("executions", "executions-dlq", "EXECUTIONS_QUEUE_URL", visibility_timeout_s=190)
 
 QUEUES: Final = (PREPARE, PREPARED, EXECUTIONS)
 
 EVENT_SOURCES: Final = (
     EventSource("prepare", "prepare", batch_size=1),  # one compilation takes a core for seconds
     EventSource("prepared", "assets", batch_size=1),  # so that one publisher's UI delays no other publisher
-    EventSource("executions", "recorder"),
+    # A set of calls costs the recorder little more than one. A record comes up to a second later for it.
+    EventSource("executions", "recorder", batch_size=100, batch_window_s=1),
 )

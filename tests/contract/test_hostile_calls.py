@@ -13,7 +13,6 @@ import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -24,13 +23,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alga_ext.calls.limits import parse_defaults
-from alga_ext.edge.batches import answer_batch
+from alga_ext.edge.batches import answer_whole_batch
 from alga_ext.stores.database import Database
 from alga_ext.trust.signing import LocalSigner
 from functions.gateway.breaker import Breakers
 from functions.gateway.gateway import Gateway
 from functions.gateway.services import Services
-from functions.registry.records.recording import record
+from functions.registry.records.recording import Recorder
 from tests.conftest import Databases
 from tests.support.answering import AnsweringServer, Reply, answering
 from tests.support.registry import AUDIENCE, ISSUER, RegistryWorld, manifest_of
@@ -76,7 +75,7 @@ class Door:
         self._queue_url = queue_url
         self._services = services
         self._records = Database(world.databases.registry)
-        self._record = partial(record, database=self._records, defaults=parse_defaults(LIMITS))
+        self._recorder = Recorder(self._records, parse_defaults(LIMITS))
         self._owner = Database(world.databases.owner)
         self._numbers = itertools.count()
 
@@ -115,7 +114,7 @@ class Door:
     def rows_of(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Record messages as the recorder does, and return all rows there are."""
         batch = {"Records": [{"messageId": message["MessageId"], "body": message["Body"]} for message in messages]}
-        assert answer_batch(batch, "recorder", self._record) == {"batchItemFailures": []}
+        assert answer_whole_batch(batch, "recorder", self._recorder.record) == {"batchItemFailures": []}
         with self._records.tenant("tenant-a") as tx:
             return tx.rows("select state, request_id, status, principal, error_code from app.extension_execution_log")
 

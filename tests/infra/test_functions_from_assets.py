@@ -11,7 +11,7 @@ import pytest
 from alga_ext.calls.operator_token import sign_operator_token
 from tests.infra.lambda_box import INTERPRETER, LIBRARY_PATH, LambdaBox
 from tests.support.dev import folder_named
-from tests.support.documented import documented
+from tests.support.documented import documented, recent_batch
 from tests.support.servers import Loop
 from tests.support.site import Site
 from tools.cli.bundles import Packed
@@ -141,7 +141,7 @@ def test_a_documented_http_event_is_answered_with_its_request_id(
 def test_a_documented_batch_fails_exactly_where_its_messages_do_not_belong(
     site: Site, function: str, failed: int
 ) -> None:
-    batch = documented("sqs_batch")
+    batch = recent_batch()
     outcome = site.loop.run(site.platform.functions.invoke(function, json.dumps(batch).encode()))
     ids = [{"itemIdentifier": record["messageId"]} for record in batch["Records"]]
     assert json.loads(outcome.payload) == {"batchItemFailures": ids if failed else []}

@@ -1,7 +1,7 @@
 """Limits by API: the platform sets them up or down, a tenant only down, each for its own tenant."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import pydantic
@@ -20,12 +20,14 @@ from alga_ext.calls.limits import (
     convert,
 )
 from alga_ext.json_shape import ShapeError
+from alga_ext.stores.database import Database
 from functions.registry.api.limit_shapes import InstallLimitsDocument, TenantLimitsDocument
-from functions.registry.records import recording
+from functions.registry.records.recording import Recorder
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
 from tests.registry.test_recorder import finished
 from tests.support.registry import Answer, RegistryWorld
+from tests.support.rows import create_day
 from tests.support.server_extension import publish_server
 
 OF_TENANT = "/tenants/tenant-a/limits"
@@ -324,6 +326,9 @@ def test_the_answer_shows_the_usage_of_the_present_day_and_month(scene: tuple[Re
     world, install_id = scene
     now = world.services.now()
     usage = Usage(cpu_ms=2.5, egress_bytes=3, log_bytes=4)
+    owner = Database(world.databases.owner)
+    create_day(owner, date(2020, 1, 1))
+    owner.close()
     for at, execution in ((now, 1), (datetime(2020, 1, 1, tzinfo=now.tzinfo), 2)):
         message = finished(
             install_id=install_id,
@@ -331,7 +336,7 @@ def test_the_answer_shows_the_usage_of_the_present_day_and_month(scene: tuple[Re
             accepted_at=at.isoformat(),
             execution_id=f"00000000-0000-0000-0000-00000000000{execution}",
         )
-        recording.record_finished(message, world.services.database, PRODUCT)
+        assert Recorder(world.services.database, PRODUCT).record([message]) == {}
     expected = {"calls": 1, "cpu_ms": 2.5, "egress_bytes": 3, "log_bytes": 4}
     for path in (OF_TENANT, of_install(install_id)):
         shown = world.call("GET", path, world.tenant_viewer()).body["usage"]

@@ -13,9 +13,9 @@ from alga_ext.calls.limits import PRODUCT, TENANT_AS_INSTALL, Amount, Quota, par
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.limiting import quota_events
-from functions.registry.records import recording
+from functions.registry.records.recording import Recorder
 from tests.conftest import Databases
-from tests.registry.test_recorder import IDENTITY, finished
+from tests.registry.test_recorder import IDENTITY, finished, make_march
 from tests.support.registry import RegistryWorld
 from tests.support.rows import fill_tenant
 
@@ -28,6 +28,7 @@ class Scene:
 
     def __init__(self, databases: Databases) -> None:
         self.databases = databases
+        make_march(databases)
         self.database = Database(databases.registry)
         self.owner = Database(databases.owner)
 
@@ -46,7 +47,8 @@ class Scene:
     def record(self, calls: int = 1, database: Database | None = None, defaults: Any = PRODUCT, **changes: Any) -> None:
         for _ in range(calls):
             message = finished(**{"execution_id": str(uuid.uuid4()), "usage": Usage(), **changes})
-            recording.record_finished(message, database or self.database, defaults)
+            for error in Recorder(database or self.database, defaults).record([message]).values():
+                raise error
 
     def events(self, tenant_id: str = "tenant-a") -> list[tuple[str, str, str, str]]:
         """Owner, period, metric and threshold of each event, oldest first."""

@@ -1,7 +1,7 @@
 """The recorder: one row a call, whatever order and however often its messages come."""
 
 import itertools
-from functools import partial
+from datetime import date
 from typing import Any
 
 import pytest
@@ -9,13 +9,14 @@ import pytest
 from alga_ext.calls.envelope import Usage
 from alga_ext.calls.limits import PRODUCT, TENANT_AS_INSTALL
 from alga_ext.calls.messages import BreakerState, ExecutionAccepted, ExecutionFinished, Message, PrepareMessage
-from alga_ext.edge.batches import answer_batch
+from alga_ext.edge.batches import answer_whole_batch
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.registry.records import recording
+from functions.registry.records.recording import Recorder
 from tests.conftest import Databases
-from tests.support.documented import documented
+from tests.support.documented import recent_batch
 from tests.support.registry import RegistryWorld, sqs_event
+from tests.support.rows import create_day
 
 IDENTITY = {
     "execution_id": "00000000-0000-0000-0000-00000000000e",
@@ -27,7 +28,8 @@ IDENTITY = {
     "request_id": "request",
     "trace_id": "0" * 32,
     "method": "GET",
-    "path": "/notes",
+    "path": "/notes/7",
+    "path_template": "/notes/:id",
     "principal": "user",
 }
 
@@ -47,15 +49,24 @@ def finished(**changes: Any) -> ExecutionFinished:
     return ExecutionFinished(**{**given, **changes})
 
 
-def record(database: Database, message: Message) -> None:
-    if isinstance(message, ExecutionAccepted):
-        recording.record_accepted(message, database)
-    elif isinstance(message, ExecutionFinished):
-        recording.record_finished(message, database, PRODUCT)
+def record(database: Database, *messages: Message) -> None:
+    """Record messages in one batch, or raise the first error."""
+    failed = Recorder(database, PRODUCT).record(messages)
+    for error in failed.values():
+        raise error
+
+
+def make_march(databases: Databases) -> None:
+    """Make the days that these tests use. The recorder itself makes only those near today."""
+    owner = Database(databases.owner)
+    for day in (date(2026, 3, 1), date(2026, 3, 2), date(2026, 4, 1)):
+        create_day(owner, day)
+    owner.close()
 
 
 @pytest.fixture
 def database(databases: Databases) -> Any:
+    make_march(databases)
     made = Database(databases.registry)
     yield made
     made.close()
@@ -103,19 +114,19 @@ def test_totals_are_kept_for_the_day_and_the_month(database: Database) -> None:
 
 
 def test_a_bad_message_fails_alone(world: RegistryWorld) -> None:
+    make_march(world.databases)
     event = sqs_event("not a message", finished())
 
-    record = partial(recording.record, database=world.services.database, defaults=PRODUCT)
-    answer = answer_batch(event, "recorder", record)
+    answer = answer_whole_batch(event, "recorder", Recorder(world.services.database, PRODUCT).record)
 
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert len(world.rows("select 1 from app.extension_execution_log")) == 1
 
 
 def test_a_documented_batch_is_recorded_whole(world: RegistryWorld) -> None:
-    handle = partial(recording.record, database=world.services.database, defaults=PRODUCT)
+    handle = Recorder(world.services.database, PRODUCT).record
 
-    assert answer_batch(documented("sqs_batch"), "recorder", handle) == {"batchItemFailures": []}
+    assert answer_whole_batch(recent_batch(), "recorder", handle) == {"batchItemFailures": []}
     (row,) = world.rows("select state, status, request_id from app.extension_execution_log")
     assert (row["state"], row["status"], row["request_id"]) == ("finished", 200, "JKJaXmPLvHcESHA=")
 
@@ -223,12 +234,12 @@ def test_the_same_call_of_another_tenant_stays_as_it_is(database: Database) -> N
 
 def test_a_message_of_another_queue_is_refused(database: Database) -> None:
     with pytest.raises(PlatformError) as refused:
-        recording.record(PrepareMessage(version_id="v", content_hash="h"), database, PRODUCT)
+        record(database, PrepareMessage(version_id="v", content_hash="h"))
     assert refused.value.code == "invalid_request"
 
 
 @pytest.mark.parametrize(("message", "state"), [(accepted(), "accepted"), (finished(), "finished")])
 def test_the_recorder_knows_both_kinds_of_message(database: Database, message: Message, state: str) -> None:
-    recording.record(message, database, PRODUCT)
+    record(database, message)
 
     assert [row["state"] for row in rows(database, "extension_execution_log")] == [state]

@@ -7,6 +7,7 @@ structure". The bodies are ours.
 
 import copy
 import json
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
@@ -20,6 +21,14 @@ def documented(name: str, token: str | None = None) -> dict[str, Any]:
     event = copy.deepcopy(_read(name))
     if token is not None:
         event["headers"]["authorization"] = f"Bearer {token}"
+    return event
+
+
+def recent_batch() -> dict[str, Any]:
+    """Return the documented batch of SQS with messages of today: the recorder takes none that are weeks old."""
+    event = documented("sqs_batch")
+    for record in event["Records"]:
+        record["body"] = record["body"].replace("2026-03-12", f"{datetime.now(UTC):%Y-%m-%d}")
     return event
 
 

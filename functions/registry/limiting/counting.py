@@ -1,27 +1,44 @@
-"""Add a finished call to the totals of its install and of its tenant, and record the thresholds that it reaches."""
+"""Add finished calls to the totals of their installs and their tenant, and record the thresholds that are reached."""
 
-from typing import Final
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from alga_ext.calls.limits import METRICS, STORAGE, TENANT_AS_INSTALL, Limits, effective, stored_limits
-from alga_ext.calls.messages import ExecutionFinished
+from alga_ext.calls.limits import (
+    METRICS,
+    STORAGE,
+    TENANT_AS_INSTALL,
+    EffectiveLimits,
+    Limits,
+    effective,
+    stored_limits,
+)
 from alga_ext.errors import PlatformError
-from alga_ext.stores.database import Tx
+from alga_ext.stores.database import Row, Tx
 from alga_ext.telemetry import log_failure
 from functions.registry.limiting import quota_events
 
-# The rows are locked in the order of the select, in every transaction the same: the install's before its tenant's. So
+# The rows are locked in the order of the select, in every transaction the same: the installs' before their tenant's. So
 # two recorders never wait for each other, and the row that a tenant's calls share is locked for the shortest time.
 # What it returns is as it is under the lock.
 _COUNT: Final = """
-with counted as (
+with added as (
+  select owner.place, owner.install_id, period.period, sum(calls) as calls, sum(failed_calls) as failed_calls,
+         sum(duration_ms) as duration_ms, sum(cpu_ms) as cpu_ms, sum(egress_bytes) as egress_bytes,
+         sum(log_bytes) as log_bytes
+  from json_to_recordset(cast(:finished as json)) as finished (
+    install_id uuid, day text, calls bigint, failed_calls bigint, duration_ms double precision, cpu_ms double precision,
+    egress_bytes bigint, log_bytes bigint)
+  cross join lateral (values (1, finished.install_id), (2, cast(:nobody as uuid))) as owner (place, install_id)
+  cross join lateral (values (finished.day), (left(finished.day, 7))) as period (period)
+  group by 1, 2, 3),
+counted as (
   insert into app.extension_quota_usage as usage
     (tenant_id, install_id, period, calls, failed_calls, duration_ms, cpu_ms, egress_bytes, log_bytes)
-  select :tenant_id, owner.install_id, period.period, 1, :failed, :duration_ms, :cpu_ms, :egress_bytes, :log_bytes
-  from (values (1, cast(:install_id as uuid)), (2, cast(:nobody as uuid))) as owner (place, install_id)
-  cross join (values (:day), (:month)) as period (period)
-  order by owner.place, period.period
+  select :tenant_id, install_id, period, calls, failed_calls, duration_ms, cpu_ms, egress_bytes, log_bytes
+  from added order by place, install_id, period
   on conflict (tenant_id, install_id, period) do update
-  set calls = usage.calls + 1, failed_calls = usage.failed_calls + excluded.failed_calls,
+  set calls = usage.calls + excluded.calls, failed_calls = usage.failed_calls + excluded.failed_calls,
       duration_ms = usage.duration_ms + excluded.duration_ms, cpu_ms = usage.cpu_ms + excluded.cpu_ms,
       egress_bytes = usage.egress_bytes + excluded.egress_bytes, log_bytes = usage.log_bytes + excluded.log_bytes
   returning install_id, period, calls, cpu_ms, egress_bytes, log_bytes, reached)
@@ -37,45 +54,45 @@ select coalesce(sum(byte_count), 0) as bytes from app.extension_storage_usage wh
 """
 
 
-def count(tx: Tx, message: ExecutionFinished, defaults: Limits) -> None:
-    """Add a call to the totals of its UTC day and month, once for its install and once for its tenant.
+def count(tx: Tx, tenant_id: str, finished: Sequence[Mapping[str, Any]], defaults: Limits) -> None:
+    """Add calls to the totals of their UTC day and month, once for their install and once for their tenant.
 
     When a total or the storage has reached a threshold, a quota event is recorded in the same transaction. The totals'
     rows are locked until it ends, so concurrent recorders neither miss an event nor record it twice. When the stored
-    limits cannot be read, the call is counted and no event is recorded.
+    limits of an owner cannot be read, its calls are counted and no event is recorded.
+
+    Args:
+        tx: the transaction that changes the calls' records to finished.
+        tenant_id: the tenant of all calls.
+        finished: the calls of an install on a day: ``install_id``, ``day`` (``YYYY-MM-DD``), ``calls``, and the sums
+            ``failed_calls``, ``duration_ms``, ``cpu_ms``, ``egress_bytes`` and ``log_bytes``.
+        defaults: the stage's limits.
     """
-    usage = message.usage
-    day, month = message.accepted_at[:10], message.accepted_at[:7]
-    rows = tx.rows(
-        _COUNT,
-        tenant_id=message.tenant_id,
-        install_id=message.install_id,
-        nobody=TENANT_AS_INSTALL,
-        day=day,
-        month=month,
-        failed=1 if message.error_code is not None or message.status >= 500 else 0,
-        duration_ms=usage.duration_ms,
-        cpu_ms=usage.cpu_ms,
-        egress_bytes=usage.egress_bytes,
-        log_bytes=usage.log_bytes,
-    )
+    rows = tx.rows(_COUNT, tenant_id=tenant_id, nobody=TENANT_AS_INSTALL, finished=json.dumps(finished, default=str))
     documents = {str(row["install_id"]): row["limits"] for row in rows}
-    try:
-        by_parties = stored_limits(documents.get(TENANT_AS_INSTALL), documents.get(message.install_id))
-    except PlatformError as error:
-        log_failure("registry-recorder", error, message.request_id)  # a call is recorded all the same
-        return
-    limits = effective(defaults, *by_parties)
     for row in rows:
-        of_tenant = str(row["install_id"]) == TENANT_AS_INSTALL
-        quotas = limits.tenant_quotas if of_tenant else limits.install_quotas
-        in_month = row["period"] == month
-        used = {metric: float(row[metric]) for metric in METRICS}
-        if in_month and quotas.storage_bytes is not None:
-            used[STORAGE] = float(_stored_by_tenant(tx, message.tenant_id) if of_tenant else row["storage_bytes"] or 0)
-        amounts = [quota for quota in quotas.each() if quota.period in (None, "month" if in_month else "day")]
-        if reached := quota_events.newly_reached(amounts, used, row["reached"]):
-            quota_events.record(tx, message.tenant_id, str(row["install_id"]), row["period"], reached)
+        install_id = str(row["install_id"])
+        try:
+            by_parties = stored_limits(
+                documents[TENANT_AS_INSTALL], None if install_id == TENANT_AS_INSTALL else documents[install_id]
+            )
+        except PlatformError as error:
+            log_failure("registry-recorder", error, install_id)  # calls are recorded all the same
+            continue
+        _record_reached(tx, tenant_id, row, effective(defaults, *by_parties))
+
+
+def _record_reached(tx: Tx, tenant_id: str, row: Row, limits: EffectiveLimits) -> None:
+    """Record the thresholds that one owner's total of one period has reached."""
+    install_id, period = str(row["install_id"]), row["period"]
+    of_tenant, in_month = install_id == TENANT_AS_INSTALL, len(period) == len("2026-03")
+    quotas = limits.tenant_quotas if of_tenant else limits.install_quotas
+    used = {metric: float(row[metric]) for metric in METRICS}
+    if in_month and quotas.storage_bytes is not None:
+        used[STORAGE] = float(_stored_by_tenant(tx, tenant_id) if of_tenant else row["storage_bytes"] or 0)
+    amounts = [quota for quota in quotas.each() if quota.period in (None, "month" if in_month else "day")]
+    if reached := quota_events.newly_reached(amounts, used, row["reached"]):
+        quota_events.record(tx, tenant_id, install_id, period, reached)
 
 
 def _stored_by_tenant(tx: Tx, tenant_id: str) -> int:

@@ -2,97 +2,160 @@
 
 A call's accepted and finished messages may arrive in either order, more than once, or one of them never. The row has
 what is known so far. Totals are added in the transaction that moves a row to ``finished``, so each call counts once.
+
+A batch is recorded in one transaction for each tenant, with statements for whole sets of messages
+(docs/adr/0041-records-in-sets-and-partitions.md).
 """
 
 import json
-from typing import Final
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date
+from typing import Any, Final
 
 from alga_ext.calls.limits import Limits
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.limiting.counting import count
+from functions.registry.records.execution_rows import COLUMNS, SET_AT_END, ExecutionMessage, day_of, merged
 
-_ACCEPT: Final = """
-insert into app.extension_execution_log
-  (tenant_id, execution_id, install_id, extension_id, version_id, content_hash, request_id, trace_id, method, path,
-   principal, state, accepted_at)
-values
-  (:tenant_id, :execution_id, :install_id, :extension_id, :version_id, :content_hash, :request_id, :trace_id, :method,
-   :path, :principal, 'accepted', :at)
-on conflict (tenant_id, execution_id) do nothing
-"""
-_FINISH: Final = """
-update app.extension_execution_log
-set state = 'finished', finished_at = :at, status = :status, error_code = :error_code, duration_ms = :duration_ms,
-    cpu_ms = :cpu_ms, memory_peak_bytes = :memory_peak_bytes, fuel = :fuel, egress_bytes = :egress_bytes,
-    host_calls = cast(:host_calls as jsonb), response_bytes = :response_bytes,
-    log_bytes = :log_bytes, attempts = :attempts, breaker = :breaker
-where tenant_id = :tenant_id and execution_id = :execution_id and state = 'accepted'
-"""
+TIME_LIMIT_S: Final = 15.0
+"""After that, what is left of a batch is not begun. With a pause and one transaction more, the function's time of 30 s
+is enough."""
+PAUSE_S: Final = 10.0
+"""How long to wait, once for a batch, when the database cannot be reached. Lambda does not slow its polling when
+messages fail, so without it an outage would be met at full rate. A paused database resumes within 15 s, typically."""
+_OF_ONE_STATEMENT: Final = frozenset({"57014", "40P01", "40001", "55P03"})
+"""The SQLSTATEs of ``database_unavailable`` that concern one statement, not the whole database: a timeout or a lock."""
+
+_MAKE_DAY: Final = "select app.make_day(:day)"
+# Rows are written in one order by every recorder, so two of them never wait for each other. An accepted row changes
+# once, when its call has finished: then it is returned, as a row that is inserted as finished.
+_RECORD: Final = f"""
+with given as (
+  select * from json_to_recordset(cast(:rows as json)) as given
+    ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())})),
+written as (
+  insert into app.extension_execution_log as log (tenant_id, {", ".join(COLUMNS)})
+  select :tenant_id, {", ".join(COLUMNS)} from given order by day, execution_id
+  on conflict (tenant_id, day, execution_id) do update
+  set {", ".join(f"{name} = excluded.{name}" for name in SET_AT_END)}
+  where log.state = 'accepted' and excluded.state = 'finished'
+  returning install_id, state, outcome, accepted_at, duration_ms, cpu_ms, egress_bytes, log_bytes)
+select install_id, to_char(accepted_at at time zone 'UTC', 'YYYY-MM-DD') as day, count(*) as calls,
+       count(*) filter (where outcome <> 'ok') as failed_calls, sum(duration_ms) as duration_ms, sum(cpu_ms) as cpu_ms,
+       cast(sum(egress_bytes) as bigint) as egress_bytes, cast(sum(log_bytes) as bigint) as log_bytes
+from written where state = 'finished' group by 1, 2
+"""  # noqa: S608 - the names are constants
 
 
-def record(message: Message, database: Database, defaults: Limits) -> None:
-    """Record a message of the queue ``executions``.
+class Recorder:
+    """Records batches of messages of the queue ``executions``.
 
-    ``defaults`` are the stage's limits; see ``alga_ext.calls.limits.parse_defaults``.
-
-    Raises:
-        PlatformError: ``invalid_request`` for another kind of message; ``database_unavailable``.
+    Args:
+        database: PostgreSQL as ``fn_registry``.
+        defaults: the stage's limits; see ``alga_ext.calls.limits.parse_defaults``.
+        monotonic_s: the time, in seconds.
+        pause: waits for so many seconds.
     """
-    if isinstance(message, ExecutionAccepted):
-        record_accepted(message, database)
-    elif isinstance(message, ExecutionFinished):
-        record_finished(message, database, defaults)
-    else:
-        raise PlatformError("invalid_request", "The queue 'executions' carries execution messages only.")
+
+    def __init__(
+        self,
+        database: Database,
+        defaults: Limits,
+        monotonic_s: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._database = database
+        self._defaults = defaults
+        self._monotonic_s = monotonic_s
+        self._pause = pause
+
+    def record(self, messages: Sequence[Message]) -> dict[int, Exception]:
+        """Record a batch, and return the errors by the places of the messages that were not recorded.
+
+        1. The messages of a tenant are recorded in one transaction. If that fails, they are recorded one by one, so a
+           message that cannot be recorded fails alone.
+        2. If the database cannot be reached, what is left is tried once more after a pause, and then fails.
+
+        An error is ``invalid_request`` for a message of another kind, or one that cannot be stored; otherwise
+        ``database_unavailable``. A message that was recorded already may come again; it has no further effect.
+        """
+        ends_s = self._monotonic_s() + TIME_LIMIT_S
+        failed = self._record(dict(enumerate(messages)), ends_s)  # (1)
+        unreached = [place for place, error in failed.items() if _is_outage(error)]
+        if unreached and self._monotonic_s() < ends_s:
+            self._pause(PAUSE_S)  # (2)
+            for place in unreached:
+                del failed[place]
+            failed |= self._record({place: messages[place] for place in unreached}, ends_s)
+        return failed
+
+    def _record(self, messages: Mapping[int, Message], ends_s: float) -> dict[int, Exception]:
+        sets, failed = _by_tenant(messages)
+        waiting, outage = deque(sets), None
+        while waiting:
+            together = waiting.popleft()
+            error = outage or self._error_of(list(together.values()))
+            if _is_outage(error) or self._monotonic_s() >= ends_s:
+                outage = error or PlatformError("database_unavailable", "The time for this batch has passed.")
+            elif error is not None and len(together) > 1 and not _is_of_one_statement(error):
+                waiting.extendleft({place: message} for place, message in together.items())
+                error = None
+            if error is not None:
+                failed |= dict.fromkeys(together, error)
+        return failed
+
+    def _error_of(self, messages: Sequence[ExecutionMessage]) -> Exception | None:
+        try:
+            try:
+                self._record_set(messages[0].tenant_id, merged(messages))
+            except PlatformError as error:
+                if not _says_that_a_day_is_missing(error):
+                    raise
+                self._make_days({day_of(message) for message in messages})
+                self._record_set(messages[0].tenant_id, merged(messages))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other messages are recorded
+            return error
+        return None
+
+    def _make_days(self, days: Collection[date]) -> None:
+        for day in days:
+            with self._database.system() as tx:
+                tx.execute(_MAKE_DAY, day=day)
+
+    def _record_set(self, tenant_id: str, executions: Sequence[Mapping[str, Any]]) -> None:
+        """Record executions of one tenant in one transaction."""
+        rows = json.dumps(executions)
+        with self._database.tenant(tenant_id) as tx:
+            if finished := tx.rows(_RECORD, tenant_id=tenant_id, rows=rows):
+                count(tx, tenant_id, finished, self._defaults)
 
 
-def record_accepted(message: ExecutionAccepted, database: Database) -> None:
-    """Write the row of an accepted call, unless it exists already."""
-    with database.tenant(message.tenant_id) as tx:
-        tx.execute(_ACCEPT, at=message.at, **_identity(message))
+def _by_tenant(messages: Mapping[int, Message]) -> tuple[list[dict[int, ExecutionMessage]], dict[int, Exception]]:
+    """Return the messages of each tenant by their places, and the errors of those that are no records of executions."""
+    found: dict[str, dict[int, ExecutionMessage]] = {}
+    refused: dict[int, Exception] = {}
+    for place, message in messages.items():
+        if isinstance(message, ExecutionAccepted | ExecutionFinished):
+            found.setdefault(message.tenant_id, {})[place] = message
+        else:
+            detail = "The queue 'executions' carries execution messages only."
+            refused[place] = PlatformError("invalid_request", detail)
+    return list(found.values()), refused
 
 
-def record_finished(message: ExecutionFinished, database: Database, defaults: Limits) -> None:
-    """Move a call's row to ``finished``, and add the call once to the totals."""
-    usage = message.usage
-    with database.tenant(message.tenant_id) as tx:
-        tx.execute(_ACCEPT, at=message.accepted_at, **_identity(message))
-        moved = tx.execute(
-            _FINISH,
-            tenant_id=message.tenant_id,
-            execution_id=message.execution_id,
-            at=message.at,
-            status=message.status,
-            error_code=message.error_code,
-            duration_ms=usage.duration_ms,
-            cpu_ms=usage.cpu_ms,
-            memory_peak_bytes=usage.memory_peak_bytes,
-            fuel=usage.fuel,
-            egress_bytes=usage.egress_bytes,
-            host_calls=json.dumps(usage.host_calls),
-            response_bytes=message.response_bytes,
-            log_bytes=usage.log_bytes,
-            attempts=message.attempts,
-            breaker=message.breaker.value,
-        )
-        if moved:
-            count(tx, message, defaults)
+def _says_that_a_day_is_missing(error: PlatformError) -> bool:
+    """Tell whether a row found no partition: a check violation (23514) that names no constraint."""
+    return error.context.get("sqlstate") == "23514" and error.context.get("constraint") is None
 
 
-def _identity(message: ExecutionAccepted | ExecutionFinished) -> dict[str, str]:
-    names = (
-        "tenant_id",
-        "execution_id",
-        "install_id",
-        "extension_id",
-        "version_id",
-        "content_hash",
-        "request_id",
-        "trace_id",
-        "method",
-        "path",
-        "principal",
-    )
-    return {name: getattr(message, name) for name in names}
+def _is_of_one_statement(error: Exception | None) -> bool:
+    return isinstance(error, PlatformError) and error.context.get("sqlstate") in _OF_ONE_STATEMENT
+
+
+def _is_outage(error: Exception | None) -> bool:
+    is_unavailable = isinstance(error, PlatformError) and error.code == "database_unavailable"
+    return is_unavailable and not _is_of_one_statement(error)

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from datetime import datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, NewType
 
 TenantId = NewType("TenantId", str)
@@ -33,6 +33,27 @@ def new_execution_id(now: datetime) -> str:
     milliseconds = int(now.timestamp() * 1_000)
     variant_and_random = uuid.uuid4().int & (1 << 76) - 1  # the same bits in version 4
     return str(uuid.UUID(int=milliseconds << 80 | 7 << 76 | variant_and_random))
+
+
+def execution_day(execution_id: str, accepted_at: str) -> date:
+    """Return the UTC day whose partition has the record of an execution.
+
+    It is that of ``app.execution_day`` or, for an id of another version than 7, that of ``accepted_at`` (RFC 3339).
+
+    Raises:
+        ValueError: the id is not a UUID, or the instant is invalid, out of range or without an offset.
+    """
+    found = uuid.UUID(execution_id)
+    accepted = datetime.fromisoformat(accepted_at)
+    if accepted.tzinfo is None:
+        message = f"the instant {accepted_at} has no offset"
+        raise ValueError(message)
+    try:
+        if found.version == 7:
+            return date(1970, 1, 1) + timedelta(milliseconds=found.int >> 80)
+        return accepted.astimezone(UTC).date()
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
 
 
 def is_uuid(text: str) -> bool:

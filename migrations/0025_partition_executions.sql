@@ -1,7 +1,7 @@
 -- Why: records of calls are kept for a number of days, and a day that is over is removed without a delete; each record says in
--- one word how the call ended; and the sweeper asks which tenants have something due. Stage: expand, with one exception: the
--- recorder of the release before finds no unique key on (tenant_id, execution_id). Its messages stay in the queue until the new
--- one takes over.
+-- one word how the call ended; and the sweeper asks which tenants have something due. Stage: contract, for the recorder alone:
+-- the one of the release before finds no unique key on (tenant_id, execution_id), and its messages stay in the queue until the
+-- new one takes over.
 set local role app_owner;
 
 create function app.execution_day(execution uuid) returns date

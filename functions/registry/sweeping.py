@@ -1,7 +1,8 @@
 """Delete expired data and finish delayed work, every minute.
 
 Each step is small, bounded and idempotent. The next run continues with what one run did not reach. Steps on tenants'
-rows list the tenant ids and then work in one tenant at a time, so row-level security applies here too.
+rows ask for the ids of tenants in which something is due, and then work in one tenant at a time, so row-level security
+applies here too.
 """
 
 import json
@@ -29,9 +30,14 @@ _UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
 """A PUT that began just before its URL expired may write its object after that."""
 _ANSWERS_KEPT: Final = timedelta(days=1)
 """As long as the gateway uses an idempotency key."""
-_TENANT_PAGE: Final = 500
+_TENANTS: Final = 5_000
+"""In how many tenants one run works at most. The next run goes on with the others."""
 _ROWS_PER_BATCH: Final = 1_000
 """Rows deleted in one transaction. With the triggers that count storage, this stays far below the statement timeout."""
+_OUTCOME_KNOWN_AFTER: Final = timedelta(minutes=15)
+"""A call takes half a minute at most, and its message was sent before it was answered. The rest is the queue's."""
+_OLDEST_MESSAGE: Final = timedelta(days=16)
+"""No message, and so no record without an outcome, is older."""
 _ANSWERS_PER_BATCH: Final = 100
 """An answer may have 256 KiB, which PostgreSQL stores in more than a hundred parts."""
 
@@ -39,7 +45,8 @@ _EXPIRED_UPLOADS: Final = """
 select upload_id from app.extension_upload where expires_at <= :before order by expires_at limit 100
 """
 _DELETE_UPLOAD: Final = "delete from app.extension_upload where upload_id = :upload_id"
-_LIST_TENANTS: Final = "select tenant_id from app.list_tenants(:after, :page_size) as t(tenant_id)"
+_TENANTS_WITH_DUE: Final = "select tenant_id from app.tenants_with_due(:now, :before, :most) as t(tenant_id)"
+"""What it looks for is what the statements below find."""
 _NEXT_EXPIRED: Final = """
 select install_id from app.extension_storage_entry
 where tenant_id = :tenant_id and expires_at <= :now order by expires_at limit 1
@@ -56,7 +63,7 @@ _SWEEP_RATES: Final = """
 delete from app.call_rate
 where ctid in (select ctid from app.call_rate
                where tenant_id = :tenant_id
-                 and arrival_us < (extract(epoch from now() - interval '1 hour') * 1000000)::bigint
+                 and arrival_us < (extract(epoch from cast(:now as timestamptz) - interval '1 hour') * 1000000)::bigint
                limit :rows for update skip locked)
 """
 """Buckets that have been full for an hour: a full bucket is the same as no bucket. A gateway that takes several of them
@@ -68,6 +75,15 @@ where tenant_id = :tenant_id and scope_sha256 in
    where tenant_id = :tenant_id and created_at < :before order by created_at limit :rows)
 """
 _SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_record where created_at < :before"
+_LOSE_OUTCOMES: Final = """
+update app.extension_execution_log
+set outcome = 'unknown'
+where tenant_id = :tenant_id and outcome is null and (day, execution_id) in
+  (select day, execution_id from app.extension_execution_log
+   where tenant_id = :tenant_id and outcome is null and accepted_at < :before and day >= :first_day
+   order by day, execution_id limit :rows for update skip locked)
+"""
+"""A row that a recorder has locked is left to it, so neither waits for the other."""
 _TO_PURGE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and state = 'uninstalled' and purged_at is null and uninstalled_at <= :before
@@ -191,21 +207,22 @@ def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: dat
 def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[str, int]:
     """Delete expired storage and kept answers, and the data of installs uninstalled ``grace`` ago or earlier.
 
-    Return the counts.
+    Calls that were accepted 15 minutes ago and have no outcome get the outcome ``unknown``. Return the counts.
     """
-    done = {"storage_entries_expired": 0, "call_answers_expired": 0, "installs_purged": 0}
-    after = ""
-    while True:
-        with database.system() as tx:
-            tenants = [row["tenant_id"] for row in tx.rows(_LIST_TENANTS, after=after, page_size=_TENANT_PAGE)]
-        for tenant_id in tenants:
-            try:
-                _sweep_tenant(database, tenant_id, now, grace, done)
-            except PlatformError as error:  # a failure for one tenant must not stop the others
-                log_failure("registry-sweeper", error, tenant_id)
-        if len(tenants) < _TENANT_PAGE:
-            return done
-        after = tenants[-1]
+    done = {
+        "storage_entries_expired": 0,
+        "call_answers_expired": 0,
+        "outcomes_lost": 0,
+        "installs_purged": 0,
+    }
+    with database.system() as tx:
+        due = tx.rows(_TENANTS_WITH_DUE, now=now, before=now - grace, most=_TENANTS)
+    for row in due:
+        try:
+            _sweep_tenant(database, row["tenant_id"], now, grace, done)
+        except PlatformError as error:  # a failure for one tenant must not stop the others
+            log_failure("registry-sweeper", error, row["tenant_id"])
+    return done
 
 
 def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: timedelta, done: dict[str, int]) -> None:
@@ -231,13 +248,31 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
     deleted = _ROWS_PER_BATCH
     while deleted == _ROWS_PER_BATCH:
         with database.tenant(tenant_id) as tx:
-            deleted = tx.execute(_SWEEP_RATES, tenant_id=tenant_id, rows=_ROWS_PER_BATCH)
+            deleted = tx.execute(_SWEEP_RATES, tenant_id=tenant_id, now=now, rows=_ROWS_PER_BATCH)
+    done["outcomes_lost"] += _lose_outcomes(database, tenant_id, now)
     with database.tenant(tenant_id) as tx:
         tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
         waiting = tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace)
     for row in waiting:
         if purge(database, tenant_id, str(row["install_id"]), now, grace):
             done["installs_purged"] += 1
+
+
+def _lose_outcomes(database: Database, tenant_id: str, now: datetime) -> int:
+    """Give calls whose end has not been reported the outcome ``unknown``, and return how many."""
+    lost, changed = 0, _ROWS_PER_BATCH
+    first_day = (now - _OLDEST_MESSAGE).date()
+    while changed == _ROWS_PER_BATCH:
+        with database.tenant(tenant_id) as tx:
+            changed = tx.execute(
+                _LOSE_OUTCOMES,
+                tenant_id=tenant_id,
+                before=now - _OUTCOME_KNOWN_AFTER,
+                first_day=first_day,
+                rows=_ROWS_PER_BATCH,
+            )
+        lost += changed
+    return lost
 
 
 def purge(database: Database, tenant_id: str, install_id: str, now: datetime, grace: timedelta) -> bool:

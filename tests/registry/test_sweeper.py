@@ -1,17 +1,21 @@
 """What time has ended: kept data after the grace time, expired entries, and versions nobody prepared."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 import pytest
 
+from alga_ext.calls.limits import PRODUCT
+from alga_ext.calls.messages import Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database, Tx
 from functions.registry import sweeping
+from functions.registry.records.recording import Recorder
 from functions.registry.recovery import log_copy
+from tests.registry.test_recorded_batches import call
 from tests.support.registry import RegistryWorld, manifest_of
 
 _GRACE = timedelta(days=7)
@@ -189,6 +193,173 @@ def test_rates_that_a_gateway_holds_are_left_for_the_next_run(
     gateway.close()
 
     assert published.rows("select key from app.call_rate order by key") == [{"key": "user:3"}, {"key": "user:7"}]
+
+
+# Calls without an outcome
+
+
+def _accepted(published: RegistryWorld, minutes_ago: float, tenant_id: str = "tenant-a") -> list[Message]:
+    messages = call(1, tenant_id, published.services.now() - timedelta(minutes=minutes_ago))
+    assert Recorder(published.services.database, PRODUCT).record(messages[:1]) == {}
+    return messages
+
+
+def _outcomes(published: RegistryWorld) -> list[str | None]:
+    rows = published.rows("select outcome from app.extension_execution_log order by tenant_id, execution_id")
+    return [row["outcome"] for row in rows]
+
+
+def _sweep_tenants(published: RegistryWorld) -> int:
+    return sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)["outcomes_lost"]
+
+
+@pytest.mark.parametrize(("minutes", "outcome"), [(14, None), (16, "unknown"), (10_000, "unknown")])
+def test_a_call_accepted_15_minutes_ago_without_an_end_becomes_unknown(
+    world: RegistryWorld, minutes: int, outcome: str | None
+) -> None:
+    _accepted(world, minutes)
+
+    assert _sweep_tenants(world) == int(outcome is not None)
+
+    assert _outcomes(world) == [outcome]
+    assert _sweep_tenants(world) == 0
+
+
+def test_an_end_that_comes_after_unknown_wins_and_counts_once(world: RegistryWorld) -> None:
+    messages = _accepted(world, 20)
+    _sweep_tenants(world)
+    assert world.rows("select 1 from app.extension_quota_usage") == []
+
+    for _ in range(2):
+        assert Recorder(world.services.database, PRODUCT).record(messages) == {}
+    _sweep_tenants(world)
+
+    assert _outcomes(world) == ["ok"]
+    assert {row["calls"] for row in world.rows("select calls from app.extension_quota_usage")} == {1}
+
+
+def test_an_accepted_message_after_the_end_leaves_the_outcome(world: RegistryWorld) -> None:
+    messages = call(1, at=world.services.now() - timedelta(minutes=20))
+    for message in reversed(messages):
+        assert Recorder(world.services.database, PRODUCT).record([message]) == {}
+
+    assert (_sweep_tenants(world), _outcomes(world)) == (0, ["ok"])
+
+
+def test_unknown_calls_of_two_tenants_are_found_in_batches(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 2)
+    for tenant_id in ("tenant-a", "tenant-b"):
+        for _ in range(3):
+            _accepted(world, 20, tenant_id)
+
+    assert _sweep_tenants(world) == 6
+    assert _outcomes(world) == ["unknown"] * 6
+
+
+def test_a_call_that_a_recorder_is_finishing_is_left_to_it(world: RegistryWorld) -> None:
+    _accepted(world, 20)
+    holder = Database(world.databases.registry)
+    with holder.tenant("tenant-a") as tx:
+        tx.rows("select 1 from app.extension_execution_log for update")
+        assert _sweep_tenants(world) == 0
+    holder.close()
+
+    assert _sweep_tenants(world) == 1
+
+
+# Which tenants have something due
+
+
+def _due(published: RegistryWorld, later: timedelta = timedelta(0)) -> list[str]:
+    with published.services.database.system() as tx:
+        now = published.services.now() + later
+        rows = tx.rows("select * from app.tenants_with_due(:now, :before, 10) as t(id)", now=now, before=now - _GRACE)
+    return [row["id"] for row in rows]
+
+
+def test_a_tenant_in_which_nothing_is_due_is_not_visited(published: RegistryWorld) -> None:
+    install_id = str(published.install()["install_id"])
+    _store(published, install_id, 3, timedelta(hours=1))
+    Recorder(published.services.database, PRODUCT).record(call(1))
+    _accepted(published, 1)
+
+    assert _due(published) == []
+
+
+def _expired_storage(published: RegistryWorld) -> None:
+    _store(published, str(published.install()["install_id"]), 1, timedelta(seconds=-1))
+
+
+def _purge_due(published: RegistryWorld) -> None:
+    _uninstalled(published, 1)
+    owner = Database(published.databases.owner)
+    with owner.system() as tx:
+        tx.execute("update app.tenant_extension_install set uninstalled_at = uninstalled_at - interval '8 days'")
+    owner.close()
+
+
+def _old_answers(published: RegistryWorld) -> None:
+    gateway = Database(published.databases.gateway)
+    with gateway.tenant("tenant-a") as tx:
+        tx.execute(_INSERT_ANSWERS)
+        tx.execute(_AGE_ANSWERS)
+    gateway.close()
+
+
+def _old_idempotency(published: RegistryWorld) -> None:
+    owner = Database(published.databases.owner)
+    with owner.system() as tx:
+        tx.script(
+            "insert into app.idempotency_record (tenant_id, principal, operation, key, body_sha256, status, response, "
+            "created_at) values ('tenant-a', 'p', 'o', 'k', 'b', 201, '{}', now() - interval '25 hours')"
+        )
+    owner.close()
+
+
+def _full_bucket(published: RegistryWorld) -> None:
+    gateway = Database(published.databases.gateway)
+    with gateway.tenant("tenant-a") as tx:
+        tx.script(
+            "insert into app.call_rate (tenant_id, key, arrival_us, holders, held, held_until_us, taken, "
+            "remaining, taken_at_us) values ('tenant-a', 'tenant', 0, '{}', '{}', '{}', 0, 0, 0)"
+        )
+    gateway.close()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [_expired_storage, _purge_due, _old_answers, _old_idempotency, _full_bucket, lambda one: _accepted(one, 16)],
+    ids=["storage", "purge", "answers", "idempotency", "rate", "execution"],
+)
+def test_a_tenant_with_something_due_is_found_and_then_not_again(
+    published: RegistryWorld, make: Callable[[RegistryWorld], object]
+) -> None:
+    make(published)
+    assert _due(published) == ["tenant-a"]
+
+    sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
+
+    assert _due(published) == []
+
+
+def test_a_tenant_whose_work_fails_keeps_no_other_from_its_turn(
+    world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for tenant_id in ("tenant-a", "tenant-b"):
+        _accepted(world, 20, tenant_id)
+    lose = sweeping._lose_outcomes
+
+    def fail_for_one(database: Database, tenant_id: str, now: datetime) -> int:
+        if tenant_id == "tenant-a":
+            raise PlatformError("database_unavailable", "not now")
+        return lose(database, tenant_id, now)
+
+    monkeypatch.setattr(sweeping, "_lose_outcomes", fail_for_one)
+
+    assert _sweep_tenants(world) == 1
+    assert _due(world) == ["tenant-a"]
 
 
 def test_a_version_nobody_prepared_is_sent_again_after_longer_and_longer_and_rejected_at_the_end(

@@ -73,6 +73,7 @@ def _values(stage: StageSettings, places: Places) -> dict[str, str]:
         "BUNDLE_STORE_BASE": f"s3://{places.store_bucket}",
         "DATABASE_PASSWORD": f"secretsmanager:{places.owner_secret_arn}#password",
         "DEFAULT_LIMITS": json.dumps(stage.default_limits, separators=(",", ":")) if stage.default_limits else "",
+        "EXECUTION_RETENTION_DAYS": str(stage.execution_retention_days),
         "EXPECTED_CONFINEMENT": ",".join(stage.expected_confinement),
         "FRAME_ANCESTORS": stage.frame_ancestors,
         "HOST_API_BASE_URL": stage.host_api_base_url,

@@ -51,6 +51,7 @@ class StageSettings(BaseModel):
         runner_memory_mb: memory of the runner, and with it its share of a CPU.
         protect_data: a deleted stack keeps its data, and the database refuses to be deleted.
         log_retention_days: of all log groups, and of access logs in S3.
+        execution_retention_days: for how many days records of calls are kept.
         api_rate_per_s, api_burst: throttling of the HTTP API, before any function is started.
         canary_percent, canary_minutes: share of traffic that a new version of gateway, registry and uihost gets first.
         signing_keys: environment name of a signing key → ARN of the KMS key that replaces the stack's own
@@ -94,6 +95,7 @@ class StageSettings(BaseModel):
     runner_memory_mb: int = 2_432  # 384 MiB for the runner and four sandboxes of 512 MiB
     protect_data: bool = True
     log_retention_days: int = 30
+    execution_retention_days: int = 90
     api_rate_per_s: int = 200
     api_burst: int = 400
     canary_percent: int = 10
@@ -148,6 +150,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "protect_data": False,
             "database_backup_days": 1,
             "log_retention_days": 7,
+            "execution_retention_days": 30,
             "api_rate_per_s": 50,
             "api_burst": 100,
             "canary_percent": 50,
@@ -220,6 +223,11 @@ def _faults_together(stage: StageSettings) -> list[str]:
         faults.append(
             f"concurrency: {total} functions at the same time can open more connections than 80 % of "
             f"database_max_connections ({most}); lower the one or raise the other"
+        )
+    if not 15 <= stage.execution_retention_days <= 3_650:
+        faults.append(
+            f"execution_retention_days: it is {stage.execution_retention_days}, but must be from 15 to 3650, because a "
+            "message about a call may come 14 days late"
         )
     if not stage.secrets_keys:
         faults.append(f"secrets_keys: give at least one key, such as {OWN_KEY}")

@@ -216,6 +216,7 @@ SWEEPER: Final = Function(
         "TRUST_ROOT_KEYS",
         "WITHDRAWN_LIST_LIFETIME_S",
         "UNINSTALL_GRACE_S",
+        "EXECUTION_RETENTION_DAYS",
         "UI_DISTRIBUTION_ID",
         *_KEY_AGES,
     ),

@@ -90,6 +90,7 @@ class SweeperServices:
     log_signer: Signer
     withdrawn_list_lifetime: timedelta
     uninstall_grace: timedelta
+    execution_retention: timedelta
     ui_distribution: CloudFrontDistribution | None
     now: Callable[[], datetime] = _now
     key_reports: Hourly = field(default_factory=Hourly)
@@ -110,6 +111,7 @@ class SweeperServices:
             log_signer=settings.build("log_signing_key", signer_of),
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
             uninstall_grace=timedelta(seconds=settings.uninstall_grace_s),
+            execution_retention=timedelta(days=settings.execution_retention_days),
             ui_distribution=CloudFrontDistribution(settings.ui_distribution_id)
             if settings.ui_distribution_id
             else None,

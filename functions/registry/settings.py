@@ -135,6 +135,8 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
     """Settings of the sweeper, in addition to those of ``RegistrySettings`` that it has too.
 
     Attributes:
+        execution_retention_days: for how many days records of calls are kept. A message may come 14 days late, so the
+            least is 15. Totals are kept longer.
         ui_distribution_id: CloudFront distribution in front of the UI host, whose caches forget withdrawn pages. Empty
             on a platform without CloudFront.
     """
@@ -150,6 +152,7 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
     log_signing_key: SigningKey
     withdrawn_list_lifetime_s: LifetimeSetting = 3_600
     uninstall_grace_s: Annotated[int, Range(0)] = 7 * 86_400
+    execution_retention_days: Annotated[int, Range(15, 3_650)] = 90
     ui_distribution_id: Annotated[str, Check(_check_distribution), Form("the id of a CloudFront distribution")] = ""
     root_key_max_age_days: KeyAge = 1_095
     release_key_max_age_days: KeyAge = 365

@@ -6,6 +6,7 @@ applies here too.
 """
 
 import json
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -20,7 +21,7 @@ from alga_ext.telemetry import log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry.job_services import SweeperServices
 from functions.registry.publishing import ui_invalidation, versions, withdrawn_list
-from functions.registry.records import audit, platform_keys, transparency
+from functions.registry.records import audit, days, platform_keys, transparency
 from functions.registry.records.audit import Actor
 from functions.registry.recovery.catching_up import catch_up
 
@@ -134,6 +135,7 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
         "prepared_again": lambda: prepare_again(services.database, services.prepare_queue, now),
         "heads_signed": lambda: sign_head(services.database, services.objects, services.log_signer, now),
         "tenants": lambda: sweep_tenants(services.database, now, services.uninstall_grace),
+        "days": lambda: days.sweep(services.database, services.execution_retention, time.sleep),
         "keys_reported": lambda: platform_keys.report(services, now) if services.key_reports.due(now) else 0,
     }
     done: dict[str, Any] = {}

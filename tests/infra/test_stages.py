@@ -48,6 +48,8 @@ def test_a_stage_with_the_operators_own_values_can_be_deployed() -> None:
         ({"auth_jwks_url": "http://id.host.test/keys"}, "auth_jwks_url: it must be an https URL"),
         ({"auth_jwks_url": ""}, "auth_jwks_url: it must be an https URL"),
         ({"settings": {"AUTH_JWKS_URL": "http://id.host.test/keys"}}, "auth_jwks_url: it must be an https URL"),
+        ({"execution_retention_days": 14}, "execution_retention_days: it is 14, but must be from 15 to 3650"),
+        ({"execution_retention_days": 3_651}, "it is 3651, but must be from 15 to 3650"),
         ({"auth_issuer": 5}, "auth_issuer: input should be a valid string"),
     ],
 )

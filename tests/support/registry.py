@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -369,6 +370,7 @@ class RegistryWorld:
             given.log_signer,
             given.withdrawn_list_lifetime,
             given.uninstall_grace,
+            timedelta(days=90),
             None if distribution is None else CloudFrontDistribution(distribution),
             given.now,
         )

@@ -22,6 +22,8 @@ from functions.registry.records.recording import Recorder
 from tests.conftest import Databases
 from tests.registry.test_recorder import IDENTITY
 from tests.support.counted_database import CountedDatabase
+from tests.support.registry import RegistryWorld, sqs_event
+from tests.support.registry_process import RegistryProcess
 
 NOW = datetime.now(UTC)
 INSTALLS = ("00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-0000000000aa")
@@ -150,6 +152,30 @@ def test_a_set_that_passes_several_thresholds_records_each_of_them_once(
     with database.tenant("tenant-a") as tx:
         events = tx.rows("select threshold, used from app.extension_quota_event order by event_id")
     assert [tuple(event.values()) for event in events] == [("50", 9), ("75", 9), ("90", 9)]
+
+
+def counted(database: Database, tenant_id: str) -> int:
+    """Return how many calls of a tenant are in the totals of its days."""
+    with database.tenant(tenant_id) as tx:
+        sql = "select sum(calls) as n from app.extension_quota_usage where install_id = :owner and length(period) = 10"
+        return int(tx.one(sql, owner=TENANT_AS_INSTALL)["n"])
+
+
+def test_a_recorder_that_is_killed_at_any_step_loses_no_call_and_counts_none_twice(world: RegistryWorld) -> None:
+    """Each step is tried on new calls of two tenants, on a new day, and the whole batch comes again afterwards."""
+    step, killed = 0, True
+    with RegistryProcess(world) as process:
+        while killed:
+            step += 1
+            at = NOW + timedelta(days=2 - step)
+            event = sqs_event(*call(1, at=at), *call(2, at=at), *call(1, "tenant-b", at))
+            killed = process.answer(event, "recorder", step) is None
+            assert process.answer(event, "recorder", 1_000) == {"batchItemFailures": []}
+
+            for tenant_id, calls in (("tenant-a", 2 * step), ("tenant-b", step)):
+                assert seen(world.services.database, tenant_id)["outcomes"] == {"ok": calls}
+                assert counted(world.services.database, tenant_id) == calls
+    assert step > 12, "with a day that has to be made, a batch of two tenants has more steps than these"
 
 
 # Days

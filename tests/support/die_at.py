@@ -18,6 +18,7 @@ from typing import Any
 
 from functions.registry.assets import handler as finish_publications
 from functions.registry.handler import handler as answer_http
+from functions.registry.recorder import handler as record
 from functions.registry.sweeper import handler as sweep
 from tests.support.registry import Context
 
@@ -32,7 +33,7 @@ WATCHED = {
 }
 
 
-HANDLERS = {"http": answer_http, "assets": finish_publications, "sweeper": sweep}
+HANDLERS = {"http": answer_http, "assets": finish_publications, "recorder": record, "sweeper": sweep}
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ Status 1 when one of them missed a target.
 
 import sys
 
-from tests.bench import gateway, installs, runner, starts
+from tests.bench import gateway, installs, runner, starts, sweeping
 
 if __name__ == "__main__":
-    sys.exit(max([gateway.main(), runner.main(), starts.main(), installs.main()]))
+    sys.exit(max([gateway.main(), runner.main(), starts.main(), installs.main(), sweeping.main()]))

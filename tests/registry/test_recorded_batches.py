@@ -332,6 +332,18 @@ def test_a_batch_whose_time_has_passed_is_not_begun_and_waits_for_nothing(databa
     assert seen(database)["outcomes"] == {"ok": 1}
 
 
+def test_a_message_that_fails_when_the_time_has_passed_gives_the_others_no_error_of_its_own(
+    database: CountedDatabase,
+) -> None:
+    instants = iter([0.0, *[recording.TIME_LIMIT_S] * 10])
+    recorder = Recorder(database, PRODUCT, lambda: next(instants), _never)
+
+    failed = recorder.record([call(1, install_id="x")[1], *call(2, "tenant-b")])
+
+    codes = {place: error.code for place, error in failed.items() if isinstance(error, PlatformError)}
+    assert codes == {0: "invalid_request", 1: "database_unavailable", 2: "database_unavailable"}
+
+
 def test_the_recorder_ends_within_its_time_in_an_outage() -> None:
     """One transaction more may begin when the time is nearly over; a connection is waited for 3.25 s."""
     from topology.functions import RECORDER

@@ -99,8 +99,10 @@ class Recorder:
         while waiting:
             together = waiting.popleft()
             error = outage or self._error_of(list(together.values()))
-            if _is_outage(error) or self._monotonic_s() >= ends_s:
-                outage = error or PlatformError("database_unavailable", "The time for this batch has passed.")
+            if _is_outage(error):
+                outage = error
+            elif self._monotonic_s() >= ends_s:
+                outage = PlatformError("database_unavailable", "The time for this batch has passed.")
             elif error is not None and len(together) > 1 and not _is_of_one_statement(error):
                 waiting.extendleft({place: message} for place, message in together.items())
                 error = None

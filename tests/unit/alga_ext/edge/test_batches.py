@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.messages import Message, PrepareMessage, encode_message
-from alga_ext.edge.batches import answer_batch
+from alga_ext.edge.batches import answer_batch, answer_whole_batch
 from alga_ext.errors import PlatformError
 
 
@@ -67,3 +67,22 @@ def test_a_failure_is_logged_with_the_id_of_its_message(capsys: pytest.CaptureFi
 
     line = json.loads(capsys.readouterr().out)
     assert (line["code"], line["request_id"], line["service"]) == ("database_unavailable", "m-0", "batches-logged")
+
+
+def test_an_error_that_all_messages_have_is_logged_once(capsys: pytest.CaptureFixture[str]) -> None:
+    outage = PlatformError("database_unavailable", "not now")
+
+    answer = answer_whole_batch(
+        event(*map(message, "abc")), "batches-together", lambda _: dict.fromkeys(range(3), outage)
+    )
+
+    assert len(answer["batchItemFailures"]) == 3
+    assert len(capsys.readouterr().out.splitlines()) == 1
+
+
+def test_messages_that_are_handled_together_are_named_in_the_order_of_their_delivery() -> None:
+    answer = answer_whole_batch(
+        event("{", message("a"), message("b")), "batches-together", lambda some: {1: ValueError(some[1])}
+    )
+
+    assert [failure["itemIdentifier"] for failure in answer["batchItemFailures"]] == ["m-0", "m-2"]

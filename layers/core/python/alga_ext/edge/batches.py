@@ -35,8 +35,9 @@ def answer_whole_batch(
 ) -> dict[str, Any]:
     """Handle the messages of an SQS event together and return ``batchItemFailures``.
 
-    ``handle`` returns the errors of the messages that failed, by their places. They are logged, and the queue delivers
-    these messages again. A message that cannot be decoded fails alone.
+    ``handle`` returns the errors of the messages that failed, by their places, and the queue delivers these messages
+    again. An error is logged once, with the id of one message, however many messages have it. A message that cannot be
+    decoded fails alone.
     """
     decoded: dict[str, Message] = {}
     failed: dict[str, Exception] = {}
@@ -47,7 +48,7 @@ def answer_whole_batch(
             failed[record["messageId"]] = error
     ids = list(decoded)
     failed |= {ids[place]: reason for place, reason in handle(list(decoded.values())).items()}
-    for message_id, reason in failed.items():
+    for message_id, reason in {id(reason): (message_id, reason) for message_id, reason in failed.items()}.values():
         log_failure(service, reason, message_id)
     in_order = [record["messageId"] for record in event["Records"] if record["messageId"] in failed]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in in_order]}

@@ -11,8 +11,8 @@ from alga_ext.bundles.endpoint_paths import encoded_path
 from alga_ext.calls.envelope import ExecuteError, ExecuteResponse
 from alga_ext.calls.messages import ExecutionFinished, encode_message
 from alga_ext.errors import PlatformError
-from alga_ext.telemetry import log_failure
-from functions.gateway import breaker, execution_messages, headers
+from alga_ext.telemetry import emit, log_failure
+from functions.gateway import breaker, call_metrics, execution_messages, headers
 from functions.gateway.admission import AdmittedCall
 from functions.gateway.attempts import execute
 from functions.gateway.breaker import Outcome, Refused
@@ -90,6 +90,8 @@ def run(
         breaker=state,
     )
     _send_finished(finished, services)
+    values = call_metrics.of_call(finished, ended.recorded, is_answered=ended.is_answered)
+    emit("gateway", values, outcome=call_metrics.outcome(finished))
     if isinstance(ended.result, PlatformError):
         ended.result.is_recorded = True
     if isinstance(ended.result, Exception):
@@ -141,7 +143,7 @@ def _within_limits(answer: ExecuteResponse, passed: Mapping[str, str], body_byte
     else:
         return answer
     error = ExecuteError(code="response_too_large", message=text)
-    return ExecuteResponse(status=502, error=error, usage=answer.usage, trace_id=answer.trace_id)
+    return msgspec.structs.replace(answer, status=502, headers={}, body_b64=None, error=error)
 
 
 def _refusal(error: ExecuteError, *, explained: bool) -> PlatformError:

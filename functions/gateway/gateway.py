@@ -13,6 +13,7 @@ from alga_ext.edge.key_report import report_overdue
 from alga_ext.edge.principal import Principal
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
+from alga_ext.platform_metrics import CALLS_REFUSED
 from alga_ext.trust.key_ages import warnings
 from functions.gateway import call, cors, quotas
 from functions.gateway.admission import AdmittedCall, check_endpoint, check_request, check_role, check_tenant
@@ -24,8 +25,6 @@ from functions.gateway.refusals import outward
 from functions.gateway.services import Services
 
 HEALTH_PATH: Final = "/healthz"
-REFUSED_METRIC: Final = "CallsRefused"
-"""Counts the calls that were refused before they were accepted, by code: they leave no record."""
 
 CONFINING: Final = {"x-content-type-options": "nosniff", "content-security-policy": "default-src 'none'; sandbox"}
 """Headers added to every answer of a guest.
@@ -59,7 +58,7 @@ class Gateway:
         try:
             return self._call(request)
         except PlatformError as error:
-            error.metric = None if error.is_recorded else REFUSED_METRIC
+            error.metric = None if error.is_recorded else CALLS_REFUSED
             raise
 
     def _sharing_headers(self, request: Request, sent: Mapping[str, str]) -> Mapping[str, str]:

@@ -20,7 +20,8 @@ from alga_ext.edge.key_report import report_overdue
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from alga_ext.ids import parse_content_hash, sha256_hex
-from alga_ext.telemetry import logger
+from alga_ext.platform_metrics import SANDBOX_KILLS
+from alga_ext.telemetry import emit, logger
 from alga_ext.trust.key_ages import warnings
 from functions.runner import envelope, health, outcome
 from functions.runner.artifacts import Obtained
@@ -144,7 +145,9 @@ class Runner:
         try:
             _check_runnable(authorised.version_state)  # (4)
             with self._services.artifacts.lend(bundle_sha256) as program:
-                return self._call(invocation, bundle_sha256, program)  # (5)
+                answer = self._call(invocation, bundle_sha256, program)  # (5)
+                answer.program_fetched = program.fresh
+                return answer
         except PlatformError as error:
             if error.code not in _PROGRAM_CODES:
                 raise _unavailable(error) from error
@@ -252,6 +255,7 @@ def _execute_response(answer: ExecuteResponse, request_id: str) -> dict[str, Any
 
 
 def _log_ended(ended: Ended) -> None:
+    emit("runner", {SANDBOX_KILLS: 1})
     extra = {"reason": ended.reason, "signal": signal_name(ended.signal_number), "timed_out": ended.timed_out}
     logger("runner").warning("a sandbox ended during a call", extra=extra)
 

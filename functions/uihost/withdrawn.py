@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from alga_ext.errors import PlatformError
+from alga_ext.platform_metrics import WITHDRAWN_LIST_STALE
 from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectReader
 from alga_ext.telemetry import alarm, logger
@@ -18,7 +19,6 @@ from alga_ext.trust.withdrawn_list import WithdrawnList, verify_list
 
 RETRY_S: Final = 1.0
 """How long to wait after a failed read while there is no list that can be used."""
-STALE_METRIC: Final = "WithdrawnListStale"
 
 
 class WithdrawnBundles:
@@ -85,7 +85,7 @@ class WithdrawnBundles:
         if accepted is not None and (now - accepted.issued_at) * 2 > self._ends(accepted) - accepted.issued_at:
             alarm(
                 "uihost",
-                STALE_METRIC,
+                WITHDRAWN_LIST_STALE,
                 "the list of withdrawn versions is older than half its lifetime",
                 now,
                 issued_at=accepted.issued_at.isoformat(),

@@ -57,16 +57,18 @@ def test_a_refused_call_is_counted_by_its_code_in_its_one_log_line_and_not_recor
     assert (front.door.server.asked, front.door.records()) == ([], [])
 
 
-def test_the_metric_has_the_code_as_its_only_dimension(front: Front, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_metric_has_the_code_as_its_only_dimension_and_a_total(front: Front, caplog: pytest.LogCaptureFixture) -> None:
     front.call(roles=[])
 
     (line,) = [vars(line) for line in caplog.records if METRIC in vars(line)]
-    (described,) = line["_aws"]["CloudWatchMetrics"]
-    assert described == {
-        "Namespace": "AlgaExtensions/Platform",
-        "Dimensions": [["code"]],
-        "Metrics": [{"Name": METRIC, "Unit": "Count"}],
-    }
+    assert line["_aws"]["CloudWatchMetrics"] == [
+        {
+            "Namespace": "AlgaExtensions/Platform",
+            "Dimensions": [dimensions],
+            "Metrics": [{"Name": METRIC, "Unit": "Count"}],
+        }
+        for dimensions in ([], ["code"])
+    ]
     assert (line[METRIC], line["code"] in CODES) == (1, True)
 
 

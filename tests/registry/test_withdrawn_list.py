@@ -220,7 +220,7 @@ def test_a_list_that_is_larger_than_half_its_limit_raises_an_alarm(
 
     withdrawn_list.renew(world.sweeper())
 
-    raised = [record for record in caplog.records if hasattr(record, withdrawn_list.LARGE_METRIC)]
+    raised = [record for record in caplog.records if hasattr(record, "WithdrawnListLarge")]
     assert len(raised) == alarms
     assert all(record.__dict__["size_bytes"] * 2 > record.__dict__["limit_bytes"] for record in raised)
 

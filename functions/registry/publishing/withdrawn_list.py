@@ -10,6 +10,7 @@ from typing import Final
 
 from alga_ext.errors import PlatformError
 from alga_ext.ids import ContentHash, sha256_hex
+from alga_ext.platform_metrics import WITHDRAWN_LIST_LARGE
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database, Tx
 from alga_ext.stores.objects import Tagged
@@ -19,7 +20,6 @@ from alga_ext.trust.withdrawn_list import ALARM_BYTES, LIST_LIMIT_BYTES, sign_li
 from functions.registry.job_services import AssetsServices, SweeperServices
 from functions.registry.services import Services
 
-LARGE_METRIC: Final = "WithdrawnListLarge"
 _DIGEST: Final = """
 select encode(sha256(convert_to(coalesce(
          string_agg(content_hash, E'\\n' order by content_hash collate "C"), ''), 'UTF8')), 'hex') as digest
@@ -55,7 +55,9 @@ def renew(services: Services | AssetsServices | SweeperServices) -> int:
         envelope = sign_list(hashes, services.release_signer, now, services.withdrawn_list_lifetime)
         if len(envelope) > ALARM_BYTES:
             message = "the list of withdrawn versions is larger than half its limit"
-            alarm("registry", LARGE_METRIC, message, now, size_bytes=len(envelope), limit_bytes=LIST_LIMIT_BYTES)
+            alarm(
+                "registry", WITHDRAWN_LIST_LARGE, message, now, size_bytes=len(envelope), limit_bytes=LIST_LIMIT_BYTES
+            )
         tag = None if stored is None else stored.tag
         try:
             services.objects.replace(object_keys.withdrawn_list(), envelope, "application/json", tag)

@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from alga_ext.edge.key_report import report_overdue
 from alga_ext.errors import PlatformError
+from alga_ext.platform_metrics import TRUST_BUNDLE_EXPIRING
 from alga_ext.stores.signed_trust_source import SignedTrustSource
 from alga_ext.telemetry import alarm
 from alga_ext.trust import key_ages
@@ -21,7 +22,6 @@ from functions.registry.services import Services
 
 EXPIRES_SOON: Final = timedelta(days=7)
 """A trust bundle that expires within this time is reported; the same as for `alga-ext trust show`."""
-EXPIRING_METRIC: Final = "TrustBundleExpiring"
 _ALWAYS: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """``valid_from`` of a key whose entry in the trust bundle has none."""
 
@@ -91,7 +91,7 @@ def report(services: Services | SweeperServices, now: datetime) -> int:
         return reported
     alarm(
         "registry-sweeper",
-        EXPIRING_METRIC,
+        TRUST_BUNDLE_EXPIRING,
         "the trust bundle expires soon",
         now,
         version=signed.version,

@@ -13,9 +13,11 @@ from typing import Final, Protocol
 
 from alga_ext.calls.messages import Artifact, PreparedMessage, PrepareMessage, Reason, encode_message
 from alga_ext.errors import Fault, PlatformError
+from alga_ext.platform_metrics import PRECOMPILE_RESULTS
 from alga_ext.stores import object_keys
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.stores.work_folders import job_folder
+from alga_ext.telemetry import emit
 from alga_ext.trust.policy import TrustBundle
 from alga_ext.trust.signing import Signer, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
@@ -98,12 +100,19 @@ class Prepare:
     def handle(self, message: PrepareMessage) -> PreparedMessage:
         """Prepare one version and send the result. A version without a component needs no compilation and is accepted.
 
+        The metric ``PrecompileResults`` counts the attempt.
+
         Raises:
             PlatformError: the store or the queue is unavailable, or a stored file does not have its hash. The message
                 must be delivered again.
         """
-        result = self._result(message, *self._prepared(message))
-        self._queue.send(encode_message(result), _GROUP)
+        counted = "failed"
+        try:
+            result = self._result(message, *self._prepared(message))
+            self._queue.send(encode_message(result), _GROUP)
+            counted = "ok" if result.ok else "rejected"
+        finally:
+            emit("prepare", {PRECOMPILE_RESULTS: 1}, result=counted)
         return result
 
     def _prepared(self, message: PrepareMessage) -> tuple[Description, Artifact | None]:

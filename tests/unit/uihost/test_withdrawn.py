@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alga_ext.errors import PlatformError
 from alga_ext.stores import object_keys
 from alga_ext.trust.signing import LocalSigner
-from functions.uihost.withdrawn import STALE_METRIC, WithdrawnBundles
+from functions.uihost.withdrawn import WithdrawnBundles
 from tests.support.keys import NOW, revoked, trust_in, trusted
 from tests.support.memory_store import MemoryObjectStore
 from tests.support.published_ui import LIST_LIFETIME, LISTING, list_withdrawn
@@ -226,7 +226,7 @@ def test_a_list_older_than_half_its_lifetime_raises_the_alarm_once_in_thirty_sec
 
     (line,) = logged()
     (metric,) = line["_aws"]["CloudWatchMetrics"]
-    assert (line["levelname"], line[STALE_METRIC]) == ("ERROR", 1)
+    assert (line["levelname"], line["WithdrawnListStale"]) == ("ERROR", 1)
     assert (metric["Namespace"], metric["Metrics"][0]["Name"]) == ("AlgaExtensions/Platform", "WithdrawnListStale")
     assert line["expires_at"] == (NOW + LIST_LIFETIME).isoformat()
 

@@ -10,6 +10,8 @@ Every code has a heading in docs/reference/errors.md; a test compares the two.
 from enum import StrEnum, auto
 from typing import Final, NamedTuple
 
+from alga_ext.platform_metrics import Metric
+
 
 class Kind(StrEnum):
     """Class of an error; it decides how programs react to it (see ``KINDS``)."""
@@ -234,7 +236,7 @@ class PlatformError(Exception):
         self.members: dict[str, object] = {}
         self.headers: dict[str, str] = {}
         self.is_recorded = False
-        self.metric: str | None = None
+        self.metric: Metric | None = None
         super().__init__(f"{code}: {detail}")
 
     @property

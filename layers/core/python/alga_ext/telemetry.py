@@ -1,4 +1,4 @@
-"""Structured logs: one logger per function, JSON lines on stdout.
+"""Structured logs and metrics: one logger per function, JSON lines on stdout.
 
 The lines have the members that AWS Lambda Powertools' Logger writes, so that its users' queries work. Its import is not
 affordable at every cold start (docs/adr/0031-what-a-start-imports.md).
@@ -14,11 +14,13 @@ import re
 import sys
 import time
 import traceback
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
 from alga_ext.errors import Kind, PlatformError
+from alga_ext.platform_metrics import Metric, embedded
 from alga_ext.settings import environment
 
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
@@ -115,22 +117,22 @@ def _dumped_by_field(document: dict[str, Any]) -> str:
     return json.dumps(written, default=str, ensure_ascii=False)
 
 
-def alarm(service: str, metric: str, message: str, at: datetime, **fields: str | int) -> None:
-    """Log one error line that is also the metric ``metric`` = 1, in CloudWatch's embedded metric format.
+def emit(service: str, values: Mapping[Metric, float], **dimensions: str) -> None:
+    """Write the values of metrics as one line. ``LOG_LEVEL`` does not suppress it.
 
-    The metric is in the namespace ``AlgaExtensions/Platform`` and has no dimensions.
+    Args:
+        service: the function's name in its logs.
+        values: of one moment, at most one value for each metric.
+        dimensions: of the metrics that have one.
     """
-    logger(service).error(message, extra={**_embedded(metric, at.timestamp()), **fields})
+    document = {**embedded(values, int(time.time() * 1000), dimensions), "service": service}
+    sys.stdout.write(to_json_line(document) + "\n")
+    sys.stdout.flush()
 
 
-def _embedded(metric: str, at_s: float, dimensions: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return the members that make a line the metric ``metric`` = 1, by the members that ``dimensions`` names."""
-    described = {
-        "Namespace": "AlgaExtensions/Platform",
-        "Dimensions": [list(dimensions)],
-        "Metrics": [{"Name": metric, "Unit": "Count"}],
-    }
-    return {"_aws": {"Timestamp": int(at_s * 1000), "CloudWatchMetrics": [described]}, metric: 1}
+def alarm(service: str, metric: Metric, message: str, at: datetime, **fields: str | int) -> None:
+    """Log one error line that is also ``metric`` = 1. The metric has no dimension."""
+    logger(service).error(message, extra={**embedded({metric: 1}, int(at.timestamp() * 1000), {}), **fields})
 
 
 def log_failure(service: str, error: BaseException, request_id: str) -> None:
@@ -143,7 +145,7 @@ def log_failure(service: str, error: BaseException, request_id: str) -> None:
     if isinstance(error, PlatformError):
         fields["code"] = error.code
         if error.metric is not None:
-            fields |= _embedded(error.metric, time.time(), ("code",))
+            fields |= embedded({error.metric: 1}, int(time.time() * 1000), {"code": error.code})
         if error.kind != Kind.INTERNAL:
             fields["context"] = {name: str(value) for name, value in error.context.items()}
             logger(service).warning(error.detail, extra=fields)

@@ -149,7 +149,10 @@ class ExecuteError(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The runner's response. When ``error`` is set, ``status`` is the platform's and not the guest's."""
+    """The runner's response. When ``error`` is set, ``status`` is the platform's and not the guest's.
+
+    ``program_fetched`` says that the runner did not have the program and read it from the object store for this call.
+    """
 
     status: int
     headers: dict[str, str | list[str]] = {}
@@ -157,6 +160,7 @@ class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     error: ExecuteError | None = None
     usage: Usage = msgspec.field(default_factory=Usage)
     trace_id: str = ""
+    program_fetched: bool = False
 
 
 _ENCODER = msgspec.json.Encoder()

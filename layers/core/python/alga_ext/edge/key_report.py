@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import datetime
 
+from alga_ext.platform_metrics import KEY_OVERDUE
 from alga_ext.telemetry import alarm
-from alga_ext.trust.key_ages import OVERDUE_METRIC, PlatformKey
+from alga_ext.trust.key_ages import PlatformKey
 
 
 def report_overdue(service: str, keys: Iterable[PlatformKey], now: datetime) -> int:
@@ -13,7 +14,7 @@ def report_overdue(service: str, keys: Iterable[PlatformKey], now: datetime) -> 
     for key in overdue:
         alarm(
             service,
-            OVERDUE_METRIC,
+            KEY_OVERDUE,
             "a key of the platform is older than it should be",
             now,
             use=key.use,

@@ -23,7 +23,7 @@ def _keep_open(_: object) -> None:
 
 
 class Refreshed(Generic[Built]):
-    """The services of one function, which handles one invocation at a time.
+    """The services of one function, which handles one invocation at a time. The first build is its cold start.
 
     Args:
         service: name of the function in its logs.
@@ -59,6 +59,10 @@ class Refreshed(Generic[Built]):
         if self._references:
             self._values = read_values(environ, self._references, attempts=2)
         self._built = build({**environ, **self._values} if self._references else environ, None)
+        from alga_ext.platform_metrics import COLD_STARTS  # every function has loaded both by now
+        from alga_ext.telemetry import emit
+
+        emit(service, {COLD_STARTS: 1}, function=service)
 
     def current(self) -> Built:
         """Return the services. Call this at the beginning of each invocation.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from alga_ext.errors import PlatformError
+from alga_ext.platform_metrics import TRUST_BUNDLE_UNREADABLE
 from alga_ext.settings import Settings, read_material
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.s3_reader import S3ObjectReader
@@ -21,7 +22,6 @@ REFRESH_S: Final = 30.0
 """How often the bundle is read again, and so how long a revocation takes when everything works."""
 RETRY_S: Final = 1.0
 """How long to wait after a failed read while there is no bundle that can be used."""
-UNREADABLE_METRIC: Final = "TrustBundleUnreadable"
 _READ_TIMEOUT_S: Final = 1.5
 """Short, because a call waits for this read, and mostly a bundle that can be used is there."""
 
@@ -101,7 +101,7 @@ class SignedTrustSource:
             known = self._accepted
             alarm(
                 self._service,
-                UNREADABLE_METRIC,
+                TRUST_BUNDLE_UNREADABLE,
                 "the trust bundle in the object store cannot be used",
                 self._now(),
                 code=error.code,

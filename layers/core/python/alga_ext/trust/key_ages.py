@@ -6,13 +6,11 @@ check, a metric, and a line in the registry's list of keys (docs/how-to/rotate-a
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from alga_ext.trust.policy import KeyState
 
 KeyUse = Literal["root", "release", "artifact", "log", "execution", "call_token"]
-
-OVERDUE_METRIC: Final = "KeyOverdue"
 
 
 class PlatformKey(NamedTuple):

@@ -65,4 +65,5 @@ def finished(
         response_bytes=response_bytes,
         attempts=attempts,
         breaker=breaker,
+        metrics=answer.metrics,
     )

@@ -107,6 +107,8 @@ class Invocation:
         if answer.error is not None and self._explains and self._call is not None and self._records is not None:
             answer.error.guest = guest_errors.report(self._records.errors, self.scrub)
             answer.error.refused = guest_errors.shown_refusal(self._call.refused, self.scrub)
+        if self._records is not None:
+            answer.metrics = self._records.metrics.totals()
         return answer
 
     def _answer(self, found: Done | Failed) -> ExecuteResponse:

@@ -118,7 +118,9 @@ def answer(outcome: Done | Failed, usage: Usage, trace_id: str, scrub: Callable[
 def too_large(answer: ExecuteResponse, size_bytes: int, limit_bytes: int) -> ExecuteResponse:
     """Return the response envelope in place of one that is larger, as a Lambda payload, than ``limit_bytes``."""
     text = f"The extension's response is {size_bytes} bytes when it is encoded; at most {limit_bytes} are allowed."
-    return failed(Verdict("response_too_large", text), answer.usage, answer.trace_id)
+    replaced = failed(Verdict("response_too_large", text), answer.usage, answer.trace_id)
+    replaced.metrics, replaced.program_fetched = answer.metrics, answer.program_fetched
+    return replaced
 
 
 def failed(verdict: Verdict, usage: Usage, trace_id: str) -> ExecuteResponse:

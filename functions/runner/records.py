@@ -1,22 +1,17 @@
-"""Write a guest's log lines and metrics to the platform's logs, as structured lines that name tenant and install."""
+"""Write a guest's log lines to the platform's logs, as lines that name tenant and install, and count its metrics."""
 
-import re
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
-from alga_ext.calls import metrics
 from alga_ext.calls.envelope import ExecuteContext
-from alga_ext.telemetry import logger, to_json_line
+from alga_ext.telemetry import logger
 from functions.runner.imports.call_secrets import SecretBox
-from functions.runner.sandbox.child import local_imports
-from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, METRICS_LIMIT, TRUNCATED
+from functions.runner.kept_metrics import KeptMetrics
+from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, TRUNCATED
 from functions.runner.sandbox.protocol.messages import LogLine, Metric
 from functions.runner.sandbox.protocol.refusals import REFUSALS
-
-NAMESPACE: Final = "AlgaExtensions"
 
 # The child enforces its own limits, but it is untrusted. These limits also leave room for the platform's own lines.
 _LINES_LIMIT: Final = LOG_LINES_LIMIT + 50
@@ -31,7 +26,6 @@ _EXPLANATIONS_LIMIT: Final = 20
 """How many refusals are explained in one call."""
 DROPPED_METRICS: Final = "metrics.emit.dropped"
 """The name of the count of dropped metrics, beside the counts of host calls."""
-_NAME = re.compile(metrics.NAME_PATTERN.removesuffix("$") + r"\Z")
 
 
 class Records:
@@ -46,18 +40,16 @@ class Records:
     Attributes:
         errors: the last lines that the guest wrote to its error output or log, as they were logged, at most
             ``ERRORS_LIMIT`` characters.
+        metrics: the totals of the metrics that the guest emitted.
     """
 
     def __init__(self, context: ExecuteContext, trace_id: str, secrets: SecretBox, declared: Mapping[str, str]) -> None:
         self._secrets = secrets
-        # The gateway sends what a verified manifest declares. The limits are checked again, because each name costs.
-        known = [(name, unit) for name, unit in declared.items() if _NAME.match(name)][: metrics.DECLARED_LIMIT]
-        self._declared = {name: unit if unit in metrics.UNITS else "None" for name, unit in known}
+        self.metrics = KeptMetrics(declared)
         self.errors: deque[str] = deque()
         self._errors_size = 0
         self._explained = 0
         self._lines = 0
-        self._metrics = 0
         self.counts: dict[str, int] = {}
         """How many lines and metrics of the guest were received, by host import."""
         self.lost = 0
@@ -82,13 +74,10 @@ class Records:
             self._log(line)
 
     def metric(self, metric: Metric) -> None:
-        """Write one metric in CloudWatch's embedded metric format, with the unit that the manifest declares.
-
-        A metric that the manifest does not declare is dropped and counted. One that cannot be written is counted in
-        ``lost``.
-        """
-        with self._counting_losses():
-            self._metric(metric)
+        """Add one value of a metric to the call's totals. One that is not kept is counted as dropped."""
+        self._count("metrics.emit")
+        if not self.metrics.add(metric):
+            self.counts[DROPPED_METRICS] = self.counts.get(DROPPED_METRICS, 0) + 1
 
     def explain(self, text: str) -> None:
         """Write one line that says why the platform refused something, at most ``_EXPLANATIONS_LIMIT`` lines a call."""
@@ -146,20 +135,6 @@ class Records:
         while self._errors_size > ERRORS_LIMIT:
             self._errors_size -= len(self.errors.popleft()) + 1
 
-    def _metric(self, metric: Metric) -> None:
-        self._metrics += 1
-        self._count("metrics.emit")
-        kept = local_imports.metric(metric.name, metric.value, metric.unit, metric.dimensions)
-        if self._metrics > METRICS_LIMIT or kept is None or kept.name not in self._declared:
-            self.counts[DROPPED_METRICS] = self.counts.get(DROPPED_METRICS, 0) + 1
-            return
-        pairs = [
-            (self._scrubbed(_well_formed(name)), self._scrubbed(_well_formed(text))) for name, text in kept.dimensions
-        ]
-        scrubbed = Metric(kept.name, kept.value, self._declared[kept.name], pairs)
-        document = embedded(scrubbed, self._labels, int(time.time() * 1000))
-        print(to_json_line(document), flush=True)  # noqa: T201 - the embedded metric format is a line on stdout
-
     def _scrubbed(self, text: str) -> str:
         if text.endswith(TRUNCATED):
             return self._secrets.scrub_cut(text.removesuffix(TRUNCATED)) + TRUNCATED
@@ -176,26 +151,3 @@ def _well_formed(text: str) -> str:
     This comes before the secrets are removed: nothing may change the text after that.
     """
     return text.encode("utf-8", "replace").decode()
-
-
-def embedded(metric: Metric, labels: dict[str, str], now_ms: int) -> dict[str, Any]:
-    """Return a metric as a document in CloudWatch's embedded metric format.
-
-    Tenant and extension are dimensions. The guest's own dimensions are properties, because CloudWatch charges for each
-    new dimension value as another metric. Guest names get a prefix, so that they cannot replace the platform's names.
-    """
-    return {
-        "_aws": {
-            "Timestamp": now_ms,
-            "CloudWatchMetrics": [
-                {
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [["tenant_id", "extension_id"]],
-                    "Metrics": [{"Name": f"ext.{metric.name}", "Unit": metric.unit}],
-                }
-            ],
-        },
-        f"ext.{metric.name}": metric.value,
-        "ext_dimensions": dict(metric.dimensions),
-        **labels,
-    }

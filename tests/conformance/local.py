@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from alga_ext.calls.envelope import decode_response
 from alga_ext.calls.messages import Artifact
 from alga_ext.settings import read_material
 from alga_ext.stores import object_keys
@@ -87,22 +88,17 @@ class LocalRunner(RunnerPort):
     def post(self, body: bytes, token: str, tenant_id: str) -> Answer:  # noqa: ARG002 - the token names the tenant
         """See ``Runner.post``."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
+        with contextlib.redirect_stdout(io.StringIO()):
             answer = self.house.post("/v1/execute", body, headers)
-        self._keep_metrics(printed.getvalue())
-        return Answer(answer["statusCode"], answer["headers"]["content-type"], body_of_answer(answer))
+        answered = body_of_answer(answer)
+        if answer["statusCode"] == 200:
+            found = {total.name: total.sum for total in decode_response(answered).metrics}
+            self._metrics.setdefault(json.loads(body)["context"]["request_id"], {}).update(found)
+        return Answer(answer["statusCode"], answer["headers"]["content-type"], answered)
 
     def said(self, request_id: str) -> Said:
         """See ``Runner.said``."""
         return Said(self._lines.of.get(request_id, []), self._metrics.get(request_id, {}))
-
-    def _keep_metrics(self, printed: str) -> None:
-        for line in printed.splitlines():
-            document = json.loads(line)
-            if "_aws" in document:
-                found = {name: value for name, value in document.items() if name.startswith("ext.")}
-                self._metrics.setdefault(document["request_id"], {}).update(found)
 
     def _restore(self, component: bytes) -> None:
         """Put native code compiled in an earlier session into the store, signed with this session's key."""

@@ -80,17 +80,17 @@ def test_what_a_guest_writes_to_its_streams_becomes_lines(guest: Guest, request_
         assert [line for line in said.lines if line.source == "stderr"] == [Line("error", "stderr", "bad")]
 
 
-@pytest.mark.parametrize("value", [0.0, 1.5, -2.0, 1e300, 5e-324])
-def test_a_metric_is_written(guest: Guest, value: float, request_id: str) -> None:
+@pytest.mark.parametrize("value", [0.0, 1.5, -2.0, 1e280, 5e-324])
+def test_a_metric_is_counted(guest: Guest, value: float, request_id: str) -> None:
     arguments = ("orders", value, "Count", [("region", "eu"), ("ünï", "🦊")])
     said = said_by(guest, "metrics.emit", *arguments, request_id=request_id)
-    assert said is None or said.metrics == {"ext.orders": value}
+    assert said is None or said.metrics == {"orders": value}
 
 
 @pytest.mark.parametrize("unit", ["Count", "Milliseconds", "", "no unit of ours", "🦊"])
 def test_a_metric_may_have_any_unit(guest: Guest, unit: str, request_id: str) -> None:
     said = said_by(guest, "metrics.emit", "orders", 1.0, unit, [], request_id=request_id)
-    assert said is None or said.metrics == {"ext.orders": 1.0}
+    assert said is None or said.metrics == {"orders": 1.0}
 
 
 @pytest.mark.parametrize(("name", "value"), [("", 1.0), ("n" * 1_000, 1.0), ("x", float("inf")), ("x", float("nan"))])

@@ -6,10 +6,9 @@ from alga_ext.calls.envelope import ExecuteLimits, ExecuteResponse, Usage
 from alga_ext.errors import PlatformError
 from functions.runner import outcome
 from functions.runner.limits import Maxima, effective
-from functions.runner.records import embedded
 from functions.runner.replay import UsedTokens
 from functions.runner.sandbox.protocol.ended import Ended
-from functions.runner.sandbox.protocol.messages import Done, Failed, Figures, Metric
+from functions.runner.sandbox.protocol.messages import Done, Failed, Figures
 from functions.runner.sandbox.protocol.verdict import Verdict
 
 MAXIMA = Maxima(5_000, 29_000, 128, 256, 10**12, 4 << 20)
@@ -203,11 +202,6 @@ def test_a_child_cannot_claim_what_only_the_parent_decides() -> None:
 def test_a_bad_response_does_not_go_out() -> None:
     response = outcome.answer(Done(200, [("a", "b\r\nc")], b"secret", Figures()), Usage(), "t", str)
     assert (response.body_b64, response.headers) == (None, {})
-
-
-def test_a_guests_metric_cannot_replace_a_field_of_ours() -> None:
-    document = embedded(Metric("tenant_id", 1.0, "count", [("_aws", "x")]), {"tenant_id": "acme"}, 0)
-    assert document["tenant_id"] == "acme"
 
 
 def test_each_end_of_a_sandbox_keeps_what_was_measured() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
+from alga_ext.calls import metrics
 from alga_ext.errors import PlatformError
 
 EXECUTE_PATH: Final = "/v1/execute"
@@ -17,6 +18,13 @@ CONFIG_LIMIT_BYTES: Final = 64 * 1024
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]
 _Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**40)]  # so that the sum of eight million calls fits into 64 bits
 _Milliseconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+_MetricValue = Annotated[float, msgspec.Meta(ge=-metrics.VALUE_LIMIT, le=metrics.VALUE_LIMIT)]
+_MetricSum = Annotated[
+    float,
+    msgspec.Meta(
+        ge=-metrics.VALUE_LIMIT * metrics.EMITTED_LIMIT * 1.01, le=metrics.VALUE_LIMIT * metrics.EMITTED_LIMIT * 1.01
+    ),
+]
 _ImportName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9._-]{1,64}\Z")]
 _ErrorCode = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
 
@@ -121,6 +129,21 @@ class Usage(msgspec.Struct, kw_only=True, omit_defaults=False):
     log_bytes: _Bytes = 0
 
 
+class MetricTotal(msgspec.Struct, kw_only=True):
+    """The values of one declared metric that a call emitted, added up. ``unit`` is one of ``metrics.UNITS``."""
+
+    name: Annotated[str, msgspec.Meta(pattern=metrics.NAME_PATTERN.replace("$", r"\Z"))]
+    unit: metrics.Unit
+    count: Annotated[int, msgspec.Meta(ge=1, le=metrics.EMITTED_LIMIT)]
+    sum: _MetricSum
+    min: _MetricValue
+    max: _MetricValue
+
+
+MetricTotals = Annotated[list[MetricTotal], msgspec.Meta(max_length=metrics.DECLARED_LIMIT)]
+"""One total for each name at most."""
+
+
 class GuestReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the guest itself said before it failed: its exception, the stack of it, and the end of its error output."""
 
@@ -152,6 +175,7 @@ class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The runner's response. When ``error`` is set, ``status`` is the platform's and not the guest's.
 
     ``program_fetched`` says that the runner did not have the program and read it from the object store for this call.
+    ``metrics`` are those that the guest emitted.
     """
 
     status: int
@@ -161,6 +185,7 @@ class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     usage: Usage = msgspec.field(default_factory=Usage)
     trace_id: str = ""
     program_fetched: bool = False
+    metrics: MetricTotals = []
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from alga_ext.calls.envelope import Usage
+from alga_ext.calls.envelope import MetricTotals, Usage
 from alga_ext.errors import PlatformError
 
 
@@ -98,7 +98,7 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     """From gateway to recorder, before the gateway replies.
 
     It repeats the fields of ``ExecutionAccepted``, so that either message alone is enough for a record. ``attempts`` is
-    how often the call was sent to the runner.
+    how often the call was sent to the runner. ``metrics`` are the totals of those that the guest emitted.
     """
 
     execution_id: str
@@ -121,6 +121,7 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     path_template: str | None = None
     attempts: int = 1
     breaker: BreakerState = BreakerState.CLOSED
+    metrics: MetricTotals = []
 
 
 Message = PrepareMessage | PreparedMessage | ExecutionAccepted | ExecutionFinished

@@ -4,6 +4,20 @@ CREATE SCHEMA app;
 
 ALTER SCHEMA app OWNER TO app_owner;
 
+CREATE FUNCTION app.add_arrays(a bigint[], b bigint[]) RETURNS bigint[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ select array_agg(x + y order by place) from unnest(a, b) with ordinality as t(x, y, place) $$;
+
+ALTER FUNCTION app.add_arrays(a bigint[], b bigint[]) OWNER TO app_owner;
+
+CREATE FUNCTION app.count_active_tenants(since timestamp with time zone) RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$ select count(*) from app.tenant_activity where active_at > since $$;
+
+ALTER FUNCTION app.count_active_tenants(since timestamp with time zone) OWNER TO app_owner;
+
 CREATE FUNCTION app.count_installs(version uuid) RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -555,6 +569,24 @@ ALTER TABLE ONLY app.extension_limit FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_limit OWNER TO app_owner;
 
+CREATE TABLE app.extension_metric_total (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    day date NOT NULL,
+    name text NOT NULL,
+    unit text NOT NULL,
+    value_count bigint NOT NULL,
+    value_sum double precision NOT NULL,
+    value_min double precision NOT NULL,
+    value_max double precision NOT NULL,
+    CONSTRAINT extension_metric_total_name_check CHECK ((name ~ '^[A-Za-z][A-Za-z0-9_.-]{0,63}$'::text)),
+    CONSTRAINT extension_metric_total_unit_check CHECK (((length(unit) >= 1) AND (length(unit) <= 20)))
+);
+
+ALTER TABLE ONLY app.extension_metric_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_metric_total OWNER TO app_owner;
+
 CREATE TABLE app.extension_quota_event (
     tenant_id text NOT NULL,
     event_id bigint NOT NULL,
@@ -760,6 +792,50 @@ ALTER TABLE ONLY app.idempotency_record FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.idempotency_record OWNER TO app_owner;
 
+CREATE TABLE app.platform_call_total (
+    outcome text NOT NULL,
+    shard smallint NOT NULL,
+    calls bigint NOT NULL,
+    duration_ms double precision NOT NULL,
+    cpu_ms double precision NOT NULL,
+    memory_peak_bytes double precision NOT NULL,
+    fuel double precision NOT NULL,
+    egress_bytes double precision NOT NULL,
+    overhead_ms double precision NOT NULL,
+    lag_ms double precision NOT NULL,
+    duration_buckets bigint[] NOT NULL,
+    memory_buckets bigint[] NOT NULL,
+    overhead_buckets bigint[] NOT NULL,
+    lag_buckets bigint[] NOT NULL,
+    CONSTRAINT platform_call_total_duration_buckets_check CHECK ((cardinality(duration_buckets) = 13)),
+    CONSTRAINT platform_call_total_lag_buckets_check CHECK ((cardinality(lag_buckets) = 11)),
+    CONSTRAINT platform_call_total_memory_buckets_check CHECK ((cardinality(memory_buckets) = 10)),
+    CONSTRAINT platform_call_total_outcome_check CHECK ((outcome ~ '^[a-z_]{1,32}$'::text)),
+    CONSTRAINT platform_call_total_overhead_buckets_check CHECK ((cardinality(overhead_buckets) = 11)),
+    CONSTRAINT platform_call_total_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY app.platform_call_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_call_total OWNER TO app_owner;
+
+CREATE TABLE app.platform_extension_total (
+    extension_id uuid NOT NULL,
+    shard smallint NOT NULL,
+    calls bigint NOT NULL,
+    failed_calls bigint NOT NULL,
+    duration_ms double precision NOT NULL,
+    cpu_ms double precision NOT NULL,
+    egress_bytes double precision NOT NULL,
+    CONSTRAINT platform_extension_total_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY app.platform_extension_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_extension_total OWNER TO app_owner;
+
 CREATE TABLE app.platform_idempotency_record (
     principal text NOT NULL,
     operation text NOT NULL,
@@ -831,6 +907,16 @@ CREATE TABLE app.schema_migration (
 ALTER TABLE ONLY app.schema_migration FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.schema_migration OWNER TO postgres;
+
+CREATE TABLE app.tenant_activity (
+    tenant_id text NOT NULL,
+    active_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY app.tenant_activity FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_activity OWNER TO app_owner;
 
 CREATE TABLE app.tenant_extension_install (
     tenant_id text NOT NULL,
@@ -947,6 +1033,9 @@ ALTER TABLE ONLY app.extension_install_secret
 ALTER TABLE ONLY app.extension_limit
     ADD CONSTRAINT extension_limit_pkey PRIMARY KEY (tenant_id, install_id);
 
+ALTER TABLE ONLY app.extension_metric_total
+    ADD CONSTRAINT extension_metric_total_pkey PRIMARY KEY (tenant_id, install_id, day, name);
+
 ALTER TABLE ONLY app.extension_quota_event
     ADD CONSTRAINT extension_quota_event_pkey PRIMARY KEY (tenant_id, event_id);
 
@@ -992,6 +1081,12 @@ ALTER TABLE ONLY app.extension_version
 ALTER TABLE ONLY app.idempotency_record
     ADD CONSTRAINT idempotency_record_pkey PRIMARY KEY (tenant_id, principal, operation, key);
 
+ALTER TABLE ONLY app.platform_call_total
+    ADD CONSTRAINT platform_call_total_pkey PRIMARY KEY (outcome, shard);
+
+ALTER TABLE ONLY app.platform_extension_total
+    ADD CONSTRAINT platform_extension_total_pkey PRIMARY KEY (extension_id, shard);
+
 ALTER TABLE ONLY app.platform_idempotency_record
     ADD CONSTRAINT platform_idempotency_record_pkey PRIMARY KEY (principal, operation, key);
 
@@ -1006,6 +1101,9 @@ ALTER TABLE ONLY app.publisher_prefix
 
 ALTER TABLE ONLY app.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (name);
+
+ALTER TABLE ONLY app.tenant_activity
+    ADD CONSTRAINT tenant_activity_pkey PRIMARY KEY (tenant_id);
 
 ALTER TABLE ONLY app.tenant_extension_install
     ADD CONSTRAINT tenant_extension_install_pkey PRIMARY KEY (tenant_id, install_id);
@@ -1156,6 +1254,8 @@ ALTER TABLE app.extension_install_secret ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_limit ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.extension_metric_total ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.extension_quota_event ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_quota_usage ENABLE ROW LEVEL SECURITY;
@@ -1184,6 +1284,8 @@ ALTER TABLE app.idempotency_record ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY migrator_all ON app.schema_migration USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_counts ON app.tenant_activity FOR SELECT TO app_owner USING (true);
+
 CREATE POLICY owner_counts_installs ON app.extension_install_disabling FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.call_idempotency FOR SELECT TO app_owner USING (true);
@@ -1200,6 +1302,10 @@ CREATE POLICY owner_lists_tenants ON app.tenant_extension_install FOR SELECT TO 
 
 CREATE POLICY owner_reads ON app.extension_version FOR SELECT TO app_owner USING (true);
 
+ALTER TABLE app.platform_call_total ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_extension_total ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.platform_idempotency_record ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.publisher ENABLE ROW LEVEL SECURITY;
@@ -1207,6 +1313,10 @@ ALTER TABLE app.publisher ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.publisher_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.publisher_prefix ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY registry ON app.platform_call_total TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry ON app.platform_extension_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry_all ON app.extension_artifact TO fn_registry USING (true) WITH CHECK (true);
 
@@ -1234,6 +1344,8 @@ CREATE POLICY registry_all ON app.transparency_size TO fn_registry USING (true) 
 
 ALTER TABLE app.schema_migration ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.tenant_activity ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.tenant_extension_install ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1254,6 +1366,8 @@ CREATE POLICY tenant_isolation ON app.extension_install_secret USING ((tenant_id
 
 CREATE POLICY tenant_isolation ON app.extension_limit USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.extension_metric_total USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.extension_quota_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_quota_usage USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1268,6 +1382,8 @@ CREATE POLICY tenant_isolation ON app.extension_storage_usage USING ((tenant_id 
 
 CREATE POLICY tenant_isolation ON app.idempotency_record USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.tenant_activity USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.tenant_extension_install USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 ALTER TABLE app.transparency_leaf ENABLE ROW LEVEL SECURITY;
@@ -1279,6 +1395,12 @@ ALTER TABLE app.transparency_size ENABLE ROW LEVEL SECURITY;
 GRANT USAGE ON SCHEMA app TO fn_gateway;
 GRANT USAGE ON SCHEMA app TO fn_registry;
 GRANT USAGE ON SCHEMA app TO fn_runner;
+
+REVOKE ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.count_installs(version uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.count_installs(version uuid) TO fn_registry;
@@ -1439,6 +1561,18 @@ GRANT UPDATE(changed_at) ON TABLE app.extension_limit TO fn_registry;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE app.extension_limit TO fn_registry;
 
+GRANT SELECT,INSERT ON TABLE app.extension_metric_total TO fn_registry;
+
+GRANT UPDATE(unit) ON TABLE app.extension_metric_total TO fn_registry;
+
+GRANT UPDATE(value_count) ON TABLE app.extension_metric_total TO fn_registry;
+
+GRANT UPDATE(value_sum) ON TABLE app.extension_metric_total TO fn_registry;
+
+GRANT UPDATE(value_min) ON TABLE app.extension_metric_total TO fn_registry;
+
+GRANT UPDATE(value_max) ON TABLE app.extension_metric_total TO fn_registry;
+
 GRANT SELECT ON TABLE app.extension_quota_event TO fn_registry;
 
 GRANT INSERT(tenant_id) ON TABLE app.extension_quota_event TO fn_registry;
@@ -1550,6 +1684,10 @@ GRANT UPDATE(ui_invalidated_at) ON TABLE app.extension_version TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.idempotency_record TO fn_registry;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_call_total TO fn_registry;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_extension_total TO fn_registry;
+
 GRANT SELECT,INSERT,DELETE ON TABLE app.platform_idempotency_record TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.publisher TO fn_registry;
@@ -1565,6 +1703,10 @@ GRANT UPDATE(revoked_from) ON TABLE app.publisher_key TO fn_registry;
 GRANT UPDATE(revoked_reason) ON TABLE app.publisher_key TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.publisher_prefix TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.tenant_activity TO fn_registry;
+
+GRANT UPDATE(active_at) ON TABLE app.tenant_activity TO fn_registry;
 
 GRANT SELECT ON TABLE app.tenant_extension_install TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.tenant_extension_install TO fn_registry;

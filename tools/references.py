@@ -31,7 +31,17 @@ _STATUSES: Final = {
     "delete_secret": "204",
 }
 _METHODS: Final = ("get", "put", "post", "delete")
-_ROUTES: Final = ("publishers", "publishing", "catalog", "installs", "limits", "secrets", "records", "maintenance")
+_ROUTES: Final = (
+    "publishers",
+    "publishing",
+    "catalog",
+    "installs",
+    "limits",
+    "secrets",
+    "records",
+    "metrics",
+    "maintenance",
+)
 _TEXT: Final = {"schema": {"type": "string"}}
 _EVERY_HEADER: Final = {"x-request-id": {**_TEXT, "required": True}, "cache-control": _TEXT}
 _ANSWER_HEADERS: Final = {**_EVERY_HEADER, "etag": _TEXT, "idempotency-replayed": _TEXT}

@@ -1,7 +1,6 @@
 """What the platform's metrics count of one finished call (pure)."""
 
-from datetime import datetime
-
+from alga_ext.calls.call_times import overhead_ms
 from alga_ext.calls.envelope import ExecuteResponse
 from alga_ext.calls.messages import ExecutionFinished
 from alga_ext.calls.outcomes import Outcome, outcome_of
@@ -45,9 +44,3 @@ def of_call(finished: ExecutionFinished, answer: ExecuteResponse, *, is_answered
 def outcome(finished: ExecutionFinished) -> Outcome:
     """Return how the call ended."""
     return outcome_of(finished.status, finished.error_code)
-
-
-def overhead_ms(finished: ExecutionFinished) -> float:
-    """Return how many milliseconds of a call were not the guest's."""
-    took = datetime.fromisoformat(finished.at) - datetime.fromisoformat(finished.accepted_at)
-    return max(0.0, round(took.total_seconds() * 1000 - finished.usage.duration_ms, 3))

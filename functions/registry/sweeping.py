@@ -13,13 +13,15 @@ from typing import Any, Final
 
 from alga_ext.calls.messages import PrepareMessage, encode_message
 from alga_ext.errors import PlatformError
+from alga_ext.platform_metrics import DISTINCT_TENANTS
 from alga_ext.stores import object_keys
 from alga_ext.stores.aws_calls import SqsQueue
 from alga_ext.stores.database import Database
 from alga_ext.stores.objects import ObjectStore
-from alga_ext.telemetry import log_failure, logger
+from alga_ext.telemetry import emit, log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry.job_services import SweeperServices
+from functions.registry.metering.reading import count_active_tenants
 from functions.registry.publishing import ui_invalidation, versions, withdrawn_list
 from functions.registry.records import audit, days, platform_keys, transparency
 from functions.registry.records.audit import Actor
@@ -136,6 +138,7 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
         "heads_signed": lambda: sign_head(services.database, services.objects, services.log_signer, now),
         "tenants": lambda: sweep_tenants(services.database, now, services.uninstall_grace),
         "days": lambda: days.sweep(services.database, services.execution_retention, time.sleep),
+        "tenants_counted": lambda: report_tenants(services.database, now),
         "keys_reported": lambda: platform_keys.report(services, now) if services.key_reports.due(now) else 0,
     }
     done: dict[str, Any] = {}
@@ -161,6 +164,14 @@ def list_withdrawn(services: SweeperServices) -> int:
     added = withdrawn_list.renew(services)
     ui_invalidation.note_listed(services, ended)
     return added
+
+
+def report_tenants(database: Database, now: datetime) -> dict[str, int]:
+    """Write the metric ``DistinctTenants``: how many tenants had a call in the last 15 minutes. Nothing is deleted."""
+    with database.system() as tx:
+        tenants = count_active_tenants(tx, now)
+    emit("registry-sweeper", {DISTINCT_TENANTS: tenants})
+    return {}
 
 
 def sweep_uploads(database: Database, objects: ObjectStore, now: datetime) -> int:

@@ -16,7 +16,8 @@ REFUSED = "42501"
 
 PLATFORM_TABLES = {
     "extension_artifact", "extension_bundle", "extension_registry", "extension_upload", "extension_version",
-    "platform_idempotency_record", "publisher", "publisher_key", "publisher_prefix", "schema_migration",
+    "platform_call_total", "platform_extension_total", "platform_idempotency_record",
+    "publisher", "publisher_key", "publisher_prefix", "schema_migration",
     "transparency_leaf", "transparency_node", "transparency_size",
 }  # fmt: skip
 """Tables that hold nothing of a tenant. A new one is added here after a look at its columns."""
@@ -30,11 +31,17 @@ EXCEPTIONS = {
     ("extension_execution_log", "app_owner", "SELECT", "true"),
     ("extension_storage_entry", "app_owner", "SELECT", "true"),
     ("idempotency_record", "app_owner", "SELECT", "true"),
+    # app.count_active_tenants
+    ("tenant_activity", "app_owner", "SELECT", "true"),
 }
 """Policies of tenants' tables beside the isolation: what functions with their owner's rights read, which return ids of
 tenants or a number."""
 
 DEFINERS = {
+    # One number about all tenants.
+    "app.count_active_tenants(timestamp with time zone)": Definer(
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "87ad3e7010b05b5a"
+    ),
     # One number about a version, over all tenants.
     "app.count_installs(uuid)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "47402424b7d7c989"),
     # A trigger: called by hand it refuses, whoever asks.

@@ -230,7 +230,8 @@ class RegistryWorld:
         answer = Registry(self.services).answer(self.event(method, path, token, body, **more), Context())
         text = answer.get("body")
         lower = {name.lower(): value for name, value in answer["headers"].items()}
-        found = Answer(answer["statusCode"], json.loads(text) if text else None, lower)
+        is_json = "json" in lower.get("content-type", "")
+        found = Answer(answer["statusCode"], json.loads(text) if text and is_json else text or None, lower)
         if found.status >= 400:
             assert lower["content-type"] == "application/problem+json"
             assert {"type", "title", "status", "detail", "code", "request_id"} <= found.body.keys(), found.body

@@ -22,6 +22,7 @@ from functions.registry.api.routes import (
     installs,
     limits,
     maintenance,
+    metrics,
     publishers,
     publishing,
     records,
@@ -40,7 +41,7 @@ _PROBE_KEY: Final = "staging/healthz"
 
 app = APIGatewayHttpResolver(enable_validation=True)
 """The routes and their parsing. Services are passed with each request, so one value serves every ``Registry``."""
-for _routes in (publishers, publishing, catalog, installs, limits, secrets, records, maintenance):
+for _routes in (publishers, publishing, catalog, installs, limits, secrets, records, metrics, maintenance):
     app.include_router(_routes.router, prefix=PREFIX)
 
 

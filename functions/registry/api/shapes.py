@@ -4,7 +4,7 @@ Those about installs are in ``install_shapes``.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -236,6 +236,18 @@ class ExtensionOut(Out):
     deprecated_at: datetime | None
     deprecated_reason: str | None
     created_at: datetime
+
+
+class MetricOut(Out):
+    """The values of one metric that an install emitted on one UTC day: how many, their sum, the least, the greatest."""
+
+    day: date
+    name: str
+    unit: str
+    count: int
+    sum: float
+    min: float
+    max: float
 
 
 class AuditOut(Out):

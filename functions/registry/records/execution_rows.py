@@ -1,8 +1,9 @@
 """Turn messages about executions into rows of ``app.extension_execution_log`` (pure)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import date
 from typing import Any, Final
+from uuid import UUID
 
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished
 from alga_ext.calls.outcomes import outcome_of
@@ -72,6 +73,16 @@ def merged(messages: Iterable[ExecutionMessage]) -> list[dict[str, Any]]:
         if row is None or (row["state"] == "accepted" and isinstance(message, ExecutionFinished)):
             rows[message.execution_id] = _row(message)
     return list(rows.values())
+
+
+def finished_with(ids: Collection[str], messages: Iterable[ExecutionMessage]) -> list[ExecutionFinished]:
+    """Return the messages about the ends of these executions, the first one for each, as ``merged`` chooses."""
+    found: dict[str, ExecutionFinished] = {}
+    for message in messages:
+        execution_id = str(UUID(message.execution_id))
+        if isinstance(message, ExecutionFinished) and execution_id in ids:
+            found.setdefault(execution_id, message)
+    return list(found.values())
 
 
 def _row(message: ExecutionMessage) -> dict[str, Any]:

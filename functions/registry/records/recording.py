@@ -11,15 +11,23 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date
-from typing import Any, Final
+from datetime import UTC, date, datetime
+from typing import Final
 
 from alga_ext.calls.limits import Limits
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.limiting.counting import count
-from functions.registry.records.execution_rows import COLUMNS, SET_AT_END, ExecutionMessage, day_of, merged
+from functions.registry.metering.counting import count_metrics
+from functions.registry.records.execution_rows import (
+    COLUMNS,
+    SET_AT_END,
+    ExecutionMessage,
+    day_of,
+    finished_with,
+    merged,
+)
 
 TIME_LIMIT_S: Final = 15.0
 """After that, what is left of a batch is not begun. With a pause and one transaction more, the function's time of 30 s
@@ -43,10 +51,11 @@ written as (
   on conflict (tenant_id, day, execution_id) do update
   set {", ".join(f"{name} = excluded.{name}" for name in SET_AT_END)}
   where log.state = 'accepted' and excluded.state = 'finished'
-  returning install_id, state, outcome, accepted_at, duration_ms, cpu_ms, egress_bytes, log_bytes)
+  returning execution_id, install_id, state, outcome, accepted_at, duration_ms, cpu_ms, egress_bytes, log_bytes)
 select install_id, to_char(accepted_at at time zone 'UTC', 'YYYY-MM-DD') as day, count(*) as calls,
        count(*) filter (where outcome <> 'ok') as failed_calls, sum(duration_ms) as duration_ms, sum(cpu_ms) as cpu_ms,
-       cast(sum(egress_bytes) as bigint) as egress_bytes, cast(sum(log_bytes) as bigint) as log_bytes
+       cast(sum(egress_bytes) as bigint) as egress_bytes, cast(sum(log_bytes) as bigint) as log_bytes,
+       array_agg(execution_id) as execution_ids
 from written where state = 'finished' group by 1, 2
 """  # noqa: S608 - the names are constants
 
@@ -113,12 +122,12 @@ class Recorder:
     def _error_of(self, messages: Sequence[ExecutionMessage]) -> Exception | None:
         try:
             try:
-                self._record_set(messages[0].tenant_id, merged(messages))
+                self._record_set(messages)
             except PlatformError as error:
                 if not _says_that_a_day_is_missing(error):
                     raise
                 self._make_days({day_of(message) for message in messages})
-                self._record_set(messages[0].tenant_id, merged(messages))
+                self._record_set(messages)
         except Exception as error:  # noqa: BLE001 - whatever it is, the other messages are recorded
             return error
         return None
@@ -128,12 +137,14 @@ class Recorder:
             with self._database.system() as tx:
                 tx.execute(_MAKE_DAY, day=day)
 
-    def _record_set(self, tenant_id: str, executions: Sequence[Mapping[str, Any]]) -> None:
-        """Record executions of one tenant in one transaction."""
-        rows = json.dumps(executions)
+    def _record_set(self, messages: Sequence[ExecutionMessage]) -> None:
+        """Record messages of one tenant in one transaction."""
+        tenant_id, rows = messages[0].tenant_id, json.dumps(merged(messages))
         with self._database.tenant(tenant_id) as tx:
             if finished := tx.rows(_RECORD, tenant_id=tenant_id, rows=rows):
                 count(tx, tenant_id, finished, self._defaults)
+                ids = {str(execution_id) for row in finished for execution_id in row["execution_ids"]}
+                count_metrics(tx, finished_with(ids, messages), datetime.now(UTC))
 
 
 def _by_tenant(messages: Mapping[int, Message]) -> tuple[list[dict[int, ExecutionMessage]], dict[int, Exception]]:

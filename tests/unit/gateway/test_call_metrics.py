@@ -2,6 +2,7 @@
 
 import pytest
 
+from alga_ext.calls.call_times import overhead_ms
 from alga_ext.calls.envelope import ExecuteResponse, Usage
 from alga_ext.calls.messages import ExecutionFinished
 from functions.gateway import call_metrics
@@ -65,7 +66,7 @@ def test_a_guest_without_fuel_counts_none() -> None:
 
 
 def test_a_clock_that_was_put_back_gives_no_negative_overhead() -> None:
-    assert call_metrics.overhead_ms(finished(usage=Usage(duration_ms=500))) == 0
+    assert overhead_ms(finished(usage=Usage(duration_ms=500))) == 0
 
 
 @pytest.mark.parametrize(

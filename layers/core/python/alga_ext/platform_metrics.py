@@ -68,7 +68,10 @@ PRECOMPILE_RESULTS: Final = Metric(
     "result",
 )
 RECORDER_LAG: Final = Metric(
-    "RecorderLag", "Milliseconds", "recorder", "Time from the end of a call until it is recorded."
+    "RecorderLag",
+    "Milliseconds",
+    "recorder",
+    "Time from the end of a call until it is recorded, the longest of a batch.",
 )
 DISTINCT_TENANTS: Final = Metric(
     "DistinctTenants", "Count", "sweeper", "Tenants with a call in the last 15 minutes, at each run of the sweeper."

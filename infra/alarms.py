@@ -1,4 +1,7 @@
-"""Alarms on AWS's own metrics. Each has a heading in docs/how-to/respond-to-alarms.md with what to do."""
+"""Alarms on AWS's metrics, and on our own (``own_alarms``).
+
+Each has a heading in docs/how-to/respond-to-alarms.md with what to do.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
+from infra.own_alarms import NAMESPACE, OwnAlarm, own_alarms
 from infra.stages import StageSettings
 from topology.functions import FUNCTIONS
 from topology.queues import EVENT_SOURCES
@@ -85,6 +89,8 @@ class Alarms(Construct):
             self._watch_queue(queue_name, queue, watched.dead_letters[queue_name])
         self._watch_database(watched.cluster)
         self._watch_api(watched.api)
+        for own in own_alarms(stage):
+            self._alarm(own.name, own.name, metric_of(own), above=own.above, why=own.why, periods=own.periods)
 
     def _watch_function(self, name: str, function: lambda_.Alias) -> None:
         timeout_ms = next(one.timeout_s for one in FUNCTIONS if one.name == name) * 1_000
@@ -184,7 +190,7 @@ class Alarms(Construct):
         )
 
     def _alarm(
-        self, name: str, heading: str, metric: cloudwatch.Metric, *, above: float, why: str, periods: int = 1
+        self, name: str, heading: str, metric: cloudwatch.IMetric, *, above: float, why: str, periods: int = 1
     ) -> cloudwatch.Alarm:
         """Add an alarm that goes off when the metric is above a value in so many periods in turn.
 
@@ -203,3 +209,25 @@ class Alarms(Construct):
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         return alarm
+
+
+def metric_of(own: OwnAlarm) -> cloudwatch.IMetric:
+    """Return what an alarm on one of our own metrics compares."""
+    period = Duration.minutes(own.minutes)
+    metric = cloudwatch.Metric(
+        namespace=NAMESPACE,
+        metric_name=own.metric,
+        dimensions_map=dict(own.dimensions),
+        statistic=own.statistic,
+        period=period,
+    )
+    if not own.share_of:
+        return metric
+    other = cloudwatch.Metric(namespace=NAMESPACE, metric_name=own.share_of, statistic=own.statistic, period=period)
+    both = "(FILL(part, 0) + FILL(rest, 0))"
+    return cloudwatch.MathExpression(
+        expression=f"IF({both} > {own.least}, 100 * FILL(part, 0) / {both}, 0)",
+        using_metrics={"part": metric, "rest": other},
+        period=period,
+        label=f"{own.metric} in per cent",
+    )

@@ -9,6 +9,7 @@ from constructs import Construct
 
 from infra.acknowledged import acknowledge
 from infra.alarms import Alarms, Watched
+from infra.dashboard import Dashboard
 from infra.database import Database
 from infra.environment import environment
 from infra.functions import Functions
@@ -96,6 +97,7 @@ class PlatformStack(Stack):
             stage,
             Watched(functions.aliases, queues.queues, queues.dead_letters, database.cluster, api.api),
         )
+        Dashboard(self, "Dashboard", stage, queues.queues, functions.aliases)
         Rollout(self, "Rollout", stage, functions, alarms.rollback)
         acknowledge(self, stage, functions)
         self._tell(stage, stores, api, pages, alarms)

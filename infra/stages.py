@@ -52,6 +52,7 @@ class StageSettings(BaseModel):
         protect_data: a deleted stack keeps its data, and the database refuses to be deleted.
         log_retention_days: of all log groups, and of access logs in S3.
         execution_retention_days: for how many days records of calls are kept.
+        egress_alarm_gib_per_hour: how many GiB extensions may send and receive in an hour before an alarm goes off.
         api_rate_per_s, api_burst: throttling of the HTTP API, before any function is started.
         canary_percent, canary_minutes: share of traffic that a new version of gateway, registry and uihost gets first.
         signing_keys: environment name of a signing key → ARN of the KMS key that replaces the stack's own
@@ -96,6 +97,7 @@ class StageSettings(BaseModel):
     protect_data: bool = True
     log_retention_days: int = 30
     execution_retention_days: int = 90
+    egress_alarm_gib_per_hour: int = 10
     api_rate_per_s: int = 200
     api_burst: int = 400
     canary_percent: int = 10
@@ -151,6 +153,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "database_backup_days": 1,
             "log_retention_days": 7,
             "execution_retention_days": 30,
+            "egress_alarm_gib_per_hour": 1,
             "api_rate_per_s": 50,
             "api_burst": 100,
             "canary_percent": 50,
@@ -177,6 +180,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "nat_gateways": 2,
             "concurrency": _LARGE,
             "log_retention_days": 90,
+            "egress_alarm_gib_per_hour": 100,
             "database_backup_days": 35,
             "api_rate_per_s": 2_000,
             "api_burst": 4_000,

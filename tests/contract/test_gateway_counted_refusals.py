@@ -57,7 +57,7 @@ def test_a_refused_call_is_counted_by_its_code_in_its_one_log_line_and_not_recor
     assert (front.door.server.asked, front.door.records()) == ([], [])
 
 
-def test_the_metric_has_the_code_as_its_only_dimension_and_a_total(
+def test_the_metric_has_a_total_and_the_code_as_its_only_dimension(
     front: Front, caplog: pytest.LogCaptureFixture
 ) -> None:
     front.call(roles=[])

@@ -10,8 +10,12 @@ from typing import Any
 
 import pytest
 
+from alga_ext.calls.outcomes import Outcome
+from alga_ext.errors import CODES
+from alga_ext.platform_metrics import METRICS
 from functions.uihost.uihost import EXTENSION_HEADER, HOST_HEADER
 from infra.alarms import RUNBOOK
+from infra.own_alarms import NAMESPACE, own_alarms
 from infra.rollout import SHIFTED_IN_TURN
 from infra.stages import CONNECTIONS_SHARE
 from tests.infra.stacks import DOMAINS, GIVEN, Stack, synthesise
@@ -587,3 +591,70 @@ def test_no_alias_moves_before_a_restored_database_has_caught_up(prod: Stack, re
 def test_the_migrations_run_again_when_the_database_is_another(prod: Stack, restored: Stack) -> None:
     (before,), (after,) = (one.of_type("Custom::DatabaseSchema").values() for one in (prod, restored))
     assert before["Database"] != after["Database"]
+
+
+# Our own metrics
+
+
+def test_the_alarms_on_our_own_metrics_are_those_of_the_table(stack: Stack) -> None:
+    found = {}
+    for alarm in stack.of_type("AWS::CloudWatch::Alarm").values():
+        if alarm.get("Namespace") == NAMESPACE:
+            dimensions = {one["Name"]: one["Value"] for one in alarm.get("Dimensions", [])}
+            statistic = alarm.get("Statistic") or alarm.get("ExtendedStatistic")
+            name = alarm["AlarmName"].removeprefix(f"alga-ext-{stack.stage.name}-")
+            found[name] = (alarm["MetricName"], dimensions, statistic, alarm["Period"], alarm["Threshold"])
+    assert found == {
+        own.name: (own.metric, dict(own.dimensions), own.statistic, own.minutes * 60, own.above)
+        for own in own_alarms(stack.stage)
+        if not own.share_of
+    }
+
+
+def test_the_alarm_on_a_share_compares_two_metrics_and_takes_a_missing_one_as_0(stack: Stack) -> None:
+    (alarm,) = (one for one in stack.of_type("AWS::CloudWatch::Alarm").values() if "Metrics" in one)
+    compared = {one["Id"]: one["MetricStat"]["Metric"]["MetricName"] for one in alarm["Metrics"] if "MetricStat" in one}
+    (expression,) = (one["Expression"] for one in alarm["Metrics"] if "Expression" in one)
+    assert compared == {"part": "CallsRefused", "rest": "Calls"}
+    assert expression == (
+        "IF((FILL(part, 0) + FILL(rest, 0)) > 200, 100 * FILL(part, 0) / (FILL(part, 0) + FILL(rest, 0)), 0)"
+    )
+
+
+def test_every_metric_that_is_watched_or_shown_exists_with_its_dimension(dev: Stack) -> None:
+    known = {metric.name: metric.dimension for metric in METRICS}
+    watched = [(own.metric, tuple(own.dimensions)) for own in own_alarms(dev.stage)]
+    for name, dimensions in [*watched, *((name, tuple(of)) for name, of in shown_metrics(dev))]:
+        assert name in known
+        assert dimensions in ((), (known[name],))
+    assert {own.share_of for own in own_alarms(dev.stage)} - {""} <= set(known)
+
+
+def test_the_dashboard_shows_every_metric_of_ours(stack: Stack) -> None:
+    assert {name for name, _ in shown_metrics(stack)} == {metric.name for metric in METRICS}
+
+
+def test_the_dashboard_shows_values_that_exist(dev: Stack) -> None:
+    values: dict[str, set[str]] = {}
+    for _, dimensions in shown_metrics(dev):
+        for name, value in dimensions.items():
+            values.setdefault(name, set()).add(value)
+    assert values["outcome"] == {outcome.value for outcome in Outcome} - {"unknown"}
+    assert values["code"] <= set(CODES)
+    assert values["function"] <= {function.name for function in FUNCTIONS}
+    assert values["result"] == {"ok", "rejected", "failed"}
+
+
+def shown_metrics(stack: Stack) -> list[tuple[str, dict[str, str]]]:
+    """Name and dimensions of our metrics in the dashboard, which is JSON in pieces around references."""
+    (dashboard,) = stack.of_type("AWS::CloudWatch::Dashboard").values()
+    body = dashboard["DashboardBody"]
+    parts = [body] if isinstance(body, str) else body["Fn::Join"][1]
+    text = "".join(part if isinstance(part, str) else "x" for part in parts)
+    found = []
+    for widget in json.loads(text)["widgets"]:
+        for namespace, name, *rest in widget["properties"]["metrics"]:
+            if namespace == NAMESPACE:
+                pairs = [one for one in rest if isinstance(one, str)]
+                found.append((name, dict(zip(pairs[::2], pairs[1::2], strict=True))))
+    return found

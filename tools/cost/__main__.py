@@ -6,12 +6,13 @@ from typing import Final
 from infra.stages import DEFAULTS, StageSettings
 from tools.cost.cold_calls import kept_sandboxes, latency, own_environment, shared_environment
 from tools.cost.inputs import ColdCalls, Measured, Prices
-from tools.cost.model import Stage, idle, per_million_calls, per_stored_gb, per_tenant
+from tools.cost.model import Stage, custom_metrics, idle, per_million_calls, per_stored_gb, per_tenant
 from topology.functions import FUNCTIONS
 from topology.queues import QUEUES
 
-ALARMS: Final = 4 * len(FUNCTIONS) + 2 * len(QUEUES) + 5
-"""Alarms of a stage (infra/alarms.py): four for each function, two for each queue, five for the rest."""
+ALARMS: Final = 4 * len(FUNCTIONS) + 2 * len(QUEUES) + 5 + 11
+"""Alarms of a stage (infra/alarms.py): four for each function, two for each queue, eleven on our own metrics, five for
+the rest."""
 _COLD_CALLS_A_DAY: Final = (1, 24, 100, 288)
 
 
@@ -27,6 +28,10 @@ def lines(prices: Prices, measured: Measured, cold_calls: ColdCalls) -> list[str
         *_parts("Idle, US dollars a month", {stage.name: idle(stage, prices, measured) for stage in stages}),
         "",
         *_parts("A million warm calls, US dollars", {"each stage": per_million_calls(stages[-1], prices, measured)}),
+        "",
+        "| our own metrics in CloudWatch, at most | US dollars a month |",
+        "|---|---|",
+        *(f"| {what} | {cost:.2f} |" for what, cost in custom_metrics(prices).items()),
         "",
         "| cold calls of a tenant a day | US dollars a month |",
         "|---|---|",
@@ -76,7 +81,7 @@ def _stage(name: str) -> Stage:
         nat_gateways=int(value("nat_gateways")),
         database_min_acu=value("database_min_acu"),
         sweep_every_s=int(value("sweep_every_s")),
-        alarms=ALARMS,
+        alarms=ALARMS + 1,  # one of them compares two metrics, and is charged as two
         runner_memory_mb=int(value("runner_memory_mb")),
     )
 

@@ -37,6 +37,8 @@ class Prices:
     kms_key_month: float = 1.00
     secret_month: float = 0.40
     alarm_month: float = 0.10
+    custom_metric_month: float = 0.30
+    dashboard_month: float = 3.00
     logs_gb: float = 0.50
 
 
@@ -62,7 +64,7 @@ class Measured:
     cold_runner_ms: float = 310
     queue_requests: float = 2.6
     idle_polls: float = 650_000
-    log_bytes: float = 2_000
+    log_bytes: float = 2_800
     nat_bytes: float = 12_000
     database_io: float = 12
     wake_s: float = 320

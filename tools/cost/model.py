@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from alga_ext.calls.outcomes import Outcome
+from alga_ext.errors import CODES
+from alga_ext.platform_metrics import METRICS
 from tools.cost.inputs import GIB, HOURS_PER_MONTH, MILLION, Measured, Prices
-from topology.functions import GATEWAY, RECORDER
+from topology.functions import FUNCTIONS, GATEWAY, RECORDER
 from topology.queues import QUEUES
 
 KEYS: Final = 5
@@ -37,8 +40,23 @@ def idle(stage: Stage, prices: Prices, measured: Measured) -> Mapping[str, float
         "database": acu_hours * prices.aurora_acu_hour,
         "keys and secrets": KEYS * prices.kms_key_month + _SECRETS * prices.secret_month,
         "alarms": stage.alarms * prices.alarm_month,
+        "dashboard": prices.dashboard_month,
         "polling of queues": len(QUEUES) * measured.idle_polls / MILLION * prices.sqs_million_requests,
         "schedules": sweeps / MILLION * (prices.scheduler_million_invocations + prices.lambda_million_requests),
+    }
+
+
+def custom_metrics(prices: Prices) -> Mapping[str, float]:
+    """Return what the platform's metrics cost in a month in which every value of every dimension occurs.
+
+    Metrics without a value cost nothing. A usual month has a few outcomes and codes.
+    """
+    values = {"outcome": len(Outcome), "code": len(CODES), "function": len(FUNCTIONS), "result": 3, None: 0}
+    counts = {metric.name: 1 + values[metric.dimension] for metric in METRICS}
+    refusals = counts.pop("CallsRefused")
+    return {
+        "refusals by code": refusals * prices.custom_metric_month,
+        "all others": sum(counts.values()) * prices.custom_metric_month,
     }
 
 

@@ -238,7 +238,7 @@ class ExtensionOut(Out):
     created_at: datetime
 
 
-class MetricOut(Out):
+class MetricTotalOut(Out):
     """The values of one metric that an install emitted on one UTC day: how many, their sum, the least, the greatest."""
 
     day: date

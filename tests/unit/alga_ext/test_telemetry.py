@@ -12,6 +12,7 @@ from aws_lambda_powertools import Logger
 
 from alga_ext import telemetry
 from alga_ext.errors import PlatformError
+from alga_ext.platform_metrics import CALLS_REFUSED
 from alga_ext.telemetry import log_failure, to_json_line
 
 
@@ -44,14 +45,13 @@ def test_the_line_of_an_error_with_a_metric_is_that_metric_by_code(
     capsys: pytest.CaptureFixture[str], code: str
 ) -> None:
     error = PlatformError(code, "No.")
-    error.metric = "Refused"
+    error.metric = CALLS_REFUSED
     log_failure(f"test-metric-{code}", error, "r-1")
 
     (line,) = logged(capsys)
     embedded: Any = line["_aws"]
-    (described,) = embedded["CloudWatchMetrics"]
-    assert (described["Dimensions"], described["Metrics"]) == ([["code"]], [{"Name": "Refused", "Unit": "Count"}])
-    assert (line["code"], line["Refused"]) == (code, 1)
+    assert [described["Dimensions"] for described in embedded["CloudWatchMetrics"]] == [[[]], [["code"]]]
+    assert (line["code"], line["CallsRefused"]) == (code, 1)
     assert abs(embedded["Timestamp"] / 1000 - time.time()) < 3_600, "in milliseconds"
 
 

@@ -10,7 +10,7 @@ from alga_ext.errors import PlatformError
 from functions.registry.api import permissions
 from functions.registry.api.exchange import principal, services
 from functions.registry.api.paging import decode_cursor, encode_cursor
-from functions.registry.api.shapes import MetricOut, Page, PageSize, texts
+from functions.registry.api.shapes import MetricTotalOut, Page, PageSize, texts
 from functions.registry.installing import installs
 from functions.registry.metering import openmetrics, reading
 
@@ -28,7 +28,7 @@ def list_install_metrics(
     last_day: date | None = None,
     cursor: str | None = None,
     page_size: PageSize = 25,
-) -> Page[MetricOut]:
+) -> Page[MetricTotalOut]:
     """List the metrics that an install emitted: the sum of each UTC day and name, oldest first.
 
     Without first_day and last_day they are those of the last 31 days.
@@ -41,7 +41,7 @@ def list_install_metrics(
         installs.load_install(tx, tenant_id, install_id)
         rows = reading.list_metrics(tx, tenant_id, install_id, (first, last), after, page_size)
     next_cursor = encode_cursor(rows[-1]["day"], rows[-1]["name"]) if len(rows) == page_size else None
-    return Page(items=[MetricOut.model_validate(texts(row)) for row in rows], next_cursor=next_cursor)
+    return Page(items=[MetricTotalOut.model_validate(texts(row)) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/metrics", responses={200: {"description": "The totals.", "content": _TEXT}})

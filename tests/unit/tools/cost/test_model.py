@@ -10,7 +10,7 @@ from tools.cost.inputs import ColdCalls, Measured, Prices
 from tools.cost.model import Stage, idle, per_million_calls, per_tenant
 
 PAGE = ROOT / "docs" / "explanation" / "cost.md"
-DEV = Stage("dev", nat_gateways=1, database_min_acu=0, sweep_every_s=3_600, alarms=51, runner_memory_mb=2_432)
+DEV = Stage("dev", nat_gateways=1, database_min_acu=0, sweep_every_s=3_600, alarms=63, runner_memory_mb=2_432)
 PRICES, MEASURED = Prices(), Measured()
 
 

@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills flood contract-fuzz mutants long bench build cost smoke synth sam lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills flood scrape contract-fuzz mutants long bench build cost monitoring slo-report smoke synth sam lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -62,7 +62,7 @@ demo: setup ## Run every step from build to call as a transcript that checks its
 
 test: setup ## Run all tests except those of soak, kills, flood and browser
 	@npm test --silent
-	@python -m pytest -q -n 2 --dist loadfile -m "not soak and not kills and not flood" --ignore tests/browser
+	@python -m pytest -q -n 2 --dist loadfile -m "not soak and not kills and not flood and not scrape" --ignore tests/browser
 
 coverage: setup ## Run the tests and report which code of functions/ and layers/ they miss; write .build/coverage/
 	@python -m tests.coverage
@@ -82,6 +82,9 @@ kills: setup ## Test that a publication killed between any two of its steps succ
 flood: setup ## Test that a tenant that floods the platform for a minute costs the others nothing
 	@python -m pytest -q -s -m flood tests/integration
 
+scrape: setup ## Test that Prometheus scrapes the registry (needs prometheus on the PATH, as in Debian's package)
+	@python -m pytest -q -m scrape tests/registry
+
 contract-fuzz: setup ## Send 50 times as many requests made from the OpenAPI documents as make test does; CONTRACT_FUZZ for another factor
 	@CONTRACT_FUZZ=$${CONTRACT_FUZZ:-50} python -m pytest -q tests/integration/test_documented_answers.py
 
@@ -89,8 +92,8 @@ mutants: setup ## Break the modules that decide, one guard at a time: a test mus
 	@python -m tests.mutants $(MODULES)
 
 long: export FUZZ_SECONDS ?= 600
-long: setup ## Run what takes longer than an hour: soak, kills, flood, contract-fuzz, mutants, then fuzz with FUZZ_SECONDS=600
-	@status=0; for task in "soak" "kills" "flood" "contract-fuzz" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
+long: setup ## Run what takes longer than an hour: soak, kills, flood, scrape, contract-fuzz, mutants, then fuzz with FUZZ_SECONDS=600
+	@status=0; for task in "soak" "kills" "flood" "scrape" "contract-fuzz" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
 	  echo "› make $$task, from $$(date +%H:%M)"; started=$$SECONDS; \
 	  $(MAKE) --no-print-directory $$task || status=1; \
 	  echo "› make $$task took $$((SECONDS - started)) s"; done; exit $$status
@@ -110,6 +113,12 @@ synth: setup ## Write the CloudFormation template of a stage into cdk.out/, chec
 
 cost: setup ## Print what a deployment costs, from list prices and measured times
 	@python -m tools.cost
+
+monitoring: setup ## Write Prometheus' alert rules and Grafana's dashboard from monitoring/slo.toml
+	@python -m tools.monitoring write
+
+slo-report: setup ## Compare a platform with monitoring/slo.toml: BASE_URL, ALGA_TOKEN of a platform admin; SINCE and SAVE name scrapes
+	@python -m tools.monitoring report $(if $(BASE_URL),--url $(BASE_URL)) $(if $(SINCE),--since $(SINCE)) $(if $(SAVE),--save $(SAVE))
 
 smoke: setup ## Check a deployed platform: BASE_URL, ALGA_TOKEN of a tenant that has the sample hello-js installed
 	@alga-ext smoke $(PROBE) --url $(BASE_URL)

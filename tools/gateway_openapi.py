@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from alga_ext.calls.answer_headers import EXTENSION_PREFIX, TO_CALLER
 from alga_ext.edge import rim
 from alga_ext.errors import CODES, PlatformError
 from alga_ext.stores import aws_calls, database
 from functions.gateway import cors, gateway
 from functions.gateway.admission import BODY_LIMIT_BYTES
-from functions.gateway.headers import EXTENSION_PREFIX, TO_CALLER, TO_GUEST
+from functions.gateway.headers import TO_GUEST
 from functions.gateway.refusals import outward
 from functions.gateway.routing import METHODS, READ_METHODS
 from functions.registry.api.shapes import ProblemOut

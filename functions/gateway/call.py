@@ -2,12 +2,13 @@
 
 import base64
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 
 from alga_ext.bundles.endpoint_paths import encoded_path
+from alga_ext.calls.answer_headers import TO_CALLER
 from alga_ext.calls.envelope import ExecuteError, ExecuteResponse
 from alga_ext.calls.messages import ExecutionFinished, encode_message
 from alga_ext.errors import PlatformError
@@ -36,6 +37,7 @@ class _Ended(NamedTuple):
         body_bytes: size of the guest's body.
         is_answered: whether the runner gave a valid answer.
         result: status, headers and body for the caller, or the error to raise.
+        lost_headers: names of headers that usually reach the caller, and did not because of their value.
     """
 
     recorded: ExecuteResponse
@@ -43,6 +45,7 @@ class _Ended(NamedTuple):
     body_bytes: int
     is_answered: bool
     result: tuple[int, dict[str, str], bytes] | Exception
+    lost_headers: Sequence[str] = ()
 
 
 def run(
@@ -88,6 +91,7 @@ def run(
         services.now(),
         attempts=execution.attempts,
         breaker=state,
+        lost_headers=ended.lost_headers,
     )
     _send_finished(finished, services)
     values = call_metrics.of_call(finished, ended.recorded, is_answered=ended.is_answered)
@@ -111,8 +115,9 @@ def _executed(call: AdmittedCall, execution: Execution, trace_id: str, services:
     except Exception as fault:  # noqa: BLE001 - a fault of the platform, raised when the record is finished
         return _Ended(ExecuteResponse(status=500), "internal", 0, False, fault)
     if answer.error is None:
-        return _Ended(answer, None, len(body), True, (answer.status, passed, body))
-    refusal = _refusal(answer.error, explained=services.settings.explain_failures)
+        lost = [name for name in answer.headers if name in TO_CALLER and name not in passed]
+        return _Ended(answer, None, len(body), True, (answer.status, passed, body), lost)
+    refusal = _refusal(answer, answer.error, explained=services.settings.explain_failures)
     recorded = msgspec.structs.replace(answer, status=refusal.status)
     return _Ended(recorded, answer.error.code, len(body), True, refusal)
 
@@ -146,16 +151,17 @@ def _within_limits(answer: ExecuteResponse, passed: Mapping[str, str], body_byte
     return msgspec.structs.replace(answer, status=502, headers={}, body_b64=None, error=error)
 
 
-def _refusal(error: ExecuteError, *, explained: bool) -> PlatformError:
+def _refusal(answer: ExecuteResponse, error: ExecuteError, *, explained: bool) -> PlatformError:
     """Return the error that the caller gets in place of the guest's answer.
 
     Args:
-        error: what the runner says.
+        answer: of the runner.
+        error: of the answer.
         explained: whether the caller is the extension's developer, who also gets what the guest itself reported.
     """
     shown = _as_platform_error(error)
     if explained:
-        report = {"guest": error.guest, "refused": error.refused}
+        report = {"guest": error.guest, "refused": answer.refused}
         shown.members = {name: msgspec.to_builtins(part) for name, part in report.items() if part is not None}
     return shown
 
@@ -172,6 +178,6 @@ def _as_platform_error(error: ExecuteError) -> PlatformError:
 def _send_finished(finished: ExecutionFinished, services: Services) -> None:
     """Send the finished record. A failure is only logged: the caller's response is sent anyway."""
     try:
-        services.executions.send(encode_message(finished), group=finished.tenant_id)
+        services.executions.send(execution_messages.encode_finished(finished), group=finished.tenant_id)
     except PlatformError as error:
         log_failure("gateway", error, finished.request_id)

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from alga_ext.bundles.declared_headers import request_header_fault
+from alga_ext.calls.answer_headers import TO_CALLER
 from alga_ext.edge.http import Request, response
-from functions.gateway.headers import TO_CALLER, TO_GUEST
+from functions.gateway.headers import TO_GUEST
 from functions.gateway.routing import METHODS
 
 MAX_AGE_S: Final = 7_200

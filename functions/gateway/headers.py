@@ -5,21 +5,17 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from alga_ext.bundles.declared_headers import request_header_fault
+from alga_ext.calls.answer_headers import EXTENSION_PREFIX, TO_CALLER
 
 TO_GUEST: Final = frozenset({
     "accept", "accept-encoding", "accept-language", "access-control-request-headers", "access-control-request-method",
     "content-encoding", "content-type", "idempotency-key", "if-match", "if-modified-since", "if-none-match", "origin",
     "range", "traceparent", "user-agent", "x-request-id",
 })  # fmt: skip
-TO_CALLER: Final = frozenset({
-    "accept-ranges", "allow", "cache-control", "content-disposition", "content-encoding", "content-language",
-    "content-range", "content-type", "etag", "last-modified", "link", "location", "retry-after", "vary",
-})  # fmt: skip
 SINGLE: Final = frozenset({
     "content-disposition", "content-range", "content-type", "etag", "last-modified", "location", "retry-after",
 })  # fmt: skip
 """Headers with one value only. When a guest sets one more than once, its first value passes."""
-EXTENSION_PREFIX: Final = "x-ext-"
 HEADERS_LIMIT_BYTES: Final = 8 * 1024
 
 _TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")

@@ -3,10 +3,12 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from typing import Final
 
+from alga_ext.calls.answer_headers import not_passed
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
 from alga_ext.telemetry import logger
-from functions.runner import envelope, guest_errors, outcome
+from functions.runner import envelope, guest_errors, kept_lines, outcome
 from functions.runner.imports.broker import Broker, Provider
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.call_secrets import Unsealer
@@ -18,6 +20,9 @@ from functions.runner.sandbox.protocol.messages import Done, Failed, GuestReques
 from functions.runner.sandboxes.child_process import CallHandlers
 from functions.runner.sandboxes.pool import SandboxKey
 
+_NAMES_SHOWN: Final = 20
+"""How many names of dropped headers are told."""
+
 
 class Invocation:
     """One call. ``begin`` starts its time limit; ``close`` deletes everything that belongs to its tenant.
@@ -27,7 +32,6 @@ class Invocation:
         guest_request: the request as the guest sees it.
         providers: the granted capabilities, with canonical names.
         limits: the limits of this call.
-        explains: whether an error says what the guest reported and which host call was refused last.
     """
 
     def __init__(
@@ -36,14 +40,11 @@ class Invocation:
         guest_request: GuestRequest,
         providers: frozenset[str],
         limits: CallLimits,
-        *,
-        explains: bool = False,
     ) -> None:
         self._request = request
         self._guest_request = guest_request
         self._granted = providers
         self._limits = limits
-        self._explains = explains
         self.trace_id = envelope.trace_id(request.http.headers) or secrets.token_hex(16)
         self._started_ns = time.monotonic_ns()
         self._call: CallContext | None = None
@@ -77,7 +78,7 @@ class Invocation:
         call = CallContext(self._request, self._granted, self.deadline_ns, unsealer, now_s)
         broker = Broker(call, providers)
         declared = {metric.name: metric.unit for metric in self._request.metrics}
-        records = Records(self._request.context, self.trace_id, call.secrets, declared)
+        records = Records(self._request.context, self.trace_id, call.secrets, declared, self._started_ns)
         call.explain = records.explain
         self._call, self._broker, self._records = call, broker, records
         return CallHandlers(broker.answer, records.log, records.metric, broker.refused)
@@ -102,13 +103,24 @@ class Invocation:
         return outcome.of_ended(ended, self._limits.memory_bytes)
 
     def answer(self, found: Done | Failed) -> ExecuteResponse:
-        """Return the response envelope. A failure that the platform decided replaces the failure of the guest."""
+        """Return the response envelope. A failure that the platform decided replaces the failure of the guest.
+
+        With the call's lines, the last refusal and the guest's own error: they are for the record of the call.
+        """
         answer = self._answer(found)
-        if answer.error is not None and self._explains and self._call is not None and self._records is not None:
-            answer.error.guest = guest_errors.report(self._records.errors, self.scrub)
-            answer.error.refused = guest_errors.shown_refusal(self._call.refused, self.scrub)
-        if self._records is not None:
-            answer.metrics = self._records.metrics.totals()
+        call, records = self._call, self._records
+        if call is not None and records is not None:
+            if dropped := not_passed(answer.headers):
+                shown, more = dropped[:_NAMES_SHOWN], len(dropped) - _NAMES_SHOWN
+                others = f" and {more} more" if more > 0 else ""
+                records.explain(f"headers of the answer that the caller does not get: {', '.join(shown)}{others}")
+            records.close()
+            if call.refused is not None:
+                answer.refused = guest_errors.shown_refusal(call.refused, self._shown)
+            if answer.error is not None:
+                answer.error.guest = guest_errors.report(records.errors, self._shown)
+            answer.logs_b64z = records.kept.packed()
+            answer.metrics = records.metrics.totals()
         return answer
 
     def _answer(self, found: Done | Failed) -> ExecuteResponse:
@@ -129,6 +141,10 @@ class Invocation:
             found = outcome.explained(found, self._call.missing)
         return outcome.answer(found, usage, self.trace_id, self.scrub)
 
+    def _shown(self, text: str) -> str:
+        """Return a text without the call's secrets, in whatever form, for a person outside of the platform."""
+        return kept_lines.without_secrets([text], self._call.secrets)[0] if self._call is not None else text
+
     def scrub(self, text: str) -> str:
         """Return a text of the child without the values of the call's secrets."""
         return self._call.secrets.scrub_any_case(text) if self._call is not None else text
@@ -137,8 +153,6 @@ class Invocation:
         """Close everything that host calls opened, log the egress, and delete the secrets."""
         if self._broker is not None:
             self._broker.close()
-        if self._records is not None:
-            self._records.close()
         if self._records is not None and self._records.lost:
             extra = {"request_id": self._request.context.request_id, "lost": self._records.lost}
             logger("runner").error("lines of a guest could not be logged", extra=extra)

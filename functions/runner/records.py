@@ -1,4 +1,7 @@
-"""Write a guest's log lines to the platform's logs, as lines that name tenant and install, and count its metrics."""
+"""Write a guest's log lines to the platform's logs, as lines that name tenant and install, and count its metrics.
+
+The lines are also kept for the record of the call (``KeptLines``).
+"""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -8,8 +11,9 @@ from typing import Final
 from alga_ext.calls.envelope import ExecuteContext
 from alga_ext.telemetry import logger
 from functions.runner.imports.call_secrets import SecretBox
+from functions.runner.kept_lines import KeptLines, scrubbed
 from functions.runner.kept_metrics import KeptMetrics
-from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT, TRUNCATED
+from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT
 from functions.runner.sandbox.protocol.messages import LogLine, Metric
 from functions.runner.sandbox.protocol.refusals import REFUSALS
 
@@ -36,15 +40,25 @@ class Records:
         trace_id: of the invocation.
         secrets: the call's secrets, which are removed from everything the guest writes.
         declared: the metrics that the manifest declares: name to unit. All others are dropped and counted.
+        started_ns: when the call began, in nanoseconds of CLOCK_MONOTONIC.
 
     Attributes:
+        kept: the lines for the record of the call.
         errors: the last lines that the guest wrote to its error output or log, as they were logged, at most
             ``ERRORS_LIMIT`` characters.
         metrics: the totals of the metrics that the guest emitted.
     """
 
-    def __init__(self, context: ExecuteContext, trace_id: str, secrets: SecretBox, declared: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        context: ExecuteContext,
+        trace_id: str,
+        secrets: SecretBox,
+        declared: Mapping[str, str],
+        started_ns: int,
+    ) -> None:
         self._secrets = secrets
+        self.kept = KeptLines(secrets, started_ns)
         self.metrics = KeptMetrics(declared)
         self.errors: deque[str] = deque()
         self._errors_size = 0
@@ -112,12 +126,14 @@ class Records:
         if line.source == "guest":
             self._count(f"logging.log-{line.level}")
         if self._lines <= _LINES_LIMIT:
-            self.log_bytes += len(self._write(line).encode())
+            self.log_bytes += self._write(line)
 
-    def _write(self, line: LogLine) -> str:
-        """Write a line and return its text as it was logged."""
+    def _write(self, line: LogLine) -> int:
+        """Write a line and keep it. Return how many bytes its text has in UTF-8, as it was logged."""
         extra = {"source": self._scrubbed(_well_formed(line.source[:_SOURCE_LIMIT])), "guest": True, **self._labels}
         text = self._scrubbed(_well_formed(line.text[:_TEXT_LIMIT]))
+        size_bytes = len(text.encode())
+        self.kept.add(line.level, line.source, text, size_bytes)  # first: the platform's log may fail
         match line.level:
             case "error":
                 if line.source in _GUEST_SOURCES:
@@ -127,7 +143,7 @@ class Records:
                 logger("runner").warning(text, extra=extra)
             case _:
                 logger("runner").info(text, extra=extra)
-        return text
+        return size_bytes
 
     def _keep(self, text: str) -> None:
         self.errors.append(text)
@@ -136,9 +152,7 @@ class Records:
             self._errors_size -= len(self.errors.popleft()) + 1
 
     def _scrubbed(self, text: str) -> str:
-        if text.endswith(TRUNCATED):
-            return self._secrets.scrub_cut(text.removesuffix(TRUNCATED)) + TRUNCATED
-        return self._secrets.scrub(text)
+        return scrubbed(text, self._secrets)
 
     def _count(self, name: str) -> None:
         if name in REFUSALS:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from alga_ext.calls import capabilities
-from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteResponse, Usage, decode_request, encode
+from alga_ext.calls.envelope import EXECUTE_PATH, ExecuteResponse, Usage, decode_request
 from alga_ext.calls.execution_token import RUNNABLE_STATES, verify_execution_token
 from alga_ext.calls.operator_token import verify_operator_token
 from alga_ext.edge.health import Health
-from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, bearer_token, json_response, oversize, response
+from alga_ext.edge.http import Request, bearer_token, json_response
 from alga_ext.edge.key_report import report_overdue
 from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
@@ -25,6 +25,7 @@ from alga_ext.telemetry import emit, logger
 from alga_ext.trust.key_ages import warnings
 from functions.runner import envelope, health, outcome
 from functions.runner.artifacts import Obtained
+from functions.runner.http_answer import http_answer
 from functions.runner.invocation import Invocation
 from functions.runner.limits import effective
 from functions.runner.replay import UsedTokens
@@ -72,7 +73,7 @@ class Runner:
         match (request.method, request.path):
             case ("POST", path) if path == EXECUTE_PATH:
                 self._check_switched_on()
-                return _execute_response(self.execute(request), request.request_id)
+                return http_answer(self.execute(request), request.request_id)
             case ("GET", path) if path == HEALTH_PATH:
                 return self._health.answer(detailed=self._is_operator(request))
             case ("POST", path) if path == WARMUP_PATH:
@@ -134,13 +135,7 @@ class Runner:
         self._use_up(authorised.token_id, now_s)
         providers = _known(request.providers)  # (3)
         limits = effective(request.limits, self._services.maxima)
-        invocation = Invocation(
-            request,
-            envelope.guest_request(request.http),
-            providers,
-            limits,
-            explains=self._services.settings.explain_failures,
-        )
+        invocation = Invocation(request, envelope.guest_request(request.http), providers, limits)
         started_ns = time.monotonic_ns()
         try:
             _check_runnable(authorised.version_state)  # (4)
@@ -242,16 +237,6 @@ class Runner:
         if not program.fresh:
             self._services.artifacts.recheck(program.artifact)
         return program
-
-
-def _execute_response(answer: ExecuteResponse, request_id: str) -> dict[str, Any]:
-    """Return a call's HTTP response. An answer that does not fit into a Lambda payload is replaced by its error."""
-    headers = {"content-type": "application/json", "cache-control": "no-store", "x-request-id": request_id}
-    made = response(200, headers, encode(answer))
-    size = oversize(made)
-    if size is None:
-        return made
-    return response(200, headers, encode(outcome.too_large(answer, size, PAYLOAD_LIMIT_BYTES)))
 
 
 def _log_ended(ended: Ended) -> None:

@@ -18,7 +18,6 @@ from alga_ext.settings import (
     SigningKey,
     StoreBase,
     TrustBundleSetting,
-    development_faults,
     trust_faults,
 )
 from functions.runner.service_token import ServiceToken
@@ -49,8 +48,6 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
         sandbox_memory_mb: private writable memory of one sandbox in MiB.
         aws_lambda_function_memory_size: memory of the function in MiB, set by Lambda; see ``sandboxes``.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
-        explain_failures: whether an error says what the guest reported before it failed. Local only.
-        lambda_task_root: set by Lambda. With it, ``explain_failures`` is an error.
         secrets_key_id: KMS keys that wrap the data keys of tenants' secrets, separated by commas. Without one, no
             secret can be opened.
         ui_proxy_base_url: base URL of the host application. Without it, every ``ui-proxy`` route is not found.
@@ -83,8 +80,6 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     sandbox_memory_mb: Annotated[int, Range(128)] = 512
     aws_lambda_function_memory_size: Annotated[int, Range(128)] = 2_432
     extensions_enabled: bool = True
-    explain_failures: bool = False
-    lambda_task_root: str = ""
     secrets_key_id: KmsKeyIds = ""
     ui_proxy_base_url: HttpUrl = ""
     ui_proxy_auth_token: ServiceToken = SecretStr("")
@@ -99,10 +94,10 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:
         """See ``Settings.faults_together``.
 
-        Memory must fit, no host application is called without both proofs, a trust bundle in the object store needs
-        root keys, and failures are never explained in Lambda.
+        Memory must fit, no host application is called without both proofs, and a trust bundle in the object store needs
+        root keys.
         """
-        return [*_memory_faults(given), *_host_faults(given), *trust_faults(given), *development_faults(given)]
+        return [*_memory_faults(given), *_host_faults(given), *trust_faults(given)]
 
     @property
     def sandboxes(self) -> int:

@@ -42,8 +42,8 @@ EXPLAINED = ExecuteResponse(
         code="guest_trapped",
         message="What happened.",
         guest=GuestReport(error="no orders", stack="at total (/component.js:1:2)", stderr="about to count"),
-        refused=RefusedCall(capability="cap:secrets.get", reason="secret KEY is not set"),
     ),
+    refused=RefusedCall(capability="cap:secrets.get", reason="secret KEY is not set"),
 )
 
 
@@ -71,6 +71,37 @@ def test_a_local_platform_passes_on_what_a_guest_reported(door: Door) -> None:
         "stderr": "about to count",
     }
     assert document["refused"] == {"capability": "cap:secrets.get", "reason": "secret KEY is not set"}
+
+
+def test_what_a_guest_reported_and_its_lines_are_recorded(door: Door) -> None:
+    door.runner_answers(msgspec.structs.replace(EXPLAINED, logs_b64z="eNo="))
+    door.refusal()
+
+    _, finished = door.records()
+
+    assert (finished.guest_error, finished.guest_stack) == ("no orders", "at total (/component.js:1:2)")
+    assert finished.last_refusal == EXPLAINED.refused
+    assert finished.logs_b64z == "eNo="
+
+
+def test_lines_are_recorded_and_not_shown_to_the_caller(door: Door) -> None:
+    door.runner_answers(answer(headers={"location": "https://evil.test/", "x-ext-a": "1"}, logs_b64z="eNo="))
+
+    status, headers, body = door.call()
+
+    assert (status, body) == (200, b"hello")
+    assert "eNo=" not in str(headers)
+    _, finished = door.records()
+    assert (finished.logs_b64z, finished.lost_headers) == ("eNo=", ["location"])
+
+
+def test_an_answer_that_is_too_large_for_the_caller_keeps_its_lines(door: Door) -> None:
+    body = base64.b64encode(bytes(4 * 1024 * 1024 + 1)).decode()
+    door.runner_answers(answer(body_b64=body, logs_b64z="eNo="))
+
+    assert door.refusal().code == "bad_gateway"
+    _, finished = door.records()
+    assert (finished.error_code, finished.logs_b64z) == ("response_too_large", "eNo=")
 
 
 def test_the_guests_answer_passes_through(door: Door) -> None:

@@ -95,6 +95,10 @@ class SecretBox:
         """Tell whether this call has used the secret."""
         return name in self._values
 
+    def used(self) -> Mapping[str, str]:
+        """Return the values that this call has used, by name."""
+        return self._values
+
     def value(self, held: Held) -> str:
         """Return a secret's value, unsealing it at first use.
 

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alga_ext.calls.answer_headers import TO_CALLER
 from functions.gateway.cors import is_preflight, parse_origins, preflight_response, sharing_headers
-from functions.gateway.headers import TO_CALLER, to_caller
+from functions.gateway.headers import to_caller
 from functions.gateway.routing import METHODS
 from tests.support.gateway import request
 

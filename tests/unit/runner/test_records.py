@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -53,7 +54,7 @@ def records(*, with_secret: bool = False, declared: dict[str, str] | None = None
         held = box.find("KEY")
         assert held is not None
         box.value(held)
-    return Records(request.context, "ab" * 16, box, declared or {})
+    return Records(request.context, "ab" * 16, box, declared or {}, time.monotonic_ns())
 
 
 def logged(lines: Lines, text: str, *, with_secret: bool = False) -> tuple[str, dict[str, Any]]:

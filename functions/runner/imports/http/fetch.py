@@ -71,7 +71,7 @@ class Fetcher:
         dead: Unreachable,
     ) -> None:
         self._call = call
-        self._injector = Injector(call.secrets, "cap:secrets.get" in call.providers)
+        self._injector = Injector(call.secrets, "cap:secrets.get" in call.providers, call.explain)
         self._addresses = Addresses(call, resolve, opened, dead)
         self._tls = tls
         self._connections = Connections()

@@ -6,6 +6,7 @@ is bound to. A server that returns some other request header therefore cannot re
 
 import base64
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import urllib3
@@ -25,6 +26,9 @@ _PLACEHOLDER = re.compile(r"\{\{\s*secret:", re.IGNORECASE)
 _NAMED = r"\{\{\s*secret:([^{}|\s]{1,256})\s*"
 _TEMPLATE = re.compile(rf"(Bearer )?{_NAMED}\}}\}}\Z")
 _BASIC_TEMPLATE = re.compile(rf"(Basic ){_NAMED}\|\s*base64\s*\}}\}}\Z")
+_NAME_SHOWN: Final = 128
+_WRITTEN_ANEW: Final = frozenset({"connection", "content-length", "host"})
+"""Headers that clients add by themselves. The platform sends its own in their place, so nobody misses them."""
 _FORMS: Final = "'{{secret:NAME}}', 'Bearer {{secret:NAME}}' or 'Basic {{secret:NAME|base64}}'"
 
 Pair = tuple[str, str]
@@ -61,11 +65,14 @@ class Injector:
     Args:
         secrets: the call's secrets.
         may_use_secrets: whether the call has the capability cap:secrets.get.
+        explain: is told which headers are not sent, each name once a call.
     """
 
-    def __init__(self, secrets: SecretBox, may_use_secrets: bool) -> None:
+    def __init__(self, secrets: SecretBox, may_use_secrets: bool, explain: Callable[[str], None]) -> None:
         self._secrets = secrets
         self._may_use_secrets = may_use_secrets
+        self._explain = explain
+        self._dropped: set[str] = set()
 
     def headers(self, target: Target, headers: list[Pair]) -> urllib3.HTTPHeaderDict:
         """Return the headers to send: without those of the connection, and with secrets in place of their placeholders.
@@ -83,6 +90,7 @@ class Injector:
         sent = urllib3.HTTPHeaderDict({"host": target.host_header})
         for name, value in headers:
             if name.lower() in CONNECTION_HEADERS or name.lower() in connection:
+                self._note_dropped(name.lower())
                 continue
             if not _NAME.match(name):
                 raise Refused(NOT_ALLOWED, "a header has a name that is not valid in HTTP")
@@ -94,6 +102,11 @@ class Injector:
         sent.setdefault("user-agent", _AGENT)
         sent.setdefault("accept-encoding", SKIP_HEADER)
         return sent
+
+    def _note_dropped(self, name: str) -> None:
+        if name not in self._dropped and name not in _WRITTEN_ANEW:
+            self._dropped.add(name)
+            self._explain(f"http.fetch: header {name[:_NAME_SHOWN]} is not sent, because it belongs to the connection")
 
     def echoes(self, target: Target) -> Echoes:
         """Return a search for the secrets that no response of this target may bring back.

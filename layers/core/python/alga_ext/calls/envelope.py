@@ -162,13 +162,12 @@ class RefusedCall(msgspec.Struct, kw_only=True, omit_defaults=True):
 class ExecuteError(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Why the response comes from the platform and not from the guest.
 
-    ``guest`` and ``refused`` explain it to the extension's developer. Only a development platform has them.
+    ``guest`` explains it to the extension's developer. It is for the record of the call, not for the caller.
     """
 
     code: _ErrorCode
     message: str
     guest: GuestReport | None = None
-    refused: RefusedCall | None = None
 
 
 class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -176,6 +175,7 @@ class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     ``program_fetched`` says that the runner did not have the program and read it from the object store for this call.
     ``metrics`` are those that the guest emitted.
+    ``refused`` and ``logs_b64z`` (packed by ``log_lines``; empty without lines) are for the record of the call.
     """
 
     status: int
@@ -186,6 +186,8 @@ class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     trace_id: str = ""
     program_fetched: bool = False
     metrics: MetricTotals = []
+    refused: RefusedCall | None = None
+    logs_b64z: str = ""
 
 
 _ENCODER = msgspec.json.Encoder()

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from alga_ext.calls.envelope import MetricTotals, Usage
+from alga_ext.calls.envelope import MetricTotals, RefusedCall, Usage
 from alga_ext.errors import PlatformError
 
 
@@ -99,6 +99,9 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
 
     It repeats the fields of ``ExecutionAccepted``, so that either message alone is enough for a record. ``attempts`` is
     how often the call was sent to the runner. ``metrics`` are the totals of those that the guest emitted.
+    ``guest_error`` and ``guest_stack`` are what the guest itself reported.
+    ``logs_b64z`` are the call's lines (``log_lines.unpack``). ``lost_headers`` are those of the guest's answer whose
+    value the gateway did not pass on; they are names of ``answer_headers.TO_CALLER``.
     """
 
     execution_id: str
@@ -122,10 +125,16 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     attempts: int = 1
     breaker: BreakerState = BreakerState.CLOSED
     metrics: MetricTotals = []
+    guest_error: str | None = None
+    guest_stack: str | None = None
+    last_refusal: RefusedCall | None = None
+    lost_headers: list[str] = []
+    logs_b64z: str = ""
 
 
 Message = PrepareMessage | PreparedMessage | ExecutionAccepted | ExecutionFinished
 
+MESSAGE_LIMIT_BYTES: Final = 256 * 1024
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]+")
 _ENCODER = msgspec.json.Encoder()
 _DECODER: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)

@@ -448,6 +448,25 @@ ALTER TABLE ONLY app.extension_event_subscription FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_event_subscription OWNER TO app_owner;
 
+CREATE TABLE app.extension_execution_lines (
+    tenant_id text NOT NULL,
+    day date NOT NULL,
+    execution_id uuid NOT NULL,
+    lines bytea NOT NULL,
+    line_count integer NOT NULL,
+    dropped integer NOT NULL,
+    text_bytes integer NOT NULL,
+    CONSTRAINT extension_execution_lines_dropped_check CHECK ((dropped >= 0)),
+    CONSTRAINT extension_execution_lines_line_count_check CHECK ((line_count >= 0)),
+    CONSTRAINT extension_execution_lines_lines_check CHECK ((octet_length(lines) <= 262144)),
+    CONSTRAINT extension_execution_lines_text_bytes_check CHECK (((text_bytes >= 0) AND (text_bytes <= 262144)))
+)
+PARTITION BY RANGE (day);
+
+ALTER TABLE ONLY app.extension_execution_lines FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_execution_lines OWNER TO app_owner;
+
 CREATE TABLE app.extension_execution_log (
     tenant_id text CONSTRAINT extension_execution_log_tenant_id_not_null1 NOT NULL,
     day date NOT NULL,
@@ -478,10 +497,14 @@ CREATE TABLE app.extension_execution_log (
     response_bytes bigint,
     attempts integer,
     breaker text,
+    guest_error text,
+    guest_stack text,
+    last_refusal jsonb,
     CONSTRAINT extension_execution_log_attempts_check1 CHECK ((attempts >= 0)),
     CONSTRAINT extension_execution_log_breaker_check1 CHECK ((breaker = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
     CONSTRAINT extension_execution_log_day CHECK ((day = COALESCE(app.execution_day(execution_id), ((accepted_at AT TIME ZONE 'UTC'::text))::date))),
     CONSTRAINT extension_execution_log_end CHECK (((state = 'finished'::text) = ((finished_at IS NOT NULL) AND (status IS NOT NULL)))),
+    CONSTRAINT extension_execution_log_last_refusal_check CHECK ((jsonb_typeof(last_refusal) = 'object'::text)),
     CONSTRAINT extension_execution_log_outcome CHECK (((state = 'finished'::text) = ((outcome IS NOT NULL) AND (outcome <> 'unknown'::text)))),
     CONSTRAINT extension_execution_log_outcome_check CHECK ((outcome = ANY (ARRAY['ok'::text, 'guest_error'::text, 'timeout'::text, 'out_of_memory'::text, 'out_of_fuel'::text, 'trapped'::text, 'invalid_response'::text, 'too_large'::text, 'platform_error'::text, 'unknown'::text]))),
     CONSTRAINT extension_execution_log_state_check1 CHECK ((state = ANY (ARRAY['accepted'::text, 'finished'::text]))),
@@ -568,6 +591,21 @@ CREATE TABLE app.extension_limit (
 ALTER TABLE ONLY app.extension_limit FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_limit OWNER TO app_owner;
+
+CREATE TABLE app.extension_log_day (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    day date NOT NULL,
+    text_bytes bigint DEFAULT 0 NOT NULL,
+    dropped bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT extension_log_day_dropped_check CHECK ((dropped >= 0)),
+    CONSTRAINT extension_log_day_text_bytes_check CHECK ((text_bytes >= 0))
+)
+PARTITION BY RANGE (day);
+
+ALTER TABLE ONLY app.extension_log_day FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_log_day OWNER TO app_owner;
 
 CREATE TABLE app.extension_metric_total (
     tenant_id text NOT NULL,
@@ -1018,6 +1056,9 @@ ALTER TABLE ONLY app.extension_bundle
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_pkey PRIMARY KEY (tenant_id, install_id, topic, handler);
 
+ALTER TABLE ONLY app.extension_execution_lines
+    ADD CONSTRAINT extension_execution_lines_pkey PRIMARY KEY (tenant_id, day, execution_id);
+
 ALTER TABLE ONLY app.extension_execution_log
     ADD CONSTRAINT extension_execution_log_pkey PRIMARY KEY (tenant_id, day, execution_id);
 
@@ -1032,6 +1073,9 @@ ALTER TABLE ONLY app.extension_install_secret
 
 ALTER TABLE ONLY app.extension_limit
     ADD CONSTRAINT extension_limit_pkey PRIMARY KEY (tenant_id, install_id);
+
+ALTER TABLE ONLY app.extension_log_day
+    ADD CONSTRAINT extension_log_day_pkey PRIMARY KEY (tenant_id, day, install_id);
 
 ALTER TABLE ONLY app.extension_metric_total
     ADD CONSTRAINT extension_metric_total_pkey PRIMARY KEY (tenant_id, install_id, day, name);
@@ -1244,6 +1288,8 @@ ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_event_subscription ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.extension_execution_lines ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.extension_execution_log ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_install_disabling ENABLE ROW LEVEL SECURITY;
@@ -1253,6 +1299,8 @@ ALTER TABLE app.extension_install_request ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.extension_install_secret ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_limit ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_log_day ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_metric_total ENABLE ROW LEVEL SECURITY;
 
@@ -1356,6 +1404,8 @@ CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_
 
 CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.extension_execution_lines USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.extension_execution_log USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_install_disabling USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1365,6 +1415,8 @@ CREATE POLICY tenant_isolation ON app.extension_install_request USING ((tenant_i
 CREATE POLICY tenant_isolation ON app.extension_install_secret USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_limit USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_log_day USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_metric_total USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -1492,6 +1544,8 @@ GRANT UPDATE(ui_index_sha256) ON TABLE app.extension_bundle TO fn_registry;
 GRANT SELECT ON TABLE app.extension_event_subscription TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event_subscription TO fn_registry;
 
+GRANT SELECT,INSERT ON TABLE app.extension_execution_lines TO fn_registry;
+
 GRANT SELECT,INSERT ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(state) ON TABLE app.extension_execution_log TO fn_registry;
@@ -1523,6 +1577,12 @@ GRANT UPDATE(response_bytes) ON TABLE app.extension_execution_log TO fn_registry
 GRANT UPDATE(attempts) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(breaker) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(guest_error) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(guest_stack) ON TABLE app.extension_execution_log TO fn_registry;
+
+GRANT UPDATE(last_refusal) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_install_disabling TO fn_gateway;
 GRANT SELECT,DELETE ON TABLE app.extension_install_disabling TO fn_registry;
@@ -1560,6 +1620,12 @@ GRANT UPDATE(revision) ON TABLE app.extension_limit TO fn_registry;
 GRANT UPDATE(changed_at) ON TABLE app.extension_limit TO fn_registry;
 
 GRANT INSERT(changed_by),UPDATE(changed_by) ON TABLE app.extension_limit TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.extension_log_day TO fn_registry;
+
+GRANT UPDATE(text_bytes) ON TABLE app.extension_log_day TO fn_registry;
+
+GRANT UPDATE(dropped) ON TABLE app.extension_log_day TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.extension_metric_total TO fn_registry;
 

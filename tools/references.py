@@ -35,6 +35,7 @@ _ROUTES: Final = (
     "publishers",
     "publishing",
     "catalog",
+    "executions",
     "installs",
     "limits",
     "secrets",

@@ -197,7 +197,7 @@ RECORDER: Final = Function(
     "functions.registry.recorder.handler",
     timeout_s=30,
     required=("DATABASE_URL",),
-    optional=("DEFAULT_LIMITS",),
+    optional=("DEFAULT_LIMITS", "CALL_LOG_DAY_LIMIT_BYTES"),
     login_role="fn_registry",
 )
 SWEEPER: Final = Function(
@@ -218,6 +218,7 @@ SWEEPER: Final = Function(
         "UNINSTALL_GRACE_S",
         "EXECUTION_RETENTION_DAYS",
         "UI_DISTRIBUTION_ID",
+        "CALL_LOG_RETENTION_DAYS",
         *_KEY_AGES,
     ),
     login_role="fn_registry",

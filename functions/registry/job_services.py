@@ -91,6 +91,7 @@ class SweeperServices:
     withdrawn_list_lifetime: timedelta
     uninstall_grace: timedelta
     execution_retention: timedelta
+    log_retention: timedelta
     ui_distribution: CloudFrontDistribution | None
     now: Callable[[], datetime] = _now
     key_reports: Hourly = field(default_factory=Hourly)
@@ -112,6 +113,7 @@ class SweeperServices:
             withdrawn_list_lifetime=timedelta(seconds=settings.withdrawn_list_lifetime_s),
             uninstall_grace=timedelta(seconds=settings.uninstall_grace_s),
             execution_retention=timedelta(days=settings.execution_retention_days),
+            log_retention=timedelta(days=settings.call_log_retention_days),
             ui_distribution=CloudFrontDistribution(settings.ui_distribution_id)
             if settings.ui_distribution_id
             else None,

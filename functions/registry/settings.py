@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, NamedTuple, Self
 
 from alga_ext.calls.limits_setting import DefaultLimits
+from alga_ext.calls.log_lines import DAY_LIMIT_BYTES
 from alga_ext.edge.token_settings import TokenSettings
 from alga_ext.settings import (
     Check,
@@ -139,6 +140,8 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
             least is 15. Totals are kept longer.
         ui_distribution_id: CloudFront distribution in front of the UI host, whose caches forget withdrawn pages. Empty
             on a platform without CloudFront.
+        call_log_retention_days: for how many days the log lines of calls are kept. A message may be so late that the
+            least is 14.
     """
 
     section = "Sweeper"
@@ -154,6 +157,7 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
     uninstall_grace_s: Annotated[int, Range(0)] = 7 * 86_400
     execution_retention_days: Annotated[int, Range(15, 3_650)] = 90
     ui_distribution_id: Annotated[str, Check(_check_distribution), Form("the id of a CloudFront distribution")] = ""
+    call_log_retention_days: Annotated[int, Range(14, 3_650)] = 14
     root_key_max_age_days: KeyAge = 1_095
     release_key_max_age_days: KeyAge = 365
     artifact_key_max_age_days: KeyAge = 365
@@ -166,12 +170,18 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
 
 
 class RecorderSettings(Settings, frozen=True, kw_only=True):
-    """Settings of the recorder. Attributes as in ``RegistrySettings``."""
+    """Settings of the recorder, in addition to those of ``RegistrySettings`` that it has too.
+
+    Attributes:
+        call_log_day_limit_bytes: how much text of log lines is kept of an install for a UTC day. Further calls of that
+            day are recorded without lines.
+    """
 
     section = "Recorder"
 
     database_url: DatabaseUrl
     default_limits: DefaultLimits = "{}"
+    call_log_day_limit_bytes: Annotated[int, Range(0, 2**40)] = DAY_LIMIT_BYTES
 
 
 class MigrateSettings(Settings, frozen=True, kw_only=True):

@@ -372,6 +372,7 @@ class RegistryWorld:
             given.withdrawn_list_lifetime,
             given.uninstall_grace,
             timedelta(days=90),
+            timedelta(days=14),
             None if distribution is None else CloudFrontDistribution(distribution),
             given.now,
         )

@@ -42,6 +42,10 @@ insert into app.extension_execution_log (tenant_id, day, execution_id, install_i
   content_hash, request_id, trace_id, method, path, principal, state, accepted_at)
   values ('{tenant}', (now() at time zone 'UTC')::date, uuidv7(), gen_random_uuid(), gen_random_uuid(),
           gen_random_uuid(), 'h', 'r', 't', 'GET', '/', 'p', 'accepted', now());
+insert into app.extension_execution_lines (tenant_id, day, execution_id, lines, line_count, dropped, text_bytes)
+  values ('{tenant}', (now() at time zone 'UTC')::date, gen_random_uuid(), 'l', 1, 0, 1);
+insert into app.extension_log_day (tenant_id, install_id, day)
+  values ('{tenant}', gen_random_uuid(), (now() at time zone 'UTC')::date);
 insert into app.extension_quota_usage (tenant_id, install_id, period)
   values ('{tenant}', gen_random_uuid(), '2026-01');
 insert into app.extension_metric_total

@@ -19,6 +19,7 @@ from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from functions.registry.api.routes import (
     catalog,
+    executions,
     installs,
     limits,
     maintenance,
@@ -41,7 +42,7 @@ _PROBE_KEY: Final = "staging/healthz"
 
 app = APIGatewayHttpResolver(enable_validation=True)
 """The routes and their parsing. Services are passed with each request, so one value serves every ``Registry``."""
-for _routes in (publishers, publishing, catalog, installs, limits, secrets, records, metrics, maintenance):
+for _routes in (publishers, publishing, catalog, installs, limits, secrets, executions, records, metrics, maintenance):
     app.include_router(_routes.router, prefix=PREFIX)
 
 

@@ -12,6 +12,8 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 
 EXECUTIONS: Final = "extension_execution_log"
+PARENTS: Final = (EXECUTIONS, "extension_execution_lines", "extension_log_day")
+"""The tables that have one partition a day."""
 
 _ATTEMPTS: Final = 5
 _PAUSE_S: Final = 0.2
@@ -28,12 +30,15 @@ _MAKE: Final = "select app.make_day(:day)"
 _REMOVE: Final = "select app.remove_day(:parent, :day) as did"
 
 
-def sweep(database: Database, retention: timedelta, pause: Callable[[float], None]) -> dict[str, int]:
-    """Make tomorrow's partitions if they are not there, and remove records that are older than ``retention``.
+def sweep(
+    database: Database, retention: timedelta, log_retention: timedelta, pause: Callable[[float], None]
+) -> dict[str, int]:
+    """Make tomorrow's partitions if they are not there, and remove those whose time has passed.
 
     Args:
         database: PostgreSQL as ``fn_registry``.
         retention: for how long records are kept; a day counts from its end.
+        log_retention: the same for their log lines.
         pause: waits for so many seconds.
 
     Returns:
@@ -41,14 +46,16 @@ def sweep(database: Database, retention: timedelta, pause: Callable[[float], Non
     """
     with database.system() as tx:
         today: date = tx.one(_TODAY)["day"]
-        there = [row["day"] for row in tx.rows(_LIST, parent=f"app.{EXECUTIONS}")]
+        there = [(parent, row["day"]) for parent in PARENTS for row in tx.rows(_LIST, parent=f"app.{parent}")]
     tomorrow = today + timedelta(days=1)
-    if tomorrow not in there:
+    is_made = (EXECUTIONS, tomorrow) in there
+    if not is_made:
         with database.system() as tx:
             tx.execute(_MAKE, day=tomorrow)
-    done = {"days_made": int(tomorrow not in there), "days_emptied": 0, "days_dropped": 0}
-    for day in there:
-        if day < today - retention and (did := _remove(database, EXECUTIONS, day, pause)):
+    done = {"days_made": int(not is_made), "days_emptied": 0, "days_dropped": 0}
+    for parent, day in there:
+        kept = retention if parent == EXECUTIONS else log_retention
+        if day < today - kept and (did := _remove(database, parent, day, pause)):
             done[f"days_{did}"] += 1
     return done
 

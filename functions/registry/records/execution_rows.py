@@ -5,6 +5,8 @@ from datetime import date
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
+
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished
 from alga_ext.calls.outcomes import outcome_of
 from alga_ext.errors import PlatformError
@@ -41,6 +43,9 @@ SET_AT_END: Final = {
     "response_bytes": "bigint",
     "attempts": "integer",
     "breaker": "text",
+    "guest_error": "text",
+    "guest_stack": "text",
+    "last_refusal": "jsonb",
 }
 """Columns that the message about a call's end sets, with their types in SQL."""
 COLUMNS: Final = {**_IDENTITY, "day": "date", "accepted_at": "timestamptz", **SET_AT_END}
@@ -108,6 +113,9 @@ def _row(message: ExecutionMessage) -> dict[str, Any]:
         "response_bytes": message.response_bytes,
         "attempts": message.attempts,
         "breaker": message.breaker,
+        "guest_error": message.guest_error,
+        "guest_stack": message.guest_stack,
+        "last_refusal": None if message.last_refusal is None else msgspec.to_builtins(message.last_refusal),
     }
 
 

@@ -15,11 +15,13 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from alga_ext.calls.limits import Limits
+from alga_ext.calls.log_lines import DAY_LIMIT_BYTES
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.limiting.counting import count
 from functions.registry.metering.counting import count_metrics
+from functions.registry.records import log_keeping
 from functions.registry.records.execution_rows import (
     COLUMNS,
     SET_AT_END,
@@ -28,6 +30,7 @@ from functions.registry.records.execution_rows import (
     finished_with,
     merged,
 )
+from functions.registry.records.log_keeping import logs_of
 
 TIME_LIMIT_S: Final = 15.0
 """After that, what is left of a batch is not begun. With a pause and one transaction more, the function's time of 30 s
@@ -68,6 +71,7 @@ class Recorder:
         defaults: the stage's limits; see ``alga_ext.calls.limits.parse_defaults``.
         monotonic_s: the time, in seconds.
         pause: waits for so many seconds.
+        log_day_limit_bytes: how much text of log lines is kept of an install for a UTC day, in bytes.
     """
 
     def __init__(
@@ -76,9 +80,12 @@ class Recorder:
         defaults: Limits,
         monotonic_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
+        *,
+        log_day_limit_bytes: int = DAY_LIMIT_BYTES,
     ) -> None:
         self._database = database
         self._defaults = defaults
+        self._log_day_limit_bytes = log_day_limit_bytes
         self._monotonic_s = monotonic_s
         self._pause = pause
 
@@ -138,10 +145,11 @@ class Recorder:
                 tx.execute(_MAKE_DAY, day=day)
 
     def _record_set(self, messages: Sequence[ExecutionMessage]) -> None:
-        """Record messages of one tenant in one transaction."""
-        tenant_id, rows = messages[0].tenant_id, json.dumps(merged(messages))
+        """Record messages about executions of one tenant in one transaction."""
+        tenant_id, rows, logs = messages[0].tenant_id, json.dumps(merged(messages)), logs_of(messages)
         with self._database.tenant(tenant_id) as tx:
             if finished := tx.rows(_RECORD, tenant_id=tenant_id, rows=rows):
+                log_keeping.keep(tx, tenant_id, logs, self._log_day_limit_bytes)
                 count(tx, tenant_id, finished, self._defaults)
                 ids = {str(execution_id) for row in finished for execution_id in row["execution_ids"]}
                 count_metrics(tx, finished_with(ids, messages), datetime.now(UTC))

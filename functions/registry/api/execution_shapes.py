@@ -1,0 +1,73 @@
+"""The response bodies about executions."""
+
+from datetime import datetime
+from typing import Literal
+
+from functions.registry.api.shapes import Out
+
+OutcomeName = Literal[
+    "ok", "guest_error", "timeout", "out_of_memory", "out_of_fuel", "trapped", "invalid_response", "too_large",
+    "platform_error", "unknown",
+]  # fmt: skip
+
+
+class ExecutionOut(Out):
+    """One execution. Until it is ``finished``, what is known only then is null.
+
+    ``outcome`` is ``unknown`` when no message about the end came in 15 minutes.
+    """
+
+    execution_id: str
+    install_id: str
+    extension_id: str
+    version_id: str
+    request_id: str
+    trace_id: str
+    method: str
+    path: str
+    path_template: str | None
+    principal: str
+    state: Literal["accepted", "finished"]
+    outcome: OutcomeName | None
+    accepted_at: datetime
+    finished_at: datetime | None
+    status: int | None
+    error_code: str | None
+    duration_ms: float | None
+    log_bytes: int | None
+
+
+class RefusalOut(Out):
+    """The last host call that the platform refused or that failed: the capability it needs, and the reason."""
+
+    capability: str
+    reason: str
+
+
+class LogLineOut(Out):
+    """One line. ``at_ms`` are milliseconds after the call began in its sandbox.
+
+    ``source`` is the log import (``guest``), a stream, the ``platform``, or a fault of the ``sandbox``.
+    """
+
+    at_ms: int
+    level: Literal["info", "warn", "error"]
+    source: Literal["guest", "stdout", "stderr", "platform", "sandbox"]
+    text: str
+
+
+class ExecutionLogsOut(Out):
+    """What an execution left for the developer. All texts may have been written by the extension.
+
+    ``dropped`` lines are not kept. They were between the first ``dropped_after`` of these lines and the others.
+    """
+
+    execution_id: str
+    install_id: str
+    accepted_at: datetime
+    guest_error: str | None
+    guest_stack: str | None
+    last_refusal: RefusalOut | None
+    lines: list[LogLineOut]
+    dropped: int
+    dropped_after: int

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from functions.runner.imports.http import fetch
 from tests.support import wat
 from tests.support.runner_fixture import EVERY_CAPABILITY, RunnerFixture, call
 from tools.guests import build_component
+from tools.guests.build import source_map_of
 
 VALUE = 'canary-"4F9b\\1c7d2e&'
 SEALED = [SealedSecret(name="API_KEY", sealed_b64=base64.b64encode(VALUE[::-1].encode()).decode(), version=1)]
@@ -69,9 +71,15 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerFixture]:
 
 
 @pytest.fixture(scope="module")
-def program(runner: RunnerFixture, tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("javascript")
-    (folder / "index.js").write_text(SOURCE)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source of an extension."""
+    made = tmp_path_factory.mktemp("javascript")
+    (made / "index.js").write_text(SOURCE)
+    return made
+
+
+@pytest.fixture(scope="module")
+def program(runner: RunnerFixture, folder: Path) -> str:
     return runner.publish(build_component(folder).read_bytes())
 
 
@@ -149,8 +157,22 @@ def test_a_failed_call_has_the_guests_error_and_its_lines(runner: RunnerFixture,
     assert answer.error is not None
     assert answer.error.guest is not None
     assert answer.error.guest.error == "late"
-    assert "index.js" in answer.error.guest.stack or "component.js" in answer.error.guest.stack
+    assert "component.js:" in answer.error.guest.stack
     assert ("info", "before") in [(level, text) for level, _, text in told(answer)]
+
+
+def test_a_stack_leads_to_the_sources_that_are_at_hand(runner: RunnerFixture, program: str, folder: Path) -> None:
+    answer = executed(runner, program, "/throw")
+    assert answer.error is not None
+    assert answer.error.guest is not None
+    found = source_map_of(folder)
+    assert found is not None
+    script, mapped = found
+
+    stack = mapped.translate(answer.error.guest.stack, script, within=folder.resolve(), hidden=())
+
+    line = next(number for number, text in enumerate(SOURCE.splitlines(), 1) if 'new Error("late")' in text)
+    assert f"index.js:{line}:" in stack.splitlines()[0]
 
 
 def test_each_refused_fetch_says_why_although_the_call_succeeds(runner: RunnerFixture, program: str) -> None:

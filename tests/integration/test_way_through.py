@@ -33,6 +33,29 @@ def test_a_call_reaches_the_guest_and_leaves_a_record(site: Site, hello: str) ->
     assert row["duration_ms"] > 0
 
 
+def test_the_lines_of_a_failed_call_reach_the_tenants_admin_and_not_the_caller(site: Site) -> None:
+    extension = site.install(
+        guest(
+            "(call $logging.log-warn (i32.const 0) (i32.const 5)) (unreachable)",
+            imports=["logging.log-warn"],
+            data='(data (i32.const 0) "hello")',
+        ),
+        capabilities=["cap:log.emit"],
+    )
+    reply = site.call(extension, role="acme")
+    row = site.record(reply.headers["x-request-id"])
+    path = f"/executions/{row['execution_id']}/logs"
+
+    found = site.client("acme").json("GET", path)
+
+    assert [(line["level"], line["source"], line["text"]) for line in found["lines"]] == [("warn", "guest", "hello")]
+    assert (reply.status, b"hello" in reply.body) == (502, False)
+    with pytest.raises(ApiError, match="logs_not_found"):
+        site.client("globex").json("GET", path)
+    with pytest.raises(ApiError, match="forbidden"):
+        site.client("viewer").json("GET", path)
+
+
 def test_another_tenant_neither_calls_nor_sees_it(site: Site, hello: str) -> None:
     reply = site.call(hello, role="globex")
 

@@ -7,6 +7,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
+from tools.cli.call_console import show_message
 from tools.cli.output import answer, note, step
 from tools.cli.pages import build_pages
 from tools.cli.samples import TENANTS, TOKENS, build_samples, component_hashes, publish_samples
@@ -27,7 +28,7 @@ async def _serve(options: Options, *, with_samples: bool) -> None:
     asked_to_stop = asyncio.Event()
     for number in SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, asked_to_stop.set)
-    platform = Platform(options, step)
+    platform = Platform(options, step, show_message)
     try:
         if await _unless(asked_to_stop, _fill(platform, with_samples=with_samples)):
             await asked_to_stop.wait()

@@ -19,6 +19,7 @@ from tools.guests.pages import build_pages
 from tools.guests.places import FRAME_SDK_SOURCE, RUNTIME_PACKAGE, WIT, WORLD
 from tools.guests.recipe import Engine, Recipe, Server, Ui, read_recipe
 from tools.guests.scripts import bundler_version
+from tools.guests.source_map import SourceMap
 
 _COMPONENT_NAME: Final = "main.wasm"
 _NEVER_PACKED: Final = frozenset({"node_modules", "__pycache__"})
@@ -52,6 +53,18 @@ def build_component(source_dir: Path, *, engine: Engine | None = None) -> Path:
             javascript.compile_javascript(entry, server.engine, out, within=source_dir)
 
     return built("guests", _component_key(source_dir, recipe, server), compile_into) / _COMPONENT_NAME
+
+
+def source_map_of(source_dir: Path) -> tuple[str, SourceMap] | None:
+    """Return the name of the built script of an extension in JavaScript, and its source map; None for other extensions.
+
+    The sources are built if they are not in the cache. The map belongs to them as they are now.
+
+    Raises:
+        GuestBuildError: see ``build_component``.
+    """
+    file = build_component(source_dir).with_name(javascript.SOURCE_MAP_NAME)
+    return SourceMap.parse(file.read_text("utf-8")) if file.is_file() else None
 
 
 def build_ui(source_dir: Path) -> Path:

@@ -14,6 +14,8 @@ from tools.guests.source_map import SourceMap
 from tools.guests.tool import ToolFailedError, run_npm_tool
 
 EXPORT: Final = "handler"
+SOURCE_MAP_NAME: Final = "main.map.json"
+"""The file beside the component in the cache. It is never packed, so a publisher's sources are not uploaded."""
 
 _COMPILERS: Final[dict[Engine, str]] = {
     "quickjs": "componentize-qjs",
@@ -60,8 +62,10 @@ def compile_javascript(entry: Path, engine: Engine, out: Path, *, within: Path) 
         said = SourceMap.read(script).translate(readable(error.output), script.name, within=within, hidden=hidden)
         message = f"{entry} cannot be compiled for the engine {engine!r}:\n{said}"
         raise GuestBuildError(message) from None
+    mapped = SourceMap.read(script).text(script.name)
     for file in out.parent.glob("*.js*"):
         file.unlink()
+    out.with_name(SOURCE_MAP_NAME).write_text(mapped, encoding="utf-8")
 
 
 def _with_quickjs_entry(guest: Path) -> Path:

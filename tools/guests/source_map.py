@@ -32,6 +32,7 @@ class SourceMap:
 
     def __init__(self, sources: list[Path], mappings: str) -> None:
         self._sources = sources
+        self._mappings = mappings
         self._lines = list(_segments(mappings))
 
     @classmethod
@@ -39,6 +40,17 @@ class SourceMap:
         """Read the map that esbuild wrote beside a script."""
         document = json.loads(script.with_name(f"{script.name}.map").read_text("utf-8"))
         return cls([(script.parent / source).resolve() for source in document["sources"]], document["mappings"])
+
+    def text(self, script: str) -> str:
+        """Return the map of a script as JSON that ``parse`` reads, with the whole paths of its sources."""
+        document = {"file": script, "sources": [str(source) for source in self._sources], "mappings": self._mappings}
+        return json.dumps(document)
+
+    @classmethod
+    def parse(cls, text: str) -> "tuple[str, SourceMap]":
+        """Return the script's name and the map that ``text`` gave."""
+        document = json.loads(text)
+        return document["file"], cls([Path(source) for source in document["sources"]], document["mappings"])
 
     def place(self, line: int, column: int) -> tuple[Path, int, int] | None:
         """Return source, line and column (from 1) of a place in the script (from 1); None when it has no source."""

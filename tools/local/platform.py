@@ -41,6 +41,8 @@ from topology.queues import EVENT_SOURCES
 from topology.routes import API_DEFAULT
 from topology.schedules import SCHEDULES
 
+Watch = Callable[[str, str], None]
+"""Is given the queue's name and the body of each message that a function has completed."""
 Step = Callable[[str], AbstractContextManager[object]]
 
 
@@ -78,8 +80,9 @@ class Platform:
     postgres: Postgres | None
     moto: MotoServer
 
-    def __init__(self, options: Options, step: Step | None = None) -> None:
+    def __init__(self, options: Options, step: Step | None = None, watch: Watch | None = None) -> None:
         self.options = options
+        self._watch: Watch = watch or (lambda _queue, _body: None)
         self.sign_in = SignInCodes()
         self._step: Step = step or (lambda _: nullcontext())
         self._run = run_folder(options.state)
@@ -205,7 +208,7 @@ class Platform:
                 )
                 raise StartError(message) from error
             self._undo.append(front.close)
-        pollers = QueuePollers(self.functions, self.cloud, EVENT_SOURCES, POLLERS)
+        pollers = QueuePollers(self.functions, self.cloud, EVENT_SOURCES, POLLERS, self._watch)
         pollers.start()
         self._undo.append(lambda: self._close_pollers(pollers))
         ticker = Ticker(self.functions, SCHEDULES)

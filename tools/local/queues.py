@@ -12,7 +12,7 @@ the number of pollers, because one machine can run fewer than `maximum_concurren
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from types import MappingProxyType
 from typing import Any
@@ -40,6 +40,7 @@ class QueuePollers:
         cloud: the queues' URLs.
         sources: which function consumes which queue.
         pollers: how many batches of a queue may be in flight, by the queue's name; by default one.
+        watch: is given the queue's name and the body of each message that a function has completed.
     """
 
     def __init__(
@@ -48,7 +49,9 @@ class QueuePollers:
         cloud: Cloud,
         sources: tuple[EventSource, ...],
         pollers: Mapping[str, int] = MappingProxyType({}),
+        watch: Callable[[str, str], None] = lambda _queue, _body: None,
     ) -> None:
+        self._watch = watch
         self._functions = functions
         self._cloud = cloud
         self._sources = [source for source in sources for _ in range(pollers.get(source.queue, 1))]
@@ -96,6 +99,8 @@ class QueuePollers:
         if failed:
             LOG.warning("%s failed on %s of %s messages", source.function, len(failed), len(messages))
         done = [message for message in messages if message["MessageId"] not in failed]
+        for message in done:
+            self._watch(source.queue, message["Body"])
         again = [message for message in messages if message["MessageId"] in failed]
         if done:
             entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(done)]

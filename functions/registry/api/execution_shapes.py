@@ -3,12 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
+from alga_ext.calls.outcomes import Outcome
 from functions.registry.api.shapes import Out
-
-OutcomeName = Literal[
-    "ok", "guest_error", "timeout", "out_of_memory", "out_of_fuel", "trapped", "invalid_response", "too_large",
-    "platform_error", "unknown",
-]  # fmt: skip
 
 
 class ExecutionOut(Out):
@@ -28,7 +24,7 @@ class ExecutionOut(Out):
     path_template: str | None
     principal: str
     state: Literal["accepted", "finished"]
-    outcome: OutcomeName | None
+    outcome: Outcome | None
     accepted_at: datetime
     finished_at: datetime | None
     status: int | None

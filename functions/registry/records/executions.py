@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 from alga_ext.stores.database import Row, Tx
 
-Outcome = Literal["ok", "error"]
+OutcomeFilter = Literal["ok", "error"]
 
 # An execution id of version 7 begins with its time, so the primary key is the order of the list.
 _LIST: Final = """
@@ -24,7 +24,7 @@ def list_executions(
     tenant_id: str,
     *,
     install_id: str | None,
-    outcome: Outcome | None,
+    outcome: OutcomeFilter | None,
     before: tuple[date, str],
     page_size: int,
 ) -> list[Row]:

@@ -18,7 +18,7 @@ from functions.registry.api.execution_shapes import ExecutionLogsOut, ExecutionO
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import Page, PageSize, texts
 from functions.registry.records import executions, log_keeping
-from functions.registry.records.executions import Outcome
+from functions.registry.records.executions import OutcomeFilter
 
 router = APIGatewayHttpRouter()
 
@@ -29,7 +29,7 @@ _NEWEST: Final = ("9999-12-31", "ffffffff-ffff-ffff-ffff-ffffffffffff")
 @router.get("/executions")
 def list_executions(
     install: Annotated[str | None, Query()] = None,
-    outcome: Annotated[Outcome | None, Query()] = None,
+    outcome: Annotated[OutcomeFilter | None, Query()] = None,
     cursor: str | None = None,
     page_size: PageSize = 25,
 ) -> Page[ExecutionOut]:

@@ -1,4 +1,4 @@
--- Why: a tenant reads its extensions' metrics, and the operator's Prometheus reads totals of all calls (docs/adr/0043).
+-- Why: a tenant reads its extensions' metrics, and the operator's Prometheus reads totals of all calls (docs/adr/0042).
 -- Stage: expand.
 set local role app_owner;
 

@@ -1,4 +1,4 @@
-"""Collect the log lines of one call, which go to its record with the answer (ADR 0042)."""
+"""Collect the log lines of one call, which go to its record with the answer (ADR 0041)."""
 
 import time
 from collections import deque

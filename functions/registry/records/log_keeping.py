@@ -1,4 +1,4 @@
-"""Keep the log lines of finished calls: at most so much text of an install in a UTC day (ADR 0042)."""
+"""Keep the log lines of finished calls: at most so much text of an install in a UTC day (ADR 0041)."""
 
 import base64
 import json

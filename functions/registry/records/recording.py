@@ -4,7 +4,7 @@ A call's accepted and finished messages may arrive in either order, more than on
 what is known so far. Totals are added in the transaction that moves a row to ``finished``, so each call counts once.
 
 A batch is recorded in one transaction for each tenant, with statements for whole sets of messages
-(docs/adr/0041-records-in-sets-and-partitions.md).
+(docs/adr/0040-records-in-sets-and-partitions.md).
 """
 
 import json

@@ -1,4 +1,4 @@
-"""The log lines of one call: what a guest wrote, and what the platform refused it (ADR 0042).
+"""The log lines of one call: what a guest wrote, and what the platform refused it (ADR 0041).
 
 They travel and are stored as zlib (RFC 1950) of one JSON document, a ``CallLog``. Where they do not fit, whole lines
 are dropped from the middle: the beginning says what the call was about, and the end why it failed. Unpacking is

@@ -75,6 +75,7 @@ def scene(
                 "name": "salt",
                 "leaf_index": "0",
                 "tenant_id": "tenant-a",
+                "execution_id": "00000000-0000-0000-0000-000000000007",
             },
         )
 

@@ -1,13 +1,12 @@
 """Serve events of the registry's handlers in another process, one that dies when the n-th of the watched calls begins.
 
-``python -m tests.support.die_at`` reads lines ``{"step": n, "handler": name, "event": {…}}`` and answers each with a
-line: the handler's answer, or ``null`` when the process died, as by SIGKILL. Modules are imported once and every
-request is a fork, before any client or connection is made. With ``null`` for a step nothing dies, and the events are
-served in one process, as Lambda does.
+``python -m tests.support.die_at FD`` reads lines ``{"step": n, "handler": name, "event": {…}}`` and answers each with a
+line to this file descriptor, because handlers log to the output: the handler's answer, or ``null`` when the process
+died, as by SIGKILL. Modules are imported once and every request is a fork, before any client or connection is made.
+With ``null`` for a step nothing dies, and the events are served in one process, as Lambda does.
 Watched is what touches the world: object store, queue, and every statement of a transaction.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -38,10 +37,11 @@ HANDLERS = {"http": answer_http, "assets": finish_publications, "recorder": reco
 
 def main() -> None:
     """Answer line by line until the input ends."""
+    answering = os.fdopen(int(sys.argv[1]), "w")
     for line in sys.stdin:
         request = json.loads(line)
         if request["step"] is None:
-            print(json.dumps(answered(HANDLERS[request["handler"]], request["event"])), flush=True)
+            print(json.dumps(HANDLERS[request["handler"]](request["event"], Context())), file=answering, flush=True)
             continue
         read, write = os.pipe()
         child = os.fork()
@@ -54,7 +54,7 @@ def main() -> None:
         with os.fdopen(read) as answers:
             text = answers.read()
         os.waitpid(child, 0)
-        print(text or "null", flush=True)
+        print(text or "null", file=answering, flush=True)
 
 
 def serve(handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any], limit: int) -> Any:
@@ -70,15 +70,9 @@ def serve(handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any], 
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.setprofile(watch)
-    answer = answered(handler, event)
+    answer = handler(event, Context())
     sys.setprofile(None)
     return answer
-
-
-def answered(handler: Callable[[dict[str, Any], Any], Any], event: dict[str, Any]) -> Any:
-    """Answer one event; what the handler logs is not taken for an answer."""
-    with contextlib.redirect_stdout(sys.stderr):
-        return handler(event, Context())
 
 
 if __name__ == "__main__":

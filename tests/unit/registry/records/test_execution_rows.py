@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from alga_ext.calls.envelope import Usage
+from alga_ext.calls.envelope import RefusedCall, Usage
 from alga_ext.calls.messages import BreakerState, ExecutionAccepted, ExecutionFinished
 from alga_ext.errors import PlatformError
 from functions.registry.records.execution_rows import COLUMNS, SET_AT_END, ExecutionMessage, day_of, merged
@@ -79,10 +79,11 @@ def test_an_accepted_row_has_nothing_that_the_end_sets_but_defaults() -> None:
 
 
 def test_every_figure_of_the_end_is_in_its_column() -> None:
+    refused = RefusedCall(capability="cap:http.fetch", reason="not granted")
     usage = Usage(duration_ms=1.5, cpu_ms=2.5, memory_peak_bytes=3, fuel=4, egress_bytes=5, log_bytes=6,
                   host_calls={"storage.get": 7})  # fmt: skip
     end = finished(status=503, error_code="guest_timeout", usage=usage, response_bytes=8, attempts=9,
-                   breaker=BreakerState.OPEN)  # fmt: skip
+                   breaker=BreakerState.OPEN, guest_error="oh", guest_stack="at f", last_refusal=refused)  # fmt: skip
 
     (row,) = merged([end])
 
@@ -90,7 +91,8 @@ def test_every_figure_of_the_end_is_in_its_column() -> None:
         "state": "finished", "outcome": "timeout", "finished_at": "2026-03-01T10:00:01+00:00", "status": 503,
         "error_code": "guest_timeout", "duration_ms": 1.5, "cpu_ms": 2.5, "memory_peak_bytes": 3, "fuel": 4,
         "egress_bytes": 5, "log_bytes": 6, "host_calls": {"storage.get": 7}, "response_bytes": 8, "attempts": 9,
-        "breaker": "open",
+        "breaker": "open", "guest_error": "oh", "guest_stack": "at f",
+        "last_refusal": {"capability": "cap:http.fetch", "reason": "not granted"},
     }  # fmt: skip
 
 

@@ -38,10 +38,11 @@ from topology.queues import EVENT_SOURCES
 print(next(source.batch_size for source in EVENT_SOURCES if source.function == "recorder"))
 """
 _PROGRAM: Final = """
-import json, sys
+import contextlib, json, sys
 from functions.registry.recorder import handler
 for line in sys.stdin:
-    failed = handler(json.loads(line), None)["batchItemFailures"]
+    with contextlib.redirect_stdout(sys.stderr):  # its metrics are not taken for an answer
+        failed = handler(json.loads(line), None)["batchItemFailures"]
     print(len(failed), flush=True)
 """
 

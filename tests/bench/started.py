@@ -19,10 +19,12 @@ CORE_MB: Final = 1_769
 _PERIOD_US: Final = 20_000
 _GROUPS: Final = Path("/sys/fs/cgroup")
 _PROGRAM: Final = """
-import json, sys
+import contextlib, json, sys
 from functions.runner.handler import handler
 for line in sys.stdin:
-    print(json.dumps(handler(json.loads(line), None)), flush=True)
+    with contextlib.redirect_stdout(sys.stderr):  # its metrics are not taken for an answer
+        answer = handler(json.loads(line), None)
+    print(json.dumps(answer), flush=True)
 """
 
 

@@ -58,7 +58,7 @@ PROGRAM_CACHE_HITS: Final = Metric(
 CALLS_REFUSED: Final = Metric(
     "CallsRefused", "Count", "gateway", "Calls that were refused before they were accepted.", "code"
 )
-COLD_STARTS: Final = Metric("ColdStarts", "Count", "every function", "Starts of a function's process.", "function")
+COLD_STARTS: Final = Metric("ColdStarts", "Count", "every function", "First invocations of a process.", "function")
 SANDBOX_KILLS: Final = Metric("SandboxKills", "Count", "runner", "Sandboxes that ended during a call.")
 PRECOMPILE_RESULTS: Final = Metric(
     "PrecompileResults",

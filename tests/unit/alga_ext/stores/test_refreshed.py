@@ -10,6 +10,7 @@ from alga_ext.settings import SettingsError
 from alga_ext.stores.refreshed import Refreshed
 from alga_ext.telemetry import PARENT
 from tests.support.answering import Reply
+from tests.support.emitted import by_dimension
 from tests.support.secrets_manager import SecretsManager, reference, secrets_manager
 
 NAME = f"{PARENT.name}.test"
@@ -233,3 +234,12 @@ def test_a_time_that_does_not_fit_fails_the_start(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "1", "86400"])
 def test_a_time_that_fits_is_accepted(text: str) -> None:
     assert Refreshed("test", {"KEY": "plain", "SECRETS_TTL_S": text}, build).current().value == "plain"
+
+
+def test_the_first_invocation_of_a_process_counts_as_its_cold_start(capsys: pytest.CaptureFixture[str]) -> None:
+    services = Refreshed("gateway", {}, lambda environ, _: environ)
+    assert by_dimension(capsys.readouterr().out, "ColdStarts") == {}
+    for _ in range(3):
+        services.current()
+
+    assert by_dimension(capsys.readouterr().out, "ColdStarts") == {"gateway": 1}

@@ -23,7 +23,7 @@ def _keep_open(_: object) -> None:
 
 
 class Refreshed(Generic[Built]):
-    """The services of one function, which handles one invocation at a time. The first build is its cold start.
+    """The services of one function, which handles one invocation at a time.
 
     Args:
         service: name of the function in its logs.
@@ -59,23 +59,29 @@ class Refreshed(Generic[Built]):
         if self._references:
             self._values = read_values(environ, self._references, attempts=2)
         self._built = build({**environ, **self._values} if self._references else environ, None)
-        from alga_ext.platform_metrics import COLD_STARTS  # every function has loaded both by now
-        from alga_ext.telemetry import emit
-
-        emit(service, {COLD_STARTS: 1}, function=service)
+        self._has_served = False
 
     def current(self) -> Built:
         """Return the services. Call this at the beginning of each invocation.
 
         When the secrets are due, they are read again. If one has changed, new services are built and the old ones are
         closed. If this fails, the old services stay in use, a warning is logged, and it is tried again after
-        ``_RETRY_S`` seconds.
+        ``_RETRY_S`` seconds. The first call counts as the function's cold start.
         """
+        if not self._has_served:
+            self._has_served = True
+            self._count_start()
         if self._references:
             now_s = self._now_s()
             if not self._read_at_s <= now_s < self._due_s:  # it is before the reading when the clock was set back
                 self._refresh(now_s)
         return self._built
+
+    def _count_start(self) -> None:
+        from alga_ext.platform_metrics import COLD_STARTS  # every function has loaded both by now
+        from alga_ext.telemetry import emit
+
+        emit(self._service, {COLD_STARTS: 1}, function=self._service)
 
     def _refresh(self, now_s: float) -> None:
         self._read_at_s, self._due_s = now_s, now_s + min(_RETRY_S, self._ttl_s)

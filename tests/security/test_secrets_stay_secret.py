@@ -33,14 +33,6 @@ _WAYS: Final = {
     "stdout": (
         "(call $wasi.write (call $wasi.stdout) (local.get $at) (local.get $size) (i32.const 2048))", [], ["streams"],
     ),
-    "a metric's dimension": (
-        """(i32.store (i32.const 3072) (i32.const 2100)) (i32.store (i32.const 3076) (i32.const 5))
-           (i32.store (i32.const 3080) (local.get $at)) (i32.store (i32.const 3084) (local.get $size))
-           (call $metrics.emit (i32.const 2100) (i32.const 5) (f64.const 1) (i32.const 2100) (i32.const 5)
-             (i32.const 3072) (i32.const 1))""",
-        ["metrics.emit"],
-        [],
-    ),
     "the name of a host": (
         """(memory.copy (i32.const 4103) (local.get $at) (local.get $size))
            (call $body (local.get $request)) (local.set $more) (local.set $rest)

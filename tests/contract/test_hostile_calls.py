@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 
 import boto3
 import pytest
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import event as seen
-from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from alga_ext.calls.limits import parse_defaults
@@ -249,7 +249,7 @@ def answer_of(**members: Any) -> Reply:
     return Reply(200, json.dumps({"status": 200, **members}).encode())
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@settings(max_examples=200, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(calls)
 @example(Hostile({"sub": "a\0b"}))
 @example(Hostile({"sub": "\ud800"}))

@@ -71,7 +71,7 @@ def test_database_and_model_give_the_same_slots(connect: Callable[[], Database])
     database = connect()
 
     @given(rates=st.lists(RATES, min_size=1, max_size=2), steps=STEPS)
-    @settings(max_examples=60)
+    @settings(max_examples=60, deadline=None)
     def compare(rates: list[Rate], steps: list[tuple[str, int, int, int, int, int]]) -> None:
         model, now_us = Bucket(), START_US
         with database.system() as tx:

@@ -127,7 +127,7 @@ class RateLimiter:
         return None if until_us is None else _verdict([key], {key.key: lease}, {key.key: until_us}, low_us)
 
     def _held(self, keys: Sequence[RateKey]) -> dict[str, Lease]:
-        """Return the lease of each key; a new one when there is none, or when its rate has changed."""
+        """Return the lease of each key. A key that is new, or whose rate has changed, gets a new lease."""
         tenant_id = keys[0].tenant_id
         known = self._leases.pop(tenant_id, {})
         self._leases[tenant_id] = known  # the newest is the last

@@ -74,7 +74,7 @@ def load(tx: Tx, owner: Owner) -> Stored:
 
 
 def lock(tx: Tx, owner: Owner, actor: Actor) -> Stored:
-    """Return what is set for an owner, locked until the transaction ends. Its row is made when there is none."""
+    """Return what is set for an owner, locked until the transaction ends. A missing row is inserted first."""
     tx.execute(_MAKE, **owner.key, actor=actor.subject)
     return Stored(**tx.one(f"{_SELECT} for update", **owner.key))
 

@@ -130,7 +130,7 @@ def load(tx: Tx, tenant_id: str, execution_id: str) -> tuple[Row, CallLog]:
 
 
 def _log_of(message: ExecutionFinished) -> CallLog | None:
-    """Return the lines of a call, with those that only the gateway knows. None when there is none."""
+    """Return the lines of a call, with those that only the gateway knows, or None for a call without lines."""
     log = CallLog()
     if message.logs_b64z:
         try:

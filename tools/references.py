@@ -38,6 +38,7 @@ _ROUTES: Final = (
     "executions",
     "installs",
     "limits",
+    "usage",
     "secrets",
     "records",
     "metrics",

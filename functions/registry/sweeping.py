@@ -21,6 +21,7 @@ from alga_ext.stores.objects import ObjectStore
 from alga_ext.telemetry import emit, log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry.job_services import SweeperServices
+from functions.registry.limiting.endpoint_totals import ADD_UNKNOWN
 from functions.registry.metering.reading import count_active_tenants
 from functions.registry.publishing import ui_invalidation, versions, withdrawn_list
 from functions.registry.records import audit, days, platform_keys, transparency
@@ -78,14 +79,18 @@ where tenant_id = :tenant_id and scope_sha256 in
    where tenant_id = :tenant_id and created_at < :before order by created_at limit :rows)
 """
 _SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_record where created_at < :before"
-_LOSE_OUTCOMES: Final = """
-update app.extension_execution_log
-set outcome = 'unknown'
-where tenant_id = :tenant_id and outcome is null and (day, execution_id) in
-  (select day, execution_id from app.extension_execution_log
-   where tenant_id = :tenant_id and outcome is null and accepted_at < :before and day >= :first_day
-   order by day, execution_id limit :rows for update skip locked)
-"""
+_LOSE_OUTCOMES: Final = f"""
+with lost as (
+  update app.extension_execution_log
+  set outcome = 'unknown'
+  where tenant_id = :tenant_id and outcome is null and (day, execution_id) in
+    (select day, execution_id from app.extension_execution_log
+     where tenant_id = :tenant_id and outcome is null and accepted_at < :before and day >= :first_day
+     order by day, execution_id limit :rows for update skip locked)
+  returning install_id, method, path_template, accepted_at),
+counted as ({ADD_UNKNOWN})
+select count(*) as lost from lost
+"""  # noqa: S608 - a constant
 """A row that a recorder has locked is left to it, so neither waits for the other."""
 _TO_PURGE: Final = """
 select install_id from app.tenant_extension_install
@@ -277,13 +282,14 @@ def _lose_outcomes(database: Database, tenant_id: str, now: datetime) -> int:
     first_day = (now - _OLDEST_MESSAGE).date()
     while changed == _ROWS_PER_BATCH:
         with database.tenant(tenant_id) as tx:
-            changed = tx.execute(
+            row = tx.one(
                 _LOSE_OUTCOMES,
                 tenant_id=tenant_id,
                 before=now - _OUTCOME_KNOWN_AFTER,
                 first_day=first_day,
                 rows=_ROWS_PER_BATCH,
             )
+        changed = int(row["lost"])
         lost += changed
     return lost
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import boto3
 import urllib3
@@ -254,7 +255,7 @@ class RegistryWorld:
             "version": "2.0",
             "rawPath": raw,
             "rawQueryString": query,
-            "queryStringParameters": dict(pair.split("=", 1) for pair in query.split("&")) if query else None,
+            "queryStringParameters": dict(parse_qsl(query, keep_blank_values=True)) if query else None,
             "headers": {"content-type": "application/json", "authorization": f"Bearer {token}", **(headers or {})},
             "requestContext": {"http": {"method": method, "path": raw}, "stage": "$default", "requestId": "request-1"},
             "body": None if body is None else json.dumps(body),

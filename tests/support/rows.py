@@ -51,6 +51,8 @@ insert into app.extension_quota_usage (tenant_id, install_id, period)
 insert into app.extension_metric_total
   (tenant_id, install_id, day, name, unit, value_count, value_sum, value_min, value_max)
   values ('{tenant}', gen_random_uuid(), '2026-01-02', 'm', 'Count', 1, 1, 1, 1);
+insert into app.extension_endpoint_total (tenant_id, install_id, method, path_template, day)
+  values ('{tenant}', gen_random_uuid(), 'GET', '/', '2026-01-02');
 insert into app.tenant_activity (tenant_id, active_at) values ('{tenant}', now());
 insert into app.extension_limit (tenant_id, install_id, changed_by) values ('{tenant}', gen_random_uuid(), 't');
 insert into app.extension_quota_event (tenant_id, install_id, period, metric, threshold, used, limited_to)

@@ -28,6 +28,7 @@ from functions.registry.api.routes import (
     publishing,
     records,
     secrets,
+    usage,
 )
 from functions.registry.records import platform_keys
 from functions.registry.services import Services
@@ -42,7 +43,9 @@ _PROBE_KEY: Final = "staging/healthz"
 
 app = APIGatewayHttpResolver(enable_validation=True)
 """The routes and their parsing. Services are passed with each request, so one value serves every ``Registry``."""
-for _routes in (publishers, publishing, catalog, installs, limits, secrets, executions, records, metrics, maintenance):
+for _routes in (
+    publishers, publishing, catalog, installs, limits, usage, secrets, executions, records, metrics, maintenance,
+):  # fmt: skip
     app.include_router(_routes.router, prefix=PREFIX)
 
 

@@ -24,22 +24,25 @@ from functions.registry.limiting import quota_events
 _COUNT: Final = """
 with added as (
   select owner.place, owner.install_id, period.period, sum(calls) as calls, sum(failed_calls) as failed_calls,
-         sum(duration_ms) as duration_ms, sum(cpu_ms) as cpu_ms, sum(egress_bytes) as egress_bytes,
-         sum(log_bytes) as log_bytes
+         sum(duration_ms) as duration_ms, sum(cpu_ms) as cpu_ms, max(memory_peak_bytes) as memory_peak_bytes,
+         sum(egress_bytes) as egress_bytes, sum(log_bytes) as log_bytes
   from json_to_recordset(cast(:finished as json)) as finished (
     install_id uuid, day text, calls bigint, failed_calls bigint, duration_ms double precision, cpu_ms double precision,
-    egress_bytes bigint, log_bytes bigint)
+    memory_peak_bytes bigint, egress_bytes bigint, log_bytes bigint)
   cross join lateral (values (1, finished.install_id), (2, cast(:nobody as uuid))) as owner (place, install_id)
   cross join lateral (values (finished.day), (left(finished.day, 7))) as period (period)
   group by 1, 2, 3),
 counted as (
   insert into app.extension_quota_usage as usage
-    (tenant_id, install_id, period, calls, failed_calls, duration_ms, cpu_ms, egress_bytes, log_bytes)
-  select :tenant_id, install_id, period, calls, failed_calls, duration_ms, cpu_ms, egress_bytes, log_bytes
+    (tenant_id, install_id, period, calls, failed_calls, duration_ms, cpu_ms, memory_peak_bytes, egress_bytes,
+     log_bytes)
+  select :tenant_id, install_id, period, calls, failed_calls, duration_ms, cpu_ms, memory_peak_bytes, egress_bytes,
+         log_bytes
   from added order by place, install_id, period
   on conflict (tenant_id, install_id, period) do update
   set calls = usage.calls + excluded.calls, failed_calls = usage.failed_calls + excluded.failed_calls,
       duration_ms = usage.duration_ms + excluded.duration_ms, cpu_ms = usage.cpu_ms + excluded.cpu_ms,
+      memory_peak_bytes = greatest(usage.memory_peak_bytes, excluded.memory_peak_bytes),
       egress_bytes = usage.egress_bytes + excluded.egress_bytes, log_bytes = usage.log_bytes + excluded.log_bytes
   returning install_id, period, calls, cpu_ms, egress_bytes, log_bytes, reached)
 select counted.*,
@@ -64,8 +67,9 @@ def count(tx: Tx, tenant_id: str, finished: Sequence[Mapping[str, Any]], default
     Args:
         tx: the transaction that changes the calls' records to finished.
         tenant_id: the tenant of all calls.
-        finished: the calls of an install on a day: ``install_id``, ``day`` (``YYYY-MM-DD``), ``calls``, and the sums
-            ``failed_calls``, ``duration_ms``, ``cpu_ms``, ``egress_bytes`` and ``log_bytes``.
+        finished: the calls of an install on a day: ``install_id``, ``day`` (``YYYY-MM-DD``), ``calls``, the sums
+            ``failed_calls``, ``duration_ms``, ``cpu_ms``, ``egress_bytes`` and ``log_bytes``, and the largest
+            ``memory_peak_bytes``.
         defaults: the stage's limits.
     """
     rows = tx.rows(_COUNT, tenant_id=tenant_id, nobody=TENANT_AS_INSTALL, finished=json.dumps(finished, default=str))

@@ -20,6 +20,7 @@ from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Messag
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.limiting.counting import count
+from functions.registry.limiting.endpoint_totals import ADD_ENDPOINTS
 from functions.registry.metering.counting import count_metrics
 from functions.registry.records import log_keeping
 from functions.registry.records.execution_rows import (
@@ -43,7 +44,8 @@ _OF_ONE_STATEMENT: Final = frozenset({"57014", "40P01", "40001", "55P03"})
 
 _MAKE_DAY: Final = "select app.make_day(:day)"
 # Rows are written in one order by every recorder, so two of them never wait for each other. An accepted row changes
-# once, when its call has finished: then it is returned, as a row that is inserted as finished.
+# once, when its call has finished: then it is returned, as a row that is inserted as finished. The totals of endpoints
+# are locked after all rows, and before those of their installs.
 _RECORD: Final = f"""
 with given as (
   select * from json_to_recordset(cast(:rows as json)) as given
@@ -54,11 +56,14 @@ written as (
   on conflict (tenant_id, day, execution_id) do update
   set {", ".join(f"{name} = excluded.{name}" for name in SET_AT_END)}
   where log.state = 'accepted' and excluded.state = 'finished'
-  returning execution_id, install_id, state, outcome, accepted_at, duration_ms, cpu_ms, egress_bytes, log_bytes)
-select install_id, to_char(accepted_at at time zone 'UTC', 'YYYY-MM-DD') as day, count(*) as calls,
+  returning log.execution_id, log.install_id, log.method, log.path_template, log.state, log.outcome,
+            old.outcome as outcome_before, (log.accepted_at at time zone 'UTC')::date as on_day, log.duration_ms,
+            log.cpu_ms, log.memory_peak_bytes, log.egress_bytes, log.log_bytes),
+counted as ({ADD_ENDPOINTS})
+select install_id, to_char(on_day, 'YYYY-MM-DD') as day, count(*) as calls,
        count(*) filter (where outcome <> 'ok') as failed_calls, sum(duration_ms) as duration_ms, sum(cpu_ms) as cpu_ms,
-       cast(sum(egress_bytes) as bigint) as egress_bytes, cast(sum(log_bytes) as bigint) as log_bytes,
-       array_agg(execution_id) as execution_ids
+       max(memory_peak_bytes) as memory_peak_bytes, cast(sum(egress_bytes) as bigint) as egress_bytes,
+       cast(sum(log_bytes) as bigint) as log_bytes, array_agg(execution_id) as execution_ids
 from written where state = 'finished' group by 1, 2
 """  # noqa: S608 - the names are constants
 

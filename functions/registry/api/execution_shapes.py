@@ -7,6 +7,13 @@ from alga_ext.calls.outcomes import Outcome
 from functions.registry.api.shapes import Out
 
 
+class RefusalOut(Out):
+    """The last host call that the platform refused or that failed: the capability it needs, and the reason."""
+
+    capability: str
+    reason: str
+
+
 class ExecutionOut(Out):
     """One execution. Until it is ``finished``, what is known only then is null.
 
@@ -33,11 +40,29 @@ class ExecutionOut(Out):
     log_bytes: int | None
 
 
-class RefusalOut(Out):
-    """The last host call that the platform refused or that failed: the capability it needs, and the reason."""
+class ExecutionRecordOut(ExecutionOut):
+    """The whole record of an execution.
 
-    capability: str
-    reason: str
+    Callers who are no tenant admin get null as ``guest_error``, ``guest_stack`` and ``last_refusal``, whatever the
+    record has: the extension wrote them. ``log_lines`` is how many lines are kept now, ``log_lines_dropped`` how many
+    more there were. ``attempts`` is how often the call was sent to the runner. ``breaker`` is ``open`` if the call
+    opened the install's circuit breaker, and ``half_open`` if it was its probe.
+    """
+
+    content_hash: str
+    cpu_ms: float | None
+    memory_peak_bytes: int | None
+    fuel: int | None
+    egress_bytes: int | None
+    response_bytes: int | None
+    host_calls: dict[str, int]
+    attempts: int | None
+    breaker: Literal["closed", "open", "half_open"] | None
+    guest_error: str | None
+    guest_stack: str | None
+    last_refusal: RefusalOut | None
+    log_lines: int
+    log_lines_dropped: int
 
 
 class LogLineOut(Out):

@@ -65,6 +65,11 @@ def require_tenant_viewer(principal: Principal) -> str:
     return _tenant(principal, {"tenant_admin", "tenant_viewer"})
 
 
+def is_tenant_admin(principal: Principal) -> bool:
+    """Tell whether a caller may read what guests wrote about the calls of its tenant."""
+    return principal.tenant_id is not None and "tenant_admin" in principal.roles
+
+
 class LimitsSetter(NamedTuple):
     """For whom a caller sets limits: the platform, or the tenant itself. ``tenant_id`` is the tenant they are about."""
 

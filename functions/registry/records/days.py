@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from alga_ext.errors import PlatformError
-from alga_ext.stores.database import Database
+from alga_ext.stores.database import Database, Tx
 
 EXECUTIONS: Final = "extension_execution_log"
 PARENTS: Final = (EXECUTIONS, "extension_execution_lines", "extension_log_day")
@@ -25,6 +25,11 @@ _LIST: Final = """
 select to_date(right(c.relname, 8), 'YYYYMMDD') as day
 from pg_inherits i join pg_class c on c.oid = i.inhrelid
 where i.inhparent = cast(:parent as regclass) order by 1
+"""
+# As text, so that it does not matter on which relations the planner evaluates the condition.
+_NEWEST: Final = """
+select right(c.relname, 8) as day from pg_inherits i join pg_class c on c.oid = i.inhrelid
+where i.inhparent = cast(:parent as regclass) and right(c.relname, 8) <= :until order by 1 desc limit :most
 """
 _MAKE: Final = "select app.make_day(:day)"
 _REMOVE: Final = "select app.remove_day(:parent, :day) as did"
@@ -58,6 +63,12 @@ def sweep(
         if day < today - kept and (did := _remove(database, parent, day, pause)):
             done[f"days_{did}"] += 1
     return done
+
+
+def newest(tx: Tx, until: date, most: int) -> list[date]:
+    """Return the newest days up to ``until`` that have a partition of executions, newest first, ``most`` at most."""
+    rows = tx.rows(_NEWEST, parent=f"app.{EXECUTIONS}", until=f"{until:%Y%m%d}", most=most)
+    return [date.fromisoformat(row["day"]) for row in rows]
 
 
 def _remove(database: Database, parent: str, day: date, pause: Callable[[float], None]) -> str | None:

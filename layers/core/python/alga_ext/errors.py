@@ -145,6 +145,7 @@ CODES: Final[dict[str, Code]] = {
     "version_state": Code(Kind.CONFLICT, "The version's state does not allow this"),
     "extension_name_not_allowed": Code(Kind.DENIED, "The publisher may not use this name"),
     "prefix_taken": Code(Kind.CONFLICT, "The name prefix belongs to another publisher"),
+    "execution_not_found": Code(Kind.NOT_FOUND, "There is no record of this call"),
     "logs_not_found": Code(Kind.NOT_FOUND, "There are no log lines of this call"),
     "log_entry_not_found": Code(Kind.NOT_FOUND, "The transparency log has no such entry"),
     "install_pinned": Code(Kind.CONFLICT, "The install is pinned to its version"),

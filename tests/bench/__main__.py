@@ -5,7 +5,7 @@ Status 1 when one of them missed a target.
 
 import sys
 
-from tests.bench import gateway, installs, runner, starts, sweeping
+from tests.bench import asking, gateway, installs, runner, starts, sweeping
 
 if __name__ == "__main__":
-    sys.exit(max([gateway.main(), runner.main(), starts.main(), installs.main(), sweeping.main()]))
+    sys.exit(max([gateway.main(), runner.main(), starts.main(), installs.main(), sweeping.main(), asking.main()]))

@@ -132,6 +132,8 @@ def _recent(asked: Client, query: dict[str, str], newest: datetime | None) -> li
 
     Without ``newest``, it is the newest call there is.
     """
+    if newest is not None:
+        query = {**query, "from": (newest - _LONGEST_CALL).isoformat()}
     found: list[Any] = []
     for page in _pages(asked, query):
         found += page

@@ -40,6 +40,9 @@ _DOCUMENTS: Final = ("text/html", "image/svg+xml", "application/xml", "applicati
 CONNECTION_ALLOWLIST: Final = "(response-origin)"
 """On documents and scripts, a worker's included: they connect to no other origin. It covers WebRTC, which a content
 security policy does not. Chromium applies it; other browsers ignore it (docs/reference/ui-host.md)."""
+EMBEDDER_POLICY: Final = "require-corp"
+"""On documents. A host page with this header shows no frame whose document does not send it too. Files of the UI host
+may be embedded everywhere (``cross-origin-resource-policy``), and a document loads no others."""
 
 
 class UiHost:
@@ -97,6 +100,7 @@ class UiHost:
         if is_document or file.content_type.startswith("text/javascript"):
             headers["connection-allowlist"] = CONNECTION_ALLOWLIST
         if is_document:
+            headers["cross-origin-embedder-policy"] = EMBEDDER_POLICY
             headers["content-security-policy"] = content_security_policy(
                 self._own_origin(request), self._services.settings.frame_ancestors
             )

@@ -116,6 +116,7 @@ def test_the_page_is_served_confined(host: UiHostFixture) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["access-control-allow-origin"] == "*"
     assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
     assert answer.headers["x-request-id"] == "r-1"
 
 
@@ -185,6 +186,7 @@ def test_every_kind_of_page_is_a_confined_document(aws: str, name: str, content_
 
     assert answer.headers["content-type"] == content_type
     assert answer.headers["content-security-policy"] == CSP
+    assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
 
 
 def test_a_common_js_file_is_a_script(aws: str) -> None:

@@ -8,6 +8,7 @@ from typing import IO, Any, Final, NamedTuple
 from alga_ext.bundles.archive import read_entries
 from alga_ext.bundles.manifest import MANIFEST_NAME, Manifest, parse_manifest
 from alga_ext.errors import PlatformError
+from functions.registry.publishing.ui_types import misreading
 from functions.registry.schemas import linear_patterns, pattern_cost
 
 UI_PREFIX: Final = "ui/"
@@ -45,7 +46,7 @@ def read_contents(archive: IO[bytes], check_schema: Callable[[Mapping[str, Any]]
             ``MATCHING_STEPS_LIMIT`` steps; ``bundle_incomplete`` when the manifest, the component, the UI entry, the
             SBOM or a precompiled file is missing, when the UI entry is not among the published files, or when an asset
             pattern matches no file; ``bundle_unsafe`` when the name of a published UI file has another character than
-            ``A-Z a-z 0-9 . _ ~ -``.
+            ``A-Z a-z 0-9 . _ ~ -``; ``bundle_misread`` when browsers would misread a published UI file.
     """
     manifest_bytes = _manifest_bytes(archive)
     manifest = parse_manifest(manifest_bytes)
@@ -54,6 +55,7 @@ def read_contents(archive: IO[bytes], check_schema: Callable[[Mapping[str, Any]]
     archive.seek(0)
     component: bytes | None = None
     paths: list[str] = []
+    misread: dict[str, str] = {}
 
     def keep(path: str) -> bool:
         paths.append(path)
@@ -73,10 +75,16 @@ def read_contents(archive: IO[bytes], check_schema: Callable[[Mapping[str, Any]]
                 "bundle_too_large",
                 f"The UI file {entry.path!r} is {len(entry.data)} bytes; at most {UI_FILE_LIMIT_BYTES} are allowed.",
             )
+        elif (reason := misreading(entry.path, entry.data)) is not None:
+            misread[entry.path] = reason
     contents = BundleContents(manifest, manifest_bytes, component, tuple(sorted(paths)))
     _check_matching_steps(manifest.assets, paths)
     _check_complete(contents)
-    _check_ui_names(ui_paths(contents.paths, manifest))
+    published = ui_paths(contents.paths, manifest)
+    _check_ui_names(published)
+    for path in published:
+        if path in misread:
+            raise PlatformError("bundle_misread", f"Browsers would misread the UI file {path!r}: {misread[path]}.")
     return contents
 
 

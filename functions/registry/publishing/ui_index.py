@@ -7,45 +7,11 @@ verifies the index, and with the index it verifies every file.
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping
-from pathlib import PurePosixPath
 from typing import Any, Final, NamedTuple
 
 from functions.registry.publishing.bundle_contents import UI_PREFIX
+from functions.registry.publishing.ui_types import content_type_of
 
-# Fixed here and not read from the machine's mime.types, so that a bundle has the same index everywhere.
-_TYPES: Final = {
-    ".avif": "image/avif",
-    ".cjs": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".csv": "text/csv; charset=utf-8",
-    ".gif": "image/gif",
-    ".htm": "text/html; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".jpeg": "image/jpeg",
-    ".jpg": "image/jpeg",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".map": "application/json",
-    ".md": "text/markdown; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".mp3": "audio/mpeg",
-    ".mp4": "video/mp4",
-    ".otf": "font/otf",
-    ".pdf": "application/pdf",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".ttf": "font/ttf",
-    ".txt": "text/plain; charset=utf-8",
-    ".wasm": "application/wasm",
-    ".webm": "video/webm",
-    ".webmanifest": "application/manifest+json",
-    ".webp": "image/webp",
-    ".woff": "font/woff",
-    ".woff2": "font/woff2",
-    ".xhtml": "application/xhtml+xml",
-    ".xml": "application/xml",
-}
 _COMPRESSIBLE: Final = (
     "text/",
     "application/json",
@@ -88,7 +54,7 @@ def make_file(
         published: all paths that the bundle publishes.
     """
     path = bundle_path.removeprefix(UI_PREFIX)
-    content_type = _TYPES.get(PurePosixPath(path).suffix.lower(), "application/octet-stream")
+    content_type = content_type_of(path)
     variants = [Variant("", data)]
     if content_type.startswith(_COMPRESSIBLE) and len(data) >= _SMALLEST_WORTH_BYTES:
         variants += [

@@ -112,6 +112,7 @@ CODES: Final[dict[str, Code]] = {
     "object_conflict": Code(Kind.CONFLICT, "The object exists with different content"),
     # Bundle
     "bundle_invalid": Code(Kind.INVALID, "The bundle is not a well-formed archive"),
+    "bundle_misread": Code(Kind.INVALID, "Browsers would misread a file of the bundle"),
     "bundle_unsafe": Code(Kind.INVALID, "The bundle contains something that is not allowed"),
     "bundle_too_large": Code(Kind.TOO_LARGE, "The bundle is larger than allowed"),
     "bundle_hash_mismatch": Code(Kind.INVALID, "The bundle's bytes do not have the declared hash"),

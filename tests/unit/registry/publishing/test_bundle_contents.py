@@ -116,6 +116,19 @@ def test_every_other_character_of_a_url_is_allowed_in_the_name_of_a_ui_file() ->
     )
 
 
+def test_a_published_file_that_browsers_would_misread_is_refused_by_name() -> None:
+    error = refusal(ui_document(), {**PAGE, "ui/js/app.js": "größe".encode("latin-1")})
+
+    assert error.code == "bundle_misread"
+    assert error.detail.startswith("Browsers would misread the UI file 'ui/js/app.js': ")
+
+
+def test_a_file_that_is_not_published_may_be_unreadable() -> None:
+    files = {"manifest.json": encoded(ui_document(assets=["ui/*.html"])), **PAGE, "ui/a.txt": b"\xff", "a.js": b"\xff"}
+
+    assert "ui/a.txt" in read_contents(bundle_of(files), check_schema).paths
+
+
 def test_a_file_that_is_not_published_may_have_any_name() -> None:
     document = {"manifest.json": encoded(ui_document(assets=["ui/*.html"])), **PAGE}
     files = {**document, "ui/a b.txt": b"", "docs/ü+.md": b""}

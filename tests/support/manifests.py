@@ -137,7 +137,14 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
     if kind != "server":
         hooks = st.dictionaries(
             st.from_regex(r"[a-z][A-Za-z0-9]{0,8}", fullmatch=True),
-            st.fixed_dictionaries({"label": _text.filter(bool)}),
+            st.fixed_dictionaries(
+                {"label": _text.filter(bool)},
+                optional={
+                    "icon": _file.map(lambda path: path + ".svg"),
+                    "order": st.integers(-1_000, 1_000),
+                    "paths": st.lists(st.sampled_from(["/", "/settings", "/a/b~c"]), max_size=2),
+                },
+            ),
             max_size=2,
         )
         document["ui"] = {

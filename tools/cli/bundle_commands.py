@@ -20,7 +20,7 @@ from tools.cli.bundles import (
     verify_bundle,
 )
 from tools.cli.options import AsJson
-from tools.cli.output import CommandError, answer, answer_json, step
+from tools.cli.output import CommandError, answer, answer_json, note, step
 from tools.cli.publishable import pack_publishable
 
 Key = Annotated[Path, typer.Option("--key", help="Private key file (PEM).")]
@@ -55,7 +55,9 @@ def build(
         manifest = build_extension(folder, target)
         # Packed and thrown away: what the registry would refuse is refused here already.
         with tempfile.TemporaryDirectory(prefix="alga-build-") as work:
-            pack_publishable(target, Path(work) / BUNDLE_NAME)
+            packed = pack_publishable(target, Path(work) / BUNDLE_NAME)
+    for text in packed.manifest.notes:
+        note(text)
     if as_json:
         answer_json({"folder": str(target), "name": manifest.name, "version": manifest.version})
     else:
@@ -69,6 +71,8 @@ def pack(
 ) -> None:
     """Pack a built extension into a bundle and check it. The same files always give the same bytes."""
     packed = pack_publishable(folder, out)
+    for text in packed.manifest.notes:
+        note(text)
     if as_json:
         answer_json({"bundle": str(out), "content_hash": packed.content_hash, "size_bytes": packed.size_bytes})
     else:

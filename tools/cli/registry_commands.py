@@ -79,6 +79,8 @@ def publish(
 ) -> None:
     """Publish a signed bundle and wait until it is ready or rejected."""
     manifest = manifest_of(bundle)
+    for text in manifest.notes:
+        note(text)
     registry = client(url, token_file)
     with step(f"Publishing {manifest.name} {manifest.version}"):
         version = registry.publish(

@@ -43,10 +43,10 @@ def read_contents(archive: IO[bytes], check_schema: Callable[[Mapping[str, Any]]
         PlatformError: what ``alga_ext.bundles.archive``, ``alga_ext.bundles.manifest`` and ``check_schema`` raise;
             ``bundle_too_large`` for a component over ``COMPONENT_LIMIT_BYTES``, for a UI file over
             ``UI_FILE_LIMIT_BYTES``, and when matching the asset patterns would take more than
-            ``MATCHING_STEPS_LIMIT`` steps; ``bundle_incomplete`` when the manifest, the component, the UI entry, the
-            SBOM or a precompiled file is missing, when the UI entry is not among the published files, or when an asset
-            pattern matches no file; ``bundle_unsafe`` when the name of a published UI file has another character than
-            ``A-Z a-z 0-9 . _ ~ -``; ``bundle_misread`` when browsers would misread a published UI file.
+            ``MATCHING_STEPS_LIMIT`` steps; ``bundle_incomplete`` when the manifest, the component, the UI entry, an
+            icon, the SBOM or a precompiled file is missing, when the UI entry or an icon is not among the published
+            files, or when an asset pattern matches no file; ``bundle_unsafe`` when the name of a published UI file has
+            another character than ``A-Z a-z 0-9 . _ ~ -``; ``bundle_misread`` when browsers would misread it.
     """
     manifest_bytes = _manifest_bytes(archive)
     manifest = parse_manifest(manifest_bytes)
@@ -144,6 +144,9 @@ def _check_complete(contents: BundleContents) -> None:
                 "bundle_incomplete",
                 f"ui.entry {manifest.ui.entry!r} must lie below {UI_PREFIX!r} and match a pattern of 'assets'.",
             )
+        for name, hook in manifest.ui.hooks.items():
+            if hook.icon is not None:
+                _check_icon(contents, f"ui.hooks.{name}.icon", hook.icon)
         for pattern in manifest.assets:
             if not any(matches(path, pattern) for path in paths):
                 raise PlatformError("bundle_incomplete", f"assets: pattern {pattern!r} matches no file of the bundle.")
@@ -152,6 +155,15 @@ def _check_complete(contents: BundleContents) -> None:
     for target, path in manifest.precompiled.items():
         if path not in paths:
             raise _missing(f"precompiled for {target}", path)
+
+
+def _check_icon(contents: BundleContents, where: str, icon: str) -> None:
+    if icon not in contents.paths:
+        raise _missing(where, icon)
+    if icon not in ui_paths(contents.paths, contents.manifest):
+        raise PlatformError(
+            "bundle_incomplete", f"{where} {icon!r} must lie below {UI_PREFIX!r} and match a pattern of 'assets'."
+        )
 
 
 def _check_ui_names(paths: Sequence[str]) -> None:

@@ -618,6 +618,34 @@ def test_a_hook_without_label_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("member", "fault"),
+    [
+        ({"icon": "ui/icon.ico"}, "icon: must be an SVG, PNG or WebP file"),
+        ({"icon": "/ui/icon.svg"}, "icon"),
+        ({"icon": "ui/../icon.svg"}, "icon"),
+        ({"order": -1_001}, "order: must be at least -1000"),
+        ({"order": "1"}, "order: must be a whole number"),
+        ({"paths": ["settings"]}, "paths.0: must begin with '/'"),
+        ({"paths": ["/a?b"]}, "paths.0: must begin with '/'"),
+        ({"paths": "/a"}, "paths: must be a list"),
+    ],
+)
+def test_a_hook_with_a_wrong_member_is_refused(member: dict[str, Any], fault: str) -> None:
+    hooks = {"appMenu": {"label": "Notes", **member}}
+    assert f"ui.hooks.appMenu.{fault}" in refusal(ui_document(ui={**ui_document()["ui"], "hooks": hooks}))
+
+
+@pytest.mark.parametrize("routes", [[], [{"path": "/x", "iframe": "dist/x.html"}], {"a": 1}, "x"])
+def test_the_routes_of_an_old_manifest_are_ignored_with_a_note(routes: Any) -> None:
+    manifest = parse_manifest(encoded(ui_document(ui={**ui_document()["ui"], "routes": routes})))
+
+    assert "routes" not in manifest.model_dump()["ui"]
+    (note,) = manifest.notes
+    assert note.startswith("ui.routes has no effect here.")
+    assert parse_manifest(encoded(ui_document())).notes == ()
+
+
+@pytest.mark.parametrize(
     "pattern", ["/ui/**", ".well-known/**", "ui/.hidden", "ui/../x", "", "a" * 257, "a/" * 16 + "b"]
 )
 def test_an_asset_pattern_that_leaves_hides_or_costs_too_much_is_refused(pattern: str) -> None:

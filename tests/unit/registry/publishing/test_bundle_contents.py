@@ -87,6 +87,22 @@ def test_what_the_manifest_names_must_be_there(document: Any, files: dict[str, b
     assert missing in error.detail
 
 
+@pytest.mark.parametrize(
+    ("icon", "files", "told"),
+    [
+        ("ui/icon.svg", {}, "ui.hooks.appMenu.icon 'ui/icon.svg', which is not in the bundle"),
+        ("icon.svg", {"icon.svg": b""}, "ui.hooks.appMenu.icon 'icon.svg' must lie below 'ui/'"),
+        ("ui/icon.svg", {"ui/icon.svg": b""}, "must lie below 'ui/' and match a pattern of 'assets'"),
+    ],
+)
+def test_an_icon_must_be_a_published_file(icon: str, files: dict[str, bytes], told: str) -> None:
+    ui = {**ui_document()["ui"], "hooks": {"appMenu": {"label": "Notes", "icon": icon}}}
+    error = refusal(ui_document(ui=ui, assets=["ui/*.html"]), {**PAGE, **files})
+
+    assert error.code == "bundle_incomplete"
+    assert told in error.detail
+
+
 def test_a_ui_file_up_to_4_mib_passes_and_one_byte_more_does_not() -> None:
     assert UI_FILE_LIMIT_BYTES == 4 * 1024 * 1024
     noise = bytes(range(256)) * (UI_FILE_LIMIT_BYTES // 256)

@@ -29,7 +29,17 @@ from alga_ext.bundles.declared_headers import (
 from alga_ext.bundles.egress_hosts import check_asked_host
 from alga_ext.bundles.endpoint_paths import normal_path
 from alga_ext.bundles.manifest_errors import explain, suggestion
-from alga_ext.bundles.manifest_patterns import DOCUMENT, HOOK_NAME, NAME, SECRET_NAME, SEMVER, SLUG, TOPIC
+from alga_ext.bundles.manifest_patterns import (
+    DOCUMENT,
+    HOOK_NAME,
+    ICON,
+    NAME,
+    PAGE_PATH,
+    SECRET_NAME,
+    SEMVER,
+    SLUG,
+    TOPIC,
+)
 from alga_ext.bundles.paths import PathError, check_relative
 from alga_ext.calls import capabilities, configured_hosts, metrics
 from alga_ext.errors import PlatformError
@@ -201,6 +211,21 @@ class Hook(_Part):
     """A place in the host application's user interface where the extension appears."""
 
     label: str = Field(min_length=1, max_length=80)
+    icon: str | None = Field(
+        default=None, min_length=1, max_length=512, pattern=ICON, description="A published file of the UI"
+    )
+    order: int = Field(default=0, ge=-1_000, le=1_000, description="Entries with a lower number come first")
+    paths: tuple[Annotated[str, Field(pattern=PAGE_PATH)], ...] = Field(
+        default=(),
+        max_length=16,
+        fail_fast=True,
+        description="Paths of the page that belong to this entry; it opens the first one",
+    )
+
+    @field_validator("icon")
+    @classmethod
+    def _icon(cls, icon: str | None) -> str | None:
+        return None if icon is None else _relative(icon)
 
 
 class Ui(_Part):
@@ -209,6 +234,9 @@ class Ui(_Part):
     type: Literal["iframe"]
     entry: str = Field(min_length=1, max_length=512, pattern=DOCUMENT)
     hooks: dict[Annotated[str, Field(pattern=HOOK_NAME)], Hook] = {}
+    routes: Any = Field(
+        default=None, exclude=True, description="Of manifests for AlgaPSA's extension system: accepted and ignored"
+    )
 
     @field_validator("entry")
     @classmethod
@@ -340,6 +368,15 @@ class Manifest(_Part):
         if key is not None and not (isinstance(properties, dict) and key in properties):
             message = f"{rule}: the schema under 'config' has no property {key!r}"
             raise ValueError(message)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the author should know although the manifest is valid, in sentences."""
+        if self.ui is None or self.ui.routes is None:
+            return ()
+        return (
+            "ui.routes has no effect here. The page reaches its handlers by the paths in api.endpoints; remove it.",
+        )
 
     @property
     def component_path(self) -> str | None:

@@ -21,6 +21,8 @@ SECRET_NAME: Final = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the form 
 TOPIC: Final = r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$"
 HOOK_NAME: Final = r"^[a-z][A-Za-z0-9]{0,63}$"
 DOCUMENT: Final = r"\.[xX]?[hH][tT][mM][lL]?$"
+ICON: Final = r"\.([sS][vV][gG]|[pP][nN][gG]|[wW][eE][bB][pP])$"
+PAGE_PATH: Final = r"^/[A-Za-z0-9._~/-]{0,255}$"
 RULES: Final = {
     SEMVER: "must be a semantic version: three numbers, such as 1.0.0 or 1.2.0-beta.1",
     NAME: "must be a reverse-domain name of at least two labels, in lower-case letters, digits and hyphens, such as "
@@ -29,6 +31,8 @@ RULES: Final = {
     SECRET_NAME: "must begin with a letter; up to 63 letters, digits, '_', '.' or '-' may follow",
     TOPIC: "must begin with a letter or digit; up to 127 letters, digits, '.', '_', '*' or '-' may follow",
     DOCUMENT: "must be an HTML document, whose name ends with .html, .htm or .xhtml",
+    ICON: "must be an SVG, PNG or WebP file, whose name ends with .svg, .png or .webp",
+    PAGE_PATH: "must begin with '/'; up to 255 letters, digits, '.', '_', '~', '-' or '/' may follow",
     HOOK_NAME: "must begin with a lower-case letter; up to 63 letters or digits may follow",
 }
 """What each pattern asks for, in the words of an error message."""

@@ -37,6 +37,7 @@ _ROUTES: Final = (
     "catalog",
     "executions",
     "installs",
+    "menu",
     "limits",
     "usage",
     "secrets",

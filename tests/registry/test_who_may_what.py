@@ -24,6 +24,7 @@ ALLOWED: Final = {
     "admin": {"platform_admin"},
     "publisher": {"platform_admin", "publisher"},
     "tenant admin": {"tenant_admin"},
+    "tenant user": {"tenant_admin", "tenant_viewer", "none"},
     "tenant viewer": {"tenant_admin", "tenant_viewer"},
     "admin or tenant admin": {"platform_admin", "tenant_admin"},
     "admin or tenant viewer": {"platform_admin", "tenant_admin", "tenant_viewer"},

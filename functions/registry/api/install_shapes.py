@@ -141,6 +141,30 @@ class RequestOut(Out):
     created_by: str
 
 
+class MenuEntryOut(Out):
+    """One place in the host application's user interface where an extension is shown.
+
+    ``icon`` is the URL of an image, ``ui_url`` that of the page. ``paths`` are those of the page that belong to this
+    entry.
+    """
+
+    install_id: str
+    extension_id: str
+    title: str
+    label: str
+    hook: str
+    icon: str | None
+    order: int
+    paths: list[str]
+    ui_url: str
+
+
+class MenuOut(Out):
+    """Everything that the caller is shown, by hook, order and label."""
+
+    items: list[MenuEntryOut]
+
+
 class UpdateIn(In):
     """The version to update to. Without ``version``, it is the newest ready version."""
 
@@ -201,10 +225,7 @@ def install_out(row: Row, request: Row | None, ui_base: str, not_offered: Mappin
         ui_base: base URL of the UI host.
         not_offered: see ``Services.not_offered``.
     """
-    url = None
-    if row["ui_entry"] is not None:
-        entry = row["ui_entry"].removeprefix(UI_PREFIX)
-        url = f"{ui_base}/ext-ui/{row['extension_id']}/{row['content_hash']}/{entry}"
+    url = None if row["ui_entry"] is None else _ui_url(row, row["ui_entry"], ui_base)
     granted = GrantsOut(
         capabilities=row["granted_capabilities"],
         egress=row["granted_egress"],
@@ -218,3 +239,18 @@ def install_out(row: Row, request: Row | None, ui_base: str, not_offered: Mappin
     return InstallOut.model_validate(
         {**texts(row), "grants": granted, "ui_url": url, "waiting_request": waiting, "warnings": warnings}
     )
+
+
+def menu_entry_out(entry: Row, ui_base: str) -> MenuEntryOut:
+    """Build the answer for an entry of ``menu.entries``; ``ui_base`` is the base URL of the UI host."""
+    icon = None if entry["icon"] is None else _ui_url(entry, entry["icon"], ui_base)
+    shown = {name: entry[name] for name in ("title", "label", "hook", "order", "paths")}
+    ids = {"install_id": str(entry["install_id"]), "extension_id": str(entry["extension_id"])}
+    return MenuEntryOut.model_validate(
+        {**shown, **ids, "icon": icon, "ui_url": _ui_url(entry, entry["ui_entry"], ui_base)}
+    )
+
+
+def _ui_url(row: Row, path: str, ui_base: str) -> str:
+    """Return the URL of a published file of an install's bundle; ``path`` is its path in the bundle."""
+    return f"{ui_base}/ext-ui/{row['extension_id']}/{row['content_hash']}/{path.removeprefix(UI_PREFIX)}"

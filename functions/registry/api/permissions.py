@@ -70,6 +70,11 @@ def is_tenant_admin(principal: Principal) -> bool:
     return principal.tenant_id is not None and "tenant_admin" in principal.roles
 
 
+def require_tenant_user(principal: Principal) -> str:
+    """Return the caller's tenant. Each of its users may ask for what the host application shows them."""
+    return _tenant(principal, None)
+
+
 class LimitsSetter(NamedTuple):
     """For whom a caller sets limits: the platform, or the tenant itself. ``tenant_id`` is the tenant they are about."""
 
@@ -111,11 +116,12 @@ def _limited(principal: Principal, named: str | None, roles: set[str]) -> str:
     return tenant_id
 
 
-def _tenant(principal: Principal, roles: set[str]) -> str:
+def _tenant(principal: Principal, roles: set[str] | None) -> str:
+    """Return the caller's tenant. ``roles`` are those of which the caller needs one; None: a user needs none."""
     if principal.tenant_id is None:
         raise PlatformError(
             "forbidden", "Installs belong to tenants, but the token names no tenant. Use a tenant's token."
         )
-    if not roles & principal.roles:
+    if roles is not None and not roles & principal.roles:
         raise PlatformError("forbidden", f"This request needs the role {' or '.join(sorted(roles))}.")
     return principal.tenant_id

@@ -1,4 +1,8 @@
-"""Entity tags and ``If-Match`` (RFC 9110 §13.1.1): a change is only made to the state that the caller has read."""
+"""Entity tags (RFC 9110 §8.8.3).
+
+With ``If-Match``, a change is only made to the state that the caller has read. With ``If-None-Match``, a state that the
+caller has already is not sent again.
+"""
 
 import hashlib
 import json
@@ -25,6 +29,14 @@ def tag_of_document(document: object) -> str:
 def revision_tag(revision: int) -> str:
     """Return the entity tag of an install. Its revision number counts its changes, a disabling included."""
     return f'"{revision}"'
+
+
+def is_current(if_none_match: str | None, etag: str) -> bool:
+    """Tell whether the caller has the current state: ``If-None-Match`` names its tag or is ``*`` (RFC 9110 §13.1.2)."""
+    if if_none_match is None:
+        return False
+    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
+    return "*" in tags or etag in tags
 
 
 def check_match(if_match: str | None, etag: str) -> None:

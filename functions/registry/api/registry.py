@@ -23,6 +23,7 @@ from functions.registry.api.routes import (
     installs,
     limits,
     maintenance,
+    menu,
     metrics,
     publishers,
     publishing,
@@ -44,8 +45,19 @@ _PROBE_KEY: Final = "staging/healthz"
 app = APIGatewayHttpResolver(enable_validation=True)
 """The routes and their parsing. Services are passed with each request, so one value serves every ``Registry``."""
 for _routes in (
-    publishers, publishing, catalog, installs, limits, usage, secrets, executions, records, metrics, maintenance,
-):  # fmt: skip
+    publishers,
+    publishing,
+    catalog,
+    installs,
+    menu,
+    limits,
+    usage,
+    secrets,
+    executions,
+    records,
+    metrics,
+    maintenance,
+):
     app.include_router(_routes.router, prefix=PREFIX)
 
 

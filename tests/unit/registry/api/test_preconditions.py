@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import BaseModel
 
-from functions.registry.api.preconditions import check_match, etag_of, revision_tag
+from functions.registry.api.preconditions import check_match, etag_of, is_current, revision_tag
 from tests.support.refusals import code_of
 
 
@@ -28,6 +28,16 @@ def test_a_change_of_the_current_state_is_made(if_match: str | None) -> None:
 @pytest.mark.parametrize("if_match", ["", '"0"', TAG[1:-1], TAG[:-1], f"W/{TAG}", f"{TAG}x", f"x{TAG}", "**", '"*"'])
 def test_a_change_of_another_state_is_refused(if_match: str) -> None:
     assert code_of(lambda: check_match(if_match, TAG)) == "precondition_failed"
+
+
+@pytest.mark.parametrize("if_none_match", [TAG, f"W/{TAG}", f'"0", {TAG}', "*"])
+def test_a_caller_with_the_current_state_is_told_so(if_none_match: str) -> None:
+    assert is_current(if_none_match, TAG)
+
+
+@pytest.mark.parametrize("if_none_match", [None, "", '"0"', TAG[1:-1], f"{TAG}x", '"*"'])
+def test_a_caller_with_another_state_gets_the_current_one(if_none_match: str | None) -> None:
+    assert not is_current(if_none_match, TAG)
 
 
 def test_a_tag_changes_with_every_member_and_with_nothing_else() -> None:

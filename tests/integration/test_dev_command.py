@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.support.dev import ALGA_EXT, Dev, folder_named
 from tests.support.manifests import encoded, ui_document
@@ -22,6 +23,8 @@ from tools.local.lock import PlatformLock
 from tools.local.ports import listening
 from tools.local.state import ROOT, read_state
 
+OWN_PAGE = "http://localhost:3999"
+
 
 @pytest.fixture
 def state() -> Iterator[Path]:
@@ -32,7 +35,7 @@ def state() -> Iterator[Path]:
 def shared() -> Iterator[Dev]:
     """A running platform that tests may look at and not end."""
     for folder in folder_named("shared"):
-        dev = Dev(folder, {})
+        dev = Dev(folder, {}, "--host-origin", OWN_PAGE)
         try:
             dev.wait_until_ready()
             yield dev
@@ -199,3 +202,21 @@ def test_secrets_are_in_private_files_and_on_no_command_line(shared: Dev) -> Non
     keys = [path for path in (state / "keys").iterdir() if not path.name.endswith(".pub.pem")]
     private = [*keys, *(state / "run" / "tokens").iterdir(), state / "run" / "platform.json"]
     assert {path: oct(path.stat().st_mode & 0o777) for path in private} == dict.fromkeys(private, "0o600")
+
+
+def test_a_page_of_the_developer_may_call_extensions(shared: Dev) -> None:
+    found = read_state(shared.state)
+    assert found is not None
+    asked = {"origin": OWN_PAGE, "access-control-request-method": "POST"}
+    answer = requests.options(f"{found['api']}/api/ext/acme.notes/x", headers=asked, timeout=30)
+
+    assert answer.headers["access-control-allow-origin"] == OWN_PAGE
+
+
+@pytest.mark.parametrize("origin", ["localhost:3000", "http://example.com", "http://localhost:3000/", "*"])
+def test_an_origin_that_no_browser_sends_is_refused(state: Path, origin: str) -> None:
+    command = [ALGA_EXT, "dev", "--no-samples", "--port", "0", "--state", str(state), "--host-origin", origin]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+    assert ended.returncode == 1
+    assert "--host-origin: its origin 1 " in ended.stderr

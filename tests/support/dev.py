@@ -21,12 +21,21 @@ STOP_WITHIN_S = 15
 class Dev:
     """A platform on free ports, with its state in a folder of its own."""
 
-    def __init__(self, state: Path, environment: Mapping[str, str], *, samples: bool = False) -> None:
+    def __init__(self, state: Path, environment: Mapping[str, str], *options: str, samples: bool = False) -> None:
         self.state = state
         self.output = state.with_suffix(".out")
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [ALGA_EXT, "dev", "--samples" if samples else "--no-samples", "--port", "0", "--state", str(state)],
+                [
+                    ALGA_EXT,
+                    "dev",
+                    "--samples" if samples else "--no-samples",
+                    "--port",
+                    "0",
+                    "--state",
+                    str(state),
+                    *options,
+                ],
                 cwd=ROOT,
                 env={**os.environ, **environment},
                 stdout=output,

@@ -4,7 +4,7 @@
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,12 @@ class Secrets:
 
 
 def function_specs(
-    root: Path, addresses: Addresses, cloud: Cloud, secrets: Secrets, given: Mapping[str, str]
+    root: Path,
+    addresses: Addresses,
+    cloud: Cloud,
+    secrets: Secrets,
+    given: Mapping[str, str],
+    host_origins: Sequence[str] = (),
 ) -> tuple[FunctionSpec, ...]:
     """Return every function of the topology with its environment.
 
@@ -73,6 +78,7 @@ def function_specs(
         cloud: bucket and queues.
         secrets: keys and passwords.
         given: the environment of the shell; only the names in ``PASSED_THROUGH`` are used.
+        host_origins: origins of further pages that show extensions and call them.
 
     Raises:
         EnvironmentNamesError: there is no value for a name that the topology lists as required.
@@ -84,7 +90,7 @@ def function_specs(
         "AWS_ENDPOINT_URL": cloud.endpoint_url,
     }
     invoking = {access.function for access in ACCESS if access.invokes or access.checks}
-    values = environment_values(addresses, cloud, secrets, given)
+    values = environment_values(addresses, cloud, secrets, given, host_origins)
     specs = []
     for function in FUNCTIONS:
         environment = {name: values[name] for name in function.names if name in values}
@@ -98,7 +104,7 @@ def function_specs(
 
 
 def environment_values(
-    addresses: Addresses, cloud: Cloud, secrets: Secrets, given: Mapping[str, str]
+    addresses: Addresses, cloud: Cloud, secrets: Secrets, given: Mapping[str, str], host_origins: Sequence[str] = ()
 ) -> dict[str, str]:
     """Return the values of the environment names that have the same value in every function."""
     keys = secrets.keys
@@ -125,6 +131,9 @@ def environment_values(
         "UI_PROXY_SIGNING_KEY": keys.call_token.private_pem,
         **passed,
     }
+    if host_origins:
+        values["FRAME_ANCESTORS"] = " ".join([values["FRAME_ANCESTORS"], *host_origins])
+        values["CORS_ORIGINS"] = ",".join([*filter(None, [values.get("CORS_ORIGINS")]), *host_origins])
     if "AUTH_JWKS_URL" in passed and "AUTH_JWKS" not in passed:
         del values["AUTH_JWKS"]
     return values

@@ -54,14 +54,15 @@ class StartError(Exception):
 class Options:
     """How to start.
 
-    Port 0 means any free port. `environ` has the settings that a developer may pass through. `start_function` starts
-    each process of a function.
+    Port 0 means any free port. Pages of `host_origins` may show and call extensions, as the host page may. `environ`
+    has the settings that a developer may pass through. `start_function` starts each process of a function.
     """
 
     state: Path = STATE
     api_port: int = 8700
     ui_port: int = 8701
     host_port: int = 8702
+    host_origins: tuple[str, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     start_function: StartFunction = start_from_checkout
 
@@ -172,7 +173,12 @@ class Platform:
         passwords = {role: secrets.token_urlsafe(24) for role in LOGIN_ROLES}
         try:
             specs = function_specs(
-                ROOT, self.addresses, self.cloud, Secrets(self.keys, passwords, trust_bundle), self.options.environ
+                ROOT,
+                self.addresses,
+                self.cloud,
+                Secrets(self.keys, passwords, trust_bundle),
+                self.options.environ,
+                self.options.host_origins,
             )
         except EnvironmentNamesError as error:
             raise StartError(str(error)) from error

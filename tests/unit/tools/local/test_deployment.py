@@ -106,6 +106,20 @@ def test_a_url_of_the_key_set_takes_the_place_of_the_local_key_set() -> None:
     assert values["AUTH_JWKS_URL"] == "https://host.example/jwks"
 
 
+def test_pages_of_further_host_origins_may_show_and_call_extensions() -> None:
+    origins = ("http://localhost:3000", "https://app.example.com")
+    values = environment_values(ADDRESSES, CLOUD, SECRETS, {}, origins)
+    besides = environment_values(ADDRESSES, CLOUD, SECRETS, {"CORS_ORIGINS": "https://other.example"}, origins)
+
+    assert (
+        values["FRAME_ANCESTORS"]
+        == "http://127.0.0.1:3 http://localhost:3 http://localhost:3000 https://app.example.com"
+    )
+    assert values["CORS_ORIGINS"] == "http://localhost:3000,https://app.example.com"
+    assert besides["CORS_ORIGINS"] == "https://other.example,http://localhost:3000,https://app.example.com"
+    assert "CORS_ORIGINS" not in environment_values(ADDRESSES, CLOUD, SECRETS, {})
+
+
 def test_the_local_cloud_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://192.0.2.1:3128")

@@ -87,6 +87,7 @@ def finished(
         attempts=attempts,
         breaker=breaker,
         metrics=answer.metrics,
+        egress=answer.egress,
         guest_error=_told(guest.error, GUEST_ERROR_LIMIT) if guest is not None else None,
         guest_stack=_told(guest.stack, GUEST_STACK_LIMIT) if guest is not None else None,
         last_refusal=refused

@@ -5,14 +5,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
+
 from alga_ext.calls.answer_headers import not_passed
-from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse
+from alga_ext.calls.envelope import EgressTotal, ExecuteRequest, ExecuteResponse
 from alga_ext.telemetry import logger
 from functions.runner import envelope, guest_errors, kept_lines, outcome
 from functions.runner.imports.broker import Broker, Provider
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.call_secrets import Unsealer
-from functions.runner.imports.egress_ledger import Ledger
 from functions.runner.limits import CallLimits
 from functions.runner.records import Records
 from functions.runner.sandbox.protocol.ended import Ended
@@ -121,6 +122,7 @@ class Invocation:
                 answer.error.guest = guest_errors.report(records.errors, self._shown)
             answer.logs_b64z = records.kept.packed()
             answer.metrics = records.metrics.totals()
+            answer.egress = self._egress(call)
         return answer
 
     def _answer(self, found: Done | Failed) -> ExecuteResponse:
@@ -160,19 +162,23 @@ class Invocation:
             self._log_egress(self._call)
             self._call.secrets.clear()
 
+    @staticmethod
+    def _egress(call: CallContext) -> list[EgressTotal]:
+        """Return the call's requests by destination. A guest may have put a secret into a host name."""
+        return call.ledger.totals(lambda names: kept_lines.without_secrets(names, call.secrets))
+
     def _log_egress(self, call: CallContext) -> None:
-        if call.ledger.destinations:
+        if totals := self._egress(call):
             context = self._request.context
-            logged = Ledger()
-            # A guest may have put a secret into a host name, so the names are scrubbed before they are logged.
-            for name, entry in call.ledger.destinations.items():
-                logged.add(call.secrets.scrub_any_case(name), **entry._asdict())
-            destinations = {name: entry._asdict() for name, entry in logged.destinations.items()}
             extra = {
                 "tenant_id": context.tenant_id,
                 "install_id": context.install_id,
                 "request_id": context.request_id,
                 "trace_id": self.trace_id,
-                "egress": destinations,
+                "egress": {total.destination: _counts(total) for total in totals},
             }
             logger("runner").info("egress", extra=extra)
+
+
+def _counts(total: EgressTotal) -> dict[str, int]:
+    return {name: count for name, count in msgspec.structs.asdict(total).items() if name != "destination"}

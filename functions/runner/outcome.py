@@ -120,6 +120,7 @@ def too_large(answer: ExecuteResponse, size_bytes: int, limit_bytes: int) -> Exe
     text = f"The extension's response is {size_bytes} bytes when it is encoded; at most {limit_bytes} are allowed."
     replaced = failed(Verdict("response_too_large", text), answer.usage, answer.trace_id)
     replaced.metrics, replaced.program_fetched = answer.metrics, answer.program_fetched
+    replaced.egress = answer.egress
     replaced.refused, replaced.logs_b64z = answer.refused, answer.logs_b64z
     return replaced
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple, Self
 from urllib.parse import urlsplit
 
-from functions.runner.imports.http.egress import DEFAULT_PORTS
+from alga_ext.calls.egress_rules import DEFAULT_PORTS
 
 
 class Address(NamedTuple):

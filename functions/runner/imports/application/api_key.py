@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from alga_ext.calls.egress_rules import Target, host_matches
 from functions.runner.imports.application.address import Address
 from functions.runner.imports.call_context import CallContext
-from functions.runner.imports.http.egress import Target, host_matches
 
 API_KEY: Final = "api_key"
 API_KEY_HEADER: Final = "x-api-key"

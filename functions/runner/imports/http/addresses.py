@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from alga_ext.calls.egress_rules import Target
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.deadline import LOOKUPS
 from functions.runner.imports.http import egress
-from functions.runner.imports.http.egress import Network, Target
+from functions.runner.imports.http.egress import Network
 from functions.runner.imports.http.refused import INVALID_URL, NOT_ALLOWED, TRANSPORT, Refused
 from functions.runner.imports.http.resolver import LOOKUP_TIMEOUT_S
 from functions.runner.imports.http.unreachable import Unreachable

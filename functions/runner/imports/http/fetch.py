@@ -1,9 +1,9 @@
 """``http.fetch``: requests to the hosts that the tenant granted. Capability cap:http.fetch.
 
-The rules are in ``egress``. The connection goes to exactly the address that was checked, so that a second name lookup
-cannot lead to another address. TLS verifies the host name. Redirects are not followed: the guest may follow them with
-another fetch, which is checked again. Every fetch that fails writes one line with the reason into the extension's log;
-the guest and the server do not learn it.
+The rules are in ``alga_ext.calls.egress_rules`` (URLs) and ``egress`` (addresses). The connection goes to exactly the
+address that was checked, so that a second name lookup cannot lead to another address. TLS verifies the host name.
+Redirects are not followed: the guest may follow them with another fetch, which is checked again. Every fetch that fails
+writes one line with the reason into the extension's log; the guest and the server do not learn it.
 """
 
 import re
@@ -16,14 +16,15 @@ import urllib3
 from urllib3.util import SKIP_HEADER
 
 from alga_ext.calls.connection_headers import CONNECTION_HEADERS
+from alga_ext.calls.egress_rules import Target, is_granted, parse_url
 from functions.runner.imports.broker import Handler, Opened, Provider
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.deadline import REQUESTS
-from functions.runner.imports.http import configured, egress
+from functions.runner.imports.http import configured
 from functions.runner.imports.http.addresses import Addresses
 from functions.runner.imports.http.connections import Connections
 from functions.runner.imports.http.echoes import Echoes
-from functions.runner.imports.http.egress import Network, Target
+from functions.runner.imports.http.egress import Network
 from functions.runner.imports.http.injection import Injector, Pair, has_placeholder
 from functions.runner.imports.http.refused import (
     INTERNAL,
@@ -93,6 +94,8 @@ class Fetcher:
         6. Refuse a response that brings a secret back.
         """
         method, url, headers, body = request
+        target: Target | None = None
+        is_counted = False
         try:
             target = self._target(url)  # (1)
             self._check(method, target, headers, body)  # (2)
@@ -104,18 +107,22 @@ class Fetcher:
                 for name in _PARTIAL:
                     sent.discard(name)
             addresses = self._addresses.of(target)  # (4)
-            self._call.ledger.add(target.destination, requests=1)
+            self._call.ledger.add(target.shown, requests=1)
+            is_counted = True
             return REQUESTS.within(  # (5, 6)
                 self._call.install_id,
                 self._call.left_s(),
                 lambda: self._send(target, addresses, method, sent, body, echoes),
             )
         except Refused as refused:
-            ended = "failed" if refused.outcome == TRANSPORT else "refused"
-            self._call.note_refused("http.fetch", refused.reason, ended)
+            is_failure = refused.outcome == TRANSPORT
+            if target is not None and not is_counted:
+                self._call.ledger.add(target.shown, requests=int(is_failure), refused=int(not is_failure))
+            self._call.note_refused("http.fetch", refused.reason, "failed" if is_failure else "refused")
             return refused.outcome
         except (urllib3.exceptions.HTTPError, TimeoutError, OSError, BodyTooLarge) as error:
-            self._call.note_refused("http.fetch", f"{target.shown}: {failure_reason(error)}", "failed")
+            shown = "" if target is None else f"{target.shown}: "
+            self._call.note_refused("http.fetch", f"{shown}{failure_reason(error)}", "failed")
             return TRANSPORT
 
     def close(self) -> None:
@@ -126,7 +133,7 @@ class Fetcher:
         self._pools = {}
 
     def _target(self, url: str) -> Target:
-        target = egress.parse_url(url)
+        target = parse_url(url)
         if target is None:
             raise Refused(INVALID_URL, "the URL is not a plain http or https URL (docs/reference/capabilities.md)")
         if has_placeholder(url):
@@ -135,7 +142,7 @@ class Fetcher:
 
     def _check(self, method: str, target: Target, headers: list[Pair], body: bytes | None) -> None:
         size = sum(len(name) + len(value) for name, value in headers)
-        if not egress.is_granted(target, self._call.request.grants.egress):
+        if not is_granted(target, self._call.request.grants.egress):
             request = self._call.request
             changed = configured.why_not(target.shown, request.grants.egress, request.context.config)
             reason = changed or f"host {target.shown} is not granted"
@@ -161,7 +168,7 @@ class Fetcher:
 
     def _make_pool(self, target: Target, address: str) -> urllib3.HTTPConnectionPool:
         def count_bytes(size_bytes: int) -> None:
-            self._call.ledger.add(target.destination, bytes_received=size_bytes)
+            self._call.ledger.add(target.shown, bytes_received=size_bytes)
 
         if target.scheme == "http":
             return self._connections.plain(address, target.port, count_bytes)
@@ -210,7 +217,7 @@ class Fetcher:
         lines = [len(name) + len(value) + 4 for name, value in headers.items() if value != SKIP_HEADER]
         size = sum(lines) + len(body or b"")
         # Count before sending: the call may end after the server has received everything but before it answers.
-        self._call.ledger.add(target.destination, bytes_sent=size)
+        self._call.ledger.add(target.shown, bytes_sent=size)
         try:
             return self._pool(target, address).urlopen(
                 method,
@@ -225,7 +232,7 @@ class Fetcher:
                 decode_content=False,
             )
         except NOT_CONNECTED:
-            self._call.ledger.add(target.destination, bytes_sent=-size)
+            self._call.ledger.add(target.shown, bytes_sent=-size)
             raise
 
     def _answer(self, target: Target, method: str, response: urllib3.BaseHTTPResponse, echoes: Echoes) -> Outcome:
@@ -252,7 +259,7 @@ class Fetcher:
         data = bytearray()
         while chunk := response.read1(_CHUNK_BYTES, decode_content=False):
             data += chunk
-            self._call.ledger.add(target.destination, bytes_received=len(chunk))
+            self._call.ledger.add(target.shown, bytes_received=len(chunk))
             if len(data) > BODY_LIMIT_BYTES:
                 raise BodyTooLarge(BODY_LIMIT_BYTES)
             if self._call.is_over():

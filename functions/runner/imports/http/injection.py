@@ -13,10 +13,9 @@ import urllib3
 from urllib3.util import SKIP_HEADER
 
 from alga_ext.calls.connection_headers import CONNECTION_HEADERS
+from alga_ext.calls.egress_rules import Target, host_matches
 from functions.runner.imports.call_secrets import Held, SecretBox
-from functions.runner.imports.http import egress
 from functions.runner.imports.http.echoes import Echoes
-from functions.runner.imports.http.egress import Target
 from functions.runner.imports.http.refused import NOT_ALLOWED, Refused
 
 _AGENT: Final = "alga-ext"
@@ -122,7 +121,7 @@ class Injector:
             held = self._secrets.find(name)
             if held is None or not held.hosts or self._secrets.is_expired(held):
                 continue
-            if egress.host_matches(target, held.hosts) or self._secrets.is_unsealed(name):
+            if host_matches(target, held.hosts) or self._secrets.is_unsealed(name):
                 watched[name] = self._secrets.value(held)
         return Echoes(watched)
 
@@ -150,7 +149,7 @@ class Injector:
         """Return why a secret must not be put into a header of a request, or None."""
         if not held.hosts:
             return "is not bound to hosts; read it with secrets.get"
-        if not egress.host_matches(target, held.hosts):
+        if not host_matches(target, held.hosts):
             return f"is bound to {', '.join(held.hosts)}, not to {target.shown}"
         if header != held.header:
             return f"may be put into header {held.header} only, not into {header}"

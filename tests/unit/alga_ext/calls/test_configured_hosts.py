@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alga_ext.calls import configured_hosts as hosts
-from functions.runner.imports.http import egress
+from alga_ext.calls import egress_rules
 
 LONGEST_HOST = ".".join(["a" * 63] * 3 + ["b" * 61])
 
@@ -108,10 +108,10 @@ def test_what_is_pinned_is_what_the_runner_connects_to(url: str) -> None:
         host = hosts.host_of(url)
     except ValueError:
         return
-    target = egress.parse_url(url)
+    target = egress_rules.parse_url(url)
     assert target is not None
     assert target.host_header == host
-    assert egress.is_granted(target, [host])
+    assert egress_rules.is_granted(target, [host])
 
 
 @pytest.mark.parametrize("key", ["a", "A_b.c-9", "_x", "k" * 64])
@@ -180,13 +180,13 @@ def test_a_pin_holds_while_the_value_names_its_host(value: str | None, holds: bo
 
 
 def test_a_rule_that_does_not_hold_matches_no_host() -> None:
-    target = egress.parse_url("https://api.example.com/")
+    target = egress_rules.parse_url("https://api.example.com/")
     assert target is not None
     for rule in ("config:base", "config:base=api.example.com", "config:443=api.example.com", "config:api.example.com"):
-        assert not egress.is_granted(target, [rule])
-    at_config = egress.parse_url("https://config/")
+        assert not egress_rules.is_granted(target, [rule])
+    at_config = egress_rules.parse_url("https://config/")
     assert at_config is not None
-    assert not egress.is_granted(at_config, ["config:base", "config:base=api.example.com"])
+    assert not egress_rules.is_granted(at_config, ["config:base", "config:base=api.example.com"])
 
 
 def test_a_changed_value_is_told_with_both_hosts() -> None:

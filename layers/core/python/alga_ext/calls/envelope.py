@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-from alga_ext.calls import metrics
+from alga_ext.calls import egress_totals, metrics
 from alga_ext.errors import PlatformError
 
 EXECUTE_PATH: Final = "/v1/execute"
@@ -144,6 +144,23 @@ MetricTotals = Annotated[list[MetricTotal], msgspec.Meta(max_length=metrics.DECL
 """One total for each name at most."""
 
 
+class EgressTotal(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """Requests of a call to one destination (``egress_totals.DESTINATION_PATTERN``), and the bytes of each direction.
+
+    ``refused`` requests are not among ``requests``: nothing of them was sent.
+    """
+
+    destination: Annotated[str, msgspec.Meta(pattern=egress_totals.DESTINATION_PATTERN)]
+    requests: _Count = 0
+    bytes_sent: _Bytes = 0
+    bytes_received: _Bytes = 0
+    refused: _Count = 0
+
+
+EgressTotals = Annotated[list[EgressTotal], msgspec.Meta(max_length=egress_totals.TOTALS_LIMIT)]
+"""One total for each destination at most."""
+
+
 class GuestReport(msgspec.Struct, kw_only=True, omit_defaults=True):
     """What the guest itself said before it failed: its exception, the stack of it, and the end of its error output."""
 
@@ -174,7 +191,7 @@ class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The runner's response. When ``error`` is set, ``status`` is the platform's and not the guest's.
 
     ``program_fetched`` says that the runner did not have the program and read it from the object store for this call.
-    ``metrics`` are those that the guest emitted.
+    ``metrics`` are those that the guest emitted, ``egress`` what it requested from other hosts.
     ``refused`` and ``logs_b64z`` (packed by ``log_lines``; empty without lines) are for the record of the call.
     """
 
@@ -186,6 +203,7 @@ class ExecuteResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     trace_id: str = ""
     program_fetched: bool = False
     metrics: MetricTotals = []
+    egress: EgressTotals = []
     refused: RefusedCall | None = None
     logs_b64z: str = ""
 

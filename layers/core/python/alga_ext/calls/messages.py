@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from alga_ext.calls.envelope import MetricTotals, RefusedCall, Usage
+from alga_ext.calls.envelope import EgressTotals, MetricTotals, RefusedCall, Usage
 from alga_ext.errors import PlatformError
 
 
@@ -99,6 +99,7 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
 
     It repeats the fields of ``ExecutionAccepted``, so that either message alone is enough for a record. ``attempts`` is
     how often the call was sent to the runner. ``metrics`` are the totals of those that the guest emitted.
+    ``egress`` are its requests to other hosts, by destination.
     ``guest_error`` and ``guest_stack`` are what the guest itself reported.
     ``logs_b64z`` are the call's lines (``log_lines.unpack``). ``lost_headers`` are those of the guest's answer whose
     value the gateway did not pass on; they are names of ``answer_headers.TO_CALLER``.
@@ -125,6 +126,7 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     attempts: int = 1
     breaker: BreakerState = BreakerState.CLOSED
     metrics: MetricTotals = []
+    egress: EgressTotals = []
     guest_error: str | None = None
     guest_stack: str | None = None
     last_refusal: RefusedCall | None = None

@@ -298,7 +298,7 @@ def test_a_call_has_a_limited_number_of_fetches(server: Server) -> None:
 def test_the_ledger_counts_requests_and_bytes_by_destination(server: Server) -> None:
     bench = Bench([f"http://api.test:{server.port}"])
     bench.fetch(f"http://api.test:{server.port}/", "POST", (), b"x" * 1_000)
-    entry = bench.call.ledger.destinations[f"api.test:{server.port}"]
+    entry = bench.call.ledger.destinations[f"http://api.test:{server.port}"]
     assert entry.requests == 1
     assert 1_000 < entry.bytes_received < 1_300
     assert 1_000 < entry.bytes_sent < 1_300
@@ -314,7 +314,7 @@ def test_the_ledger_keeps_destinations_apart(server: Server) -> None:
         bench.fetcher.close()
         other.close()
     counted = {name: entry.requests for name, entry in bench.call.ledger.destinations.items()}
-    assert counted == {f"api.test:{server.port}": 2, f"other.test:{other.port}": 2}
+    assert counted == {f"http://api.test:{server.port}": 2, f"http://other.test:{other.port}": 2}
 
 
 def test_the_ledger_counts_a_request_once_however_many_addresses_were_tried(server: Server) -> None:
@@ -332,13 +332,41 @@ def test_a_request_that_reaches_nobody_is_counted_without_bytes() -> None:
         port = free.getsockname()[1]
     bench = Bench([f"http://api.test:{port}"])
     bench.fetch(f"http://api.test:{port}/", "POST", (), b"x" * 1_000)
-    assert bench.call.ledger.destinations == {f"api.test:{port}": Destination(requests=1)}
+    assert bench.call.ledger.destinations == {f"http://api.test:{port}": Destination(requests=1)}
+
+
+def test_a_fetch_that_is_refused_is_counted_as_refused_by_the_name_that_a_grant_would_have(server: Server) -> None:
+    bench = Bench([f"http://api.test:{server.port}"])
+    for url in ("https://Other.test/path?query", "http://other.test/", "https://other.test:8443/#part"):
+        bench.fetch(url)
+    refused = Destination(refused=1)
+    assert bench.call.ledger.destinations == {
+        "other.test": refused, "http://other.test": refused, "other.test:8443": refused
+    }  # fmt: skip
+
+
+def test_a_private_address_is_counted_as_refused() -> None:
+    bench = Bench(["api.test"], resolve=lambda _h, _p: ["10.0.0.1"])
+    bench.fetch("https://api.test/")
+    assert bench.call.ledger.destinations == {"api.test": Destination(refused=1)}
+
+
+def test_a_granted_name_without_an_address_is_counted_as_a_request() -> None:
+    bench = Bench(["api.test"], resolve=lambda _h, _p: [])
+    bench.fetch("https://api.test/")
+    assert bench.call.ledger.destinations == {"api.test": Destination(requests=1)}
+
+
+def test_a_url_that_names_no_host_is_not_counted() -> None:
+    bench = Bench(["api.test"])
+    bench.fetch("https://user@api.test/")
+    assert bench.call.ledger.destinations == {}
 
 
 def test_what_a_silent_server_was_sent_is_counted(raw_server: RawServer) -> None:
     bench = Bench([f"http://api.test:{raw_server.port}"], timeout_s=0.3)
     bench.fetch(f"http://api.test:{raw_server.port}/silent", "POST", (), b"x" * 1_000)
-    assert bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_sent > 1_000
+    assert bench.call.ledger.destinations[f"http://api.test:{raw_server.port}"].bytes_sent > 1_000
 
 
 # --- headers ---
@@ -372,7 +400,7 @@ def test_an_answer_with_more_headers_is_not_taken(raw_server: RawServer) -> None
 def test_headers_of_an_answer_may_fill_their_limit(raw_server: RawServer) -> None:
     bench = Bench([f"http://api.test:{raw_server.port}"])
     assert bench.fetch(f"http://api.test:{raw_server.port}/full-head")[0]
-    received = bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_received
+    received = bench.call.ledger.destinations[f"http://api.test:{raw_server.port}"].bytes_received
     assert received == responses.HEAD_LIMIT_BYTES + len("hello")
 
 
@@ -386,7 +414,7 @@ def test_headers_of_an_answer_over_their_limit_are_not_taken(raw_server: RawServ
 def test_a_server_that_sends_interim_responses_without_end_is_given_up(raw_server: RawServer) -> None:
     bench = Bench([f"http://api.test:{raw_server.port}"])
     assert bench.fetch(f"http://api.test:{raw_server.port}/continue") == (False, "transport")
-    received = bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_received
+    received = bench.call.ledger.destinations[f"http://api.test:{raw_server.port}"].bytes_received
     assert 0 < received <= 9 * len(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
@@ -416,7 +444,7 @@ def test_interim_responses_count_as_egress(raw_server: RawServer) -> None:
     for kind in ("one-interim", "eight-interim"):
         bench = Bench([f"http://api.test:{raw_server.port}"])
         bench.fetch(f"http://api.test:{raw_server.port}/{kind}")
-        sizes.append(bench.call.ledger.destinations[f"api.test:{raw_server.port}"].bytes_received)
+        sizes.append(bench.call.ledger.destinations[f"http://api.test:{raw_server.port}"].bytes_received)
     assert sizes[1] - sizes[0] == 7 * len(b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n")
 
 
@@ -427,7 +455,7 @@ def test_only_headers_that_are_sent_count_as_egress(server: Server) -> None:
     bench = Bench([f"http://api.test:{server.port}"])
     bench.fetch(f"http://api.test:{server.port}/", headers=[("x-one", "1")])
     (_, _, heard, _) = server.seen[-1]
-    sent = bench.call.ledger.destinations[f"api.test:{server.port}"].bytes_sent
+    sent = bench.call.ledger.destinations[f"http://api.test:{server.port}"].bytes_sent
     assert sent == sum(len(name) + len(value) + len(": \r\n") for name, value in heard.items())
 
 

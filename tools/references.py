@@ -36,6 +36,7 @@ _ROUTES: Final = (
     "publishing",
     "catalog",
     "executions",
+    "egress",
     "installs",
     "menu",
     "limits",

@@ -219,6 +219,7 @@ SWEEPER: Final = Function(
         "EXECUTION_RETENTION_DAYS",
         "UI_DISTRIBUTION_ID",
         "CALL_LOG_RETENTION_DAYS",
+        "EGRESS_RETENTION_DAYS",
         *_KEY_AGES,
     ),
     login_role="fn_registry",

@@ -92,6 +92,7 @@ class SweeperServices:
     uninstall_grace: timedelta
     execution_retention: timedelta
     log_retention: timedelta
+    egress_retention: timedelta
     ui_distribution: CloudFrontDistribution | None
     now: Callable[[], datetime] = _now
     key_reports: Hourly = field(default_factory=Hourly)
@@ -114,6 +115,7 @@ class SweeperServices:
             uninstall_grace=timedelta(seconds=settings.uninstall_grace_s),
             execution_retention=timedelta(days=settings.execution_retention_days),
             log_retention=timedelta(days=settings.call_log_retention_days),
+            egress_retention=timedelta(days=settings.egress_retention_days),
             ui_distribution=CloudFrontDistribution(settings.ui_distribution_id)
             if settings.ui_distribution_id
             else None,

@@ -142,6 +142,8 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
             on a platform without CloudFront.
         call_log_retention_days: for how many days the log lines of calls are kept. A message may be so late that the
             least is 14.
+        egress_retention_days: for how many days the egress ledger is kept. It has no paths and no callers, so it may
+            outlive the records of calls.
     """
 
     section = "Sweeper"
@@ -158,6 +160,7 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
     execution_retention_days: Annotated[int, Range(15, 3_650)] = 90
     ui_distribution_id: Annotated[str, Check(_check_distribution), Form("the id of a CloudFront distribution")] = ""
     call_log_retention_days: Annotated[int, Range(14, 3_650)] = 14
+    egress_retention_days: Annotated[int, Range(15, 3_650)] = 400
     root_key_max_age_days: KeyAge = 1_095
     release_key_max_age_days: KeyAge = 365
     artifact_key_max_age_days: KeyAge = 365

@@ -142,7 +142,13 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
         "prepared_again": lambda: prepare_again(services.database, services.prepare_queue, now),
         "heads_signed": lambda: sign_head(services.database, services.objects, services.log_signer, now),
         "tenants": lambda: sweep_tenants(services.database, now, services.uninstall_grace),
-        "days": lambda: days.sweep(services.database, services.execution_retention, services.log_retention, time.sleep),
+        "days": lambda: days.sweep(
+            services.database,
+            services.execution_retention,
+            services.log_retention,
+            services.egress_retention,
+            time.sleep,
+        ),
         "tenants_counted": lambda: report_tenants(services.database, now),
         "keys_reported": lambda: platform_keys.report(services, now) if services.key_reports.due(now) else 0,
     }

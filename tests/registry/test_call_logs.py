@@ -218,7 +218,7 @@ def test_lines_are_gone_with_their_day_and_the_record_stays(world: RegistryWorld
         record(world, accepted_at=at.isoformat(), logs_b64z=pack(LOG))
 
     for _ in range(2):
-        days.sweep(world.services.database, timedelta(days=90), timedelta(days=14), no_pause)
+        days.sweep(world.services.database, timedelta(days=90), timedelta(days=14), timedelta(days=90), no_pause)
 
     assert [row["day"] for row in lines_rows(world)] == [(now - timedelta(days=14)).date()]
     assert len(world.rows("select 1 from app.extension_log_day")) == 1

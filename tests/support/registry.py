@@ -374,6 +374,7 @@ class RegistryWorld:
             given.uninstall_grace,
             timedelta(days=90),
             timedelta(days=14),
+            timedelta(days=400),
             None if distribution is None else CloudFrontDistribution(distribution),
             given.now,
         )

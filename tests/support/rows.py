@@ -46,6 +46,9 @@ insert into app.extension_execution_lines (tenant_id, day, execution_id, lines, 
   values ('{tenant}', (now() at time zone 'UTC')::date, gen_random_uuid(), 'l', 1, 0, 1);
 insert into app.extension_log_day (tenant_id, install_id, day)
   values ('{tenant}', gen_random_uuid(), (now() at time zone 'UTC')::date);
+insert into app.extension_egress_day
+  (tenant_id, install_id, day, destination, requests, bytes_sent, bytes_received, refused)
+  values ('{tenant}', gen_random_uuid(), (now() at time zone 'UTC')::date, 'a.example', 1, 1, 1, 1);
 insert into app.extension_quota_usage (tenant_id, install_id, period)
   values ('{tenant}', gen_random_uuid(), '2026-01');
 insert into app.extension_metric_total

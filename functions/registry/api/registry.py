@@ -19,6 +19,7 @@ from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from functions.registry.api.routes import (
     catalog,
+    egress,
     executions,
     installs,
     limits,
@@ -54,6 +55,7 @@ for _routes in (
     usage,
     secrets,
     executions,
+    egress,
     records,
     metrics,
     maintenance,

@@ -12,7 +12,8 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database, Tx
 
 EXECUTIONS: Final = "extension_execution_log"
-PARENTS: Final = (EXECUTIONS, "extension_execution_lines", "extension_log_day")
+EGRESS: Final = "extension_egress_day"
+PARENTS: Final = (EXECUTIONS, EGRESS, "extension_execution_lines", "extension_log_day")
 """The tables that have one partition a day."""
 
 _ATTEMPTS: Final = 5
@@ -36,7 +37,11 @@ _REMOVE: Final = "select app.remove_day(:parent, :day) as did"
 
 
 def sweep(
-    database: Database, retention: timedelta, log_retention: timedelta, pause: Callable[[float], None]
+    database: Database,
+    retention: timedelta,
+    log_retention: timedelta,
+    egress_retention: timedelta,
+    pause: Callable[[float], None],
 ) -> dict[str, int]:
     """Make tomorrow's partitions if they are not there, and remove those whose time has passed.
 
@@ -44,6 +49,7 @@ def sweep(
         database: PostgreSQL as ``fn_registry``.
         retention: for how long records are kept; a day counts from its end.
         log_retention: the same for their log lines.
+        egress_retention: the same for the egress ledger.
         pause: waits for so many seconds.
 
     Returns:
@@ -58,9 +64,9 @@ def sweep(
         with database.system() as tx:
             tx.execute(_MAKE, day=tomorrow)
     done = {"days_made": int(not is_made), "days_emptied": 0, "days_dropped": 0}
+    kept = {EXECUTIONS: retention, EGRESS: egress_retention}
     for parent, day in there:
-        kept = retention if parent == EXECUTIONS else log_retention
-        if day < today - kept and (did := _remove(database, parent, day, pause)):
+        if day < today - kept.get(parent, log_retention) and (did := _remove(database, parent, day, pause)):
             done[f"days_{did}"] += 1
     return done
 

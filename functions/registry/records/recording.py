@@ -22,7 +22,7 @@ from alga_ext.stores.database import Database
 from functions.registry.limiting.counting import count
 from functions.registry.limiting.endpoint_totals import ADD_ENDPOINTS
 from functions.registry.metering.counting import count_metrics
-from functions.registry.records import log_keeping
+from functions.registry.records import egress_days, log_keeping
 from functions.registry.records.execution_rows import (
     COLUMNS,
     SET_AT_END,
@@ -157,7 +157,9 @@ class Recorder:
                 log_keeping.keep(tx, tenant_id, logs, self._log_day_limit_bytes)
                 count(tx, tenant_id, finished, self._defaults)
                 ids = {str(execution_id) for row in finished for execution_id in row["execution_ids"]}
-                count_metrics(tx, finished_with(ids, messages), datetime.now(UTC))
+                ended = finished_with(ids, messages)
+                egress_days.add(tx, tenant_id, ended)
+                count_metrics(tx, ended, datetime.now(UTC))
 
 
 def _by_tenant(messages: Mapping[int, Message]) -> tuple[list[dict[int, ExecutionMessage]], dict[int, Exception]]:

@@ -457,6 +457,22 @@ ALTER TABLE ONLY app.extension_egress_day FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_egress_day OWNER TO app_owner;
 
+CREATE TABLE app.extension_egress_trial (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    hosts text[] NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    started_by text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_egress_trial_check CHECK (((last_day > first_day) AND (last_day <= (first_day + 30)))),
+    CONSTRAINT extension_egress_trial_hosts_check CHECK ((cardinality(hosts) <= 200))
+);
+
+ALTER TABLE ONLY app.extension_egress_trial FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_trial OWNER TO app_owner;
+
 CREATE TABLE app.extension_event_subscription (
     tenant_id text NOT NULL,
     install_id uuid NOT NULL,
@@ -1077,6 +1093,9 @@ ALTER TABLE ONLY app.extension_bundle
 ALTER TABLE ONLY app.extension_egress_day
     ADD CONSTRAINT extension_egress_day_pkey PRIMARY KEY (tenant_id, day, install_id, destination);
 
+ALTER TABLE ONLY app.extension_egress_trial
+    ADD CONSTRAINT extension_egress_trial_pkey PRIMARY KEY (tenant_id, install_id);
+
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_pkey PRIMARY KEY (tenant_id, install_id, topic, handler);
 
@@ -1243,6 +1262,9 @@ CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree
 
 CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.extension_storage_entry FOR EACH ROW EXECUTE FUNCTION app.count_storage();
 
+ALTER TABLE ONLY app.extension_egress_trial
+    ADD CONSTRAINT extension_egress_trial_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
 
@@ -1311,6 +1333,8 @@ ALTER TABLE app.extension_artifact ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_egress_day ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_trial ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_event_subscription ENABLE ROW LEVEL SECURITY;
 
@@ -1429,6 +1453,8 @@ CREATE POLICY tenant_isolation ON app.call_idempotency USING ((tenant_id = app.c
 CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_egress_day USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_egress_trial USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -1578,6 +1604,8 @@ GRANT UPDATE(bytes_sent) ON TABLE app.extension_egress_day TO fn_registry;
 GRANT UPDATE(bytes_received) ON TABLE app.extension_egress_day TO fn_registry;
 
 GRANT UPDATE(refused) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_egress_trial TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_event_subscription TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event_subscription TO fn_registry;

@@ -29,6 +29,7 @@ _STATUSES: Final = {
     "create_install": "201",
     "delete_install": "204",
     "delete_secret": "204",
+    "end_egress_trial": "204",
 }
 _METHODS: Final = ("get", "put", "post", "delete")
 _ROUTES: Final = (
@@ -37,6 +38,7 @@ _ROUTES: Final = (
     "catalog",
     "executions",
     "egress",
+    "egress_trials",
     "installs",
     "menu",
     "limits",

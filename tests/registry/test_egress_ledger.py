@@ -13,10 +13,10 @@ from alga_ext.stores.database import Database
 from functions.registry.records import egress_days
 from functions.registry.records.recording import Recorder
 from functions.registry.settings import SweeperSettings
+from tests.registry.test_call_logs import make_day
 from tests.registry.test_recorder import finished
 from tests.registry.test_ui_invalidation import REQUIRED
 from tests.support.registry import RegistryWorld
-from tests.support.rows import create_day
 
 INSTALL, SECOND = (f"00000000-0000-0000-0000-00000000000{digit}" for digit in "ab")
 TODAY = datetime.now(UTC).date()
@@ -115,9 +115,7 @@ def test_pages_end_where_the_next_one_begins(world: RegistryWorld) -> None:
 
 
 def test_days_outside_of_the_asked_range_are_left_out(world: RegistryWorld) -> None:
-    owner = Database(world.databases.owner)
-    create_day(owner, TODAY - timedelta(days=40))
-    owner.close()
+    make_day(world, TODAY - timedelta(days=40))
     record(world, message(1, total("old.example", 1), age_days=40), message(2, total("new.example", 1)))
 
     assert [item["destination"] for item in listed(world)] == ["new.example"]

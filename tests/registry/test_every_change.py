@@ -52,6 +52,9 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /installs/{install_id}/pin": ("admin@tenant-a", "install.pin"),
     "POST /installs/{install_id}/unpin": ("admin@tenant-a", "install.unpin"),
     "PUT /installs/{install_id}/grants": ("admin@tenant-a", "install.grant"),
+    "PUT /installs/{install_id}/egress-trial": ("admin@tenant-a", "egress_trial.begin"),
+    "DELETE /installs/{install_id}/egress-trial": ("admin@tenant-a", "egress_trial.end"),
+    "POST /installs/{install_id}/egress-trial/apply": ("admin@tenant-a", "egress_trial.apply"),
     "PUT /installs/{install_id}/config": ("admin@tenant-a", "install.config"),
     "PUT /installs/{install_id}/secrets/{name}": ("admin@tenant-a", "secret.put"),
     "DELETE /installs/{install_id}/secrets/{name}": ("admin@tenant-a", "secret.delete"),
@@ -124,6 +127,11 @@ def tell(teller: Teller) -> None:
     install = {"install_id": install_id, "reads": "/installs/{install_id}"}
     for action in ("disable", "enable", "pin", "unpin"):
         make(f"POST /installs/{{install_id}}/{action}", **install)
+    none = {"hosts": [], "days": 1}
+    make("PUT /installs/{install_id}/egress-trial", none, **install)
+    make("DELETE /installs/{install_id}/egress-trial", **install)
+    world.call("PUT", f"/installs/{install_id}/egress-trial", world.tenant_admin(), {**none, "hosts": GRANTS["egress"]})
+    make("POST /installs/{install_id}/egress-trial/apply", **install)
     narrower = {"capabilities": ["storage.kv", "secrets.get"], "secrets": {"salt": []}}
     make("PUT /installs/{install_id}/grants", narrower, **install)
     make("PUT /installs/{install_id}/config", {"config": {"colour": "red"}}, **install)

@@ -23,7 +23,7 @@ ROUTES_OF_OBJECTS: Final = [
 ]
 CHANGED: Final = (
     "publisher_key", "extension_version", "extension_registry", "tenant_extension_install", "extension_install_secret",
-    "extension_install_request", "extension_limit", "audit_event", "transparency_leaf",
+    "extension_install_request", "extension_egress_trial", "extension_limit", "audit_event", "transparency_leaf",
 )  # fmt: skip
 
 

@@ -50,6 +50,7 @@ BODIES: Final[dict[str, Any]] = {
     "/installs/{install_id}/rollback": {"version": "1.0.0", **REASON},
     "/installs/{install_id}/request/approve": {},
     "/installs/{install_id}/grants": {},
+    "/installs/{install_id}/egress-trial": {"hosts": [], "days": 1},
     "/installs/{install_id}/config": {"config": {}},
     "/installs/{install_id}/secrets/{name}": {"value": "x"},
     "/installs/{install_id}/limits": {},

@@ -22,6 +22,8 @@ insert into app.tenant_extension_install
           '00000000-0000-0000-0000-0000000000b1', '{hash}', 'acme', 'k', 'g', 't');
 insert into app.extension_install_secret (tenant_id, install_id, name, secret_version, sealed, created_by)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 's', 1, 'x', 't');
+insert into app.extension_egress_trial (tenant_id, install_id, hosts, first_day, last_day, started_by)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', '{{}}', '2026-01-01', '2026-01-02', 't');
 insert into app.extension_install_disabling (tenant_id, install_id)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1');
 insert into app.extension_install_request

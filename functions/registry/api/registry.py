@@ -20,6 +20,7 @@ from alga_ext.errors import PlatformError
 from functions.registry.api.routes import (
     catalog,
     egress,
+    egress_trials,
     executions,
     installs,
     limits,
@@ -56,6 +57,7 @@ for _routes in (
     secrets,
     executions,
     egress,
+    egress_trials,
     records,
     metrics,
     maintenance,

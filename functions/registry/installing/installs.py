@@ -14,7 +14,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.installing import disabling, grants, install_requests
+from functions.registry.installing import disabling, egress_trials, grants, install_requests
 from functions.registry.installing.grant_set import stored
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
@@ -253,11 +253,12 @@ def enable(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
 def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     """Uninstall: new calls are refused, and the storage is kept for the grace time.
 
-    A waiting request is superseded too. If it were approved after a reinstall, it would move the code to the version
-    that it was made for.
+    A trial of egress hosts ends, and a waiting request is superseded. If it were approved after a reinstall, it would
+    move the code to the version that it was made for.
     """
     before = load_install(tx, tenant_id, install_id, lock=True)
     install_requests.supersede(tx, tenant_id, install_id, actor)
+    egress_trials.end(tx, tenant_id, install_id, actor)
     tx.execute(_UNINSTALL, tenant_id=tenant_id, install_id=install_id)
     tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
     after = {"state": "uninstalled"}

@@ -11,7 +11,7 @@ from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.install_config import with_defaults
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
-from functions.registry.installing import grants, installs
+from functions.registry.installing import egress_trials, grants, installs
 from functions.registry.installing import install_requests as requests
 from functions.registry.installing.grant_set import GrantSet, stored
 from functions.registry.installing.installs import CheckedConfig
@@ -275,6 +275,8 @@ def _move(
         grant_hash=granted.hash,
     )
     installs.replace_subscriptions(tx, tenant_id, install_id, Manifest.model_validate(target["manifest"]))
+    if granted.egress != stored(before).egress:
+        egress_trials.end(tx, tenant_id, install_id, actor)  # its report compared with the grants before
     now = installs.load_install(tx, tenant_id, install_id)
     after = installs.shown_in_audit(now) | ({"reason": reason} if reason else {})
     audit.record(tx, tenant_id, actor, action, install_id, installs.shown_in_audit(before), after)

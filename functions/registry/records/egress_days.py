@@ -63,6 +63,14 @@ where tenant_id = :tenant_id and day >= :first_day and day <= :last_day
 group by install_id, destination order by install_id, destination limit :page_size
 """
 
+_MOST_REQUESTED: Final = """
+select destination, sum(requests)::bigint as requests, min(day) as first_day, max(day) as last_day,
+       (sum(sum(requests)) over ())::bigint as all_requests
+from app.extension_egress_day
+where tenant_id = :tenant_id and install_id = :install_id and day >= :first_day and day <= :last_day and requests > 0
+group by destination order by destination = :other, requests desc, destination limit :most
+"""
+
 
 def add(tx: Tx, tenant_id: str, finished: Sequence[ExecutionFinished]) -> None:
     """Add calls of one tenant that have just become finished to the ledger. Without requests it costs nothing.
@@ -108,3 +116,32 @@ def list_destinations(
         after_destination=after[1],
         page_size=page_size,
     )
+
+
+def most_requested(
+    tx: Tx, tenant_id: str, install_id: str, days: tuple[date, date], most: int
+) -> tuple[list[Row], int]:
+    """Return the named destinations of an install with the most requests, and the number of requests to all of them.
+
+    Args:
+        tx: a transaction of the tenant.
+        tenant_id: the tenant.
+        install_id: one of its installs.
+        days: the first and the last UTC day.
+        most: how many destinations to return at most.
+
+    Returns:
+        Rows with ``destination``, ``requests`` and the first and last day of them; and the sum of all requests, those
+        to destinations without a name included.
+    """
+    rows = tx.rows(
+        _MOST_REQUESTED,
+        tenant_id=tenant_id,
+        install_id=install_id,
+        first_day=days[0],
+        last_day=days[1],
+        other=OTHER,
+        most=most,
+    )
+    requests = int(rows[0]["all_requests"]) if rows else 0
+    return [row for row in rows if row["destination"] != OTHER], requests

@@ -145,7 +145,7 @@ def delete_install(install_id: str) -> Response[None]:
 @router.post("/installs/<install_id>/enable")
 def enable_install(install_id: str) -> Response[InstallOut]:
     """Enable a disabled install, so that it answers calls again."""
-    return _change(install_id, lambda tx, tenant, who: installs.enable(tx, tenant, install_id, who), starts=True)
+    return change_install(install_id, lambda tx, tenant, who: installs.enable(tx, tenant, install_id, who), starts=True)
 
 
 @router.post("/installs/<install_id>/disable")
@@ -197,13 +197,13 @@ def roll_back_install(install_id: str, body: Annotated[RollbackIn, Body()]) -> R
 @router.post("/installs/<install_id>/pin")
 def pin_install(install_id: str) -> Response[InstallOut]:
     """Pin an install to its current version."""
-    return _change(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, True, who))
+    return change_install(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, True, who))
 
 
 @router.post("/installs/<install_id>/unpin")
 def unpin_install(install_id: str) -> Response[InstallOut]:
     """Unpin an install, so that it can be updated again."""
-    return _change(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, False, who))
+    return change_install(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, False, who))
 
 
 @router.post("/installs/<install_id>/request/approve")
@@ -225,14 +225,14 @@ def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Res
 @router.post("/installs/<install_id>/request/decline")
 def decline_request(install_id: str) -> Response[InstallOut]:
     """Decline the waiting request of an install. Its grants stay as they are."""
-    return _change(install_id, lambda tx, tenant, who: updates.decline(tx, tenant, install_id, who))
+    return change_install(install_id, lambda tx, tenant, who: updates.decline(tx, tenant, install_id, who))
 
 
 @router.put("/installs/<install_id>/grants")
 def replace_grants(install_id: str, body: Annotated[GrantsIn, Body()]) -> Response[InstallOut]:
     """Replace the grants of an install with exactly the named ones."""
     named = body.model_dump()
-    return _change(install_id, lambda tx, tenant, who: updates.regrant(tx, tenant, install_id, named, who))
+    return change_install(install_id, lambda tx, tenant, who: updates.regrant(tx, tenant, install_id, named, who))
 
 
 @router.put("/installs/<install_id>/config")
@@ -246,10 +246,12 @@ def replace_config(install_id: str, body: Annotated[ConfigIn, Body()]) -> Respon
         version = versions.load_version(tx, str(install["version_id"]))
     check_match(header(router, "if-match"), revision_tag(install["revision"]))
     checked = installs.check_config(version, body.config, registry.evaluator)
-    return _change(install_id, lambda tx, tenant, who: updates.set_config(tx, tenant, install_id, checked, who))
+    return change_install(install_id, lambda tx, tenant, who: updates.set_config(tx, tenant, install_id, checked, who))
 
 
-def _change(install_id: str, change: Callable[[Tx, str, Actor], Any], *, starts: bool = False) -> Response[InstallOut]:
+def change_install(
+    install_id: str, change: Callable[[Tx, str, Actor], Any], *, starts: bool = False
+) -> Response[InstallOut]:
     """Make one change as a tenant's admin, under If-Match, and answer with the changed install.
 
     A change that ``starts`` something is refused while the operator has switched extensions off.
@@ -277,7 +279,7 @@ def _move(
     *,
     starts: bool = False,
 ) -> Response[InstallOut]:
-    """Move an install to another version, as ``_change`` does.
+    """Move an install to another version, as ``change_install`` does.
 
     1. ``prepare`` reads the version and its publisher's keys. Nothing is locked.
     2. The version's signatures are verified and the install's configuration is checked, outside of any transaction.
@@ -293,7 +295,7 @@ def _move(
         check_match(header(router, "if-match"), revision_tag(install["revision"]))
         target = prepare(tx, tenant_id, install)
     found = Found(target, _checked(target, install["config"]))  # (2)
-    return _change(install_id, lambda tx, tenant, who: change(tx, tenant, who, found), starts=starts)  # (3)
+    return change_install(install_id, lambda tx, tenant, who: change(tx, tenant, who, found), starts=starts)  # (3)
 
 
 def _installable(tx: Tx, extension_id: str, version: str | None) -> Target:

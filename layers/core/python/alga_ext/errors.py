@@ -152,6 +152,7 @@ CODES: Final[dict[str, Code]] = {
     "install_pinned": Code(Kind.CONFLICT, "The install is pinned to its version"),
     "request_not_found": Code(Kind.NOT_FOUND, "No request is waiting for a decision"),
     "secret_not_declared": Code(Kind.INVALID, "The extension declares no such secret"),
+    "egress_trial_not_found": Code(Kind.NOT_FOUND, "No list of hosts is tried on this install"),
     "secret_not_found": Code(Kind.NOT_FOUND, "The secret has no value"),
     "install_not_found": Code(Kind.NOT_FOUND, "The install does not exist"),
     "already_installed": Code(Kind.CONFLICT, "The extension is already installed"),

@@ -61,7 +61,7 @@ class AnsweringServer:
                 self.end_headers()
                 self.wfile.write(reply.body)
 
-            do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the base class's names
+            do_GET = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815 - the base class's names
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
                 pass

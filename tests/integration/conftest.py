@@ -22,7 +22,12 @@ def site(server_loop: Loop) -> Iterator[Site]:
     # Below the checkout: the database's own account must be able to pass, which pytest's folders do not allow.
     state = ROOT / ".local" / f"tests-{os.getpid()}"
     # A long default, so that a busy machine is no failure; tests of time limits set their own.
-    environ = {"EXT_GATEWAY_TIMEOUT_MS": "15000", "CORS_ORIGINS": LISTED_ORIGIN, "DEFAULT_LIMITS": UNLIMITED}
+    environ = {
+        "EXT_GATEWAY_TIMEOUT_MS": "15000",
+        "CORS_ORIGINS": LISTED_ORIGIN,
+        "DEFAULT_LIMITS": UNLIMITED,
+        "EGRESS_PRIVATE_NETWORKS": "127.0.0.0/8,::1/128",  # where tests have the hosts that a guest may fetch from
+    }
     platform = Platform(Options(state, 0, 0, 0, environ=environ))
     server_loop.run(platform.start())
     try:

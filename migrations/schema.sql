@@ -342,7 +342,9 @@ CREATE TABLE app.audit_event (
     subject text NOT NULL,
     before jsonb,
     after jsonb,
-    request_id text NOT NULL
+    request_id text NOT NULL,
+    trace_id text,
+    CONSTRAINT audit_event_trace_id_check CHECK ((trace_id ~ '^[0-9a-f]{32}$'::text))
 );
 
 ALTER TABLE ONLY app.audit_event FORCE ROW LEVEL SECURITY;

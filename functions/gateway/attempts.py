@@ -7,6 +7,7 @@ from typing import Final
 
 from alga_ext.calls.envelope import ExecuteResponse, decode_response, encode
 from alga_ext.calls.execution_token import sign_execution_token
+from alga_ext.calls.traceparent import traceparent
 from alga_ext.errors import PlatformError
 from alga_ext.ids import new_id
 from functions.gateway import retries
@@ -60,7 +61,7 @@ def _attempt(call: AdmittedCall, execution: Execution, trace_id: str, services: 
         raise PlatformError(
             "gateway_timeout", f"The call's {execution.limit_ms} ms had passed before the extension could be run."
         )
-    envelope = build_envelope(call, f"00-{trace_id}-{secrets.token_hex(8)}-01", left_ms)
+    envelope = build_envelope(call, traceparent(trace_id, secrets.token_hex(8)), left_ms)
     body = encode(envelope)
     token = sign_execution_token(
         services.execution_signer,

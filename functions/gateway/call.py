@@ -95,7 +95,8 @@ def run(
     )
     _send_finished(finished, services)
     values = call_metrics.of_call(finished, ended.recorded, is_answered=ended.is_answered)
-    emit("gateway", values, outcome=call_metrics.outcome(finished))
+    ids = {"request_id": finished.request_id, "trace_id": finished.trace_id}
+    emit("gateway", values, ids=ids, outcome=call_metrics.outcome(finished))
     if isinstance(ended.result, PlatformError):
         ended.result.is_recorded = True
     if isinstance(ended.result, Exception):
@@ -180,4 +181,4 @@ def _send_finished(finished: ExecutionFinished, services: Services) -> None:
     try:
         services.executions.send(execution_messages.encode_finished(finished), group=finished.tenant_id)
     except PlatformError as error:
-        log_failure("gateway", error, finished.request_id)
+        log_failure("gateway", error, finished.request_id, finished.trace_id)

@@ -6,6 +6,7 @@ from typing import Final
 
 from alga_ext.bundles.declared_headers import request_header_fault
 from alga_ext.calls.answer_headers import EXTENSION_PREFIX, TO_CALLER
+from alga_ext.calls.traceparent import HEADER, trace_id_of
 
 TO_GUEST: Final = frozenset({
     "accept", "accept-encoding", "accept-language", "access-control-request-headers", "access-control-request-method",
@@ -18,7 +19,6 @@ SINGLE: Final = frozenset({
 """Headers with one value only. When a guest sets one more than once, its first value passes."""
 HEADERS_LIMIT_BYTES: Final = 8 * 1024
 
-_TRACEPARENT: Final = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}\Z")
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,128}\Z")
 _LOCATION: Final = re.compile(r"/[\x21-\x5b\x5d-\x7e]*\Z")
 _PATH_END: Final = re.compile("[?#]")
@@ -156,6 +156,5 @@ def _resolved(reference: str, base: str) -> str | None:
 
 
 def trace_id(headers: Mapping[str, str]) -> str | None:
-    """Return the trace id of a well-formed ``traceparent`` (W3C Trace Context), or None."""
-    match = _TRACEPARENT.match(headers.get("traceparent", ""))
-    return match[1] if match is not None and match[1] != "0" * 32 and match[2] != "0" * 16 else None
+    """Return the trace id of a valid ``traceparent``, or None."""
+    return trace_id_of(headers.get(HEADER, ""))

@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from alga_ext.calls.envelope import ExecuteHttp, ExecuteUser
+from alga_ext.calls.traceparent import HEADER, trace_id_of
 from alga_ext.errors import PlatformError
 from functions.runner.sandbox.protocol.messages import GuestRequest, GuestUser, Pair
 from functions.runner.sandbox.protocol.verdict import Verdict
@@ -23,7 +24,6 @@ HEADER_BYTES_LIMIT: Final = 32 * 1024
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,128}\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")
 _METHOD = re.compile(r"[A-Z]{1,16}\Z")
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}\Z")
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~"
 
 
@@ -102,12 +102,10 @@ def joined_headers(headers: list[Pair]) -> dict[str, str | list[str]]:
 
 
 def trace_id(headers: Mapping[str, str | list[str]]) -> str | None:
-    """Return the trace id of a ``traceparent`` header (W3C Trace Context), or None without a valid one."""
+    """Return the trace id of a ``traceparent`` header, or None without a valid one."""
     for name, value in headers.items():
-        if name.lower() == "traceparent" and isinstance(value, str):
-            match = _TRACEPARENT.match(value)
-            if match:
-                return match[1]
+        if name.lower() == HEADER and isinstance(value, str):
+            return trace_id_of(value)
     return None
 
 

@@ -53,6 +53,11 @@ class Invocation:
         self._records: Records | None = None
 
     @property
+    def ids(self) -> dict[str, str]:
+        """The ids that lead from a log line to the call."""
+        return {"request_id": self._request.context.request_id, "trace_id": self.trace_id}
+
+    @property
     def sandbox_key(self) -> SandboxKey:
         """The sandbox that may run this call."""
         context = self._request.context
@@ -76,7 +81,7 @@ class Invocation:
         (``waited_ns`` nanoseconds) does.
         """
         self._started_ns = time.monotonic_ns() - waited_ns
-        call = CallContext(self._request, self._granted, self.deadline_ns, unsealer, now_s)
+        call = CallContext(self._request, self._granted, self.deadline_ns, unsealer, now_s, self.trace_id)
         broker = Broker(call, providers)
         declared = {metric.name: metric.unit for metric in self._request.metrics}
         records = Records(self._request.context, self.trace_id, call.secrets, declared, self._started_ns)
@@ -156,7 +161,7 @@ class Invocation:
         if self._broker is not None:
             self._broker.close()
         if self._records is not None and self._records.lost:
-            extra = {"request_id": self._request.context.request_id, "lost": self._records.lost}
+            extra = {**self.ids, "lost": self._records.lost}
             logger("runner").error("lines of a guest could not be logged", extra=extra)
         if self._call is not None:
             self._log_egress(self._call)
@@ -173,8 +178,7 @@ class Invocation:
             extra = {
                 "tenant_id": context.tenant_id,
                 "install_id": context.install_id,
-                "request_id": context.request_id,
-                "trace_id": self.trace_id,
+                **self.ids,
                 "egress": {total.destination: _counts(total) for total in totals},
             }
             logger("runner").info("egress", extra=extra)

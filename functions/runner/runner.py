@@ -146,7 +146,9 @@ class Runner:
         except PlatformError as error:
             if error.code not in _PROGRAM_CODES:
                 raise _unavailable(error) from error
-            logger("runner").warning(error.detail, extra={"code": error.code, "context": str(error.context)})
+            logger("runner").warning(
+                error.detail, extra={"code": error.code, "context": str(error.context), **invocation.ids}
+            )
             usage = Usage(duration_ms=_since_ms(started_ns))
             return outcome.failed(Verdict(error.code, error.detail), usage, invocation.trace_id)
 
@@ -181,7 +183,7 @@ class Runner:
                 limits = RunLimits(deadline_ns, maxima.memory_mb << 20, maxima.fuel, 0)
                 found = child.run(Warm(program.artifact, limits), _NO_HOST_IMPORTS)
         except Ended as ended:
-            _log_ended(ended)
+            _log_ended(ended, {})
             found = outcome.of_ended(ended, maxima.memory_mb << 20)
         self._services.pool.answered()
         document: dict[str, Any] = {
@@ -190,7 +192,7 @@ class Runner:
             "duration_ms": _since_ms(started_ns),
         }
         if isinstance(found, Failed):
-            _log_cause(found, found.cause)
+            _log_cause(found, found.cause, {})
             document["error"] = {"code": found.code, "message": found.message}
         return document
 
@@ -211,10 +213,10 @@ class Runner:
             except Malformed as error:  # nothing was sent, so the sandbox can still be used
                 raise PlatformError("invalid_request", f"The request is too large for the sandbox: {error}.") from error
             except Ended as ended:
-                _log_ended(ended)
+                _log_ended(ended, invocation.ids)
                 found = invocation.of_ended(ended)
             if isinstance(found, Failed):
-                _log_cause(found, invocation.scrub(found.cause))
+                _log_cause(found, invocation.scrub(found.cause), invocation.ids)
             answer = invocation.answer(found)
         finally:
             invocation.close()
@@ -239,16 +241,16 @@ class Runner:
         return program
 
 
-def _log_ended(ended: Ended) -> None:
+def _log_ended(ended: Ended, ids: Mapping[str, str]) -> None:
     emit("runner", {SANDBOX_KILLS: 1})
-    extra = {"reason": ended.reason, "signal": signal_name(ended.signal_number), "timed_out": ended.timed_out}
+    extra = {"reason": ended.reason, "signal": signal_name(ended.signal_number), "timed_out": ended.timed_out, **ids}
     logger("runner").warning("a sandbox ended during a call", extra=extra)
 
 
-def _log_cause(failed: Failed, cause: str) -> None:
+def _log_cause(failed: Failed, cause: str, ids: Mapping[str, str]) -> None:
     """Log why a program failed. ``cause`` comes from the child, which may have put secrets of the call into it."""
     if cause:
-        extra = {"code": failed.code, "cause": cause[:_CAUSE_LIMIT]}
+        extra = {"code": failed.code, "cause": cause[:_CAUSE_LIMIT], **ids}
         logger("runner").error("a program failed in its sandbox", extra=extra)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.envelope import ExecuteUser
+from alga_ext.calls.traceparent import trace_id_of
 from tests.conformance.envelopes import INSTALL
 from tests.conformance.guest import Guest
 from tests.conformance.values import Err, Ok
@@ -166,6 +167,7 @@ def test_the_application_hears_whose_call_it_is(
     assert asked.path.endswith(f"/install/{INSTALL}")
     assert asked.body["user"] == {"userId": "u-1", "userType": "client"}
     assert asked.headers["x-request-id"] == "r-1"
+    assert trace_id_of(asked.headers["traceparent"]) is not None
     assert asked.headers["x-alga-call-token"].count(".") == 2
 
 

@@ -47,9 +47,20 @@ def test_the_line_says_nothing_of_tenant_install_user_or_path(door: Door, capsys
     (line,) = metric_lines(capsys.readouterr().out)
     assert set(line) == {
         "_aws", "Calls", "CallDuration", "CallCpu", "CallMemoryPeak", "EgressBytes", "ProgramCacheHits", "CallOverhead",
-        "outcome", "service",
+        "outcome", "service", "request_id", "trace_id",
     }  # fmt: skip
     assert (line["outcome"], line["service"]) == ("ok", "gateway")
+
+
+def test_the_ids_of_a_call_are_no_dimensions(door: Door, capsys: pytest.CaptureFixture[str]) -> None:
+    door.runner_answers(ExecuteResponse(status=200, usage=USED))
+
+    door.call(path="/api/ext/acme.notes/notes", headers={"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"})
+
+    (line,) = metric_lines(capsys.readouterr().out)
+    assert (line["request_id"], line["trace_id"]) == (door.envelope().context.request_id, "a" * 32)
+    for directive in line["_aws"]["CloudWatchMetrics"]:
+        assert {name for names in directive["Dimensions"] for name in names} <= {"outcome"}
 
 
 def test_a_call_that_the_platform_refuses_counts_by_its_outcome(door: Door, capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,6 +73,8 @@ def test_the_admin_reads_lines_error_and_refusal_of_a_call(world: RegistryWorld)
     assert logs(world) == {
         "execution_id": EXECUTION,
         "install_id": IDENTITY["install_id"],
+        "request_id": IDENTITY["request_id"],
+        "trace_id": IDENTITY["trace_id"],
         "accepted_at": "2026-03-01T10:00:00Z",
         "guest_error": "no orders",
         "guest_stack": "at total (component.js:1:2)",

@@ -126,7 +126,8 @@ class Bench:
         ]
         providers = frozenset(options.pop("providers", EVERY_CAPABILITY))
         deadline_ns = time.monotonic_ns() + int(options.pop("timeout_s", 5) * 1e9)
-        self.call = CallContext(request, providers, deadline_ns, self.unsealer, time.time)
+        trace_id = options.pop("trace_id", "")
+        self.call = CallContext(request, providers, deadline_ns, self.unsealer, time.time, trace_id)
         self.fetcher = Fetcher(
             self.call,
             resolve or (lambda _host, _port: ["127.0.0.1"]),

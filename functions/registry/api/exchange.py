@@ -7,6 +7,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from pydantic import BaseModel
 
+from alga_ext.calls.traceparent import HEADER, trace_id_of
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
 from functions.registry.api import preconditions
@@ -45,8 +46,9 @@ def principal(router: APIGatewayHttpRouter) -> Principal:
 
 
 def actor(router: APIGatewayHttpRouter, caller: Principal) -> Actor:
-    """Return the caller and the request id, as the audit trail records them."""
-    return Actor(caller.subject, str(router.context.get("request_id", "")))
+    """Return the caller, the request id and the trace id, as the audit trail records them."""
+    trace_id = trace_id_of(header(router, HEADER) or "")
+    return Actor(caller.subject, str(router.context.get("request_id", "")), trace_id)
 
 
 def header(router: APIGatewayHttpRouter, name: str) -> str | None:

@@ -85,6 +85,8 @@ class ExecutionLogsOut(Out):
 
     execution_id: str
     install_id: str
+    request_id: str
+    trace_id: str
     accepted_at: datetime
     guest_error: str | None
     guest_stack: str | None

@@ -251,7 +251,7 @@ class MetricTotalOut(Out):
 
 
 class AuditOut(Out):
-    """One change made for the tenant."""
+    """One change made for the tenant. ``trace_id`` is that of the request's ``traceparent``, if it had one."""
 
     audit_id: int
     at: datetime
@@ -261,6 +261,7 @@ class AuditOut(Out):
     before: Any
     after: Any
     request_id: str
+    trace_id: str | None
 
 
 class LogEntryOut(Out):

@@ -6,22 +6,23 @@ from typing import Any, Final
 from alga_ext.stores.database import Row, Tx
 
 _INSERT: Final = """
-insert into app.audit_event (tenant_id, actor, action, subject, before, after, request_id)
-values (:tenant_id, :actor, :action, :subject, cast(:before as jsonb), cast(:after as jsonb), :request_id)
+insert into app.audit_event (tenant_id, actor, action, subject, before, after, request_id, trace_id)
+values (:tenant_id, :actor, :action, :subject, cast(:before as jsonb), cast(:after as jsonb), :request_id, :trace_id)
 """
 _LIST: Final = """
-select audit_id, at, actor, action, subject, before, after, request_id
+select audit_id, at, actor, action, subject, before, after, request_id, trace_id
 from app.audit_event where tenant_id = :tenant_id and audit_id < :before_id
 order by audit_id desc limit :page_size
 """
 
 
 class Actor:
-    """Who makes a change, and in which request. Every change is given one."""
+    """Who makes a change, in which request, and in which trace if any. Every change is given one."""
 
-    def __init__(self, subject: str, request_id: str) -> None:
+    def __init__(self, subject: str, request_id: str, trace_id: str | None = None) -> None:
         self.subject = subject
         self.request_id = request_id
+        self.trace_id = trace_id
 
 
 def record(
@@ -37,6 +38,7 @@ def record(
         before=None if before is None else json.dumps(before, sort_keys=True, default=str),
         after=None if after is None else json.dumps(after, sort_keys=True, default=str),
         request_id=actor.request_id,
+        trace_id=actor.trace_id,
     )
 
 

@@ -40,7 +40,8 @@ select :tenant_id, cast(item ->> 0 as date), cast(item ->> 1 as uuid), decode(it
 from jsonb_array_elements(cast(:calls as jsonb)) as item
 """
 _LOAD: Final = """
-select e.execution_id, e.install_id, e.accepted_at, e.guest_error, e.guest_stack, e.last_refusal, l.lines
+select e.execution_id, e.install_id, e.request_id, e.trace_id, e.accepted_at, e.guest_error, e.guest_stack,
+       e.last_refusal, l.lines
 from app.extension_execution_log e
 left join app.extension_execution_lines l
   on l.tenant_id = e.tenant_id and l.day = e.day and l.execution_id = e.execution_id

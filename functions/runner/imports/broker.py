@@ -9,7 +9,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from alga_ext.calls.envelope import RefusedCall
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
 from functions.runner.imports.call_context import CallContext
@@ -23,6 +22,11 @@ CALLS_LIMIT: Final = 1_000
 
 _REFUSING: Final = frozenset({"bad-request", "denied", "internal", "invalid-input", "not-allowed", "validation-failed"})
 """Errors of host imports that a developer wants explained. Others, such as ``conflict``, are ordinary outcomes."""
+_ANSWERED_BY_RECORD: Final = frozenset({
+    "invoicing.create-manual-invoice", "scheduler.create-schedule", "scheduler.update-schedule",
+    "scheduler.delete-schedule",
+})  # fmt: skip
+"""Imports whose result is a record that begins with ``success``. Each of their failures is explained."""
 
 
 class Handler(NamedTuple):
@@ -114,15 +118,15 @@ class Broker:
         return opened.handlers.get(name)
 
     def _served(self, name: str, handler: Handler, arguments: tuple[Any, ...]) -> HostAnswer:
-        before = self._call.refused
+        before, self._call.why = self._call.refused, ""
         try:
             value = handler.answer(*arguments)
-            if self._call.refused is before and _is_refusal(value):
-                capability = REFUSALS[name].capability
-                self._call.refused = RefusedCall(capability=capability, reason=f"{name} answered {value[1]}")
+            ended = _ended(name, value)
+            if ended is not None and self._call.refused is before:
+                self._call.note_refused(name, self._call.why or f"the answer is {value[1] or 'no success'}", ended)
             return HostAnswer(value)
         except PlatformError as error:
-            log_failure("runner", error, self._call.request.context.request_id)
+            log_failure("runner", error, self._call.request.context.request_id, self._call.trace_id)
             if error.code == "secret_unavailable":
                 self._call.failure = Verdict(error.code, error.detail)
                 return HostAnswer(trap="sealed secrets cannot be opened")
@@ -130,10 +134,17 @@ class Broker:
             # A timeout at the call's deadline is not a fault. The child ends the guest in that case.
             if isinstance(error, TimeoutError) and self._call.is_over():
                 return HostAnswer(handler.fault)
-            log_failure("runner", error, self._call.request.context.request_id)
+            log_failure("runner", error, self._call.request.context.request_id, self._call.trace_id)
         self._call.note_refused(name, "the platform could not serve it; the platform's own log says why", "failed")
         return HostAnswer(handler.fault)
 
 
-def _is_refusal(value: Any) -> bool:
-    return isinstance(value, tuple) and len(value) == 2 and value[0] is False and value[1] in _REFUSING
+def _ended(name: str, value: Any) -> str | None:
+    """Return how a host call ended that a developer wants explained: ``refused`` or ``failed``; None for any other."""
+    if not isinstance(value, tuple) or value[:1] != (False,):
+        return None
+    if name in _ANSWERED_BY_RECORD:
+        return "refused"
+    if len(value) != 2 or value[1] not in _REFUSING:
+        return None
+    return "failed" if value[1] == "internal" else "refused"

@@ -1,5 +1,6 @@
 """The data of the current call that host imports may use."""
 
+import secrets
 import time
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Final
 import msgspec
 
 from alga_ext.calls.envelope import ExecuteRequest, RefusedCall
+from alga_ext.calls.traceparent import HEADER, traceparent
 from functions.runner.imports.call_secrets import SecretBox, Unsealer
 from functions.runner.imports.egress_ledger import Ledger
 from functions.runner.imports.http import configured
@@ -26,12 +28,14 @@ class CallContext:
         deadline_ns: the deadline in nanoseconds of CLOCK_MONOTONIC.
         unsealer: opens sealed secrets. None when this platform has no unsealing key.
         now_s: returns the time in epoch seconds.
+        trace_id: of the call. Requests that it causes belong to this trace; without one, they have no ``traceparent``.
 
     Attributes:
         secrets: the call's secrets.
         ledger: the call's egress.
         failure: set when the platform, not the guest, decides how the call ends.
         refused: the last host call that was refused or failed, with the reason.
+        why: why the present host call has no success, as its handler says it to the extension's developer.
         explain: writes a line into the extension's log that says why the platform refused something.
         missing: what the guest called and this platform does not offer, such as ``client service``.
     """
@@ -43,12 +47,14 @@ class CallContext:
         deadline_ns: int,
         unsealer: Unsealer | None,
         now_s: Callable[[], float],
+        trace_id: str = "",
     ) -> None:
         grants = configured.resolved(request.grants, request.context.config)
         if grants is not request.grants:
             request = msgspec.structs.replace(request, grants=grants)
         self.request = request
         self.providers = providers
+        self.trace_id = trace_id
         self.deadline_ns = deadline_ns
         # Not self.left_s: such a cycle would keep the request and its secrets until the collector runs.
         self.secrets = SecretBox(request, unsealer, now_s, partial(_seconds_until, deadline_ns))
@@ -57,6 +63,7 @@ class CallContext:
         self.explain: Callable[[str], None] = _ignore
         self.missing: list[str] = []
         self.refused: RefusedCall | None = None
+        self.why = ""
 
     @property
     def tenant_id(self) -> str:
@@ -67,6 +74,10 @@ class CallContext:
     def install_id(self) -> str:
         """The id of the call's install."""
         return self.request.context.install_id
+
+    def trace_headers(self) -> dict[str, str]:
+        """Return the header that puts a request to another host into the call's trace."""
+        return {HEADER: traceparent(self.trace_id, secrets.token_hex(8))} if self.trace_id else {}
 
     def note_refused(self, name: str, reason: str, ended: str = "refused") -> None:
         """Record and log why a host call has no success.

@@ -103,6 +103,7 @@ class ApplicationClient:
         echoes = self._echoes
         sent = {
             **headers,
+            **self._call.trace_headers(),
             "x-request-id": self._call.request.context.request_id,
             "x-runner-auth": self._application.service_token,
             "x-alga-call-token": self._statement(method, route, body),

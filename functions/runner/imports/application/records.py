@@ -114,6 +114,7 @@ class Records:
         """Answer ``invoicing.create-manual-invoice``. A failure is a record too, with the reason as ``error``."""
         client_id, items, invoice_date, due_date, po_number = wanted
         if not all(math.isfinite(number) for item in items for number in (item[1], item[3])):
+            self._call.why = "quantity and rate must be finite numbers"
             return _not_created("invalid-input", "quantity and rate must be finite numbers.")
         request = requests.CreateManualInvoiceRequest(
             client_id,
@@ -124,7 +125,9 @@ class Records:
             self._user(),
         )
         try:
-            return invoice_of(self._ask(INVOICING_SEGMENT, request))
+            told = invoice_of(self._ask(INVOICING_SEGMENT, request))
+            self._call.why = "the host application did not create the invoice"  # if it says so
+            return told
         except Unusable:
             self._log(INVOICING_SEGMENT, "the answer is not of the documented shape")
             return _not_created("internal")
@@ -152,6 +155,7 @@ class Records:
         """
         body = msgspec.json.encode(request)
         if len(body) > BODY_LIMIT_BYTES:
+            self._call.why = f"the request has {len(body)} bytes; at most {BODY_LIMIT_BYTES} are allowed"
             raise _Refused("invalid-input")
         route = f"/api/internal/{segment}/install/{quote(self._call.install_id, safe='')}"
         try:
@@ -163,6 +167,7 @@ class Records:
             self._log(segment, f"the status is {answer.status}")
             raise _Refused("not-allowed")
         if answer.status == 400:
+            self._call.why = "the host application does not accept these values"
             raise _Refused("invalid-input", answer.body or b"")
         if not 200 <= answer.status < 300:
             self._log(segment, f"the status is {answer.status}")
@@ -178,12 +183,13 @@ class Records:
 
     def _log(self, segment: str, reason: str) -> None:
         """Log why the guest gets an error, for operator and developer. Nothing that the application sent is logged."""
-        self._call.explain(f"request to the host application failed: {reason}")
+        self._call.why = f"request to the host application failed: {reason}"
         context = self._call.request.context
         extra = {
             "tenant_id": context.tenant_id,
             "install_id": context.install_id,
             "request_id": context.request_id,
+            "trace_id": self._call.trace_id,
             "records": segment,
             "reason": reason,
         }

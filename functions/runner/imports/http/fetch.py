@@ -100,6 +100,8 @@ class Fetcher:
             target = self._target(url)  # (1)
             self._check(method, target, headers, body)  # (2)
             sent = self._injector.headers(target, headers)  # (3)
+            for name, value in self._call.trace_headers().items():
+                sent.setdefault(name, value)  # unless the guest has sent its own
             echoes = self._injector.echoes(target)
             if echoes:
                 # The whole response is needed to search it: not compressed, and not in parts that the guest chooses.

@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
+from types import MappingProxyType
 from typing import Any, Final
 
 from alga_ext.errors import Kind, PlatformError
@@ -117,15 +118,18 @@ def _dumped_by_field(document: dict[str, Any]) -> str:
     return json.dumps(written, default=str, ensure_ascii=False)
 
 
-def emit(service: str, values: Mapping[Metric, float], **dimensions: str) -> None:
+def emit(
+    service: str, values: Mapping[Metric, float], *, ids: Mapping[str, str] = MappingProxyType({}), **dimensions: str
+) -> None:
     """Write the values of metrics as one line. ``LOG_LEVEL`` does not suppress it.
 
     Args:
         service: the function's name in its logs.
         values: of one moment, at most one value for each metric.
+        ids: further members of the line, by which it is found. They are no dimensions.
         dimensions: of the metrics that have one.
     """
-    document = {**embedded(values, int(time.time() * 1000), dimensions), "service": service}
+    document = {**embedded(values, int(time.time() * 1000), dimensions), **ids, "service": service}
     sys.stdout.write(to_json_line(document) + "\n")
     sys.stdout.flush()
 
@@ -135,13 +139,13 @@ def alarm(service: str, metric: Metric, message: str, at: datetime, **fields: st
     logger(service).error(message, extra={**embedded({metric: 1}, int(at.timestamp() * 1000), {}), **fields})
 
 
-def log_failure(service: str, error: BaseException, request_id: str) -> None:
+def log_failure(service: str, error: BaseException, request_id: str, trace_id: str | None = None) -> None:
     """Log a failed request once: refusals as warnings, faults of the platform as errors with their traceback.
 
     The line of a ``PlatformError`` with a ``metric`` is also that metric = 1, with the dimension ``code``: a metric for
     each of ``CODES`` at most.
     """
-    fields: dict[str, Any] = {"request_id": request_id}
+    fields: dict[str, Any] = {"request_id": request_id, "trace_id": trace_id}
     if isinstance(error, PlatformError):
         fields["code"] = error.code
         if error.metric is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from alga_ext.calls.traceparent import HEADER, trace_id_of
 from alga_ext.edge.http import PAYLOAD_LIMIT_BYTES, Request, oversize, problem, request_from_event
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
@@ -41,16 +42,17 @@ class Rim(NamedTuple):
         by an error without the request's id. ``x-request-id`` is added here.
         """
         bare = request_from_event({**event, "body": None})  # cannot fail, so that every response has the request's id
+        trace_id = trace_id_of(bare.headers.get(HEADER, ""))
         try:
             answer = route(request_from_event(event) if self.reads_bodies else bare)
             answer["headers"]["x-request-id"] = bare.request_id
             answer["headers"].update(self.added(bare, answer["headers"]))
             _check_payload(answer)
         except PlatformError as error:
-            log_failure(self.service, error, bare.request_id)
+            log_failure(self.service, error, bare.request_id, trace_id)
             answer = self._problem(self.outward(error), bare)
         except Exception as error:  # noqa: BLE001 - any other exception is a fault of the platform, and is logged
-            log_failure(self.service, error, bare.request_id)
+            log_failure(self.service, error, bare.request_id, trace_id)
             detail = "Something went wrong on our side; quote the request id when you ask for help."
             answer = self._problem(PlatformError("internal", detail), bare)
         return answer

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from alga_ext.calls.traceparent import trace_id_of
 from functions.runner.imports.egress_ledger import Destination
 from functions.runner.imports.http import fetch as http_fetch
 from functions.runner.imports.http import responses
@@ -343,6 +344,24 @@ def test_a_fetch_that_is_refused_is_counted_as_refused_by_the_name_that_a_grant_
     assert bench.call.ledger.destinations == {
         "other.test": refused, "http://other.test": refused, "other.test:8443": refused
     }  # fmt: skip
+
+
+def test_a_request_belongs_to_the_calls_trace_and_has_a_parent_of_its_own(server: Server) -> None:
+    bench = Bench([f"http://api.test:{server.port}"], trace_id="a" * 32)
+    for _ in range(2):
+        bench.fetcher.fetch(("GET", f"http://api.test:{server.port}/", [], None))
+    bench.fetcher.close()
+    parents = [headers["traceparent"] for _, _, headers, _ in server.seen]
+    assert [trace_id_of(parent) for parent in parents] == ["a" * 32] * 2
+    assert len(set(parents)) == 2
+
+
+def test_a_trace_that_the_guest_sends_stays(server: Server) -> None:
+    bench = Bench([f"http://api.test:{server.port}"], trace_id="a" * 32)
+    own = f"00-{'c' * 32}-{'d' * 16}-00"
+    bench.fetch(f"http://api.test:{server.port}/", headers=[("Traceparent", own)])
+    ((_, _, headers, _),) = server.seen
+    assert headers["traceparent"] == own
 
 
 def test_a_private_address_is_counted_as_refused() -> None:

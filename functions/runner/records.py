@@ -62,7 +62,8 @@ class Records:
         self.metrics = KeptMetrics(declared)
         self.errors: deque[str] = deque()
         self._errors_size = 0
-        self._explained = 0
+        self._explained: dict[str, int] = {}
+        """How often each refusal that was logged came."""
         self._lines = 0
         self.counts: dict[str, int] = {}
         """How many lines and metrics of the guest were received, by host import."""
@@ -94,16 +95,25 @@ class Records:
             self.counts[DROPPED_METRICS] = self.counts.get(DROPPED_METRICS, 0) + 1
 
     def explain(self, text: str) -> None:
-        """Write one line that says why the platform refused something, at most ``_EXPLANATIONS_LIMIT`` lines a call."""
-        self._explained += 1
-        if self._explained > _EXPLANATIONS_LIMIT:
+        """Write one line that says why the platform refused something, at most ``_EXPLANATIONS_LIMIT`` lines a call.
+
+        A text that comes again is counted, and told once more when the call ends.
+        """
+        if text in self._explained:
+            self._explained[text] += 1
             return
-        if self._explained == _EXPLANATIONS_LIMIT:
+        if len(self._explained) >= _EXPLANATIONS_LIMIT:
+            return
+        self._explained[text] = 1
+        if len(self._explained) == _EXPLANATIONS_LIMIT:
             text += f" (the last of {_EXPLANATIONS_LIMIT} refusals that are logged in one call)"
         self._say(text)
 
     def close(self) -> None:
-        """Write how many metrics were dropped, if any."""
+        """Write which refusals came more than once, and how many metrics were dropped."""
+        for text, count in self._explained.items():
+            if count > 1:
+                self._say(f"{text} ({count} times in this call)")
         dropped = self.counts.get(DROPPED_METRICS, 0)
         if dropped:
             self._say(f"{dropped} metrics were dropped: the manifest does not declare their names under 'metrics'")

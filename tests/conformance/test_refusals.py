@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import pytest
 
+from alga_ext.calls.envelope import ExecuteResponse
+from alga_ext.calls.log_lines import CallLog, unpack
 from functions.runner.sandbox.protocol.world import IMPORTS
 from tests.conformance.envelopes import EVERY_CAPABILITY, code_of
 from tests.conformance.guest import Guest
@@ -101,3 +103,65 @@ def test_capabilities_may_be_named_without_their_prefix(guest: Guest) -> None:
     bare = [name.removeprefix("cap:") for name in EVERY_CAPABILITY]
     assert guest.call("context.get-context", providers=bare)["tenant-id"]
     assert guest.call("config.get", "key", providers=["context.read"], config=CONFIG) == "value"
+
+
+def platform_lines(response: ExecuteResponse) -> list[str]:
+    """What the platform says in the log of a call."""
+    log = unpack(response.logs_b64z) if response.logs_b64z else CallLog()
+    return [line.text for line in (*log.first, *log.last) if line.source == "platform"]
+
+
+@pytest.mark.parametrize("function", WITHOUT)
+def test_a_refused_call_leaves_one_line_that_names_import_and_capability(guest: Guest, function: str) -> None:
+    capability, arguments, _ = WITHOUT[function]
+    response = guest.ask(function, *arguments, without=capability, config=CONFIG)
+    line = f"{function} refused: {capability} is not granted"
+    # A log line that is dropped for want of the capability writes no line about itself.
+    assert platform_lines(response) == ([] if capability == "cap:log.emit" else [line])
+
+
+def test_a_call_without_its_capability_leaves_one_line_however_often_it_is_made(guest: Guest) -> None:
+    response = guest.ask("storage.get", *PLACE, without="cap:storage.kv", times=50)
+    assert platform_lines(response) == ["storage.get refused: cap:storage.kv is not granted"]
+
+
+def test_a_granted_call_that_is_refused_again_and_again_leaves_two_lines(guest: Guest) -> None:
+    reason = "storage.get refused: the namespace or the key is not valid"
+    response = guest.ask("storage.get", LONG, "key", times=50)
+    assert platform_lines(response) == [reason, f"{reason} (50 times in this call)"]
+
+
+LONG = "n" * 300
+BEYOND: Final[dict[str, tuple[Any, ...]]] = {
+    "secrets.get": ("NAME",),
+    "http.fetch": (FETCH,),
+    "storage.get": (LONG, "key"),
+    "storage.put": ({"namespace": LONG, "key": "k", "value": b"v"},),
+    "storage.delete": (LONG, "key"),
+    "storage.list-entries": (LONG, None),
+    "storage-v2.list-page": ("namespace", None, None, 1_000),
+    "storage-v2.put-with": ({**PUT, "namespace": LONG},),
+    "storage-v2.put-many": ([PUT] * 21,),
+    "storage-v2.delete-if": (LONG, "key", 1),
+    "ui-proxy.call-route": ("/../route", None),
+    "scheduler.create-schedule": ({"endpoint": "POST /none", "cron": "* * * * *"},),
+    "scheduler.update-schedule": ("no id", {"enabled": False}),
+    "scheduler.delete-schedule": ("no id",),
+    "invoicing.create-manual-invoice": ({"client-id": "c", "items": []},),
+    "clients.list-clients": ({"page": 0},),
+    "services.list-services": ({"page": 0},),
+}
+"""Granted calls whose arguments are refused all the same."""
+
+
+@pytest.mark.parametrize("function", BEYOND)
+def test_a_granted_call_that_is_refused_leaves_one_line_with_its_reason(guest: Guest, function: str) -> None:
+    lines = platform_lines(guest.ask(function, *BEYOND[function], config=CONFIG))
+    assert len(lines) == 1, lines
+    assert lines[0].startswith((f"{function} refused: ", f"{function} failed: ", "this platform offers no ")), lines
+    assert "the answer is" not in lines[0]
+
+
+@pytest.mark.parametrize("arguments", [PLACE, ("namespace", "other key")])
+def test_a_call_that_finds_nothing_leaves_no_line(guest: Guest, arguments: tuple[str, str]) -> None:
+    assert platform_lines(guest.ask("storage.get", *arguments)) == []

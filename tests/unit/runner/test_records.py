@@ -193,6 +193,16 @@ def test_a_bounded_number_of_refusals_is_explained(lines: Lines) -> None:
     assert len(messages) == 20
 
 
+def test_a_refusal_that_comes_again_is_counted_and_told_at_the_end(lines: Lines) -> None:
+    made = records()
+    for text in ("a refused", "b refused", "a refused", "a refused"):
+        made.explain(text)
+    made.close()
+
+    messages = [json.loads(line)["message"] for line in lines.written]
+    assert messages == ["a refused", "b refused", "a refused (3 times in this call)"]
+
+
 def test_an_explanation_is_scrubbed_in_any_case_and_is_a_line_of_the_call(lines: Lines) -> None:
     records(with_secret=True).explain(f"http.fetch refused: host {SECRET.upper()}.test is not granted")
 

@@ -23,6 +23,7 @@ UpdateInput = tuple[str | None, str | None, str | None, bool | None, str | None,
 
 _INTERNAL: Final = (False, "internal")
 _FAILED: Final = "The platform cannot do this at the moment; try again."
+_NAME_TAKEN: Final = "another schedule has this name"
 _NOT_FOUND: Final = "This install has no schedule with this id."
 
 _HERE = "tenant_id = :tenant and install_id = cast(:install as uuid)"
@@ -121,14 +122,17 @@ class Scheduler:
                 )
                 made = tx.one(_INSERT, **self._values(wanted))
         except _Refused as refused:
+            self._call.why = f"{refused.text} {refused.fields or ''}".strip()
             return (False, None, refused.text, refused.fields)
         except PlatformError as error:
+            self._call.why = _NAME_TAKEN
             return (False, None, *_conflict(error))
         return (True, str(made["schedule_id"]), None, None)
 
     def update(self, schedule_id: str, given: UpdateInput) -> tuple[bool, str | None, str | None]:
         """Answer ``scheduler.update-schedule``. Fields that are not given stay; an empty payload removes it."""
         if not is_uuid(schedule_id):
+            self._call.why = _NOT_FOUND
             return (False, _NOT_FOUND, None)
         endpoint, cron, timezone, enabled, name, payload = given
         try:
@@ -148,14 +152,17 @@ class Scheduler:
                 )
                 tx.execute(_UPDATE, id=schedule_id, **self._values(wanted))
         except _Refused as refused:
+            self._call.why = f"{refused.text} {refused.fields or ''}".strip()
             return (False, refused.text, refused.fields)
         except PlatformError as error:
+            self._call.why = _NAME_TAKEN
             return (False, *_conflict(error))
         return (True, None, None)
 
     def delete(self, schedule_id: str) -> tuple[bool, str | None]:
         """Answer ``scheduler.delete-schedule``."""
         if not is_uuid(schedule_id):
+            self._call.why = _NOT_FOUND
             return (False, _NOT_FOUND)
         try:
             with self._transaction() as tx:
@@ -163,6 +170,7 @@ class Scheduler:
                 if not tx.execute(_DELETE, id=schedule_id, **self._here()):
                     raise _Refused(_NOT_FOUND)
         except _Refused as refused:
+            self._call.why = f"{refused.text} {refused.fields or ''}".strip()
             return (False, refused.text)
         return (True, None)
 
@@ -241,4 +249,4 @@ def _conflict(error: PlatformError) -> tuple[str, str]:
     """
     if error.code != "conflict":
         raise error
-    return ("The schedule is not valid.", rules.field_errors({"name": "another schedule has this name"}))
+    return ("The schedule is not valid.", rules.field_errors({"name": _NAME_TAKEN}))

@@ -25,6 +25,8 @@ _MISSING: Final[Outcome] = (False, "missing")
 _CONFLICT: Final[Outcome] = (False, "conflict")
 _DENIED: Final[Outcome] = (False, "denied")
 _INTERNAL: Final[Outcome] = (False, "internal")
+_BAD_PLACE: Final = "the namespace or the key is not valid"
+_QUOTA: Final = "the storage quota of the install is used up, or the extension was uninstalled"
 _NO_SUCH_INSTALL: Final = "23503"  # foreign_key_violation: the extension was uninstalled during the call
 
 _HERE = "tenant_id = :tenant and install_id = cast(:install as uuid) and namespace = :namespace"
@@ -120,7 +122,7 @@ class Storage:
     def get(self, namespace: str, key: str) -> Outcome:
         """Answer ``storage.get``."""
         if not rules.place_fits(namespace, key):
-            return _DENIED
+            return self._denied(_BAD_PLACE)
         with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
             row = tx.row(_GET, key=key, **self._here(namespace))
         return _MISSING if row is None else (True, (namespace, key, bytes(row["value"]), row["revision"]))
@@ -142,15 +144,15 @@ class Storage:
     def list_entries(self, namespace: str, cursor: str | None) -> Outcome:
         """Answer ``storage.list-entries``: a page of the default size. Its last key is the cursor of the next page."""
         if not rules.namespace_fits(namespace) or _has_nul(cursor):
-            return _DENIED
+            return self._denied("the namespace or the cursor is not valid")
         return (True, self._page(namespace, "", cursor, rules.PAGE_DEFAULT).entries)
 
     def list_page(self, namespace: str, prefix: str | None, cursor: str | None, limit: int) -> Outcome:
         """Answer ``storage-v2.list-page``."""
         if not rules.namespace_fits(namespace) or not 1 <= limit <= rules.PAGE_LIMIT:
-            return _DENIED
+            return self._denied(f"the namespace is not valid, or the limit is not from 1 to {rules.PAGE_LIMIT}")
         if _has_nul(prefix) or _has_nul(cursor):
-            return _DENIED
+            return self._denied("the prefix or the cursor contains a NUL")
         return (True, _cut(self._page(namespace, prefix or "", cursor, limit), rules.PAGE_BYTES))
 
     def put_with(self, request: PutRequest) -> Outcome:
@@ -162,9 +164,14 @@ class Storage:
         """Answer ``storage-v2.put-many``: write all entries in the given order, or none."""
         size = sum(len(value) for _, _, value, _, _ in requests)
         if not 1 <= len(requests) <= rules.BATCH_ITEMS or size > rules.BATCH_BYTES:
-            return _DENIED
+            return self._denied(
+                f"{len(requests)} entries have {size} bytes; 1 to {rules.BATCH_ITEMS} entries of together "
+                f"{rules.BATCH_BYTES} bytes are allowed"
+            )
         if not all(_fits(request) for request in requests):
-            return _DENIED
+            return self._denied(
+                "the namespace, the key, the value's size or the time to live of an entry is not allowed"
+            )
         try:
             with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
                 tx.execute(_LOCK, install=self._call.install_id)
@@ -174,6 +181,7 @@ class Storage:
         except _Refused as refused:
             return refused.outcome
         except PlatformError as error:
+            self._call.why = _QUOTA
             return _refusal_of(error)
         return (True, entries)
 
@@ -190,7 +198,7 @@ class Storage:
 
     def _delete(self, namespace: str, key: str, revision: int | None) -> Outcome:
         if not rules.place_fits(namespace, key):
-            return _DENIED
+            return self._denied(_BAD_PLACE)
         with self._database.tenant(self._call.tenant_id, self._call.left_ms()) as tx:
             values = {"key": key, **self._here(namespace)}
             tx.execute(_LOCK, install=self._call.install_id)
@@ -208,7 +216,11 @@ class Storage:
     def _check_quota(self, tx: Tx, namespace: str) -> None:
         usage = tx.one(_USAGE, **self._here(namespace))
         if not rules.within_quota(usage["namespaces"], usage["keys"], int(usage["bytes"])):
-            raise _Refused(_DENIED)
+            raise _Refused(self._denied(_QUOTA))
+
+    def _denied(self, why: str) -> Outcome:
+        self._call.why = why
+        return _DENIED
 
     def _here(self, namespace: str) -> dict[str, str]:
         return {"tenant": self._call.tenant_id, "install": self._call.install_id, "namespace": namespace}

@@ -475,6 +475,29 @@ ALTER TABLE ONLY app.extension_egress_trial FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_egress_trial OWNER TO app_owner;
 
+CREATE TABLE app.extension_endpoint_total (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    method text NOT NULL,
+    path_template text NOT NULL,
+    day date NOT NULL,
+    calls bigint DEFAULT 0 NOT NULL,
+    failed_calls bigint DEFAULT 0 NOT NULL,
+    unknown_calls bigint DEFAULT 0 NOT NULL,
+    duration_ms double precision DEFAULT 0 NOT NULL,
+    cpu_ms double precision DEFAULT 0 NOT NULL,
+    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
+    egress_bytes bigint DEFAULT 0 NOT NULL,
+    log_bytes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT extension_endpoint_total_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT extension_endpoint_total_failed_calls_check CHECK ((failed_calls >= 0))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY app.extension_endpoint_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_endpoint_total OWNER TO app_owner;
+
 CREATE TABLE app.extension_event_subscription (
     tenant_id text NOT NULL,
     install_id uuid NOT NULL,
@@ -703,6 +726,7 @@ CREATE TABLE app.extension_quota_usage (
     egress_bytes bigint DEFAULT 0 NOT NULL,
     log_bytes bigint DEFAULT 0 NOT NULL,
     reached text[] DEFAULT '{}'::text[] NOT NULL,
+    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT extension_quota_usage_calls_check CHECK ((calls >= 0)),
     CONSTRAINT extension_quota_usage_failed_calls_check CHECK ((failed_calls >= 0)),
     CONSTRAINT extension_quota_usage_period_check CHECK ((period ~ '^\d{4}-\d{2}(-\d{2})?$'::text))
@@ -1098,6 +1122,9 @@ ALTER TABLE ONLY app.extension_egress_day
 ALTER TABLE ONLY app.extension_egress_trial
     ADD CONSTRAINT extension_egress_trial_pkey PRIMARY KEY (tenant_id, install_id);
 
+ALTER TABLE ONLY app.extension_endpoint_total
+    ADD CONSTRAINT extension_endpoint_total_pkey PRIMARY KEY (tenant_id, install_id, method, path_template, day);
+
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_pkey PRIMARY KEY (tenant_id, install_id, topic, handler);
 
@@ -1220,6 +1247,8 @@ CREATE INDEX extension_execution_log_failed ON ONLY app.extension_execution_log 
 
 CREATE INDEX extension_execution_log_open ON ONLY app.extension_execution_log USING btree (accepted_at, tenant_id) WHERE (outcome IS NULL);
 
+CREATE INDEX extension_execution_log_running ON ONLY app.extension_execution_log USING btree (tenant_id, day, execution_id) WHERE (outcome IS NULL);
+
 CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
 
 CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btree (publisher, name);
@@ -1337,6 +1366,8 @@ ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.extension_egress_day ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_egress_trial ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_endpoint_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_event_subscription ENABLE ROW LEVEL SECURITY;
 
@@ -1457,6 +1488,8 @@ CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_
 CREATE POLICY tenant_isolation ON app.extension_egress_day USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_egress_trial USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_endpoint_total USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -1609,6 +1642,24 @@ GRANT UPDATE(refused) ON TABLE app.extension_egress_day TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_egress_trial TO fn_registry;
 
+GRANT SELECT,INSERT ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(failed_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(unknown_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(duration_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(cpu_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(egress_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(log_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
 GRANT SELECT ON TABLE app.extension_event_subscription TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event_subscription TO fn_registry;
 
@@ -1739,6 +1790,8 @@ GRANT UPDATE(egress_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 GRANT UPDATE(log_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT UPDATE(reached) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_registry TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.extension_registry TO fn_registry;

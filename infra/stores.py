@@ -11,8 +11,9 @@ from constructs import Construct
 from infra.stages import StageSettings
 
 _ABANDONED_UPLOAD: Final = Duration.days(2)  # UPLOAD_EXPIRES_S is at most a day
+_EXPIRED_EXPORT: Final = Duration.days(8)  # a day longer than the registry shows it (tenant_data.export.LIFETIME)
 _OLD_VERSION: Final = Duration.days(35)  # as long as the longest database backup, so that both can be restored together
-_IMMUTABLE_PREFIXES: Final = ("bundles/", "components/", "cwasm/", "ui/", "log/")
+_IMMUTABLE_PREFIXES: Final = ("bundles/", "components/", "cwasm/", "ui/", "log/", "exports/")
 """Objects below them are named by their content, by what made them or by their place in the log, and never replaced."""
 SIGNING_KEYS: Final = ("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY")
 """The environment names of keys that KMS keeps. The key of execution tokens signs every call, and is a secret."""
@@ -44,6 +45,11 @@ class Stores(Construct):
                 s3.LifecycleRule(
                     prefix="staging/",
                     expiration=_ABANDONED_UPLOAD,
+                    noncurrent_version_expiration=Duration.days(1),
+                ),
+                s3.LifecycleRule(
+                    prefix="exports/",
+                    expiration=_EXPIRED_EXPORT,
                     noncurrent_version_expiration=Duration.days(1),
                 ),
             ],

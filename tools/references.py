@@ -30,6 +30,7 @@ _STATUSES: Final = {
     "delete_install": "204",
     "delete_secret": "204",
     "end_egress_trial": "204",
+    "erase_tenant": "202",
 }
 _METHODS: Final = ("get", "put", "post", "delete")
 _ROUTES: Final = (
@@ -47,6 +48,7 @@ _ROUTES: Final = (
     "records",
     "metrics",
     "maintenance",
+    "tenant_data",
 )
 _TEXT: Final = {"schema": {"type": "string"}}
 _EVERY_HEADER: Final = {"x-request-id": {**_TEXT, "required": True}, "cache-control": _TEXT}

@@ -62,7 +62,8 @@ ACCESS: Final = (
     ),
     Access(
         "registry",
-        reads=("staging/", "bundles/", "components/", "releases/", "withdrawn/", "log/"),
+        # A platform admin reads exports/ with URLs that the registry signs, so the registry needs the permission.
+        reads=("staging/", "bundles/", "components/", "releases/", "withdrawn/", "log/", "exports/"),
         reads_trust=True,
         # Publishers write staging/ with URLs that the registry signs, so the registry needs the permission.
         writes=("staging/", "bundles/", "components/", "withdrawn/", "log/"),
@@ -100,7 +101,7 @@ ACCESS: Final = (
         "sweeper",
         reads=("withdrawn/", "log/"),
         reads_trust=True,
-        writes=("withdrawn/", "log/"),
+        writes=("withdrawn/", "log/", "exports/"),
         deletes=("staging/",),
         sends_to=("prepare",),
         signs_with=("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY"),

@@ -27,6 +27,7 @@ from functions.registry.publishing import ui_invalidation, versions, withdrawn_l
 from functions.registry.records import audit, days, platform_keys, transparency
 from functions.registry.records.audit import Actor
 from functions.registry.recovery.catching_up import catch_up
+from functions.registry.tenant_data import erasure, export
 
 _PREPARE_AGAIN_AFTER: Final = timedelta(minutes=5)
 """The first interval; each further one is twice as long."""
@@ -45,6 +46,12 @@ _OLDEST_MESSAGE: Final = timedelta(days=16)
 _ANSWERS_PER_BATCH: Final = 100
 """An answer may have 256 KiB, which PostgreSQL stores in more than a hundred parts."""
 
+_JOBS: Final = 20
+"""How many erasures and exports one run looks at."""
+_JOBS_TAKE_S: Final = 25.0
+"""For how long one run works on them, of the function's 60 s. The next run goes on."""
+
+_TENANTS_WITH_JOBS: Final = "select tenant_id, kind from app.tenants_with_jobs(:most)"
 _EXPIRED_UPLOADS: Final = """
 select upload_id from app.extension_upload where expires_at <= :before order by expires_at limit 100
 """
@@ -149,6 +156,7 @@ def sweep(services: SweeperServices) -> dict[str, Any]:
             services.egress_retention,
             time.sleep,
         ),
+        "jobs": lambda: do_jobs(services.database, services.objects, now, time.monotonic),
         "tenants_counted": lambda: report_tenants(services.database, now),
         "keys_reported": lambda: platform_keys.report(services, now) if services.key_reports.due(now) else 0,
     }
@@ -246,6 +254,29 @@ def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[s
             _sweep_tenant(database, row["tenant_id"], now, grace, done)
         except PlatformError as error:  # a failure for one tenant must not stop the others
             log_failure("registry-sweeper", error, row["tenant_id"])
+    return done
+
+
+def do_jobs(
+    database: Database, objects: ObjectStore, now: datetime, monotonic_s: Callable[[], float]
+) -> dict[str, int]:
+    """Go on with erasures and exports of tenants, the oldest first, as far as the time of one run goes."""
+    done = {"rows_erased": 0, "parts_exported": 0}
+    ends_s = monotonic_s() + _JOBS_TAKE_S
+
+    def has_time() -> bool:
+        return monotonic_s() < ends_s
+
+    with database.system() as tx:
+        jobs = tx.rows(_TENANTS_WITH_JOBS, most=_JOBS)
+    for tenant_id, kind in ((row["tenant_id"], row["kind"]) for row in jobs):
+        try:
+            if kind == "erasure":
+                done["rows_erased"] += erasure.work(database, tenant_id, now, has_time)
+            else:
+                done["parts_exported"] += export.work(database, objects, tenant_id, now, has_time)
+        except PlatformError as error:  # a failure for one tenant must not stop the others
+            log_failure("registry-sweeper", error, tenant_id)
     return done
 
 

@@ -78,6 +78,8 @@ FORBIDDEN = [
     (EVERY - {"runner"}, "secretsmanager:GetSecretValue", "/runner"),
     (EVERY - {"migrate"}, "secretsmanager:GetSecretValue", "DatabaseCluster"),
     (EVERY, "s3:PutObject", "StoresTrust"),
+    (EVERY - {"registry", "sweeper"}, "s3:GetObject", "/exports/"),
+    (EVERY - {"sweeper"}, "s3:PutObject", "/exports/"),
     ({"uihost"}, "s3:GetObject", "/bundles/"),
     ({"uihost"}, "s3:GetObject", "/staging/"),
     ({"uihost", "prepare", "smoke"}, "rds-db:connect", ""),

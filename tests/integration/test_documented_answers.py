@@ -58,7 +58,7 @@ def scene(site: Site) -> Scene:
     install_id = str(admin.install(version["name"], None, grants, {})["install_id"])
     admin.close()
     objects = {
-        "tenant_id": "acme",
+        "tenant_id": "documented-and-erased",
         "publisher": "documented",
         "key_id": key_id,
         "version_id": version["version_id"],

@@ -20,7 +20,13 @@ GRANTS = {"capabilities": ["storage.kv"], "egress": ["api.example.com"]}
 
 # Nothing that may run, or be read by anybody else, changes with these.
 CHANGES_NOTHING = {"POST /uploads", "POST /maintenance/prepare", "POST /maintenance/secrets"}
-CREATIONS = {"POST /publishers", "POST /publishers/{publisher}/keys", "POST /versions", "POST /installs"}
+CREATIONS = {
+    "POST /publishers",
+    "POST /publishers/{publisher}/keys",
+    "POST /versions",
+    "POST /installs",
+    "DELETE /tenants/{tenant_id}/data",
+}
 
 
 class Change(NamedTuple):
@@ -69,6 +75,7 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /publishers/{publisher}/keys/{key_id}/retire": ("dev", "publisher.key_retired"),
     "POST /publishers/{publisher}/keys/{key_id}/revoke": ("dev", "publisher.key_revoked"),
     "POST /extensions/{reference}/transfer": ("platform", "extension.transferred"),
+    "DELETE /tenants/{tenant_id}/data": ("platform", "tenant.erase"),
 }
 GUARDED = [route for route in STORY if route not in CREATIONS]
 OF_TENANTS = [route for route in STORY if "/installs" in route or "/tenants" in route]
@@ -159,6 +166,7 @@ def tell(teller: Teller) -> None:
     make("POST /publishers/{publisher}/keys/{key_id}/revoke", {"reason": "lost laptop"}, **key)
     world.call("POST", "/publishers", world.admin, {"publisher": "globex", "display_name": "Globex"})
     make("POST /extensions/{reference}/transfer", {"publisher": "globex"}, **extension)
+    make("DELETE /tenants/{tenant_id}/data", tenant_id="tenant-a")
 
 
 @pytest.fixture(scope="module")

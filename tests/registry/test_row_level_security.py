@@ -31,6 +31,9 @@ EXCEPTIONS = {
     ("extension_execution_log", "app_owner", "SELECT", "true"),
     ("extension_storage_entry", "app_owner", "SELECT", "true"),
     ("idempotency_record", "app_owner", "SELECT", "true"),
+    # app.tenants_with_jobs
+    ("tenant_erasure", "app_owner", "SELECT", "true"),
+    ("tenant_export", "app_owner", "SELECT", "true"),
     # app.count_active_tenants
     ("tenant_activity", "app_owner", "SELECT", "true"),
 }
@@ -54,6 +57,17 @@ DEFINERS = {
     "app.make_day(date)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "0228bb70f497c643"),
     "app.remove_day(text,date)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp; lock_timeout=50ms", "799f830d16f05a25"
+    ),
+    # Of the transaction's tenant alone, and only while an erasure or an export of it is recorded as running.
+    "app.blank_audit(integer)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "a0327304f8f0e0d7"),
+    "app.erase_rows(text,integer)": Definer(
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "f278b4777a2f630c"
+    ),
+    "app.export_rows(text,jsonb,integer)": Definer(
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "36ee30e95656a1cd"
+    ),
+    "app.tenants_with_jobs(integer)": Definer(
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "0164099a157f2e94"
     ),
     "app.tenants_with_due(timestamp with time zone,timestamp with time zone,integer)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "563f488bde820c00"

@@ -68,6 +68,12 @@ insert into app.extension_schedule (tenant_id, install_id, endpoint_method, endp
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1', 'POST', '/h', '* * * * *');
 insert into app.extension_schedule_change (tenant_id, install_id)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000a1');
+insert into app.tenant_erasure (tenant_id, state, requested_at, requested_by, settles_at, finished_at)
+  values ('{tenant}', 'done', '2020-01-01', 't', '2020-01-01', '2020-01-01');
+insert into app.tenant_export (tenant_id, state, requested_at, requested_by, expires_at, finished_at, manifest_sha256)
+  values ('{tenant}', 'done', '2020-01-01', 't', '2020-01-08', '2020-01-01', repeat('a', 64));
+insert into app.tenant_export_part (tenant_id, number, table_name, row_count, size_bytes, sha256)
+  values ('{tenant}', 1, 't', 1, 1, repeat('a', 64));
 insert into app.call_rate
   (tenant_id, key, arrival_us, holders, held, held_until_us, taken, remaining, taken_at_us)
   values ('{tenant}', 'tenant', 0, '{{}}', '{{}}', '{{}}', 0, 0, 0);

@@ -17,6 +17,7 @@ from tools.cli import (
     logs_commands,
     registry_commands,
     smoke,
+    tenants_commands,
     trust_commands,
 )
 from tools.cli.client import ApiError
@@ -40,6 +41,7 @@ for module in (
     logs_commands,
     executions_commands,
     egress_commands,
+    tenants_commands,
     trust_commands,
     keys_commands,
     dev_commands,

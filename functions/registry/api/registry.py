@@ -32,6 +32,7 @@ from functions.registry.api.routes import (
     records,
     secrets,
     usage,
+    tenant_data,
 )
 from functions.registry.records import platform_keys
 from functions.registry.services import Services
@@ -61,6 +62,7 @@ for _routes in (
     records,
     metrics,
     maintenance,
+    tenant_data,
 ):
     app.include_router(_routes.router, prefix=PREFIX)
 

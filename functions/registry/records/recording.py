@@ -44,15 +44,20 @@ _OF_ONE_STATEMENT: Final = frozenset({"57014", "40P01", "40001", "55P03"})
 
 _MAKE_DAY: Final = "select app.make_day(:day)"
 # Rows are written in one order by every recorder, so two of them never wait for each other. An accepted row changes
-# once, when its call has finished: then it is returned, as a row that is inserted as finished. The totals of endpoints
-# are locked after all rows, and before those of their installs.
+# once, when its call has finished: then it is returned, as a row that is inserted as finished. What is left of a call
+# from before an erasure of its tenant is dropped. The totals of endpoints are locked after all rows, and before those
+# of their installs.
 _RECORD: Final = f"""
 with given as (
   select * from json_to_recordset(cast(:rows as json)) as given
     ({", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())})),
 written as (
   insert into app.extension_execution_log as log (tenant_id, {", ".join(COLUMNS)})
-  select :tenant_id, {", ".join(COLUMNS)} from given order by day, execution_id
+  select :tenant_id, {", ".join(COLUMNS)} from given
+  where not exists (select from app.tenant_erasure e
+                    where e.tenant_id = :tenant_id
+                      and (e.finished_at is null or e.finished_at >= given.accepted_at))
+  order by day, execution_id
   on conflict (tenant_id, day, execution_id) do update
   set {", ".join(f"{name} = excluded.{name}" for name in SET_AT_END)}
   where log.state = 'accepted' and excluded.state = 'finished'
@@ -151,13 +156,13 @@ class Recorder:
 
     def _record_set(self, messages: Sequence[ExecutionMessage]) -> None:
         """Record messages about executions of one tenant in one transaction."""
-        tenant_id, rows, logs = messages[0].tenant_id, json.dumps(merged(messages)), logs_of(messages)
+        tenant_id, rows = messages[0].tenant_id, json.dumps(merged(messages))
         with self._database.tenant(tenant_id) as tx:
             if finished := tx.rows(_RECORD, tenant_id=tenant_id, rows=rows):
-                log_keeping.keep(tx, tenant_id, logs, self._log_day_limit_bytes)
-                count(tx, tenant_id, finished, self._defaults)
                 ids = {str(execution_id) for row in finished for execution_id in row["execution_ids"]}
                 ended = finished_with(ids, messages)
+                log_keeping.keep(tx, tenant_id, logs_of(ended), self._log_day_limit_bytes)
+                count(tx, tenant_id, finished, self._defaults)
                 egress_days.add(tx, tenant_id, ended)
                 count_metrics(tx, ended, datetime.now(UTC))
 

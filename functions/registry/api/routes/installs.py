@@ -42,6 +42,7 @@ from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import publishers, verification, versions
 from functions.registry.publishing.publishers import PublisherKeys
 from functions.registry.records.audit import Actor
+from functions.registry.tenant_data import erasure
 
 router = APIGatewayHttpRouter()
 
@@ -81,6 +82,7 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
         # Another attempt may have finished while this one was checked.
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
+        erasure.require_none(tx, tenant_id)
         install_id = installs.install(
             tx, tenant_id, _still(tx, target), body.grants.model_dump(), checked, actor(router, caller), since
         )

@@ -197,6 +197,12 @@ class S3ObjectStore:
         }
         return url, headers
 
+    def presign_get(self, key: str, *, expires_in_s: int) -> str:
+        """Return a URL with which a client without credentials can read one object. No request is sent."""
+        params = {"Bucket": self._bucket, "Key": self._prefix + key}
+        url: str = self._s3.generate_presigned_url("get_object", Params=params, ExpiresIn=expires_in_s)
+        return url
+
 
 class KmsSigner:
     """``Signer`` with one asymmetric KMS key (ECC_NIST_P256, SIGN_VERIFY); the private key never leaves KMS."""

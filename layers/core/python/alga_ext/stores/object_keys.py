@@ -78,6 +78,16 @@ def log_batch(first: int) -> str:
     return f"log/entries/{first:012}.dsse.json"
 
 
+def export_part(export_id: str, number: int, table: str, sha256: str) -> str:
+    """Return the key of a part of a tenant's export; a lifecycle rule deletes objects below its prefix."""
+    return f"exports/{export_id}/{number:06}-{table}-{sha256}.jsonl.gz"
+
+
+def export_manifest(export_id: str, sha256: str) -> str:
+    """Return the key of the manifest of a tenant's export."""
+    return f"exports/{export_id}/manifest-{sha256}.json"
+
+
 def _artifacts(component_sha256: str, engine: tuple[str, str, str]) -> str:
     return f"cwasm/{component_sha256}/{'/'.join(engine)}"
 

@@ -197,7 +197,7 @@ RECORDER: Final = Function(
     "functions.registry.recorder.handler",
     timeout_s=30,
     required=("DATABASE_URL",),
-    optional=("DEFAULT_LIMITS", "CALL_LOG_DAY_LIMIT_BYTES"),
+    optional=("DEFAULT_LIMITS",),
     login_role="fn_registry",
 )
 SWEEPER: Final = Function(

@@ -22,8 +22,7 @@ class _Services(NamedTuple):
 def _build(environ: Mapping[str, str], _: _Services | None) -> _Services:
     settings = RecorderSettings.read(environ)
     database = Database(settings.database_url.get_secret_value())
-    defaults, limit = parse_defaults(settings.default_limits), settings.call_log_day_limit_bytes
-    return _Services(database, Recorder(database, defaults, log_day_limit_bytes=limit))
+    return _Services(database, Recorder(database, parse_defaults(settings.default_limits)))
 
 
 _SERVICES = Refreshed(SERVICE, environment(), _build, lambda services: services.database.close())

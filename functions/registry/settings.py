@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Annotated, NamedTuple, Self
 
 from alga_ext.calls.limits_setting import DefaultLimits
-from alga_ext.calls.log_lines import DAY_LIMIT_BYTES
 from alga_ext.edge.token_settings import TokenSettings
 from alga_ext.settings import (
     Check,
@@ -173,18 +172,12 @@ class SweeperSettings(Settings, frozen=True, kw_only=True):
 
 
 class RecorderSettings(Settings, frozen=True, kw_only=True):
-    """Settings of the recorder, in addition to those of ``RegistrySettings`` that it has too.
-
-    Attributes:
-        call_log_day_limit_bytes: how much text of log lines is kept of an install for a UTC day. Further calls of that
-            day are recorded without lines.
-    """
+    """Settings of the recorder. Attributes as in ``RegistrySettings``."""
 
     section = "Recorder"
 
     database_url: DatabaseUrl
     default_limits: DefaultLimits = "{}"
-    call_log_day_limit_bytes: Annotated[int, Range(0, 2**40)] = DAY_LIMIT_BYTES
 
 
 class MigrateSettings(Settings, frozen=True, kw_only=True):

@@ -7,17 +7,18 @@ from base64 import b64encode
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from alga_ext.calls.envelope import RefusedCall
-from alga_ext.calls.limits import PRODUCT
+from alga_ext.calls.limits import PRODUCT, Limits, parse_defaults
 from alga_ext.calls.log_lines import LINES_LIMIT_BYTES, CallLog, KeptLine, pack
 from alga_ext.calls.messages import Message
 from alga_ext.ids import new_execution_id
 from alga_ext.stores.database import Database
 from functions.registry.records import days
 from functions.registry.records.recording import Recorder
-from functions.registry.settings import RecorderSettings, SweeperSettings
+from functions.registry.settings import SweeperSettings
 from tests.registry.test_days import no_pause
 from tests.registry.test_recorder import IDENTITY, accepted, finished, make_march
 from tests.registry.test_ui_invalidation import REQUIRED
@@ -44,9 +45,15 @@ def execution_id(accepted_at: str) -> str:
     return new_execution_id(datetime.fromisoformat(accepted_at))
 
 
+def keeping(limit_bytes: int) -> Limits:
+    """Limits of a stage that keeps so much text of an install a day."""
+    install = msgspec.structs.replace(PRODUCT.install, kept_log_bytes=limit_bytes)
+    return msgspec.structs.replace(PRODUCT, install=install)
+
+
 def recorded(world: RegistryWorld, *messages: Message, limit_bytes: int = 10 * 2**20) -> None:
     """Record messages in one batch."""
-    assert Recorder(world.services.database, PRODUCT, log_day_limit_bytes=limit_bytes).record(messages) == {}
+    assert Recorder(world.services.database, keeping(limit_bytes)).record(messages) == {}
 
 
 def record(world: RegistryWorld, limit_bytes: int = 10 * 2**20, **changes: Any) -> str:
@@ -239,11 +246,59 @@ def march(world: RegistryWorld) -> None:
     make_march(world.databases)
 
 
-def test_the_days_limit_and_the_retention_are_settings() -> None:
-    assert RecorderSettings.read({"DATABASE_URL": "postgresql://a@b/c"}).call_log_day_limit_bytes == 10 * 2**20
+def test_ten_mebibytes_of_lines_are_kept_unless_the_stage_says_otherwise() -> None:
+    assert parse_defaults("{}").install.kept_log_bytes == 10 * 2**20
+    assert parse_defaults('{"install": {"kept_log_bytes": 0}}').install.kept_log_bytes == 0
+
+
+def test_lines_are_kept_for_fourteen_days_unless_a_setting_says_otherwise() -> None:
     assert SweeperSettings.read(REQUIRED).call_log_retention_days == 14
-    given = {"DATABASE_URL": "postgresql://a@b/c", "CALL_LOG_DAY_LIMIT_BYTES": "0"}
-    assert RecorderSettings.read(given).call_log_day_limit_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("by_platform", "by_tenant", "kept"),
+    [(2_000, None, 2), (None, 1_000, 1), (2_000, 1_000, 1), (0, None, 0)],
+    ids=["the platform raises it", "the tenant lowers it", "both", "the platform keeps none"],
+)
+def test_how_much_is_kept_of_an_install_can_be_set(
+    published: RegistryWorld, by_platform: int | None, by_tenant: int | None, kept: int
+) -> None:
+    install_id = str(published.install()["install_id"])
+    path = f"/installs/{install_id}/limits"
+    for value, token, query in (
+        (by_platform, published.admin, "tenant_id=tenant-a"),
+        (by_tenant, published.tenant_admin(), ""),
+    ):
+        if value is not None:
+            assert published.call("PUT", path, token, {"kept_log_bytes": value}, query=query).status == 200
+
+    calls = [record(published, 1_500, logs_b64z=log_of(1_000), install_id=install_id) for _ in range(3)]
+
+    assert [logs(published, call)["dropped"] for call in calls] == [0] * kept + [1] * (3 - kept)
+
+
+def test_a_tenant_cannot_have_more_lines_kept_than_the_platform_allows(published: RegistryWorld) -> None:
+    path = f"/installs/{published.install()['install_id']}/limits"
+    admin = published.tenant_admin()
+
+    assert published.call("PUT", path, admin, {"kept_log_bytes": 10 * 2**20}).status == 200
+    refused = published.call("PUT", path, admin, {"kept_log_bytes": 10 * 2**20 + 1})
+
+    assert refused.code == "limit_too_high"
+    assert "install.kept_log_bytes is 10485761, the platform allows 10485760" in refused.body["detail"]
+
+
+def test_no_lines_are_kept_where_the_limits_cannot_be_read(world: RegistryWorld) -> None:
+    owner = Database(world.databases.owner)
+    with owner.tenant("tenant-a") as tx:
+        tx.execute(
+            "insert into app.extension_limit (tenant_id, install_id, by_platform, changed_by) "
+            "values ('tenant-a', :install_id, '{\"novel\": 1}', 't')",
+            install_id=IDENTITY["install_id"],
+        )
+    owner.close()
+
+    assert logs(world, record(world, logs_b64z=log_of(10)))["dropped"] == 1
 
 
 # The list

@@ -83,6 +83,8 @@ def _lines(shown: Any) -> Iterator[str]:
         for metric, amount in effective["quotas"][period].items():
             yield f"{usage[period]['period']} {metric}: {_amount(usage[period][metric], amount)}"
     yield f"storage_bytes: {_amount(usage['storage_bytes'], effective['quotas']['storage_bytes'])}"
+    if "kept_log_bytes" in effective:
+        yield f"log lines kept a day: {effective['kept_log_bytes']} bytes"
     yield f"revision {shown['revision']}"
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from alga_ext.calls.limits import AMOUNT_LIMIT, METRICS, USERS_LIMIT
+from alga_ext.calls.limits import AMOUNT_LIMIT, KEPT_LOG_LIMIT_BYTES, METRICS, USERS_LIMIT
 from alga_ext.stores.database import Row
 from functions.registry.api.shapes import In, Out
 
@@ -58,10 +58,11 @@ class TenantLimitsDocument(In):
 
 
 class InstallLimitsDocument(In):
-    """Limits of an install: the rate of all calls to it, and its quotas."""
+    """Limits of an install: the rate of all calls to it, its quotas, and how much text of logs is kept a day."""
 
     rate: RateDocument | None = None
     quotas: QuotasDocument = QuotasDocument()
+    kept_log_bytes: Annotated[int, Field(ge=0, le=KEPT_LOG_LIMIT_BYTES, strict=True)] | None = None
 
 
 class TotalsOut(Out):

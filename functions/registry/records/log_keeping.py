@@ -3,22 +3,28 @@
 import base64
 import json
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from alga_ext.calls.limits import Limits, effective, stored_limits
 from alga_ext.calls.log_lines import LINES_LIMIT_BYTES, CallLog, compress, decompress, unpack
 from alga_ext.calls.messages import ExecutionFinished
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
-from alga_ext.telemetry import logger
+from alga_ext.telemetry import log_failure, logger
 from functions.registry.records.execution_rows import ExecutionMessage, day_of
 
 _LOCK_DAYS: Final = """
-insert into app.extension_log_day as kept (tenant_id, install_id, day)
-select :tenant_id, cast(item ->> 0 as uuid), cast(item ->> 1 as date)
-from jsonb_array_elements(cast(:days as jsonb)) as item order by 2, 3
-on conflict (tenant_id, day, install_id) do update set dropped = kept.dropped
-returning install_id, day, text_bytes
+with locked as (
+  insert into app.extension_log_day as kept (tenant_id, install_id, day)
+  select :tenant_id, cast(item ->> 0 as uuid), cast(item ->> 1 as date)
+  from jsonb_array_elements(cast(:days as jsonb)) as item order by 2, 3
+  on conflict (tenant_id, day, install_id) do update set dropped = kept.dropped
+  returning install_id, day, text_bytes)
+select locked.*,
+       (select jsonb_build_array(l.by_platform, l.by_tenant) from app.extension_limit l
+        where l.tenant_id = :tenant_id and l.install_id = locked.install_id) as limits
+from locked
 """
 _COUNT: Final = """
 update app.extension_log_day as kept
@@ -78,23 +84,24 @@ def logs_of(messages: Iterable[ExecutionMessage]) -> list[ExecutionLog]:
     return list(found.values())
 
 
-def keep(tx: Tx, tenant_id: str, logs: Sequence[ExecutionLog], day_limit_bytes: int) -> None:
+def keep(tx: Tx, tenant_id: str, logs: Sequence[ExecutionLog], defaults: Limits) -> None:
     """Store the lines of executions, each once. Without lines it costs nothing.
 
-    The rows of the days are locked until the transaction ends. Of an execution that goes beyond ``day_limit_bytes`` of
-    its install, only the number of its lines is stored.
+    The rows of the days are locked until the transaction ends. Of an execution that goes beyond ``kept_log_bytes`` of
+    its install, only the number of its lines is stored. Where the stored limits cannot be read, no lines are.
 
     Args:
         tx: a transaction of the tenant.
         tenant_id: the tenant of all these executions.
         logs: their lines.
-        day_limit_bytes: how much text of an install is kept for a UTC day, in bytes.
+        defaults: the stage's limits.
     """
     if not logs:
         return
     days = sorted({(log.install_id, log.day) for log in logs})
     locked = tx.rows(_LOCK_DAYS, tenant_id=tenant_id, days=json.dumps(days))
     kept_bytes = {(str(row["install_id"]), row["day"].isoformat()): int(row["text_bytes"]) for row in locked}
+    limits_bytes = {str(row["install_id"]): _limit_bytes(row["limits"], defaults) for row in locked}
     places = json.dumps([(log.day, log.execution_id) for log in logs])
     known = {str(row["execution_id"]) for row in tx.rows(_KNOWN, tenant_id=tenant_id, calls=places)}
     added = {day: [0, 0] for day in days}
@@ -103,7 +110,7 @@ def keep(tx: Tx, tenant_id: str, logs: Sequence[ExecutionLog], day_limit_bytes: 
         if execution_id in known:
             continue
         place = (install_id, day)
-        fits = kept_bytes[place] + whole.text_bytes <= day_limit_bytes
+        fits = kept_bytes[place] + whole.text_bytes <= limits_bytes[install_id]
         log = whole if fits else CallLog(dropped=whole.dropped + whole.count)
         kept_bytes[place] += log.text_bytes
         added[place][0] += log.text_bytes
@@ -112,6 +119,14 @@ def keep(tx: Tx, tenant_id: str, logs: Sequence[ExecutionLog], day_limit_bytes: 
         calls.append((day, execution_id, lines, log.count, log.dropped, log.text_bytes))
     tx.execute(_KEEP, tenant_id=tenant_id, calls=json.dumps(calls))
     tx.execute(_COUNT, tenant_id=tenant_id, days=json.dumps([(*day, *amounts) for day, amounts in added.items()]))
+
+
+def _limit_bytes(documents: Any, defaults: Limits) -> int:
+    try:
+        return effective(defaults, *stored_limits(None, documents)).kept_log_bytes
+    except PlatformError as error:
+        log_failure("registry-recorder", error, "limits of an install")
+        return 0
 
 
 def load(tx: Tx, tenant_id: str, execution_id: str) -> tuple[Row, CallLog]:

@@ -15,7 +15,6 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from alga_ext.calls.limits import Limits
-from alga_ext.calls.log_lines import DAY_LIMIT_BYTES
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
@@ -81,7 +80,6 @@ class Recorder:
         defaults: the stage's limits; see ``alga_ext.calls.limits.parse_defaults``.
         monotonic_s: the time, in seconds.
         pause: waits for so many seconds.
-        log_day_limit_bytes: how much text of log lines is kept of an install for a UTC day, in bytes.
     """
 
     def __init__(
@@ -90,12 +88,9 @@ class Recorder:
         defaults: Limits,
         monotonic_s: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
-        *,
-        log_day_limit_bytes: int = DAY_LIMIT_BYTES,
     ) -> None:
         self._database = database
         self._defaults = defaults
-        self._log_day_limit_bytes = log_day_limit_bytes
         self._monotonic_s = monotonic_s
         self._pause = pause
 
@@ -161,7 +156,7 @@ class Recorder:
             if finished := tx.rows(_RECORD, tenant_id=tenant_id, rows=rows):
                 ids = {str(execution_id) for row in finished for execution_id in row["execution_ids"]}
                 ended = finished_with(ids, messages)
-                log_keeping.keep(tx, tenant_id, logs_of(ended), self._log_day_limit_bytes)
+                log_keeping.keep(tx, tenant_id, logs_of(ended), self._defaults)
                 count(tx, tenant_id, finished, self._defaults)
                 egress_days.add(tx, tenant_id, ended)
                 count_metrics(tx, ended, datetime.now(UTC))

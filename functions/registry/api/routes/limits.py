@@ -124,5 +124,5 @@ def _effective(owner: Owner, stored: Stored) -> Any:
     if owner.install_id is None:
         limits: Any = TenantLimits(user=found.user, users=found.users, tenant=found.tenant, quotas=found.tenant_quotas)
     else:
-        limits = InstallLimits(rate=found.install, quotas=found.install_quotas)
+        limits = InstallLimits(rate=found.install, quotas=found.install_quotas, kept_log_bytes=found.kept_log_bytes)
     return msgspec.to_builtins(limits)

@@ -30,6 +30,9 @@ USERS_LIMIT: Final = 50
 INSTALL_STORAGE_LIMIT_BYTES: Final = 256 * 1024 * 1024
 """What an install may store at most, whatever the limits say. ``app.count_storage`` in the database enforces it."""
 
+KEPT_LOG_LIMIT_BYTES: Final = 2**40
+"""The largest ``kept_log_bytes``."""
+
 _Burst = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
 _PerSecond = Annotated[float, msgspec.Meta(ge=0.001, le=10_000)]
 _Quantity = Annotated[int, msgspec.Meta(ge=0, le=AMOUNT_LIMIT)]
@@ -122,10 +125,18 @@ class TenantLimits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fie
 
 
 class InstallLimits(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Limits of one install: the rate of all calls to it, and its quotas."""
+    """Limits of one install.
+
+    Attributes:
+        rate: of all calls to it.
+        quotas: its quotas.
+        kept_log_bytes: how much text of log lines is kept for a UTC day. Further calls of that day are recorded without
+            lines; no call is refused.
+    """
 
     rate: Rate | None = None
     quotas: Quotas = Quotas()
+    kept_log_bytes: Annotated[int, msgspec.Meta(ge=0, le=KEPT_LOG_LIMIT_BYTES)] | None = None
 
     def __post_init__(self) -> None:
         """Refuse more storage than an install can have."""
@@ -166,11 +177,12 @@ class EffectiveLimits(Rates, kw_only=True, frozen=True):
     allowed: Rates
     tenant_quotas: Quotas
     install_quotas: Quotas
+    kept_log_bytes: int
 
 
 PRODUCT: Final = Limits(
     tenant=TenantLimits(user=Rate(burst=60, per_second=1), tenant=Rate(burst=1_200, per_second=100)),
-    install=InstallLimits(rate=Rate(burst=300, per_second=20)),
+    install=InstallLimits(rate=Rate(burst=300, per_second=20), kept_log_bytes=10 * 1024 * 1024),
 )
 """The defaults of the product. It has no quotas."""
 
@@ -266,6 +278,7 @@ def effective(defaults: Limits, by_platform: Limits = _NOTHING, by_tenant: Limit
         allowed=rates,
         tenant_quotas=_lower_quotas(allowed.tenant.quotas, by_tenant.tenant.quotas),
         install_quotas=_lower_quotas(allowed.install.quotas, by_tenant.install.quotas),
+        kept_log_bytes=_least(allowed.install.kept_log_bytes, by_tenant.install.kept_log_bytes) or 0,
     )
 
 
@@ -301,6 +314,9 @@ def raised(defaults: Limits, by_platform: Limits, by_tenant: Limits) -> list[str
                 value = getattr(quota.amount, member)
                 if value is not None and most is not None and value > most:
                     found.append(f"{where}.{member} is {value}, the platform allows {most}")
+    kept, most_kept = by_tenant.install.kept_log_bytes, allowed.install.kept_log_bytes
+    if kept is not None and most_kept is not None and kept > most_kept:
+        found.append(f"install.kept_log_bytes is {kept}, the platform allows {most_kept}")
     return found
 
 
@@ -324,6 +340,9 @@ def _above(lower: Limits, upper: Limits) -> Limits:
         install=InstallLimits(
             rate=upper.install.rate or lower.install.rate,
             quotas=_quotas_above(lower.install.quotas, upper.install.quotas),
+            kept_log_bytes=lower.install.kept_log_bytes
+            if upper.install.kept_log_bytes is None
+            else upper.install.kept_log_bytes,
         ),
     )
 

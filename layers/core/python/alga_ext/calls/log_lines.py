@@ -17,8 +17,6 @@ LINES_LIMIT_BYTES: Final = 256 * 1024
 """How much text of a call is kept, in UTF-8."""
 PACKED_LIMIT_CHARS: Final = 176 * 1024
 """The most base64 that our runner sends. A queue message of 256 KiB has room for it beside everything else."""
-DAY_LIMIT_BYTES: Final = 10 * 1024 * 1024
-"""How much text of an install is kept for a UTC day, unless the operator sets another limit."""
 UNPACKED_LIMIT_BYTES: Final = 2 * 1024 * 1024
 """More than ``LINES_LIMIT_BYTES`` take as JSON, which writes a control character with six bytes."""
 

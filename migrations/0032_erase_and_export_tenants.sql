@@ -140,7 +140,7 @@ create function app.audit_without_persons(action text, document jsonb) returns j
       (select jsonb_object_agg(name, value) from jsonb_each(document) as member (name, value)
        where jsonb_typeof(value) <> 'object' and jsonb_typeof(value) <> 'array'
          and name in ('state', 'version', 'content_hash', 'publisher', 'publisher_key_id', 'pinned', 'revision', 'revived',
-                      'storage_entries', 'secrets', 'schedules')) end
+                      'storage_entries', 'secrets', 'schedules', 'metrics', 'limits', 'requests', 'namespaces')) end
   $$;
 comment on function app.audit_without_persons is 'What is kept of before and after of an audit row when a tenant is erased.';
 revoke all on function app.audit_without_persons from public;

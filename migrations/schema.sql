@@ -20,7 +20,7 @@ CREATE FUNCTION app.audit_without_persons(action text, document jsonb) RETURNS j
       (select jsonb_object_agg(name, value) from jsonb_each(document) as member (name, value)
        where jsonb_typeof(value) <> 'object' and jsonb_typeof(value) <> 'array'
          and name in ('state', 'version', 'content_hash', 'publisher', 'publisher_key_id', 'pinned', 'revision', 'revived',
-                      'storage_entries', 'secrets', 'schedules')) end
+                      'storage_entries', 'secrets', 'schedules', 'metrics', 'limits', 'requests', 'namespaces')) end
   $$;
 
 ALTER FUNCTION app.audit_without_persons(action text, document jsonb) OWNER TO app_owner;
@@ -413,8 +413,10 @@ CREATE FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_be
       union select tenant_id from app.extension_execution_log
         where outcome is null and accepted_at < at - interval '15 minutes'
           and day >= ((at at time zone 'UTC')::date - 16)
-      -- Without an index, which would make each update of a bucket dearer. A bucket that is due is deleted, so the table has
-      -- those of callers of the last hour.
+      union select tenant_id from app.extension_metric_total where day < (at at time zone 'UTC')::date - 400
+      -- These two without an index, which would make each of their updates dearer. What is due is deleted, so the tables have the
+      -- tenants of the last day, and the callers of the last hour.
+      union select tenant_id from app.tenant_activity where active_at < at - interval '1 day'
       union select tenant_id from app.call_rate
         where arrival_us < (extract(epoch from at - interval '1 hour') * 1000000)::bigint) as due
     limit most
@@ -1370,6 +1372,8 @@ CREATE INDEX extension_execution_log_open ON ONLY app.extension_execution_log US
 
 CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
 
+CREATE INDEX extension_metric_total_old ON app.extension_metric_total USING btree (day, tenant_id);
+
 CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btree (publisher, name);
 
 CREATE INDEX extension_schedule_by_install ON app.extension_schedule USING btree (tenant_id, install_id, created_at);
@@ -1541,6 +1545,8 @@ CREATE POLICY owner_lists_due ON app.call_idempotency FOR SELECT TO app_owner US
 CREATE POLICY owner_lists_due ON app.call_rate FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.extension_execution_log FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_due ON app.extension_metric_total FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.extension_storage_entry FOR SELECT TO app_owner USING (true);
 
@@ -1823,7 +1829,7 @@ GRANT INSERT(install_id) ON TABLE app.extension_install_disabling TO fn_registry
 
 GRANT UPDATE(disabled_at) ON TABLE app.extension_install_disabling TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.extension_install_request TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_request TO fn_registry;
 
 GRANT UPDATE(state) ON TABLE app.extension_install_request TO fn_registry;
 
@@ -1835,7 +1841,7 @@ GRANT SELECT ON TABLE app.extension_install_secret TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_secret TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_limit TO fn_gateway;
-GRANT SELECT ON TABLE app.extension_limit TO fn_registry;
+GRANT SELECT,DELETE ON TABLE app.extension_limit TO fn_registry;
 
 GRANT INSERT(tenant_id) ON TABLE app.extension_limit TO fn_registry;
 
@@ -1857,7 +1863,7 @@ GRANT UPDATE(text_bytes) ON TABLE app.extension_log_day TO fn_registry;
 
 GRANT UPDATE(dropped) ON TABLE app.extension_log_day TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.extension_metric_total TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_metric_total TO fn_registry;
 
 GRANT UPDATE(unit) ON TABLE app.extension_metric_total TO fn_registry;
 
@@ -1949,7 +1955,7 @@ GRANT UPDATE(expires_at) ON TABLE app.extension_storage_entry TO fn_runner;
 GRANT UPDATE(updated_at) ON TABLE app.extension_storage_entry TO fn_runner;
 
 GRANT SELECT ON TABLE app.extension_storage_usage TO fn_runner;
-GRANT SELECT ON TABLE app.extension_storage_usage TO fn_registry;
+GRANT SELECT,DELETE ON TABLE app.extension_storage_usage TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_upload TO fn_registry;
 
@@ -2000,7 +2006,7 @@ GRANT UPDATE(revoked_reason) ON TABLE app.publisher_key TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.publisher_prefix TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.tenant_activity TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.tenant_activity TO fn_registry;
 
 GRANT UPDATE(active_at) ON TABLE app.tenant_activity TO fn_registry;
 

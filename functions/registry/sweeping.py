@@ -37,6 +37,10 @@ _ANSWERS_KEPT: Final = timedelta(days=1)
 """As long as the gateway uses an idempotency key."""
 _TENANTS: Final = 5_000
 """In how many tenants one run works at most. The next run goes on with the others."""
+_METRICS_KEPT: Final = timedelta(days=400)
+"""Totals of extensions' metrics, so that a year can be compared with the one before it."""
+_ACTIVITY_KEPT: Final = timedelta(days=1)
+"""More than the quarter of an hour in which active tenants are counted."""
 _ROWS_PER_BATCH: Final = 1_000
 """Rows deleted in one transaction. With the triggers that count storage, this stays far below the statement timeout."""
 _OUTCOME_KNOWN_AFTER: Final = timedelta(minutes=15)
@@ -85,6 +89,12 @@ where tenant_id = :tenant_id and scope_sha256 in
   (select scope_sha256 from app.call_idempotency
    where tenant_id = :tenant_id and created_at < :before order by created_at limit :rows)
 """
+_SWEEP_METRICS: Final = """
+delete from app.extension_metric_total
+where ctid in (select ctid from app.extension_metric_total
+               where tenant_id = :tenant_id and day < :before limit :rows)
+"""
+_SWEEP_ACTIVITY: Final = "delete from app.tenant_activity where tenant_id = :tenant_id and active_at < :before"
 _SWEEP_PLATFORM_IDEMPOTENCY: Final = "delete from app.platform_idempotency_record where created_at < :before"
 _LOSE_OUTCOMES: Final = f"""
 with lost as (
@@ -125,6 +135,26 @@ where ctid in (select ctid from app.extension_install_secret
 delete from app.extension_schedule
 where ctid in (select ctid from app.extension_schedule
                where tenant_id = :tenant_id and install_id = :install_id limit :rows)
+""",
+    "metrics": """
+delete from app.extension_metric_total
+where ctid in (select ctid from app.extension_metric_total
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
+""",
+    "limits": """
+delete from app.extension_limit
+where ctid in (select ctid from app.extension_limit
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
+""",
+    "requests": """
+delete from app.extension_install_request
+where ctid in (select ctid from app.extension_install_request
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
+""",
+    "namespaces": """
+delete from app.extension_storage_usage
+where ctid in (select ctid from app.extension_storage_usage
+               where tenant_id = :tenant_id and install_id = :install_id and key_count = 0 limit :rows)
 """,
 }
 _NOTE_PURGED: Final = """
@@ -304,8 +334,14 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
     while deleted == _ROWS_PER_BATCH:
         with database.tenant(tenant_id) as tx:
             deleted = tx.execute(_SWEEP_RATES, tenant_id=tenant_id, now=now, rows=_ROWS_PER_BATCH)
+    deleted = _ROWS_PER_BATCH
+    while deleted == _ROWS_PER_BATCH:
+        with database.tenant(tenant_id) as tx:
+            before = (now - _METRICS_KEPT).date()
+            deleted = tx.execute(_SWEEP_METRICS, tenant_id=tenant_id, before=before, rows=_ROWS_PER_BATCH)
     done["outcomes_lost"] += _lose_outcomes(database, tenant_id, now)
     with database.tenant(tenant_id) as tx:
+        tx.execute(_SWEEP_ACTIVITY, tenant_id=tenant_id, before=now - _ACTIVITY_KEPT)
         tx.execute(_SWEEP_IDEMPOTENCY, tenant_id=tenant_id, before=now - timedelta(days=1))
         waiting = tx.rows(_TO_PURGE, tenant_id=tenant_id, before=now - grace)
     for row in waiting:

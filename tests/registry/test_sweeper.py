@@ -45,6 +45,23 @@ from generate_series(1, 25) i
 """
 
 
+_REMAINS = (
+    """
+insert into app.extension_metric_total
+  (tenant_id, install_id, day, name, unit, value_count, value_sum, value_min, value_max)
+values ('tenant-a', :install_id, now()::date, 'm', 'Count', 1, 1, 1, 1)
+""",
+    "insert into app.extension_limit (tenant_id, install_id, changed_by) values ('tenant-a', :install_id, 't')",
+    """
+insert into app.extension_install_request
+  (tenant_id, install_id, from_version_id, to_version_id, difference, holds_code, created_by, state, decided_at)
+select tenant_id, install_id, version_id, version_id, '{}', false, 't', 'superseded', now()
+from app.tenant_extension_install where install_id = :install_id
+""",
+)
+"""What an install leaves beside its storage, its secrets and its schedules."""
+
+
 @pytest.fixture
 def published(world: RegistryWorld) -> RegistryWorld:
     world.register()
@@ -76,12 +93,20 @@ def _kept(world: RegistryWorld) -> int:
 
 def test_after_the_grace_time_storage_is_deleted_and_counted(published: RegistryWorld) -> None:
     install_id = _uninstalled(published, 1)
+    owner = Database(published.databases.owner)
+    with owner.tenant("tenant-a") as tx:
+        for statement in _REMAINS:
+            tx.execute(statement, install_id=install_id)
+    owner.close()
 
     sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=8), _GRACE)
 
     trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
     assert trail[0]["action"] == "install.purge"
-    assert trail[0]["after"] == {"storage_entries": 1, "secrets": 0, "schedules": 0}
+    assert trail[0]["after"] == {
+        "storage_entries": 1, "secrets": 0, "schedules": 0, "metrics": 1, "limits": 1, "requests": 1, "namespaces": 1,
+    }  # fmt: skip
+    assert published.rows("select 1 from app.extension_metric_total, app.extension_limit") == []
     assert published.install()["install_id"] != install_id
 
 
@@ -471,3 +496,49 @@ class _Dying(Database):
         self._left -= 1
         with self._inner.tenant(tenant_id, timeout_ms, durable=durable) as tx:
             yield tx
+
+
+# Metrics and activity
+
+
+def _metrics_of_days(world: RegistryWorld, *ages: int) -> None:
+    owner = Database(world.databases.owner)
+    with owner.tenant("tenant-a") as tx:
+        for age in ages:
+            tx.execute(
+                """insert into app.extension_metric_total
+                  (tenant_id, install_id, day, name, unit, value_count, value_sum, value_min, value_max)
+                values ('tenant-a', :install_id, :day, 'm', 'Count', 1, 1, 1, 1)""",
+                install_id="00000000-0000-0000-0000-0000000000a1",
+                day=(world.services.now() - timedelta(days=age)).date(),
+            )
+    owner.close()
+
+
+def test_metrics_of_extensions_are_kept_for_four_hundred_days(world: RegistryWorld) -> None:
+    _metrics_of_days(world, 0, 400, 401, 500)
+
+    sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
+
+    rows = world.rows("select day from app.extension_metric_total order by day")
+    assert [row["day"] for row in rows] == [(world.services.now() - timedelta(days=age)).date() for age in (400, 0)]
+
+
+def test_many_old_metrics_go_in_batches(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    _metrics_of_days(world, *range(401, 426))
+    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 10)
+
+    sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
+
+    assert world.rows("select 1 from app.extension_metric_total") == []
+
+
+@pytest.mark.parametrize(("hours", "left"), [(23, 1), (25, 0)])
+def test_when_a_tenant_was_active_is_forgotten_after_a_day(world: RegistryWorld, hours: int, left: int) -> None:
+    with world.services.database.tenant("tenant-a") as tx:
+        at = world.services.now() - timedelta(hours=hours)
+        tx.execute("insert into app.tenant_activity (tenant_id, active_at) values ('tenant-a', :at)", at=at)
+
+    sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
+
+    assert len(world.rows("select 1 from app.tenant_activity")) == left

@@ -155,7 +155,7 @@ begin
     raise exception 'No erasure of this tenant is running.' using errcode = '42501';
   end if;
   update app.audit_event
-    set actor = 'erased', request_id = 'erased', before = app.audit_without_persons(action, before),
+    set actor = 'erased', request_id = 'erased', trace_id = null, before = app.audit_without_persons(action, before),
         after = app.audit_without_persons(action, after), erased_at = now()
     where tenant_id = app.current_tenant() and audit_id in (
       select a.audit_id from app.audit_event a

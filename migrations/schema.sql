@@ -36,7 +36,7 @@ begin
     raise exception 'No erasure of this tenant is running.' using errcode = '42501';
   end if;
   update app.audit_event
-    set actor = 'erased', request_id = 'erased', before = app.audit_without_persons(action, before),
+    set actor = 'erased', request_id = 'erased', trace_id = null, before = app.audit_without_persons(action, before),
         after = app.audit_without_persons(action, after), erased_at = now()
     where tenant_id = app.current_tenant() and audit_id in (
       select a.audit_id from app.audit_event a
@@ -465,7 +465,9 @@ CREATE TABLE app.audit_event (
     before jsonb,
     after jsonb,
     request_id text NOT NULL,
-    erased_at timestamp with time zone
+    trace_id text,
+    erased_at timestamp with time zone,
+    CONSTRAINT audit_event_trace_id_check CHECK ((trace_id ~ '^[0-9a-f]{32}$'::text))
 );
 
 ALTER TABLE ONLY app.audit_event FORCE ROW LEVEL SECURITY;
@@ -558,6 +560,66 @@ CREATE TABLE app.extension_bundle (
 ALTER TABLE ONLY app.extension_bundle FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_bundle OWNER TO app_owner;
+
+CREATE TABLE app.extension_egress_day (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    day date NOT NULL,
+    destination text NOT NULL,
+    requests bigint NOT NULL,
+    bytes_sent bigint NOT NULL,
+    bytes_received bigint NOT NULL,
+    refused bigint NOT NULL,
+    CONSTRAINT extension_egress_day_bytes_received_check CHECK ((bytes_received >= 0)),
+    CONSTRAINT extension_egress_day_bytes_sent_check CHECK ((bytes_sent >= 0)),
+    CONSTRAINT extension_egress_day_destination_check CHECK (((length(destination) >= 1) AND (length(destination) <= 300))),
+    CONSTRAINT extension_egress_day_refused_check CHECK ((refused >= 0)),
+    CONSTRAINT extension_egress_day_requests_check CHECK ((requests >= 0))
+)
+PARTITION BY RANGE (day);
+
+ALTER TABLE ONLY app.extension_egress_day FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_day OWNER TO app_owner;
+
+CREATE TABLE app.extension_egress_trial (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    hosts text[] NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    started_by text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_egress_trial_check CHECK (((last_day > first_day) AND (last_day <= (first_day + 30)))),
+    CONSTRAINT extension_egress_trial_hosts_check CHECK ((cardinality(hosts) <= 200))
+);
+
+ALTER TABLE ONLY app.extension_egress_trial FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_trial OWNER TO app_owner;
+
+CREATE TABLE app.extension_endpoint_total (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    method text NOT NULL,
+    path_template text NOT NULL,
+    day date NOT NULL,
+    calls bigint DEFAULT 0 NOT NULL,
+    failed_calls bigint DEFAULT 0 NOT NULL,
+    unknown_calls bigint DEFAULT 0 NOT NULL,
+    duration_ms double precision DEFAULT 0 NOT NULL,
+    cpu_ms double precision DEFAULT 0 NOT NULL,
+    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
+    egress_bytes bigint DEFAULT 0 NOT NULL,
+    log_bytes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT extension_endpoint_total_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT extension_endpoint_total_failed_calls_check CHECK ((failed_calls >= 0))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY app.extension_endpoint_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_endpoint_total OWNER TO app_owner;
 
 CREATE TABLE app.extension_event_subscription (
     tenant_id text NOT NULL,
@@ -787,6 +849,7 @@ CREATE TABLE app.extension_quota_usage (
     egress_bytes bigint DEFAULT 0 NOT NULL,
     log_bytes bigint DEFAULT 0 NOT NULL,
     reached text[] DEFAULT '{}'::text[] NOT NULL,
+    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT extension_quota_usage_calls_check CHECK ((calls >= 0)),
     CONSTRAINT extension_quota_usage_failed_calls_check CHECK ((failed_calls >= 0)),
     CONSTRAINT extension_quota_usage_period_check CHECK ((period ~ '^\d{4}-\d{2}(-\d{2})?$'::text))
@@ -1237,6 +1300,15 @@ ALTER TABLE ONLY app.extension_artifact
 ALTER TABLE ONLY app.extension_bundle
     ADD CONSTRAINT extension_bundle_pkey PRIMARY KEY (content_hash);
 
+ALTER TABLE ONLY app.extension_egress_day
+    ADD CONSTRAINT extension_egress_day_pkey PRIMARY KEY (tenant_id, day, install_id, destination);
+
+ALTER TABLE ONLY app.extension_egress_trial
+    ADD CONSTRAINT extension_egress_trial_pkey PRIMARY KEY (tenant_id, install_id);
+
+ALTER TABLE ONLY app.extension_endpoint_total
+    ADD CONSTRAINT extension_endpoint_total_pkey PRIMARY KEY (tenant_id, install_id, method, path_template, day);
+
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_pkey PRIMARY KEY (tenant_id, install_id, topic, handler);
 
@@ -1370,6 +1442,8 @@ CREATE INDEX extension_execution_log_failed ON ONLY app.extension_execution_log 
 
 CREATE INDEX extension_execution_log_open ON ONLY app.extension_execution_log USING btree (accepted_at, tenant_id) WHERE (outcome IS NULL);
 
+CREATE INDEX extension_execution_log_running ON ONLY app.extension_execution_log USING btree (tenant_id, day, execution_id) WHERE (outcome IS NULL);
+
 CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
 
 CREATE INDEX extension_metric_total_old ON app.extension_metric_total USING btree (day, tenant_id);
@@ -1419,6 +1493,9 @@ CREATE INDEX transparency_leaf_by_extension ON app.transparency_leaf USING btree
 CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree (publisher, leaf_index) WHERE (extension_id IS NULL);
 
 CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.extension_storage_entry FOR EACH ROW EXECUTE FUNCTION app.count_storage();
+
+ALTER TABLE ONLY app.extension_egress_trial
+    ADD CONSTRAINT extension_egress_trial_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
@@ -1489,6 +1566,12 @@ ALTER TABLE app.call_rate ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.extension_artifact ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_day ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_trial ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_endpoint_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_event_subscription ENABLE ROW LEVEL SECURITY;
 
@@ -1617,6 +1700,12 @@ CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.curren
 CREATE POLICY tenant_isolation ON app.call_idempotency USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_egress_day USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_egress_trial USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_endpoint_total USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -1777,6 +1866,36 @@ GRANT SELECT,INSERT ON TABLE app.extension_bundle TO fn_registry;
 
 GRANT UPDATE(ui_index_sha256) ON TABLE app.extension_bundle TO fn_registry;
 
+GRANT SELECT,INSERT ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(requests) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(bytes_sent) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(bytes_received) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(refused) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_egress_trial TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(failed_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(unknown_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(duration_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(cpu_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(egress_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(log_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
 GRANT SELECT ON TABLE app.extension_event_subscription TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event_subscription TO fn_registry;
 
@@ -1907,6 +2026,8 @@ GRANT UPDATE(egress_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 GRANT UPDATE(log_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT UPDATE(reached) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_registry TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.extension_registry TO fn_registry;

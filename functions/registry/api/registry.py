@@ -31,8 +31,8 @@ from functions.registry.api.routes import (
     publishing,
     records,
     secrets,
-    usage,
     tenant_data,
+    usage,
 )
 from functions.registry.records import platform_keys
 from functions.registry.services import Services

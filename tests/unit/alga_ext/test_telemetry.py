@@ -5,6 +5,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ from aws_lambda_powertools import Logger
 
 from alga_ext import telemetry
 from alga_ext.errors import PlatformError
-from alga_ext.platform_metrics import CALLS_REFUSED
-from alga_ext.telemetry import log_failure, to_json_line
+from alga_ext.platform_metrics import CALLS_REFUSED, KEY_OVERDUE
+from alga_ext.telemetry import alarm, log_failure, to_json_line
+from tests.support.emitted import by_dimension, totals
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
@@ -53,6 +55,35 @@ def test_the_line_of_an_error_with_a_metric_is_that_metric_by_code(
     assert [described["Dimensions"] for described in embedded["CloudWatchMetrics"]] == [[[]], [["code"]]]
     assert (line["code"], line["CallsRefused"]) == (code, 1)
     assert abs(embedded["Timestamp"] / 1000 - time.time()) < 3_600, "in milliseconds"
+
+
+@pytest.mark.parametrize("code", ["forbidden", "internal"])
+def test_an_error_that_the_log_level_hides_is_still_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "CRITICAL")
+    error = PlatformError(code, "No.")
+    error.metric = CALLS_REFUSED
+    log_failure(f"test-hidden-{code}", error, "r-1")
+
+    output = capsys.readouterr().out
+    assert (totals(output), by_dimension(output, "CallsRefused")) == ({"CallsRefused": 1}, {code: 1})
+    assert "No." not in output
+
+
+def test_an_alarm_that_the_log_level_hides_is_still_counted(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "CRITICAL")
+    alarm("test-hidden-alarm", KEY_OVERDUE, "It is too old.", datetime.now(UTC))
+
+    assert totals(capsys.readouterr().out) == {"KeyOverdue": 1}
+
+
+def test_the_place_of_a_failure_is_where_it_was_reported(capsys: pytest.CaptureFixture[str]) -> None:
+    log_failure("test-place", PlatformError("forbidden", "No."), "r-1")
+
+    assert str(logged(capsys)[0]["location"]).startswith("test_the_place_of_a_failure_is_where_it_was_reported:")
 
 
 def test_the_line_of_any_other_error_is_no_metric(capsys: pytest.CaptureFixture[str]) -> None:

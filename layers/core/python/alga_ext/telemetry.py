@@ -129,14 +129,17 @@ def emit(
         ids: further members of the line, by which it is found. They are no dimensions.
         dimensions: of the metrics that have one.
     """
-    document = {**embedded(values, int(time.time() * 1000), dimensions), **ids, "service": service}
+    _write({**embedded(values, int(time.time() * 1000), dimensions), **ids, "service": service})
+
+
+def _write(document: dict[str, Any]) -> None:
     sys.stdout.write(to_json_line(document) + "\n")
     sys.stdout.flush()
 
 
 def alarm(service: str, metric: Metric, message: str, at: datetime, **fields: str | int) -> None:
     """Log one error line that is also ``metric`` = 1. The metric has no dimension."""
-    logger(service).error(message, extra={**embedded({metric: 1}, int(at.timestamp() * 1000), {}), **fields})
+    _log(service, logging.ERROR, message, fields, embedded({metric: 1}, int(at.timestamp() * 1000), {}))
 
 
 def log_failure(service: str, error: BaseException, request_id: str, trace_id: str | None = None) -> None:
@@ -146,12 +149,29 @@ def log_failure(service: str, error: BaseException, request_id: str, trace_id: s
     each of ``CODES`` at most.
     """
     fields: dict[str, Any] = {"request_id": request_id, "trace_id": trace_id}
+    measured: dict[str, Any] = {}
     if isinstance(error, PlatformError):
         fields["code"] = error.code
         if error.metric is not None:
-            fields |= embedded({error.metric: 1}, int(time.time() * 1000), {"code": error.code})
+            measured = embedded({error.metric: 1}, int(time.time() * 1000), {"code": error.code})
         if error.kind != Kind.INTERNAL:
             fields["context"] = {name: str(value) for name, value in error.context.items()}
-            logger(service).warning(error.detail, extra=fields)
+            _log(service, logging.WARNING, error.detail, fields, measured)
             return
-    logger(service).error("unexpected failure", exc_info=error, extra=fields)
+    _log(service, logging.ERROR, "unexpected failure", fields, measured, error)
+
+
+def _log(
+    service: str,
+    level: int,
+    message: str,
+    fields: Mapping[str, Any],
+    measured: Mapping[str, Any],
+    error: BaseException | None = None,
+) -> None:
+    """Log one line with the values of metrics. If ``LOG_LEVEL`` suppresses the line, the values are written alone."""
+    log = logger(service)
+    if measured and not log.isEnabledFor(level):
+        _write({**measured, "service": service})
+        return
+    log.log(level, message, exc_info=error, extra={**fields, **measured}, stacklevel=3)

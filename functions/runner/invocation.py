@@ -113,8 +113,10 @@ class Invocation:
 
         With the call's lines, the last refusal and the guest's own error: they are for the record of the call.
         """
-        answer = self._answer(found)
         call, records = self._call, self._records
+        if records is not None:
+            records.end_lines()
+        answer = self._answer(found)
         if call is not None and records is not None:
             if dropped := not_passed(answer.headers):
                 shown, more = dropped[:_NAMES_SHOWN], len(dropped) - _NAMES_SHOWN

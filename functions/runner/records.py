@@ -14,7 +14,7 @@ from functions.runner.imports.call_secrets import SecretBox
 from functions.runner.kept_lines import KeptLines, scrubbed
 from functions.runner.kept_metrics import KeptMetrics
 from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, LOG_LINES_LIMIT
-from functions.runner.sandbox.protocol.messages import LogLine, Metric
+from functions.runner.sandbox.protocol.messages import LogLine, Metric, Unfinished
 from functions.runner.sandbox.protocol.refusals import REFUSALS
 
 # The child enforces its own limits, but it is untrusted. These limits also leave room for the platform's own lines.
@@ -25,6 +25,8 @@ _SOURCE_LIMIT: Final = 20
 ERRORS_LIMIT: Final = 2 * _TEXT_LIMIT
 """How many characters of a guest's last error lines are kept until its call ends. Whole lines are dropped first."""
 _GUEST_SOURCES: Final = frozenset({"guest", "stderr"})
+
+_STREAMS: Final = frozenset({"stdout", "stderr"})
 
 _EXPLANATIONS_LIMIT: Final = 20
 """How many refusals are explained in one call."""
@@ -65,6 +67,7 @@ class Records:
         self._explained: dict[str, int] = {}
         """How often each refusal that was logged came."""
         self._lines = 0
+        self._unfinished: dict[str, LogLine] = {}
         self.counts: dict[str, int] = {}
         """How many lines and metrics of the guest were received, by host import."""
         self.lost = 0
@@ -84,9 +87,22 @@ class Records:
         """Write one line of the guest's log. Lines over the limit are dropped, because the child is untrusted.
 
         The text is logged as one field and never interpreted. A line that cannot be written is counted in ``lost``.
+        Of an unfinished line, the last beginning is kept until its stream has a line or the call ends.
         """
+        if isinstance(line, Unfinished):
+            if line.source in _STREAMS:
+                self._unfinished[line.source] = line
+            return
+        self._unfinished.pop(line.source, None)
         with self._counting_losses():
             self._log(line)
+
+    def end_lines(self) -> None:
+        """Write what is left of unfinished lines. There is something left when the sandbox was killed."""
+        left, self._unfinished = self._unfinished, {}
+        for line in left.values():
+            with self._counting_losses():
+                self._log(line)
 
     def metric(self, metric: Metric) -> None:
         """Add one value of a metric to the call's totals. One that is not kept is counted as dropped."""

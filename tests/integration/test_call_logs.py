@@ -119,6 +119,8 @@ def test_a_sandbox_that_is_killed_in_the_middle_keeps_its_lines(runner: RunnerFi
             """(call $logging.log-info (i32.const 2100) (i32.const 6))
                (call $logging.log-error (i32.const 2100) (i32.const 6))
                (call $wasi.write (call $wasi.stdout) (i32.const 2106) (i32.const 5) (i32.const 2048))
+               (call $wasi.write (call $wasi.stdout) (i32.const 2100) (i32.const 3) (i32.const 2048))
+               (call $wasi.write (call $wasi.stdout) (i32.const 2103) (i32.const 3) (i32.const 2048))
                (loop $for_ever (br $for_ever)) (unreachable)""",
             imports=["logging.log-info", "logging.log-error"],
             wasi=["streams"],
@@ -128,7 +130,13 @@ def test_a_sandbox_that_is_killed_in_the_middle_keeps_its_lines(runner: RunnerFi
     answer = executed(runner, program, "/", timeout_ms=300)
     assert answer.error is not None
     assert answer.error.code == "guest_timeout"
-    assert told(answer)[:3] == [("info", "guest", "before"), ("error", "guest", "before"), ("info", "stdout", "line")]
+    assert told(answer) == [
+        ("info", "guest", "before"),
+        ("error", "guest", "before"),
+        ("info", "stdout", "line"),
+        ("info", "stdout", "before"),  # no newline was written after it
+    ]
+    assert answer.usage.log_bytes == len("beforebeforelinebefore")
 
 
 def test_a_call_that_takes_too_long_keeps_its_lines(runner: RunnerFixture, program: str) -> None:

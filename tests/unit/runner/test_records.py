@@ -11,10 +11,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
+from alga_ext.calls.log_lines import unpack
 from alga_ext.telemetry import logger
 from functions.runner.imports.call_secrets import SecretBox
 from functions.runner.records import Records
-from functions.runner.sandbox.protocol.messages import LogLine, Metric
+from functions.runner.sandbox.protocol.messages import LogLine, Metric, Unfinished
 from tests.support.runner_fixture import call
 
 SECRET = "p/ss&word<42>"
@@ -229,3 +230,42 @@ def test_a_line_over_the_limit_of_lines_does_not_count(lines: Lines) -> None:
     for _ in range(1_100):
         made.log(LogLine("info", "guest", "x"))
     assert made.log_bytes == 1_050
+
+
+def kept(made: Records) -> list[tuple[str, str]]:
+    return [(line.source, line.text) for line in unpack(made.kept.packed()).first]
+
+
+def test_a_line_that_a_killed_sandbox_did_not_finish_is_kept() -> None:
+    made = records()
+    made.log(Unfinished("info", "stdout", "wo"))
+    made.log(Unfinished("info", "stdout", "work"))
+    made.log(Unfinished("error", "stderr", "bro"))
+    made.end_lines()
+    assert kept(made) == [("stdout", "work"), ("stderr", "bro")]
+    assert made.log_bytes == len("workbro")
+    assert list(made.errors) == ["bro"]
+
+
+def test_a_line_that_was_finished_is_kept_once() -> None:
+    made = records()
+    made.log(Unfinished("info", "stdout", "wo"))
+    made.log(LogLine("info", "stdout", "work"))
+    made.end_lines()
+    assert kept(made) == [("stdout", "work")]
+
+
+def test_the_secrets_in_an_unfinished_line_are_removed() -> None:
+    made = records(with_secret=True)
+    made.log(Unfinished("info", "stdout", f"key {SECRET}"))
+    made.end_lines()
+    assert kept(made) == [("stdout", "key [secret KEY]")]
+
+
+def test_a_hostile_sandbox_keeps_no_more_unfinished_lines_than_there_are_streams() -> None:
+    made = records()
+    for number in range(2_000):
+        made.log(Unfinished("info", f"stream-{number}", "x"))
+    made.log(Unfinished("info", "stdout", "x"))
+    made.end_lines()
+    assert kept(made) == [("stdout", "x")]

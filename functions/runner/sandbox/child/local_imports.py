@@ -6,10 +6,12 @@ Handlers return a value of the import's result type.
 import math
 from typing import Any, Final, Protocol
 
-from functions.runner.sandbox.protocol.messages import LogLine, Metric, Run
+from functions.runner.sandbox.protocol.messages import LogLine, Metric, Run, Unfinished
 
 LOG_LINE_LIMIT_BYTES: Final = 8 * 1024
 LOG_LINES_LIMIT: Final = 1_000
+UNFINISHED_LIMIT: Final = 1_000
+"""How often the beginning of an unfinished line is sent in one call. A guest may write its lines byte by byte."""
 TRUNCATED: Final = " … [truncated]"
 METRICS_LIMIT: Final = 100
 METRIC_NAME_LIMIT: Final = 128
@@ -33,13 +35,14 @@ class GuestCall(Protocol):
 class Log:
     """The log of one invocation. Its size is limited, and truncated lines are marked.
 
-    Every line is sent immediately, so that the last lines of a killed guest are not lost. Only an unfinished line of an
-    output stream is kept back.
+    Every line is sent immediately, so that the last lines of a killed guest are not lost. So is what was written of a
+    line that is not finished.
     """
 
     def __init__(self, call: GuestCall) -> None:
         self._call = call
         self._lines = 0
+        self._unfinished_sent = 0
         self._partial: dict[str, bytes] = {"stdout": b"", "stderr": b""}
 
     def line(self, level: str, source: str, text: str) -> None:
@@ -62,6 +65,9 @@ class Log:
             self._output_line(source, rest)
             rest = b""
         self._partial[source] = rest
+        if rest and self._unfinished_sent < UNFINISHED_LIMIT:
+            self._unfinished_sent += 1
+            self._call.emit(Unfinished(*_level_and_text(source, rest)))
 
     def flush(self) -> None:
         """Add the unfinished lines of both streams."""
@@ -71,8 +77,13 @@ class Log:
                 self._partial[source] = b""
 
     def _output_line(self, source: str, line: bytes) -> None:
-        level = "error" if source == "stderr" else "info"
-        self.line(level, source, line.decode("utf-8", "replace").rstrip("\r"))
+        self.line(*_level_and_text(source, line))
+
+
+def _level_and_text(source: str, line: bytes) -> tuple[str, str, str]:
+    """Return level, source and text of a line of an output stream."""
+    level = "error" if source == "stderr" else "info"
+    return level, source, line.decode("utf-8", "replace").rstrip("\r")
 
 
 def clip(text: str) -> str:

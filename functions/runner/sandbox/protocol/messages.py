@@ -1,8 +1,8 @@
 """The messages between the parent and a sandbox child (pure).
 
 At the start the parent sends ``Configure`` and the child answers ``Ready``. For each call the parent sends ``Run`` or
-``Warm``. The child then sends any number of ``LogLine``, ``Metric``, ``Refused`` and ``HostCall`` (after each
-``HostCall`` it waits for one ``HostAnswer``), and finally exactly one ``Done`` or ``Failed``.
+``Warm``. The child then sends any number of ``LogLine``, ``Unfinished``, ``Metric``, ``Refused`` and ``HostCall``
+(after each ``HostCall`` it waits for one ``HostAnswer``), and finally exactly one ``Done`` or ``Failed``.
 """
 
 from typing import Any, Final
@@ -115,6 +115,10 @@ class LogLine(msgspec.Struct, array_like=True, tag=6):
     text: str
 
 
+class Unfinished(LogLine, array_like=True, tag=11):
+    """Child to parent: what was written so far of a line that a ``LogLine`` of the same stream will complete."""
+
+
 class Metric(msgspec.Struct, array_like=True, tag=7):
     """Child to parent: one metric of the extension."""
 
@@ -166,7 +170,7 @@ class Refused(msgspec.Struct, array_like=True, tag=10):
 
 
 ToChild = Configure | Run | Warm | HostAnswer
-FromChild = Ready | HostCall | LogLine | Metric | Refused | Done | Failed
+FromChild = Ready | HostCall | LogLine | Unfinished | Metric | Refused | Done | Failed
 
 TO_CHILD: Final = msgspec.msgpack.Decoder(ToChild)
 FROM_CHILD: Final = msgspec.msgpack.Decoder(FromChild)

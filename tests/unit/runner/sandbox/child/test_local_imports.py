@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from functions.runner.sandbox.child import local_imports
-from functions.runner.sandbox.protocol.messages import LogLine, Metric
+from functions.runner.sandbox.protocol.messages import LogLine, Metric, Unfinished
 
 
 class Sink:
@@ -15,9 +15,13 @@ class Sink:
 
     def __init__(self) -> None:
         self.lines: list[Any] = []
+        self.unfinished: list[str] = []
 
     def emit(self, message: LogLine | Metric) -> None:
-        self.lines.append(message)
+        if isinstance(message, Unfinished):
+            self.unfinished.append(message.text)
+        else:
+            self.lines.append(message)
 
 
 @pytest.fixture
@@ -31,6 +35,24 @@ def test_output_becomes_one_line_for_each_line(sink: Sink) -> None:
     log.output("stdout", b"c\nd")
     log.flush()
     assert [line.text for line in sink.lines] == ["a", "bc", "d"]
+
+
+def test_what_is_written_of_an_unfinished_line_is_sent_at_once(sink: Sink) -> None:
+    log = local_imports.Log(sink)
+    log.output("stdout", b"a\nb")
+    log.output("stdout", b"c")
+    log.output("stdout", b"\n")
+    assert sink.unfinished == ["b", "bc"]
+    assert [line.text for line in sink.lines] == ["a", "bc"]
+
+
+def test_a_guest_that_writes_byte_by_byte_sends_a_bounded_number_of_messages(sink: Sink) -> None:
+    log = local_imports.Log(sink)
+    for _ in range(3_000):
+        log.output("stderr", b"x")
+    log.flush()
+    assert len(sink.unfinished) == 1_000
+    assert [line.text for line in sink.lines] == ["x" * 3_000]
 
 
 def test_the_two_streams_do_not_mix(sink: Sink) -> None:

@@ -27,6 +27,7 @@ from functions.runner.sandbox.protocol.messages import (
     Refused,
     Run,
     RunLimits,
+    Unfinished,
     Warm,
 )
 
@@ -53,6 +54,7 @@ FROM_THE_CHILD = [
     (Ready(["a"], ["b"]), [4, ["a"], ["b"]]),
     (HostCall("storage.get", msgspec.Raw(b"\x91\x01")), [5, "storage.get", [1]]),
     (LogLine("info", "guest", "text"), [6, "info", "guest", "text"]),
+    (Unfinished("info", "stdout", "te"), [11, "info", "stdout", "te"]),
     (Metric("m", 1.5, "Count", [("a", "b")]), [7, "m", 1.5, "Count", [["a", "b"]]]),
     (Done(200, [("a", "b")], b"body", FIGURES), [8, 200, [["a", "b"]], b"body", WRITTEN_FIGURES]),
     (Failed("guest_trapped", "text", FIGURES, "cause"), [9, "guest_trapped", "text", WRITTEN_FIGURES, "cause"]),

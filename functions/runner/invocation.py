@@ -84,7 +84,7 @@ class Invocation:
         call = CallContext(self._request, self._granted, self.deadline_ns, unsealer, now_s, self.trace_id)
         broker = Broker(call, providers)
         declared = {metric.name: metric.unit for metric in self._request.metrics}
-        records = Records(self._request.context, self.trace_id, call.secrets, declared, self._started_ns)
+        records = Records(call.secrets, declared, self._started_ns)
         call.explain = records.explain
         self._call, self._broker, self._records = call, broker, records
         return CallHandlers(broker.answer, records.log, records.metric, broker.refused)
@@ -162,9 +162,6 @@ class Invocation:
         """Close everything that host calls opened, log the egress, and delete the secrets."""
         if self._broker is not None:
             self._broker.close()
-        if self._records is not None and self._records.lost:
-            extra = {**self.ids, "lost": self._records.lost}
-            logger("runner").error("lines of a guest could not be logged", extra=extra)
         if self._call is not None:
             self._log_egress(self._call)
             self._call.secrets.clear()

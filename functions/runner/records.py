@@ -1,15 +1,12 @@
-"""Write a guest's log lines to the platform's logs, as lines that name tenant and install, and count its metrics.
+"""Take a guest's log lines and metrics as the sandbox sends them, for the record of the call.
 
-The lines are also kept for the record of the call (``KeptLines``).
+They are not written to the platform's log: they are the tenant's to read, not the operator's (ADR 0041).
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
-from alga_ext.calls.envelope import ExecuteContext
-from alga_ext.telemetry import logger
 from functions.runner.imports.call_secrets import SecretBox
 from functions.runner.kept_lines import KeptLines, scrubbed
 from functions.runner.kept_metrics import KeptMetrics
@@ -17,10 +14,9 @@ from functions.runner.sandbox.child.local_imports import LOG_LINE_LIMIT_BYTES, L
 from functions.runner.sandbox.protocol.messages import LogLine, Metric, Unfinished
 from functions.runner.sandbox.protocol.refusals import REFUSALS
 
-# The child enforces its own limits, but it is untrusted. These limits also leave room for the platform's own lines.
+# The child enforces its own limits, but it is untrusted. These limits also leave room for lines of the sandbox.
 _LINES_LIMIT: Final = LOG_LINES_LIMIT + 50
 _TEXT_LIMIT: Final = LOG_LINE_LIMIT_BYTES + 50
-_SOURCE_LIMIT: Final = 20
 
 ERRORS_LIMIT: Final = 2 * _TEXT_LIMIT
 """How many characters of a guest's last error lines are kept until its call ends. Whole lines are dropped first."""
@@ -38,27 +34,17 @@ class Records:
     """Log lines and metrics of one invocation.
 
     Args:
-        context: names tenant, extension, install, version and request.
-        trace_id: of the invocation.
         secrets: the call's secrets, which are removed from everything the guest writes.
         declared: the metrics that the manifest declares: name to unit. All others are dropped and counted.
         started_ns: when the call began, in nanoseconds of CLOCK_MONOTONIC.
 
     Attributes:
         kept: the lines for the record of the call.
-        errors: the last lines that the guest wrote to its error output or log, as they were logged, at most
-            ``ERRORS_LIMIT`` characters.
+        errors: the last lines that the guest wrote to its error output or log, at most ``ERRORS_LIMIT`` characters.
         metrics: the totals of the metrics that the guest emitted.
     """
 
-    def __init__(
-        self,
-        context: ExecuteContext,
-        trace_id: str,
-        secrets: SecretBox,
-        declared: Mapping[str, str],
-        started_ns: int,
-    ) -> None:
+    def __init__(self, secrets: SecretBox, declared: Mapping[str, str], started_ns: int) -> None:
         self._secrets = secrets
         self.kept = KeptLines(secrets, started_ns)
         self.metrics = KeptMetrics(declared)
@@ -70,23 +56,12 @@ class Records:
         self._unfinished: dict[str, LogLine] = {}
         self.counts: dict[str, int] = {}
         """How many lines and metrics of the guest were received, by host import."""
-        self.lost = 0
-        """How many of them could not be written."""
         self.log_bytes = 0
-        """The size of the guest's lines that were written, in UTF-8. Lines of the platform do not count."""
-        self._labels = {
-            "tenant_id": context.tenant_id,
-            "extension_id": context.extension_id,
-            "install_id": context.install_id,
-            "version_id": context.version_id,
-            "request_id": context.request_id,
-            "trace_id": trace_id,
-        }
+        """The size of the guest's lines in UTF-8. Lines of the platform do not count."""
 
     def log(self, line: LogLine) -> None:
-        """Write one line of the guest's log. Lines over the limit are dropped, because the child is untrusted.
+        """Keep one line of the guest's log. Lines over the limit are dropped, because the child is untrusted.
 
-        The text is logged as one field and never interpreted. A line that cannot be written is counted in ``lost``.
         Of an unfinished line, the last beginning is kept until its stream has a line or the call ends.
         """
         if isinstance(line, Unfinished):
@@ -94,15 +69,17 @@ class Records:
                 self._unfinished[line.source] = line
             return
         self._unfinished.pop(line.source, None)
-        with self._counting_losses():
-            self._log(line)
+        self._lines += 1
+        if line.source == "guest":
+            self._count(f"logging.log-{line.level}")
+        if self._lines <= _LINES_LIMIT:
+            self.log_bytes += self._keep(line)
 
     def end_lines(self) -> None:
-        """Write what is left of unfinished lines. There is something left when the sandbox was killed."""
+        """Keep what is left of unfinished lines. There is something left when the sandbox was killed."""
         left, self._unfinished = self._unfinished, {}
         for line in left.values():
-            with self._counting_losses():
-                self._log(line)
+            self.log(LogLine(line.level, line.source, line.text))
 
     def metric(self, metric: Metric) -> None:
         """Add one value of a metric to the call's totals. One that is not kept is counted as dropped."""
@@ -111,7 +88,7 @@ class Records:
             self.counts[DROPPED_METRICS] = self.counts.get(DROPPED_METRICS, 0) + 1
 
     def explain(self, text: str) -> None:
-        """Write one line that says why the platform refused something, at most ``_EXPLANATIONS_LIMIT`` lines a call.
+        """Keep one line that says why the platform refused something, at most ``_EXPLANATIONS_LIMIT`` lines a call.
 
         A text that comes again is counted, and told once more when the call ends.
         """
@@ -122,11 +99,11 @@ class Records:
             return
         self._explained[text] = 1
         if len(self._explained) == _EXPLANATIONS_LIMIT:
-            text += f" (the last of {_EXPLANATIONS_LIMIT} refusals that are logged in one call)"
+            text += f" (the last of {_EXPLANATIONS_LIMIT} refusals that are told in one call)"
         self._say(text)
 
     def close(self) -> None:
-        """Write which refusals came more than once, and how many metrics were dropped."""
+        """Keep lines that say which refusals came more than once, and how many metrics were dropped."""
         for text, count in self._explained.items():
             if count > 1:
                 self._say(f"{text} ({count} times in this call)")
@@ -135,50 +112,23 @@ class Records:
             self._say(f"{dropped} metrics were dropped: the manifest does not declare their names under 'metrics'")
 
     def _say(self, text: str) -> None:
-        """Write a line of the platform into the extension's log."""
-        with self._counting_losses():
-            self._write(LogLine("warn", "platform", self._secrets.scrub_any_case(text)))
+        """Keep a line of the platform."""
+        self._keep(LogLine("warn", "platform", self._secrets.scrub_any_case(text)))
 
-    @contextmanager
-    def _counting_losses(self) -> Iterator[None]:
-        """Keep faults of logging away from the call: the guest has nothing to do with them."""
-        try:
-            yield
-        except Exception:  # noqa: BLE001 - whatever fails here must not fail the call
-            self.lost += 1
-
-    def _log(self, line: LogLine) -> None:
-        self._lines += 1
-        if line.source == "guest":
-            self._count(f"logging.log-{line.level}")
-        if self._lines <= _LINES_LIMIT:
-            self.log_bytes += self._write(line)
-
-    def _write(self, line: LogLine) -> int:
-        """Write a line and keep it. Return how many bytes its text has in UTF-8, as it was logged."""
-        extra = {"source": self._scrubbed(_well_formed(line.source[:_SOURCE_LIMIT])), "guest": True, **self._labels}
-        text = self._scrubbed(_well_formed(line.text[:_TEXT_LIMIT]))
+    def _keep(self, line: LogLine) -> int:
+        """Keep a line, and return how many bytes its text has in UTF-8, without secrets."""
+        text = scrubbed(_well_formed(line.text[:_TEXT_LIMIT]), self._secrets)
         size_bytes = len(text.encode())
-        self.kept.add(line.level, line.source, text, size_bytes)  # first: the platform's log may fail
-        match line.level:
-            case "error":
-                if line.source in _GUEST_SOURCES:
-                    self._keep(text)
-                logger("runner").error(text, extra=extra)
-            case "warn":
-                logger("runner").warning(text, extra=extra)
-            case _:
-                logger("runner").info(text, extra=extra)
+        self.kept.add(line.level, line.source, text, size_bytes)
+        if line.level == "error" and line.source in _GUEST_SOURCES:
+            self._keep_error(text)
         return size_bytes
 
-    def _keep(self, text: str) -> None:
+    def _keep_error(self, text: str) -> None:
         self.errors.append(text)
         self._errors_size += len(text) + 1
         while self._errors_size > ERRORS_LIMIT:
             self._errors_size -= len(self.errors.popleft()) + 1
-
-    def _scrubbed(self, text: str) -> str:
-        return scrubbed(text, self._secrets)
 
     def _count(self, name: str) -> None:
         if name in REFUSALS:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from alga_ext.calls.envelope import ExecuteResponse
+from alga_ext.calls.log_lines import unpack
 from tests.support.runner_fixture import RunnerFixture, body_of, call, json_of
 from tools.guests import build_component
 from tools.guests.places import ROOT
@@ -67,10 +69,9 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunnerFixture]:
     made.close()
 
 
-def logged(caplog: pytest.LogCaptureFixture, source: str) -> list[tuple[str, str]]:
-    """Level and message of the guest's lines in the runner's log."""
-    records = [record for record in caplog.records if getattr(record, "source", "") == source]
-    return [(record.levelname, record.getMessage()) for record in records]
+def logged(answer: ExecuteResponse, source: str) -> list[tuple[str, str]]:
+    """Level and text of the guest's lines."""
+    return [(line.level, line.text) for line in unpack(answer.logs_b64z).first if line.source == source]
 
 
 def test_a_python_guest_has_every_encoding_and_what_functions_import(runner: RunnerFixture, tmp_path: Path) -> None:
@@ -101,17 +102,15 @@ def javascript(runner: RunnerFixture, tmp_path_factory: pytest.TempPathFactory) 
     return runner.publish(build_component(folder).read_bytes())
 
 
-def test_a_javascript_guest_has_a_console_and_may_log_any_text(
-    runner: RunnerFixture, javascript: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_javascript_guest_has_a_console_and_may_log_any_text(runner: RunnerFixture, javascript: str) -> None:
     answer = runner.execute(call(javascript, path="/logs"))
-    lines = logged(caplog, "guest")
+    lines = logged(answer, "guest")
     assert json_of(answer) == {"environment": "production"}
-    assert lines[0] == ("INFO", 'text 1 {"a":[true]} null undefined 3')
-    assert lines[1] == ("WARNING", "a warning")
-    assert lines[2][0] == "ERROR"
+    assert lines[0] == ("info", 'text 1 {"a":[true]} null undefined 3')
+    assert lines[1] == ("warn", "a warning")
+    assert lines[2][0] == "error"
     assert lines[2][1].startswith("TypeError: a defect\n")
-    assert lines[3:] == [("INFO", "half \N{REPLACEMENT CHARACTER} pair"), ("INFO", "\N{REPLACEMENT CHARACTER}")]
+    assert lines[3:] == [("info", "half \N{REPLACEMENT CHARACTER} pair"), ("info", "\N{REPLACEMENT CHARACTER}")]
 
 
 def test_the_default_engine_has_what_the_page_about_building_says(runner: RunnerFixture, javascript: str) -> None:
@@ -128,11 +127,11 @@ def test_the_default_engine_has_what_the_page_about_building_says(runner: Runner
     assert "The component contains CPython 3.14," in page
 
 
-def test_a_promise_is_refused_by_name(runner: RunnerFixture, javascript: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_promise_is_refused_by_name(runner: RunnerFixture, javascript: str) -> None:
     answer = runner.execute(call(javascript, path="/promise"))
     assert answer.error is not None
     assert answer.error.code == "guest_trapped"
-    assert any("cannot wait for promises" in text for _, text in logged(caplog, "stderr"))
+    assert any("cannot wait for promises" in text for _, text in logged(answer, "stderr"))
 
 
 def test_half_a_surrogate_pair_in_an_answer_is_an_error_of_the_answer_not_a_trap(

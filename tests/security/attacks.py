@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from alga_ext.calls.envelope import ExecuteRequest, ExecuteResponse, decode_response
 from tests.security.footprint import Footprint, footprint, settled
-from tests.security.logbook import Logbook
+from tests.security.logbook import Logbook, kept_lines
 from tests.security.world import World
 from tests.support.bodies import body_of_answer
 from tests.support.runner_fixture import MAXIMA, body_of, call
@@ -53,6 +53,7 @@ class Aftermath:
     took_ms: float
     limit_ms: int
     log: Logbook
+    lines: list[str]
     printed: str
     next_status: int
     next_body: bytes
@@ -79,9 +80,11 @@ def made(world: World, attack: Attack) -> Aftermath:
     assert answer["statusCode"] == 200, answer["body"]
     following = house.execute(call(greeting))
     after = settled(before, house.pool.process_ids)
+    response = decode_response(body_of_answer(answer))
     return Aftermath(
         answer=json.dumps(answer, ensure_ascii=False),
-        response=decode_response(body_of_answer(answer)),
+        response=response,
+        lines=[line.text for line in kept_lines(response)],
         took_ms=took_ms,
         limit_ms=request.limits.timeout_ms or MAXIMA.default_timeout_ms,
         log=log,

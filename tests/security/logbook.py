@@ -1,9 +1,11 @@
-"""A function's log as it is written: JSON lines, kept while an attack goes on."""
+"""A function's log as it is written: JSON lines, kept while an attack goes on; and the lines of a call."""
 
 import json
 import logging
 from typing import Any, Self
 
+from alga_ext.calls.envelope import ExecuteResponse
+from alga_ext.calls.log_lines import KeptLine, unpack
 from alga_ext.telemetry import logger
 
 
@@ -30,6 +32,8 @@ class Logbook(logging.Handler):
         """Return the lines read as JSON."""
         return [json.loads(line) for line in self.lines]
 
-    def of_the_guest(self) -> list[dict[str, Any]]:
-        """Return the guest's own lines."""
-        return [document for document in self.documents() if document.get("guest")]
+
+def kept_lines(response: ExecuteResponse) -> list[KeptLine]:
+    """Return the lines that a call left for its record."""
+    log = unpack(response.logs_b64z) if response.logs_b64z else None
+    return [] if log is None else [*log.first, *log.last]

@@ -75,7 +75,7 @@ def test_no_server_hears_of_it_that_was_not_granted(aftermath: Made, name: str) 
 @every_attack
 def test_its_answer_and_its_log_hold_nothing_private(world: World, aftermath: Made, name: str) -> None:
     found = aftermath(name)
-    told = "\n".join([found.answer, found.printed, *found.log.lines])
+    told = "\n".join([found.answer, found.printed, *found.lines, *found.log.lines])
     assert [what for what, value in world.private.items() if value in told] == []
 
 
@@ -88,23 +88,24 @@ def test_no_server_hears_anything_private(world: World, aftermath: Made, name: s
 @every_attack
 def test_its_answer_and_its_own_log_show_nothing_of_the_machine(world: World, aftermath: Made, name: str) -> None:
     found = aftermath(name)
-    told = "\n".join([found.answer, *(line["message"] for line in found.log.of_the_guest())])
+    told = "\n".join([found.answer, *found.lines])
     assert [mark for mark in (*MARKS, str(world.folder)) if mark in told] == []
 
 
 @every_attack
 def test_the_platform_has_no_fault_of_its_own_to_log(aftermath: Made, name: str) -> None:
-    messages = [line["message"] for line in aftermath(name).log.documents() if not line.get("guest")]
+    messages = [line["message"] for line in aftermath(name).log.documents()]
     assert [message for message in messages if message in FAULTS] == []
 
 
 @every_attack
 def test_its_log_is_bounded(aftermath: Made, name: str) -> None:
-    lines = aftermath(name).log.of_the_guest()
+    found = aftermath(name)
     assert (
-        len(lines) <= LINES_LIMIT,
-        max((len(line["message"].encode()) for line in lines), default=0) <= LINE_LIMIT,
-    ) == (True, True)
+        len(found.lines) <= LINES_LIMIT,
+        max((len(line.encode()) for line in found.lines), default=0) <= LINE_LIMIT,
+        len(found.log.lines) <= 5,
+    ) == (True, True, True)
 
 
 @every_attack

@@ -15,7 +15,7 @@ from functions.runner.sandboxes import process_start
 from functions.runner.sandboxes.interpreter import interpreter
 from tests.security.attacks import GREETING
 from tests.security.footprint import Footprint, footprint, settled
-from tests.security.logbook import Logbook
+from tests.security.logbook import Logbook, kept_lines
 from tests.security.world import World
 from tests.support.confined_programs import with_script
 from tests.support.runner_fixture import MIB, body_of, call, code_of
@@ -234,12 +234,14 @@ def test_no_process_descriptor_or_thread_of_it_is_left(found: Any, name: str) ->
 
 @every_conduct
 def test_its_log_is_bounded_by_the_parent(found: Any, name: str) -> None:
-    assert len(found(name).log.of_the_guest()) <= local_imports.LOG_LINES_LIMIT + 50
+    assert len(kept_lines(found(name).response)) <= local_imports.LOG_LINES_LIMIT + 50
+    assert len(found(name).log.lines) <= 50
 
 
 @every_conduct
 def test_its_lines_are_bounded_by_the_parent(found: Any, name: str) -> None:
-    assert max((len(line) for line in found(name).log.lines), default=0) < 16 * 1024
+    lines = [*found(name).log.lines, *(line.text for line in kept_lines(found(name).response))]
+    assert max((len(line) for line in lines), default=0) < 16 * 1024
 
 
 @every_conduct
@@ -296,9 +298,9 @@ def test_the_parent_stops_answering_after_a_thousand_calls(takeover: Takeover) -
 )
 def test_what_a_child_says_it_refused_is_bounded_and_can_be_true(takeover: Takeover, sent: str, explained: int) -> None:
     conduct = f'{sent}\n    channel.send(Done(200, [], b"", Figures()))'
-    with Logbook() as log:
-        assert takeover(conduct).status == 200
-    said = [line["message"] for line in log.of_the_guest()]
+    response = takeover(conduct)
+    assert response.status == 200
+    said = [line.text for line in kept_lines(response)]
     assert len(said) == explained
     assert all(line.startswith("storage.get refused: cap:storage.kv is not granted") for line in said)
 

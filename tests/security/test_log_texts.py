@@ -1,4 +1,4 @@
-"""Texts that a guest logs: whatever JSON, terminals and formatters treat specially is one field of one valid line.
+"""Texts that a guest logs: whatever JSON, terminals and formatters treat specially is one line of its call, as it is.
 
 Family: specials × forms, logged by guests in real sandboxes, through the log import and through the error output.
 """
@@ -6,16 +6,19 @@ Family: specials × forms, logged by guests in real sandboxes, through the log i
 import json
 import unicodedata
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import pytest
+from msgspec.structs import astuple
 
+from alga_ext.calls.log_lines import KeptLine
 from functions.runner.sandbox.child.local_imports import LOG_LINES_LIMIT
 from tests.security.attacks import Attack, made
 from tests.security.guests import wat_snippets
+from tests.security.logbook import kept_lines
 from tests.security.world import World
-from tests.support.runner_fixture import INSTALL, TENANT
 from tests.support.wat import guest
+from tools.cli.call_texts import Line, details
 
 _CHARACTERS: Final = [
     *map(chr, range(0x20)), *map(chr, range(0x7F, 0xA0)), *"\"\\/{}[]:,'`%$<>&",
@@ -56,9 +59,11 @@ _AT: Final = 10 * 65_536
 
 
 class Logged(NamedTuple):
+    """What became of a call: its status, its lines, and what the runner wrote to its own log."""
+
     status: int
-    lines: list[str]
-    documents: list[dict[str, Any]]
+    lines: list[KeptLine]
+    platform: list[str]
 
 
 def _logging(texts: list[bytes]) -> bytes:
@@ -82,8 +87,7 @@ def _writing(lines: list[bytes]) -> bytes:
 def _logged(world: World, component: bytes) -> Logged:
     found = made(world, Attack(lambda: component, None, call={"timeout_ms": 20_000}))
     assert (found.next_body, found.after) == (b"hello", found.before)
-    lines = [line for line in found.log.lines if json.loads(line).get("guest")]
-    return Logged(found.response.status, lines, [json.loads(line, parse_constant=pytest.fail) for line in lines])
+    return Logged(found.response.status, kept_lines(found.response), [*found.log.lines, found.printed])
 
 
 @pytest.fixture(scope="module")
@@ -97,36 +101,33 @@ def by_stream(world: World) -> Logged:
     return _logged(world, _writing(BYTES))
 
 
-def test_every_text_is_one_line_with_that_text_in_one_field(by_import: Logged) -> None:
+def test_every_text_is_one_line(by_import: Logged) -> None:
     assert by_import.status == 200
-    assert [document["message"] for document in by_import.documents] == TEXTS
+    assert [line.text for line in by_import.lines] == TEXTS
 
 
-def test_no_text_changes_another_field_of_its_line(by_import: Logged) -> None:
-    first = by_import.documents[0]
-    changing = {"message", "timestamp"}
-    same = {name: value for name, value in first.items() if name not in changing}
-    assert (same["level"], same["service"], same["source"]) == ("INFO", "runner", "guest")
-    assert (same["tenant_id"], same["install_id"]) == (TENANT, INSTALL)
-    for document in by_import.documents:
-        assert {name: value for name, value in document.items() if name not in changing} == same
+def test_no_text_changes_another_part_of_its_line(by_import: Logged) -> None:
+    assert {(line.level, line.source) for line in by_import.lines} == {("info", "guest")}
 
 
 def test_bytes_that_are_no_text_are_one_well_formed_line(by_stream: Logged) -> None:
     assert by_stream.status == 200
-    assert [document["message"] for document in by_stream.documents] == [
-        line.decode("utf-8", "replace") for line in BYTES
-    ]
+    assert [line.text for line in by_stream.lines] == [line.decode("utf-8", "replace") for line in BYTES]
 
 
 @pytest.mark.parametrize("way", ["by_import", "by_stream"])
-def test_no_line_holds_what_a_terminal_obeys_or_what_ends_a_line(way: str, request: pytest.FixtureRequest) -> None:
-    lines: list[str] = request.getfixturevalue(way).lines
-    for line in lines:
-        assert line.encode().decode() == line
-        assert len(line.splitlines()) == 1
-        assert not [one for one in line if unicodedata.category(one) == "Cc"]
-        assert not set(line) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+def test_no_line_is_in_the_platforms_log(way: str, request: pytest.FixtureRequest) -> None:
+    assert "".join(request.getfixturevalue(way).platform) == ""
+
+
+@pytest.mark.parametrize("way", ["by_import", "by_stream"])
+def test_no_line_controls_the_terminal_that_shows_it(way: str, request: pytest.FixtureRequest) -> None:
+    kept: list[KeptLine] = request.getfixturevalue(way).lines
+    for shown in details([Line(*astuple(line)) for line in kept]):
+        assert shown.encode().decode() == shown
+        assert len(shown.splitlines()) == 1
+        assert not [one for one in shown if unicodedata.category(one) == "Cc" and one != "\t"]
+        assert not set(shown) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def test_the_family_has_this_many_members() -> None:

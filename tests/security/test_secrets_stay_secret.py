@@ -8,7 +8,7 @@ import pytest
 
 from alga_ext.calls.envelope import DeclaredMetric, ExecuteRequest, ExecuteResponse
 from tests.security.guests import wat_snippets
-from tests.security.logbook import Logbook
+from tests.security.logbook import Logbook, kept_lines
 from tests.security.world import World
 from tests.support.runner_fixture import body_of, call
 from tests.support.wat import guest
@@ -79,7 +79,8 @@ def told_and_answered(world: World, request: ExecuteRequest, value: str) -> tupl
     printed = io.StringIO()
     with Logbook() as log, contextlib.redirect_stdout(printed):
         response = world.house.execute(request)
-    return "\n".join(log.lines), printed.getvalue(), response
+    lines = [*log.lines, *(line.text for line in kept_lines(response))]
+    return "\n".join(lines), printed.getvalue(), response
 
 
 def reading(world: World, component: bytes) -> ExecuteRequest:

@@ -1,9 +1,7 @@
-"""A guest's log lines: text that is never interpreted, one valid JSON line each. No fault of logging reaches a call."""
+"""A guest's log lines: text that is never interpreted, without secrets, for the record of the call and nowhere else."""
 
 import json
-import logging
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alga_ext.calls.envelope import ExecuteGrants, SealedSecret
-from alga_ext.calls.log_lines import unpack
-from alga_ext.telemetry import logger
+from alga_ext.calls.log_lines import KeptLine, unpack
 from functions.runner.imports.call_secrets import SecretBox
 from functions.runner.records import Records
 from functions.runner.sandbox.protocol.messages import LogLine, Metric, Unfinished
@@ -20,26 +17,6 @@ from tests.support.runner_fixture import call
 
 SECRET = "p/ss&word<42>"
 HASH = "sha256:" + "0" * 64
-
-
-class Lines(logging.Handler):
-    """Keeps each line as the runner's logger writes it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(logger("runner").handlers[0].formatter)
-        self.written: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.written.append(self.format(record))
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    handler = Lines()
-    logger("runner").addHandler(handler)
-    yield handler
-    logger("runner").removeHandler(handler)
 
 
 class Unsealer:
@@ -55,18 +32,20 @@ def records(*, with_secret: bool = False, declared: dict[str, str] | None = None
         held = box.find("KEY")
         assert held is not None
         box.value(held)
-    return Records(request.context, "ab" * 16, box, declared or {}, time.monotonic_ns())
+    return Records(box, declared or {}, time.monotonic_ns())
 
 
-def logged(lines: Lines, text: str, *, with_secret: bool = False) -> tuple[str, dict[str, Any]]:
-    """Log one line of a guest; return the line as it was written, and as JSON."""
-    before = len(lines.written)
+def lines_of(made: Records) -> list[KeptLine]:
+    packed = made.kept.packed()
+    return unpack(packed).first if packed else []
+
+
+def kept(text: str, *, with_secret: bool = False) -> KeptLine:
+    """Take one line of a guest; return what is kept of it."""
     made = records(with_secret=with_secret)
     made.log(LogLine("info", "guest", text))
-    assert made.lost == 0
-    (written,) = lines.written[before:]
-    document: dict[str, Any] = json.loads(written, parse_constant=pytest.fail)
-    return written, document
+    (line,) = lines_of(made)
+    return line
 
 
 SPECIAL = [
@@ -88,13 +67,11 @@ SPECIAL = [
 
 
 @pytest.mark.parametrize("text", SPECIAL, ids=range(len(SPECIAL)))
-def test_a_line_is_logged_as_the_text_it_is(lines: Lines, text: str) -> None:
-    written, document = logged(lines, text)
+def test_a_line_is_kept_as_the_text_it_is(text: str) -> None:
+    line = kept(text)
 
-    assert document["message"] == text.encode("utf-8", "replace").decode()
-    assert document["level"] == "INFO"
-    assert "\n" not in written
-    assert "\x1b" not in written
+    assert line.text == text.encode("utf-8", "replace").decode()
+    assert (line.level, line.source) == ("info", "guest")
 
 
 json_values = st.recursive(
@@ -104,12 +81,9 @@ json_values = st.recursive(
 
 
 @given(st.text(st.characters(), max_size=80) | json_values.map(json.dumps))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_whatever_a_guest_logs_is_one_valid_line_of_its_text(lines: Lines, text: str) -> None:
-    written, document = logged(lines, text)
-
-    assert document["message"] == text.encode("utf-8", "replace").decode()
-    assert "\n" not in written
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_a_guest_logs_is_one_line_of_its_text(text: str) -> None:
+    assert kept(text).text == text.encode("utf-8", "replace").decode()
 
 
 @pytest.mark.parametrize(
@@ -122,118 +96,101 @@ def test_whatever_a_guest_logs_is_one_valid_line_of_its_text(lines: Lines, text:
     ],
     ids=["plain JSON", "as PHP writes it", "as Go writes it", "every letter escaped"],
 )
-def test_a_secret_in_json_text_is_not_decoded_into_the_clear(lines: Lines, text: str) -> None:
-    written, document = logged(lines, text, with_secret=True)
-
-    assert SECRET not in written
-    assert SECRET not in str(document["message"])
+def test_a_secret_in_json_text_is_not_decoded_into_the_clear(text: str) -> None:
+    assert SECRET not in kept(text, with_secret=True).text
 
 
-def test_no_secret_is_made_of_text_that_was_not_well_formed(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lines: Lines
-) -> None:
+def test_no_secret_is_made_of_text_that_was_not_well_formed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.unit.runner.test_records.SECRET", "p?ss&word<42>")
-    written, document = logged(lines, "p\ud800ss&word<42>", with_secret=True)
-    assert "p?ss" not in written
-    assert document["message"] == "[secret KEY]"
+    assert kept("p\ud800ss&word<42>", with_secret=True).text == "[secret KEY]"
 
 
-def test_a_fault_of_logging_never_reaches_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        message = "the disk is full"
-        raise OSError(message)
-
-    made = records(declared={"n": "Count"})
-    monkeypatch.setattr("functions.runner.records.logger", fail)
-    made.log(LogLine("error", "guest", "x"))
-    made.explain("refused")
-
-    assert made.lost == 2
-
-
-def test_the_labels_of_a_line_name_the_call(lines: Lines) -> None:
-    _, document = logged(lines, "hello")
-
-    assert {"tenant_id", "install_id", "request_id", "trace_id"} <= document.keys()
-    assert document["guest"] is True
+def test_nothing_that_a_guest_writes_is_in_the_platforms_log(capsys: pytest.CaptureFixture[str]) -> None:
+    made = records()
+    for level in ("info", "warn", "error"):
+        made.log(LogLine(level, "guest", "hello"))
+    made.explain("http.fetch refused: host a.test is not granted")
+    made.close()
+    assert len(lines_of(made)) == 4
+    assert capsys.readouterr().out == ""
 
 
 # --- metrics ---
 
 
-def test_dropped_metrics_are_counted_and_told(lines: Lines) -> None:
+def test_dropped_metrics_are_counted_and_told() -> None:
     made = records(declared={"orders": "Count"})
     for number in range(3):
         made.metric(Metric(f"name-{number}", 1.0, "", []))
     made.metric(Metric("orders", 2.0, "", []))
 
     made.close()
-    (line,) = [json.loads(line) for line in lines.written]
+    (line,) = lines_of(made)
     text = "3 metrics were dropped: the manifest does not declare their names under 'metrics'"
-    assert (line["message"], line["level"], line["source"]) == (text, "WARNING", "platform")
+    assert (line.text, line.level, line.source) == (text, "warn", "platform")
     assert made.counts == {"metrics.emit": 4, "metrics.emit.dropped": 3}
     assert [total.name for total in made.metrics.totals()] == ["orders"]
 
 
-def test_nothing_is_said_when_no_metric_was_dropped(lines: Lines) -> None:
-    records().close()
-    assert lines.written == []
+def test_nothing_is_said_when_no_metric_was_dropped() -> None:
+    made = records()
+    made.close()
+    assert lines_of(made) == []
 
 
 # --- why something was refused ---
 
 
-def test_a_bounded_number_of_refusals_is_explained(lines: Lines) -> None:
+def test_a_bounded_number_of_refusals_is_explained() -> None:
     made = records()
     for number in range(100):
         made.explain(f"http.fetch refused: reason {number}")
 
-    messages = [json.loads(line)["message"] for line in lines.written]
+    messages = [line.text for line in lines_of(made)]
     assert messages[0] == "http.fetch refused: reason 0"
-    assert messages[19] == "http.fetch refused: reason 19 (the last of 20 refusals that are logged in one call)"
+    assert messages[19] == "http.fetch refused: reason 19 (the last of 20 refusals that are told in one call)"
     assert len(messages) == 20
 
 
-def test_a_refusal_that_comes_again_is_counted_and_told_at_the_end(lines: Lines) -> None:
+def test_a_refusal_that_comes_again_is_counted_and_told_at_the_end() -> None:
     made = records()
     for text in ("a refused", "b refused", "a refused", "a refused"):
         made.explain(text)
     made.close()
 
-    messages = [json.loads(line)["message"] for line in lines.written]
-    assert messages == ["a refused", "b refused", "a refused (3 times in this call)"]
+    assert [line.text for line in lines_of(made)] == ["a refused", "b refused", "a refused (3 times in this call)"]
 
 
-def test_an_explanation_is_scrubbed_in_any_case_and_is_a_line_of_the_call(lines: Lines) -> None:
-    records(with_secret=True).explain(f"http.fetch refused: host {SECRET.upper()}.test is not granted")
+def test_an_explanation_is_scrubbed_in_any_case_and_is_a_line_of_the_platform() -> None:
+    made = records(with_secret=True)
+    made.explain(f"http.fetch refused: host {SECRET.upper()}.test is not granted")
 
-    (line,) = [json.loads(line) for line in lines.written]
-    assert line["message"] == "http.fetch refused: host [secret KEY].test is not granted"
-    assert (line["source"], line["guest"], line["install_id"] != "") == ("platform", True, True)
+    (line,) = lines_of(made)
+    assert (line.text, line.source) == ("http.fetch refused: host [secret KEY].test is not granted", "platform")
 
 
-def test_the_bytes_of_lines_that_were_written_are_counted_in_utf_8(lines: Lines) -> None:
+def test_the_bytes_of_lines_that_were_written_are_counted_in_utf_8() -> None:
     made = records()
     made.log(LogLine("info", "guest", "grüße"))
     made.log(LogLine("error", "stderr", "no"))
     assert made.log_bytes == len("grüße".encode()) + len("no")
 
 
-def test_a_line_of_the_platform_does_not_count_as_the_guests(lines: Lines) -> None:
+def test_a_line_of_the_platform_does_not_count_as_the_guests() -> None:
     made = records()
     made.explain("http.fetch was refused")
     assert made.log_bytes == 0
 
 
-def test_a_line_over_the_limit_of_lines_does_not_count(lines: Lines) -> None:
+def test_a_line_over_the_limit_of_lines_does_not_count() -> None:
     made = records()
     for _ in range(1_100):
         made.log(LogLine("info", "guest", "x"))
     assert made.log_bytes == 1_050
 
 
-def kept(made: Records) -> list[tuple[str, str]]:
-    return [(line.source, line.text) for line in unpack(made.kept.packed()).first]
+def told(made: Records) -> list[tuple[str, str]]:
+    return [(line.source, line.text) for line in lines_of(made)]
 
 
 def test_a_line_that_a_killed_sandbox_did_not_finish_is_kept() -> None:
@@ -242,7 +199,7 @@ def test_a_line_that_a_killed_sandbox_did_not_finish_is_kept() -> None:
     made.log(Unfinished("info", "stdout", "work"))
     made.log(Unfinished("error", "stderr", "bro"))
     made.end_lines()
-    assert kept(made) == [("stdout", "work"), ("stderr", "bro")]
+    assert told(made) == [("stdout", "work"), ("stderr", "bro")]
     assert made.log_bytes == len("workbro")
     assert list(made.errors) == ["bro"]
 
@@ -252,14 +209,14 @@ def test_a_line_that_was_finished_is_kept_once() -> None:
     made.log(Unfinished("info", "stdout", "wo"))
     made.log(LogLine("info", "stdout", "work"))
     made.end_lines()
-    assert kept(made) == [("stdout", "work")]
+    assert told(made) == [("stdout", "work")]
 
 
 def test_the_secrets_in_an_unfinished_line_are_removed() -> None:
     made = records(with_secret=True)
     made.log(Unfinished("info", "stdout", f"key {SECRET}"))
     made.end_lines()
-    assert kept(made) == [("stdout", "key [secret KEY]")]
+    assert told(made) == [("stdout", "key [secret KEY]")]
 
 
 def test_a_hostile_sandbox_keeps_no_more_unfinished_lines_than_there_are_streams() -> None:
@@ -268,4 +225,4 @@ def test_a_hostile_sandbox_keeps_no_more_unfinished_lines_than_there_are_streams
         made.log(Unfinished("info", f"stream-{number}", "x"))
     made.log(Unfinished("info", "stdout", "x"))
     made.end_lines()
-    assert kept(made) == [("stdout", "x")]
+    assert told(made) == [("stdout", "x")]

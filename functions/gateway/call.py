@@ -170,10 +170,10 @@ def _refusal(answer: ExecuteResponse, error: ExecuteError, *, explained: bool) -
 def _as_platform_error(error: ExecuteError) -> PlatformError:
     message = error.message[:_MESSAGE_LIMIT_CHARS]
     if error.code == "guest_timeout":
-        return PlatformError("gateway_timeout", message)
+        return PlatformError("gateway_timeout", message, cause=error.code)
     if error.code == "runner_unavailable":
         return PlatformError("runner_unavailable", "Extensions cannot run at the moment; try again later.")
-    return PlatformError("bad_gateway", f"{message} ({error.code})")
+    return PlatformError("bad_gateway", f"{message} ({error.code})", cause=error.code)
 
 
 def _send_finished(finished: ExecutionFinished, services: Services) -> None:

@@ -61,7 +61,7 @@ def day_of(message: ExecutionMessage) -> date:
     try:
         return execution_day(message.execution_id, _accepted_at(message))
     except ValueError as error:
-        raise PlatformError("invalid_request", f"The queue message is not valid: {error}.") from None
+        raise PlatformError("invalid_request", f"The queue message is not valid: {error}.", cause=error) from None
 
 
 def merged(messages: Iterable[ExecutionMessage]) -> list[dict[str, Any]]:

@@ -225,8 +225,9 @@ class PlatformError(Exception):
 
     Args:
         code: A key of ``CODES``. Any other value is a programming mistake and raises ``KeyError``.
-        detail: One sentence that a tenant may read: what was wrong, the limit and the actual value, how to fix it.
-        context: Values for the logs only; never part of a response.
+        detail: One sentence that a tenant may read: what was wrong, the limit and the actual value, how to fix it. It
+            may quote the request, so it is not logged, unless the code is of the kind ``UNAVAILABLE``.
+        context: Values for the logs only; never part of a response, and without a tenant's text.
 
     Attributes:
         members: further members of the problem document (RFC 9457, extension members). They are not logged.

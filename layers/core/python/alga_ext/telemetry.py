@@ -145,6 +145,9 @@ def alarm(service: str, metric: Metric, message: str, at: datetime, **fields: st
 def log_failure(service: str, error: BaseException, request_id: str, trace_id: str | None = None) -> None:
     """Log a failed request once: refusals as warnings, faults of the platform as errors with their traceback.
 
+    The message of a refusal is the title of its code. Its detail is for the caller, and often quotes the request, which
+    is not the operator's to read. Only where a part of the platform cannot be reached is the detail logged.
+
     The line of a ``PlatformError`` with a ``metric`` is also that metric = 1, with the dimension ``code``: a metric for
     each of ``CODES`` at most.
     """
@@ -156,7 +159,8 @@ def log_failure(service: str, error: BaseException, request_id: str, trace_id: s
             measured = embedded({error.metric: 1}, int(time.time() * 1000), {"code": error.code})
         if error.kind != Kind.INTERNAL:
             fields["context"] = {name: str(value) for name, value in error.context.items()}
-            _log(service, logging.WARNING, error.detail, fields, measured)
+            message = error.detail if error.kind == Kind.UNAVAILABLE else error.title
+            _log(service, logging.WARNING, message, fields, measured)
             return
     _log(service, logging.ERROR, "unexpected failure", fields, measured, error)
 

@@ -161,4 +161,4 @@ def decode_message(body: str | bytes) -> Message:
     try:
         return _DECODER.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise PlatformError("invalid_request", f"The queue message is not valid: {error}.") from None
+        raise PlatformError("invalid_request", f"The queue message is not valid: {error}.", cause=error) from None

@@ -345,7 +345,10 @@ def _translate(error: pg8000.exceptions.DatabaseError) -> PlatformError:
         "quota_exceeded": str(fields.get("M", "The quota is used up.")),
         "database_unavailable": "The database cannot serve this request at the moment; try again.",
     }.get(code, "Something went wrong on our side.")
-    return PlatformError(code, detail, sqlstate=state, message=fields.get("M"), constraint=fields.get("n"))
+    # A message about data quotes the data. 22023 is our own functions' code, and their messages are for the log.
+    quotes = state.startswith("22") and state != "22023"
+    message = None if quotes else fields.get("M")
+    return PlatformError(code, detail, sqlstate=state, message=message, constraint=fields.get("n"))
 
 
 def _unavailable(error: Exception, **context: object) -> PlatformError:

@@ -8,14 +8,11 @@ import dataclasses
 import json
 import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Barrier
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
@@ -33,41 +30,11 @@ from functions.gateway.services import Services
 from tests.conftest import Databases, fresh_databases
 from tests.support.answering import Asked, Reply
 from tests.support.call_door import Door, answer, call_door, error
+from tests.support.dying_gateway import DyingGateway
 from tests.support.gateway import admitted, principal, request
-from tests.support.places import ROOT
 
 THROTTLED = Reply(429, b"{}", {"x-amzn-errortype": "TooManyRequestsException"})
 HANGS_UP = Reply(body=None)
-
-
-class DyingGateway:
-    """Another process of the gateway; see ``tests.support.dying_gateway``. Ends with its ``with`` block."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.dying_gateway"],
-            cwd=ROOT,
-            env={**environment, "LOG_LEVEL": "CRITICAL"},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def status(self, key: str, step: int) -> int | None:
-        """Return the status of a call with this key, or None when the process died at the step."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps({"key": key, "step": step}), file=self._process.stdin, flush=True)
-        status: int | None = json.loads(self._process.stdout.readline())
-        return status
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.communicate()
 
 
 @pytest.fixture(scope="module")

@@ -685,6 +685,7 @@ CREATE TABLE app.extension_execution_log (
     guest_error text,
     guest_stack text,
     last_refusal jsonb,
+    was_unknown boolean DEFAULT false NOT NULL,
     CONSTRAINT extension_execution_log_attempts_check1 CHECK ((attempts >= 0)),
     CONSTRAINT extension_execution_log_breaker_check1 CHECK ((breaker = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
     CONSTRAINT extension_execution_log_day CHECK ((day = COALESCE(app.execution_day(execution_id), ((accepted_at AT TIME ZONE 'UTC'::text))::date))),
@@ -1075,6 +1076,20 @@ ALTER TABLE ONLY app.platform_idempotency_record FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record OWNER TO app_owner;
 
+CREATE TABLE app.platform_unknown_total (
+    shard smallint NOT NULL,
+    calls bigint NOT NULL,
+    ended_late bigint NOT NULL,
+    CONSTRAINT platform_unknown_total_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT platform_unknown_total_ended_late_check CHECK ((ended_late >= 0)),
+    CONSTRAINT platform_unknown_total_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY app.platform_unknown_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_unknown_total OWNER TO app_owner;
+
 CREATE TABLE app.publisher (
     publisher text NOT NULL,
     display_name text NOT NULL,
@@ -1390,6 +1405,9 @@ ALTER TABLE ONLY app.platform_extension_total
 ALTER TABLE ONLY app.platform_idempotency_record
     ADD CONSTRAINT platform_idempotency_record_pkey PRIMARY KEY (principal, operation, key);
 
+ALTER TABLE ONLY app.platform_unknown_total
+    ADD CONSTRAINT platform_unknown_total_pkey PRIMARY KEY (shard);
+
 ALTER TABLE ONLY app.publisher_key
     ADD CONSTRAINT publisher_key_pkey PRIMARY KEY (key_id);
 
@@ -1649,6 +1667,8 @@ ALTER TABLE app.platform_extension_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.platform_unknown_total ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.publisher ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.publisher_key ENABLE ROW LEVEL SECURITY;
@@ -1658,6 +1678,8 @@ ALTER TABLE app.publisher_prefix ENABLE ROW LEVEL SECURITY;
 CREATE POLICY registry ON app.platform_call_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry ON app.platform_extension_total TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry ON app.platform_unknown_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry_all ON app.extension_artifact TO fn_registry USING (true) WITH CHECK (true);
 
@@ -1939,6 +1961,8 @@ GRANT UPDATE(guest_stack) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(last_refusal) ON TABLE app.extension_execution_log TO fn_registry;
 
+GRANT UPDATE(was_unknown) ON TABLE app.extension_execution_log TO fn_registry;
+
 GRANT SELECT ON TABLE app.extension_install_disabling TO fn_gateway;
 GRANT SELECT,DELETE ON TABLE app.extension_install_disabling TO fn_registry;
 
@@ -2112,6 +2136,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_call_total TO fn_registry;
 GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_extension_total TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.platform_idempotency_record TO fn_registry;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_unknown_total TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.publisher TO fn_registry;
 

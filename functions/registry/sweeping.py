@@ -22,6 +22,7 @@ from alga_ext.telemetry import emit, log_failure, logger
 from alga_ext.trust.signing import Signer
 from functions.registry.job_services import SweeperServices
 from functions.registry.limiting.endpoint_totals import ADD_UNKNOWN
+from functions.registry.metering.counting import count_unknown
 from functions.registry.metering.reading import count_active_tenants
 from functions.registry.publishing import ui_invalidation, versions, withdrawn_list
 from functions.registry.records import audit, days, platform_keys, transparency
@@ -362,7 +363,8 @@ def _lose_outcomes(database: Database, tenant_id: str, now: datetime) -> int:
                 first_day=first_day,
                 rows=_ROWS_PER_BATCH,
             )
-        changed = int(row["lost"])
+            changed = int(row["lost"])
+            count_unknown(tx, changed)
         lost += changed
     return lost
 

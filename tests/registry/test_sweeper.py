@@ -16,6 +16,7 @@ from functions.registry import sweeping
 from functions.registry.records.recording import Recorder
 from functions.registry.recovery import log_copy
 from tests.registry.test_recorded_batches import call
+from tests.support.openmetrics import families
 from tests.support.registry import RegistryWorld, manifest_of
 
 _GRACE = timedelta(days=7)
@@ -261,6 +262,29 @@ def test_an_end_that_comes_after_unknown_wins_and_counts_once(world: RegistryWor
 
     assert _outcomes(world) == ["ok"]
     assert {row["calls"] for row in world.rows("select calls from app.extension_quota_usage")} == {1}
+
+
+def _totals(published: RegistryWorld) -> tuple[float, float, float]:
+    """Return what Prometheus sees: finished calls, calls that became unknown, and those of them that ended late."""
+    found = families(published.call("GET", "/metrics", published.admin).body)
+    names = ("alga_ext_calls", "alga_ext_calls_unknown", "alga_ext_calls_ended_late")
+    finished, unknown, late = (sum(sample.value for sample in found[name].samples) for name in names)
+    return finished, unknown, late
+
+
+def test_an_unknown_call_is_in_the_platforms_totals_and_one_that_ends_late_counts_once(world: RegistryWorld) -> None:
+    messages = _accepted(world, 20)
+    _accepted(world, 20, "tenant-b")
+    for _ in range(2):
+        _sweep_tenants(world)
+    assert _totals(world) == (0, 2, 0)
+
+    for _ in range(2):
+        assert Recorder(world.services.database, PRODUCT).record(messages) == {}
+    assert Recorder(world.services.database, PRODUCT).record(call(1)) == {}
+    _sweep_tenants(world)
+
+    assert _totals(world) == (2, 2, 1)
 
 
 def test_an_accepted_message_after_the_end_leaves_the_outcome(world: RegistryWorld) -> None:

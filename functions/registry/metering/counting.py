@@ -67,6 +67,12 @@ set calls = total.calls + excluded.calls, duration_ms = total.duration_ms + excl
     lag_buckets = app.add_arrays(total.lag_buckets, excluded.lag_buckets)
 """
 
+_ADD_UNKNOWN: Final = """
+insert into app.platform_unknown_total as total (shard, calls, ended_late) values (:shard, :calls, :ended_late)
+on conflict (shard) do update
+set calls = total.calls + excluded.calls, ended_late = total.ended_late + excluded.ended_late
+"""
+
 
 def count_metrics(tx: Tx, finished: Sequence[ExecutionFinished], now: datetime) -> None:
     """Add calls of one tenant that have just become finished to every metric that is kept in the database.
@@ -91,6 +97,18 @@ def count_metrics(tx: Tx, finished: Sequence[ExecutionFinished], now: datetime) 
         calls=json.dumps(rows.call_rows(finished, now)),
     )
     emit("registry-recorder", {RECORDER_LAG: rows.longest_lag_ms(finished, now)})
+
+
+def count_unknown(tx: Tx, calls: int) -> None:
+    """Add calls whose outcome has just become unknown, in the transaction that changed it."""
+    if calls:  # one sweeper runs at a time, so one of the rows is enough for it
+        tx.execute(_ADD_UNKNOWN, shard=0, calls=calls, ended_late=0)
+
+
+def count_ended_late(tx: Tx, calls: int, execution_id: str) -> None:
+    """Add finished calls whose outcome had been unknown. They count as any other finished call besides."""
+    if calls:
+        tx.execute(_ADD_UNKNOWN, shard=shard_of(execution_id), calls=0, ended_late=calls)
 
 
 def shard_of(execution_id: str) -> int:

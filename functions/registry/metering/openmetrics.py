@@ -24,6 +24,12 @@ class Family(NamedTuple):
 
 
 CALLS: Final = Family("alga_ext_calls", "counter", "Finished calls.")
+UNKNOWN: Final = Family(
+    "alga_ext_calls_unknown", "counter", "Accepted calls whose end was not reported within 15 minutes."
+)
+ENDED_LATE: Final = Family(
+    "alga_ext_calls_ended_late", "counter", "Unknown calls whose end was reported later. They are finished calls too."
+)
 DURATION: Final = Family("alga_ext_call_duration_seconds", "histogram", "Wall time of the guest.", "seconds")
 MEMORY: Final = Family(
     "alga_ext_call_memory_peak_bytes", "histogram", "Peak resident memory that a call added.", "bytes"
@@ -56,21 +62,29 @@ EXTENSION_EGRESS: Final = Family(
 ACTIVE_TENANTS: Final = Family("alga_ext_active_tenants", "gauge", "Tenants with a call in the last 15 minutes.")
 
 FAMILIES: Final = (
-    CALLS, DURATION, MEMORY, CPU, FUEL, EGRESS, OVERHEAD, LAG, EXTENSION_CALLS, EXTENSION_FAILED, EXTENSION_DURATION,
-    EXTENSION_CPU, EXTENSION_EGRESS, ACTIVE_TENANTS,
+    CALLS, UNKNOWN, ENDED_LATE, DURATION, MEMORY, CPU, FUEL, EGRESS, OVERHEAD, LAG, EXTENSION_CALLS, EXTENSION_FAILED,
+    EXTENSION_DURATION, EXTENSION_CPU, EXTENSION_EGRESS, ACTIVE_TENANTS,
 )  # fmt: skip
 
 
-def exposition(calls: Sequence[Mapping[str, Any]], extensions: Sequence[Mapping[str, Any]], active_tenants: int) -> str:
+def exposition(
+    calls: Sequence[Mapping[str, Any]],
+    extensions: Sequence[Mapping[str, Any]],
+    unknown: Mapping[str, Any],
+    active_tenants: int,
+) -> str:
     """Return the whole text, with the ``# EOF`` that ends it.
 
     Args:
         calls: a total for each outcome, as ``reading.load_calls`` returns them.
         extensions: the totals of the busiest extensions and of all others, as ``reading.load_extensions`` returns them.
+        unknown: the totals of calls whose end was lost or late, as ``reading.load_unknown`` returns them.
         active_tenants: how many tenants had a call in the last 15 minutes.
     """
     lines: list[str] = []
     lines += _counters(CALLS, calls, "outcome", "calls")
+    lines += [*_head(UNKNOWN), f"{UNKNOWN.name}_total {unknown['calls']}"]
+    lines += [*_head(ENDED_LATE), f"{ENDED_LATE.name}_total {unknown['ended_late']}"]
     lines += _histograms(DURATION, calls, "duration_buckets", "duration_ms", _seconds(buckets.DURATION_MS), 1e-3)
     lines += _histograms(MEMORY, calls, "memory_buckets", "memory_peak_bytes", buckets.MEMORY_BYTES, 1)
     lines += _counters(CPU, calls, "outcome", "cpu_ms", 1e-3)

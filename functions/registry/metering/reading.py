@@ -36,6 +36,10 @@ select case when place <= :busiest then coalesce(known.name, ranked.extension_id
 from ranked left join app.extension_registry as known on known.extension_id = ranked.extension_id
 group by 1 order by min(place)
 """
+_UNKNOWN: Final = """
+select coalesce(sum(calls), 0)::bigint as calls, coalesce(sum(ended_late), 0)::bigint as ended_late
+from app.platform_unknown_total
+"""
 _ACTIVE: Final = "select app.count_active_tenants(:since) as tenants"
 
 
@@ -85,6 +89,11 @@ def _added(before: Any, value: Any) -> Any:
 def load_extensions(tx: Tx) -> list[Row]:
     """Return the totals of the busiest extensions, the busiest first, and one of all others."""
     return tx.rows(_EXTENSIONS, busiest=BUSIEST, other=OTHER)
+
+
+def load_unknown(tx: Tx) -> Row:
+    """Return how many calls became unknown (``calls``), and how many of them ended late (``ended_late``)."""
+    return tx.one(_UNKNOWN)
 
 
 def count_active_tenants(tx: Tx, now: datetime) -> int:

@@ -20,7 +20,7 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.limiting.counting import count
 from functions.registry.limiting.endpoint_totals import ADD_ENDPOINTS
-from functions.registry.metering.counting import count_metrics
+from functions.registry.metering.counting import count_ended_late, count_metrics
 from functions.registry.records import egress_days, log_keeping
 from functions.registry.records.execution_rows import (
     COLUMNS,
@@ -67,7 +67,8 @@ counted as ({ADD_ENDPOINTS})
 select install_id, to_char(on_day, 'YYYY-MM-DD') as day, count(*) as calls,
        count(*) filter (where outcome <> 'ok') as failed_calls, sum(duration_ms) as duration_ms, sum(cpu_ms) as cpu_ms,
        max(memory_peak_bytes) as memory_peak_bytes, cast(sum(egress_bytes) as bigint) as egress_bytes,
-       cast(sum(log_bytes) as bigint) as log_bytes, array_agg(execution_id) as execution_ids
+       cast(sum(log_bytes) as bigint) as log_bytes, count(*) filter (where outcome_before = 'unknown') as ended_late,
+       array_agg(execution_id) as execution_ids
 from written where state = 'finished' group by 1, 2
 """  # noqa: S608 - the names are constants
 
@@ -160,6 +161,7 @@ class Recorder:
                 count(tx, tenant_id, finished, self._defaults)
                 egress_days.add(tx, tenant_id, ended)
                 count_metrics(tx, ended, datetime.now(UTC))
+                count_ended_late(tx, sum(row["ended_late"] for row in finished), ended[0].execution_id)
 
 
 def _by_tenant(messages: Mapping[int, Message]) -> tuple[list[dict[int, ExecutionMessage]], dict[int, Exception]]:

@@ -36,6 +36,9 @@ def finished(**changes: Any) -> ExecutionFinished:
     return ExecutionFinished(**{**given, **changes})
 
 
+UNKNOWN = {"calls": 5, "ended_late": 2}
+
+
 def total(name: str, *values: float) -> MetricTotal:
     return MetricTotal(name=name, unit="Count", count=len(values), sum=sum(values), min=min(values), max=max(values))
 
@@ -114,7 +117,7 @@ def test_the_lag_of_a_batch_is_its_longest() -> None:
 
 
 def exposed(*, extensions: list[dict[str, Any]] | None = None, calls: bool = True) -> dict[str, Any]:
-    text = openmetrics.exposition(rows.call_rows([finished()], NOW) if calls else [], extensions or [], 3)
+    text = openmetrics.exposition(rows.call_rows([finished()], NOW) if calls else [], extensions or [], UNKNOWN, 3)
     assert text.endswith("# EOF\n")
     return families(text)
 
@@ -152,7 +155,7 @@ def test_a_label_is_escaped(name: str) -> None:
 
 
 def test_no_label_names_a_tenant_install_user_or_path() -> None:
-    text = openmetrics.exposition(rows.call_rows([finished()], NOW), [], 1)
+    text = openmetrics.exposition(rows.call_rows([finished()], NOW), [], UNKNOWN, 1)
 
     assert set(re.findall(r'[{,](\w+)="', text)) == {"outcome", "le"}
 

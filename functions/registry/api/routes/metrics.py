@@ -51,8 +51,10 @@ def get_metrics() -> Response[Any]:
     registry = services(router)
     with registry.database.system() as tx:
         calls, extensions = reading.load_calls(tx), reading.load_extensions(tx)
+        unknown = reading.load_unknown(tx)
         tenants = reading.count_active_tenants(tx, registry.now())
-    return Response(200, openmetrics.CONTENT_TYPE, openmetrics.exposition(calls, extensions, tenants))
+    text = openmetrics.exposition(calls, extensions, unknown, tenants)
+    return Response(200, openmetrics.CONTENT_TYPE, text)
 
 
 def _position(cursor: str | None) -> tuple[date, str]:

@@ -147,6 +147,9 @@ def test_the_alert_of_a_missed_objective_goes_off_and_no_other(tmp_path: Path) -
 # The report
 
 
+UNKNOWN = {"calls": 0, "ended_late": 0}
+
+
 def exposition(ok: int, failed: int, *, slow: int = 0) -> str:
     zeros = dict.fromkeys(
         ("duration_ms", "cpu_ms", "memory_peak_bytes", "fuel", "egress_bytes", "overhead_ms", "lag_ms"), 0
@@ -164,6 +167,7 @@ def exposition(ok: int, failed: int, *, slow: int = 0) -> str:
             {"outcome": "platform_error", "calls": failed, **zeros, **none},
         ],
         [],
+        UNKNOWN,
         0,
     )
 
@@ -186,7 +190,7 @@ def test_only_calls_after_an_earlier_scrape_count() -> None:
 
 
 def test_a_platform_without_calls_misses_nothing() -> None:
-    assert all(met for *_, met in results(SLO, openmetrics.exposition([], [], 0)).values())
+    assert all(met for *_, met in results(SLO, openmetrics.exposition([], [], UNKNOWN, 0)).values())
 
 
 def test_the_report_names_what_was_missed_and_how_much_budget_is_left() -> None:

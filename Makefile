@@ -76,8 +76,8 @@ fuzz: setup ## Fuzz every parser of untrusted input; FUZZ_SECONDS for each (defa
 soak: setup ## Test that ten thousand good and hostile calls leak nothing
 	@python -m pytest -q -m soak tests/security
 
-kills: setup ## Test that a publication killed between any two of its steps succeeds when repeated
-	@python -m pytest -q -n 2 --dist load -m kills tests/registry
+kills: setup ## Kill publications, gateways and sandboxes at each of their steps: nothing is torn, lost or counted twice
+	@python -m pytest -q -n 2 --dist load -m kills tests/registry tests/contract tests/integration
 
 flood: setup ## Test that a tenant that floods the platform for a minute costs the others nothing
 	@python -m pytest -q -s -m flood tests/integration

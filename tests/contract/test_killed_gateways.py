@@ -59,7 +59,7 @@ def killed_at(door: Door, every: int, *, is_keyed: bool) -> list[Sent]:
         while not found or found[-1].status is None:
             before = len(door.server.asked)
             status = gateway.status(f"key {step}" if is_keyed else None, step)
-            found.append(Sent(step, status, len(door.server.asked) > before, door.records()))
+            found.append(Sent(step, status, len(door.server.asked) > before, door.taken()))
             step += every
     return found
 

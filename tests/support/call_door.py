@@ -76,6 +76,15 @@ class Door:
         found = self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages", [])
         return [decode_message(message["Body"]) for message in found]
 
+    def taken(self) -> list[Any]:
+        """Return all messages that wait, and delete them, so that none comes again when its time is up."""
+        taken: list[Any] = []
+        while found := self._sqs.receive_message(QueueUrl=self._queue_url, MaxNumberOfMessages=10).get("Messages"):
+            taken += [decode_message(message["Body"]) for message in found]
+            receipts = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(found)]
+            self._sqs.delete_message_batch(QueueUrl=self._queue_url, Entries=receipts)
+        return taken
+
 
 @contextmanager
 def call_door(database_url: str = "postgresql://fn_gateway@127.0.0.1/unused", **settings: str) -> Iterator[Door]:

@@ -685,7 +685,6 @@ CREATE TABLE app.extension_execution_log (
     guest_error text,
     guest_stack text,
     last_refusal jsonb,
-    was_unknown boolean DEFAULT false NOT NULL,
     CONSTRAINT extension_execution_log_attempts_check1 CHECK ((attempts >= 0)),
     CONSTRAINT extension_execution_log_breaker_check1 CHECK ((breaker = ANY (ARRAY['closed'::text, 'open'::text, 'half_open'::text]))),
     CONSTRAINT extension_execution_log_day CHECK ((day = COALESCE(app.execution_day(execution_id), ((accepted_at AT TIME ZONE 'UTC'::text))::date))),
@@ -1960,8 +1959,6 @@ GRANT UPDATE(guest_error) ON TABLE app.extension_execution_log TO fn_registry;
 GRANT UPDATE(guest_stack) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT UPDATE(last_refusal) ON TABLE app.extension_execution_log TO fn_registry;
-
-GRANT UPDATE(was_unknown) ON TABLE app.extension_execution_log TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_install_disabling TO fn_gateway;
 GRANT SELECT,DELETE ON TABLE app.extension_install_disabling TO fn_registry;

@@ -11,45 +11,6 @@ CREATE FUNCTION app.add_arrays(a bigint[], b bigint[]) RETURNS bigint[]
 
 ALTER FUNCTION app.add_arrays(a bigint[], b bigint[]) OWNER TO app_owner;
 
-CREATE FUNCTION app.audit_without_persons(action text, document jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    SET search_path TO 'pg_catalog', 'pg_temp'
-    AS $$
-    -- A configuration has members of any name, so nothing of it is kept. Of other documents, members that a person did not write.
-    select case when action <> 'install.config' and jsonb_typeof(document) = 'object' then
-      (select jsonb_object_agg(name, value) from jsonb_each(document) as member (name, value)
-       where jsonb_typeof(value) <> 'object' and jsonb_typeof(value) <> 'array'
-         and name in ('state', 'version', 'content_hash', 'publisher', 'publisher_key_id', 'pinned', 'revision', 'revived',
-                      'storage_entries', 'secrets', 'schedules', 'metrics', 'limits', 'requests', 'namespaces')) end
-  $$;
-
-ALTER FUNCTION app.audit_without_persons(action text, document jsonb) OWNER TO app_owner;
-
-CREATE FUNCTION app.blank_audit(most integer) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'app', 'pg_temp'
-    AS $$
-declare
-  blanked bigint;
-begin
-  if not exists (select from app.tenant_erasure e where e.tenant_id = app.current_tenant() and e.state = 'running') then
-    raise exception 'No erasure of this tenant is running.' using errcode = '42501';
-  end if;
-  update app.audit_event
-    set actor = 'erased', request_id = 'erased', trace_id = null, before = app.audit_without_persons(action, before),
-        after = app.audit_without_persons(action, after), erased_at = now()
-    where tenant_id = app.current_tenant() and audit_id in (
-      select a.audit_id from app.audit_event a
-      where a.tenant_id = app.current_tenant() and a.erased_at is null
-        and a.action not in ('tenant.erase', 'tenant.erased', 'tenant.export')
-      order by a.audit_id limit most);
-  get diagnostics blanked = row_count;
-  return blanked;
-end
-$$;
-
-ALTER FUNCTION app.blank_audit(most integer) OWNER TO app_owner;
-
 CREATE FUNCTION app.count_active_tenants(since timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -177,43 +138,6 @@ CREATE FUNCTION app.current_tenant() RETURNS text
 
 ALTER FUNCTION app.current_tenant() OWNER TO app_owner;
 
-CREATE FUNCTION app.erase_rows(from_table text, most integer) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'app', 'pg_temp'
-    AS $_$
-declare
-  part regclass;
-  deleted bigint;
-  gone bigint := 0;
-begin
-  if not exists (select from app.tenant_erasure e where e.tenant_id = app.current_tenant() and e.state = 'running') then
-    raise exception 'No erasure of this tenant is running.' using errcode = '42501';
-  elsif from_table in ('audit_event', 'tenant_erasure', 'tenant_export', 'tenant_export_part') then
-    raise exception 'Rows of % are kept.', from_table using errcode = '42501';
-  elsif to_regclass(format('app.%I', from_table)) is null then
-    raise exception 'There is no table %.', from_table using errcode = '42P01';
-  end if;
-  for part in
-    select c.oid from pg_class c
-    left join pg_inherits i on i.inhrelid = c.oid
-    left join pg_class p on p.oid = i.inhparent
-    where c.relnamespace = 'app'::regnamespace and c.relkind = 'r' and coalesce(p.relname, c.relname) = from_table
-    order by c.relname
-  loop
-    -- Buckets of rates that a gateway has locked are left to the sweeper: it locks several, in an order of its own.
-    execute format('delete from %1$s where ctid = any(array(select ctid from %1$s where tenant_id = app.current_tenant() '
-                   'limit $1 for update%2$s))', part, case from_table when 'call_rate' then ' skip locked' else '' end)
-      using most - gone;
-    get diagnostics deleted = row_count;
-    gone := gone + deleted;
-    exit when gone >= most;
-  end loop;
-  return gone;
-end
-$_$;
-
-ALTER FUNCTION app.erase_rows(from_table text, most integer) OWNER TO app_owner;
-
 CREATE FUNCTION app.execution_day(execution uuid) RETURNS date
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -222,37 +146,6 @@ CREATE FUNCTION app.execution_day(execution uuid) RETURNS date
   $$;
 
 ALTER FUNCTION app.execution_day(execution uuid) OWNER TO app_owner;
-
-CREATE FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) RETURNS TABLE(key_texts jsonb, line text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER
-    SET search_path TO 'app', 'pg_temp'
-    AS $_$
-declare
-  names text;
-  texts text;
-  beginning text;
-begin
-  if not exists (select from app.tenant_export e where e.tenant_id = app.current_tenant() and e.state = 'running') then
-    raise exception 'No export of this tenant is running.' using errcode = '42501';
-  end if;
-  select string_agg(format('t.%I', a.attname), ', ' order by k.place),
-         string_agg(format('t.%I::text', a.attname), ', ' order by k.place),
-         string_agg(format('cast($1 ->> %s as %s)', k.place - 1, format_type(a.atttypid, a.atttypmod)), ', ' order by k.place)
-    into names, texts, beginning
-    from pg_index i cross join unnest(i.indkey::smallint[]) with ordinality as k (number, place)
-    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
-    where i.indrelid = to_regclass(format('app.%I', from_table)) and i.indisprimary;
-  if names is null or names not like 't.tenant_id, %' and names <> 't.tenant_id' then
-    raise exception '% is not a table of tenants.', from_table using errcode = '42501';
-  end if;
-  return query execute format(
-    'select jsonb_build_array(%1$s), cast(to_jsonb(t) - ''sealed'' as text) from app.%2$I t '
-    'where t.tenant_id = app.current_tenant() and ($1 is null or (%3$s) > (%4$s)) order by %3$s limit $2',
-    texts, from_table, names, beginning) using after_key, most;
-end
-$_$;
-
-ALTER FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) OWNER TO app_owner;
 
 CREATE FUNCTION app.install_endpoints(install uuid) RETURNS TABLE(method text, path text, handler text, schedulable boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -303,6 +196,41 @@ end
 $$;
 
 ALTER FUNCTION app.make_day(wanted date) OWNER TO app_owner;
+
+CREATE FUNCTION app.queue_deliveries(tenant text) RETURNS TABLE(delivery uuid, delay integer)
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  of_tenant constant integer := 16;
+  of_install constant integer := 4;
+  used integer;
+begin
+  -- Whoever changes which deliveries of a tenant hold a slot holds this lock, so that the limits are exact.
+  perform pg_advisory_xact_lock(hashtextextended('deliveries:' || tenant, 28));
+  select count(*) into used from app.extension_delivery d where d.tenant_id = tenant and d.state in ('queued', 'running');
+  return query
+    with free as materialized (
+      select next.delivery_id from app.tenant_extension_install i
+      cross join lateral (
+        select count(*) as n from app.extension_delivery d
+        where d.tenant_id = tenant and d.install_id = i.install_id and d.state in ('queued', 'running')) as busy
+      cross join lateral (
+        select d.delivery_id, d.created_at, row_number() over (order by d.created_at, d.delivery_id) as place
+        from app.extension_delivery d
+        where d.tenant_id = tenant and d.install_id = i.install_id and d.state = 'pending'
+        order by d.created_at, d.delivery_id limit greatest(of_install - busy.n, 0)) as next
+      where i.tenant_id = tenant and i.deliveries_paused_at is null
+      -- The first of each install before the second of any.
+      order by busy.n + next.place, next.created_at, next.delivery_id limit greatest(of_tenant - used, 0))
+    update app.extension_delivery d
+    set state = 'queued', recheck_at = now() + make_interval(secs => d.delay_s) + interval '15 minutes'
+    from free where d.tenant_id = tenant and d.delivery_id = free.delivery_id
+    returning d.delivery_id, case when d.tries = 0 then d.delay_s::integer else 0 end;
+end
+$$;
+
+ALTER FUNCTION app.queue_deliveries(tenant text) OWNER TO app_owner;
 
 CREATE FUNCTION app.remove_day(parent text, gone date) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -413,29 +341,14 @@ CREATE FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_be
       union select tenant_id from app.extension_execution_log
         where outcome is null and accepted_at < at - interval '15 minutes'
           and day >= ((at at time zone 'UTC')::date - 16)
-      union select tenant_id from app.extension_metric_total where day < (at at time zone 'UTC')::date - 400
-      -- These two without an index, which would make each of their updates dearer. What is due is deleted, so the tables have the
-      -- tenants of the last day, and the callers of the last hour.
-      union select tenant_id from app.tenant_activity where active_at < at - interval '1 day'
+      -- Without an index, which would make each update of a bucket dearer. A bucket that is due is deleted, so the table has
+      -- those of callers of the last hour.
       union select tenant_id from app.call_rate
         where arrival_us < (extract(epoch from at - interval '1 hour') * 1000000)::bigint) as due
     limit most
   $$;
 
 ALTER FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) OWNER TO app_owner;
-
-CREATE FUNCTION app.tenants_with_jobs(most integer) RETURNS TABLE(tenant_id text, kind text)
-    LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'app', 'pg_temp'
-    AS $$
-    select j.tenant_id, j.kind from (
-      select e.tenant_id, 'export' as kind, e.requested_at from app.tenant_export e where e.state = 'running'
-      union all
-      select e.tenant_id, 'erasure', e.requested_at from app.tenant_erasure e where e.state = 'running') as j
-    order by j.requested_at limit most
-  $$;
-
-ALTER FUNCTION app.tenants_with_jobs(most integer) OWNER TO app_owner;
 
 CREATE FUNCTION app.version_precedence(version text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -464,10 +377,7 @@ CREATE TABLE app.audit_event (
     subject text NOT NULL,
     before jsonb,
     after jsonb,
-    request_id text NOT NULL,
-    trace_id text,
-    erased_at timestamp with time zone,
-    CONSTRAINT audit_event_trace_id_check CHECK ((trace_id ~ '^[0-9a-f]{32}$'::text))
+    request_id text NOT NULL
 );
 
 ALTER TABLE ONLY app.audit_event FORCE ROW LEVEL SECURITY;
@@ -526,6 +436,21 @@ ALTER TABLE ONLY app.call_rate FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.call_rate OWNER TO app_owner;
 
+CREATE TABLE app.event_topic (
+    topic text NOT NULL,
+    description text DEFAULT ''::text NOT NULL,
+    schema jsonb NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT event_topic_description_check CHECK ((length(description) <= 1000)),
+    CONSTRAINT event_topic_schema_check CHECK ((jsonb_typeof(schema) = 'object'::text)),
+    CONSTRAINT event_topic_topic_check CHECK ((topic ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'::text))
+);
+
+ALTER TABLE ONLY app.event_topic FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.event_topic OWNER TO app_owner;
+
 CREATE TABLE app.extension_artifact (
     component_sha256 text NOT NULL,
     wasmtime_version text NOT NULL,
@@ -561,72 +486,92 @@ ALTER TABLE ONLY app.extension_bundle FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_bundle OWNER TO app_owner;
 
-CREATE TABLE app.extension_egress_day (
+CREATE TABLE app.extension_delivery (
     tenant_id text NOT NULL,
+    delivery_id uuid NOT NULL,
     install_id uuid NOT NULL,
-    day date NOT NULL,
-    destination text NOT NULL,
-    requests bigint NOT NULL,
-    bytes_sent bigint NOT NULL,
-    bytes_received bigint NOT NULL,
-    refused bigint NOT NULL,
-    CONSTRAINT extension_egress_day_bytes_received_check CHECK ((bytes_received >= 0)),
-    CONSTRAINT extension_egress_day_bytes_sent_check CHECK ((bytes_sent >= 0)),
-    CONSTRAINT extension_egress_day_destination_check CHECK (((length(destination) >= 1) AND (length(destination) <= 300))),
-    CONSTRAINT extension_egress_day_refused_check CHECK ((refused >= 0)),
-    CONSTRAINT extension_egress_day_requests_check CHECK ((requests >= 0))
-)
-PARTITION BY RANGE (day);
-
-ALTER TABLE ONLY app.extension_egress_day FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE app.extension_egress_day OWNER TO app_owner;
-
-CREATE TABLE app.extension_egress_trial (
-    tenant_id text NOT NULL,
-    install_id uuid NOT NULL,
-    hosts text[] NOT NULL,
-    first_day date NOT NULL,
-    last_day date NOT NULL,
-    started_by text NOT NULL,
-    started_at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT extension_egress_trial_check CHECK (((last_day > first_day) AND (last_day <= (first_day + 30)))),
-    CONSTRAINT extension_egress_trial_hosts_check CHECK ((cardinality(hosts) <= 200))
+    trigger text NOT NULL,
+    subject text NOT NULL,
+    event_key uuid,
+    schedule_id uuid,
+    due_at timestamp with time zone,
+    missed integer DEFAULT 0 NOT NULL,
+    method text NOT NULL,
+    path text NOT NULL,
+    payload text,
+    timeout_ms integer,
+    hops smallint DEFAULT 0 NOT NULL,
+    state text DEFAULT 'pending'::text NOT NULL,
+    tries smallint DEFAULT 0 NOT NULL,
+    delay_s smallint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    next_attempt_at timestamp with time zone,
+    lease_until timestamp with time zone,
+    recheck_at timestamp with time zone DEFAULT (now() + '00:01:00'::interval),
+    last_status integer,
+    last_error text,
+    reason text,
+    execution_ids uuid[] DEFAULT '{}'::uuid[] NOT NULL,
+    ended_at timestamp with time zone,
+    CONSTRAINT extension_delivery_delay_s_check CHECK (((delay_s >= 0) AND (delay_s <= 900))),
+    CONSTRAINT extension_delivery_end CHECK (((state = ANY (ARRAY['delivered'::text, 'dead'::text, 'discarded'::text])) = (ended_at IS NOT NULL))),
+    CONSTRAINT extension_delivery_hops_check CHECK (((hops >= 0) AND (hops <= 8))),
+    CONSTRAINT extension_delivery_last_error_check CHECK ((length(last_error) <= 64)),
+    CONSTRAINT extension_delivery_last_status_check CHECK (((last_status >= 100) AND (last_status <= 599))),
+    CONSTRAINT extension_delivery_method_check CHECK ((method = ANY (ARRAY['GET'::text, 'POST'::text]))),
+    CONSTRAINT extension_delivery_missed_check CHECK ((missed >= 0)),
+    CONSTRAINT extension_delivery_path_check CHECK (((path ~ '^/'::text) AND (length(path) <= 2048))),
+    CONSTRAINT extension_delivery_payload_check CHECK ((octet_length(payload) <= 65536)),
+    CONSTRAINT extension_delivery_reason_check CHECK ((length(reason) <= 512)),
+    CONSTRAINT extension_delivery_state_check CHECK ((state = ANY (ARRAY['pending'::text, 'queued'::text, 'running'::text, 'retrying'::text, 'delivered'::text, 'dead'::text, 'discarded'::text]))),
+    CONSTRAINT extension_delivery_subject_check CHECK (((length(subject) >= 1) AND (length(subject) <= 128))),
+    CONSTRAINT extension_delivery_timeout_ms_check CHECK (((timeout_ms >= 1) AND (timeout_ms <= 60000))),
+    CONSTRAINT extension_delivery_tries_check CHECK ((tries >= 0)),
+    CONSTRAINT extension_delivery_trigger CHECK (
+CASE trigger
+    WHEN 'event'::text THEN ((event_key IS NOT NULL) AND (schedule_id IS NULL) AND (due_at IS NULL) AND (payload IS NULL))
+    ELSE ((event_key IS NULL) AND (schedule_id IS NOT NULL) AND (due_at IS NOT NULL))
+END),
+    CONSTRAINT extension_delivery_trigger_check CHECK ((trigger = ANY (ARRAY['event'::text, 'schedule'::text])))
 );
 
-ALTER TABLE ONLY app.extension_egress_trial FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY app.extension_delivery FORCE ROW LEVEL SECURITY;
 
-ALTER TABLE app.extension_egress_trial OWNER TO app_owner;
+ALTER TABLE app.extension_delivery OWNER TO app_owner;
 
-CREATE TABLE app.extension_endpoint_total (
+CREATE TABLE app.extension_event (
     tenant_id text NOT NULL,
-    install_id uuid NOT NULL,
-    method text NOT NULL,
-    path_template text NOT NULL,
-    day date NOT NULL,
-    calls bigint DEFAULT 0 NOT NULL,
-    failed_calls bigint DEFAULT 0 NOT NULL,
-    unknown_calls bigint DEFAULT 0 NOT NULL,
-    duration_ms double precision DEFAULT 0 NOT NULL,
-    cpu_ms double precision DEFAULT 0 NOT NULL,
-    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
-    egress_bytes bigint DEFAULT 0 NOT NULL,
-    log_bytes bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT extension_endpoint_total_calls_check CHECK ((calls >= 0)),
-    CONSTRAINT extension_endpoint_total_failed_calls_check CHECK ((failed_calls >= 0))
-)
-WITH (fillfactor='70');
+    event_key uuid NOT NULL,
+    topic text NOT NULL,
+    source text NOT NULL,
+    event_id text NOT NULL,
+    hops smallint NOT NULL,
+    origin text NOT NULL,
+    body text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    fanned_out_at timestamp with time zone,
+    CONSTRAINT extension_event_body_check CHECK ((octet_length(body) <= 262144)),
+    CONSTRAINT extension_event_event_id_check CHECK (((length(event_id) >= 1) AND (length(event_id) <= 256))),
+    CONSTRAINT extension_event_hops_check CHECK (((hops >= 0) AND (hops <= 8))),
+    CONSTRAINT extension_event_origin_check CHECK ((origin = ANY (ARRAY['api'::text, 'bus'::text, 'platform'::text]))),
+    CONSTRAINT extension_event_source_check CHECK (((length(source) >= 1) AND (length(source) <= 1024))),
+    CONSTRAINT extension_event_topic_check CHECK (((length(topic) >= 1) AND (length(topic) <= 128)))
+);
 
-ALTER TABLE ONLY app.extension_endpoint_total FORCE ROW LEVEL SECURITY;
+ALTER TABLE ONLY app.extension_event FORCE ROW LEVEL SECURITY;
 
-ALTER TABLE app.extension_endpoint_total OWNER TO app_owner;
+ALTER TABLE app.extension_event OWNER TO app_owner;
 
 CREATE TABLE app.extension_event_subscription (
     tenant_id text NOT NULL,
     install_id uuid NOT NULL,
     topic text NOT NULL,
     handler text NOT NULL,
-    created_at timestamp with time zone DEFAULT now() NOT NULL
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    filter jsonb,
+    timeout_ms integer,
+    CONSTRAINT extension_event_subscription_filter_check CHECK ((jsonb_typeof(filter) = 'object'::text)),
+    CONSTRAINT extension_event_subscription_timeout_ms_check CHECK (((timeout_ms >= 1) AND (timeout_ms <= 60000)))
 );
 
 ALTER TABLE ONLY app.extension_event_subscription FORCE ROW LEVEL SECURITY;
@@ -849,7 +794,6 @@ CREATE TABLE app.extension_quota_usage (
     egress_bytes bigint DEFAULT 0 NOT NULL,
     log_bytes bigint DEFAULT 0 NOT NULL,
     reached text[] DEFAULT '{}'::text[] NOT NULL,
-    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT extension_quota_usage_calls_check CHECK ((calls >= 0)),
     CONSTRAINT extension_quota_usage_failed_calls_check CHECK ((failed_calls >= 0)),
     CONSTRAINT extension_quota_usage_period_check CHECK ((period ~ '^\d{4}-\d{2}(-\d{2})?$'::text))
@@ -1075,20 +1019,6 @@ ALTER TABLE ONLY app.platform_idempotency_record FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record OWNER TO app_owner;
 
-CREATE TABLE app.platform_unknown_total (
-    shard smallint NOT NULL,
-    calls bigint NOT NULL,
-    ended_late bigint NOT NULL,
-    CONSTRAINT platform_unknown_total_calls_check CHECK ((calls >= 0)),
-    CONSTRAINT platform_unknown_total_ended_late_check CHECK ((ended_late >= 0)),
-    CONSTRAINT platform_unknown_total_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
-)
-WITH (fillfactor='50');
-
-ALTER TABLE ONLY app.platform_unknown_total FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE app.platform_unknown_total OWNER TO app_owner;
-
 CREATE TABLE app.publisher (
     publisher text NOT NULL,
     display_name text NOT NULL,
@@ -1156,67 +1086,6 @@ ALTER TABLE ONLY app.tenant_activity FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.tenant_activity OWNER TO app_owner;
 
-CREATE TABLE app.tenant_erasure (
-    tenant_id text NOT NULL,
-    erasure_id uuid DEFAULT gen_random_uuid() NOT NULL,
-    state text DEFAULT 'running'::text NOT NULL,
-    requested_at timestamp with time zone NOT NULL,
-    requested_by text NOT NULL,
-    settles_at timestamp with time zone NOT NULL,
-    finished_at timestamp with time zone,
-    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
-    CONSTRAINT tenant_erasure_check CHECK (((state = 'done'::text) = (finished_at IS NOT NULL))),
-    CONSTRAINT tenant_erasure_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
-    CONSTRAINT tenant_erasure_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text]))),
-    CONSTRAINT tenant_erasure_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
-);
-
-ALTER TABLE ONLY app.tenant_erasure FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE app.tenant_erasure OWNER TO app_owner;
-
-CREATE TABLE app.tenant_export (
-    tenant_id text NOT NULL,
-    export_id uuid DEFAULT gen_random_uuid() NOT NULL,
-    state text DEFAULT 'running'::text NOT NULL,
-    requested_at timestamp with time zone NOT NULL,
-    requested_by text NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    finished_at timestamp with time zone,
-    next_table text,
-    after_key jsonb,
-    parts integer DEFAULT 0 NOT NULL,
-    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
-    manifest_sha256 text,
-    CONSTRAINT tenant_export_check CHECK (((state = 'done'::text) = ((finished_at IS NOT NULL) AND (manifest_sha256 IS NOT NULL)))),
-    CONSTRAINT tenant_export_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
-    CONSTRAINT tenant_export_manifest_sha256_check CHECK ((manifest_sha256 ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT tenant_export_parts_check CHECK ((parts >= 0)),
-    CONSTRAINT tenant_export_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text]))),
-    CONSTRAINT tenant_export_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
-);
-
-ALTER TABLE ONLY app.tenant_export FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE app.tenant_export OWNER TO app_owner;
-
-CREATE TABLE app.tenant_export_part (
-    tenant_id text NOT NULL,
-    number integer NOT NULL,
-    table_name text NOT NULL,
-    row_count integer NOT NULL,
-    size_bytes bigint NOT NULL,
-    sha256 text NOT NULL,
-    CONSTRAINT tenant_export_part_number_check CHECK ((number >= 1)),
-    CONSTRAINT tenant_export_part_row_count_check CHECK ((row_count >= 1)),
-    CONSTRAINT tenant_export_part_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
-    CONSTRAINT tenant_export_part_size_bytes_check CHECK ((size_bytes >= 1))
-);
-
-ALTER TABLE ONLY app.tenant_export_part FORCE ROW LEVEL SECURITY;
-
-ALTER TABLE app.tenant_export_part OWNER TO app_owner;
-
 CREATE TABLE app.tenant_extension_install (
     tenant_id text NOT NULL,
     install_id uuid DEFAULT gen_random_uuid() NOT NULL,
@@ -1242,6 +1111,7 @@ CREATE TABLE app.tenant_extension_install (
     purged_rows jsonb DEFAULT '{}'::jsonb NOT NULL,
     log_size_at_install bigint DEFAULT 0 NOT NULL,
     granted_secret_headers jsonb DEFAULT '{}'::jsonb NOT NULL,
+    deliveries_paused_at timestamp with time zone,
     CONSTRAINT tenant_extension_install_check CHECK (((state = 'uninstalled'::text) = (uninstalled_at IS NOT NULL))),
     CONSTRAINT tenant_extension_install_check1 CHECK (((purged_at IS NULL) OR (state = 'uninstalled'::text))),
     CONSTRAINT tenant_extension_install_check2 CHECK (((purged_rows = '{}'::jsonb) OR (state = 'uninstalled'::text))),
@@ -1308,20 +1178,20 @@ ALTER TABLE ONLY app.call_idempotency
 ALTER TABLE ONLY app.call_rate
     ADD CONSTRAINT call_rate_pkey PRIMARY KEY (tenant_id, key);
 
+ALTER TABLE ONLY app.event_topic
+    ADD CONSTRAINT event_topic_pkey PRIMARY KEY (topic);
+
 ALTER TABLE ONLY app.extension_artifact
     ADD CONSTRAINT extension_artifact_pkey PRIMARY KEY (component_sha256, wasmtime_version, engine_config_hash, target);
 
 ALTER TABLE ONLY app.extension_bundle
     ADD CONSTRAINT extension_bundle_pkey PRIMARY KEY (content_hash);
 
-ALTER TABLE ONLY app.extension_egress_day
-    ADD CONSTRAINT extension_egress_day_pkey PRIMARY KEY (tenant_id, day, install_id, destination);
+ALTER TABLE ONLY app.extension_delivery
+    ADD CONSTRAINT extension_delivery_pkey PRIMARY KEY (tenant_id, delivery_id);
 
-ALTER TABLE ONLY app.extension_egress_trial
-    ADD CONSTRAINT extension_egress_trial_pkey PRIMARY KEY (tenant_id, install_id);
-
-ALTER TABLE ONLY app.extension_endpoint_total
-    ADD CONSTRAINT extension_endpoint_total_pkey PRIMARY KEY (tenant_id, install_id, method, path_template, day);
+ALTER TABLE ONLY app.extension_event
+    ADD CONSTRAINT extension_event_pkey PRIMARY KEY (tenant_id, event_key);
 
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_pkey PRIMARY KEY (tenant_id, install_id, topic, handler);
@@ -1404,9 +1274,6 @@ ALTER TABLE ONLY app.platform_extension_total
 ALTER TABLE ONLY app.platform_idempotency_record
     ADD CONSTRAINT platform_idempotency_record_pkey PRIMARY KEY (principal, operation, key);
 
-ALTER TABLE ONLY app.platform_unknown_total
-    ADD CONSTRAINT platform_unknown_total_pkey PRIMARY KEY (shard);
-
 ALTER TABLE ONLY app.publisher_key
     ADD CONSTRAINT publisher_key_pkey PRIMARY KEY (key_id);
 
@@ -1422,15 +1289,6 @@ ALTER TABLE ONLY app.schema_migration
 ALTER TABLE ONLY app.tenant_activity
     ADD CONSTRAINT tenant_activity_pkey PRIMARY KEY (tenant_id);
 
-ALTER TABLE ONLY app.tenant_erasure
-    ADD CONSTRAINT tenant_erasure_pkey PRIMARY KEY (tenant_id, erasure_id);
-
-ALTER TABLE ONLY app.tenant_export_part
-    ADD CONSTRAINT tenant_export_part_pkey PRIMARY KEY (tenant_id, number);
-
-ALTER TABLE ONLY app.tenant_export
-    ADD CONSTRAINT tenant_export_pkey PRIMARY KEY (tenant_id);
-
 ALTER TABLE ONLY app.tenant_extension_install
     ADD CONSTRAINT tenant_extension_install_pkey PRIMARY KEY (tenant_id, install_id);
 
@@ -1443,13 +1301,29 @@ ALTER TABLE ONLY app.transparency_node
 ALTER TABLE ONLY app.transparency_size
     ADD CONSTRAINT transparency_size_pkey PRIMARY KEY (only_row);
 
-CREATE INDEX audit_event_not_blanked ON app.audit_event USING btree (tenant_id, audit_id) WHERE ((erased_at IS NULL) AND (action <> ALL (ARRAY['tenant.erase'::text, 'tenant.erased'::text, 'tenant.export'::text])));
-
 CREATE INDEX call_idempotency_due ON app.call_idempotency USING btree (created_at, tenant_id);
 
 CREATE INDEX call_idempotency_old ON app.call_idempotency USING btree (tenant_id, created_at);
 
+CREATE INDEX extension_delivery_by_event ON app.extension_delivery USING btree (tenant_id, event_key) WHERE (event_key IS NOT NULL);
+
+CREATE INDEX extension_delivery_dead ON app.extension_delivery USING btree (tenant_id, created_at DESC, delivery_id DESC) WHERE (state = 'dead'::text);
+
+CREATE INDEX extension_delivery_ended ON app.extension_delivery USING btree (ended_at, tenant_id) WHERE (ended_at IS NOT NULL);
+
+CREATE INDEX extension_delivery_in_flight ON app.extension_delivery USING btree (tenant_id, install_id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+
+CREATE INDEX extension_delivery_newest ON app.extension_delivery USING btree (tenant_id, created_at DESC, delivery_id DESC);
+
+CREATE INDEX extension_delivery_pending ON app.extension_delivery USING btree (tenant_id, install_id, created_at, delivery_id) WHERE (state = 'pending'::text);
+
+CREATE INDEX extension_delivery_recheck ON app.extension_delivery USING btree (recheck_at, tenant_id) WHERE (recheck_at IS NOT NULL);
+
+CREATE INDEX extension_event_old ON app.extension_event USING btree (received_at, tenant_id);
+
 CREATE INDEX extension_event_subscription_by_topic ON app.extension_event_subscription USING btree (tenant_id, topic);
+
+CREATE INDEX extension_event_waiting ON app.extension_event USING btree (received_at, tenant_id) WHERE (fanned_out_at IS NULL);
 
 CREATE INDEX extension_execution_log_by_install ON ONLY app.extension_execution_log USING btree (tenant_id, install_id, day, execution_id);
 
@@ -1459,11 +1333,7 @@ CREATE INDEX extension_execution_log_failed ON ONLY app.extension_execution_log 
 
 CREATE INDEX extension_execution_log_open ON ONLY app.extension_execution_log USING btree (accepted_at, tenant_id) WHERE (outcome IS NULL);
 
-CREATE INDEX extension_execution_log_running ON ONLY app.extension_execution_log USING btree (tenant_id, day, execution_id) WHERE (outcome IS NULL);
-
 CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
-
-CREATE INDEX extension_metric_total_old ON app.extension_metric_total USING btree (day, tenant_id);
 
 CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btree (publisher, name);
 
@@ -1491,10 +1361,6 @@ CREATE INDEX publisher_key_by_publisher ON app.publisher_key USING btree (publis
 
 CREATE INDEX publisher_prefix_by_publisher ON app.publisher_prefix USING btree (publisher);
 
-CREATE UNIQUE INDEX tenant_erasure_one_running ON app.tenant_erasure USING btree (tenant_id) WHERE (state = 'running'::text);
-
-CREATE UNIQUE INDEX tenant_export_running ON app.tenant_export USING btree (tenant_id) WHERE (state = 'running'::text);
-
 CREATE INDEX tenant_extension_install_by_extension ON app.tenant_extension_install USING btree (extension_id, tenant_id);
 
 CREATE INDEX tenant_extension_install_by_version ON app.tenant_extension_install USING btree (version_id);
@@ -1511,8 +1377,11 @@ CREATE INDEX transparency_leaf_by_publisher ON app.transparency_leaf USING btree
 
 CREATE TRIGGER count_storage AFTER INSERT OR DELETE OR UPDATE OF value ON app.extension_storage_entry FOR EACH ROW EXECUTE FUNCTION app.count_storage();
 
-ALTER TABLE ONLY app.extension_egress_trial
-    ADD CONSTRAINT extension_egress_trial_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+ALTER TABLE ONLY app.extension_delivery
+    ADD CONSTRAINT extension_delivery_tenant_id_event_key_fkey FOREIGN KEY (tenant_id, event_key) REFERENCES app.extension_event(tenant_id, event_key) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY app.extension_delivery
+    ADD CONSTRAINT extension_delivery_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
@@ -1565,9 +1434,6 @@ ALTER TABLE ONLY app.publisher_key
 ALTER TABLE ONLY app.publisher_prefix
     ADD CONSTRAINT publisher_prefix_publisher_fkey FOREIGN KEY (publisher) REFERENCES app.publisher(publisher) ON DELETE RESTRICT;
 
-ALTER TABLE ONLY app.tenant_export_part
-    ADD CONSTRAINT tenant_export_part_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenant_export(tenant_id) ON DELETE CASCADE;
-
 ALTER TABLE ONLY app.tenant_extension_install
     ADD CONSTRAINT tenant_extension_install_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES app.extension_registry(extension_id) ON DELETE RESTRICT;
 
@@ -1580,15 +1446,15 @@ ALTER TABLE app.call_idempotency ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.call_rate ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.event_topic ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.extension_artifact ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE app.extension_egress_day ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.extension_delivery ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE app.extension_egress_trial ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE app.extension_endpoint_total ENABLE ROW LEVEL SECURITY;
+ALTER TABLE app.extension_event ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_event_subscription ENABLE ROW LEVEL SECURITY;
 
@@ -1646,15 +1512,9 @@ CREATE POLICY owner_lists_due ON app.call_rate FOR SELECT TO app_owner USING (tr
 
 CREATE POLICY owner_lists_due ON app.extension_execution_log FOR SELECT TO app_owner USING (true);
 
-CREATE POLICY owner_lists_due ON app.extension_metric_total FOR SELECT TO app_owner USING (true);
-
 CREATE POLICY owner_lists_due ON app.extension_storage_entry FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.idempotency_record FOR SELECT TO app_owner USING (true);
-
-CREATE POLICY owner_lists_jobs ON app.tenant_erasure FOR SELECT TO app_owner USING (true);
-
-CREATE POLICY owner_lists_jobs ON app.tenant_export FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_tenants ON app.tenant_extension_install FOR SELECT TO app_owner USING (true);
 
@@ -1666,19 +1526,17 @@ ALTER TABLE app.platform_extension_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE app.platform_unknown_total ENABLE ROW LEVEL SECURITY;
-
 ALTER TABLE app.publisher ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.publisher_key ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.publisher_prefix ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY registry ON app.event_topic TO fn_registry USING (true) WITH CHECK (true);
+
 CREATE POLICY registry ON app.platform_call_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry ON app.platform_extension_total TO fn_registry USING (true) WITH CHECK (true);
-
-CREATE POLICY registry ON app.platform_unknown_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry_all ON app.extension_artifact TO fn_registry USING (true) WITH CHECK (true);
 
@@ -1708,12 +1566,6 @@ ALTER TABLE app.schema_migration ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.tenant_activity ENABLE ROW LEVEL SECURITY;
 
-ALTER TABLE app.tenant_erasure ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE app.tenant_export ENABLE ROW LEVEL SECURITY;
-
-ALTER TABLE app.tenant_export_part ENABLE ROW LEVEL SECURITY;
-
 ALTER TABLE app.tenant_extension_install ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1722,11 +1574,9 @@ CREATE POLICY tenant_isolation ON app.call_idempotency USING ((tenant_id = app.c
 
 CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
-CREATE POLICY tenant_isolation ON app.extension_egress_day USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+CREATE POLICY tenant_isolation ON app.extension_delivery USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
-CREATE POLICY tenant_isolation ON app.extension_egress_trial USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
-
-CREATE POLICY tenant_isolation ON app.extension_endpoint_total USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+CREATE POLICY tenant_isolation ON app.extension_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_event_subscription USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -1762,12 +1612,6 @@ CREATE POLICY tenant_isolation ON app.idempotency_record USING ((tenant_id = app
 
 CREATE POLICY tenant_isolation ON app.tenant_activity USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
-CREATE POLICY tenant_isolation ON app.tenant_erasure USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
-
-CREATE POLICY tenant_isolation ON app.tenant_export USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
-
-CREATE POLICY tenant_isolation ON app.tenant_export_part USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
-
 CREATE POLICY tenant_isolation ON app.tenant_extension_install USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 ALTER TABLE app.transparency_leaf ENABLE ROW LEVEL SECURITY;
@@ -1783,11 +1627,6 @@ GRANT USAGE ON SCHEMA app TO fn_runner;
 REVOKE ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) TO fn_registry;
 
-REVOKE ALL ON FUNCTION app.audit_without_persons(action text, document jsonb) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION app.blank_audit(most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.blank_audit(most integer) TO fn_registry;
-
 REVOKE ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) TO fn_registry;
 
@@ -1797,12 +1636,6 @@ GRANT ALL ON FUNCTION app.count_installs(version uuid) TO fn_registry;
 REVOKE ALL ON FUNCTION app.count_storage() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.create_day(wanted date) FROM PUBLIC;
-
-REVOKE ALL ON FUNCTION app.erase_rows(from_table text, most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.erase_rows(from_table text, most integer) TO fn_registry;
-
-REVOKE ALL ON FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.install_endpoints(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;
@@ -1817,6 +1650,10 @@ GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_registry;
 REVOKE ALL ON FUNCTION app.make_day(wanted date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.make_day(wanted date) TO fn_registry;
 
+REVOKE ALL ON FUNCTION app.queue_deliveries(tenant text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.queue_deliveries(tenant text) TO fn_gateway;
+GRANT ALL ON FUNCTION app.queue_deliveries(tenant text) TO fn_registry;
+
 REVOKE ALL ON FUNCTION app.remove_day(parent text, gone date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.remove_day(parent text, gone date) TO fn_registry;
 
@@ -1825,9 +1662,6 @@ GRANT ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigi
 
 REVOKE ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) TO fn_registry;
-
-REVOKE ALL ON FUNCTION app.tenants_with_jobs(most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.tenants_with_jobs(most integer) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.version_precedence(version text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.version_precedence(version text) TO fn_registry;
@@ -1880,6 +1714,14 @@ GRANT UPDATE(remaining) ON TABLE app.call_rate TO fn_gateway;
 GRANT UPDATE(taken_at_us) ON TABLE app.call_rate TO fn_gateway;
 GRANT UPDATE(taken_at_us) ON TABLE app.call_rate TO fn_registry;
 
+GRANT SELECT,INSERT,DELETE ON TABLE app.event_topic TO fn_registry;
+
+GRANT UPDATE(description) ON TABLE app.event_topic TO fn_registry;
+
+GRANT UPDATE(schema) ON TABLE app.event_topic TO fn_registry;
+
+GRANT UPDATE(changed_at) ON TABLE app.event_topic TO fn_registry;
+
 GRANT SELECT,INSERT ON TABLE app.extension_artifact TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_bundle TO fn_gateway;
@@ -1887,35 +1729,40 @@ GRANT SELECT,INSERT ON TABLE app.extension_bundle TO fn_registry;
 
 GRANT UPDATE(ui_index_sha256) ON TABLE app.extension_bundle TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.extension_egress_day TO fn_registry;
+GRANT SELECT ON TABLE app.extension_delivery TO fn_gateway;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_delivery TO fn_registry;
 
-GRANT UPDATE(requests) ON TABLE app.extension_egress_day TO fn_registry;
+GRANT UPDATE(state) ON TABLE app.extension_delivery TO fn_gateway;
+GRANT UPDATE(state) ON TABLE app.extension_delivery TO fn_registry;
 
-GRANT UPDATE(bytes_sent) ON TABLE app.extension_egress_day TO fn_registry;
+GRANT UPDATE(tries) ON TABLE app.extension_delivery TO fn_gateway;
+GRANT UPDATE(tries) ON TABLE app.extension_delivery TO fn_registry;
 
-GRANT UPDATE(bytes_received) ON TABLE app.extension_egress_day TO fn_registry;
+GRANT UPDATE(next_attempt_at) ON TABLE app.extension_delivery TO fn_gateway;
+GRANT UPDATE(next_attempt_at) ON TABLE app.extension_delivery TO fn_registry;
 
-GRANT UPDATE(refused) ON TABLE app.extension_egress_day TO fn_registry;
+GRANT UPDATE(lease_until) ON TABLE app.extension_delivery TO fn_gateway;
+GRANT UPDATE(lease_until) ON TABLE app.extension_delivery TO fn_registry;
 
-GRANT SELECT,INSERT,DELETE ON TABLE app.extension_egress_trial TO fn_registry;
+GRANT UPDATE(recheck_at) ON TABLE app.extension_delivery TO fn_gateway;
+GRANT UPDATE(recheck_at) ON TABLE app.extension_delivery TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.extension_endpoint_total TO fn_registry;
+GRANT UPDATE(last_status) ON TABLE app.extension_delivery TO fn_gateway;
 
-GRANT UPDATE(calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+GRANT UPDATE(last_error) ON TABLE app.extension_delivery TO fn_gateway;
 
-GRANT UPDATE(failed_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+GRANT UPDATE(reason) ON TABLE app.extension_delivery TO fn_gateway;
+GRANT UPDATE(reason) ON TABLE app.extension_delivery TO fn_registry;
 
-GRANT UPDATE(unknown_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+GRANT UPDATE(execution_ids) ON TABLE app.extension_delivery TO fn_gateway;
 
-GRANT UPDATE(duration_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+GRANT UPDATE(ended_at) ON TABLE app.extension_delivery TO fn_gateway;
+GRANT UPDATE(ended_at) ON TABLE app.extension_delivery TO fn_registry;
 
-GRANT UPDATE(cpu_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+GRANT SELECT ON TABLE app.extension_event TO fn_gateway;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event TO fn_registry;
 
-GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
-
-GRANT UPDATE(egress_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
-
-GRANT UPDATE(log_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+GRANT UPDATE(fanned_out_at) ON TABLE app.extension_event TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_event_subscription TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event_subscription TO fn_registry;
@@ -1969,7 +1816,7 @@ GRANT INSERT(install_id) ON TABLE app.extension_install_disabling TO fn_registry
 
 GRANT UPDATE(disabled_at) ON TABLE app.extension_install_disabling TO fn_registry;
 
-GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_request TO fn_registry;
+GRANT SELECT,INSERT ON TABLE app.extension_install_request TO fn_registry;
 
 GRANT UPDATE(state) ON TABLE app.extension_install_request TO fn_registry;
 
@@ -1981,7 +1828,7 @@ GRANT SELECT ON TABLE app.extension_install_secret TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_secret TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_limit TO fn_gateway;
-GRANT SELECT,DELETE ON TABLE app.extension_limit TO fn_registry;
+GRANT SELECT ON TABLE app.extension_limit TO fn_registry;
 
 GRANT INSERT(tenant_id) ON TABLE app.extension_limit TO fn_registry;
 
@@ -2003,7 +1850,7 @@ GRANT UPDATE(text_bytes) ON TABLE app.extension_log_day TO fn_registry;
 
 GRANT UPDATE(dropped) ON TABLE app.extension_log_day TO fn_registry;
 
-GRANT SELECT,INSERT,DELETE ON TABLE app.extension_metric_total TO fn_registry;
+GRANT SELECT,INSERT ON TABLE app.extension_metric_total TO fn_registry;
 
 GRANT UPDATE(unit) ON TABLE app.extension_metric_total TO fn_registry;
 
@@ -2047,8 +1894,6 @@ GRANT UPDATE(egress_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 GRANT UPDATE(log_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT UPDATE(reached) ON TABLE app.extension_quota_usage TO fn_registry;
-
-GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_registry TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.extension_registry TO fn_registry;
@@ -2097,7 +1942,7 @@ GRANT UPDATE(expires_at) ON TABLE app.extension_storage_entry TO fn_runner;
 GRANT UPDATE(updated_at) ON TABLE app.extension_storage_entry TO fn_runner;
 
 GRANT SELECT ON TABLE app.extension_storage_usage TO fn_runner;
-GRANT SELECT,DELETE ON TABLE app.extension_storage_usage TO fn_registry;
+GRANT SELECT ON TABLE app.extension_storage_usage TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_upload TO fn_registry;
 
@@ -2134,8 +1979,6 @@ GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_extension_total TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.platform_idempotency_record TO fn_registry;
 
-GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_unknown_total TO fn_registry;
-
 GRANT SELECT,INSERT ON TABLE app.publisher TO fn_registry;
 
 GRANT UPDATE(display_name) ON TABLE app.publisher TO fn_registry;
@@ -2150,51 +1993,9 @@ GRANT UPDATE(revoked_reason) ON TABLE app.publisher_key TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.publisher_prefix TO fn_registry;
 
-GRANT SELECT,INSERT,DELETE ON TABLE app.tenant_activity TO fn_registry;
+GRANT SELECT,INSERT ON TABLE app.tenant_activity TO fn_registry;
 
 GRANT UPDATE(active_at) ON TABLE app.tenant_activity TO fn_registry;
-
-GRANT SELECT ON TABLE app.tenant_erasure TO fn_registry;
-
-GRANT INSERT(tenant_id) ON TABLE app.tenant_erasure TO fn_registry;
-
-GRANT UPDATE(state) ON TABLE app.tenant_erasure TO fn_registry;
-
-GRANT INSERT(requested_at) ON TABLE app.tenant_erasure TO fn_registry;
-
-GRANT INSERT(requested_by) ON TABLE app.tenant_erasure TO fn_registry;
-
-GRANT INSERT(settles_at),UPDATE(settles_at) ON TABLE app.tenant_erasure TO fn_registry;
-
-GRANT UPDATE(finished_at) ON TABLE app.tenant_erasure TO fn_registry;
-
-GRANT UPDATE(counts) ON TABLE app.tenant_erasure TO fn_registry;
-
-GRANT SELECT,DELETE ON TABLE app.tenant_export TO fn_registry;
-
-GRANT INSERT(tenant_id) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT UPDATE(state) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT INSERT(requested_at) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT INSERT(requested_by) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT INSERT(expires_at) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT UPDATE(finished_at) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT INSERT(next_table),UPDATE(next_table) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT UPDATE(after_key) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT UPDATE(parts) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT UPDATE(counts) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT UPDATE(manifest_sha256) ON TABLE app.tenant_export TO fn_registry;
-
-GRANT SELECT,INSERT ON TABLE app.tenant_export_part TO fn_registry;
 
 GRANT SELECT ON TABLE app.tenant_extension_install TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.tenant_extension_install TO fn_registry;
@@ -2240,6 +2041,8 @@ GRANT UPDATE(purged_rows) ON TABLE app.tenant_extension_install TO fn_registry;
 GRANT UPDATE(log_size_at_install) ON TABLE app.tenant_extension_install TO fn_registry;
 
 GRANT UPDATE(granted_secret_headers) ON TABLE app.tenant_extension_install TO fn_registry;
+
+GRANT UPDATE(deliveries_paused_at) ON TABLE app.tenant_extension_install TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.transparency_leaf TO fn_registry;
 

@@ -15,6 +15,7 @@ REFUSED = "42501"
 """The database's refusal: no grant, or a row the policy does not admit."""
 
 PLATFORM_TABLES = {
+    "event_topic",
     "extension_artifact", "extension_bundle", "extension_registry", "extension_upload", "extension_version",
     "platform_call_total", "platform_extension_total", "platform_idempotency_record", "platform_unknown_total",
     "publisher", "publisher_key", "publisher_prefix", "schema_migration",

@@ -74,6 +74,12 @@ insert into app.tenant_export (tenant_id, state, requested_at, requested_by, exp
   values ('{tenant}', 'done', '2020-01-01', 't', '2020-01-08', '2020-01-01', repeat('a', 64));
 insert into app.tenant_export_part (tenant_id, number, table_name, row_count, size_bytes, sha256)
   values ('{tenant}', 1, 't', 1, 1, repeat('a', 64));
+insert into app.extension_event (tenant_id, event_key, topic, source, event_id, hops, origin, body)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000c1', 't', '/s', 'e', 0, 'api', '{{}}');
+insert into app.extension_delivery
+  (tenant_id, delivery_id, install_id, trigger, subject, event_key, method, path)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000d1', '00000000-0000-0000-0000-0000000000a1', 'event', 't',
+          '00000000-0000-0000-0000-0000000000c1', 'POST', '/h');
 insert into app.call_rate
   (tenant_id, key, arrival_us, holders, held, held_until_us, taken, remaining, taken_at_us)
   values ('{tenant}', 'tenant', 0, '{{}}', '{{}}', '{{}}', 0, 0, 0);

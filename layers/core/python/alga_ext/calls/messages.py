@@ -134,7 +134,21 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     logs_b64z: str = ""
 
 
-Message = PrepareMessage | PreparedMessage | ExecutionAccepted | ExecutionFinished
+class EventReceived(msgspec.Struct, kw_only=True, tag_field="type", tag="event.received"):
+    """To fan-out: an event is stored, and its deliveries are to be made. ``event_key`` is that of its row."""
+
+    tenant_id: str
+    event_key: str
+
+
+class DeliveryQueued(msgspec.Struct, kw_only=True, tag_field="type", tag="delivery.queued"):
+    """To the dispatcher: a delivery has a slot and is to be tried."""
+
+    tenant_id: str
+    delivery_id: str
+
+
+Message = PrepareMessage | PreparedMessage | ExecutionAccepted | ExecutionFinished | EventReceived | DeliveryQueued
 
 MESSAGE_LIMIT_BYTES: Final = 256 * 1024
 _NOT_ASCII: Final = re.compile("[^\x00-\x7f]+")

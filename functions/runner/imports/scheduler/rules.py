@@ -3,17 +3,15 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from cronsim import CronSim, CronSimError
+from alga_ext.calls.cron import cron_fault
 
 SCHEDULES_LIMIT: Final = 50
 CHANGES_PER_MINUTE: Final = 10
 NAME_CHARACTERS: Final = 128
 PAYLOAD_BYTES: Final = 64 * 1024
-CRON_CHARACTERS: Final = 128
 DEFAULT_TIMEZONE: Final = "UTC"
 
 _NOT_ZONES: Final = frozenset({"localtime", "posixrules", "Factory"})
@@ -94,17 +92,6 @@ def faults(wanted: Wanted) -> dict[str, str]:
     return {field: fault for field, fault in found.items() if fault is not None}
 
 
-def cron_fault(cron: str) -> str | None:
-    """Return the fault of a cron expression, or None. It must have five fields and match some future time."""
-    if len(cron) > CRON_CHARACTERS or len(cron.split()) != 5:
-        return "must have five fields: minute, hour, day of month, month, day of week"
-    try:
-        next(CronSim(cron, datetime.min.replace(tzinfo=UTC)))  # any time will do: the calendar repeats
-    except (CronSimError, StopIteration):
-        return "is not a valid cron expression, or never matches any date"
-    return None
-
-
 def is_timezone(name: str) -> bool:
     """Tell whether a name is an IANA time zone in this system's database.
 
@@ -137,18 +124,6 @@ def payload_fault(payload: str | None) -> str | None:
     if size > PAYLOAD_BYTES:
         return f"is {size} bytes; at most {PAYLOAD_BYTES} are allowed"
     return "must not contain the NUL character" if "\0" in payload else None
-
-
-def next_run(cron: str, timezone: str, after: datetime) -> datetime:
-    """Return the next time, in UTC, at which a valid schedule runs after ``after``.
-
-    The cron fields are wall-clock times in the schedule's time zone. At a change of its clock, Debian's cron rules
-    apply. When minute and hour do not begin with ``*``, a time in the repeated hour runs once, at its first occurrence,
-    and a time in the skipped hour runs when that hour ends. Other schedules match the clock as it shows.
-    """
-    times = (time.astimezone(UTC) for time in CronSim(cron, after.astimezone(ZoneInfo(timezone))))
-    # In the second run of a repeated hour, the library first answers with times of the first run, which are past.
-    return next(time for time in times if time > after)
 
 
 def field_errors(found: Mapping[str, str]) -> str:

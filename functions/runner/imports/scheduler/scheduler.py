@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
+from alga_ext.calls.cron import next_run
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Database, Row, Tx
@@ -196,7 +197,7 @@ class Scheduler:
             "timezone": wanted.timezone,
             "enabled": wanted.enabled,
             "payload": wanted.payload,
-            "next_run": rules.next_run(wanted.cron, wanted.timezone, self._now()) if wanted.enabled else None,
+            "next_run": next_run(wanted.cron, wanted.timezone, self._now()) if wanted.enabled else None,
             **self._here(),
         }
 

@@ -5,14 +5,11 @@ import subprocess
 import sys
 import zoneinfo
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from functions.runner.imports.scheduler import rules
 from functions.runner.imports.scheduler.rules import Endpoint, Wanted
@@ -113,38 +110,6 @@ def test_endpoints_that_cannot_be_scheduled_are_refused(text: str) -> None:
     assert "endpoint" in rules.faults(wanted(endpoint=rules.find_endpoint(text, ENDPOINTS)))
 
 
-@pytest.mark.parametrize("cron", ["0 3 * * *", "*/15 9-17 * * 1-5", "0 0 1 1 *", "0 0 29 2 *", "30 4 1,15 * 5"])
-def test_five_field_expressions_are_taken(cron: str) -> None:
-    assert rules.cron_fault(cron) is None
-
-
-@pytest.mark.parametrize(
-    "cron",
-    [
-        "",
-        "* * * *",
-        "* * * * * *",
-        "@daily",
-        "60 * * * *",
-        "* 24 * * *",
-        "0 0 31 2 *",
-        "x * * * *",
-        "* * * * 9",
-        "*" * 200,
-    ],
-)
-def test_other_expressions_are_refused(cron: str) -> None:
-    assert rules.cron_fault(cron) is not None
-
-
-def test_an_expression_has_at_most_128_characters() -> None:
-    longest = f"{'00,' * 39}01 00 * * *"
-
-    assert len(longest) == 128
-    assert rules.cron_fault(longest) is None
-    assert rules.cron_fault(f"0{longest}") is not None
-
-
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
 def test_iana_time_zones_are_taken(zone: str) -> None:
     assert rules.is_timezone(zone)
@@ -217,77 +182,6 @@ def test_a_payload_has_at_most_64_kib(payload: str | None) -> None:
 @pytest.mark.parametrize("payload", ["x" * 65_537, "ü" * 32_768 + "x", "\0", "a\0b"])
 def test_payloads_that_cannot_be_stored_are_refused(payload: str) -> None:
     assert list(rules.faults(wanted(payload=payload))) == ["payload"]
-
-
-def test_a_schedule_that_runs_now_runs_next_at_its_next_time() -> None:
-    now = datetime(2026, 7, 1, 9, 0, tzinfo=UTC)
-
-    assert rules.next_run("0 9 * * *", "UTC", now) == now + timedelta(days=1)
-    assert rules.next_run("0 * * * *", "Europe/Berlin", now) == now + timedelta(hours=1)
-
-
-def test_the_next_run_follows_the_zones_wall_clock() -> None:
-    summer = rules.next_run("0 9 * * *", "Europe/Berlin", datetime(2026, 7, 1, 0, 0, tzinfo=UTC))
-    winter = rules.next_run("0 9 * * *", "Europe/Berlin", datetime(2026, 12, 1, 0, 0, tzinfo=UTC))
-    assert (summer.hour, winter.hour) == (7, 8)
-
-
-def test_a_time_that_the_clock_jumps_over_runs_on_that_day() -> None:
-    found = rules.next_run("30 2 * * *", "Europe/Berlin", datetime(2026, 3, 28, 12, 0, tzinfo=UTC))
-    assert found.date().isoformat() == "2026-03-29"
-
-
-def test_a_time_in_the_repeated_hour_runs_once_and_never_in_the_past() -> None:
-    in_second_run = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
-    found = rules.next_run("30 2 * * *", "Europe/Berlin", in_second_run)
-    assert found == datetime(2026, 10, 26, 1, 30, tzinfo=UTC)
-
-
-# The minute at which a clock is changed, in UTC. Lord Howe is missing: its clock changes by half an hour, and cronsim
-# then skips up to half an hour of schedules with a star.
-CHANGES = [
-    ("Europe/Berlin", datetime(2026, 3, 29, 1, tzinfo=UTC)),
-    ("Europe/Berlin", datetime(2026, 10, 25, 1, tzinfo=UTC)),
-    ("America/Havana", datetime(2026, 3, 8, 5, tzinfo=UTC)),  # at midnight
-    ("America/Havana", datetime(2026, 11, 1, 5, tzinfo=UTC)),
-    ("UTC", datetime(2026, 3, 29, 1, tzinfo=UTC)),
-]
-
-
-def runs_at(minute: str, hour: str, at: datetime) -> bool:
-    """Whether Debian's cron runs a daily job in this minute; ``at`` has the job's time zone."""
-
-    def matches(time: datetime) -> bool:
-        return all(
-            field == "*" or (int(field[2:]) and value % int(field[2:]) == 0 if "/" in field else value == int(field))
-            for field, value in ((minute, time.minute), (hour, time.hour))
-        )
-
-    if minute.startswith("*") or hour.startswith("*"):
-        return matches(at)
-    before = (at.astimezone(UTC) - timedelta(minutes=1)).astimezone(at.tzinfo).replace(tzinfo=None)
-    skipped = (at.replace(tzinfo=None) - before) // timedelta(minutes=1) - 1
-    in_gap = any(matches(before + timedelta(minutes=number)) for number in range(1, skipped + 1))
-    return (matches(at) and at.fold == 0) or in_gap
-
-
-@settings(max_examples=300, deadline=None)
-@given(
-    st.sampled_from(CHANGES),
-    st.sampled_from(["*", "*/15", "0", "15", "30", "59"]),
-    st.sampled_from(["*", "*/2", "0", "1", "2", "3"]),
-    st.integers(-180, 180),
-)
-def test_the_next_run_is_the_first_minute_after_that_fits(
-    change: tuple[str, datetime], minute: str, hour: str, offset_minutes: int
-) -> None:
-    timezone, changed_at = change
-    after = changed_at + timedelta(minutes=offset_minutes)
-    at = after + timedelta(minutes=1)
-    while not runs_at(minute, hour, at.astimezone(ZoneInfo(timezone))):
-        at += timedelta(minutes=1)
-
-    assert rules.next_run(f"{minute} {hour} * * *", timezone, after) == at
 
 
 def test_a_cold_start_imports_nothing_of_schedules() -> None:

@@ -67,7 +67,7 @@ ACCESS: Final = (
         reads_trust=True,
         # Publishers write staging/ with URLs that the registry signs, so the registry needs the permission.
         writes=("staging/", "bundles/", "components/", "withdrawn/", "log/"),
-        sends_to=("prepare",),
+        sends_to=("prepare", "deliveries"),
         signs_with=("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY"),
         makes_data_keys=True,
         secrets=("DATABASE_URL",),
@@ -108,6 +108,7 @@ ACCESS: Final = (
         invalidates_ui=True,
         secrets=("DATABASE_URL",),
     ),
+    Access("ticker", sends_to=("deliveries",), secrets=("DATABASE_URL",)),
     Access(
         "migrate",
         secrets=(

@@ -95,6 +95,7 @@ REGISTRY: Final = Function(
         "DATABASE_URL",
         "BUNDLE_STORE_BASE",
         "PREPARE_QUEUE_URL",
+        "DELIVERIES_QUEUE_URL",
         "SIGNING_TRUST_BUNDLE",
         "AUTH_ISSUER",
         "AUTH_AUDIENCE",
@@ -225,6 +226,13 @@ SWEEPER: Final = Function(
     login_role="fn_registry",
     layers=(CORE, DEPS, AWS),
 )
+TICKER: Final = Function(
+    "ticker",
+    "functions.registry.ticker.handler",
+    timeout_s=60,
+    required=("DATABASE_URL", "DELIVERIES_QUEUE_URL"),
+    login_role="fn_registry",
+)
 MIGRATE: Final = Function(
     "migrate",
     "functions.registry.migrations.handler.handler",
@@ -248,7 +256,7 @@ SMOKE: Final = Function(
     memory_mb=512,  # it waits for other functions
 )
 
-FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, MIGRATE, SMOKE)
+FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, TICKER, MIGRATE, SMOKE)
 
 LOGIN_ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
 """The database roles that functions sign in as: by IAM, or with the passwords that ``migrate`` sets."""

@@ -56,8 +56,11 @@ class EventSource:
 PREPARE: Final = Queue("prepare", "prepare-dlq", "PREPARE_QUEUE_URL", visibility_timeout_s=1800)
 PREPARED: Final = Queue("prepared", "prepared-dlq", "PREPARED_QUEUE_URL", visibility_timeout_s=360)
 EXECUTIONS: Final = Queue("executions", "executions-dlq", "EXECUTIONS_QUEUE_URL", visibility_timeout_s=190)
+DELIVERIES: Final = Queue(
+    "deliveries", "deliveries-dlq", "DELIVERIES_QUEUE_URL", visibility_timeout_s=420, max_receive_count=50
+)
 
-QUEUES: Final = (PREPARE, PREPARED, EXECUTIONS)
+QUEUES: Final = (PREPARE, PREPARED, EXECUTIONS, DELIVERIES)
 
 EVENT_SOURCES: Final = (
     EventSource("prepare", "prepare", batch_size=1),  # one compilation takes a core for seconds

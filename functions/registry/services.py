@@ -30,6 +30,7 @@ class Services:
         database: PostgreSQL as ``fn_registry``.
         objects: the object store of bundles.
         prepare_queue: wakes the prepare function.
+        deliveries_queue: tells the dispatcher which deliveries have a slot.
         trust: reads the trust bundle: platform keys, and publishers' keys that the operator pins.
         roots: the root keys that may sign the trust bundle.
         key_max_ages: how old the platform's keys may get.
@@ -47,6 +48,7 @@ class Services:
     database: Database
     objects: S3ObjectStore
     prepare_queue: SqsQueue
+    deliveries_queue: SqsQueue
     trust: AnyTrustSource
     roots: tuple[DatedKey, ...]
     key_max_ages: KeyMaxAges
@@ -74,6 +76,7 @@ class Services:
             database=database,
             objects=S3ObjectStore(settings.bundle_store_base),
             prepare_queue=SqsQueue(settings.prepare_queue_url, api),
+            deliveries_queue=SqsQueue(settings.deliveries_queue_url, api),
             trust=open_trust_source(settings, api, "registry"),
             roots=settings.build("trust_root_keys", read_root_keys),
             key_max_ages=KeyMaxAges.of(settings),

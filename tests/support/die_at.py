@@ -19,6 +19,7 @@ from functions.registry.assets import handler as finish_publications
 from functions.registry.handler import handler as answer_http
 from functions.registry.recorder import handler as record
 from functions.registry.sweeper import handler as sweep
+from functions.registry.ticker import handler as tick
 from tests.support.registry import Context
 
 WATCHED = {
@@ -26,13 +27,14 @@ WATCHED = {
     ("alga_ext/stores/aws.py", "download"),
     ("alga_ext/stores/aws.py", "delete"),
     ("alga_ext/stores/aws.py", "send"),
+    ("alga_ext/stores/aws_api.py", "ask"),
     ("alga_ext/stores/aws.py", "invalidate"),
     ("pg8000/native.py", "run"),
     ("pg8000/core.py", "execute_simple"),
 }
 
 
-HANDLERS = {"http": answer_http, "assets": finish_publications, "recorder": record, "sweeper": sweep}
+HANDLERS = {"http": answer_http, "assets": finish_publications, "recorder": record, "sweeper": sweep, "ticker": tick}
 
 
 def main() -> None:

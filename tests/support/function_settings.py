@@ -12,6 +12,7 @@ from functions.registry.settings import (
     RecorderSettings,
     RegistrySettings,
     SweeperSettings,
+    TickerSettings,
 )
 from functions.runner.settings import PrepareSettings, RunnerSettings
 from functions.uihost.settings import UiHostSettings
@@ -25,6 +26,7 @@ SETTINGS: Final[dict[str, type[Settings]]] = {
     "assets": AssetsSettings,
     "recorder": RecorderSettings,
     "sweeper": SweeperSettings,
+    "ticker": TickerSettings,
     "migrate": MigrateSettings,
     "smoke": SmokeSettings,
 }
@@ -40,7 +42,8 @@ GOOD: Final = {
     "RUNNER_BASE_URL": "lambda://runner",
     "FRAME_ANCESTORS": "https://host.test",
     **{
-        name: f"https://sqs.test/{name}" for name in ("EXECUTIONS_QUEUE_URL", "PREPARE_QUEUE_URL", "PREPARED_QUEUE_URL")
+        name: f"https://sqs.test/{name}"
+        for name in ("EXECUTIONS_QUEUE_URL", "PREPARE_QUEUE_URL", "PREPARED_QUEUE_URL", "DELIVERIES_QUEUE_URL")
     },
     "SMOKE_FUNCTIONS": '{"gateway": "gateway"}',
     **dict.fromkeys(("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY"), "kms:key"),

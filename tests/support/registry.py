@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +26,7 @@ from alga_ext.trust.statements import Release, statement
 from alga_ext.trust.withdrawn_list import verify_list
 from functions.registry.api.registry import Registry
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.job_services import AssetsServices, SweeperServices
+from functions.registry.job_services import AssetsServices, SweeperServices, TickerServices
 from functions.registry.publishing import finishing
 from functions.registry.services import Services
 from tests.conftest import Databases
@@ -126,6 +126,7 @@ class RegistryWorld:
         self.client("s3").create_bucket(Bucket=bucket)
         self.sqs = self.client("sqs")
         self.prepare_url = self.sqs.create_queue(QueueName=bucket)["QueueUrl"]
+        self.deliveries_url = self.sqs.create_queue(QueueName=f"{bucket}-deliveries")["QueueUrl"]
         self.secrets_key_id = self.client("kms").create_key()["KeyMetadata"]["KeyId"]
         self._settings: dict[str, str] = {}
         self._services: Services | None = None
@@ -185,6 +186,7 @@ class RegistryWorld:
             "DATABASE_URL": self.databases.registry,
             "BUNDLE_STORE_BASE": f"s3://{self.bucket}",
             "PREPARE_QUEUE_URL": self.prepare_url,
+            "DELIVERIES_QUEUE_URL": self.deliveries_url,
             "SIGNING_TRUST_BUNDLE": json.dumps({"version": 1, "keys": trust}),
             "RELEASE_SIGNING_KEY": _setting(self.release),
             "LOG_SIGNING_KEY": _setting(self.log),
@@ -378,6 +380,12 @@ class RegistryWorld:
             None if distribution is None else CloudFrontDistribution(distribution),
             given.now,
         )
+
+    def ticker(self, now: datetime | None = None) -> TickerServices:
+        """Return what the ticker of this registry works with, with a clock that stands still if given."""
+        given = self.services
+        clock = given.now if now is None else lambda: now
+        return TickerServices(given.database, given.deliveries_queue, clock)
 
     # Looking inside
 

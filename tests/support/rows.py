@@ -74,6 +74,8 @@ insert into app.tenant_export (tenant_id, state, requested_at, requested_by, exp
   values ('{tenant}', 'done', '2020-01-01', 't', '2020-01-08', '2020-01-01', repeat('a', 64));
 insert into app.tenant_export_part (tenant_id, number, table_name, row_count, size_bytes, sha256)
   values ('{tenant}', 1, 't', 1, 1, repeat('a', 64));
+insert into app.extension_schedule_request (tenant_id, install_id)
+  values ('{tenant}', '00000000-0000-0000-0000-0000000000a1');
 insert into app.extension_event (tenant_id, event_key, topic, source, event_id, hops, origin, body)
   values ('{tenant}', '00000000-0000-0000-0000-0000000000c1', 't', '/s', 'e', 0, 'api', '{{}}');
 insert into app.extension_delivery

@@ -18,6 +18,7 @@ from functions.registry.installing import disabling, egress_trials, grants, inst
 from functions.registry.installing.grant_set import stored
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
+from functions.registry.scheduling import schedules
 
 # A disabling is a row of its own, but it is shown as a change of the install: in state, revision and changed_at.
 _COLUMNS: Final = """
@@ -188,6 +189,9 @@ def install(
     else:
         install_id = str(tx.one(_INSERT, extension_id=extension_id, **fields)["install_id"])
     replace_subscriptions(tx, tenant_id, install_id, manifest)
+    if revived is not None:
+        schedules.disable_without_endpoint(tx, tenant_id, install_id, manifest, actor)
+        schedules.resume(tx, tenant_id, install_id)
     made = load_install(tx, tenant_id, install_id)
     after = {**shown_in_audit(made), "config": config, "revived": revived is not None}
     before = {"state": "uninstalled"} if revived is not None else None
@@ -241,12 +245,14 @@ def disable(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
 def enable(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     """Enable an install. When it is enabled already, nothing is changed or recorded.
 
-    A disabling that arrives meanwhile stays in force, whichever of the two commits first.
+    Its schedules run at their next times; what was due while it was disabled does not run. A disabling that arrives
+    meanwhile stays in force, whichever of the two commits first.
     """
     before = load_install(tx, tenant_id, install_id, lock=True)
     if before["state"] == "disabled":
         disabling.end(tx, tenant_id, install_id)
         tx.execute(_ENABLE, tenant_id=tenant_id, install_id=install_id)
+        schedules.resume(tx, tenant_id, install_id)
         audit.record(tx, tenant_id, actor, "install.enabled", install_id, {"state": "disabled"}, {"state": "enabled"})
 
 

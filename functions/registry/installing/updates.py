@@ -18,6 +18,7 @@ from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import versions
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
+from functions.registry.scheduling import schedules
 
 _HOSTS: Final = "configured_hosts"
 """Member of a request's difference: configuration key → the host that is granted and the one that is configured."""
@@ -274,7 +275,9 @@ def _move(
         limits=json.dumps(dict(granted.limits)),
         grant_hash=granted.hash,
     )
-    installs.replace_subscriptions(tx, tenant_id, install_id, Manifest.model_validate(target["manifest"]))
+    manifest = Manifest.model_validate(target["manifest"])
+    installs.replace_subscriptions(tx, tenant_id, install_id, manifest)
+    schedules.disable_without_endpoint(tx, tenant_id, install_id, manifest, actor)
     if granted.egress != stored(before).egress:
         egress_trials.end(tx, tenant_id, install_id, actor)  # its report compared with the grants before
     now = installs.load_install(tx, tenant_id, install_id)

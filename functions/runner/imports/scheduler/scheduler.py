@@ -24,13 +24,14 @@ UpdateInput = tuple[str | None, str | None, str | None, bool | None, str | None,
 
 _INTERNAL: Final = (False, "internal")
 _FAILED: Final = "The platform cannot do this at the moment; try again."
+_BY_ADMIN: Final = "An admin of the tenant has disabled this schedule, and only an admin can enable it."
 _NAME_TAKEN: Final = "another schedule has this name"
 _NOT_FOUND: Final = "This install has no schedule with this id."
 
 _HERE = "tenant_id = :tenant and install_id = cast(:install as uuid)"
 _COLUMNS: Final = (
     "schedule_id, endpoint_path, endpoint_method, name, cron, timezone, enabled, payload, last_run_at, "
-    "last_run_status, last_error, created_at"
+    "last_run_status, last_error, disabled_reason, created_at"
 )
 _LIST: Final = f"select {_COLUMNS} from app.extension_schedule where {_HERE} order by created_at, schedule_id"  # noqa: S608 - constants only
 _GET: Final = f"""
@@ -45,7 +46,8 @@ returning schedule_id
 """
 _UPDATE: Final = f"""
 update app.extension_schedule set name = :name, endpoint_method = :method, endpoint_path = :path, cron = :cron,
-  timezone = :timezone, enabled = :enabled, payload = :payload, next_run_at = :next_run, updated_at = now()
+  timezone = :timezone, enabled = :enabled, payload = :payload, next_run_at = :next_run, updated_at = now(),
+  disabled_reason = case when :enabled then null else disabled_reason end
 where {_HERE} and schedule_id = cast(:id as uuid)
 """  # noqa: S608 - constants only
 _DELETE: Final = f"delete from app.extension_schedule where {_HERE} and schedule_id = cast(:id as uuid)"  # noqa: S608 - constants only
@@ -142,6 +144,8 @@ class Scheduler:
                 before = tx.row(_GET, id=schedule_id, **self._here())
                 if before is None:
                     raise _Refused(_NOT_FOUND)
+                if enabled and not before["enabled"] and before["disabled_reason"] == "admin":
+                    raise _Refused(_BY_ADMIN)
                 stored = f"{before['endpoint_method']} {before['endpoint_path']}"
                 wanted = Wanted(
                     rules.find_endpoint(stored if endpoint is None else endpoint, self._endpoints(tx)),

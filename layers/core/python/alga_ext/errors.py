@@ -154,6 +154,7 @@ CODES: Final[dict[str, Code]] = {
     "secret_not_declared": Code(Kind.INVALID, "The extension declares no such secret"),
     "egress_trial_not_found": Code(Kind.NOT_FOUND, "No list of hosts is tried on this install"),
     "secret_not_found": Code(Kind.NOT_FOUND, "The secret has no value"),
+    "schedule_not_found": Code(Kind.NOT_FOUND, "The schedule does not exist"),
     "install_not_found": Code(Kind.NOT_FOUND, "The install does not exist"),
     "already_installed": Code(Kind.CONFLICT, "The extension is already installed"),
     "tenant_being_erased": Code(Kind.CONFLICT, "The tenant's data is being erased"),

@@ -73,6 +73,10 @@ RECORDER_LAG: Final = Metric(
     "recorder",
     "Time from the end of a call until it is recorded, the longest of a batch.",
 )
+SCHEDULES_FIRED: Final = Metric("SchedulesFired", "Count", "ticker", "Schedules that were due and run.")
+TICK_LAG: Final = Metric(
+    "TickLag", "Milliseconds", "ticker", "Time from when a schedule was due until it was fired, the longest of a batch."
+)
 DISTINCT_TENANTS: Final = Metric(
     "DistinctTenants", "Count", "sweeper", "Tenants with a call in the last 15 minutes, at each run of the sweeper."
 )
@@ -100,7 +104,8 @@ WITHDRAWN_LIST_LARGE: Final = Metric(
 
 METRICS: Final = (
     CALLS, CALL_DURATION, CALL_OVERHEAD, CALL_CPU, CALL_MEMORY_PEAK, CALL_FUEL, EGRESS_BYTES, PROGRAM_CACHE_HITS,
-    CALLS_REFUSED, COLD_STARTS, SANDBOX_KILLS, PRECOMPILE_RESULTS, RECORDER_LAG, DISTINCT_TENANTS, KEY_OVERDUE,
+    CALLS_REFUSED, COLD_STARTS, SANDBOX_KILLS, PRECOMPILE_RESULTS, RECORDER_LAG, SCHEDULES_FIRED, TICK_LAG,
+    DISTINCT_TENANTS, KEY_OVERDUE,
     TRUST_BUNDLE_EXPIRING, TRUST_BUNDLE_UNREADABLE, WITHDRAWN_LIST_STALE, WITHDRAWN_LIST_LARGE,
 )  # fmt: skip
 

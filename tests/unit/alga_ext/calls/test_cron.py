@@ -5,6 +5,7 @@ import zoneinfo
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -233,7 +234,7 @@ def test_no_zone_changes_its_clock_and_back_within_a_step() -> None:
     for zone_name in ZONES:
         near = stored_changes(zone_name)
         step_s = cron._STEP.total_seconds()
-        assert all(later - earlier > step_s for earlier, later in zip(near, near[1:], strict=False)), zone_name
+        assert all(later - earlier > step_s for earlier, later in pairwise(near)), zone_name
 
 
 @pytest.mark.parametrize(
@@ -312,3 +313,25 @@ def test_a_year_of_missed_minutes_looks_at_a_hundred_of_them(monkeypatch: pytest
     due_until("* * * * *", "Europe/Berlin", now - timedelta(days=365), now)
 
     assert looked <= MISSED_LIMIT + 1
+
+
+def test_a_run_that_is_years_away_is_found_in_few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = 0
+    real = cron._offset
+
+    def counted(zone: ZoneInfo, at: datetime) -> timedelta:
+        nonlocal looked
+        looked += 1
+        return real(zone, at)
+
+    monkeypatch.setattr(cron, "_offset", counted)
+
+    found = next_run("* 12 29 2 *", "Europe/Berlin", datetime(2026, 7, 1, tzinfo=UTC))
+
+    assert found == datetime(2028, 2, 29, 11, tzinfo=UTC)
+    assert looked < 20
+
+
+def test_a_zone_that_is_not_known_is_a_fault_of_the_value() -> None:
+    with pytest.raises(ValueError, match="Atlantis"):
+        next_run("0 0 * * *", "Sea/Atlantis", datetime(2026, 7, 1, tzinfo=UTC))

@@ -159,6 +159,11 @@ class Endpoint(_Part):
             return value
         return info.data.get("method") in ("GET", "POST") and "/:" not in info.data.get("path", "")
 
+    @property
+    def can_be_scheduled(self) -> bool:
+        """Whether a schedule may call it: GET or POST, without parameters, and not excluded by the manifest."""
+        return bool(self.schedulable) and self.method in ("GET", "POST") and "/:" not in self.path
+
 
 class Api(_Part):
     """The routes that the extension answers, and the further request headers that it reads."""

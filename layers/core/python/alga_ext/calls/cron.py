@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
@@ -34,6 +34,9 @@ _MINUTE: Final = timedelta(minutes=1)
 _SECOND: Final = timedelta(seconds=1)
 _STEP: Final = timedelta(days=1)
 """No zone changes its clock, and back to what it was, within this time (a test looks at all of them)."""
+
+
+_NEAR: Final = timedelta(days=2)
 
 
 class Due(NamedTuple):
@@ -68,6 +71,9 @@ def next_run(cron: str, timezone: str, after: datetime) -> datetime:
         cron: an expression without fault (``cron_fault``).
         timezone: an IANA name.
         after: an instant with a time zone.
+
+    Raises:
+        ValueError: the system no longer knows the time zone.
     """
     return next(_runs(cron, timezone, after))
 
@@ -81,6 +87,9 @@ def due_until(cron: str, timezone: str, due_at: datetime, now: datetime) -> Due:
         timezone: an IANA name.
         due_at: when it was due, not after ``now``.
         now: the present instant.
+
+    Raises:
+        ValueError: the system no longer knows the time zone.
     """
     missed = 0
     for at in _runs(cron, timezone, due_at):
@@ -98,7 +107,11 @@ def _expression(cron: str) -> str:
 
 def _runs(cron: str, timezone: str, after: datetime) -> Iterator[datetime]:
     """Return the instants after ``after`` at which a schedule runs, in UTC and in order."""
-    expression, zone = _expression(cron), ZoneInfo(timezone)
+    expression = _expression(cron)
+    try:
+        zone = ZoneInfo(timezone)
+    except ZoneInfoNotFoundError as error:
+        raise ValueError(str(error)) from None
     minute, hour = expression.split()[:2]
     runs = _elapsed if minute.startswith("*") or hour.startswith("*") else _fixed
     return runs(expression, zone, after.astimezone(UTC).replace(microsecond=0))
@@ -113,7 +126,12 @@ def _elapsed(expression: str, zone: ZoneInfo, after: datetime) -> Iterator[datet
     while True:
         for wall in CronSim(expression, (at + offset).replace(tzinfo=None)):
             time = wall.replace(tzinfo=UTC) - offset
-            change = _change(zone, offset, at, time)
+            change = _change(zone, offset, at, min(time, at + _NEAR))
+            if change is None and time > at + _NEAR:
+                # No clock is put back or forward by more than a day or so. So nothing matches until shortly before the
+                # time that was found, at whatever distance from UTC the clock is by then.
+                near = time - _NEAR
+                change = near if _offset(zone, near) != offset else _change(zone, offset, near, time)
             if change is not None:
                 break
             yield time

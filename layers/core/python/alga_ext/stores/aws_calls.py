@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -13,6 +13,9 @@ from alga_ext.stores.sealing import DataKey
 
 _NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
 _THROTTLED: Final = "Too many calls of extensions run at the moment; try again."
+_NOT_SENT: Final = "The queue cannot be reached; try again."
+_BATCH: Final = 10
+"""Messages of one SendMessageBatch, at most (Amazon SQS API reference)."""
 _SHOWN_CHARACTERS: Final = 500
 _THROTTLED_S: Final = 2
 """When to call again after Lambda has throttled a call, and has not said when."""
@@ -63,7 +66,34 @@ class SqsQueue:
         try:
             self._api.ask("sqs", "AmazonSQS.SendMessage", message, version="1.0")
         except (HttpError, RequestFailed) as error:
-            raise PlatformError("queue_unavailable", "The queue cannot be reached; try again.", cause=error) from error
+            raise PlatformError("queue_unavailable", _NOT_SENT, cause=error) from error
+
+    def send_batch(self, entries: Sequence[tuple[bytes, str, int]]) -> None:
+        """Send messages, ten a request, and return when the queue has acknowledged all of them.
+
+        Args:
+            entries: of each message its body and group, as for ``send``, and for how many seconds it is hidden at
+                first, at most 900.
+
+        Raises:
+            PlatformError: ``queue_unavailable`` when the queue did not take some of them. The others are sent.
+        """
+        refused: Exception | str | None = None
+        for first in range(0, len(entries), _BATCH):
+            batch = [
+                {"Id": str(number), "MessageBody": body.decode(), "MessageGroupId": group, "DelaySeconds": delay_s}
+                for number, (body, group, delay_s) in enumerate(entries[first : first + _BATCH])
+            ]
+            asked = {"QueueUrl": self._url, "Entries": batch}
+            try:
+                answer = self._api.ask("sqs", "AmazonSQS.SendMessageBatch", asked, version="1.0")
+            except (HttpError, RequestFailed) as error:
+                refused = error
+            else:
+                failed = answer.get("Failed") or []
+                refused = f"{failed[0].get('Code')}" if failed else refused
+        if refused is not None:
+            raise PlatformError("queue_unavailable", _NOT_SENT, cause=refused)
 
 
 class LambdaFunction:

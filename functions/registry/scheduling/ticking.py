@@ -1,0 +1,102 @@
+"""Fire the schedules that are due, every minute.
+
+A batch is two transactions. The first locks due schedules, makes their deliveries and moves the schedules to their next
+runs: so a run is fired once, whatever else ticks at the same time or dies. The second gives free slots to the
+deliveries. It is apart from the first because it waits for the locks of tenants, and would keep the schedules locked
+meanwhile. A delivery that gets no slot, or whose message is not sent because this process dies, is found later
+(``recheck_at``).
+"""
+
+import json
+from collections import defaultdict
+from datetime import datetime
+from typing import Any, Final
+
+from alga_ext.platform_metrics import SCHEDULES_FIRED, TICK_LAG
+from alga_ext.stores.database import Row
+from alga_ext.telemetry import emit, logger
+from functions.registry.job_services import TickerServices
+from functions.registry.scheduling.moves import Claimed, Move, move_of
+from functions.registry.scheduling.sending import queue, send
+
+BATCH: Final = 500
+TIME_S: Final = 40.0
+"""A tick begins no batch after this time; the function has 60 s, and reaching a paused database takes some of them."""
+
+_CLAIM: Final = """
+select tenant, schedule, install, cron, timezone, due_at, backs_off_until, active
+from app.claim_due_schedules(:at, :most)
+"""
+_FIRE: Final = "select app.fire_schedules(cast(:batch as jsonb))"
+
+
+def tick(services: TickerServices) -> dict[str, int]:
+    """Fire schedules until none is due or the time is up; return how many were ``claimed`` and how many ``fired``.
+
+    Raises:
+        PlatformError: ``database_unavailable`` or ``queue_unavailable``. What is fired then stays fired, and the next
+            tick goes on.
+    """
+    ends_at = services.monotonic_s() + TIME_S
+    done = {"claimed": 0, "fired": 0}
+    while services.monotonic_s() < ends_at:
+        claimed, fired = _fire_batch(services)
+        done["claimed"] += claimed
+        done["fired"] += fired
+        if claimed < BATCH:
+            break
+    if done["claimed"]:
+        logger("registry-ticker").info("ticked", extra=done)
+    return done
+
+
+def _fire_batch(services: TickerServices) -> tuple[int, int]:
+    """Fire up to ``BATCH`` schedules; return how many were due, and how many of them run."""
+    now = services.now()
+    tenants: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    fired: list[Claimed] = []
+    with services.database.system() as tx:
+        due = [_claimed(row) for row in tx.rows(_CLAIM, at=now, most=BATCH)]
+        for claimed in due:
+            move = _move(claimed, now)
+            tenants[claimed.tenant_id].append({"schedule_id": claimed.schedule_id, **_shown(move)})
+            if move.delivery_id is not None:
+                fired.append(claimed)
+        if due:
+            tx.execute(_FIRE, batch=json.dumps(tenants))
+    if not fired:
+        return len(due), 0
+    lag_ms = (now - min(claimed.due_at for claimed in fired)).total_seconds() * 1_000
+    emit("registry-ticker", {SCHEDULES_FIRED: len(fired), TICK_LAG: lag_ms})
+    with services.database.system() as tx:
+        queued = queue(tx, sorted({claimed.tenant_id for claimed in fired}))
+    send(services.deliveries_queue, queued)
+    return len(due), len(fired)
+
+
+def _move(claimed: Claimed, now: datetime) -> Move:
+    try:
+        return move_of(claimed, now)
+    except ValueError as error:  # it must not stop the others, nor come back in each tick
+        fields = {"schedule_id": claimed.schedule_id, "tenant_id": claimed.tenant_id, "reason": str(error)[:200]}
+        logger("registry-ticker").error("the next run of a schedule cannot be computed", extra=fields)
+        return Move(None)
+
+
+def _claimed(row: Row) -> Claimed:
+    return Claimed(
+        row["tenant"],
+        str(row["schedule"]),
+        str(row["install"]),
+        row["cron"],
+        row["timezone"],
+        row["due_at"],
+        row["backs_off_until"],
+        row["active"],
+    )
+
+
+def _shown(move: Move) -> dict[str, Any]:
+    """Return a move as ``app.fire_schedules`` takes it."""
+    next_run_at = None if move.next_run_at is None else move.next_run_at.isoformat()
+    return {**move._asdict(), "next_run_at": next_run_at}

@@ -29,6 +29,7 @@ SUMS: Final = (
     ("Egress", ("EgressBytes",)),
     ("Sandboxes that ended", ("SandboxKills",)),
     ("Trust", ("KeyOverdue", "TrustBundleExpiring", "TrustBundleUnreadable")),
+    ("Schedules that were fired", ("SchedulesFired",)),
     ("List of withdrawn versions", ("WithdrawnListStale", "WithdrawnListLarge")),
 )
 """Title, and the metrics whose sums are shown."""
@@ -39,6 +40,7 @@ DISTRIBUTIONS: Final = (
     ("Memory of calls", "CallMemoryPeak"),
     ("Fuel of calls", "CallFuel"),
     ("Time until calls are recorded", "RecorderLag"),
+    ("Time until due schedules are fired", "TickLag"),
 )
 """Title, and the metric whose median, 95th and 99th percentile are shown."""
 

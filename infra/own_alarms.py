@@ -107,6 +107,14 @@ def own_alarms(stage: StageSettings) -> tuple[OwnAlarm, ...]:
             why="Calls are recorded more than a minute after their end, so quotas are enforced late.",
             periods=3,
         ),
+        OwnAlarm(
+            "tick-lag",
+            "TickLag",
+            "Maximum",
+            minutes=5,
+            above=(stage.sweep_every_s + 300) * 1_000,
+            why="Schedules are fired more than five minutes later than the ticker's interval explains.",
+        ),
         *of_tenants,
         OwnAlarm(
             "keys-overdue",

@@ -40,7 +40,7 @@ class StageSettings(BaseModel):
         ui_certificate_arn: ACM certificate of ``ui_domain``, in us-east-1: CloudFront takes no other.
         runner_isolation: ``per_tenant`` uses Lambda's tenant isolation mode. Fixed at the first deployment: a change
             replaces the function.
-        sweep_every_s: interval of the sweeper.
+        sweep_every_s: interval of the sweeper and the ticker.
         database_min_acu, database_max_acu: capacity of Aurora; 0 as minimum pauses an idle database.
         database_max_connections: limit that the database is configured with.
         database_snapshot: ARN of the cluster snapshot that the database is restored from (docs/how-to/
@@ -128,10 +128,12 @@ class StageSettings(BaseModel):
 
 
 _SMALL: Final = {
-    "gateway": 20, "registry": 10, "runner": 60, "assets": 10, "recorder": 10, "sweeper": 1, "migrate": 1,
+    "gateway": 20, "registry": 10, "runner": 60, "assets": 10, "recorder": 10, "sweeper": 1, "ticker": 2,
+    "migrate": 1,
 }  # fmt: skip
 _LARGE: Final = {
-    "gateway": 300, "registry": 50, "runner": 800, "assets": 10, "recorder": 20, "sweeper": 1, "migrate": 1,
+    "gateway": 300, "registry": 50, "runner": 800, "assets": 10, "recorder": 20, "sweeper": 1, "ticker": 2,
+    "migrate": 1,
 }  # fmt: skip
 
 

@@ -11,6 +11,25 @@ CREATE FUNCTION app.add_arrays(a bigint[], b bigint[]) RETURNS bigint[]
 
 ALTER FUNCTION app.add_arrays(a bigint[], b bigint[]) OWNER TO app_owner;
 
+CREATE FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) RETURNS TABLE(tenant text, schedule uuid, install uuid, cron text, timezone text, due_at timestamp with time zone, backs_off_until timestamp with time zone, active boolean)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    with due as materialized (
+      select s.tenant_id, s.schedule_id, s.install_id, s.cron, s.timezone, s.next_run_at, s.backs_off_until
+      from app.extension_schedule s
+      where s.enabled and s.next_run_at is not null and s.next_run_at <= at
+      order by s.next_run_at limit least(most, 500)
+      for no key update skip locked)
+    select d.tenant_id, d.schedule_id, d.install_id, d.cron, d.timezone, d.next_run_at, d.backs_off_until,
+           i.state = 'enabled' and not exists (
+             select from app.extension_install_disabling s where s.tenant_id = d.tenant_id and s.install_id = d.install_id)
+    from due d
+    join app.tenant_extension_install i on i.tenant_id = d.tenant_id and i.install_id = d.install_id
+  $$;
+
+ALTER FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) OWNER TO app_owner;
+
 CREATE FUNCTION app.count_active_tenants(since timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -147,6 +166,34 @@ CREATE FUNCTION app.execution_day(execution uuid) RETURNS date
 
 ALTER FUNCTION app.execution_day(execution uuid) OWNER TO app_owner;
 
+CREATE FUNCTION app.fire_schedules(batch jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  tenant text;
+  runs jsonb;
+begin
+  for tenant, runs in select b.key, b.value from jsonb_each(batch) as b loop
+    perform set_config('app.tenant_id', tenant, true);
+    insert into app.extension_delivery (tenant_id, delivery_id, install_id, trigger, subject, schedule_id, due_at, missed, method,
+      path, payload, delay_s)
+    select tenant, r.delivery_id, s.install_id, 'schedule', coalesce(s.name, s.schedule_id::text), s.schedule_id, s.next_run_at,
+           r.missed, s.endpoint_method, s.endpoint_path, s.payload, r.delay_s
+    from jsonb_to_recordset(runs) as r(schedule_id uuid, delivery_id uuid, missed integer, delay_s smallint)
+    join app.extension_schedule s on s.tenant_id = tenant and s.schedule_id = r.schedule_id
+    where r.delivery_id is not null
+    on conflict do nothing;
+    update app.extension_schedule s set next_run_at = r.next_run_at
+    from jsonb_to_recordset(runs) as r(schedule_id uuid, next_run_at timestamptz)
+    where s.tenant_id = tenant and s.schedule_id = r.schedule_id;
+  end loop;
+  perform set_config('app.tenant_id', '', true);
+end
+$$;
+
+ALTER FUNCTION app.fire_schedules(batch jsonb) OWNER TO app_owner;
+
 CREATE FUNCTION app.install_endpoints(install uuid) RETURNS TABLE(method text, path text, handler text, schedulable boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -197,6 +244,39 @@ $$;
 
 ALTER FUNCTION app.make_day(wanted date) OWNER TO app_owner;
 
+CREATE FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  noted app.extension_schedule;
+begin
+  if tenant is distinct from app.current_tenant() then
+    raise exception 'Another tenant''s schedule.' using errcode = '42501';
+  elsif status is null or status not in ('succeeded', 'failed') then
+    raise exception 'The status of a run is succeeded or failed.' using errcode = '22023';
+  end if;
+  update app.extension_schedule s
+  set last_run_at = now(), last_run_status = status,
+      last_error = case status when 'failed' then left(error, 512) end,
+      consecutive_failures = case status when 'failed' then s.consecutive_failures + 1 else 0 end,
+      -- A quarter of an hour after ten failures, and twice as long after each further one: a day at most.
+      backs_off_until = case when status = 'failed' and s.consecutive_failures >= 9 then now() + least(
+        interval '1 day', interval '15 minutes' * power(2, least(s.consecutive_failures - 9, 7))) end
+  where s.tenant_id = tenant and s.schedule_id = schedule
+  returning * into noted;
+  if noted.consecutive_failures = 10 then
+    insert into app.audit_event (tenant_id, actor, action, subject, after, request_id)
+    values (tenant, 'system:schedule', 'schedule.backed-off', schedule::text, jsonb_build_object(
+      'install_id', noted.install_id, 'name', noted.name, 'consecutive_failures', noted.consecutive_failures,
+      'backs_off_until', noted.backs_off_until, 'last_error', noted.last_error), delivery::text);
+  end if;
+  return coalesce(noted.consecutive_failures, 0);
+end
+$$;
+
+ALTER FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) OWNER TO app_owner;
+
 CREATE FUNCTION app.queue_deliveries(tenant text) RETURNS TABLE(delivery uuid, delay integer)
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
@@ -231,6 +311,24 @@ end
 $$;
 
 ALTER FUNCTION app.queue_deliveries(tenant text) OWNER TO app_owner;
+
+CREATE FUNCTION app.queue_deliveries_of(tenants text[]) RETURNS TABLE(tenant text, delivery uuid, delay integer)
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  one text;
+begin
+  -- In one order, because each call locks its tenant's deliveries until the transaction ends.
+  for one in select distinct t.name from unnest(tenants) as t(name) order by t.name loop
+    perform set_config('app.tenant_id', one, true);
+    return query select one, q.delivery, q.delay from app.queue_deliveries(one) as q;
+  end loop;
+  perform set_config('app.tenant_id', '', true);
+end
+$$;
+
+ALTER FUNCTION app.queue_deliveries_of(tenants text[]) OWNER TO app_owner;
 
 CREATE FUNCTION app.remove_day(parent text, gone date) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -837,7 +935,12 @@ CREATE TABLE app.extension_schedule (
     last_error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    consecutive_failures integer DEFAULT 0 NOT NULL,
+    backs_off_until timestamp with time zone,
+    disabled_reason text,
+    CONSTRAINT extension_schedule_consecutive_failures_check CHECK ((consecutive_failures >= 0)),
     CONSTRAINT extension_schedule_cron_check CHECK ((length(cron) <= 128)),
+    CONSTRAINT extension_schedule_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['admin'::text, 'endpoint'::text]))),
     CONSTRAINT extension_schedule_endpoint_method_check CHECK ((endpoint_method = ANY (ARRAY['GET'::text, 'POST'::text]))),
     CONSTRAINT extension_schedule_endpoint_path_check CHECK ((endpoint_path ~ '^/'::text)),
     CONSTRAINT extension_schedule_name_check CHECK (((length(name) >= 1) AND (length(name) <= 128))),
@@ -858,6 +961,16 @@ CREATE TABLE app.extension_schedule_change (
 ALTER TABLE ONLY app.extension_schedule_change FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_schedule_change OWNER TO app_owner;
+
+CREATE TABLE app.extension_schedule_request (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY app.extension_schedule_request FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_schedule_request OWNER TO app_owner;
 
 CREATE TABLE app.extension_storage_entry (
     tenant_id text NOT NULL,
@@ -1241,6 +1354,9 @@ ALTER TABLE ONLY app.extension_schedule_change
 ALTER TABLE ONLY app.extension_schedule
     ADD CONSTRAINT extension_schedule_pkey PRIMARY KEY (tenant_id, schedule_id);
 
+ALTER TABLE ONLY app.extension_schedule_request
+    ADD CONSTRAINT extension_schedule_request_pkey PRIMARY KEY (tenant_id, install_id, requested_at);
+
 ALTER TABLE ONLY app.extension_schedule
     ADD CONSTRAINT extension_schedule_tenant_id_install_id_name_key UNIQUE (tenant_id, install_id, name);
 
@@ -1339,6 +1455,8 @@ CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btr
 
 CREATE INDEX extension_schedule_by_install ON app.extension_schedule USING btree (tenant_id, install_id, created_at);
 
+CREATE INDEX extension_schedule_due ON app.extension_schedule USING btree (next_run_at) WHERE (enabled AND (next_run_at IS NOT NULL));
+
 CREATE INDEX extension_storage_entry_due ON app.extension_storage_entry USING btree (expires_at, tenant_id) WHERE (expires_at IS NOT NULL);
 
 CREATE INDEX extension_storage_entry_expired ON app.extension_storage_entry USING btree (tenant_id, expires_at) WHERE (expires_at IS NOT NULL);
@@ -1406,6 +1524,9 @@ ALTER TABLE ONLY app.extension_registry
 
 ALTER TABLE ONLY app.extension_schedule_change
     ADD CONSTRAINT extension_schedule_change_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_schedule_request
+    ADD CONSTRAINT extension_schedule_request_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY app.extension_schedule
     ADD CONSTRAINT extension_schedule_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
@@ -1484,6 +1605,8 @@ ALTER TABLE app.extension_schedule ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_schedule_change ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.extension_schedule_request ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.extension_storage_entry ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_storage_usage ENABLE ROW LEVEL SECURITY;
@@ -1502,6 +1625,8 @@ ALTER TABLE app.idempotency_record ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY migrator_all ON app.schema_migration USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_claims_due ON app.extension_schedule FOR SELECT TO app_owner USING (true);
+
 CREATE POLICY owner_counts ON app.tenant_activity FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_counts_installs ON app.extension_install_disabling FOR SELECT TO app_owner USING (true);
@@ -1517,6 +1642,8 @@ CREATE POLICY owner_lists_due ON app.extension_storage_entry FOR SELECT TO app_o
 CREATE POLICY owner_lists_due ON app.idempotency_record FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_tenants ON app.tenant_extension_install FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_locks_due ON app.extension_schedule FOR UPDATE TO app_owner USING (true) WITH CHECK (false);
 
 CREATE POLICY owner_reads ON app.extension_version FOR SELECT TO app_owner USING (true);
 
@@ -1604,6 +1731,8 @@ CREATE POLICY tenant_isolation ON app.extension_schedule USING ((tenant_id = app
 
 CREATE POLICY tenant_isolation ON app.extension_schedule_change USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.extension_schedule_request USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.extension_storage_entry USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_storage_usage USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1627,6 +1756,9 @@ GRANT USAGE ON SCHEMA app TO fn_runner;
 REVOKE ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) TO fn_registry;
 
+REVOKE ALL ON FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) TO fn_registry;
+
 REVOKE ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) TO fn_registry;
 
@@ -1636,6 +1768,9 @@ GRANT ALL ON FUNCTION app.count_installs(version uuid) TO fn_registry;
 REVOKE ALL ON FUNCTION app.count_storage() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.create_day(wanted date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.fire_schedules(batch jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.fire_schedules(batch jsonb) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.install_endpoints(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;
@@ -1650,9 +1785,15 @@ GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_registry;
 REVOKE ALL ON FUNCTION app.make_day(wanted date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.make_day(wanted date) TO fn_registry;
 
+REVOKE ALL ON FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) TO fn_gateway;
+
 REVOKE ALL ON FUNCTION app.queue_deliveries(tenant text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.queue_deliveries(tenant text) TO fn_gateway;
 GRANT ALL ON FUNCTION app.queue_deliveries(tenant text) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.queue_deliveries_of(tenants text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.queue_deliveries_of(tenants text[]) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.remove_day(parent text, gone date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.remove_day(parent text, gone date) TO fn_registry;
@@ -1920,15 +2061,31 @@ GRANT UPDATE(cron) ON TABLE app.extension_schedule TO fn_runner;
 GRANT UPDATE(timezone) ON TABLE app.extension_schedule TO fn_runner;
 
 GRANT UPDATE(enabled) ON TABLE app.extension_schedule TO fn_runner;
+GRANT UPDATE(enabled) ON TABLE app.extension_schedule TO fn_registry;
 
 GRANT UPDATE(payload) ON TABLE app.extension_schedule TO fn_runner;
 
 GRANT UPDATE(next_run_at) ON TABLE app.extension_schedule TO fn_runner;
+GRANT UPDATE(next_run_at) ON TABLE app.extension_schedule TO fn_registry;
 
 GRANT UPDATE(updated_at) ON TABLE app.extension_schedule TO fn_runner;
+GRANT UPDATE(updated_at) ON TABLE app.extension_schedule TO fn_registry;
+
+GRANT UPDATE(consecutive_failures) ON TABLE app.extension_schedule TO fn_registry;
+
+GRANT UPDATE(backs_off_until) ON TABLE app.extension_schedule TO fn_registry;
+
+GRANT UPDATE(disabled_reason) ON TABLE app.extension_schedule TO fn_runner;
+GRANT UPDATE(disabled_reason) ON TABLE app.extension_schedule TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_schedule_change TO fn_runner;
 GRANT SELECT,DELETE ON TABLE app.extension_schedule_change TO fn_registry;
+
+GRANT SELECT,DELETE ON TABLE app.extension_schedule_request TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.extension_schedule_request TO fn_registry;
+
+GRANT INSERT(install_id) ON TABLE app.extension_schedule_request TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_storage_entry TO fn_runner;
 GRANT SELECT,DELETE ON TABLE app.extension_storage_entry TO fn_registry;

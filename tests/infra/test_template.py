@@ -98,10 +98,16 @@ def test_the_routes_are_those_of_the_topology_and_the_rest_is_the_gateways(stack
     assert found == expected
 
 
-def test_the_sweeper_is_scheduled(stack: Stack) -> None:
-    (schedule,) = stack.of_type("AWS::Scheduler::Schedule").values()
-    assert stack.function_of_alias(schedule["Target"]["Arn"]) == "sweeper"
-    assert schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] == 0
+def test_the_sweeper_and_the_ticker_are_scheduled(stack: Stack) -> None:
+    schedules = list(stack.of_type("AWS::Scheduler::Schedule").values())
+    functions = [stack.function_of_alias(schedule["Target"]["Arn"]) for schedule in schedules]
+    assert sorted(functions) == ["sweeper", "ticker"]
+    assert [schedule["Target"]["RetryPolicy"]["MaximumRetryAttempts"] for schedule in schedules] == [0, 0]
+
+
+def test_a_tick_that_fails_is_not_repeated(stack: Stack) -> None:
+    (configured,) = stack.of_type("AWS::Lambda::EventInvokeConfig").values()
+    assert (configured["MaximumRetryAttempts"], configured["MaximumEventAgeInSeconds"]) == (0, 60)
 
 
 # Environments

@@ -64,6 +64,7 @@ def scene(site: Site) -> Scene:
         "version_id": version["version_id"],
         "reference": version["name"],
         "install_id": install_id,
+        "schedule_id": "00000000-0000-0000-0000-000000000000",  # made by guests; see tests/registry/test_schedules.py
         "name": "salt",
         "leaf_index": "0",
     }

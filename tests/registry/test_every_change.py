@@ -12,6 +12,7 @@ from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
 from tests.support.places import ROOT
 from tests.support.registry import Answer, RegistryWorld
+from tests.support.schedules import SYNC, add_schedule
 from tests.support.server_extension import IMPORTS, WASM, server
 
 OPENAPI = ROOT / "docs/reference/registry.openapi.json"
@@ -26,6 +27,7 @@ CREATIONS = {
     "POST /versions",
     "POST /installs",
     "DELETE /tenants/{tenant_id}/data",
+    "POST /schedules/{schedule_id}/run",
 }
 
 
@@ -68,6 +70,9 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /installs/{install_id}/request/decline": ("admin@tenant-a", "install.decline"),
     "POST /installs/{install_id}/rollback": ("admin@tenant-a", "install.rollback"),
     "POST /installs/{install_id}/request/approve": ("admin@tenant-a", "install.approve"),
+    "POST /schedules/{schedule_id}/disable": ("admin@tenant-a", "schedule.disabled"),
+    "POST /schedules/{schedule_id}/enable": ("admin@tenant-a", "schedule.enabled"),
+    "POST /schedules/{schedule_id}/run": ("admin@tenant-a", "schedule.run"),
     "PUT /installs/{install_id}/limits": ("admin@tenant-a", "limits.set"),
     "PUT /tenants/{tenant_id}/limits": ("platform", "limits.set"),
     "DELETE /installs/{install_id}": ("admin@tenant-a", "install.delete"),
@@ -78,7 +83,7 @@ STORY: dict[str, tuple[str, str]] = {
     "DELETE /tenants/{tenant_id}/data": ("platform", "tenant.erase"),
 }
 GUARDED = [route for route in STORY if route not in CREATIONS]
-OF_TENANTS = [route for route in STORY if "/installs" in route or "/tenants" in route]
+OF_TENANTS = [route for route in STORY if "/installs" in route or "/tenants" in route or "/schedules" in route]
 
 
 class Teller:
@@ -119,7 +124,7 @@ def tell(teller: Teller) -> None:
     world, make = teller.world, teller.make
     make("POST /publishers", {"publisher": "acme", "display_name": "Acme"})
     make("POST /publishers/{publisher}/keys", {"public_key": world.publisher_key.public_pem}, publisher="acme")
-    published = world.signed(server(), WASM)
+    published = world.signed(server(api=SYNC), WASM)
     body = {"bundle_b64": base64.b64encode(published.archive).decode(), "signature": published.signature}
     first = make("POST /versions", body)
     world.prepare(imports=IMPORTS)
@@ -146,13 +151,17 @@ def tell(teller: Teller) -> None:
     make("DELETE /installs/{install_id}/secrets/{name}", name="salt", **install)
     for number in ("1.1.0", "1.2.0"):
         wider = ["storage.kv", "http.fetch", "secrets.get", "ui.proxy"]
-        second = world.send(world.signed(server(number, capabilities=wider), WASM)).body
+        second = world.send(world.signed(server(number, capabilities=wider, api=SYNC), WASM)).body
         world.prepare(imports=[*IMPORTS, "alga:extension/ui-proxy"])
     make("POST /installs/{install_id}/update", {"version": "1.1.0"}, **install)
     make("POST /installs/{install_id}/request/decline", **install)
     make("POST /installs/{install_id}/rollback", {"version": "1.0.0", "reason": "slow"}, **install)
     world.call("POST", f"/installs/{install_id}/update", world.tenant_admin(), {"version": "1.2.0"})
     make("POST /installs/{install_id}/request/approve", {}, **install)
+    schedule = {"schedule_id": add_schedule(world, install_id, due_at=None), "reads": "/schedules/{schedule_id}"}
+    for action in ("disable", "enable"):
+        make(f"POST /schedules/{{schedule_id}}/{action}", **schedule)
+    make("POST /schedules/{schedule_id}/run", schedule_id=schedule["schedule_id"])
     of_install = {"install_id": install_id, "reads": "/installs/{install_id}/limits"}
     make("PUT /installs/{install_id}/limits", {"rate": {"burst": 5, "per_second": 1}}, **of_install)
     of_tenant = {"tenant_id": "tenant-a", "reads": "/tenants/{tenant_id}/limits"}

@@ -13,9 +13,10 @@ from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
 from tests.registry.test_who_may_what import BODIES, ROUTES
 from tests.support.registry import RegistryWorld
+from tests.support.schedules import SYNC, add_schedule
 from tests.support.server_extension import publish_server, put_secret
 
-OF_OBJECTS: Final = ("{key_id}", "{version_id}", "{reference}", "{install_id}")
+OF_OBJECTS: Final = ("{key_id}", "{version_id}", "{reference}", "{install_id}", "{schedule_id}")
 ROUTES_OF_OBJECTS: Final = [
     (method, path)
     for (method, path), who in ROUTES.items()
@@ -23,7 +24,13 @@ ROUTES_OF_OBJECTS: Final = [
 ]
 CHANGED: Final = (
     "publisher_key", "extension_version", "extension_registry", "tenant_extension_install", "extension_install_secret",
-    "extension_install_request", "extension_egress_trial", "extension_limit", "audit_event", "transparency_leaf",
+    "extension_install_request",
+    "extension_egress_trial",
+    "extension_limit",
+    "audit_event",
+    "transparency_leaf",
+    "extension_schedule",
+    "extension_delivery",
 )  # fmt: skip
 
 
@@ -35,7 +42,7 @@ def scene(
     with fresh_databases(postgres_server, template_database) as databases, registry(databases, moto_url) as world:
         world.register()
         world.register("globex", LocalSigner.generate())
-        version = publish_server(world)
+        version = publish_server(world, api=SYNC)
         install = world.install()
         put_secret(world, install, "salt", value="of tenant-a")
         world.install(tenant_id="tenant-b")
@@ -48,6 +55,7 @@ def scene(
                 "reference": "com.acme.notes",
                 "install_id": install["install_id"],
                 "name": "salt",
+                "schedule_id": add_schedule(world, install["install_id"], due_at=None),
             },
         )
 
@@ -67,7 +75,7 @@ def test_a_foreign_object_is_not_reached_from_ones_own_path(
     scene: tuple[RegistryWorld, dict[str, str]], method: str, path: str
 ) -> None:
     world, places = scene
-    if "{install_id}" in path:
+    if "{install_id}" in path or "{schedule_id}" in path:
         token = world.tenant_admin("tenant-b")
     else:
         token = world.token(sub="dev", roles=["publisher"], publishers=["globex"])
@@ -87,6 +95,7 @@ UNKNOWN: Final = {
     "reference": "com.acme.none",
     "install_id": "00000000-0000-0000-0000-000000000000",
     "name": "salt",
+    "schedule_id": "00000000-0000-0000-0000-000000000000",
 }
 
 
@@ -95,7 +104,8 @@ def test_an_object_that_does_not_exist_is_not_found(
     scene: tuple[RegistryWorld, dict[str, str]], method: str, path: str
 ) -> None:
     world, _ = scene
-    token = world.tenant_admin() if "{install_id}" in path else world.publisher
+    of_tenant = "{install_id}" in path or "{schedule_id}" in path
+    token = world.tenant_admin() if of_tenant else world.publisher
     body = BODIES.get(path) if method in ("POST", "PUT") else None
     before = rows(world)
 

@@ -36,6 +36,9 @@ EXCEPTIONS = {
     # app.tenants_with_jobs
     ("tenant_erasure", "app_owner", "SELECT", "true"),
     ("tenant_export", "app_owner", "SELECT", "true"),
+    # app.claim_due_schedules, which returns ids and times, and locks rows
+    ("extension_schedule", "app_owner", "SELECT", "true"),
+    ("extension_schedule", "app_owner", "UPDATE", "true"),
     # app.count_active_tenants
     ("tenant_activity", "app_owner", "SELECT", "true"),
 }
@@ -43,6 +46,10 @@ EXCEPTIONS = {
 tenants or a number."""
 
 DEFINERS = {
+    # Ids and times of schedules that are due; whoever holds the lock moves them in the tenants' own transactions.
+    "app.claim_due_schedules(timestamp with time zone,integer)": Definer(
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "?"
+    ),
     # One number about all tenants.
     "app.count_active_tenants(timestamp with time zone)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "87ad3e7010b05b5a"
@@ -54,6 +61,10 @@ DEFINERS = {
     "app.install_endpoints(uuid)": Definer("app_owner", ("fn_runner",), "search_path=app, pg_temp", "699292ee98d7345a"),
     "app.list_tenants(text,integer)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "516a39e56064cfba"
+    ),
+    # Of the transaction's own tenant only.
+    "app.note_schedule_run(text,uuid,uuid,text,text)": Definer(
+        "app_owner", ("fn_gateway",), "search_path=app, pg_temp", "?"
     ),
     # Partitions of records: made near today, removed after 14 days at least. Nothing is granted on them.
     "app.make_day(date)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "0228bb70f497c643"),

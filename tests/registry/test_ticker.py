@@ -19,36 +19,18 @@ from functions.registry.scheduling.moves import delay_s
 from tests.support.emitted import metric_lines
 from tests.support.registry import RegistryWorld
 from tests.support.registry_process import RegistryProcess
+from tests.support.schedules import add_schedule, as_owner
 
 NOW = datetime(2026, 7, 1, 9, 0, 20, tzinfo=UTC)
 DUE = NOW.replace(second=0)
 MINUTE = timedelta(minutes=1)
 
-_INSERT = """
-insert into app.extension_schedule
-  (tenant_id, install_id, name, endpoint_method, endpoint_path, cron, timezone, payload, next_run_at)
-values (:tenant_id, :install_id, :name, 'POST', '/sync', :cron, 'UTC', '{"a": 1}', :due_at) returning schedule_id
-"""
 _DELIVERIES = "select * from app.extension_delivery order by due_at, schedule_id"
 
 
-def schedule(
-    world: RegistryWorld,
-    install_id: str,
-    *,
-    due_at: datetime | None = DUE,
-    cron: str = "* * * * *",
-    tenant_id: str = "tenant-a",
-    name: str | None = None,
-) -> str:
-    """Make a schedule as the runner does, due at an instant."""
-    runner = Database(world.databases.runner)
-    try:
-        with runner.tenant(tenant_id) as tx:
-            row = tx.one(_INSERT, tenant_id=tenant_id, install_id=install_id, cron=cron, due_at=due_at, name=name)
-            return str(row["schedule_id"])
-    finally:
-        runner.close()
+def schedule(world: RegistryWorld, install_id: str, due_at: datetime | None = DUE, **more: Any) -> str:
+    """Make a schedule that is due."""
+    return add_schedule(world, install_id, due_at=due_at, **more)
 
 
 def next_runs(world: RegistryWorld) -> list[datetime | None]:
@@ -153,10 +135,7 @@ def test_an_install_that_is_enabled_again_runs_its_schedules_at_their_next_times
 
 def test_a_schedule_that_backs_off_waits_for_its_first_time_after_that(world: RegistryWorld, install_id: str) -> None:
     schedule(world, install_id)
-    owner = Database(world.databases.owner)
-    with owner.system() as tx:
-        tx.execute("update app.extension_schedule set backs_off_until = :until", until=NOW + 10 * MINUTE)
-    owner.close()
+    as_owner(world, "update app.extension_schedule set backs_off_until = :until", until=NOW + 10 * MINUTE)
 
     assert ticking.tick(world.ticker(NOW)) == {"claimed": 1, "fired": 0}
     assert next_runs(world) == [DUE + 11 * MINUTE]
@@ -164,10 +143,7 @@ def test_a_schedule_that_backs_off_waits_for_its_first_time_after_that(world: Re
 
 def test_a_schedule_whose_next_run_cannot_be_computed_stops_no_other(world: RegistryWorld, install_id: str) -> None:
     lost, good = schedule(world, install_id), schedule(world, install_id)
-    owner = Database(world.databases.owner)
-    with owner.system() as tx:
-        tx.execute("update app.extension_schedule set timezone = 'Sea/Atlantis' where schedule_id = :id", id=lost)
-    owner.close()
+    as_owner(world, "update app.extension_schedule set timezone = 'Sea/Atlantis' where schedule_id = :id", id=lost)
 
     assert ticking.tick(world.ticker(NOW)) == {"claimed": 2, "fired": 1}
     assert [str(row["schedule_id"]) for row in world.rows(_DELIVERIES)] == [good]
@@ -210,10 +186,7 @@ def test_a_tick_begins_no_batch_after_its_time(
 
 def test_runs_of_a_paused_install_wait(world: RegistryWorld, install_id: str) -> None:
     schedule(world, install_id)
-    owner = Database(world.databases.owner)
-    with owner.system() as tx:
-        tx.execute("update app.tenant_extension_install set deliveries_paused_at = now()")
-    owner.close()
+    as_owner(world, "update app.tenant_extension_install set deliveries_paused_at = now()")
 
     ticking.tick(world.ticker(NOW))
 
@@ -464,8 +437,9 @@ def test_the_plan_of_a_claim_begins_at_the_index_of_due_times(world: RegistryWor
     with owner.system() as tx:
         tx.execute("set local enable_seqscan = off")  # the table is empty here
         row = tx.one(
-            "explain (format json) select 1 from app.extension_schedule s where s.enabled and s.next_run_at is not null "
-            "and s.next_run_at <= now() order by s.next_run_at limit 500 for no key update skip locked"
+            "explain (format json) select 1 from app.extension_schedule s where s.enabled "
+            "and s.next_run_at is not null and s.next_run_at <= now() "
+            "order by s.next_run_at limit 500 for no key update skip locked"
         )
     owner.close()
     assert "extension_schedule_due" in json.dumps(row["QUERY PLAN"])

@@ -16,6 +16,7 @@ from tests.support.answering import Asked, Reply, answering
 
 _ANSWER = encode(ExecuteResponse(status=200, body_b64=base64.b64encode(b"hello").decode()))
 _INVOKED = json.dumps({"statusCode": 200, "body": _ANSWER.decode(), "isBase64Encoded": False}).encode()
+_AWS_JSON = {"content-type": "application/x-amz-json-1.0"}
 
 
 def main() -> None:
@@ -31,10 +32,14 @@ def main() -> None:
             counts[kind] += 1
         if kind == "invoke":
             return Reply(200, _INVOKED)
-        message = json.loads(asked.body)["MessageBody"].encode()
+        document = json.loads(asked.body)
+        if "Entries" in document:
+            taken = [{"Id": entry["Id"], "MessageId": entry["Id"]} for entry in document["Entries"]]
+            return Reply(200, json.dumps({"Successful": taken}).encode(), _AWS_JSON)
+        message = document["MessageBody"].encode()
         digest = hashlib.md5(message, usedforsecurity=False).hexdigest()
         sent = {"MessageId": "00000000-0000-4000-8000-000000000000", "MD5OfMessageBody": digest}
-        return Reply(200, json.dumps(sent).encode(), {"content-type": "application/x-amz-json-1.0"})
+        return Reply(200, json.dumps(sent).encode(), _AWS_JSON)
 
     with answering(answer) as server:
         print(server.url, flush=True)

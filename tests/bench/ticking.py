@@ -2,8 +2,8 @@
 
 ``python -m tests.bench.ticking`` fills a fresh database with ``SCHEDULES`` schedules of 100,000 installs in 10,000
 tenants, makes some due, and ticks. Those due are in as many tenants as there are, the most costly case: each tenant is
-locked by itself. Messages go to moto's queue. Status 1 when ten thousand take longer than ``FIRED_S``, or when a tick
-with nothing due takes longer than ``IDLE_MS`` at p50.
+locked by itself. A server takes the place of SQS. Status 1 when ten thousand take longer than ``FIRED_S``, or when a
+tick with nothing due takes longer than ``IDLE_MS`` at p50.
 """
 
 import json
@@ -19,8 +19,9 @@ from alga_ext.stores.aws_calls import SqsQueue
 from functions.registry.job_services import TickerServices
 from functions.registry.scheduling.ticking import BATCH, tick
 from tests.bench.filling import Filled, Size
+from tests.bench.gateway import stand_ins
 from tests.bench.measure import in_turns
-from tests.support.servers import Loop, start_moto, start_postgres
+from tests.support.servers import Loop, start_postgres
 
 SCHEDULES: Final = 1_000_000
 FIRED_S: Final = 20.0
@@ -63,11 +64,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         Path(folder).chmod(0o755)
         server = start_postgres(loop, Path(folder))
-        moto = start_moto(loop, Path(folder))
         try:
-            missed = measure(server.url, moto.url)
+            with stand_ins() as aws_url:
+                missed = measure(server.url, aws_url)
         finally:
-            loop.run(moto.stop())
             loop.run(server.stop())
             loop.close()
     return int(missed)
@@ -88,8 +88,7 @@ def measure(database_url: str, aws_url: str) -> bool:
         "AWS_SECRET_ACCESS_KEY": "local",
     }
     api = AwsApi(environ)
-    made = api.ask("sqs", "AmazonSQS.CreateQueue", {"QueueName": "deliveries"}, version="1.0")
-    services = TickerServices(filled.registry, SqsQueue(made["QueueUrl"], api), lambda: datetime.now(UTC))
+    services = TickerServices(filled.registry, SqsQueue(f"{aws_url}/deliveries", api), lambda: datetime.now(UTC))
     tick(services)
     (idle,) = in_turns([lambda: tick(services)], ROUNDS)
     print(f"0 due: {idle.p50_ms} ms at p50, {idle.p99_ms} ms at p99")

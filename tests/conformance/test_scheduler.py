@@ -26,6 +26,10 @@ _FILL = """
 insert into app.extension_schedule (tenant_id, install_id, endpoint_method, endpoint_path, cron)
 select :tenant, cast(:install as uuid), 'POST', '/sync', '* * * * *' from generate_series(1, 49) returning 1 as one
 """
+_DISABLE = """
+update app.extension_schedule set enabled = false, next_run_at = null, disabled_reason = :reason
+where tenant_id = :tenant and install_id = cast(:install as uuid) returning 1 as one
+"""
 _RAN = """
 update app.extension_schedule set last_run_at = timestamptz '2026-01-31 03:00:00+00', last_run_status = 'failed',
   last_error = 'guest_timeout: ünï'
@@ -263,6 +267,20 @@ def test_how_a_schedule_last_ran_is_told(plan: Plan, installs: Installs, install
     found = plan.get(schedule)
     assert datetime.fromisoformat(found["last-run-at"]) == datetime(2026, 1, 31, 3, tzinfo=UTC)
     assert (found["last-run-status"], found["last-error"]) == ("failed", "guest_timeout: ünï")
+
+
+@pytest.mark.parametrize(("reason", "enabled"), [("admin", False), ("endpoint", True)])
+def test_what_an_admin_has_disabled_is_not_enabled_by_the_extension(
+    plan: Plan, installs: Installs, install: Install, reason: str, enabled: bool
+) -> None:
+    schedule = plan.made()
+    assert len(installs.rows(install, _DISABLE.replace(":reason", f"'{reason}'"))) == 1
+
+    assert plan.update(schedule, cron="0 4 * * *")["success"]
+    outcome = plan.update(schedule, enabled=True)
+
+    assert (outcome["success"], "admin" in (outcome["error"] or "")) == (enabled, not enabled)
+    assert plan.get(schedule)["enabled"] is enabled
 
 
 def test_the_declared_endpoints_are_told_with_what_can_be_scheduled(plan: Plan) -> None:

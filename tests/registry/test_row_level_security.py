@@ -48,7 +48,7 @@ tenants or a number."""
 DEFINERS = {
     # Ids and times of schedules that are due; whoever holds the lock moves them in the tenants' own transactions.
     "app.claim_due_schedules(timestamp with time zone,integer)": Definer(
-        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "?"
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "49bf0162d8cdaa44"
     ),
     # One number about all tenants.
     "app.count_active_tenants(timestamp with time zone)": Definer(
@@ -64,7 +64,7 @@ DEFINERS = {
     ),
     # Of the transaction's own tenant only.
     "app.note_schedule_run(text,uuid,uuid,text,text)": Definer(
-        "app_owner", ("fn_gateway",), "search_path=app, pg_temp", "?"
+        "app_owner", ("fn_gateway",), "search_path=app, pg_temp", "99aacb8296c7a708"
     ),
     # Partitions of records: made near today, removed after 14 days at least. Nothing is granted on them.
     "app.make_day(date)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "0228bb70f497c643"),

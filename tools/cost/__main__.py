@@ -10,7 +10,7 @@ from tools.cost.model import Stage, custom_metrics, idle, per_million_calls, per
 from topology.functions import FUNCTIONS
 from topology.queues import QUEUES
 
-ALARMS: Final = 4 * len(FUNCTIONS) + 2 * len(QUEUES) + 5 + 11
+ALARMS: Final = 4 * len(FUNCTIONS) + 2 * len(QUEUES) + 5 + 12
 """Alarms of a stage (infra/alarms.py): four for each function, two for each queue, eleven on our own metrics, five for
 the rest."""
 _COLD_CALLS_A_DAY: Final = (1, 24, 100, 288)

@@ -9,6 +9,7 @@ from alga_ext.platform_metrics import METRICS
 from tools.cost.inputs import GIB, HOURS_PER_MONTH, MILLION, Measured, Prices
 from topology.functions import FUNCTIONS, GATEWAY, RECORDER
 from topology.queues import QUEUES
+from topology.schedules import SCHEDULES
 
 KEYS: Final = 5
 """Keys of KMS: release, log, artifact, that of tenants' secrets, and that of alarms."""
@@ -34,7 +35,7 @@ def idle(stage: Stage, prices: Prices, measured: Measured) -> Mapping[str, float
     if stage.database_min_acu == 0:
         awake_share = min(1.0, measured.wake_s / stage.sweep_every_s)
         acu_hours = measured.awake_acu * awake_share * HOURS_PER_MONTH
-    sweeps = HOURS_PER_MONTH * _WAKES_ITSELF_S / stage.sweep_every_s
+    sweeps = len(SCHEDULES) * HOURS_PER_MONTH * _WAKES_ITSELF_S / stage.sweep_every_s
     return {
         "NAT gateways": stage.nat_gateways * HOURS_PER_MONTH * (prices.nat_gateway_hour + prices.public_ipv4_hour),
         "database": acu_hours * prices.aurora_acu_hour,

@@ -1,10 +1,10 @@
 """Fire the schedules that are due, every minute.
 
-A batch is two transactions. The first locks due schedules, makes their deliveries and moves the schedules to their next
-runs: so a run is fired once, whatever else ticks at the same time or dies. The second gives free slots to the
-deliveries. It is apart from the first because it waits for the locks of tenants, and would keep the schedules locked
-meanwhile. A delivery that gets no slot, or whose message is not sent because this process dies, is found later
-(``recheck_at``).
+The first transaction of a batch locks due schedules, makes their deliveries and moves the schedules to their next runs:
+so a run is fired once, whatever else ticks at the same time or dies. The next ones give free slots to the deliveries.
+They are apart from the first because they wait for the locks of tenants, and would keep the schedules locked meanwhile.
+
+A delivery that gets no slot, or whose message is not sent because this process dies, is found later (``recheck_at``).
 """
 
 import json
@@ -20,6 +20,8 @@ from functions.registry.scheduling.moves import Claimed, Move, move_of
 from functions.registry.scheduling.sending import queue, send
 
 BATCH: Final = 500
+QUEUED_TENANTS: Final = 100
+"""Whose deliveries get slots in one transaction: its statement stays far below the time-out, also on a busy server."""
 TIME_S: Final = 40.0
 """A tick begins no batch after this time; the function has 60 s, and reaching a paused database takes some of them."""
 
@@ -68,9 +70,11 @@ def _fire_batch(services: TickerServices) -> tuple[int, int]:
         return len(due), 0
     lag_ms = (now - min(claimed.due_at for claimed in fired)).total_seconds() * 1_000
     emit("registry-ticker", {SCHEDULES_FIRED: len(fired), TICK_LAG: lag_ms})
-    with services.database.system() as tx:
-        queued = queue(tx, sorted({claimed.tenant_id for claimed in fired}))
-    send(services.deliveries_queue, queued)
+    fired_in = sorted({claimed.tenant_id for claimed in fired})
+    for first in range(0, len(fired_in), QUEUED_TENANTS):
+        with services.database.system() as tx:
+            queued = queue(tx, fired_in[first : first + QUEUED_TENANTS])
+        send(services.deliveries_queue, queued)
     return len(due), len(fired)
 
 

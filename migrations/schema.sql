@@ -11,6 +11,45 @@ CREATE FUNCTION app.add_arrays(a bigint[], b bigint[]) RETURNS bigint[]
 
 ALTER FUNCTION app.add_arrays(a bigint[], b bigint[]) OWNER TO app_owner;
 
+CREATE FUNCTION app.audit_without_persons(action text, document jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    -- A configuration has members of any name, so nothing of it is kept. Of other documents, members that a person did not write.
+    select case when action <> 'install.config' and jsonb_typeof(document) = 'object' then
+      (select jsonb_object_agg(name, value) from jsonb_each(document) as member (name, value)
+       where jsonb_typeof(value) <> 'object' and jsonb_typeof(value) <> 'array'
+         and name in ('state', 'version', 'content_hash', 'publisher', 'publisher_key_id', 'pinned', 'revision', 'revived',
+                      'storage_entries', 'secrets', 'schedules', 'metrics', 'limits', 'requests', 'namespaces')) end
+  $$;
+
+ALTER FUNCTION app.audit_without_persons(action text, document jsonb) OWNER TO app_owner;
+
+CREATE FUNCTION app.blank_audit(most integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  blanked bigint;
+begin
+  if not exists (select from app.tenant_erasure e where e.tenant_id = app.current_tenant() and e.state = 'running') then
+    raise exception 'No erasure of this tenant is running.' using errcode = '42501';
+  end if;
+  update app.audit_event
+    set actor = 'erased', request_id = 'erased', trace_id = null, before = app.audit_without_persons(action, before),
+        after = app.audit_without_persons(action, after), erased_at = now()
+    where tenant_id = app.current_tenant() and audit_id in (
+      select a.audit_id from app.audit_event a
+      where a.tenant_id = app.current_tenant() and a.erased_at is null
+        and a.action not in ('tenant.erase', 'tenant.erased', 'tenant.export')
+      order by a.audit_id limit most);
+  get diagnostics blanked = row_count;
+  return blanked;
+end
+$$;
+
+ALTER FUNCTION app.blank_audit(most integer) OWNER TO app_owner;
+
 CREATE FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) RETURNS TABLE(tenant text, schedule uuid, install uuid, cron text, timezone text, due_at timestamp with time zone, backs_off_until timestamp with time zone, active boolean)
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -157,6 +196,43 @@ CREATE FUNCTION app.current_tenant() RETURNS text
 
 ALTER FUNCTION app.current_tenant() OWNER TO app_owner;
 
+CREATE FUNCTION app.erase_rows(from_table text, most integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $_$
+declare
+  part regclass;
+  deleted bigint;
+  gone bigint := 0;
+begin
+  if not exists (select from app.tenant_erasure e where e.tenant_id = app.current_tenant() and e.state = 'running') then
+    raise exception 'No erasure of this tenant is running.' using errcode = '42501';
+  elsif from_table in ('audit_event', 'tenant_erasure', 'tenant_export', 'tenant_export_part') then
+    raise exception 'Rows of % are kept.', from_table using errcode = '42501';
+  elsif to_regclass(format('app.%I', from_table)) is null then
+    raise exception 'There is no table %.', from_table using errcode = '42P01';
+  end if;
+  for part in
+    select c.oid from pg_class c
+    left join pg_inherits i on i.inhrelid = c.oid
+    left join pg_class p on p.oid = i.inhparent
+    where c.relnamespace = 'app'::regnamespace and c.relkind = 'r' and coalesce(p.relname, c.relname) = from_table
+    order by c.relname
+  loop
+    -- Buckets of rates that a gateway has locked are left to the sweeper: it locks several, in an order of its own.
+    execute format('delete from %1$s where ctid = any(array(select ctid from %1$s where tenant_id = app.current_tenant() '
+                   'limit $1 for update%2$s))', part, case from_table when 'call_rate' then ' skip locked' else '' end)
+      using most - gone;
+    get diagnostics deleted = row_count;
+    gone := gone + deleted;
+    exit when gone >= most;
+  end loop;
+  return gone;
+end
+$_$;
+
+ALTER FUNCTION app.erase_rows(from_table text, most integer) OWNER TO app_owner;
+
 CREATE FUNCTION app.execution_day(execution uuid) RETURNS date
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -165,6 +241,37 @@ CREATE FUNCTION app.execution_day(execution uuid) RETURNS date
   $$;
 
 ALTER FUNCTION app.execution_day(execution uuid) OWNER TO app_owner;
+
+CREATE FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) RETURNS TABLE(key_texts jsonb, line text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $_$
+declare
+  names text;
+  texts text;
+  beginning text;
+begin
+  if not exists (select from app.tenant_export e where e.tenant_id = app.current_tenant() and e.state = 'running') then
+    raise exception 'No export of this tenant is running.' using errcode = '42501';
+  end if;
+  select string_agg(format('t.%I', a.attname), ', ' order by k.place),
+         string_agg(format('t.%I::text', a.attname), ', ' order by k.place),
+         string_agg(format('cast($1 ->> %s as %s)', k.place - 1, format_type(a.atttypid, a.atttypmod)), ', ' order by k.place)
+    into names, texts, beginning
+    from pg_index i cross join unnest(i.indkey::smallint[]) with ordinality as k (number, place)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+    where i.indrelid = to_regclass(format('app.%I', from_table)) and i.indisprimary;
+  if names is null or names not like 't.tenant_id, %' and names <> 't.tenant_id' then
+    raise exception '% is not a table of tenants.', from_table using errcode = '42501';
+  end if;
+  return query execute format(
+    'select jsonb_build_array(%1$s), cast(to_jsonb(t) - ''sealed'' as text) from app.%2$I t '
+    'where t.tenant_id = app.current_tenant() and ($1 is null or (%3$s) > (%4$s)) order by %3$s limit $2',
+    texts, from_table, names, beginning) using after_key, most;
+end
+$_$;
+
+ALTER FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) OWNER TO app_owner;
 
 CREATE FUNCTION app.fire_schedules(batch jsonb) RETURNS void
     LANGUAGE plpgsql
@@ -439,14 +546,29 @@ CREATE FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_be
       union select tenant_id from app.extension_execution_log
         where outcome is null and accepted_at < at - interval '15 minutes'
           and day >= ((at at time zone 'UTC')::date - 16)
-      -- Without an index, which would make each update of a bucket dearer. A bucket that is due is deleted, so the table has
-      -- those of callers of the last hour.
+      union select tenant_id from app.extension_metric_total where day < (at at time zone 'UTC')::date - 400
+      -- These two without an index, which would make each of their updates dearer. What is due is deleted, so the tables have the
+      -- tenants of the last day, and the callers of the last hour.
+      union select tenant_id from app.tenant_activity where active_at < at - interval '1 day'
       union select tenant_id from app.call_rate
         where arrival_us < (extract(epoch from at - interval '1 hour') * 1000000)::bigint) as due
     limit most
   $$;
 
 ALTER FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) OWNER TO app_owner;
+
+CREATE FUNCTION app.tenants_with_jobs(most integer) RETURNS TABLE(tenant_id text, kind text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    select j.tenant_id, j.kind from (
+      select e.tenant_id, 'export' as kind, e.requested_at from app.tenant_export e where e.state = 'running'
+      union all
+      select e.tenant_id, 'erasure', e.requested_at from app.tenant_erasure e where e.state = 'running') as j
+    order by j.requested_at limit most
+  $$;
+
+ALTER FUNCTION app.tenants_with_jobs(most integer) OWNER TO app_owner;
 
 CREATE FUNCTION app.version_precedence(version text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -475,7 +597,10 @@ CREATE TABLE app.audit_event (
     subject text NOT NULL,
     before jsonb,
     after jsonb,
-    request_id text NOT NULL
+    request_id text NOT NULL,
+    trace_id text,
+    erased_at timestamp with time zone,
+    CONSTRAINT audit_event_trace_id_check CHECK ((trace_id ~ '^[0-9a-f]{32}$'::text))
 );
 
 ALTER TABLE ONLY app.audit_event FORCE ROW LEVEL SECURITY;
@@ -636,6 +761,66 @@ END),
 ALTER TABLE ONLY app.extension_delivery FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_delivery OWNER TO app_owner;
+
+CREATE TABLE app.extension_egress_day (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    day date NOT NULL,
+    destination text NOT NULL,
+    requests bigint NOT NULL,
+    bytes_sent bigint NOT NULL,
+    bytes_received bigint NOT NULL,
+    refused bigint NOT NULL,
+    CONSTRAINT extension_egress_day_bytes_received_check CHECK ((bytes_received >= 0)),
+    CONSTRAINT extension_egress_day_bytes_sent_check CHECK ((bytes_sent >= 0)),
+    CONSTRAINT extension_egress_day_destination_check CHECK (((length(destination) >= 1) AND (length(destination) <= 300))),
+    CONSTRAINT extension_egress_day_refused_check CHECK ((refused >= 0)),
+    CONSTRAINT extension_egress_day_requests_check CHECK ((requests >= 0))
+)
+PARTITION BY RANGE (day);
+
+ALTER TABLE ONLY app.extension_egress_day FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_day OWNER TO app_owner;
+
+CREATE TABLE app.extension_egress_trial (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    hosts text[] NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    started_by text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_egress_trial_check CHECK (((last_day > first_day) AND (last_day <= (first_day + 30)))),
+    CONSTRAINT extension_egress_trial_hosts_check CHECK ((cardinality(hosts) <= 200))
+);
+
+ALTER TABLE ONLY app.extension_egress_trial FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_trial OWNER TO app_owner;
+
+CREATE TABLE app.extension_endpoint_total (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    method text NOT NULL,
+    path_template text NOT NULL,
+    day date NOT NULL,
+    calls bigint DEFAULT 0 NOT NULL,
+    failed_calls bigint DEFAULT 0 NOT NULL,
+    unknown_calls bigint DEFAULT 0 NOT NULL,
+    duration_ms double precision DEFAULT 0 NOT NULL,
+    cpu_ms double precision DEFAULT 0 NOT NULL,
+    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
+    egress_bytes bigint DEFAULT 0 NOT NULL,
+    log_bytes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT extension_endpoint_total_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT extension_endpoint_total_failed_calls_check CHECK ((failed_calls >= 0))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY app.extension_endpoint_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_endpoint_total OWNER TO app_owner;
 
 CREATE TABLE app.extension_event (
     tenant_id text NOT NULL,
@@ -892,6 +1077,7 @@ CREATE TABLE app.extension_quota_usage (
     egress_bytes bigint DEFAULT 0 NOT NULL,
     log_bytes bigint DEFAULT 0 NOT NULL,
     reached text[] DEFAULT '{}'::text[] NOT NULL,
+    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT extension_quota_usage_calls_check CHECK ((calls >= 0)),
     CONSTRAINT extension_quota_usage_failed_calls_check CHECK ((failed_calls >= 0)),
     CONSTRAINT extension_quota_usage_period_check CHECK ((period ~ '^\d{4}-\d{2}(-\d{2})?$'::text))
@@ -1132,6 +1318,20 @@ ALTER TABLE ONLY app.platform_idempotency_record FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record OWNER TO app_owner;
 
+CREATE TABLE app.platform_unknown_total (
+    shard smallint NOT NULL,
+    calls bigint NOT NULL,
+    ended_late bigint NOT NULL,
+    CONSTRAINT platform_unknown_total_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT platform_unknown_total_ended_late_check CHECK ((ended_late >= 0)),
+    CONSTRAINT platform_unknown_total_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY app.platform_unknown_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_unknown_total OWNER TO app_owner;
+
 CREATE TABLE app.publisher (
     publisher text NOT NULL,
     display_name text NOT NULL,
@@ -1198,6 +1398,67 @@ WITH (fillfactor='70');
 ALTER TABLE ONLY app.tenant_activity FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.tenant_activity OWNER TO app_owner;
+
+CREATE TABLE app.tenant_erasure (
+    tenant_id text NOT NULL,
+    erasure_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    requested_by text NOT NULL,
+    settles_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT tenant_erasure_check CHECK (((state = 'done'::text) = (finished_at IS NOT NULL))),
+    CONSTRAINT tenant_erasure_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT tenant_erasure_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text]))),
+    CONSTRAINT tenant_erasure_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
+);
+
+ALTER TABLE ONLY app.tenant_erasure FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_erasure OWNER TO app_owner;
+
+CREATE TABLE app.tenant_export (
+    tenant_id text NOT NULL,
+    export_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    requested_by text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    next_table text,
+    after_key jsonb,
+    parts integer DEFAULT 0 NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    manifest_sha256 text,
+    CONSTRAINT tenant_export_check CHECK (((state = 'done'::text) = ((finished_at IS NOT NULL) AND (manifest_sha256 IS NOT NULL)))),
+    CONSTRAINT tenant_export_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT tenant_export_manifest_sha256_check CHECK ((manifest_sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT tenant_export_parts_check CHECK ((parts >= 0)),
+    CONSTRAINT tenant_export_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text]))),
+    CONSTRAINT tenant_export_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
+);
+
+ALTER TABLE ONLY app.tenant_export FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_export OWNER TO app_owner;
+
+CREATE TABLE app.tenant_export_part (
+    tenant_id text NOT NULL,
+    number integer NOT NULL,
+    table_name text NOT NULL,
+    row_count integer NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256 text NOT NULL,
+    CONSTRAINT tenant_export_part_number_check CHECK ((number >= 1)),
+    CONSTRAINT tenant_export_part_row_count_check CHECK ((row_count >= 1)),
+    CONSTRAINT tenant_export_part_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT tenant_export_part_size_bytes_check CHECK ((size_bytes >= 1))
+);
+
+ALTER TABLE ONLY app.tenant_export_part FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_export_part OWNER TO app_owner;
 
 CREATE TABLE app.tenant_extension_install (
     tenant_id text NOT NULL,
@@ -1303,6 +1564,15 @@ ALTER TABLE ONLY app.extension_bundle
 ALTER TABLE ONLY app.extension_delivery
     ADD CONSTRAINT extension_delivery_pkey PRIMARY KEY (tenant_id, delivery_id);
 
+ALTER TABLE ONLY app.extension_egress_day
+    ADD CONSTRAINT extension_egress_day_pkey PRIMARY KEY (tenant_id, day, install_id, destination);
+
+ALTER TABLE ONLY app.extension_egress_trial
+    ADD CONSTRAINT extension_egress_trial_pkey PRIMARY KEY (tenant_id, install_id);
+
+ALTER TABLE ONLY app.extension_endpoint_total
+    ADD CONSTRAINT extension_endpoint_total_pkey PRIMARY KEY (tenant_id, install_id, method, path_template, day);
+
 ALTER TABLE ONLY app.extension_event
     ADD CONSTRAINT extension_event_pkey PRIMARY KEY (tenant_id, event_key);
 
@@ -1390,6 +1660,9 @@ ALTER TABLE ONLY app.platform_extension_total
 ALTER TABLE ONLY app.platform_idempotency_record
     ADD CONSTRAINT platform_idempotency_record_pkey PRIMARY KEY (principal, operation, key);
 
+ALTER TABLE ONLY app.platform_unknown_total
+    ADD CONSTRAINT platform_unknown_total_pkey PRIMARY KEY (shard);
+
 ALTER TABLE ONLY app.publisher_key
     ADD CONSTRAINT publisher_key_pkey PRIMARY KEY (key_id);
 
@@ -1405,6 +1678,15 @@ ALTER TABLE ONLY app.schema_migration
 ALTER TABLE ONLY app.tenant_activity
     ADD CONSTRAINT tenant_activity_pkey PRIMARY KEY (tenant_id);
 
+ALTER TABLE ONLY app.tenant_erasure
+    ADD CONSTRAINT tenant_erasure_pkey PRIMARY KEY (tenant_id, erasure_id);
+
+ALTER TABLE ONLY app.tenant_export_part
+    ADD CONSTRAINT tenant_export_part_pkey PRIMARY KEY (tenant_id, number);
+
+ALTER TABLE ONLY app.tenant_export
+    ADD CONSTRAINT tenant_export_pkey PRIMARY KEY (tenant_id);
+
 ALTER TABLE ONLY app.tenant_extension_install
     ADD CONSTRAINT tenant_extension_install_pkey PRIMARY KEY (tenant_id, install_id);
 
@@ -1416,6 +1698,8 @@ ALTER TABLE ONLY app.transparency_node
 
 ALTER TABLE ONLY app.transparency_size
     ADD CONSTRAINT transparency_size_pkey PRIMARY KEY (only_row);
+
+CREATE INDEX audit_event_not_blanked ON app.audit_event USING btree (tenant_id, audit_id) WHERE ((erased_at IS NULL) AND (action <> ALL (ARRAY['tenant.erase'::text, 'tenant.erased'::text, 'tenant.export'::text])));
 
 CREATE INDEX call_idempotency_due ON app.call_idempotency USING btree (created_at, tenant_id);
 
@@ -1449,7 +1733,11 @@ CREATE INDEX extension_execution_log_failed ON ONLY app.extension_execution_log 
 
 CREATE INDEX extension_execution_log_open ON ONLY app.extension_execution_log USING btree (accepted_at, tenant_id) WHERE (outcome IS NULL);
 
+CREATE INDEX extension_execution_log_running ON ONLY app.extension_execution_log USING btree (tenant_id, day, execution_id) WHERE (outcome IS NULL);
+
 CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX extension_metric_total_old ON app.extension_metric_total USING btree (day, tenant_id);
 
 CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btree (publisher, name);
 
@@ -1479,6 +1767,10 @@ CREATE INDEX publisher_key_by_publisher ON app.publisher_key USING btree (publis
 
 CREATE INDEX publisher_prefix_by_publisher ON app.publisher_prefix USING btree (publisher);
 
+CREATE UNIQUE INDEX tenant_erasure_one_running ON app.tenant_erasure USING btree (tenant_id) WHERE (state = 'running'::text);
+
+CREATE UNIQUE INDEX tenant_export_running ON app.tenant_export USING btree (tenant_id) WHERE (state = 'running'::text);
+
 CREATE INDEX tenant_extension_install_by_extension ON app.tenant_extension_install USING btree (extension_id, tenant_id);
 
 CREATE INDEX tenant_extension_install_by_version ON app.tenant_extension_install USING btree (version_id);
@@ -1500,6 +1792,9 @@ ALTER TABLE ONLY app.extension_delivery
 
 ALTER TABLE ONLY app.extension_delivery
     ADD CONSTRAINT extension_delivery_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_egress_trial
+    ADD CONSTRAINT extension_egress_trial_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
@@ -1555,6 +1850,9 @@ ALTER TABLE ONLY app.publisher_key
 ALTER TABLE ONLY app.publisher_prefix
     ADD CONSTRAINT publisher_prefix_publisher_fkey FOREIGN KEY (publisher) REFERENCES app.publisher(publisher) ON DELETE RESTRICT;
 
+ALTER TABLE ONLY app.tenant_export_part
+    ADD CONSTRAINT tenant_export_part_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenant_export(tenant_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY app.tenant_extension_install
     ADD CONSTRAINT tenant_extension_install_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES app.extension_registry(extension_id) ON DELETE RESTRICT;
 
@@ -1574,6 +1872,12 @@ ALTER TABLE app.extension_artifact ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_delivery ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_day ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_trial ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_endpoint_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_event ENABLE ROW LEVEL SECURITY;
 
@@ -1637,9 +1941,15 @@ CREATE POLICY owner_lists_due ON app.call_rate FOR SELECT TO app_owner USING (tr
 
 CREATE POLICY owner_lists_due ON app.extension_execution_log FOR SELECT TO app_owner USING (true);
 
+CREATE POLICY owner_lists_due ON app.extension_metric_total FOR SELECT TO app_owner USING (true);
+
 CREATE POLICY owner_lists_due ON app.extension_storage_entry FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.idempotency_record FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_jobs ON app.tenant_erasure FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_jobs ON app.tenant_export FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_tenants ON app.tenant_extension_install FOR SELECT TO app_owner USING (true);
 
@@ -1653,6 +1963,8 @@ ALTER TABLE app.platform_extension_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.platform_unknown_total ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.publisher ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.publisher_key ENABLE ROW LEVEL SECURITY;
@@ -1664,6 +1976,8 @@ CREATE POLICY registry ON app.event_topic TO fn_registry USING (true) WITH CHECK
 CREATE POLICY registry ON app.platform_call_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry ON app.platform_extension_total TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry ON app.platform_unknown_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry_all ON app.extension_artifact TO fn_registry USING (true) WITH CHECK (true);
 
@@ -1693,6 +2007,12 @@ ALTER TABLE app.schema_migration ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.tenant_activity ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.tenant_erasure ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_export ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_export_part ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.tenant_extension_install ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1702,6 +2022,12 @@ CREATE POLICY tenant_isolation ON app.call_idempotency USING ((tenant_id = app.c
 CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_delivery USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_egress_day USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_egress_trial USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_endpoint_total USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -1741,6 +2067,12 @@ CREATE POLICY tenant_isolation ON app.idempotency_record USING ((tenant_id = app
 
 CREATE POLICY tenant_isolation ON app.tenant_activity USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.tenant_erasure USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.tenant_export USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.tenant_export_part USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.tenant_extension_install USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 ALTER TABLE app.transparency_leaf ENABLE ROW LEVEL SECURITY;
@@ -1756,6 +2088,11 @@ GRANT USAGE ON SCHEMA app TO fn_runner;
 REVOKE ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) TO fn_registry;
 
+REVOKE ALL ON FUNCTION app.audit_without_persons(action text, document jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.blank_audit(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.blank_audit(most integer) TO fn_registry;
+
 REVOKE ALL ON FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) TO fn_registry;
 
@@ -1768,6 +2105,12 @@ GRANT ALL ON FUNCTION app.count_installs(version uuid) TO fn_registry;
 REVOKE ALL ON FUNCTION app.count_storage() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.create_day(wanted date) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.erase_rows(from_table text, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.erase_rows(from_table text, most integer) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.fire_schedules(batch jsonb) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.fire_schedules(batch jsonb) TO fn_registry;
@@ -1803,6 +2146,9 @@ GRANT ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigi
 
 REVOKE ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.tenants_with_jobs(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tenants_with_jobs(most integer) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.version_precedence(version text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.version_precedence(version text) TO fn_registry;
@@ -1900,6 +2246,36 @@ GRANT UPDATE(execution_ids) ON TABLE app.extension_delivery TO fn_gateway;
 GRANT UPDATE(ended_at) ON TABLE app.extension_delivery TO fn_gateway;
 GRANT UPDATE(ended_at) ON TABLE app.extension_delivery TO fn_registry;
 
+GRANT SELECT,INSERT ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(requests) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(bytes_sent) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(bytes_received) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(refused) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_egress_trial TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(failed_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(unknown_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(duration_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(cpu_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(egress_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(log_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
 GRANT SELECT ON TABLE app.extension_event TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event TO fn_registry;
 
@@ -1957,7 +2333,7 @@ GRANT INSERT(install_id) ON TABLE app.extension_install_disabling TO fn_registry
 
 GRANT UPDATE(disabled_at) ON TABLE app.extension_install_disabling TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.extension_install_request TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_request TO fn_registry;
 
 GRANT UPDATE(state) ON TABLE app.extension_install_request TO fn_registry;
 
@@ -1969,7 +2345,7 @@ GRANT SELECT ON TABLE app.extension_install_secret TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_secret TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_limit TO fn_gateway;
-GRANT SELECT ON TABLE app.extension_limit TO fn_registry;
+GRANT SELECT,DELETE ON TABLE app.extension_limit TO fn_registry;
 
 GRANT INSERT(tenant_id) ON TABLE app.extension_limit TO fn_registry;
 
@@ -1991,7 +2367,7 @@ GRANT UPDATE(text_bytes) ON TABLE app.extension_log_day TO fn_registry;
 
 GRANT UPDATE(dropped) ON TABLE app.extension_log_day TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.extension_metric_total TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_metric_total TO fn_registry;
 
 GRANT UPDATE(unit) ON TABLE app.extension_metric_total TO fn_registry;
 
@@ -2035,6 +2411,8 @@ GRANT UPDATE(egress_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 GRANT UPDATE(log_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT UPDATE(reached) ON TABLE app.extension_quota_usage TO fn_registry;
+
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_registry TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.extension_registry TO fn_registry;
@@ -2099,7 +2477,7 @@ GRANT UPDATE(expires_at) ON TABLE app.extension_storage_entry TO fn_runner;
 GRANT UPDATE(updated_at) ON TABLE app.extension_storage_entry TO fn_runner;
 
 GRANT SELECT ON TABLE app.extension_storage_usage TO fn_runner;
-GRANT SELECT ON TABLE app.extension_storage_usage TO fn_registry;
+GRANT SELECT,DELETE ON TABLE app.extension_storage_usage TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_upload TO fn_registry;
 
@@ -2136,6 +2514,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_extension_total TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.platform_idempotency_record TO fn_registry;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_unknown_total TO fn_registry;
+
 GRANT SELECT,INSERT ON TABLE app.publisher TO fn_registry;
 
 GRANT UPDATE(display_name) ON TABLE app.publisher TO fn_registry;
@@ -2150,9 +2530,51 @@ GRANT UPDATE(revoked_reason) ON TABLE app.publisher_key TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.publisher_prefix TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.tenant_activity TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.tenant_activity TO fn_registry;
 
 GRANT UPDATE(active_at) ON TABLE app.tenant_activity TO fn_registry;
+
+GRANT SELECT ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT UPDATE(state) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT INSERT(requested_at) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT INSERT(requested_by) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT INSERT(settles_at),UPDATE(settles_at) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT UPDATE(finished_at) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT UPDATE(counts) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT SELECT,DELETE ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(state) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(requested_at) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(requested_by) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(expires_at) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(finished_at) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(next_table),UPDATE(next_table) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(after_key) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(parts) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(counts) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(manifest_sha256) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.tenant_export_part TO fn_registry;
 
 GRANT SELECT ON TABLE app.tenant_extension_install TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.tenant_extension_install TO fn_registry;

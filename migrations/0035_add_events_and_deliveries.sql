@@ -38,12 +38,16 @@ create table app.extension_event (
   received_at timestamptz not null default now(),
   -- Null: its deliveries are not made yet.
   fanned_out_at timestamptz,
+  -- When to look whether its message was lost, as long as its deliveries are not made.
+  recheck_at timestamptz not null default now() + interval '1 minute',
+  -- When to delete it, unless a delivery still needs it.
+  sweep_at timestamptz not null default now() + interval '1 day',
   primary key (tenant_id, event_key)
 );
 comment on table app.extension_event is
   'Events of a tenant. The primary key drops what is published twice; kept for a day, and as long as a dead delivery needs it.';
-create index extension_event_waiting on app.extension_event (received_at, tenant_id) where fanned_out_at is null;
-create index extension_event_old on app.extension_event (received_at, tenant_id);
+create index extension_event_waiting on app.extension_event (recheck_at, tenant_id) where fanned_out_at is null;
+create index extension_event_due on app.extension_event (sweep_at, tenant_id);
 
 create table app.extension_delivery (
   tenant_id text not null,
@@ -76,7 +80,8 @@ create table app.extension_delivery (
   created_at timestamptz not null default now(),
   next_attempt_at timestamptz,
   lease_until timestamptz,
-  -- When to look whether its message was lost. Null: ended, or paused with its install.
+  -- When to look whether it was forgotten or its message was lost. Null: not needed. A delivery that waits for a slot gets one
+  -- from the transaction that ends another; one that is paused, from the one that ends the pause.
   recheck_at timestamptz default now() + interval '1 minute',
   last_status integer check (last_status between 100 and 599),
   last_error text check (length(last_error) <= 64),
@@ -99,12 +104,15 @@ create index extension_delivery_pending on app.extension_delivery (tenant_id, in
   where state = 'pending';
 create index extension_delivery_in_flight on app.extension_delivery (tenant_id, install_id)
   where state in ('queued', 'running');
+create index extension_delivery_retrying on app.extension_delivery (tenant_id, install_id) where state = 'retrying';
 create index extension_delivery_recheck on app.extension_delivery (recheck_at, tenant_id) where recheck_at is not null;
 create index extension_delivery_newest on app.extension_delivery (tenant_id, created_at desc, delivery_id desc);
 create index extension_delivery_dead on app.extension_delivery (tenant_id, created_at desc, delivery_id desc)
   where state = 'dead';
 create index extension_delivery_by_event on app.extension_delivery (tenant_id, event_key) where event_key is not null;
-create index extension_delivery_ended on app.extension_delivery (ended_at, tenant_id) where ended_at is not null;
+create index extension_delivery_done on app.extension_delivery (ended_at, tenant_id)
+  where state in ('delivered', 'discarded');
+create index extension_delivery_long_dead on app.extension_delivery (ended_at, tenant_id) where state = 'dead';
 
 alter table app.tenant_extension_install add column deliveries_paused_at timestamptz;
 comment on column app.tenant_extension_install.deliveries_paused_at is
@@ -123,12 +131,21 @@ begin
 end
 $$;
 grant select on app.extension_event to fn_gateway;
-grant select, insert, update (fanned_out_at), delete on app.extension_event to fn_registry;
+grant select, insert, update (fanned_out_at, recheck_at, sweep_at), delete on app.extension_event to fn_registry;
 grant select, update (state, tries, next_attempt_at, lease_until, recheck_at, last_status, last_error, reason, execution_ids,
   ended_at) on app.extension_delivery to fn_gateway;
 grant select, insert, delete, update (state, tries, next_attempt_at, lease_until, recheck_at, reason, ended_at)
   on app.extension_delivery to fn_registry;
 grant update (deliveries_paused_at) on app.tenant_extension_install to fn_registry;
+
+create function app.lock_deliveries(tenant text) returns void
+  language sql set search_path = app, pg_temp
+  as $$ select pg_advisory_xact_lock(hashtextextended('deliveries:' || tenant, 28)) $$;
+comment on function app.lock_deliveries is
+  'Waits until no other transaction changes which deliveries of the tenant hold a slot. Every transaction that changes states of '
+  'deliveries takes it before it locks a row, so that the limits are exact and no two transactions wait for each other.';
+revoke all on function app.lock_deliveries from public;
+grant execute on function app.lock_deliveries to fn_gateway, fn_registry;
 
 create function app.queue_deliveries(tenant text) returns table (delivery uuid, delay integer)
   language plpgsql set search_path = app, pg_temp
@@ -136,14 +153,20 @@ create function app.queue_deliveries(tenant text) returns table (delivery uuid, 
 declare
   of_tenant constant integer := 16;
   of_install constant integer := 4;
+  -- An install with so many deliveries that wait for their next try gets no new ones: a message that is hidden counts toward
+  -- the queue's limit of 120,000 messages in flight, which all tenants share.
+  retrying_of_install constant integer := 32;
   used integer;
 begin
-  -- Whoever changes which deliveries of a tenant hold a slot holds this lock, so that the limits are exact.
-  perform pg_advisory_xact_lock(hashtextextended('deliveries:' || tenant, 28));
+  perform app.lock_deliveries(tenant);
   select count(*) into used from app.extension_delivery d where d.tenant_id = tenant and d.state in ('queued', 'running');
+  if used >= of_tenant then
+    return;
+  end if;
   return query
     with free as materialized (
-      select next.delivery_id from app.tenant_extension_install i
+      select next.delivery_id, row_number() over (order by busy.n + next.place, next.created_at, next.delivery_id) as turn
+      from app.tenant_extension_install i
       cross join lateral (
         select count(*) as n from app.extension_delivery d
         where d.tenant_id = tenant and d.install_id = i.install_id and d.state in ('queued', 'running')) as busy
@@ -153,12 +176,18 @@ begin
         where d.tenant_id = tenant and d.install_id = i.install_id and d.state = 'pending'
         order by d.created_at, d.delivery_id limit greatest(of_install - busy.n, 0)) as next
       where i.tenant_id = tenant and i.deliveries_paused_at is null
+        and (select count(*) from (
+               select from app.extension_delivery d
+               where d.tenant_id = tenant and d.install_id = i.install_id and d.state = 'retrying'
+               limit retrying_of_install) as waiting) < retrying_of_install
       -- The first of each install before the second of any.
-      order by busy.n + next.place, next.created_at, next.delivery_id limit greatest(of_tenant - used, 0))
-    update app.extension_delivery d
-    set state = 'queued', recheck_at = now() + make_interval(secs => d.delay_s) + interval '15 minutes'
-    from free where d.tenant_id = tenant and d.delivery_id = free.delivery_id
-    returning d.delivery_id, case when d.tries = 0 then d.delay_s::integer else 0 end;
+      order by turn limit of_tenant - used),
+    given as (
+      update app.extension_delivery d
+      set state = 'queued', recheck_at = now() + make_interval(secs => d.delay_s) + interval '15 minutes'
+      from free where d.tenant_id = tenant and d.delivery_id = free.delivery_id
+      returning free.turn, d.delivery_id, case when d.tries = 0 then d.delay_s::integer else 0 end as seconds)
+    select given.delivery_id, given.seconds from given order by given.turn;
 end
 $$;
 comment on function app.queue_deliveries is

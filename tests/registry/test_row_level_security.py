@@ -26,10 +26,12 @@ PLATFORM_TABLES = {
 EXCEPTIONS = {
     ("tenant_extension_install", "app_owner", "SELECT", "true"),
     ("extension_install_disabling", "app_owner", "SELECT", "true"),
-    # app.tenants_with_due
+    # app.tenants_with_due, app.tenants_with_deliveries_due
     ("extension_metric_total", "app_owner", "SELECT", "true"),
     ("call_idempotency", "app_owner", "SELECT", "true"),
     ("call_rate", "app_owner", "SELECT", "true"),
+    ("extension_delivery", "app_owner", "SELECT", "true"),
+    ("extension_event", "app_owner", "SELECT", "true"),
     ("extension_execution_log", "app_owner", "SELECT", "true"),
     ("extension_storage_entry", "app_owner", "SELECT", "true"),
     ("idempotency_record", "app_owner", "SELECT", "true"),
@@ -82,8 +84,11 @@ DEFINERS = {
     "app.tenants_with_jobs(integer)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "0164099a157f2e94"
     ),
+    "app.tenants_with_deliveries_due(timestamp with time zone,integer)": Definer(
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "9015a90b00b90199"
+    ),
     "app.tenants_with_due(timestamp with time zone,timestamp with time zone,integer)": Definer(
-        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "7a8d86c4730cd5b0"
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "019029af724e1780"
     ),
 }
 """Functions with their owner's rights. A new or changed one is pinned after a review of what its callers see."""

@@ -3,7 +3,7 @@
 from typing import Final
 
 from alga_ext.calls.messages import DeliveryQueued, encode_message
-from alga_ext.stores.aws_calls import SqsQueue
+from alga_ext.stores.aws_calls import QueuedMessage, SqsQueue
 from alga_ext.stores.database import Row, Tx
 
 _QUEUE: Final = "select tenant, delivery, delay from app.queue_deliveries_of(:tenants)"
@@ -29,8 +29,8 @@ def send(deliveries_queue: SqsQueue, queued: list[Row]) -> None:
     Raises:
         PlatformError: ``queue_unavailable``.
     """
-    entries = []
+    messages = []
     for row in queued:
         message = DeliveryQueued(tenant_id=row["tenant"], delivery_id=str(row["delivery"]))
-        entries.append((encode_message(message), row["tenant"], row["delay"]))
-    deliveries_queue.send_batch(entries)
+        messages.append(QueuedMessage(encode_message(message), row["tenant"], row["delay"]))
+    deliveries_queue.send_all(messages)

@@ -80,6 +80,22 @@ TICK_LAG: Final = Metric(
 DISTINCT_TENANTS: Final = Metric(
     "DistinctTenants", "Count", "sweeper", "Tenants with a call in the last 15 minutes, at each run of the sweeper."
 )
+DELIVERIES: Final = Metric(
+    "Deliveries",
+    "Count",
+    "dispatcher",
+    "Tries of deliveries, when they end, by the state that they lead to.",
+    "state",
+)
+DELIVERY_LAG: Final = Metric(
+    "DeliveryLag",
+    "Milliseconds",
+    "dispatcher",
+    "Time from when a delivery was to be tried until its first try.",
+)
+DEAD_DELIVERIES: Final = Metric(
+    "DeadDeliveries", "Count", "dispatcher", "Deliveries that failed and are not tried again."
+)
 KEY_OVERDUE: Final = Metric(
     "KeyOverdue", "Count", "sweeper, gateway, runner", "A key of the platform is older than it should be."
 )
@@ -104,8 +120,18 @@ WITHDRAWN_LIST_LARGE: Final = Metric(
 
 METRICS: Final = (
     CALLS, CALL_DURATION, CALL_OVERHEAD, CALL_CPU, CALL_MEMORY_PEAK, CALL_FUEL, EGRESS_BYTES, PROGRAM_CACHE_HITS,
-    CALLS_REFUSED, COLD_STARTS, SANDBOX_KILLS, PRECOMPILE_RESULTS, RECORDER_LAG, SCHEDULES_FIRED, TICK_LAG,
-    DISTINCT_TENANTS, KEY_OVERDUE,
+    CALLS_REFUSED,
+    COLD_STARTS,
+    SANDBOX_KILLS,
+    PRECOMPILE_RESULTS,
+    RECORDER_LAG,
+    SCHEDULES_FIRED,
+    TICK_LAG,
+    DISTINCT_TENANTS,
+    KEY_OVERDUE,
+    DELIVERIES,
+    DELIVERY_LAG,
+    DEAD_DELIVERIES,
     TRUST_BUNDLE_EXPIRING, TRUST_BUNDLE_UNREADABLE, WITHDRAWN_LIST_STALE, WITHDRAWN_LIST_LARGE,
 )  # fmt: skip
 

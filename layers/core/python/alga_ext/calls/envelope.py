@@ -4,7 +4,7 @@ Every call reads an envelope, so msgspec is used: it decodes and validates one i
 ignored, so that either side can be deployed first. docs/reference/execute.md defines field names and codes.
 """
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -29,8 +29,28 @@ _ImportName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9._-]{1,64}\Z")]
 _ErrorCode = Annotated[str, msgspec.Meta(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
 
 
+class ExecuteTrigger(msgspec.Struct, kw_only=True):
+    """Why a call is made that no user makes: a delivery of an event, or of a run of a schedule.
+
+    ``id`` is the delivery's. ``name`` is the event's topic, or the schedule's name or id. ``due_at`` (RFC 3339) and
+    ``missed`` (how many earlier runs this one stands for) are those of a schedule. ``hops`` is how many events and runs
+    caused one another before this one. ``try_number`` is 1 for the first try; in JSON it is ``try``.
+    """
+
+    type: Literal["event", "schedule"]
+    id: str
+    name: str
+    due_at: str | None = None
+    missed: int = 0
+    hops: int = 0
+    try_number: int = msgspec.field(default=1, name="try")
+
+
 class ExecuteContext(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What the call belongs to. ``content_hash`` is the bundle's (``sha256:…``); ``config`` is the install's."""
+    """What the call belongs to. ``content_hash`` is the bundle's (``sha256:…``); ``config`` is the install's.
+
+    ``trigger`` is None for the call of a user.
+    """
 
     request_id: str
     tenant_id: str
@@ -39,6 +59,7 @@ class ExecuteContext(msgspec.Struct, kw_only=True, omit_defaults=True):
     version_id: str
     content_hash: str
     config: dict[str, str] = {}
+    trigger: ExecuteTrigger | None = None
 
 
 class ExecuteHttp(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -74,7 +95,7 @@ class ExecuteGrants(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class ExecuteUser(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The user on whose behalf the call is made."""
+    """The user on whose behalf the call is made. A call with a trigger has none."""
 
     user_id: str
     user_email: str = ""

@@ -102,7 +102,8 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     ``egress`` are its requests to other hosts, by destination.
     ``guest_error`` and ``guest_stack`` are what the guest itself reported.
     ``logs_b64z`` are the call's lines (``log_lines.unpack``). ``lost_headers`` are those of the guest's answer whose
-    value the gateway did not pass on; they are names of ``answer_headers.TO_CALLER``.
+    value the gateway did not pass on; they are names of ``answer_headers.TO_CALLER``. ``hops`` is that of the delivery
+    that made the call; an event that the call causes has one more.
     """
 
     execution_id: str
@@ -132,6 +133,7 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     last_refusal: RefusedCall | None = None
     lost_headers: list[str] = []
     logs_b64z: str = ""
+    hops: int = 0
 
 
 class EventReceived(msgspec.Struct, kw_only=True, tag_field="type", tag="event.received"):

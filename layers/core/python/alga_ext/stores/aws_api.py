@@ -96,7 +96,7 @@ class AwsApi:
     def ask(
         self, service: str, target: str, document: Mapping[str, Any], version: str = "1.1", attempts: int = 2
     ) -> Any:
-        """Make one request of AWS's JSON protocol and return the answer.
+        """Make one request of AWS's JSON protocol and return the answer; an empty one is an empty object.
 
         Args:
             service: see ``request``.
@@ -116,6 +116,8 @@ class AwsApi:
         data = answer.read()
         if answer.status != 200:
             raise RequestFailed(error_of(answer.status, data))
+        if not data:  # such as that of ChangeMessageVisibility
+            return {}
         try:
             return json.loads(data)
         except ValueError:

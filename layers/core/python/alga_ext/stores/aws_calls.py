@@ -2,8 +2,8 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from alga_ext.errors import PlatformError, Progress
@@ -14,13 +14,14 @@ from alga_ext.stores.sealing import DataKey
 _NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
 _THROTTLED: Final = "Too many calls of extensions run at the moment; try again."
 _NOT_SENT: Final = "The queue cannot be reached; try again."
-_BATCH: Final = 10
 """Messages of one SendMessageBatch, at most (Amazon SQS API reference)."""
 _SHOWN_CHARACTERS: Final = 500
 _THROTTLED_S: Final = 2
 """When to call again after Lambda has throttled a call, and has not said when."""
 _LONGEST_WAIT_S: Final = 60
 _RESTORED_S: Final = 10
+_MESSAGES_AT_ONCE: Final = 10
+"""SQS takes no more in one request."""
 _BEING_RESTORED: Final = frozenset(
     {
         "EC2ThrottledException",
@@ -36,8 +37,19 @@ its network interfaces, its next invocation fails with ``ResourceNotReadyExcepti
 Lambda, "Lambda function states")."""
 
 
+class QueuedMessage(NamedTuple):
+    """One message to send: ``body`` and ``group`` as for ``SqsQueue.send``.
+
+    ``delay_s`` is for how many seconds it is hidden at first, at most 900.
+    """
+
+    body: bytes
+    group: str
+    delay_s: int = 0
+
+
 class SqsQueue:
-    """Sends messages to one queue.
+    """Sends messages to one queue, and hides received ones.
 
     Args:
         url: of the queue.
@@ -62,38 +74,46 @@ class SqsQueue:
         Raises:
             PlatformError: ``queue_unavailable``.
         """
-        message = {"QueueUrl": self._url, "MessageBody": body.decode(), "MessageGroupId": group}
-        try:
-            self._api.ask("sqs", "AmazonSQS.SendMessage", message, version="1.0")
-        except (HttpError, RequestFailed) as error:
-            raise PlatformError("queue_unavailable", _NOT_SENT, cause=error) from error
+        self._ask("SendMessage", {"MessageBody": body.decode(), "MessageGroupId": group})
 
-    def send_batch(self, entries: Sequence[tuple[bytes, str, int]]) -> None:
-        """Send messages, ten a request, and return when the queue has acknowledged all of them.
-
-        Args:
-            entries: of each message its body and group, as for ``send``, and for how many seconds it is hidden at
-                first, at most 900.
+    def send_all(self, messages: Iterable[QueuedMessage]) -> None:
+        """Send messages, ten in each request, and return when the queue has acknowledged all of them.
 
         Raises:
             PlatformError: ``queue_unavailable`` when the queue did not take some of them. The others are sent.
         """
-        refused: Exception | str | None = None
-        for first in range(0, len(entries), _BATCH):
-            batch = [
-                {"Id": str(number), "MessageBody": body.decode(), "MessageGroupId": group, "DelaySeconds": delay_s}
-                for number, (body, group, delay_s) in enumerate(entries[first : first + _BATCH])
-            ]
-            asked = {"QueueUrl": self._url, "Entries": batch}
+        waiting = [
+            {"MessageBody": body.decode(), "MessageGroupId": group, "DelaySeconds": delay_s}
+            for body, group, delay_s in messages
+        ]
+        refused: Exception | None = None
+        for first in range(0, len(waiting), _MESSAGES_AT_ONCE):
+            entries = [{**entry, "Id": str(place)} for place, entry in enumerate(waiting[first:][:_MESSAGES_AT_ONCE])]
             try:
-                answer = self._api.ask("sqs", "AmazonSQS.SendMessageBatch", asked, version="1.0")
-            except (HttpError, RequestFailed) as error:
+                answer = self._ask("SendMessageBatch", {"Entries": entries})
+            except PlatformError as error:
                 refused = error
-            else:
-                failed = answer.get("Failed") or []
-                refused = f"{failed[0].get('Code')}" if failed else refused
+                continue
+            if failed := answer.get("Failed"):
+                cause = f"{len(failed)} of {len(entries)} messages, {failed[0].get('Code')}"
+                refused = PlatformError("queue_unavailable", _NOT_SENT, cause=cause)
         if refused is not None:
-            raise PlatformError("queue_unavailable", _NOT_SENT, cause=refused)
+            raise refused
+
+    def hide(self, receipt_handle: str, seconds: int) -> None:
+        """Hide a received message for so many seconds from now, at most twelve hours after it was received.
+
+        Raises:
+            PlatformError: ``queue_unavailable``; the message then stays hidden as long as it was before.
+        """
+        self._ask("ChangeMessageVisibility", {"ReceiptHandle": receipt_handle, "VisibilityTimeout": seconds})
+
+    def _ask(self, operation: str, document: Mapping[str, Any]) -> Any:
+        asked = {"QueueUrl": self._url, **document}
+        try:
+            return self._api.ask("sqs", f"AmazonSQS.{operation}", asked, version="1.0")
+        except (HttpError, RequestFailed) as error:
+            raise PlatformError("queue_unavailable", _NOT_SENT, cause=error) from error
 
 
 class LambdaFunction:

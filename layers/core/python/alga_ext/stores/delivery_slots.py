@@ -1,0 +1,51 @@
+"""Slots of deliveries: how many of an install and of a tenant may be in flight (``app.queue_deliveries``).
+
+Whoever changes which deliveries of a tenant hold a slot does it in four steps: lock, change, give free slots away, and
+after the commit send the messages of those that got one. If the last step fails, the tick sends them later.
+"""
+
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from alga_ext.calls.messages import DeliveryQueued, encode_message
+from alga_ext.errors import PlatformError
+from alga_ext.stores.aws_calls import QueuedMessage, SqsQueue
+from alga_ext.stores.database import Tx
+from alga_ext.telemetry import log_failure
+
+_LOCK: Final = "select app.lock_deliveries(:tenant_id)"
+_GIVE: Final = "select delivery, delay from app.queue_deliveries(:tenant_id)"
+
+
+class Queued(NamedTuple):
+    """A delivery that has got a slot, and by how many seconds its message is to be delayed."""
+
+    delivery_id: str
+    delay_s: int = 0
+
+
+def lock(tx: Tx, tenant_id: str) -> None:
+    """Wait until no other transaction changes states of the tenant's deliveries. Call it before any row is locked."""
+    tx.execute(_LOCK, tenant_id=tenant_id)
+
+
+def give(tx: Tx, tenant_id: str) -> list[Queued]:
+    """Give the tenant's free slots to deliveries that wait for one, and return these."""
+    return [Queued(str(row["delivery"]), row["delay"]) for row in tx.rows(_GIVE, tenant_id=tenant_id)]
+
+
+def send(queue: SqsQueue, tenant_id: str, queued: Iterable[Queued], service: str) -> None:
+    """Send the messages of deliveries that have got a slot, after the commit.
+
+    A failure is only logged: the rows say that the messages are to be sent, and the tick sends them again.
+    """
+    messages = [
+        QueuedMessage(
+            encode_message(DeliveryQueued(tenant_id=tenant_id, delivery_id=one.delivery_id)), tenant_id, one.delay_s
+        )
+        for one in queued
+    ]
+    try:
+        queue.send_all(messages)
+    except PlatformError as error:
+        log_failure(service, error, tenant_id)

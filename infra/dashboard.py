@@ -22,12 +22,14 @@ OUTCOMES: Final = (
 )  # fmt: skip
 CODES: Final = ("rate_limited", "quota_exceeded", "unauthenticated", "forbidden", "not_installed", "policy_unavailable")
 """The refusals with a line of their own; the total has all."""
+_DELIVERY_STATES: Final = ("delivered", "retrying", "dead", "discarded")
 _RESULTS: Final = ("ok", "rejected", "failed")
 _STARTED: Final = ("gateway", "runner", "registry", "uihost")
 
 SUMS: Final = (
     ("Egress", ("EgressBytes",)),
     ("Sandboxes that ended", ("SandboxKills",)),
+    ("Dead deliveries", ("DeadDeliveries",)),
     ("Trust", ("KeyOverdue", "TrustBundleExpiring", "TrustBundleUnreadable")),
     ("Schedules that were fired", ("SchedulesFired",)),
     ("List of withdrawn versions", ("WithdrawnListStale", "WithdrawnListLarge")),
@@ -41,6 +43,7 @@ DISTRIBUTIONS: Final = (
     ("Fuel of calls", "CallFuel"),
     ("Time until calls are recorded", "RecorderLag"),
     ("Time until due schedules are fired", "TickLag"),
+    ("Time until deliveries are tried first", "DeliveryLag"),
 )
 """Title, and the metric whose median, 95th and 99th percentile are shown."""
 
@@ -63,6 +66,7 @@ class Dashboard(Construct):
             _graph("Hits of the program cache", [_own("ProgramCacheHits", "Average")]),
             *(_graph(title, [_own(metric, one) for one in ("p50", "p95", "p99")]) for title, metric in DISTRIBUTIONS),
             *(_graph(title, [_sum(metric) for metric in metrics]) for title, metrics in SUMS),
+            _graph("Tries of deliveries", [_sum("Deliveries", state=state) for state in _DELIVERY_STATES]),
             _graph("Cold starts", [_sum("ColdStarts", function=function) for function in _STARTED]),
             _graph("Preparations", [_sum("PrecompileResults", result=result) for result in _RESULTS]),
             _graph("Tenants with a call in 15 minutes", [_own("DistinctTenants", "Maximum")]),

@@ -18,7 +18,7 @@ from infra.retention import retention_days
 from infra.stages import StageSettings
 from topology.functions import RUNNER, Function
 from topology.layers import LAYERS
-from topology.queues import EVENT_SOURCES
+from topology.queues import DELIVERIES, EVENT_SOURCES
 from topology.runtime import PYTHON_VERSION
 
 _RUNTIME: Final = lambda_.Runtime(f"python{PYTHON_VERSION}", lambda_.RuntimeFamily.PYTHON)
@@ -111,7 +111,9 @@ class Functions(Construct):
                 event_source_arn=queue_arns[source.queue],
                 batch_size=source.batch_size,
                 max_batching_window=Duration.seconds(source.batch_window_s),
-                max_concurrency=source.maximum_concurrency,
+                max_concurrency=self._stage.deliveries_concurrency
+                if source.queue == DELIVERIES.name
+                else source.maximum_concurrency,
                 report_batch_item_failures=source.report_batch_item_failures,
             )
 

@@ -115,6 +115,23 @@ def own_alarms(stage: StageSettings) -> tuple[OwnAlarm, ...]:
             above=(stage.sweep_every_s + 300) * 1_000,
             why="Schedules are fired more than five minutes later than the ticker's interval explains.",
         ),
+        OwnAlarm(
+            "dead-deliveries",
+            "DeadDeliveries",
+            "Sum",
+            minutes=_HOUR,
+            above=100,
+            why="Very many deliveries were given up. The tenants see them, and an extension or the host may be broken.",
+        ),
+        OwnAlarm(
+            "delivery-lag",
+            "DeliveryLag",
+            "p90",
+            minutes=5,
+            above=60_000,
+            why="Events and runs of schedules are tried more than a minute late.",
+            periods=3,
+        ),
         *of_tenants,
         OwnAlarm(
             "keys-overdue",

@@ -94,6 +94,10 @@ def _objects(access: Access, places: Places) -> Iterator[Statement]:
 def _queues(function: Function, access: Access, places: Places) -> Iterator[Statement]:
     if access.sends_to:
         yield Statement("Send", ("sqs:SendMessage",), tuple(places.queues[name].arn for name in access.sends_to))
+    if access.hides:
+        yield Statement(
+            "Hide", ("sqs:ChangeMessageVisibility",), tuple(places.queues[name].arn for name in access.hides)
+        )
     received = tuple(places.queues[source.queue].arn for source in EVENT_SOURCES if source.function == function.name)
     if received:
         yield Statement("Receive", ("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"), received)

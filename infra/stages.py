@@ -20,6 +20,8 @@ OWN_KEY: Final = "own"
 SigningKeyName = Literal["RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY"]
 DEFAULT_LIMITS_BYTES: Final = 1_024
 """The largest ``default_limits`` as JSON: all environment variables of a function together may have 4 KB."""
+UNRESERVED: Final = ("dispatcher",)
+"""Functions that reach the database, and whose concurrency only their queue limits."""
 CONNECTIONS_SHARE: Final = 0.8
 """The share of the database's connections that functions may use; the rest is for migrations and for operators."""
 
@@ -47,7 +49,10 @@ class StageSettings(BaseModel):
             back-up-and-restore.md). It stays: without it, or with another one, the deployment makes another database.
         database_backup_days: for how many days the database can be restored to any instant.
         nat_gateways: one per availability zone survives the loss of a zone.
-        concurrency: reserved concurrency of each function that reaches the database.
+        concurrency: reserved concurrency of each function that reaches the database. The dispatcher has none: a queue's
+            receives that Lambda throttles count toward the dead-letter limit.
+        deliveries_concurrency: how many invocations of the dispatcher run at the same time, at most
+            (docs/reference/deliveries.md).
         runner_memory_mb: memory of the runner, and with it its share of a CPU.
         protect_data: a deleted stack keeps its data, and the database refuses to be deleted.
         log_retention_days: of all log groups, and of access logs in S3.
@@ -93,6 +98,7 @@ class StageSettings(BaseModel):
     database_snapshot: str = ""
     nat_gateways: int = 1  # a zone's loss stops egress of a stage that serves no customer
     concurrency: dict[str, int]
+    deliveries_concurrency: int = 20
     runner_memory_mb: int = 2_432  # 384 MiB for the runner and four sandboxes of 512 MiB
     protect_data: bool = True
     log_retention_days: int = 30
@@ -181,6 +187,7 @@ DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "database_max_connections": 2_000,
             "nat_gateways": 2,
             "concurrency": _LARGE,
+            "deliveries_concurrency": 100,
             "log_retention_days": 90,
             "egress_alarm_gib_per_hour": 100,
             "database_backup_days": 35,
@@ -221,14 +228,22 @@ def read_stage(name: str, given: Mapping[str, Any]) -> StageSettings:
 
 def _faults_together(stage: StageSettings) -> list[str]:
     faults = []
-    database_functions = {function.name for function in FUNCTIONS if "DATABASE_URL" in function.required}
+    database_functions = {
+        function.name
+        for function in FUNCTIONS
+        if "DATABASE_URL" in function.required and function.name not in UNRESERVED
+    }
     if set(stage.concurrency) != database_functions:
         faults.append(f"concurrency: it must name {', '.join(sorted(database_functions))} and no other function")
     most = int(stage.database_max_connections * CONNECTIONS_SHARE)
-    if (total := sum(stage.concurrency.values())) > most:
+    if (total := sum(stage.concurrency.values()) + stage.deliveries_concurrency) > most:
         faults.append(
-            f"concurrency: {total} functions at the same time can open more connections than 80 % of "
-            f"database_max_connections ({most}); lower the one or raise the other"
+            f"concurrency: {total} functions at the same time, those of deliveries_concurrency included, can open more "
+            f"connections than 80 % of database_max_connections ({most}); lower the one or raise the other"
+        )
+    if not 2 <= stage.deliveries_concurrency <= 1_000:
+        faults.append(
+            f"deliveries_concurrency: it is {stage.deliveries_concurrency}, but Lambda takes 2 to 1000 for a queue"
         )
     if not 15 <= stage.execution_retention_days <= 3_650:
         faults.append(

@@ -25,6 +25,8 @@ class Access:
             compares the stored bytes.
         deletes: key prefixes under which it deletes objects.
         sends_to: names of the queues that it sends to.
+        hides: names of the queues whose received messages it hides for a time of its own choice: it changes their
+            visibility.
         signs_with: environment names of its signing keys. The value may name an asymmetric KMS key
             (``kms:KEY-ID``); then the function needs ``kms:Sign`` and ``kms:GetPublicKey`` for it.
         makes_data_keys: it seals tenants' secrets: ``kms:GenerateDataKey`` for the first key of ``SECRETS_KEY_ID``, and
@@ -44,6 +46,7 @@ class Access:
     writes: tuple[str, ...] = ()
     deletes: tuple[str, ...] = ()
     sends_to: tuple[str, ...] = ()
+    hides: tuple[str, ...] = ()
     signs_with: tuple[str, ...] = ()
     makes_data_keys: bool = False
     opens_data_keys: bool = False
@@ -57,6 +60,13 @@ ACCESS: Final = (
     Access(
         "gateway",
         sends_to=("executions",),
+        invokes=("runner",),
+        secrets=("DATABASE_URL", "EXECUTION_TOKEN_PRIVATE_KEY"),
+    ),
+    Access(
+        "dispatcher",
+        sends_to=("executions", "deliveries"),
+        hides=("deliveries",),
         invokes=("runner",),
         secrets=("DATABASE_URL", "EXECUTION_TOKEN_PRIVATE_KEY"),
     ),

@@ -82,7 +82,27 @@ GATEWAY: Final = Function(
         "CORS_ORIGINS",
         "EXT_GATEWAY_TIMEOUT_MS",
         "INSTALL_CACHE_MS",
-        "DEFAULT_LIMITS",  # the same value in gateway, registry and recorder
+        "DEFAULT_LIMITS",  # the same value in gateway, dispatcher, registry and recorder
+        "EXTENSIONS_ENABLED",
+    ),
+    login_role="fn_gateway",
+)
+DISPATCHER: Final = Function(
+    "dispatcher",
+    "functions.gateway.dispatcher.handler",
+    timeout_s=70,  # a delivery may take 60 s, and its answer 2 s more
+    required=(
+        "DATABASE_URL",
+        "RUNNER_BASE_URL",
+        "EXECUTIONS_QUEUE_URL",
+        "DELIVERIES_QUEUE_URL",
+        "EXECUTION_TOKEN_PRIVATE_KEY",
+    ),
+    optional=(
+        "RUNNER_ISOLATION",
+        "EXT_GATEWAY_TIMEOUT_MS",
+        "INSTALL_CACHE_MS",
+        "DEFAULT_LIMITS",
         "EXTENSIONS_ENABLED",
     ),
     login_role="fn_gateway",
@@ -138,7 +158,7 @@ UIHOST: Final = Function(
 RUNNER: Final = Function(
     "runner",
     "functions.runner.handler.handler",
-    timeout_s=32,  # longer than MAX_TIMEOUT_MS (29 s), so that the runner itself ends a call
+    timeout_s=63,  # longer than MAX_TIMEOUT_MS (60 s), so that the runner itself ends a call
     required=(
         "DATABASE_URL",
         "BUNDLE_STORE_BASE",
@@ -256,7 +276,20 @@ SMOKE: Final = Function(
     memory_mb=512,  # it waits for other functions
 )
 
-FUNCTIONS: Final = (GATEWAY, REGISTRY, UIHOST, RUNNER, PREPARE, ASSETS, RECORDER, SWEEPER, TICKER, MIGRATE, SMOKE)
+FUNCTIONS: Final = (
+    GATEWAY,
+    DISPATCHER,
+    REGISTRY,
+    UIHOST,
+    RUNNER,
+    PREPARE,
+    ASSETS,
+    RECORDER,
+    SWEEPER,
+    TICKER,
+    MIGRATE,
+    SMOKE,
+)
 
 LOGIN_ROLES: Final = ("fn_gateway", "fn_registry", "fn_runner")
 """The database roles that functions sign in as: by IAM, or with the passwords that ``migrate`` sets."""

@@ -41,6 +41,8 @@ class EventSource:
         batch_size: the maximum number of messages in one invocation.
         batch_window_s: how long to wait for a batch to fill.
         report_batch_item_failures: the function returns which messages failed, and only those are delivered again.
+        sets_visibility: the function itself decides when a failed message comes again. Where it has not, the message
+            stays hidden for the queue's visibility timeout.
         maximum_concurrency: the maximum number of invocations at the same time. It limits the database connections and
             compilations that many messages can cause. No load test has confirmed the value yet.
     """
@@ -51,11 +53,13 @@ class EventSource:
     batch_window_s: int = 0
     report_batch_item_failures: bool = True
     maximum_concurrency: int = 10
+    sets_visibility: bool = False
 
 
 PREPARE: Final = Queue("prepare", "prepare-dlq", "PREPARE_QUEUE_URL", visibility_timeout_s=1800)
 PREPARED: Final = Queue("prepared", "prepared-dlq", "PREPARED_QUEUE_URL", visibility_timeout_s=360)
 EXECUTIONS: Final = Queue("executions", "executions-dlq", "EXECUTIONS_QUEUE_URL", visibility_timeout_s=190)
+# A message comes again for each retry of its delivery. So only one that can never be handled has 50 receives.
 DELIVERIES: Final = Queue(
     "deliveries", "deliveries-dlq", "DELIVERIES_QUEUE_URL", visibility_timeout_s=420, max_receive_count=50
 )
@@ -67,4 +71,7 @@ EVENT_SOURCES: Final = (
     EventSource("prepared", "assets", batch_size=1),  # so that one publisher's UI delays no other publisher
     # A set of calls costs the recorder little more than one. A record comes up to a second later for it.
     EventSource("executions", "recorder", batch_size=100, batch_window_s=1),
+    # One invocation lasts as long as the slowest of its deliveries, 60 s at most. docs/reference/deliveries.md says
+    # what this number means when extensions hang.
+    EventSource("deliveries", "dispatcher", maximum_concurrency=20, sets_visibility=True),
 )

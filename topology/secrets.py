@@ -24,6 +24,7 @@ class SecretSetting:
 
 SECRET_SETTINGS: Final = (
     SecretSetting("gateway", "EXECUTION_TOKEN_PRIVATE_KEY", "gateway", "execution_token_private_key"),
+    SecretSetting("dispatcher", "EXECUTION_TOKEN_PRIVATE_KEY", "gateway", "execution_token_private_key"),
     SecretSetting("smoke", "EXECUTION_TOKEN_PRIVATE_KEY", "gateway", "execution_token_private_key"),
     SecretSetting("runner", "EXECUTION_TOKEN_PUBLIC_KEY", "runner", "execution_token_public_keys"),
     SecretSetting("runner", "UI_PROXY_AUTH_TOKEN", "runner", "ui_proxy_auth_token"),

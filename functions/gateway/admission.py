@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from alga_ext.bundles.endpoint_audience import audience_of
+from alga_ext.calls.envelope import ExecuteTrigger
 from alga_ext.edge.http import Request
 from alga_ext.edge.principal import Principal
 from alga_ext.errors import PlatformError
@@ -29,6 +30,7 @@ class AdmittedCall(NamedTuple):
         raw_query: the query string as in the URL, without ``?``.
         headers: the caller's headers with lower-case names; ``headers.to_guest`` decides later which of them pass.
         body: the caller's body.
+        trigger: of a delivery, which no user makes; None for the call of a user.
     """
 
     request_id: str
@@ -42,6 +44,7 @@ class AdmittedCall(NamedTuple):
     raw_query: str
     headers: Mapping[str, str]
     body: bytes
+    trigger: ExecuteTrigger | None = None
 
 
 class RoleMap:

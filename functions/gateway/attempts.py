@@ -14,17 +14,15 @@ from functions.gateway import retries
 from functions.gateway.admission import AdmittedCall
 from functions.gateway.envelope import build_envelope
 from functions.gateway.execution import Execution
-from functions.gateway.services import Services
+from functions.gateway.services import CallServices
 
 RUNNER_MARGIN_S: Final = 2.0
 """How many seconds longer than the guest may run the gateway waits for the runner's answer: a runner that was not there
 has to start first."""
-_ANSWER_BY_S: Final = 29.5
-"""API Gateway and the gateway's own time limit end a call after 30 s. Before that, its finished record must be sent."""
 
 
 def execute(
-    call: AdmittedCall, execution: Execution, trace_id: str, services: Services, *, is_keyed: bool
+    call: AdmittedCall, execution: Execution, trace_id: str, services: CallServices, *, is_keyed: bool
 ) -> ExecuteResponse:
     """Send a call to the runner, at most ``retries.RETRIES`` times again, and return the runner's answer.
 
@@ -54,7 +52,7 @@ def execute(
     raise AssertionError  # pause_s has no pause for another retry
 
 
-def _attempt(call: AdmittedCall, execution: Execution, trace_id: str, services: Services) -> ExecuteResponse:
+def _attempt(call: AdmittedCall, execution: Execution, trace_id: str, services: CallServices) -> ExecuteResponse:
     left_s = execution.deadline_s - services.monotonic_s()
     left_ms = int(left_s * 1000)
     if left_ms < 1:
@@ -80,7 +78,7 @@ def _attempt(call: AdmittedCall, execution: Execution, trace_id: str, services: 
             token=token,
             tenant_id=call.tenant_id,
             request_id=call.request_id,
-            timeout_s=left_s + margin_s(execution.limit_ms),
+            timeout_s=left_s + margin_s(execution),
         )
     except PlatformError as error:
         execution.may_have_run = ran_before or not retries.has_run_nothing(error)
@@ -88,6 +86,6 @@ def _attempt(call: AdmittedCall, execution: Execution, trace_id: str, services: 
     return decode_response(data)
 
 
-def margin_s(limit_ms: int) -> float:
+def margin_s(execution: Execution) -> float:
     """Return how many seconds after the end of a call's time the gateway still waits for the runner."""
-    return min(RUNNER_MARGIN_S, _ANSWER_BY_S - limit_ms / 1000)
+    return min(RUNNER_MARGIN_S, execution.answer_by_s - execution.limit_ms / 1000)

@@ -112,6 +112,7 @@ class Breakers:
 
     def _note(self, install: Hashable, failing: _Failing) -> None:
         self._failing.pop(install, None)
-        while len(self._failing) >= self._capacity:
-            self._failing.pop(next(iter(self._failing)))
+        # In the dispatcher, several threads do this at the same time.
+        for oldest in list(self._failing)[: max(0, len(self._failing) + 1 - self._capacity)]:
+            self._failing.pop(oldest, None)
         self._failing[install] = failing

@@ -19,7 +19,7 @@ from functions.gateway.attempts import execute
 from functions.gateway.breaker import Outcome, Refused
 from functions.gateway.execution import Execution
 from functions.gateway.refusals import outward
-from functions.gateway.services import Services
+from functions.gateway.services import CallServices
 
 RESPONSE_LIMIT_BYTES: Final = 4 * 1024 * 1024
 """With the headers' limit below, the largest answer fits into a Lambda payload, whatever its bytes are."""
@@ -49,7 +49,7 @@ class _Ended(NamedTuple):
 
 
 def run(
-    call: AdmittedCall, services: Services, execution: Execution | None = None
+    call: AdmittedCall, services: CallServices, execution: Execution | None = None
 ) -> tuple[int, dict[str, str], bytes]:
     """Record the call as accepted, run it, record how it ended, and return status, headers and body.
 
@@ -60,7 +60,8 @@ def run(
     Args:
         call: the admitted call.
         services: the gateway's clients.
-        execution: of a call with an idempotency key, which must not run twice. It says afterwards what was done.
+        execution: of a call with an idempotency key, which must not run twice, or of a delivery. It says afterwards
+            what was done.
 
     Raises:
         PlatformError: ``runner_unavailable`` while the install's breaker is open, and ``queue_unavailable``, both
@@ -92,6 +93,7 @@ def run(
         attempts=execution.attempts,
         breaker=state,
         lost_headers=ended.lost_headers,
+        hops=call.trigger.hops if call.trigger is not None else 0,
     )
     _send_finished(finished, services)
     values = call_metrics.of_call(finished, ended.recorded, is_answered=ended.is_answered)
@@ -104,7 +106,9 @@ def run(
     return ended.result
 
 
-def _executed(call: AdmittedCall, execution: Execution, trace_id: str, services: Services, *, is_keyed: bool) -> _Ended:
+def _executed(
+    call: AdmittedCall, execution: Execution, trace_id: str, services: CallServices, *, is_keyed: bool
+) -> _Ended:
     """Run a call that was recorded as accepted. Every failure is returned, because it has to be recorded too."""
     try:
         answer = execute(call, execution, trace_id, services, is_keyed=is_keyed)
@@ -118,7 +122,7 @@ def _executed(call: AdmittedCall, execution: Execution, trace_id: str, services:
     if answer.error is None:
         lost = [name for name in answer.headers if name in TO_CALLER and name not in passed]
         return _Ended(answer, None, len(body), True, (answer.status, passed, body), lost)
-    refusal = _refusal(answer, answer.error, explained=services.settings.explain_failures)
+    refusal = _refusal(answer, answer.error, explained=services.explain_failures)
     recorded = msgspec.structs.replace(answer, status=refusal.status)
     return _Ended(recorded, answer.error.code, len(body), True, refusal)
 
@@ -176,7 +180,7 @@ def _as_platform_error(error: ExecuteError) -> PlatformError:
     return PlatformError("bad_gateway", f"{message} ({error.code})", cause=error.code)
 
 
-def _send_finished(finished: ExecutionFinished, services: Services) -> None:
+def _send_finished(finished: ExecutionFinished, services: CallServices) -> None:
     """Send the finished record. A failure is only logged: the caller's response is sent anyway."""
     try:
         services.executions.send(execution_messages.encode_finished(finished), group=finished.tenant_id)

@@ -15,6 +15,7 @@ from alga_ext.calls.envelope import (
     SealedSecret,
 )
 from alga_ext.calls.install_config import as_texts
+from alga_ext.edge.principal import Principal
 from functions.gateway import headers
 from functions.gateway.admission import AdmittedCall
 from functions.gateway.install import Install
@@ -34,7 +35,7 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
         traceparent: the ``traceparent`` header that the guest gets (W3C Trace Context).
         timeout_ms: what is left of the call's time limit, in milliseconds.
     """
-    install, principal = call.install, call.principal
+    install = call.install
     query = {name: values if len(values) > 1 else values[0] for name, values in parse_qs(call.raw_query, True).items()}
     passed = headers.to_guest(
         call.headers,
@@ -53,6 +54,7 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
             version_id=install.version_id,
             content_hash=install.content_hash,
             config=as_texts(install.config),
+            trigger=call.trigger,
         ),
         http=ExecuteHttp(
             method=call.method,
@@ -72,12 +74,16 @@ def build_envelope(call: AdmittedCall, traceparent: str, timeout_ms: int) -> Exe
         ),
         secret_envelope=[SealedSecret(**secret) for secret in install.sealed_secrets] or None,
         metrics=[DeclaredMetric(**metric) for metric in install.metrics],
-        user=ExecuteUser(
-            user_id=principal.subject,
-            user_email=principal.email,
-            user_name=principal.name,
-            user_type=principal.user_type,
-            client_name=principal.client_name,
-            client_id=principal.client_id,
-        ),
+        user=None if call.trigger is not None else _user(call.principal),
+    )
+
+
+def _user(principal: Principal) -> ExecuteUser:
+    return ExecuteUser(
+        user_id=principal.subject,
+        user_email=principal.email,
+        user_name=principal.name,
+        user_type=principal.user_type,
+        client_name=principal.client_name,
+        client_id=principal.client_id,
     )

@@ -58,6 +58,7 @@ def finished(
     attempts: int = 1,
     breaker: BreakerState = BreakerState.CLOSED,
     lost_headers: Sequence[str] = (),
+    hops: int = 0,
 ) -> ExecutionFinished:
     """Return the record of how an accepted call ended.
 
@@ -97,6 +98,7 @@ def finished(
         ),
         lost_headers=list(lost_headers),
         logs_b64z=answer.logs_b64z if len(answer.logs_b64z) <= _LINES_LIMIT else "",
+        hops=hops,
     )
 
 

@@ -1,6 +1,7 @@
 """Find the tenant's install that a request names, and cache it for a short time."""
 
 import re
+import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -75,6 +76,7 @@ class Installs:
         self._lifetime_s = lifetime_s
         self._capacity = capacity
         self._known: dict[tuple[str, str], tuple[float, Install]] = {}
+        self._lock = threading.Lock()  # the dispatcher's deliveries run in threads
 
     def find(self, tenant_id: str, reference: str, now_s: float, now: datetime) -> Install | None:
         """Return the tenant's active install that a reference names, or None.
@@ -91,16 +93,17 @@ class Installs:
                 ``policy_unavailable`` when its stored limits do not fit; ``database_unavailable``.
         """
         key = (tenant_id, reference)
-        cached = self._known.get(key)
-        if cached is not None and now_s < cached[0]:
-            return cached[1]
-        self._known.pop(key, None)
-        install = self._load(tenant_id, reference, now)
-        if install is not None:
-            while len(self._known) >= self._capacity:
-                self._known.pop(next(iter(self._known)))
-            self._known[key] = (now_s + self._lifetime_s, install)
-        return install
+        with self._lock:
+            cached = self._known.get(key)
+            if cached is not None and now_s < cached[0]:
+                return cached[1]
+            self._known.pop(key, None)
+            install = self._load(tenant_id, reference, now)
+            if install is not None:
+                while len(self._known) >= self._capacity:
+                    self._known.pop(next(iter(self._known)))
+                self._known[key] = (now_s + self._lifetime_s, install)
+            return install
 
     def _load(self, tenant_id: str, reference: str, now: datetime) -> Install | None:
         publisher, _, name = reference.partition(".")

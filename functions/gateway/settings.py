@@ -1,4 +1,4 @@
-"""Settings of the gateway and of the smoke check."""
+"""Settings of the gateway, of the dispatcher and of the smoke check."""
 
 import json
 from collections.abc import Mapping
@@ -33,6 +33,9 @@ def _check_functions(text: str) -> None:
         raise ValueError(message)
 
 
+RunnerUrl = Annotated[str, Form("lambda://FUNCTION-NAME, or an http or https URL")]
+CallTimeout = Annotated[int, Range(50, 29_000)]
+InstallCache = Annotated[int, Range(0, 60_000)]
 Isolation = Annotated[str, Check(_check_isolation), Form("per_tenant or shared")]
 _Origins = Annotated[str, Check(parse_origins), Form("origins such as https://app.example.com, separated by commas")]
 _FunctionNames = Annotated[str, Check(_check_functions), Form('a JSON object such as {"gateway": "FUNCTION-NAME"}')]
@@ -64,7 +67,7 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
     section = "Gateway"
 
     database_url: DatabaseUrl
-    runner_base_url: Annotated[str, Form("lambda://FUNCTION-NAME, or an http or https URL")] = "lambda://runner"
+    runner_base_url: RunnerUrl = "lambda://runner"
     runner_isolation: Isolation = "per_tenant"
     executions_queue_url: QueueUrl
     execution_token_private_key: PrivateKey
@@ -72,8 +75,8 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
     auth_read_roles: str = "extension:read,extension:write,tenant_admin,tenant_viewer,tenant_user"
     auth_write_roles: str = "extension:write,tenant_admin,tenant_user"
     cors_origins: _Origins = ""
-    ext_gateway_timeout_ms: Annotated[int, Range(50, 29_000)] = 5_000
-    install_cache_ms: Annotated[int, Range(0, 60_000)] = 2_000
+    ext_gateway_timeout_ms: CallTimeout = 5_000
+    install_cache_ms: InstallCache = 2_000
     default_limits: DefaultLimits = "{}"
     extensions_enabled: bool = True
     explain_failures: bool = False
@@ -83,6 +86,29 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
     def faults_together(cls, given: Mapping[str, str]) -> list[str]:
         """See ``Settings.faults_together``: failures are never explained in Lambda."""
         return [*super().faults_together(given), *development_faults(given)]
+
+
+class DispatcherSettings(Settings, frozen=True, kw_only=True):
+    """Settings of the dispatcher. Those that are not explained here are as in ``GatewaySettings``.
+
+    Attributes:
+        deliveries_queue_url: queue of the deliveries that are to be tried.
+        ext_gateway_timeout_ms: time limit of a delivery for which the manifest sets none.
+        extensions_enabled: when false, deliveries wait.
+    """
+
+    section = "Dispatcher"
+
+    database_url: DatabaseUrl
+    runner_base_url: RunnerUrl = "lambda://runner"
+    runner_isolation: Isolation = "per_tenant"
+    executions_queue_url: QueueUrl
+    deliveries_queue_url: QueueUrl
+    execution_token_private_key: PrivateKey
+    ext_gateway_timeout_ms: CallTimeout = 5_000
+    install_cache_ms: InstallCache = 2_000
+    default_limits: DefaultLimits = "{}"
+    extensions_enabled: bool = True
 
 
 class SmokeSettings(Settings, frozen=True, kw_only=True):

@@ -70,7 +70,7 @@ class RunnerSettings(Settings, frozen=True, kw_only=True):
     trust_root_keys: RootKeys = ""
     execution_token_public_key: Annotated[str, Form("the gateway's public keys in PEM, or the path of their file")]
     default_timeout_ms: Annotated[int, Range(10)] = 5_000
-    max_timeout_ms: Annotated[int, Range(10, 870_000)] = 29_000
+    max_timeout_ms: Annotated[int, Range(10, 870_000)] = 60_000
     default_memory_mb: Annotated[int, Range(1)] = 128
     max_memory_mb: Annotated[int, Range(1, 4_096)] = 256
     max_fuel: Annotated[int, Range(1)] = 1_000_000_000_000

@@ -58,8 +58,7 @@ def test_what_a_guest_reported_is_not_passed_on(door: Door) -> None:
 
 
 def test_a_local_platform_passes_on_what_a_guest_reported(door: Door) -> None:
-    settings = msgspec.structs.replace(door.services.settings, explain_failures=True)
-    door.services = dataclasses.replace(door.services, settings=settings)
+    door.services = dataclasses.replace(door.services, explain_failures=True)
     door.runner_answers(EXPLAINED)
 
     document = json.loads(problem(door.refusal(), "r-1")["body"])

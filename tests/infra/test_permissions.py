@@ -73,8 +73,8 @@ FORBIDDEN = [
     (EVERY - {"prepare"}, "kms:Sign", "ArtifactSigningKey"),
     (EVERY - {"runner"}, "kms:Decrypt", ""),
     (EVERY - {"registry"}, "kms:GenerateDataKey", ""),
-    (EVERY - {"gateway", "smoke"}, "lambda:InvokeFunction", ""),
-    (EVERY - {"gateway", "smoke"}, "secretsmanager:GetSecretValue", "/gateway"),
+    (EVERY - {"gateway", "dispatcher", "smoke"}, "lambda:InvokeFunction", ""),
+    (EVERY - {"gateway", "dispatcher", "smoke"}, "secretsmanager:GetSecretValue", "/gateway"),
     (EVERY - {"runner"}, "secretsmanager:GetSecretValue", "/runner"),
     (EVERY - {"migrate"}, "secretsmanager:GetSecretValue", "DatabaseCluster"),
     (EVERY, "s3:PutObject", "StoresTrust"),
@@ -85,6 +85,7 @@ FORBIDDEN = [
     ({"uihost", "prepare", "smoke"}, "rds-db:connect", ""),
     ({"runner"}, "s3:GetObject", "/staging/"),
     ({"runner"}, "sqs:SendMessage", ""),
+    (EVERY - {"dispatcher"}, "sqs:ChangeMessageVisibility", ""),
 ]
 
 

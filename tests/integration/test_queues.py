@@ -36,7 +36,11 @@ def cloud(server_loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     )
 
     async def start() -> QueuePollers:
-        sources = (EventSource("executions", "batch"), EventSource("prepared", "refuse"))
+        sources = (
+            EventSource("executions", "batch"),
+            EventSource("prepared", "refuse"),
+            EventSource("prepare", "refuse", sets_visibility=True),
+        )
         pollers = QueuePollers(functions, cloud, sources)
         pollers.start()
         return pollers
@@ -74,6 +78,16 @@ def test_a_batch_whose_function_fails_ends_whole_in_the_dead_letters(cloud: Clou
 
     assert dead == {"0", "1"}
     assert depth(sqs, cloud.queue_urls["prepared"]) == 0
+
+
+def test_a_message_whose_function_sets_visibility_itself_is_left_as_it_is(cloud: Cloud, sqs: Any) -> None:
+    sqs.send_message(QueueUrl=cloud.queue_urls["prepare"], MessageBody="left")
+    sqs.send_message(QueueUrl=cloud.queue_urls["prepared"], MessageBody="repeated")
+
+    assert wait_for_message(sqs, cloud.queue_urls["prepared-dlq"])["Body"] == "repeated"  # after as many tries
+
+    assert depth(sqs, cloud.queue_urls["prepare-dlq"]) == 0
+    assert depth(sqs, cloud.queue_urls["prepare"]) == 1
 
 
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.name)

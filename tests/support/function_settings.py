@@ -5,7 +5,7 @@ from typing import Final
 
 from alga_ext.settings import Settings
 from alga_ext.trust.signing import LocalSigner
-from functions.gateway.settings import GatewaySettings, SmokeSettings
+from functions.gateway.settings import DispatcherSettings, GatewaySettings, SmokeSettings
 from functions.registry.settings import (
     AssetsSettings,
     MigrateSettings,
@@ -19,6 +19,7 @@ from functions.uihost.settings import UiHostSettings
 
 SETTINGS: Final[dict[str, type[Settings]]] = {
     "gateway": GatewaySettings,
+    "dispatcher": DispatcherSettings,
     "registry": RegistrySettings,
     "uihost": UiHostSettings,
     "runner": RunnerSettings,

@@ -52,7 +52,7 @@ def custom_metrics(prices: Prices) -> Mapping[str, float]:
 
     Metrics without a value cost nothing. A usual month has a few outcomes and codes.
     """
-    values = {"outcome": len(Outcome), "code": len(CODES), "function": len(FUNCTIONS), "result": 3, None: 0}
+    values = {"outcome": len(Outcome), "code": len(CODES), "function": len(FUNCTIONS), "result": 3, "state": 4, None: 0}
     counts = {metric.name: 1 + values[metric.dimension] for metric in METRICS}
     refusals = counts.pop("CallsRefused")
     return {

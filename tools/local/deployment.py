@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tools.local.cloud import LOCAL_CREDENTIALS, Cloud
 from tools.local.keys import AUDIENCE, ISSUER, LocalKeys
-from tools.local.lambda_types import FunctionSpec
+from tools.local.lambda_types import PROCESSES_MAX, FunctionSpec
 from tools.local.postgres import database_url
 from topology.access import ACCESS
 from topology.functions import DEVELOPMENT_ONLY, FUNCTIONS, RUNNER, Function
@@ -32,8 +32,11 @@ LOCAL_ONLY = frozenset({
 })  # fmt: skip
 # Folders below /tmp, which is private to a process in Lambda.
 PRIVATE_FOLDERS = {"ARTIFACT_FOLDER": "alga-ext/artifacts"}
-# One compilation uses a core for seconds, so two run at the same time; other queues have one poller.
-POLLERS = {"prepare": 2}
+# How many batches of a queue are in flight; by default one. A compilation uses a core for seconds. A batch of
+# deliveries waits for extensions that hang.
+IN_FLIGHT = {"prepare": 2, "deliveries": 8}
+# An extension that hangs has four deliveries in flight; as many others must find a process. The default is four.
+PROCESSES = {"dispatcher": 8, "runner": 8}
 API_ROUTES = tuple(route for route in ROUTES if route.front == "api")
 UI_ROUTES = tuple(route for route in ROUTES if route.front == "ui")
 
@@ -165,6 +168,7 @@ def function_spec(
         memory_mb=function.memory_mb,
         per_tenant=function.per_tenant,
         private_folders=folders,
+        processes_max=PROCESSES.get(function.name, PROCESSES_MAX),
     )
 
 

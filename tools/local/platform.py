@@ -16,7 +16,7 @@ from alga_ext.errors import PlatformError
 from tools.local.cloud import Cloud, make_cloud
 from tools.local.deployment import (
     API_ROUTES,
-    POLLERS,
+    IN_FLIGHT,
     UI_ROUTES,
     Addresses,
     EnvironmentNamesError,
@@ -214,7 +214,7 @@ class Platform:
                 )
                 raise StartError(message) from error
             self._undo.append(front.close)
-        pollers = QueuePollers(self.functions, self.cloud, EVENT_SOURCES, POLLERS, self._watch)
+        pollers = QueuePollers(self.functions, self.cloud, EVENT_SOURCES, IN_FLIGHT, self._watch)
         pollers.start()
         self._undo.append(lambda: self._close_pollers(pollers))
         ticker = Ticker(self.functions, SCHEDULES)

@@ -6,8 +6,8 @@ none is. Failed messages become visible again and, after the queue's `max_receiv
 queue.
 
 Differences from AWS: there a failed message waits for the queue's visibility timeout; here it waits `RETRY_AFTER_S`, so
-that a developer sees the retries. A batch does not wait to fill (`batch_window_s`). The number of batches in flight is
-the number of pollers, because one machine can run fewer than `maximum_concurrency`.
+that a developer sees the retries, unless the function sets visibility itself (`sets_visibility`). A batch does not wait
+to fill (`batch_window_s`). One machine can run fewer batches at the same time than `maximum_concurrency`.
 """
 
 import asyncio
@@ -33,13 +33,13 @@ PAUSE_WHEN_UNREACHABLE_S = 0.5
 
 
 class QueuePollers:
-    """All event sources of one platform; each poller has its own thread for the blocking client.
+    """All event sources of one platform. The blocking client has threads of its own.
 
     Args:
         functions: the functions that consume messages.
         cloud: the queues' URLs.
         sources: which function consumes which queue.
-        pollers: how many batches of a queue may be in flight, by the queue's name; by default one.
+        in_flight: how many batches of a queue may be in flight, by the queue's name; by default one.
         watch: is given the queue's name and the body of each message that a function has completed.
     """
 
@@ -48,16 +48,19 @@ class QueuePollers:
         functions: Functions,
         cloud: Cloud,
         sources: tuple[EventSource, ...],
-        pollers: Mapping[str, int] = MappingProxyType({}),
+        in_flight: Mapping[str, int] = MappingProxyType({}),
         watch: Callable[[str, str], None] = lambda _queue, _body: None,
     ) -> None:
         self._watch = watch
         self._functions = functions
         self._cloud = cloud
-        self._sources = [source for source in sources for _ in range(pollers.get(source.queue, 1))]
-        self._threads = ThreadPoolExecutor(max(len(self._sources), 1), "queue")
+        self._sources = sources
+        self._free = {source.queue: asyncio.Semaphore(in_flight.get(source.queue, 1)) for source in sources}
+        # One waits for messages of each source, and others delete what is done.
+        self._threads = ThreadPoolExecutor(2 * max(len(sources), 1), "queue")
         self._sqs = aws_client("sqs", cloud.endpoint_url, read_timeout_s=WAIT_S + 5)
         self._tasks: list[asyncio.Task[None]] = []
+        self._batches: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin polling."""
@@ -65,15 +68,19 @@ class QueuePollers:
 
     async def close(self) -> None:
         """Stop polling. It waits for running polls, so end the queue service at the same time to be fast."""
-        for task in self._tasks:
+        tasks = [*self._tasks, *self._batches]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown, wait=True, cancel_futures=True)
         self._sqs.close()
 
     async def _poll(self, source: EventSource) -> None:
         unreachable = False
+        free = self._free[source.queue]
         while True:
+            await free.acquire()
+            batch = None
             try:
                 messages = await self._call(
                     "receive_message",
@@ -84,33 +91,42 @@ class QueuePollers:
                     MessageAttributeNames=["All"],
                 )
                 if messages.get("Messages"):
-                    await self._process(source, messages["Messages"])
+                    batch = asyncio.create_task(self._process(source, messages["Messages"]))
+                    self._batches.add(batch)
+                    batch.add_done_callback(self._batches.discard)
+                    batch.add_done_callback(lambda _: free.release())
                 unreachable = False
             except (BotoCoreError, ClientError) as error:
                 if not unreachable:
                     LOG.warning("queue %s cannot be reached, trying again: %s", source.queue, error)
                 unreachable = True
                 await asyncio.sleep(PAUSE_WHEN_UNREACHABLE_S)
+            finally:
+                if batch is None:
+                    free.release()
 
     async def _process(self, source: EventSource, messages: list[dict[str, Any]]) -> None:
         records = [_record(message, source.queue) for message in messages]
         outcome = await self._functions.invoke(source.function, msgspec.json.encode({"Records": records}))
         failed = failed_ids(outcome, {message["MessageId"] for message in messages})
-        if failed:
+        if failed and not source.sets_visibility:  # where it does, a failed message is an ordinary retry
             LOG.warning("%s failed on %s of %s messages", source.function, len(failed), len(messages))
         done = [message for message in messages if message["MessageId"] not in failed]
         for message in done:
             self._watch(source.queue, message["Body"])
         again = [message for message in messages if message["MessageId"] in failed]
-        if done:
-            entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(done)]
-            await self._call("delete_message_batch", source, Entries=entries)
-        if again:
-            entries = [
-                {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"], "VisibilityTimeout": RETRY_AFTER_S}
-                for n, m in enumerate(again)
-            ]
-            await self._call("change_message_visibility_batch", source, Entries=entries)
+        try:
+            if done:
+                entries = [{"Id": str(n), "ReceiptHandle": m["ReceiptHandle"]} for n, m in enumerate(done)]
+                await self._call("delete_message_batch", source, Entries=entries)
+            if again and not source.sets_visibility:
+                entries = [
+                    {"Id": str(n), "ReceiptHandle": m["ReceiptHandle"], "VisibilityTimeout": RETRY_AFTER_S}
+                    for n, m in enumerate(again)
+                ]
+                await self._call("change_message_visibility_batch", source, Entries=entries)
+        except (BotoCoreError, ClientError) as error:
+            LOG.warning("queue %s cannot be reached; its messages come again later: %s", source.queue, error)
 
     async def _call(self, operation: str, source: EventSource, **arguments: Any) -> dict[str, Any]:
         arguments["QueueUrl"] = self._cloud.queue_urls[source.queue]

@@ -90,7 +90,7 @@ def test_the_limits_beside_algapsas_are_those_of_the_code() -> None:
 
     assert here["time limit of a call"] == f"{default_s} s, at most {CALL_TIMEOUT_LIMIT_MS // 1_000} s"
     assert here["time limit of an event"] == f"at most {EVENT_TIMEOUT_LIMIT_MS // 1_000} s"
-    assert runner["max_timeout_ms"].default == CALL_TIMEOUT_LIMIT_MS
+    assert runner["max_timeout_ms"].default == EVENT_TIMEOUT_LIMIT_MS
     memory = f"{runner['default_memory_mb'].default} MiB, at most {runner['max_memory_mb'].default} MiB"
     assert here["memory of a guest"] == memory == "128 MiB, at most 256 MiB"
     assert (here["fuel"], runner["max_fuel"].default) == ("10¹² units", 10**12)

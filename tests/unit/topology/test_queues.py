@@ -2,6 +2,11 @@
 
 import pytest
 
+from alga_ext.calls.deliveries import DELIVERY_TIMEOUT_LIMIT_MS
+from functions.gateway.attempts import RUNNER_MARGIN_S
+from functions.gateway.deliveries.claims import LEASE_S
+from functions.gateway.deliveries.delivering import ANSWER_BY_S
+from functions.runner.settings import RunnerSettings
 from topology.access import ACCESS
 from topology.functions import FUNCTIONS
 from topology.queues import EVENT_SOURCES, QUEUES, EventSource, Queue
@@ -58,10 +63,29 @@ def test_a_message_stays_hidden_for_six_times_the_timeout_of_its_consumer(source
 
 
 @each_source
-def test_a_consumer_does_not_send_to_its_own_queue(source: EventSource) -> None:
+def test_no_consumer_but_the_dispatcher_sends_to_its_own_queue(source: EventSource) -> None:
+    """A delivery that ends gives its slot to another one, so the dispatcher's loop ends when none waits."""
     sends_to = next(access.sends_to for access in ACCESS if access.function == source.function)
 
-    assert source.queue not in sends_to
+    assert (source.queue in sends_to) == (source.function == "dispatcher")
+
+
+@each_source
+def test_a_function_that_sets_visibility_may(source: EventSource) -> None:
+    hides = next(access.hides for access in ACCESS if access.function == source.function)
+
+    assert hides == ((source.queue,) if source.sets_visibility else ())
+
+
+def test_a_lease_outlasts_its_dispatcher_and_ends_before_the_message_comes_back() -> None:
+    assert FUNCTION["dispatcher"].timeout_s < LEASE_S < QUEUE["deliveries"].visibility_timeout_s
+
+
+def test_dispatcher_and_runner_outlast_the_longest_delivery() -> None:
+    assert DELIVERY_TIMEOUT_LIMIT_MS / 1_000 + RUNNER_MARGIN_S == ANSWER_BY_S
+    assert FUNCTION["dispatcher"].timeout_s >= ANSWER_BY_S + 6  # two transactions of 3 s at most
+    assert RunnerSettings.fields()["max_timeout_ms"].default == DELIVERY_TIMEOUT_LIMIT_MS
+    assert FUNCTION["runner"].timeout_s > DELIVERY_TIMEOUT_LIMIT_MS / 1_000
 
 
 @each_source

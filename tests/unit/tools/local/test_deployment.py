@@ -10,9 +10,9 @@ from tests.support.function_settings import SETTINGS
 from tools.local.cloud import Cloud, aws_client
 from tools.local.deployment import (
     API_ROUTES,
+    IN_FLIGHT,
     LOCAL_ONLY,
     PASSED_THROUGH,
-    POLLERS,
     PRIVATE_FOLDERS,
     UI_ROUTES,
     Addresses,
@@ -130,7 +130,7 @@ def test_the_local_cloud_is_never_asked_through_a_proxy(monkeypatch: pytest.Monk
 
 def test_only_functions_that_invoke_others_are_told_where(specs: dict[str, FunctionSpec]) -> None:
     told = [name for name, spec in specs.items() if "AWS_ENDPOINT_URL_LAMBDA" in spec.environment]
-    assert told == ["gateway", "smoke"]
+    assert told == ["gateway", "dispatcher", "smoke"]
 
 
 def test_every_value_is_given_to_a_function() -> None:
@@ -178,4 +178,4 @@ def test_each_front_has_the_routes_of_the_topology_in_their_order() -> None:
 def test_a_queue_has_no_more_pollers_than_invocations_at_once() -> None:
     most = {source.queue: source.maximum_concurrency for source in EVENT_SOURCES}
 
-    assert {queue for queue, pollers in POLLERS.items() if not 1 <= pollers <= most[queue]} == set()
+    assert {queue for queue, batches in IN_FLIGHT.items() if not 1 <= batches <= most[queue]} == set()

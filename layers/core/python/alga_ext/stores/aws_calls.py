@@ -14,7 +14,6 @@ from alga_ext.stores.sealing import DataKey
 _NOT_RUN: Final = "Extensions cannot be run at the moment; try again."
 _THROTTLED: Final = "Too many calls of extensions run at the moment; try again."
 _NOT_SENT: Final = "The queue cannot be reached; try again."
-"""Messages of one SendMessageBatch, at most (Amazon SQS API reference)."""
 _SHOWN_CHARACTERS: Final = 500
 _THROTTLED_S: Final = 2
 """When to call again after Lambda has throttled a call, and has not said when."""

@@ -41,6 +41,7 @@ _ROUTES: Final = (
     "executions",
     "egress",
     "egress_trials",
+    "deliveries",
     "installs",
     "menu",
     "limits",

@@ -36,6 +36,8 @@ _UPLOAD_MAY_STILL_RUN: Final = timedelta(hours=1)
 """A PUT that began just before its URL expired may write its object after that."""
 _ANSWERS_KEPT: Final = timedelta(days=1)
 """As long as the gateway uses an idempotency key."""
+_DELIVERIES_KEPT: Final = timedelta(days=1)
+_DEAD_KEPT: Final = timedelta(days=14)
 _TENANTS: Final = 5_000
 """In how many tenants one run works at most. The next run goes on with the others."""
 _METRICS_KEPT: Final = timedelta(days=400)
@@ -110,6 +112,26 @@ counted as ({ADD_UNKNOWN})
 select count(*) as lost from lost
 """  # noqa: S608 - a constant
 """A row that a recorder has locked is left to it, so neither waits for the other."""
+_SWEEP_DELIVERIES: Final = """
+delete from app.extension_delivery
+where tenant_id = :tenant_id and delivery_id in
+  (select delivery_id from app.extension_delivery
+   where tenant_id = :tenant_id and (state in ('delivered', 'discarded') and ended_at < :before
+                                     or state = 'dead' and ended_at < :dead_before)
+   limit :rows)
+"""
+_KEEP_EVENTS: Final = """
+update app.extension_event e set sweep_at = cast(:now as timestamptz) + interval '1 day'
+where e.tenant_id = :tenant_id and e.sweep_at <= :now
+  and (e.fanned_out_at is null or exists (select from app.extension_delivery d
+                                          where d.tenant_id = e.tenant_id and d.event_key = e.event_key))
+"""
+"""An event is kept as long as one of its deliveries is."""
+_SWEEP_EVENTS: Final = """
+delete from app.extension_event
+where tenant_id = :tenant_id and event_key in
+  (select event_key from app.extension_event where tenant_id = :tenant_id and sweep_at <= :now limit :rows)
+"""
 _TO_PURGE: Final = """
 select install_id from app.tenant_extension_install
 where tenant_id = :tenant_id and state = 'uninstalled' and purged_at is null and uninstalled_at <= :before
@@ -130,6 +152,11 @@ where ctid in (select ctid from app.extension_storage_entry
     "secrets": """
 delete from app.extension_install_secret
 where ctid in (select ctid from app.extension_install_secret
+               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
+""",
+    "deliveries": """
+delete from app.extension_delivery
+where ctid in (select ctid from app.extension_delivery
                where tenant_id = :tenant_id and install_id = :install_id limit :rows)
 """,
     "schedules": """
@@ -340,6 +367,7 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
         with database.tenant(tenant_id) as tx:
             before = (now - _METRICS_KEPT).date()
             deleted = tx.execute(_SWEEP_METRICS, tenant_id=tenant_id, before=before, rows=_ROWS_PER_BATCH)
+    _sweep_deliveries(database, tenant_id, now)
     done["outcomes_lost"] += _lose_outcomes(database, tenant_id, now)
     with database.tenant(tenant_id) as tx:
         tx.execute(_SWEEP_ACTIVITY, tenant_id=tenant_id, before=now - _ACTIVITY_KEPT)
@@ -348,6 +376,21 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
     for row in waiting:
         if purge(database, tenant_id, str(row["install_id"]), now, grace):
             done["installs_purged"] += 1
+
+
+def _sweep_deliveries(database: Database, tenant_id: str, now: datetime) -> None:
+    """Delete deliveries that ended a day ago, dead ones of two weeks ago, and events that no delivery needs."""
+    deleted = _ROWS_PER_BATCH
+    while deleted == _ROWS_PER_BATCH:
+        with database.tenant(tenant_id) as tx:
+            ended = {"before": now - _DELIVERIES_KEPT, "dead_before": now - _DEAD_KEPT}
+            deleted = tx.execute(_SWEEP_DELIVERIES, tenant_id=tenant_id, rows=_ROWS_PER_BATCH, **ended)
+    with database.tenant(tenant_id) as tx:
+        tx.execute(_KEEP_EVENTS, tenant_id=tenant_id, now=now)
+    deleted = _ROWS_PER_BATCH
+    while deleted == _ROWS_PER_BATCH:
+        with database.tenant(tenant_id) as tx:
+            deleted = tx.execute(_SWEEP_EVENTS, tenant_id=tenant_id, now=now, rows=_ROWS_PER_BATCH)
 
 
 def _lose_outcomes(database: Database, tenant_id: str, now: datetime) -> int:

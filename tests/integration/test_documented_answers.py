@@ -67,6 +67,7 @@ def scene(site: Site) -> Scene:
         "schedule_id": "00000000-0000-0000-0000-000000000000",  # made by guests; see tests/registry/test_schedules.py
         "name": "salt",
         "leaf_index": "0",
+        "delivery_id": "00000000-0000-0000-0000-000000000008",
     }
     places = {
         **{name: st.just(value) for name, value in objects.items()},

@@ -10,6 +10,7 @@ import pytest
 from alga_ext.trust.signing import LocalSigner
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
+from tests.support.deliveries import dead_delivery
 from tests.support.places import ROOT
 from tests.support.registry import Answer, RegistryWorld
 from tests.support.schedules import SYNC, add_schedule
@@ -36,7 +37,7 @@ class Change(NamedTuple):
 
     answer: Answer
     refused: Answer | None
-    """The answer to the same request about a state of long ago; None for a creation."""
+    """The answer to the same request about a state of long ago; None for a creation, and for a change of many."""
     request_id: str
     actor: str
     audit: list[dict[str, Any]]
@@ -75,6 +76,11 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /schedules/{schedule_id}/run": ("admin@tenant-a", "schedule.run"),
     "PUT /installs/{install_id}/limits": ("admin@tenant-a", "limits.set"),
     "PUT /tenants/{tenant_id}/limits": ("platform", "limits.set"),
+    "POST /installs/{install_id}/deliveries/pause": ("admin@tenant-a", "deliveries.pause"),
+    "POST /installs/{install_id}/deliveries/resume": ("admin@tenant-a", "deliveries.resume"),
+    "POST /deliveries/{delivery_id}/redrive": ("admin@tenant-a", "delivery.redrive"),
+    "POST /deliveries/redrive": ("admin@tenant-a", "delivery.redrive_all"),
+    "DELETE /deliveries/{delivery_id}": ("admin@tenant-a", "delivery.discard"),
     "DELETE /installs/{install_id}": ("admin@tenant-a", "install.delete"),
     "POST /versions/{version_id}/withdraw": ("dev", "version.withdrawn"),
     "POST /publishers/{publisher}/keys/{key_id}/retire": ("dev", "publisher.key_retired"),
@@ -82,8 +88,10 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /extensions/{reference}/transfer": ("platform", "extension.transferred"),
     "DELETE /tenants/{tenant_id}/data": ("platform", "tenant.erase"),
 }
-GUARDED = [route for route in STORY if route not in CREATIONS]
-OF_TENANTS = [route for route in STORY if "/installs" in route or "/tenants" in route or "/schedules" in route]
+OF_MANY = {"POST /deliveries/redrive"}
+GUARDED = [route for route in STORY if route not in CREATIONS | OF_MANY]
+_PARTS_OF_TENANTS = ("/installs", "/tenants", "/schedules", "/deliveries")
+OF_TENANTS = [route for route in STORY if any(part in route for part in _PARTS_OF_TENANTS)]
 
 
 class Teller:
@@ -166,6 +174,13 @@ def tell(teller: Teller) -> None:
     make("PUT /installs/{install_id}/limits", {"rate": {"burst": 5, "per_second": 1}}, **of_install)
     of_tenant = {"tenant_id": "tenant-a", "reads": "/tenants/{tenant_id}/limits"}
     make("PUT /tenants/{tenant_id}/limits", {"tenant": {"burst": 5_000, "per_second": 500}}, **of_tenant)
+    for action in ("pause", "resume"):
+        make(f"POST /installs/{{install_id}}/deliveries/{action}", **install)
+    dead = {"delivery_id": dead_delivery(world, install_id), "reads": "/deliveries/{delivery_id}"}
+    make("POST /deliveries/{delivery_id}/redrive", **dead)
+    make("DELETE /deliveries/{delivery_id}", **dead)
+    dead_delivery(world, install_id)
+    make("POST /deliveries/redrive")
     make("DELETE /installs/{install_id}", **install)
     version["version_id"] = second["version_id"]
     make("POST /versions/{version_id}/withdraw", {"reason": "malware"}, **version)

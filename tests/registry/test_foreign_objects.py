@@ -12,11 +12,13 @@ from alga_ext.trust.signing import LocalSigner
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
 from tests.registry.test_who_may_what import BODIES, ROUTES
+from tests.support.deliveries import dead_delivery
 from tests.support.registry import RegistryWorld
 from tests.support.schedules import SYNC, add_schedule
 from tests.support.server_extension import publish_server, put_secret
 
-OF_OBJECTS: Final = ("{key_id}", "{version_id}", "{reference}", "{install_id}", "{schedule_id}")
+OF_OBJECTS: Final = ("{key_id}", "{version_id}", "{reference}", "{install_id}", "{schedule_id}", "{delivery_id}")
+OF_TENANTS: Final = ("{install_id}", "{schedule_id}", "{delivery_id}")
 ROUTES_OF_OBJECTS: Final = [
     (method, path)
     for (method, path), who in ROUTES.items()
@@ -56,6 +58,7 @@ def scene(
                 "install_id": install["install_id"],
                 "name": "salt",
                 "schedule_id": add_schedule(world, install["install_id"], due_at=None),
+                "delivery_id": dead_delivery(world, install["install_id"]),
             },
         )
 
@@ -75,7 +78,7 @@ def test_a_foreign_object_is_not_reached_from_ones_own_path(
     scene: tuple[RegistryWorld, dict[str, str]], method: str, path: str
 ) -> None:
     world, places = scene
-    if "{install_id}" in path or "{schedule_id}" in path:
+    if any(name in path for name in OF_TENANTS):
         token = world.tenant_admin("tenant-b")
     else:
         token = world.token(sub="dev", roles=["publisher"], publishers=["globex"])
@@ -96,6 +99,7 @@ UNKNOWN: Final = {
     "install_id": "00000000-0000-0000-0000-000000000000",
     "name": "salt",
     "schedule_id": "00000000-0000-0000-0000-000000000000",
+    "delivery_id": "00000000-0000-0000-0000-000000000000",
 }
 
 
@@ -104,8 +108,7 @@ def test_an_object_that_does_not_exist_is_not_found(
     scene: tuple[RegistryWorld, dict[str, str]], method: str, path: str
 ) -> None:
     world, _ = scene
-    of_tenant = "{install_id}" in path or "{schedule_id}" in path
-    token = world.tenant_admin() if of_tenant else world.publisher
+    token = world.tenant_admin() if any(name in path for name in OF_TENANTS) else world.publisher
     body = BODIES.get(path) if method in ("POST", "PUT") else None
     before = rows(world)
 

@@ -105,7 +105,8 @@ def test_after_the_grace_time_storage_is_deleted_and_counted(published: Registry
     trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
     assert trail[0]["action"] == "install.purge"
     assert trail[0]["after"] == {
-        "storage_entries": 1, "secrets": 0, "schedules": 0, "metrics": 1, "limits": 1, "requests": 1, "namespaces": 1,
+        "storage_entries": 1, "secrets": 0, "deliveries": 0, "schedules": 0, "metrics": 1, "limits": 1, "requests": 1,
+        "namespaces": 1,
     }  # fmt: skip
     assert published.rows("select 1 from app.extension_metric_total, app.extension_limit") == []
     assert published.install()["install_id"] != install_id

@@ -78,6 +78,7 @@ def scene(
                 "leaf_index": "0",
                 "tenant_id": "tenant-a",
                 "execution_id": "00000000-0000-0000-0000-000000000007",
+                "delivery_id": "00000000-0000-0000-0000-000000000008",
             },
         )
 

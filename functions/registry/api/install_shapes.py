@@ -121,6 +121,7 @@ class InstallOut(Out):
     config: dict[str, Any]
     ui_url: str | None
     pinned: bool
+    deliveries_paused_at: datetime | None
     waiting_request: "RequestOut | None"
     revision: int
     installed_at: datetime

@@ -21,6 +21,7 @@ from functions.registry.api.routes import (
     catalog,
     egress,
     egress_trials,
+    deliveries,
     executions,
     installs,
     limits,
@@ -65,6 +66,7 @@ for _routes in (
     metrics,
     maintenance,
     tenant_data,
+    deliveries,
 ):
     app.include_router(_routes.router, prefix=PREFIX)
 

@@ -25,7 +25,7 @@ _COLUMNS: Final = """
   i.install_id, i.extension_id, e.name, i.publisher, i.version_id, v.version, v.state as version_state,
   case when d.disabled_at is null then i.state else 'disabled' end as state,
   i.content_hash, i.publisher_key_id, i.granted_capabilities, i.granted_egress, i.granted_secrets,
-  i.granted_secret_headers, i.granted_limits, i.grant_hash, i.config, i.pinned,
+  i.granted_secret_headers, i.granted_limits, i.grant_hash, i.config, i.pinned, i.deliveries_paused_at,
   i.revision + case when d.disabled_at is null then 0 else 1 end as revision, i.installed_at, i.installed_by,
   greatest(i.changed_at, d.disabled_at) as changed_at,
   v.manifest #>> '{ui,entry}' as ui_entry
@@ -69,7 +69,8 @@ set state = 'enabled', uninstalled_at = null, version_id = :version_id, content_
     publisher = :publisher, publisher_key_id = :key_id, granted_capabilities = :capabilities,
     granted_egress = :egress, granted_secrets = cast(:secrets as jsonb),
     granted_secret_headers = cast(:secret_headers as jsonb), granted_limits = cast(:limits as jsonb),
-    grant_hash = :grant_hash, config = cast(:config as jsonb), pinned = false, revision = revision + 1,
+    grant_hash = :grant_hash, config = cast(:config as jsonb), pinned = false, deliveries_paused_at = null,
+    revision = revision + 1,
     installed_at = now(), installed_by = :actor, changed_at = now(),
     log_size_at_install = (select tree_size from app.transparency_size)
 where tenant_id = :tenant_id and install_id = :install_id

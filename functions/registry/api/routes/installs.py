@@ -8,7 +8,9 @@ from aws_lambda_powertools.event_handler.openapi.params import Body
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.bundles.manifest import Manifest
+from alga_ext.stores import delivery_slots
 from alga_ext.stores.database import Row, Tx
+from alga_ext.stores.delivery_slots import Queued
 from functions.registry.api import permissions
 from functions.registry.api.exchange import (
     actor,
@@ -37,6 +39,7 @@ from functions.registry.api.install_shapes import (
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.preconditions import check_match, revision_tag, tag_of_document
 from functions.registry.api.shapes import Page, PageSize, ProblemOut
+from functions.registry.deliveries import pausing
 from functions.registry.installing import install_requests, installs, updates
 from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import publishers, verification, versions
@@ -208,6 +211,18 @@ def unpin_install(install_id: str) -> Response[InstallOut]:
     return change_install(install_id, lambda tx, tenant, who: updates.set_pinned(tx, tenant, install_id, False, who))
 
 
+@router.post("/installs/<install_id>/deliveries/pause")
+def pause_deliveries(install_id: str) -> Response[InstallOut]:
+    """Let the deliveries of an install wait. What is running is not stopped."""
+    return _set_paused(install_id, paused=True)
+
+
+@router.post("/installs/<install_id>/deliveries/resume")
+def resume_deliveries(install_id: str) -> Response[InstallOut]:
+    """End the pause of an install's deliveries."""
+    return _set_paused(install_id, paused=False)
+
+
 @router.post("/installs/<install_id>/request/approve")
 def approve_request(install_id: str, body: Annotated[ApprovalIn, Body()]) -> Response[InstallOut]:
     """Approve the waiting request of an install: what a newer version asks for."""
@@ -267,6 +282,18 @@ def change_install(
         change(tx, tenant_id, actor(router, caller))
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
     return reply(created(out, 200), {"etag": revision_tag(out.revision)})
+
+
+def _set_paused(install_id: str, *, paused: bool) -> Response[InstallOut]:
+    queued: list[Queued] = []
+
+    def change(tx: Tx, tenant_id: str, who: Actor) -> None:
+        queued.extend(pausing.set_paused(tx, tenant_id, install_id, paused=paused, actor=who))
+
+    answer = _change(install_id, change, starts=not paused)
+    tenant_id = permissions.require_tenant_admin(principal(router))
+    delivery_slots.send(services(router).deliveries_queue, tenant_id, queued, "registry")
+    return answer
 
 
 def _check_revision(tx: Tx, tenant_id: str, install_id: str) -> None:

@@ -156,6 +156,8 @@ CODES: Final[dict[str, Code]] = {
     "secret_not_found": Code(Kind.NOT_FOUND, "The secret has no value"),
     "schedule_not_found": Code(Kind.NOT_FOUND, "The schedule does not exist"),
     "install_not_found": Code(Kind.NOT_FOUND, "The install does not exist"),
+    "delivery_not_found": Code(Kind.NOT_FOUND, "The delivery does not exist"),
+    "delivery_state": Code(Kind.CONFLICT, "The delivery's state does not allow this"),
     "already_installed": Code(Kind.CONFLICT, "The extension is already installed"),
     "tenant_being_erased": Code(Kind.CONFLICT, "The tenant's data is being erased"),
     "erasure_not_found": Code(Kind.NOT_FOUND, "No erasure of the tenant was requested"),

@@ -1,0 +1,198 @@
+"""What the tick finds again, and what the sweeper deletes: events and deliveries that were forgotten or have ended."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from alga_ext.calls.messages import DeliveryQueued, EventReceived, decode_message
+from alga_ext.stores.aws_api import AwsApi
+from alga_ext.stores.aws_calls import SqsQueue
+from functions.registry.deliveries import recovering
+from functions.registry.deliveries.recovering import Recovered, recover
+from functions.registry.sweeping import sweep_tenants
+from tests.support.deliveries import delivery
+from tests.support.registry import RegistryWorld
+
+GRACE = timedelta(days=7)
+
+
+@pytest.fixture
+def install_id(published: RegistryWorld) -> str:
+    return str(published.install()["install_id"])
+
+
+@pytest.fixture
+def events_url(published: RegistryWorld) -> str:
+    return str(published.sqs.create_queue(QueueName=f"{published.bucket}-events")["QueueUrl"])
+
+
+def run(world: RegistryWorld, events_url: str, later: timedelta = timedelta(0)) -> Recovered:
+    events = SqsQueue(events_url, AwsApi(world.environment()))
+    return recover(world.services.database, events, world.services.deliveries_queue, datetime.now(UTC) + later)
+
+
+def sent(world: RegistryWorld, url: str) -> list[Any]:
+    found = world.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [decode_message(message["Body"]) for message in found]
+
+
+def due(world: RegistryWorld, delivery_id: str) -> None:
+    world.rows(
+        "update app.extension_delivery set recheck_at = now() - interval '1 s' where delivery_id = cast(:d as uuid)",
+        d=delivery_id,
+    )
+
+
+def state(world: RegistryWorld, delivery_id: str) -> str:
+    (row,) = world.rows("select state from app.extension_delivery where delivery_id = cast(:d as uuid)", d=delivery_id)
+    return str(row["state"])
+
+
+@pytest.mark.parametrize("found", ["queued", "running", "retrying"])
+def test_a_delivery_whose_message_was_lost_gets_another(
+    published: RegistryWorld, install_id: str, events_url: str, found: str
+) -> None:
+    made = delivery(published, install_id, found)
+    due(published, made)
+
+    assert run(published, events_url) == Recovered(0, 1)
+
+    assert sent(published, published.deliveries_url) == [DeliveryQueued(tenant_id="tenant-a", delivery_id=made)]
+    assert state(published, made) == found
+
+
+def test_a_delivery_whose_message_is_not_late_yet_is_left_alone(
+    published: RegistryWorld, install_id: str, events_url: str
+) -> None:
+    delivery(published, install_id, "queued")
+
+    assert run(published, events_url) == Recovered(0, 0)
+
+
+def test_a_message_is_sent_again_once_in_fifteen_minutes(
+    published: RegistryWorld, install_id: str, events_url: str
+) -> None:
+    due(published, delivery(published, install_id, "queued"))
+    run(published, events_url)
+
+    assert run(published, events_url, timedelta(minutes=14)) == Recovered(0, 0)
+    assert run(published, events_url, timedelta(minutes=16)) == Recovered(0, 1)
+
+
+def test_deliveries_that_nobody_gave_slots_get_them(published: RegistryWorld, install_id: str, events_url: str) -> None:
+    made = [delivery(published, install_id, "pending") for _ in range(6)]
+    due(published, made[0])
+
+    assert run(published, events_url) == Recovered(0, 4)
+
+    assert [message.delivery_id for message in sent(published, published.deliveries_url)] == made[:4]
+
+
+def test_a_delivery_that_waits_for_a_slot_is_looked_at_once(
+    published: RegistryWorld, install_id: str, events_url: str
+) -> None:
+    for _ in range(6):
+        due(published, delivery(published, install_id, "pending"))
+    run(published, events_url)
+
+    assert (
+        published.rows("select 1 from app.extension_delivery where state = 'pending' and recheck_at is not null") == []
+    )
+
+
+def test_an_event_whose_deliveries_were_not_made_is_sent_again(
+    published: RegistryWorld, install_id: str, events_url: str
+) -> None:
+    delivery(published, install_id, "delivered")
+    published.rows("update app.extension_event set fanned_out_at = null, recheck_at = now() - interval '1 s'")
+    (row,) = published.rows("select event_key::text as key from app.extension_event")
+
+    assert run(published, events_url) == Recovered(1, 0)
+    assert run(published, events_url) == Recovered(0, 0)
+
+    assert sent(published, events_url) == [EventReceived(tenant_id="tenant-a", event_key=row["key"])]
+
+
+def test_a_failure_in_one_tenant_does_not_stop_the_others(
+    published: RegistryWorld, install_id: str, events_url: str
+) -> None:
+    """The queue of events is gone, so each tenant with an event fails; deliveries are sent all the same."""
+    made = delivery(published, install_id, "queued")
+    due(published, made)
+    delivery(published, install_id, "delivered")
+    published.rows("update app.extension_event set fanned_out_at = null, recheck_at = now() - interval '1 s'")
+    published.sqs.delete_queue(QueueUrl=events_url)
+
+    assert run(published, events_url) == Recovered(0, 0)
+
+    assert [message.delivery_id for message in sent(published, published.deliveries_url)] == [made]
+
+
+def test_one_run_looks_at_so_many_rows_and_the_next_goes_on(
+    published: RegistryWorld, install_id: str, events_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovering, "ROWS", 2)
+    for _ in range(3):
+        due(published, delivery(published, install_id, "retrying"))
+
+    assert [run(published, events_url).deliveries for _ in range(3)] == [2, 1, 0]
+
+
+def sweep(world: RegistryWorld, later: timedelta) -> None:
+    sweep_tenants(world.services.database, datetime.now(UTC) + later, GRACE)
+
+
+@pytest.mark.parametrize("ended", ["delivered", "discarded"])
+def test_a_delivery_that_ended_a_day_ago_is_deleted_with_its_event(
+    published: RegistryWorld, install_id: str, ended: str
+) -> None:
+    delivery(published, install_id, ended)
+    sweep(published, timedelta(hours=23))
+    assert len(published.rows("select 1 from app.extension_delivery")) == 1
+
+    sweep(published, timedelta(hours=25))
+
+    assert published.rows("select 1 from app.extension_delivery") == []
+    assert published.rows("select 1 from app.extension_event") == []
+
+
+def test_a_dead_delivery_and_its_event_are_kept_for_two_weeks(published: RegistryWorld, install_id: str) -> None:
+    delivery(published, install_id, "dead")
+    sweep(published, timedelta(days=13, hours=23))
+    assert len(published.rows("select 1 from app.extension_delivery join app.extension_event using (event_key)")) == 1
+
+    sweep(published, timedelta(days=14, hours=1))
+    assert published.rows("select 1 from app.extension_delivery") == []
+
+    sweep(published, timedelta(days=16))
+    assert published.rows("select 1 from app.extension_event") == []
+
+
+@pytest.mark.parametrize("found", ["pending", "queued", "running", "retrying"])
+def test_what_has_not_ended_is_never_swept(published: RegistryWorld, install_id: str, found: str) -> None:
+    delivery(published, install_id, found)
+
+    sweep(published, timedelta(days=30))
+
+    assert len(published.rows("select 1 from app.extension_delivery join app.extension_event using (event_key)")) == 1
+
+
+def test_an_event_without_deliveries_is_kept_for_a_day(published: RegistryWorld, install_id: str) -> None:
+    delivery(published, install_id, "dead")
+    published.rows("delete from app.extension_delivery")
+    sweep(published, timedelta(hours=23))
+    assert len(published.rows("select 1 from app.extension_event")) == 1
+
+    sweep(published, timedelta(hours=25))
+
+    assert published.rows("select 1 from app.extension_event") == []
+
+
+def test_an_uninstalled_extension_leaves_no_delivery(published: RegistryWorld, install_id: str) -> None:
+    delivery(published, install_id, "dead")
+    published.call("DELETE", f"/installs/{install_id}", published.tenant_admin())
+
+    sweep(published, GRACE + timedelta(hours=1))
+
+    assert published.rows("select 1 from app.extension_delivery") == []

@@ -9,6 +9,7 @@ from alga_ext.errors import PlatformError
 from tools.cli import (
     bundle_commands,
     check_restore,
+    deliveries_commands,
     dev_commands,
     egress_commands,
     executions_commands,
@@ -44,6 +45,7 @@ for module in (
     executions_commands,
     egress_commands,
     tenants_commands,
+    deliveries_commands,
     trust_commands,
     keys_commands,
     dev_commands,

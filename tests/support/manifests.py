@@ -129,9 +129,19 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
                         "topic": st.from_regex(r"[a-z][a-z.*]{0,10}", fullmatch=True),
                         "handler": st.lists(_literal, max_size=3).map(lambda parts: "/" + "/".join(parts)),
                     },
-                    optional={"timeout_ms": st.integers(1, 60_000)},
+                    optional={
+                        "timeout_ms": st.integers(1, 60_000),
+                        "filter": st.fixed_dictionaries(
+                            {},
+                            optional={
+                                "attributes": st.dictionaries(st.sampled_from(["subject", "own"]), st.integers(0, 9)),
+                                "data": st.dictionaries(_text.filter(bool), st.none() | st.booleans() | _text),
+                            },
+                        ),
+                    },
                 ),
                 max_size=2,
+                unique_by=lambda event: event["topic"],
             )
         )
     if kind != "server":

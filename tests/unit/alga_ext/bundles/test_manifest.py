@@ -679,3 +679,57 @@ def test_a_refusal_is_short_and_quick_however_large_the_manifest() -> None:
 
     assert len(refusal(document)) < 3000
     assert cpu_s_of(lambda: refusal(document)) < 5
+
+
+# Filters of events
+
+
+def subscription(**members: Any) -> dict[str, Any]:
+    return server_document(events=[{"topic": "ticket.created", "handler": "/e", **members}])
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"attributes": {"subject": "x" * 256, "own": 7, "flag": True}},
+        {"data": {"a": None, "b": 1.5, "c": False, "d": "x", "e" * 128: 1}},
+        {"attributes": {f"a{number}": 1 for number in range(10)}, "data": {f"a{number}": 1 for number in range(10)}},
+    ],
+)
+def test_a_filter_names_attributes_and_fields(wanted: dict[str, Any]) -> None:
+    (event,) = parse_manifest(encoded(subscription(filter=wanted))).events
+    assert event.filter is not None
+    assert event.filter.model_dump(exclude_unset=True) == wanted
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"attributes": {"Own": "x"}},
+        {"attributes": {"x" * 21: "x"}},
+        {"attributes": {"own": 1.5}},
+        {"attributes": {"own": None}},
+        {"attributes": {"own": "x" * 257}},
+        {"attributes": {f"a{number}": 1 for number in range(11)}},
+        {"data": {"a": []}},
+        {"data": {"a": {}}},
+        {"data": {"": 1}},
+        {"data": {"a" * 129: 1}},
+        {"data": {f"a{number}": 1 for number in range(11)}},
+        {"subject": "x"},
+        [],
+    ],
+)
+def test_another_filter_is_refused(wanted: Any) -> None:
+    assert "events.0.filter" in refusal(subscription(filter=wanted))
+
+
+def test_a_handler_that_subscribes_twice_to_a_topic_is_refused() -> None:
+    twice = [{"topic": "a", "handler": "/e"}, {"topic": "a", "handler": "/e", "timeout_ms": 1}]
+    assert "/e subscribes to a twice" in refusal(server_document(events=twice))
+
+
+def test_a_published_manifest_that_subscribes_twice_is_still_read() -> None:
+    twice = [{"topic": "a", "handler": "/e"}] * 2
+    assert len(Manifest.model_validate(server_document(events=twice)).events) == 2

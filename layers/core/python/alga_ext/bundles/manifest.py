@@ -30,6 +30,7 @@ from alga_ext.bundles.egress_hosts import check_asked_host
 from alga_ext.bundles.endpoint_paths import normal_path
 from alga_ext.bundles.manifest_errors import explain, suggestion
 from alga_ext.bundles.manifest_patterns import (
+    ATTRIBUTE,
     DOCUMENT,
     HOOK_NAME,
     ICON,
@@ -199,11 +200,31 @@ class Api(_Part):
         return endpoints
 
 
+FilterText = Annotated[str, Field(max_length=256)]
+AttributeName = Annotated[str, Field(pattern=ATTRIBUTE)]
+FieldName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class EventFilter(_Part):
+    """What an event must have for the handler to receive it: every value, exactly as it is here."""
+
+    attributes: dict[AttributeName, FilterText | int | bool] = Field(
+        default={}, max_length=10, description="Attributes of the CloudEvent, compared as text"
+    )
+    data: dict[FieldName, FilterText | int | float | bool | None] = Field(
+        default={}, max_length=10, description="Top-level fields of the data, compared as JSON values"
+    )
+
+
 class EventSubscription(_Part):
-    """An event topic and the path that receives it as ``POST application/cloudevents+json``."""
+    """An event topic and the path that receives it as ``POST application/cloudevents+json``.
+
+    A topic that ends with ``.*`` stands for all topics that begin with what is before the asterisk.
+    """
 
     topic: str = Field(pattern=TOPIC)
     handler: str = Field(pattern=r"^/", max_length=512)
+    filter: EventFilter | None = None
     timeout_ms: int | None = Field(default=None, ge=1, le=EVENT_TIMEOUT_LIMIT_MS, description="At most 60 seconds")
 
     @field_validator("handler")
@@ -407,11 +428,22 @@ def parse_manifest(data: bytes) -> Manifest:
         raise PlatformError("manifest_invalid", f"{MANIFEST_NAME} must be a JSON object.")
     try:
         # Strict: "5" is not 5 and "yes" is not true, so that the published schema and this parser agree.
-        return Manifest.model_validate_json(data, strict=True)
+        manifest = Manifest.model_validate_json(data, strict=True)
     except ValidationError as error:
         faults = [explain(fault, Manifest) for fault in error.errors()[:5]]
         text = "; ".join(faults)
         raise PlatformError("manifest_invalid", f"{MANIFEST_NAME}: {text}{'' if text.endswith('?') else '.'}") from None
+    _check_subscriptions(manifest)
+    return manifest
+
+
+def _check_subscriptions(manifest: Manifest) -> None:
+    """Refuse a handler that subscribes twice to a topic. Versions that were published before this rule have some."""
+    pairs = [(one.topic, one.handler) for one in manifest.events]
+    for topic, handler in pairs:
+        if pairs.count((topic, handler)) > 1:
+            detail = f"{MANIFEST_NAME}: events: {handler[:100]} subscribes to {topic} twice; keep one of the two."
+            raise PlatformError("manifest_invalid", detail)
 
 
 def json_schema() -> dict[str, Any]:

@@ -19,6 +19,7 @@ NAME: Final = rf"^{LABEL}(?:\.{LABEL})+$"
 SLUG: Final = r"^[a-z0-9-]{1,63}$"
 SECRET_NAME: Final = r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$"  # noqa: S105 - the form of a name
 TOPIC: Final = r"^[A-Za-z0-9][A-Za-z0-9._*-]{0,127}$"
+ATTRIBUTE: Final = r"^[a-z0-9]{1,20}$"
 HOOK_NAME: Final = r"^[a-z][A-Za-z0-9]{0,63}$"
 DOCUMENT: Final = r"\.[xX]?[hH][tT][mM][lL]?$"
 ICON: Final = r"\.([sS][vV][gG]|[pP][nN][gG]|[wW][eE][bB][pP])$"
@@ -30,6 +31,7 @@ RULES: Final = {
     SLUG: "must be 1 to 63 lower-case letters, digits or hyphens",
     SECRET_NAME: "must begin with a letter; up to 63 letters, digits, '_', '.' or '-' may follow",
     TOPIC: "must begin with a letter or digit; up to 127 letters, digits, '.', '_', '*' or '-' may follow",
+    ATTRIBUTE: "must be the name of an attribute: 1 to 20 lower-case letters or digits",
     DOCUMENT: "must be an HTML document, whose name ends with .html, .htm or .xhtml",
     ICON: "must be an SVG, PNG or WebP file, whose name ends with .svg, .png or .webp",
     PAGE_PATH: "must begin with '/'; up to 255 letters, digits, '.', '_', '~', '-' or '/' may follow",

@@ -172,12 +172,15 @@ CREATE FUNCTION app.list_tenants(after_tenant text, page_size integer) RETURNS S
 
 ALTER FUNCTION app.list_tenants(after_tenant text, page_size integer) OWNER TO app_owner;
 
-CREATE FUNCTION app.lock_deliveries(tenant text) RETURNS void
-    LANGUAGE sql
+CREATE FUNCTION app.list_waiting_events(received_before timestamp with time zone, most integer) RETURNS TABLE(waiting_tenant text, waiting_key uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
-    AS $$ select pg_advisory_xact_lock(hashtextextended('deliveries:' || tenant, 28)) $$;
+    AS $$
+    select tenant_id, event_key from app.extension_event
+    where fanned_out_at is null and received_at < received_before order by received_at limit most
+  $$;
 
-ALTER FUNCTION app.lock_deliveries(tenant text) OWNER TO app_owner;
+ALTER FUNCTION app.list_waiting_events(received_before timestamp with time zone, most integer) OWNER TO app_owner;
 
 CREATE FUNCTION app.lock_storage(install uuid) RETURNS void
     LANGUAGE sql
@@ -211,20 +214,14 @@ CREATE FUNCTION app.queue_deliveries(tenant text) RETURNS TABLE(delivery uuid, d
 declare
   of_tenant constant integer := 16;
   of_install constant integer := 4;
-  -- An install with so many deliveries that wait for their next try gets no new ones: a message that is hidden counts toward
-  -- the queue's limit of 120,000 messages in flight, which all tenants share.
-  retrying_of_install constant integer := 32;
   used integer;
 begin
-  perform app.lock_deliveries(tenant);
+  -- Whoever changes which deliveries of a tenant hold a slot holds this lock, so that the limits are exact.
+  perform pg_advisory_xact_lock(hashtextextended('deliveries:' || tenant, 28));
   select count(*) into used from app.extension_delivery d where d.tenant_id = tenant and d.state in ('queued', 'running');
-  if used >= of_tenant then
-    return;
-  end if;
   return query
     with free as materialized (
-      select next.delivery_id, row_number() over (order by busy.n + next.place, next.created_at, next.delivery_id) as turn
-      from app.tenant_extension_install i
+      select next.delivery_id from app.tenant_extension_install i
       cross join lateral (
         select count(*) as n from app.extension_delivery d
         where d.tenant_id = tenant and d.install_id = i.install_id and d.state in ('queued', 'running')) as busy
@@ -234,18 +231,12 @@ begin
         where d.tenant_id = tenant and d.install_id = i.install_id and d.state = 'pending'
         order by d.created_at, d.delivery_id limit greatest(of_install - busy.n, 0)) as next
       where i.tenant_id = tenant and i.deliveries_paused_at is null
-        and (select count(*) from (
-               select from app.extension_delivery d
-               where d.tenant_id = tenant and d.install_id = i.install_id and d.state = 'retrying'
-               limit retrying_of_install) as waiting) < retrying_of_install
       -- The first of each install before the second of any.
-      order by turn limit of_tenant - used),
-    given as (
-      update app.extension_delivery d
-      set state = 'queued', recheck_at = now() + make_interval(secs => d.delay_s) + interval '15 minutes'
-      from free where d.tenant_id = tenant and d.delivery_id = free.delivery_id
-      returning free.turn, d.delivery_id, case when d.tries = 0 then d.delay_s::integer else 0 end as seconds)
-    select given.delivery_id, given.seconds from given order by given.turn;
+      order by busy.n + next.place, next.created_at, next.delivery_id limit greatest(of_tenant - used, 0))
+    update app.extension_delivery d
+    set state = 'queued', recheck_at = now() + make_interval(secs => d.delay_s) + interval '15 minutes'
+    from free where d.tenant_id = tenant and d.delivery_id = free.delivery_id
+    returning d.delivery_id, case when d.tries = 0 then d.delay_s::integer else 0 end;
 end
 $$;
 
@@ -347,18 +338,6 @@ CREATE FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ah
 
 ALTER FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) OWNER TO app_owner;
 
-CREATE FUNCTION app.tenants_with_deliveries_due(at timestamp with time zone, most integer) RETURNS SETOF text
-    LANGUAGE sql STABLE SECURITY DEFINER
-    SET search_path TO 'app', 'pg_temp'
-    AS $$
-    select tenant_id from (
-      select tenant_id from app.extension_delivery where recheck_at <= at
-      union select tenant_id from app.extension_event where fanned_out_at is null and recheck_at <= at) as due
-    limit most
-  $$;
-
-ALTER FUNCTION app.tenants_with_deliveries_due(at timestamp with time zone, most integer) OWNER TO app_owner;
-
 CREATE FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) RETURNS SETOF text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -372,10 +351,8 @@ CREATE FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_be
       union select tenant_id from app.extension_execution_log
         where outcome is null and accepted_at < at - interval '15 minutes'
           and day >= ((at at time zone 'UTC')::date - 16)
-      union select tenant_id from app.extension_delivery
-        where state in ('delivered', 'discarded') and ended_at < at - interval '1 day'
-      union select tenant_id from app.extension_delivery where state = 'dead' and ended_at < at - interval '14 days'
-      union select tenant_id from app.extension_event where sweep_at <= at
+      union select tenant_id from app.extension_event where keep_until <= at
+      union select tenant_id from app.extension_install_secret where look_at <= at
       -- Without an index, which would make each update of a bucket dearer. A bucket that is due is deleted, so the table has
       -- those of callers of the last hour.
       union select tenant_id from app.call_rate
@@ -477,6 +454,7 @@ CREATE TABLE app.event_topic (
     schema jsonb NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     changed_at timestamp with time zone DEFAULT now() NOT NULL,
+    changed_by text DEFAULT ''::text NOT NULL,
     CONSTRAINT event_topic_description_check CHECK ((length(description) <= 1000)),
     CONSTRAINT event_topic_schema_check CHECK ((jsonb_typeof(schema) = 'object'::text)),
     CONSTRAINT event_topic_topic_check CHECK ((topic ~ '^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$'::text))
@@ -585,8 +563,7 @@ CREATE TABLE app.extension_event (
     body text NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     fanned_out_at timestamp with time zone,
-    recheck_at timestamp with time zone DEFAULT (now() + '00:01:00'::interval) NOT NULL,
-    sweep_at timestamp with time zone DEFAULT (now() + '1 day'::interval) NOT NULL,
+    keep_until timestamp with time zone DEFAULT (now() + '1 day'::interval) NOT NULL,
     CONSTRAINT extension_event_body_check CHECK ((octet_length(body) <= 262144)),
     CONSTRAINT extension_event_event_id_check CHECK (((length(event_id) >= 1) AND (length(event_id) <= 256))),
     CONSTRAINT extension_event_hops_check CHECK (((hops >= 0) AND (hops <= 8))),
@@ -733,9 +710,12 @@ CREATE TABLE app.extension_install_secret (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     created_by text NOT NULL,
     expires_at timestamp with time zone,
+    look_at timestamp with time zone DEFAULT now(),
+    told_days smallint,
     CONSTRAINT extension_install_secret_name_check CHECK (((length(name) >= 1) AND (length(name) <= 64))),
     CONSTRAINT extension_install_secret_sealed_check CHECK ((octet_length(sealed) <= 131072)),
-    CONSTRAINT extension_install_secret_secret_version_check CHECK ((secret_version >= 1))
+    CONSTRAINT extension_install_secret_secret_version_check CHECK ((secret_version >= 1)),
+    CONSTRAINT extension_install_secret_told_days_check CHECK ((told_days >= 0))
 );
 
 ALTER TABLE ONLY app.extension_install_secret FORCE ROW LEVEL SECURITY;
@@ -1346,11 +1326,9 @@ CREATE INDEX extension_delivery_by_event ON app.extension_delivery USING btree (
 
 CREATE INDEX extension_delivery_dead ON app.extension_delivery USING btree (tenant_id, created_at DESC, delivery_id DESC) WHERE (state = 'dead'::text);
 
-CREATE INDEX extension_delivery_done ON app.extension_delivery USING btree (ended_at, tenant_id) WHERE (state = ANY (ARRAY['delivered'::text, 'discarded'::text]));
+CREATE INDEX extension_delivery_ended ON app.extension_delivery USING btree (ended_at, tenant_id) WHERE (ended_at IS NOT NULL);
 
 CREATE INDEX extension_delivery_in_flight ON app.extension_delivery USING btree (tenant_id, install_id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
-
-CREATE INDEX extension_delivery_long_dead ON app.extension_delivery USING btree (ended_at, tenant_id) WHERE (state = 'dead'::text);
 
 CREATE INDEX extension_delivery_newest ON app.extension_delivery USING btree (tenant_id, created_at DESC, delivery_id DESC);
 
@@ -1358,13 +1336,11 @@ CREATE INDEX extension_delivery_pending ON app.extension_delivery USING btree (t
 
 CREATE INDEX extension_delivery_recheck ON app.extension_delivery USING btree (recheck_at, tenant_id) WHERE (recheck_at IS NOT NULL);
 
-CREATE INDEX extension_delivery_retrying ON app.extension_delivery USING btree (tenant_id, install_id) WHERE (state = 'retrying'::text);
-
-CREATE INDEX extension_event_due ON app.extension_event USING btree (sweep_at, tenant_id);
+CREATE INDEX extension_event_old ON app.extension_event USING btree (keep_until, tenant_id);
 
 CREATE INDEX extension_event_subscription_by_topic ON app.extension_event_subscription USING btree (tenant_id, topic);
 
-CREATE INDEX extension_event_waiting ON app.extension_event USING btree (recheck_at, tenant_id) WHERE (fanned_out_at IS NULL);
+CREATE INDEX extension_event_waiting ON app.extension_event USING btree (received_at, tenant_id) WHERE (fanned_out_at IS NULL);
 
 CREATE INDEX extension_execution_log_by_install ON ONLY app.extension_execution_log USING btree (tenant_id, install_id, day, execution_id);
 
@@ -1375,6 +1351,8 @@ CREATE INDEX extension_execution_log_failed ON ONLY app.extension_execution_log 
 CREATE INDEX extension_execution_log_open ON ONLY app.extension_execution_log USING btree (accepted_at, tenant_id) WHERE (outcome IS NULL);
 
 CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
+
+CREATE INDEX extension_install_secret_look ON app.extension_install_secret USING btree (look_at, tenant_id) WHERE (look_at IS NOT NULL);
 
 CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btree (publisher, name);
 
@@ -1551,11 +1529,11 @@ CREATE POLICY owner_lists_due ON app.call_idempotency FOR SELECT TO app_owner US
 
 CREATE POLICY owner_lists_due ON app.call_rate FOR SELECT TO app_owner USING (true);
 
-CREATE POLICY owner_lists_due ON app.extension_delivery FOR SELECT TO app_owner USING (true);
-
 CREATE POLICY owner_lists_due ON app.extension_event FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.extension_execution_log FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_due ON app.extension_install_secret FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.extension_storage_entry FOR SELECT TO app_owner USING (true);
 
@@ -1688,9 +1666,8 @@ GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;
 REVOKE ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) TO fn_registry;
 
-REVOKE ALL ON FUNCTION app.lock_deliveries(tenant text) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.lock_deliveries(tenant text) TO fn_gateway;
-GRANT ALL ON FUNCTION app.lock_deliveries(tenant text) TO fn_registry;
+REVOKE ALL ON FUNCTION app.list_waiting_events(received_before timestamp with time zone, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.list_waiting_events(received_before timestamp with time zone, most integer) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.lock_storage(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_runner;
@@ -1708,9 +1685,6 @@ GRANT ALL ON FUNCTION app.remove_day(parent text, gone date) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) TO fn_gateway;
-
-REVOKE ALL ON FUNCTION app.tenants_with_deliveries_due(at timestamp with time zone, most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.tenants_with_deliveries_due(at timestamp with time zone, most integer) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) TO fn_registry;
@@ -1774,6 +1748,8 @@ GRANT UPDATE(schema) ON TABLE app.event_topic TO fn_registry;
 
 GRANT UPDATE(changed_at) ON TABLE app.event_topic TO fn_registry;
 
+GRANT UPDATE(changed_by) ON TABLE app.event_topic TO fn_registry;
+
 GRANT SELECT,INSERT ON TABLE app.extension_artifact TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_bundle TO fn_gateway;
@@ -1816,9 +1792,7 @@ GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event TO fn_registry;
 
 GRANT UPDATE(fanned_out_at) ON TABLE app.extension_event TO fn_registry;
 
-GRANT UPDATE(recheck_at) ON TABLE app.extension_event TO fn_registry;
-
-GRANT UPDATE(sweep_at) ON TABLE app.extension_event TO fn_registry;
+GRANT UPDATE(keep_until) ON TABLE app.extension_event TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_event_subscription TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event_subscription TO fn_registry;
@@ -1882,6 +1856,10 @@ GRANT UPDATE(decided_by) ON TABLE app.extension_install_request TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_install_secret TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_secret TO fn_registry;
+
+GRANT UPDATE(look_at) ON TABLE app.extension_install_secret TO fn_registry;
+
+GRANT UPDATE(told_days) ON TABLE app.extension_install_secret TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_limit TO fn_gateway;
 GRANT SELECT ON TABLE app.extension_limit TO fn_registry;

@@ -6,6 +6,7 @@ committed file differs from what it would write. All are generated from the defi
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,8 @@ _STATUSES: Final = {
     "delete_secret": "204",
     "end_egress_trial": "204",
     "erase_tenant": "202",
+    "delete_topic": "204",
+    "publish_events": "202",
 }
 _METHODS: Final = ("get", "put", "post", "delete")
 _ROUTES: Final = (
@@ -52,7 +55,22 @@ _ROUTES: Final = (
     "metrics",
     "maintenance",
     "tenant_data",
+    "topics",
+    "events",
 )
+_EVENT: Final = {"schema": {"type": "object"}}
+_BODIES: Final[dict[str, Any]] = {
+    "publish_events": {
+        "description": "One event, or up to 100, in the JSON format of CloudEvents; or the data of one event, whose "
+        "attributes are headers that begin with ce-.",
+        "required": True,
+        "content": {
+            "application/cloudevents+json": _EVENT,
+            "application/cloudevents-batch+json": {"schema": {"type": "array", "items": {"type": "object"}}},
+        },
+    }
+}
+"""The bodies of routes that read them themselves."""
 _TEXT: Final = {"schema": {"type": "string"}}
 _EVERY_HEADER: Final = {"x-request-id": {**_TEXT, "required": True}, "cache-control": _TEXT}
 _ANSWER_HEADERS: Final = {**_EVERY_HEADER, "etag": _TEXT, "idempotency-replayed": _TEXT}
@@ -125,7 +143,8 @@ def _path(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _operation(operation: dict[str, Any]) -> dict[str, Any]:
-    name = operation["operationId"].partition("_api_registry_v1_")[0]
+    name = re.split("_api_(?:registry_v1|events)_", operation["operationId"])[0]
+    operation = {**operation, **({"requestBody": _BODIES[name]} if name in _BODIES else {})}
     summary, _, description = _documentation(name).partition("\n\n")
     status = _STATUSES.get(name, "200")
     answer = {"description": "It went well.", **operation["responses"]["200"], "headers": _ANSWER_HEADERS}

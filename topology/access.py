@@ -77,7 +77,7 @@ ACCESS: Final = (
         reads_trust=True,
         # Publishers write staging/ with URLs that the registry signs, so the registry needs the permission.
         writes=("staging/", "bundles/", "components/", "withdrawn/", "log/"),
-        sends_to=("prepare", "deliveries"),
+        sends_to=("prepare", "events", "deliveries"),
         signs_with=("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY"),
         makes_data_keys=True,
         secrets=("DATABASE_URL",),
@@ -107,6 +107,7 @@ ACCESS: Final = (
         secrets=("DATABASE_URL",),
     ),
     Access("recorder", secrets=("DATABASE_URL",)),
+    Access("fanout", sends_to=("deliveries",), secrets=("DATABASE_URL",)),
     Access(
         "sweeper",
         reads=("withdrawn/", "log/"),
@@ -118,7 +119,7 @@ ACCESS: Final = (
         invalidates_ui=True,
         secrets=("DATABASE_URL",),
     ),
-    Access("ticker", sends_to=("deliveries",), secrets=("DATABASE_URL",)),
+    Access("ticker", sends_to=("events", "deliveries"), secrets=("DATABASE_URL",)),
     Access(
         "migrate",
         secrets=(

@@ -116,6 +116,7 @@ REGISTRY: Final = Function(
         "BUNDLE_STORE_BASE",
         "PREPARE_QUEUE_URL",
         "DELIVERIES_QUEUE_URL",
+        "EVENTS_QUEUE_URL",
         "SIGNING_TRUST_BUNDLE",
         "AUTH_ISSUER",
         "AUTH_AUDIENCE",
@@ -221,6 +222,13 @@ RECORDER: Final = Function(
     optional=("DEFAULT_LIMITS",),
     login_role="fn_registry",
 )
+FANOUT: Final = Function(
+    "fanout",
+    "functions.registry.fanout.handler",
+    timeout_s=60,
+    required=("DATABASE_URL", "DELIVERIES_QUEUE_URL"),
+    login_role="fn_registry",
+)
 SWEEPER: Final = Function(
     "sweeper",
     "functions.registry.sweeper.handler",
@@ -250,7 +258,7 @@ TICKER: Final = Function(
     "ticker",
     "functions.registry.ticker.handler",
     timeout_s=60,
-    required=("DATABASE_URL", "DELIVERIES_QUEUE_URL"),
+    required=("DATABASE_URL", "EVENTS_QUEUE_URL", "DELIVERIES_QUEUE_URL"),
     login_role="fn_registry",
 )
 MIGRATE: Final = Function(
@@ -285,6 +293,7 @@ FUNCTIONS: Final = (
     PREPARE,
     ASSETS,
     RECORDER,
+    FANOUT,
     SWEEPER,
     TICKER,
     MIGRATE,

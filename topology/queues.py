@@ -59,18 +59,20 @@ class EventSource:
 PREPARE: Final = Queue("prepare", "prepare-dlq", "PREPARE_QUEUE_URL", visibility_timeout_s=1800)
 PREPARED: Final = Queue("prepared", "prepared-dlq", "PREPARED_QUEUE_URL", visibility_timeout_s=360)
 EXECUTIONS: Final = Queue("executions", "executions-dlq", "EXECUTIONS_QUEUE_URL", visibility_timeout_s=190)
+EVENTS: Final = Queue("events", "events-dlq", "EVENTS_QUEUE_URL", visibility_timeout_s=360)
 # A message comes again for each retry of its delivery. So only one that can never be handled has 50 receives.
 DELIVERIES: Final = Queue(
     "deliveries", "deliveries-dlq", "DELIVERIES_QUEUE_URL", visibility_timeout_s=420, max_receive_count=50
 )
 
-QUEUES: Final = (PREPARE, PREPARED, EXECUTIONS, DELIVERIES)
+QUEUES: Final = (PREPARE, PREPARED, EXECUTIONS, EVENTS, DELIVERIES)
 
 EVENT_SOURCES: Final = (
     EventSource("prepare", "prepare", batch_size=1),  # one compilation takes a core for seconds
     EventSource("prepared", "assets", batch_size=1),  # so that one publisher's UI delays no other publisher
     # A set of calls costs the recorder little more than one. A record comes up to a second later for it.
     EventSource("executions", "recorder", batch_size=100, batch_window_s=1),
+    EventSource("events", "fanout"),
     # One invocation lasts as long as the slowest of its deliveries, 60 s at most. docs/reference/deliveries.md says
     # what this number means when extensions hang.
     EventSource("deliveries", "dispatcher", maximum_concurrency=20, sets_visibility=True),

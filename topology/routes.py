@@ -26,6 +26,7 @@ class Route:
 
 ROUTES: Final = (
     Route("/api/registry/v1", "registry"),
+    Route("/api/events", "registry"),
     Route("/api/ext", "gateway"),
     Route("/healthz", "gateway", ("GET", "HEAD")),
     Route("/ext-ui", "uihost", ("GET", "HEAD", "OPTIONS"), "ui"),

@@ -129,16 +129,18 @@ class SweeperServices:
 
 @dataclass(frozen=True, slots=True)
 class TickerServices:
-    """Clients of the ticker, which fires schedules.
+    """Clients of the ticker, which fires schedules and sends lost messages again.
 
     Attributes:
         database: PostgreSQL as ``fn_registry``.
+        events_queue: wakes the fan-out of events.
         deliveries_queue: tells the dispatcher which deliveries have a slot.
         now: returns the present instant, in UTC.
         monotonic_s: a monotonic clock, in seconds.
     """
 
     database: Database
+    events_queue: SqsQueue
     deliveries_queue: SqsQueue
     now: Callable[[], datetime] = _now
     monotonic_s: Callable[[], float] = monotonic
@@ -147,9 +149,11 @@ class TickerServices:
     def build(cls, environ: Mapping[str, str]) -> Self:
         """Build the services from environment variables, or raise ``SettingsError``."""
         settings = TickerSettings.read(environ)
+        api = AwsApi(environ)
         return cls(
             database=Database(settings.database_url.get_secret_value()),
-            deliveries_queue=SqsQueue(settings.deliveries_queue_url, AwsApi(environ)),
+            events_queue=SqsQueue(settings.events_queue_url, api),
+            deliveries_queue=SqsQueue(settings.deliveries_queue_url, api),
         )
 
     def close(self) -> None:

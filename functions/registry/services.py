@@ -31,6 +31,7 @@ class Services:
         objects: the object store of bundles.
         prepare_queue: wakes the prepare function.
         deliveries_queue: tells the dispatcher which deliveries have a slot.
+        events_queue: wakes the fan-out of events.
         trust: reads the trust bundle: platform keys, and publishers' keys that the operator pins.
         roots: the root keys that may sign the trust bundle.
         key_max_ages: how old the platform's keys may get.
@@ -49,6 +50,7 @@ class Services:
     objects: S3ObjectStore
     prepare_queue: SqsQueue
     deliveries_queue: SqsQueue
+    events_queue: SqsQueue
     trust: AnyTrustSource
     roots: tuple[DatedKey, ...]
     key_max_ages: KeyMaxAges
@@ -77,6 +79,7 @@ class Services:
             objects=S3ObjectStore(settings.bundle_store_base),
             prepare_queue=SqsQueue(settings.prepare_queue_url, api),
             deliveries_queue=SqsQueue(settings.deliveries_queue_url, api),
+            events_queue=SqsQueue(settings.events_queue_url, api),
             trust=open_trust_source(settings, api, "registry"),
             roots=settings.build("trust_root_keys", read_root_keys),
             key_max_ages=KeyMaxAges.of(settings),

@@ -59,6 +59,7 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
         bundle_store_base: ``s3://bucket[/prefix]`` of bundles, components, artifacts and UI files.
         prepare_queue_url: queue that wakes the prepare function.
         deliveries_queue_url: queue that tells the dispatcher which deliveries to try.
+        events_queue_url: queue that wakes the fan-out of events.
         signing_trust_bundle: content, path or ``s3://bucket/key`` of the trust bundle (docs/reference/trust-bundle.md).
         trust_root_keys: public keys in PEM, of which one must have signed a trust bundle in the object store.
         runner_public_base: public base URL of the UI host, without a slash at the end.
@@ -87,6 +88,7 @@ class RegistrySettings(TokenSettings, frozen=True, kw_only=True):
     bundle_store_base: StoreBase
     prepare_queue_url: QueueUrl
     deliveries_queue_url: QueueUrl
+    events_queue_url: QueueUrl
     signing_trust_bundle: TrustBundleSetting
     trust_root_keys: RootKeys = ""
     runner_public_base: HttpUrl
@@ -186,6 +188,21 @@ class TickerSettings(Settings, frozen=True, kw_only=True):
     """Settings of the ticker. Attributes as in ``RegistrySettings``."""
 
     section = "Ticker"
+
+    database_url: DatabaseUrl
+    events_queue_url: QueueUrl
+    deliveries_queue_url: QueueUrl
+
+
+class FanoutSettings(Settings, frozen=True, kw_only=True):
+    """Settings of the fan-out.
+
+    Attributes:
+        database_url: PostgreSQL as ``fn_registry``.
+        deliveries_queue_url: queue that wakes the dispatcher.
+    """
+
+    section = "Fanout"
 
     database_url: DatabaseUrl
     deliveries_queue_url: QueueUrl

@@ -20,6 +20,8 @@ from alga_ext.stores.database import Database
 from alga_ext.stores.objects import ObjectStore
 from alga_ext.telemetry import emit, log_failure, logger
 from alga_ext.trust.signing import Signer
+from functions.registry.events import expiry
+from functions.registry.installing import expiring_secrets
 from functions.registry.job_services import SweeperServices
 from functions.registry.limiting.endpoint_totals import ADD_UNKNOWN
 from functions.registry.metering.counting import count_unknown
@@ -119,18 +121,6 @@ where tenant_id = :tenant_id and delivery_id in
    where tenant_id = :tenant_id and (state in ('delivered', 'discarded') and ended_at < :before
                                      or state = 'dead' and ended_at < :dead_before)
    limit :rows)
-"""
-_KEEP_EVENTS: Final = """
-update app.extension_event e set sweep_at = cast(:now as timestamptz) + interval '1 day'
-where e.tenant_id = :tenant_id and e.sweep_at <= :now
-  and (e.fanned_out_at is null or exists (select from app.extension_delivery d
-                                          where d.tenant_id = e.tenant_id and d.event_key = e.event_key))
-"""
-"""An event is kept as long as one of its deliveries is."""
-_SWEEP_EVENTS: Final = """
-delete from app.extension_event
-where tenant_id = :tenant_id and event_key in
-  (select event_key from app.extension_event where tenant_id = :tenant_id and sweep_at <= :now limit :rows)
 """
 _TO_PURGE: Final = """
 select install_id from app.tenant_extension_install
@@ -295,15 +285,18 @@ def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: dat
 
 
 def sweep_tenants(database: Database, now: datetime, grace: timedelta) -> dict[str, int]:
-    """Delete expired storage and kept answers, and the data of installs uninstalled ``grace`` ago or earlier.
+    """Delete expired storage, kept answers and events, and the data of installs uninstalled ``grace`` ago or earlier.
 
-    Calls that were accepted 15 minutes ago and have no outcome get the outcome ``unknown``. Return the counts.
+    Calls that were accepted 15 minutes ago and have no outcome get the outcome ``unknown``. Tenants are told of secrets
+    that are about to expire. Return the counts.
     """
     done = {
         "storage_entries_expired": 0,
         "call_answers_expired": 0,
         "outcomes_lost": 0,
         "installs_purged": 0,
+        "events_expired": 0,
+        "secrets_told": 0,
     }
     with database.system() as tx:
         due = tx.rows(_TENANTS_WITH_DUE, now=now, before=now - grace, most=_TENANTS)
@@ -376,21 +369,21 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
     for row in waiting:
         if purge(database, tenant_id, str(row["install_id"]), now, grace):
             done["installs_purged"] += 1
+    for name, step in (("events_expired", expiry.expire), ("secrets_told", expiring_secrets.tell)):
+        may_have_more = True
+        while may_have_more:
+            with database.tenant(tenant_id) as tx:
+                count, may_have_more = step(tx, tenant_id, now)
+            done[name] += count
 
 
 def _sweep_deliveries(database: Database, tenant_id: str, now: datetime) -> None:
-    """Delete deliveries that ended a day ago, dead ones of two weeks ago, and events that no delivery needs."""
+    """Delete deliveries that ended a day ago, and dead ones of two weeks ago."""
     deleted = _ROWS_PER_BATCH
     while deleted == _ROWS_PER_BATCH:
         with database.tenant(tenant_id) as tx:
             ended = {"before": now - _DELIVERIES_KEPT, "dead_before": now - _DEAD_KEPT}
             deleted = tx.execute(_SWEEP_DELIVERIES, tenant_id=tenant_id, rows=_ROWS_PER_BATCH, **ended)
-    with database.tenant(tenant_id) as tx:
-        tx.execute(_KEEP_EVENTS, tenant_id=tenant_id, now=now)
-    deleted = _ROWS_PER_BATCH
-    while deleted == _ROWS_PER_BATCH:
-        with database.tenant(tenant_id) as tx:
-            deleted = tx.execute(_SWEEP_EVENTS, tenant_id=tenant_id, now=now, rows=_ROWS_PER_BATCH)
 
 
 def _lose_outcomes(database: Database, tenant_id: str, now: datetime) -> int:

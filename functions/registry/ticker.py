@@ -1,10 +1,11 @@
-"""The ticker's Lambda entry point: fires the schedules that are due. Trigger: a schedule, every minute."""
+"""The ticker's Lambda entry point: fires due schedules, sends lost messages again. Trigger: a schedule, every minute."""
 
 import time
 from typing import Any, Final
 
 from alga_ext.settings import environment
 from alga_ext.stores.refreshed import Refreshed
+from functions.registry.deliveries.recovering import recover
 from functions.registry.job_services import TickerServices
 from functions.registry.scheduling.ticking import tick
 from functions.registry.waking import wait_until_reachable
@@ -17,7 +18,9 @@ _SERVICES = Refreshed(
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, int]:  # noqa: ARG001 - Lambda's signature
-    """Fire what is due; return how many schedules were claimed and fired."""
+    """Fire what is due, and find events and deliveries that were forgotten; return the counts."""
     services = _SERVICES.current()
     wait_until_reachable(services.database, time.sleep, _ATTEMPTS)
-    return tick(services)
+    done = tick(services)
+    found = recover(services.database, services.events_queue, services.deliveries_queue, services.now())
+    return {**done, "events_sent_again": found.events, "deliveries_sent_again": found.deliveries}

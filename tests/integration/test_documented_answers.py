@@ -32,6 +32,7 @@ APP: Final = "https://app.example.com"
 CALLERS: Final[dict[str, dict[str, Any]]] = {
     "platform admin": {"roles": ["platform_admin"]},
     "tenant admin": {"roles": ["tenant_admin"], "tenant_id": "documented"},
+    "event publisher": {"roles": ["event:publish"], "tenant_id": "documented"},
     "publisher": {"roles": ["publisher"], "publishers": ["documented"]},
 }
 COMPILES_EVERYTHING: Final = frozenset({"prepare_versions"})
@@ -68,6 +69,7 @@ def scene(site: Site) -> Scene:
         "name": "salt",
         "leaf_index": "0",
         "delivery_id": "00000000-0000-0000-0000-000000000008",
+        "topic": "ticket.created",
     }
     places = {
         **{name: st.just(value) for name, value in objects.items()},

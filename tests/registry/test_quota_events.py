@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema
 import pytest
 
 from alga_ext.calls.envelope import Usage
@@ -15,6 +16,7 @@ from alga_ext.stores.database import Database
 from functions.registry.limiting import quota_events
 from functions.registry.records.recording import Recorder
 from tests.conftest import Databases
+from tests.registry.test_lifecycle_events import SCHEMAS
 from tests.registry.test_recorder import IDENTITY, finished, make_march
 from tests.support.registry import RegistryWorld
 from tests.support.rows import fill_tenant
@@ -128,6 +130,23 @@ def test_each_threshold_is_recorded_once_as_calls_are_counted(scene: Scene) -> N
     assert seen[4] == ["50", "warning"]
     assert seen[5] == ["50", "warning", "75"]
     assert seen[7] == seen[9] == ["50", "warning", "75", "90", "100"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "hops"), [({}, 0), ({"principal": "system:event", "hops": 3}, 4)], ids=["a user's call", "a delivery"]
+)
+def test_each_event_is_published_once_in_the_same_transaction(scene: Scene, changes: dict[str, Any], hops: int) -> None:
+    scene.limit(day_calls(hard=2))
+    scene.record(2, **changes)
+    with scene.owner.tenant("tenant-a") as tx:
+        rows = tx.rows("select body from app.extension_event where topic = 'quota.warning' order by received_at")
+    told = [json.loads(row["body"]) for row in rows]
+
+    for event in told:
+        jsonschema.validate(event["data"], SCHEMAS["quota.warning"])
+    assert [event["data"]["threshold"] for event in told] == [threshold for *_, threshold in scene.events()]
+    assert {event["algahops"] for event in told} == {hops}
+    assert {event["data"]["install_id"] for event in told} == {INSTALL}
 
 
 def test_a_message_that_comes_twice_counts_once(scene: Scene) -> None:

@@ -33,6 +33,8 @@ EXCEPTIONS = {
     ("extension_delivery", "app_owner", "SELECT", "true"),
     ("extension_event", "app_owner", "SELECT", "true"),
     ("extension_execution_log", "app_owner", "SELECT", "true"),
+
+    ("extension_install_secret", "app_owner", "SELECT", "true"),
     ("extension_storage_entry", "app_owner", "SELECT", "true"),
     ("idempotency_record", "app_owner", "SELECT", "true"),
     # app.tenants_with_jobs

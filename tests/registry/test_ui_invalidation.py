@@ -295,6 +295,7 @@ REQUIRED = {
     "DATABASE_URL": "postgresql://fn_registry@127.0.0.1/x",
     "BUNDLE_STORE_BASE": "s3://bucket",
     "PREPARE_QUEUE_URL": "https://sqs.example/q",
+    "EVENTS_QUEUE_URL": "https://sqs.example/events",
     "SIGNING_TRUST_BUNDLE": "{}",
     "RELEASE_SIGNING_KEY": "kms:1",
     "LOG_SIGNING_KEY": "kms:2",

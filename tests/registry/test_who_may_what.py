@@ -8,6 +8,7 @@ import pytest
 
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
+from tests.support.events import BATCH
 from tests.support.places import ROOT
 from tests.support.registry import RegistryWorld
 from tests.support.server_extension import publish_server
@@ -23,13 +24,22 @@ ALLOWED: Final = {
     "any": {"platform_admin", "publisher", "tenant_admin", "tenant_viewer"},
     "admin": {"platform_admin"},
     "publisher": {"platform_admin", "publisher"},
+    "event publisher": {"event:publish"},
     "tenant admin": {"tenant_admin"},
     "tenant user": {"tenant_admin", "tenant_viewer", "none"},
     "tenant viewer": {"tenant_admin", "tenant_viewer"},
     "admin or tenant admin": {"platform_admin", "tenant_admin"},
     "admin or tenant viewer": {"platform_admin", "tenant_admin", "tenant_viewer"},
 }
-ROLES: Final = ("platform_admin", "publisher", "publisher of others", "tenant_admin", "tenant_viewer", "none")
+ROLES: Final = (
+    "platform_admin",
+    "publisher",
+    "publisher of others",
+    "event:publish",
+    "tenant_admin",
+    "tenant_viewer",
+    "none",
+)
 HASH: Final = "sha256:" + "0" * 64
 REASON: Final = {"reason": "r"}
 # Bodies that are valid and change nothing: the request is about something older, or about what is not there.
@@ -55,6 +65,8 @@ BODIES: Final[dict[str, Any]] = {
     "/installs/{install_id}/secrets/{name}": {"value": "x"},
     "/installs/{install_id}/limits": {},
     "/tenants/{tenant_id}/limits": {},
+    "/topics/{topic}": {"schema": {}},
+    "/api/events": [],
 }
 
 
@@ -77,6 +89,7 @@ def scene(
                 "name": "salt",
                 "leaf_index": "0",
                 "tenant_id": "tenant-a",
+                "topic": "ticket.created",
                 "execution_id": "00000000-0000-0000-0000-000000000007",
                 "delivery_id": "00000000-0000-0000-0000-000000000008",
             },
@@ -88,6 +101,7 @@ def token_of(world: RegistryWorld, role: str) -> str:
         "platform_admin": world.admin,
         "publisher": world.publisher,
         "publisher of others": world.token(sub="dev", roles=["publisher"], publishers=["globex"]),
+        "event:publish": world.token(sub="host", roles=["event:publish"], tenant_id="tenant-a"),
         "tenant_admin": world.tenant_admin(),
         "tenant_viewer": world.tenant_viewer(),
         "none": world.token(sub="nobody", tenant_id="tenant-a", publishers=["acme"]),
@@ -107,7 +121,12 @@ def test_a_route_is_open_to_those_the_reference_names(
     body = BODIES.get(path) if method in ("POST", "PUT") else None
 
     answer = world.call(
-        method, path.format(**places), token_of(world, role), body, query=query, headers={"if-match": '"0"'}
+        method,
+        path.format(**places),
+        token_of(world, role),
+        body,
+        query=query,
+        headers={"if-match": '"0"', **({"content-type": BATCH} if path == "/api/events" else {})},
     )
 
     assert (answer.status != 403) == allowed, answer

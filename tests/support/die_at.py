@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any
 
 from functions.registry.assets import handler as finish_publications
+from functions.registry.fanout import handler as make_deliveries
 from functions.registry.handler import handler as answer_http
 from functions.registry.recorder import handler as record
 from functions.registry.sweeper import handler as sweep
@@ -29,12 +30,20 @@ WATCHED = {
     ("alga_ext/stores/aws.py", "send"),
     ("alga_ext/stores/aws_api.py", "ask"),
     ("alga_ext/stores/aws.py", "invalidate"),
+    ("alga_ext/stores/aws_calls.py", "send_all"),
     ("pg8000/native.py", "run"),
     ("pg8000/core.py", "execute_simple"),
 }
 
 
-HANDLERS = {"http": answer_http, "assets": finish_publications, "recorder": record, "sweeper": sweep, "ticker": tick}
+HANDLERS = {
+    "http": answer_http,
+    "assets": finish_publications,
+    "recorder": record,
+    "fanout": make_deliveries,
+    "sweeper": sweep,
+    "ticker": tick,
+}
 
 
 def main() -> None:

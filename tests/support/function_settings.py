@@ -8,6 +8,7 @@ from alga_ext.trust.signing import LocalSigner
 from functions.gateway.settings import DispatcherSettings, GatewaySettings, SmokeSettings
 from functions.registry.settings import (
     AssetsSettings,
+    FanoutSettings,
     MigrateSettings,
     RecorderSettings,
     RegistrySettings,
@@ -26,6 +27,7 @@ SETTINGS: Final[dict[str, type[Settings]]] = {
     "prepare": PrepareSettings,
     "assets": AssetsSettings,
     "recorder": RecorderSettings,
+    "fanout": FanoutSettings,
     "sweeper": SweeperSettings,
     "ticker": TickerSettings,
     "migrate": MigrateSettings,
@@ -44,7 +46,13 @@ GOOD: Final = {
     "FRAME_ANCESTORS": "https://host.test",
     **{
         name: f"https://sqs.test/{name}"
-        for name in ("EXECUTIONS_QUEUE_URL", "PREPARE_QUEUE_URL", "PREPARED_QUEUE_URL", "DELIVERIES_QUEUE_URL")
+        for name in (
+            "DELIVERIES_QUEUE_URL",
+            "EVENTS_QUEUE_URL",
+            "EXECUTIONS_QUEUE_URL",
+            "PREPARE_QUEUE_URL",
+            "PREPARED_QUEUE_URL",
+        )
     },
     "SMOKE_FUNCTIONS": '{"gateway": "gateway"}',
     **dict.fromkeys(("RELEASE_SIGNING_KEY", "LOG_SIGNING_KEY", "ARTIFACT_SIGNING_KEY"), "kms:key"),

@@ -126,6 +126,7 @@ class RegistryWorld:
         self.client("s3").create_bucket(Bucket=bucket)
         self.sqs = self.client("sqs")
         self.prepare_url = self.sqs.create_queue(QueueName=bucket)["QueueUrl"]
+        self.events_url = self.sqs.create_queue(QueueName=f"{bucket}-events")["QueueUrl"]
         self.deliveries_url = self.sqs.create_queue(QueueName=f"{bucket}-deliveries")["QueueUrl"]
         self.secrets_key_id = self.client("kms").create_key()["KeyMetadata"]["KeyId"]
         self._settings: dict[str, str] = {}
@@ -186,6 +187,7 @@ class RegistryWorld:
             "DATABASE_URL": self.databases.registry,
             "BUNDLE_STORE_BASE": f"s3://{self.bucket}",
             "PREPARE_QUEUE_URL": self.prepare_url,
+            "EVENTS_QUEUE_URL": self.events_url,
             "DELIVERIES_QUEUE_URL": self.deliveries_url,
             "SIGNING_TRUST_BUNDLE": json.dumps({"version": 1, "keys": trust}),
             "RELEASE_SIGNING_KEY": _setting(self.release),
@@ -252,7 +254,7 @@ class RegistryWorld:
         headers: dict[str, str] | None = None,
     ) -> dict[str, Any]:
         """Return what API Gateway hands to the registry's handler for a request."""
-        raw = f"/api/registry/v1{path}"
+        raw = path if path.startswith("/api/") else f"/api/registry/v1{path}"
         return {
             "version": "2.0",
             "rawPath": raw,
@@ -385,7 +387,7 @@ class RegistryWorld:
         """Return what the ticker of this registry works with, with a clock that stands still if given."""
         given = self.services
         clock = given.now if now is None else lambda: now
-        return TickerServices(given.database, given.deliveries_queue, clock)
+        return TickerServices(given.database, given.events_queue, given.deliveries_queue, clock)
 
     # Looking inside
 

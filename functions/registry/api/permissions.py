@@ -3,8 +3,10 @@
 Roles: ``platform_admin`` runs the platform. ``publisher`` acts for the publishers that the token lists.
 ``tenant_admin`` changes what its own tenant has installed, and ``tenant_viewer`` reads it.
 
-The tenant comes from the token alone, with one exception: a platform admin names the tenant whose limits it reads or
-sets (ADR 0037).
+``event:publish`` publishes events and grants nothing else.
+
+The tenant comes from the token alone, with two exceptions: a platform admin names the tenant whose limits it reads or
+sets (ADR 0037), and a publisher of events whose token names no tenant names it in each event (ADR 0048).
 """
 
 from collections.abc import Mapping
@@ -53,6 +55,12 @@ def require_publisher(principal: Principal, publisher: str) -> None:
         raise PlatformError(
             "forbidden", f"This request needs the role publisher, and a token that lists the publisher {publisher!r}."
         )
+
+
+def require_event_publisher(principal: Principal) -> None:
+    """Raise ``forbidden`` unless the caller may publish events. Its tenant, if it has one, limits whose they are."""
+    if "event:publish" not in principal.roles:
+        raise PlatformError("forbidden", "This request needs the role event:publish.")
 
 
 def require_tenant_admin(principal: Principal) -> str:

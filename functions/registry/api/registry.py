@@ -1,4 +1,4 @@
-"""The registry's HTTP API (``/api/registry/v1``).
+"""The registry's HTTP API (``/api/registry/v1``), and the one for events (``/api/events``).
 
 Each route does four things: parse, authorise, make one call into the feature, render. Every failure is answered with a
 problem document.
@@ -22,6 +22,7 @@ from functions.registry.api.routes import (
     egress,
     egress_trials,
     deliveries,
+    events,
     executions,
     installs,
     limits,
@@ -35,11 +36,14 @@ from functions.registry.api.routes import (
     secrets,
     tenant_data,
     usage,
+    topics,
 )
+from functions.registry.events.cloudevents import REQUEST_LIMIT_BYTES
 from functions.registry.records import platform_keys
 from functions.registry.services import Services
 
 PREFIX: Final = "/api/registry/v1"
+EVENTS_PATH: Final = "/api/events"
 HEALTH_PATH: Final = f"{PREFIX}/healthz"
 BODY_LIMIT_BYTES: Final = 512 * 1024
 BUNDLE_BODY_LIMIT_BYTES: Final = 7 * 1024 * 1024
@@ -67,8 +71,10 @@ for _routes in (
     maintenance,
     tenant_data,
     deliveries,
+    topics,
 ):
     app.include_router(_routes.router, prefix=PREFIX)
+app.include_router(events.router)
 
 
 class Registry:
@@ -122,9 +128,13 @@ class Registry:
     ) -> dict[str, Any]:
         principal = self._services.tokens.verify(request.headers.get("authorization"))  # (2)
         self._failures.verified(token, self._services.monotonic_s())
-        if request.body:
-            _check_body(request)  # (3)
-        app.append_context(request_id=request.request_id, services=self._services, principal=principal)  # (4)
+        if request.path == EVENTS_PATH:
+            _check_size(request, REQUEST_LIMIT_BYTES)  # (3); its route reads other types than JSON, too
+        elif request.body:
+            _check_body(request)
+        app.append_context(  # (4)
+            request_id=request.request_id, services=self._services, principal=principal, request=request
+        )
         answer: dict[str, Any] = app.resolve(dict(event), context)
         answer["headers"] = {"cache-control": "no-store", **(answer.get("headers") or {})}
         return answer
@@ -151,13 +161,17 @@ def allowed_methods(path: str) -> list[str]:
     return sorted({str(route.method) for route in routes if route.rule.match(path)})
 
 
-def _check_body(request: Request) -> None:
-    """Refuse a body that is too large, not JSON, or has very many members, before the routes parse and validate it."""
-    limit = BUNDLE_BODY_LIMIT_BYTES if request.path == f"{PREFIX}/versions" else BODY_LIMIT_BYTES
+def _check_size(request: Request, limit: int) -> None:
     if len(request.body) > limit:
         raise PlatformError(
             "payload_too_large", f"The body is {len(request.body)} bytes; at most {limit} are allowed here."
         )
+
+
+def _check_body(request: Request) -> None:
+    """Refuse a body that is too large, not JSON, or has very many members, before the routes parse and validate it."""
+    limit = BUNDLE_BODY_LIMIT_BYTES if request.path == f"{PREFIX}/versions" else BODY_LIMIT_BYTES
+    _check_size(request, limit)
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not media_type.endswith("+json"):
         raise PlatformError("invalid_request", f"The body is {media_type[:100]!r}; send application/json.")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -26,12 +26,14 @@ from functions.registry.evaluation import messages
 from functions.registry.evaluation.messages import (
     ANSWERS,
     CheckConfig,
+    CheckData,
     CheckSchema,
     Compress,
     Compressed,
     Ready,
     Request,
     Verdict,
+    Verdicts,
 )
 
 BUDGET_S: Final = 10.0
@@ -49,7 +51,7 @@ _BOOTSTRAP: Final = (
     "import sys; sys.path[:0] = sys.argv[1:-1]; from functions.registry.evaluation.worker import main; main()"
 )
 
-AnswerT = TypeVar("AnswerT", Verdict, Compressed)
+AnswerT = TypeVar("AnswerT", Verdict, Verdicts, Compressed)
 
 
 class _EndedError(Exception):
@@ -100,6 +102,28 @@ class Evaluator:
         except _EndedError:
             return f"at config: checking it takes more than {self._budget_s:g} s; shorten it"
         return None if verdict.fault is None else verdict.fault[:_DETAIL_LIMIT_CHARS]
+
+    def data_faults(self, documents: Sequence[tuple[Mapping[str, Any], Any]]) -> list[str | None]:
+        """Return the most relevant fault of each event's data, or None: see ``config_schema.first_fault``.
+
+        If the check was killed, every one is at fault.
+
+        Args:
+            documents: a schema that ``check_schema`` accepts, and the data.
+
+        Raises:
+            PlatformError: ``policy_unavailable`` when the worker cannot be started.
+        """
+        schemas: dict[bytes, int] = {}
+        data = [(schemas.setdefault(_encoded(schema), len(schemas)), _encoded(one)) for schema, one in documents]
+        try:
+            verdicts = self._ask(CheckData(list(schemas), data), Verdicts, self._budget_s)
+        except _EndedError:
+            fault = f"at data: checking the events takes more than {self._budget_s:g} s; send fewer or shorter ones"
+            return [fault] * len(data)
+        if len(verdicts.faults) != len(data):
+            return ["at data: it cannot be checked"] * len(data)
+        return [None if fault is None else fault[:_DETAIL_LIMIT_CHARS] for fault in verdicts.faults]
 
     def compress(
         self, data: bytes, brotli_quality: int, gzip_level: int, budget_s: float
@@ -206,8 +230,8 @@ def _limit_cpu_time(process_id: int) -> None:
     )
 
 
-def _encoded(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document).encode()
+def _encoded(document: Any) -> bytes:
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
 def _import_folders() -> list[str]:

@@ -30,6 +30,16 @@ class CheckConfig(msgspec.Struct, tag=True):
     config: bytes
 
 
+class CheckData(msgspec.Struct, tag=True):
+    """Check the data of events against schemas that were accepted. The answer is ``Verdicts``.
+
+    ``data`` has the place of a schema in ``schemas``, and a document.
+    """
+
+    schemas: list[bytes]
+    data: list[tuple[int, bytes]]
+
+
 class Compress(msgspec.Struct, tag=True):
     """Compress a UI file with brotli (quality 0–11) and gzip (level 1–9). The answer is a ``Compressed``."""
 
@@ -48,6 +58,12 @@ class Verdict(msgspec.Struct, tag=True):
     fault: str | None
 
 
+class Verdicts(msgspec.Struct, tag=True):
+    """The fault of each document, or None."""
+
+    faults: list[str | None]
+
+
 class Compressed(msgspec.Struct, tag=True):
     """The compressed variants of a file."""
 
@@ -55,8 +71,8 @@ class Compressed(msgspec.Struct, tag=True):
     gzip: bytes
 
 
-Request = CheckSchema | CheckConfig | Compress
-Answer = Ready | Verdict | Compressed
+Request = CheckSchema | CheckConfig | CheckData | Compress
+Answer = Ready | Verdict | Verdicts | Compressed
 
 REQUESTS: Final = msgspec.msgpack.Decoder(Request)
 ANSWERS: Final = msgspec.msgpack.Decoder(Answer)

@@ -9,7 +9,7 @@ import gzip
 import json
 import sys
 from io import FileIO
-from typing import Final
+from typing import Any, Final
 
 import brotli
 
@@ -19,12 +19,14 @@ from functions.registry.evaluation.messages import (
     REQUESTS,
     Answer,
     CheckConfig,
+    CheckData,
     CheckSchema,
     Compress,
     Compressed,
     Ready,
     Request,
     Verdict,
+    Verdicts,
     read,
     write,
 )
@@ -72,7 +74,17 @@ def answer(request: Request) -> Answer:
             return Verdict(first_fault(json.loads(request.schema), json.loads(request.config)))
         except RecursionError:
             return Verdict("at config: it is nested too deeply")
+    if isinstance(request, CheckData):
+        schemas = [json.loads(schema) for schema in request.schemas]
+        return Verdicts([_fault_of_data(schemas[place], data) for place, data in request.data])
     return Compressed(
         brotli.compress(request.data, quality=request.brotli_quality),
         gzip.compress(request.data, compresslevel=request.gzip_level, mtime=0),
     )
+
+
+def _fault_of_data(schema: Any, data: bytes) -> str | None:
+    try:
+        return first_fault(schema, json.loads(data), "data")
+    except RecursionError:
+        return "at data: it is nested too deeply"

@@ -10,10 +10,13 @@ import msgspec
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.envelope import CONFIG_LIMIT_BYTES
 from alga_ext.calls.install_config import as_texts, with_defaults
+from alga_ext.calls.topics import INSTALL_CONFIG_CHANGED, INSTALL_CREATED, INSTALL_REMOVED
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores.database import Row, Tx
 from functions.registry.evaluation.evaluator import Evaluator
+from functions.registry.events import lifecycle
+from functions.registry.events.lifecycle import of_install
 from functions.registry.installing import disabling, egress_trials, grants, install_requests
 from functions.registry.installing.grant_set import stored
 from functions.registry.records import audit
@@ -99,8 +102,11 @@ update app.tenant_extension_install set config = cast(:config as jsonb), revisio
 where tenant_id = :tenant_id and install_id = :install_id
 """
 _INSERT_SUBSCRIPTION: Final = """
-insert into app.extension_event_subscription (tenant_id, install_id, topic, handler)
-values (:tenant_id, :install_id, :topic, :handler) on conflict do nothing
+insert into app.extension_event_subscription (tenant_id, install_id, topic, handler, filter, timeout_ms)
+values (:tenant_id, :install_id, :topic, :handler, cast(:filter as jsonb), :timeout_ms) on conflict do nothing
+"""
+_LOOK_AT_SECRETS: Final = """
+update app.extension_install_secret set look_at = now() where tenant_id = :tenant_id and install_id = :install_id
 """
 _DELETE_SUBSCRIPTIONS: Final = """
 delete from app.extension_event_subscription where tenant_id = :tenant_id and install_id = :install_id
@@ -189,7 +195,7 @@ def install(
         disabling.end(tx, tenant_id, install_id)
     else:
         install_id = str(tx.one(_INSERT, extension_id=extension_id, **fields)["install_id"])
-    replace_subscriptions(tx, tenant_id, install_id, manifest)
+    follow_manifest(tx, tenant_id, install_id, manifest)
     if revived is not None:
         schedules.disable_without_endpoint(tx, tenant_id, install_id, manifest, actor)
         schedules.resume(tx, tenant_id, install_id)
@@ -197,11 +203,16 @@ def install(
     after = {**shown_in_audit(made), "config": config, "revived": revived is not None}
     before = {"state": "uninstalled"} if revived is not None else None
     audit.record(tx, tenant_id, actor, "install.create", install_id, before, after)
+    lifecycle.tell(tx, tenant_id, INSTALL_CREATED, {**of_install(made), "revived": revived is not None})
     return install_id
 
 
-def replace_subscriptions(tx: Tx, tenant_id: str, install_id: str, manifest: Manifest) -> None:
-    """Replace an install's event subscriptions with those of a manifest."""
+def follow_manifest(tx: Tx, tenant_id: str, install_id: str, manifest: Manifest) -> None:
+    """Replace an install's event subscriptions with those of a manifest, and have the sweeper look at its secrets.
+
+    The manifest also says how old a secret may get.
+    """
+    tx.execute(_LOOK_AT_SECRETS, tenant_id=tenant_id, install_id=install_id)
     tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
     for subscription in manifest.events:
         tx.execute(
@@ -210,6 +221,8 @@ def replace_subscriptions(tx: Tx, tenant_id: str, install_id: str, manifest: Man
             install_id=install_id,
             topic=subscription.topic,
             handler=subscription.handler,
+            filter=None if subscription.filter is None else subscription.filter.model_dump_json(),
+            timeout_ms=subscription.timeout_ms,
         )
 
 
@@ -270,6 +283,7 @@ def uninstall(tx: Tx, tenant_id: str, install_id: str, actor: Actor) -> None:
     tx.execute(_DELETE_SUBSCRIPTIONS, tenant_id=tenant_id, install_id=install_id)
     after = {"state": "uninstalled"}
     audit.record(tx, tenant_id, actor, "install.delete", install_id, shown_in_audit(before), after)
+    lifecycle.tell(tx, tenant_id, INSTALL_REMOVED, of_install(before))
 
 
 def set_config(tx: Tx, tenant_id: str, install_id: str, checked: CheckedConfig, actor: Actor) -> None:
@@ -282,6 +296,7 @@ def set_config(tx: Tx, tenant_id: str, install_id: str, checked: CheckedConfig, 
     checked.require(before, checked.config)
     tx.execute(_SET_CONFIG, tenant_id=tenant_id, install_id=install_id, config=json.dumps(checked.config))
     audit.record(tx, tenant_id, actor, "install.config", install_id, before["config"], checked.config)
+    lifecycle.tell(tx, tenant_id, INSTALL_CONFIG_CHANGED, of_install(before))
 
 
 def check_config(version: Row, config: dict[str, Any], evaluator: Evaluator) -> CheckedConfig:

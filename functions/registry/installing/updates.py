@@ -9,8 +9,11 @@ from typing import Any, Final
 
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.calls.install_config import with_defaults
+from alga_ext.calls.topics import INSTALL_UPDATED, UPDATE_WAITING
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
+from functions.registry.events import lifecycle
+from functions.registry.events.lifecycle import of_install
 from functions.registry.installing import egress_trials, grants, installs
 from functions.registry.installing import install_requests as requests
 from functions.registry.installing.grant_set import GrantSet, stored
@@ -83,6 +86,7 @@ def update(tx: Tx, tenant_id: str, install_id: str, target: Row, checked: Checke
         asked = {"from": current["version"], "to": target["version"], "holds_code": holds_code, "asks_for": difference}
         earlier = None if undecided is None else requests.shown_in_audit(undecided)
         audit.record(tx, tenant_id, actor, "install.request", install_id, earlier, asked)
+        _tell_of_request(tx, tenant_id, install_id)
 
 
 def set_config(tx: Tx, tenant_id: str, install_id: str, checked: CheckedConfig, actor: Actor) -> None:
@@ -215,6 +219,8 @@ def _ask_again(
         requests.ask(tx, tenant_id, str(install["install_id"]), from_id, to_id, difference, holds_code, actor)
     before = None if waiting is None else requests.shown_in_audit(waiting)
     audit.record(tx, tenant_id, actor, "install.request", str(install["install_id"]), before, {"asks_for": difference})
+    if difference:
+        _tell_of_request(tx, tenant_id, str(install["install_id"]))
 
 
 def _decided(manifest: Manifest, named: dict[str, Any], config: dict[str, Any]) -> GrantSet:
@@ -276,10 +282,27 @@ def _move(
         grant_hash=granted.hash,
     )
     manifest = Manifest.model_validate(target["manifest"])
-    installs.replace_subscriptions(tx, tenant_id, install_id, manifest)
+    installs.follow_manifest(tx, tenant_id, install_id, manifest)
     schedules.disable_without_endpoint(tx, tenant_id, install_id, manifest, actor)
     if granted.egress != stored(before).egress:
         egress_trials.end(tx, tenant_id, install_id, actor)  # its report compared with the grants before
     now = installs.load_install(tx, tenant_id, install_id)
     after = installs.shown_in_audit(now) | ({"reason": reason} if reason else {})
     audit.record(tx, tenant_id, actor, action, install_id, installs.shown_in_audit(before), after)
+    change = action.removeprefix("install.")
+    told = {**of_install(now), "previous_version": before["version"], "change": change}
+    lifecycle.tell(tx, tenant_id, INSTALL_UPDATED, told)
+
+
+def _tell_of_request(tx: Tx, tenant_id: str, install_id: str) -> None:
+    """Tell the tenant that a request waits for its admin."""
+    install = installs.load_install(tx, tenant_id, install_id)
+    request = requests.load_waiting(tx, tenant_id, install_id)
+    told = {
+        **of_install(install),
+        "from_version": request["from_version"],
+        "to_version": request["to_version"],
+        "holds_code": request["holds_code"],
+        "asks_for": sorted(request["difference"]),
+    }
+    lifecycle.tell(tx, tenant_id, UPDATE_WAITING, told)

@@ -1,9 +1,11 @@
 """Add finished calls to the totals of their installs and their tenant, and record the thresholds that are reached."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
+from uuid import UUID
 
+from alga_ext.calls.deliveries import DELIVERING_PRINCIPALS
 from alga_ext.calls.limits import (
     METRICS,
     STORAGE,
@@ -13,6 +15,7 @@ from alga_ext.calls.limits import (
     effective,
     stored_limits,
 )
+from alga_ext.calls.messages import ExecutionFinished
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Row, Tx
 from alga_ext.telemetry import log_failure
@@ -57,7 +60,9 @@ select coalesce(sum(byte_count), 0) as bytes from app.extension_storage_usage wh
 """
 
 
-def count(tx: Tx, tenant_id: str, finished: Sequence[Mapping[str, Any]], defaults: Limits) -> None:
+def count(
+    tx: Tx, tenant_id: str, finished: Sequence[Mapping[str, Any]], defaults: Limits, hops: Mapping[str, int]
+) -> None:
     """Add calls to the totals of their UTC day and month, once for their install and once for their tenant.
 
     When a total or the storage has reached a threshold, a quota event is recorded in the same transaction. The totals'
@@ -71,6 +76,7 @@ def count(tx: Tx, tenant_id: str, finished: Sequence[Mapping[str, Any]], default
             ``failed_calls``, ``duration_ms``, ``cpu_ms``, ``egress_bytes`` and ``log_bytes``, and the largest
             ``memory_peak_bytes``.
         defaults: the stage's limits.
+        hops: how many events in a row have caused the calls of an install, by install id; see ``caused_by``.
     """
     rows = tx.rows(_COUNT, tenant_id=tenant_id, nobody=TENANT_AS_INSTALL, finished=json.dumps(finished, default=str))
     documents = {str(row["install_id"]): row["limits"] for row in rows}
@@ -83,10 +89,24 @@ def count(tx: Tx, tenant_id: str, finished: Sequence[Mapping[str, Any]], default
         except PlatformError as error:
             log_failure("registry-recorder", error, install_id)  # calls are recorded all the same
             continue
-        _record_reached(tx, tenant_id, row, effective(defaults, *by_parties))
+        caused = max(hops.values(), default=0) if install_id == TENANT_AS_INSTALL else hops.get(install_id, 0)
+        _record_reached(tx, tenant_id, row, effective(defaults, *by_parties), caused)
 
 
-def _record_reached(tx: Tx, tenant_id: str, row: Row, limits: EffectiveLimits) -> None:
+def caused_by(messages: Iterable[ExecutionFinished]) -> dict[str, int]:
+    """Return the hops of an event that an install's calls cause, by install id: the largest of its calls (pure).
+
+    A call of a user causes an event with 0 hops, the delivery of an event one with 1 more than that event has.
+    """
+    found: dict[str, int] = {}
+    for message in messages:
+        hops = message.hops + 1 if message.principal in DELIVERING_PRINCIPALS else 0
+        install_id = str(UUID(message.install_id))
+        found[install_id] = max(found.get(install_id, 0), hops)
+    return found
+
+
+def _record_reached(tx: Tx, tenant_id: str, row: Row, limits: EffectiveLimits, hops: int) -> None:
     """Record the thresholds that one owner's total of one period has reached."""
     install_id, period = str(row["install_id"]), row["period"]
     of_tenant, in_month = install_id == TENANT_AS_INSTALL, len(period) == len("2026-03")
@@ -96,7 +116,7 @@ def _record_reached(tx: Tx, tenant_id: str, row: Row, limits: EffectiveLimits) -
         used[STORAGE] = float(_stored_by_tenant(tx, tenant_id) if of_tenant else row["storage_bytes"] or 0)
     amounts = [quota for quota in quotas.each() if quota.period in (None, "month" if in_month else "day")]
     if reached := quota_events.newly_reached(amounts, used, row["reached"]):
-        quota_events.record(tx, tenant_id, install_id, period, reached)
+        quota_events.record(tx, tenant_id, install_id, period, reached, hops)
 
 
 def _stored_by_tenant(tx: Tx, tenant_id: str) -> int:

@@ -4,8 +4,10 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 
-from alga_ext.calls.limits import Quota
+from alga_ext.calls.limits import TENANT_AS_INSTALL, Quota
+from alga_ext.calls.topics import QUOTA_WARNING
 from alga_ext.stores.database import Row, Tx
+from functions.registry.events import lifecycle
 
 PERCENTAGES: Final = (50, 75, 90, 100)
 """The parts of a hard limit at which an event is recorded, in per cent."""
@@ -67,10 +69,13 @@ def newly_reached(quotas: Iterable[Quota], used: Mapping[str, float], known: Col
     return [reached for reached in found if reached.key not in known]
 
 
-def record(tx: Tx, tenant_id: str, install_id: str, period: str, reached: list[Reached]) -> None:
-    """Record events of one period. ``tx`` must have locked the period's row of ``app.extension_quota_usage``."""
+def record(tx: Tx, tenant_id: str, install_id: str, period: str, reached: list[Reached], hops: int) -> None:
+    """Record events of one period, and publish each of them on the topic ``quota.warning``.
+
+    ``tx`` must have locked the period's row of ``app.extension_quota_usage``. ``hops`` as for ``lifecycle.tell``.
+    """
     for event in reached:
-        tx.execute(
+        is_new = tx.execute(
             _INSERT,
             tenant_id=tenant_id,
             install_id=install_id,
@@ -80,6 +85,10 @@ def record(tx: Tx, tenant_id: str, install_id: str, period: str, reached: list[R
             used=event.used,
             limited_to=event.limited_to,
         )
+        if is_new:
+            named = None if install_id == TENANT_AS_INSTALL else install_id
+            told = {"install_id": named, "period": period, **event._asdict()}
+            lifecycle.tell(tx, tenant_id, QUOTA_WARNING, told, hops)
     keys = [event.key for event in reached]
     tx.execute(_NOTE, tenant_id=tenant_id, install_id=install_id, period=period, reached=keys)
 

@@ -18,7 +18,7 @@ from alga_ext.calls.limits import Limits
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.registry.limiting.counting import count
+from functions.registry.limiting.counting import caused_by, count
 from functions.registry.limiting.endpoint_totals import ADD_ENDPOINTS
 from functions.registry.metering.counting import count_ended_late, count_metrics
 from functions.registry.records import egress_days, log_keeping
@@ -158,7 +158,7 @@ class Recorder:
                 ids = {str(execution_id) for row in finished for execution_id in row["execution_ids"]}
                 ended = finished_with(ids, messages)
                 log_keeping.keep(tx, tenant_id, logs_of(ended), self._defaults)
-                count(tx, tenant_id, finished, self._defaults)
+                count(tx, tenant_id, finished, self._defaults, caused_by(ended))
                 egress_days.add(tx, tenant_id, ended)
                 count_metrics(tx, ended, datetime.now(UTC))
                 count_ended_late(tx, sum(row["ended_late"] for row in finished), ended[0].execution_id)

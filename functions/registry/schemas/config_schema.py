@@ -107,25 +107,26 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     _check_defaults(schema)
 
 
-def first_fault(schema: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
-    """Return the most relevant fault of a configuration, with its place and reason, or None.
+def first_fault(schema: Mapping[str, Any], document: Any, name: str = "config") -> str | None:
+    """Return the most relevant fault of a configuration or of an event's data, with its place and reason, or None.
 
-    A configuration that takes more than ``CONFIG_STEPS_LIMIT`` steps to check is at fault too.
+    A document that takes more than ``CONFIG_STEPS_LIMIT`` steps to check is at fault too.
 
     Args:
         schema: a schema that ``check_schema`` accepts.
-        config: the configuration that a tenant's admin sent.
+        document: the configuration that a tenant's admin sent, or the data of an event.
+        name: what the document as a whole is called.
     """
     try:
         with metered(CONFIG_STEPS_LIMIT):
-            fault = best_match(Validator(schema, registry=Registry()).iter_errors(config))
+            fault = best_match(Validator(schema, registry=Registry()).iter_errors(document))
     except TooCostlyError as error:
-        return f"at config: {error}; shorten it"
+        return f"at {name}: {error}; shorten it"
     except PatternError as error:  # the version was published before patterns were bounded
-        return f"at config: the extension's schema has a pattern that is no longer supported: {error}"
+        return f"at {name}: the extension's schema has a pattern that is no longer supported: {error}"
     if fault is None:
         return None
-    where = "/".join(str(part) for part in fault.absolute_path) or "config"
+    where = "/".join(str(part) for part in fault.absolute_path) or name
     return f"at {where[:200]}: {fault.message[:300]}"
 
 

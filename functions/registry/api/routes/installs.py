@@ -40,6 +40,7 @@ from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.preconditions import check_match, revision_tag, tag_of_document
 from functions.registry.api.shapes import Page, PageSize, ProblemOut
 from functions.registry.deliveries import pausing
+from functions.registry.events import outbox
 from functions.registry.installing import install_requests, installs, updates
 from functions.registry.installing.installs import CheckedConfig
 from functions.registry.publishing import publishers, verification, versions
@@ -91,6 +92,8 @@ def create_install(body: Annotated[InstallIn, Body()]) -> Response[InstallOut]:
         )
         answer = created(_out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id)))
         trial.keep(tx, answer)
+        told = outbox.waiting(tx, tenant_id)
+    outbox.wake(registry.events_queue, tenant_id, told)
     return reply(answer, {"etag": revision_tag(answer.document["revision"])})
 
 
@@ -142,6 +145,8 @@ def delete_install(install_id: str) -> Response[None]:
         with services(router).database.tenant(tenant_id) as tx:
             _check_revision(tx, tenant_id, install_id)
             installs.uninstall(tx, tenant_id, install_id, actor(router, caller))
+            told = outbox.waiting(tx, tenant_id)
+        outbox.wake(services(router).events_queue, tenant_id, told)
         return Response(204)
 
     return insist(uninstall)
@@ -281,6 +286,8 @@ def change_install(
         _check_revision(tx, tenant_id, install_id)
         change(tx, tenant_id, actor(router, caller))
         out = _out(tx, tenant_id, installs.load_install(tx, tenant_id, install_id))
+        told = outbox.waiting(tx, tenant_id)
+    outbox.wake(services(router).events_queue, tenant_id, told)
     return reply(created(out, 200), {"etag": revision_tag(out.revision)})
 
 

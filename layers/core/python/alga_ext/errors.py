@@ -166,6 +166,13 @@ CODES: Final[dict[str, Code]] = {
     "grants_invalid": Code(Kind.INVALID, "The grants do not match what the extension asks for"),
     "config_invalid": Code(Kind.INVALID, "The configuration does not match the extension's schema"),
     "migration_conflict": Code(Kind.CONFLICT, "The database does not match the migrations"),
+    # Events
+    "event_invalid": Code(Kind.INVALID, "The event is not a CloudEvent that can be taken"),
+    "event_data_invalid": Code(Kind.INVALID, "The event's data does not fit the schema of its topic"),
+    "topic_unknown": Code(Kind.INVALID, "The event's topic is not registered"),
+    "too_many_hops": Code(Kind.INVALID, "Too many events in a row have caused each other"),
+    "topic_not_found": Code(Kind.NOT_FOUND, "The topic is not registered"),
+    "topic_schema_invalid": Code(Kind.INVALID, "The topic's schema cannot be used"),
     # Prepare
     "component_invalid": Code(Kind.INVALID, "The component cannot be used"),
     "component_world_mismatch": Code(Kind.INVALID, "The component does not match the world alga:extension/runner"),

@@ -96,6 +96,26 @@ DELIVERY_LAG: Final = Metric(
 DEAD_DELIVERIES: Final = Metric(
     "DeadDeliveries", "Count", "dispatcher", "Deliveries that failed and are not tried again."
 )
+EVENTS_RECEIVED: Final = Metric(
+    "EventsReceived",
+    "Count",
+    "registry, fanout",
+    "Events that were stored: from the API or from EventBridge.",
+    "origin",
+)
+EVENTS_REFUSED: Final = Metric(
+    "EventsRefused",
+    "Count",
+    "registry, fanout, recorder",
+    "Events that were not stored. One from EventBridge is lost then.",
+    "code",
+)
+FANOUT_LAG: Final = Metric(
+    "FanoutLag",
+    "Milliseconds",
+    "fanout",
+    "Time from the receipt of an event until its deliveries are made, the longest of a batch.",
+)
 KEY_OVERDUE: Final = Metric(
     "KeyOverdue", "Count", "sweeper, gateway, runner", "A key of the platform is older than it should be."
 )
@@ -132,6 +152,9 @@ METRICS: Final = (
     DELIVERIES,
     DELIVERY_LAG,
     DEAD_DELIVERIES,
+    EVENTS_RECEIVED,
+    EVENTS_REFUSED,
+    FANOUT_LAG,
     TRUST_BUNDLE_EXPIRING, TRUST_BUNDLE_UNREADABLE, WITHDRAWN_LIST_STALE, WITHDRAWN_LIST_LARGE,
 )  # fmt: skip
 

@@ -24,6 +24,7 @@ from functions.registry.evaluation.messages import (
     Ready,
     Request,
     Verdict,
+    Verdicts,
 )
 from tests.support.refusals import code_of
 
@@ -290,3 +291,41 @@ def test_a_worker_over_its_cpu_time_is_ended_by_the_kernel(
 
     assert evaluator.compress(os.urandom(messages.FRAME_LIMIT_BYTES - 1_000), 11, 9, 600) is None
     assert process.returncode == -signal.SIGXCPU
+
+
+def test_data_is_checked_against_the_schema_beside_it_in_one_run(evaluator: Evaluator) -> None:
+    text, number = {"type": "string"}, {"type": "number", "maximum": 2**70}
+
+    faults = evaluator.data_faults([(text, "ü"), (number, "x"), (text, 1), (number, 2**65), (text, None)])
+
+    assert [fault is None for fault in faults] == [True, False, False, True, False]
+    assert faults[1] is not None
+    assert faults[1].startswith("at data: 'x' is not of type")
+
+
+def test_data_whose_check_was_killed_is_at_fault() -> None:
+    impatient = Evaluator(lambda: False, budget_s=0)
+
+    faults = impatient.data_faults([({}, 1), ({}, 2)])
+
+    assert len(faults) == 2
+    assert all("takes more than" in str(fault) for fault in faults)
+    impatient.close()
+
+
+def test_data_that_takes_too_many_steps_is_at_fault_alone(evaluator: Evaluator) -> None:
+    costly = {"items": {"anyOf": [{"const": number} for number in range(500)]}}
+
+    cheap, dear, after = evaluator.data_faults([(costly, [1]), (costly, ["x"] * 5_000), (costly, [2])])
+
+    assert (cheap, after) == (None, None)
+    assert dear is not None
+    assert "shorten it" in dear
+
+
+def test_an_answer_about_fewer_events_is_a_refusal_of_all(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluator, "_ask", lambda *_: Verdicts([]))
+
+    assert evaluator.data_faults([({}, 1)]) == ["at data: it cannot be checked"]

@@ -13,6 +13,8 @@ TRIES_LIMIT: Final = 8
 """How often a delivery is tried before it is dead."""
 HOPS_LIMIT: Final = 8
 """An event may be caused by an event, which was caused by an event, and so on; so often at most."""
+DELIVERING_PRINCIPALS: Final = ("system:event", "system:schedule")
+"""The callers of calls that deliver an event or a schedule's run."""
 EVENT_LIMIT_BYTES: Final = 200 * 1024
 """The largest event, as structured JSON in UTF-8."""
 DELIVERY_TIMEOUT_LIMIT_MS: Final = 60_000

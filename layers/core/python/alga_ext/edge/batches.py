@@ -5,11 +5,13 @@ importing it costs the recorder a third of its start (docs/adr/0031-what-a-start
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from alga_ext.calls.messages import Message, decode_message
 from alga_ext.errors import PlatformError
 from alga_ext.telemetry import log_failure
+
+GivenT = TypeVar("GivenT")
 
 
 def answer_batch(event: Mapping[str, Any], service: str, handle: Callable[[Message], object]) -> dict[str, Any]:
@@ -39,11 +41,24 @@ def answer_whole_batch(
     again. An error is logged once, with the id of one message, however many messages have it. A message that cannot be
     decoded fails alone.
     """
-    decoded: dict[str, Message] = {}
+    return answer_batch_of(event, service, handle, decode_message)
+
+
+def answer_batch_of(
+    event: Mapping[str, Any],
+    service: str,
+    handle: Callable[[Sequence[GivenT]], Mapping[int, Exception]],
+    decode: Callable[[str], GivenT],
+) -> dict[str, Any]:
+    """Do the same for a queue that also carries bodies of another form, which ``decode`` reads.
+
+    ``decode`` raises ``PlatformError`` for a body that cannot be read.
+    """
+    decoded: dict[str, GivenT] = {}
     failed: dict[str, Exception] = {}
     for record in event["Records"]:
         try:
-            decoded[record["messageId"]] = decode_message(record["body"])
+            decoded[record["messageId"]] = decode(record["body"])
         except PlatformError as error:
             failed[record["messageId"]] = error
     ids = list(decoded)

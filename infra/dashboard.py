@@ -28,6 +28,7 @@ _STARTED: Final = ("gateway", "runner", "registry", "uihost")
 
 SUMS: Final = (
     ("Egress", ("EgressBytes",)),
+    ("Events", ("EventsReceived", "EventsRefused")),
     ("Sandboxes that ended", ("SandboxKills",)),
     ("Dead deliveries", ("DeadDeliveries",)),
     ("Trust", ("KeyOverdue", "TrustBundleExpiring", "TrustBundleUnreadable")),
@@ -42,6 +43,7 @@ DISTRIBUTIONS: Final = (
     ("Memory of calls", "CallMemoryPeak"),
     ("Fuel of calls", "CallFuel"),
     ("Time until calls are recorded", "RecorderLag"),
+    ("Time until deliveries of events are made", "FanoutLag"),
     ("Time until due schedules are fired", "TickLag"),
     ("Time until deliveries are tried first", "DeliveryLag"),
 )

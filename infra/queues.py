@@ -1,12 +1,13 @@
 """The queues of the topology with their dead-letter queues, and the bus for the host application's events."""
 
-from aws_cdk import Duration
+from aws_cdk import Aws, Duration
 from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.places import Queue
-from topology.events import EVENT_BUS
+from topology.events import BUS_QUEUE, EVENT_BUS
 from topology.queues import QUEUES
 
 
@@ -43,6 +44,22 @@ class Queues(Construct):
                 enforce_ssl=True,
             )
         self.bus = events.EventBus(self, "Bus", event_bus_name=f"alga-ext-{stage}-{EVENT_BUS}")
+        # The target's policy lets EventBridge send from this rule alone. What it cannot deliver for a day goes to the
+        # dead-letter queue, whose alarm tells of it.
+        events.Rule(
+            self,
+            "FromBus",
+            event_bus=self.bus,
+            rule_name=f"alga-ext-{stage}-{EVENT_BUS}",
+            event_pattern=events.EventPattern(account=[Aws.ACCOUNT_ID]),
+            targets=[
+                targets.SqsQueue(
+                    self.queues[BUS_QUEUE],
+                    dead_letter_queue=self.dead_letters[BUS_QUEUE],
+                    max_event_age=Duration.days(1),
+                )
+            ],
+        )
 
     def places(self) -> dict[str, Queue]:
         """Return URL and ARN of each queue."""

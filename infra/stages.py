@@ -134,11 +134,11 @@ class StageSettings(BaseModel):
 
 
 _SMALL: Final = {
-    "gateway": 20, "registry": 10, "runner": 60, "assets": 10, "recorder": 10, "sweeper": 1, "ticker": 2,
+    "gateway": 20, "registry": 10, "runner": 60, "assets": 10, "recorder": 10, "fanout": 10, "sweeper": 1, "ticker": 2,
     "migrate": 1,
 }  # fmt: skip
 _LARGE: Final = {
-    "gateway": 300, "registry": 50, "runner": 800, "assets": 10, "recorder": 20, "sweeper": 1, "ticker": 2,
+    "gateway": 300, "registry": 50, "runner": 800, "assets": 10, "recorder": 20, "fanout": 20, "sweeper": 1, "ticker": 2,
     "migrate": 1,
 }  # fmt: skip
 

@@ -38,7 +38,7 @@ def test_a_stage_with_the_operators_own_values_can_be_deployed() -> None:
         ({"nat_gateways": "two"}, "nat_gateways: input should be a valid integer"),
         ({"runner_isolation": "none"}, "runner_isolation: input should be 'per_tenant' or 'shared'"),
         ({"protect_data": "yes"}, "protect_data: input should be a valid boolean"),
-        ({"concurrency": {"uihost": 5}}, "concurrency: it must name assets, gateway"),
+        ({"concurrency": {"uihost": 5}}, "concurrency: it must name assets, fanout, gateway"),
         ({"concurrency": {"runner": 5_000}}, "lower the one or raise the other"),
         ({"settings": {"NO_SUCH_NAME": "1"}}, "settings: NO_SUCH_NAME is not an optional environment name"),
         ({"api_domain": "api.host.test"}, "belong together"),

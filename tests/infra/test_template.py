@@ -449,7 +449,8 @@ def test_an_idle_dev_stage_wakes_its_database_at_most_once_an_hour(dev: Stack) -
     assert cluster["ServerlessV2ScalingConfiguration"]["MinCapacity"] == 0
     for schedule in dev.of_type("AWS::Scheduler::Schedule").values():
         assert schedule["ScheduleExpression"] == "rate(1 hour)"
-    assert dev.of_type("AWS::Events::Rule") == {}  # a rule with a schedule would wake it too
+    rules = dev.of_type("AWS::Events::Rule").values()  # a rule with a schedule would wake it too
+    assert [rule for rule in rules if "ScheduleExpression" in rule] == []
     # Queues wake a function only when there is a message.
     kinds = {json.dumps(one["EventSourceArn"]) for one in dev.of_type("AWS::Lambda::EventSourceMapping").values()}
     assert len(kinds) == len(EVENT_SOURCES)
@@ -671,3 +672,27 @@ def shown_metrics(stack: Stack) -> list[tuple[str, dict[str, str]]]:
                 pairs = [one for one in rest if isinstance(one, str)]
                 found.append((name, dict(zip(pairs[::2], pairs[1::2], strict=True))))
     return found
+
+
+def test_every_event_of_the_bus_goes_to_the_queue_of_fan_out(dev: Stack) -> None:
+    ((_, rule),) = dev.of_type("AWS::Events::Rule").items()
+    (target,) = rule["Targets"]
+
+    assert rule["EventPattern"] == {"account": [{"Ref": "AWS::AccountId"}]}
+    assert "QueuesEvents" in json.dumps(target["Arn"])
+    assert "QueuesEventsDeadLetters" in json.dumps(target["DeadLetterConfig"])
+
+
+def test_eventbridge_sends_to_that_queue_from_this_rule_alone(dev: Stack) -> None:
+    ((name, _),) = dev.of_type("AWS::Events::Rule").items()
+    allowed = [
+        statement
+        for policy in dev.of_type("AWS::SQS::QueuePolicy").values()
+        for statement in policy["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Allow"
+    ]
+
+    assert allowed
+    for statement in allowed:
+        assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+        assert name in json.dumps(statement["Condition"]["ArnEquals"]["aws:SourceArn"])

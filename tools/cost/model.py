@@ -52,9 +52,12 @@ def custom_metrics(prices: Prices) -> Mapping[str, float]:
 
     Metrics without a value cost nothing. A usual month has a few outcomes and codes.
     """
-    values = {"outcome": len(Outcome), "code": len(CODES), "function": len(FUNCTIONS), "result": 3, "state": 4, None: 0}
+    values = {
+        "outcome": len(Outcome), "code": len(CODES), "function": len(FUNCTIONS), "result": 3, "state": 4, "origin": 2,
+        None: 0,
+    }  # fmt: skip
     counts = {metric.name: 1 + values[metric.dimension] for metric in METRICS}
-    refusals = counts.pop("CallsRefused")
+    refusals = counts.pop("CallsRefused") + counts.pop("EventsRefused")
     return {
         "refusals by code": refusals * prices.custom_metric_month,
         "all others": sum(counts.values()) * prices.custom_metric_month,

@@ -24,9 +24,8 @@ def served(world: RegistryWorld) -> Callable[[Asked], Reply]:
         named = {"if-match": asked.headers["if-match"]} if "if-match" in asked.headers else None
         body = json.loads(asked.body) if asked.body else None
         found = world.call(asked.method, path, token, body, query=query, headers=named)
-        if found.status == 204:
-            return Reply(204)
-        return Reply(found.status, json.dumps(found.body).encode(), {"content-type": found.headers["content-type"]})
+        body_of_answer = b"" if found.body is None else json.dumps(found.body).encode()
+        return Reply(found.status, body_of_answer, {"content-type": found.headers.get("content-type", "")})
 
     return answer
 

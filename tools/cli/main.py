@@ -20,6 +20,7 @@ from tools.cli import (
     schedules_commands,
     smoke,
     tenants_commands,
+    topics_commands,
     trust_commands,
 )
 from tools.cli.client import ApiError
@@ -46,6 +47,7 @@ for module in (
     egress_commands,
     tenants_commands,
     deliveries_commands,
+    topics_commands,
     trust_commands,
     keys_commands,
     dev_commands,

@@ -132,6 +132,7 @@ def own_alarms(stage: StageSettings) -> tuple[OwnAlarm, ...]:
             why="Events and runs of schedules are tried more than a minute late.",
             periods=3,
         ),
+        OwnAlarm(
             "fanout-lag",
             "FanoutLag",
             "p90",

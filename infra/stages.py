@@ -138,8 +138,8 @@ _SMALL: Final = {
     "migrate": 1,
 }  # fmt: skip
 _LARGE: Final = {
-    "gateway": 300, "registry": 50, "runner": 800, "assets": 10, "recorder": 20, "fanout": 20, "sweeper": 1, "ticker": 2,
-    "migrate": 1,
+    "gateway": 300, "registry": 50, "runner": 800, "assets": 10, "recorder": 20, "fanout": 20, "sweeper": 1,
+    "ticker": 2, "migrate": 1,
 }  # fmt: skip
 
 

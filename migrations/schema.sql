@@ -11,6 +11,64 @@ CREATE FUNCTION app.add_arrays(a bigint[], b bigint[]) RETURNS bigint[]
 
 ALTER FUNCTION app.add_arrays(a bigint[], b bigint[]) OWNER TO app_owner;
 
+CREATE FUNCTION app.audit_without_persons(action text, document jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    -- A configuration has members of any name, so nothing of it is kept. Of other documents, members that a person did not write.
+    select case when action <> 'install.config' and jsonb_typeof(document) = 'object' then
+      (select jsonb_object_agg(name, value) from jsonb_each(document) as member (name, value)
+       where jsonb_typeof(value) <> 'object' and jsonb_typeof(value) <> 'array'
+         and name in ('state', 'version', 'content_hash', 'publisher', 'publisher_key_id', 'pinned', 'revision', 'revived',
+                      'storage_entries', 'secrets', 'schedules', 'metrics', 'limits', 'requests', 'namespaces')) end
+  $$;
+
+ALTER FUNCTION app.audit_without_persons(action text, document jsonb) OWNER TO app_owner;
+
+CREATE FUNCTION app.blank_audit(most integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  blanked bigint;
+begin
+  if not exists (select from app.tenant_erasure e where e.tenant_id = app.current_tenant() and e.state = 'running') then
+    raise exception 'No erasure of this tenant is running.' using errcode = '42501';
+  end if;
+  update app.audit_event
+    set actor = 'erased', request_id = 'erased', trace_id = null, before = app.audit_without_persons(action, before),
+        after = app.audit_without_persons(action, after), erased_at = now()
+    where tenant_id = app.current_tenant() and audit_id in (
+      select a.audit_id from app.audit_event a
+      where a.tenant_id = app.current_tenant() and a.erased_at is null
+        and a.action not in ('tenant.erase', 'tenant.erased', 'tenant.export')
+      order by a.audit_id limit most);
+  get diagnostics blanked = row_count;
+  return blanked;
+end
+$$;
+
+ALTER FUNCTION app.blank_audit(most integer) OWNER TO app_owner;
+
+CREATE FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) RETURNS TABLE(tenant text, schedule uuid, install uuid, cron text, timezone text, due_at timestamp with time zone, backs_off_until timestamp with time zone, active boolean)
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    with due as materialized (
+      select s.tenant_id, s.schedule_id, s.install_id, s.cron, s.timezone, s.next_run_at, s.backs_off_until
+      from app.extension_schedule s
+      where s.enabled and s.next_run_at is not null and s.next_run_at <= at
+      order by s.next_run_at limit least(most, 500)
+      for no key update skip locked)
+    select d.tenant_id, d.schedule_id, d.install_id, d.cron, d.timezone, d.next_run_at, d.backs_off_until,
+           i.state = 'enabled' and not exists (
+             select from app.extension_install_disabling s where s.tenant_id = d.tenant_id and s.install_id = d.install_id)
+    from due d
+    join app.tenant_extension_install i on i.tenant_id = d.tenant_id and i.install_id = d.install_id
+  $$;
+
+ALTER FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) OWNER TO app_owner;
+
 CREATE FUNCTION app.count_active_tenants(since timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -138,6 +196,43 @@ CREATE FUNCTION app.current_tenant() RETURNS text
 
 ALTER FUNCTION app.current_tenant() OWNER TO app_owner;
 
+CREATE FUNCTION app.erase_rows(from_table text, most integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $_$
+declare
+  part regclass;
+  deleted bigint;
+  gone bigint := 0;
+begin
+  if not exists (select from app.tenant_erasure e where e.tenant_id = app.current_tenant() and e.state = 'running') then
+    raise exception 'No erasure of this tenant is running.' using errcode = '42501';
+  elsif from_table in ('audit_event', 'tenant_erasure', 'tenant_export', 'tenant_export_part') then
+    raise exception 'Rows of % are kept.', from_table using errcode = '42501';
+  elsif to_regclass(format('app.%I', from_table)) is null then
+    raise exception 'There is no table %.', from_table using errcode = '42P01';
+  end if;
+  for part in
+    select c.oid from pg_class c
+    left join pg_inherits i on i.inhrelid = c.oid
+    left join pg_class p on p.oid = i.inhparent
+    where c.relnamespace = 'app'::regnamespace and c.relkind = 'r' and coalesce(p.relname, c.relname) = from_table
+    order by c.relname
+  loop
+    -- Buckets of rates that a gateway has locked are left to the sweeper: it locks several, in an order of its own.
+    execute format('delete from %1$s where ctid = any(array(select ctid from %1$s where tenant_id = app.current_tenant() '
+                   'limit $1 for update%2$s))', part, case from_table when 'call_rate' then ' skip locked' else '' end)
+      using most - gone;
+    get diagnostics deleted = row_count;
+    gone := gone + deleted;
+    exit when gone >= most;
+  end loop;
+  return gone;
+end
+$_$;
+
+ALTER FUNCTION app.erase_rows(from_table text, most integer) OWNER TO app_owner;
+
 CREATE FUNCTION app.execution_day(execution uuid) RETURNS date
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     AS $$
@@ -146,6 +241,65 @@ CREATE FUNCTION app.execution_day(execution uuid) RETURNS date
   $$;
 
 ALTER FUNCTION app.execution_day(execution uuid) OWNER TO app_owner;
+
+CREATE FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) RETURNS TABLE(key_texts jsonb, line text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $_$
+declare
+  names text;
+  texts text;
+  beginning text;
+begin
+  if not exists (select from app.tenant_export e where e.tenant_id = app.current_tenant() and e.state = 'running') then
+    raise exception 'No export of this tenant is running.' using errcode = '42501';
+  end if;
+  select string_agg(format('t.%I', a.attname), ', ' order by k.place),
+         string_agg(format('t.%I::text', a.attname), ', ' order by k.place),
+         string_agg(format('cast($1 ->> %s as %s)', k.place - 1, format_type(a.atttypid, a.atttypmod)), ', ' order by k.place)
+    into names, texts, beginning
+    from pg_index i cross join unnest(i.indkey::smallint[]) with ordinality as k (number, place)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.number
+    where i.indrelid = to_regclass(format('app.%I', from_table)) and i.indisprimary;
+  if names is null or names not like 't.tenant_id, %' and names <> 't.tenant_id' then
+    raise exception '% is not a table of tenants.', from_table using errcode = '42501';
+  end if;
+  return query execute format(
+    'select jsonb_build_array(%1$s), cast(to_jsonb(t) - ''sealed'' as text) from app.%2$I t '
+    'where t.tenant_id = app.current_tenant() and ($1 is null or (%3$s) > (%4$s)) order by %3$s limit $2',
+    texts, from_table, names, beginning) using after_key, most;
+end
+$_$;
+
+ALTER FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) OWNER TO app_owner;
+
+CREATE FUNCTION app.fire_schedules(batch jsonb) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  tenant text;
+  runs jsonb;
+begin
+  for tenant, runs in select b.key, b.value from jsonb_each(batch) as b loop
+    perform set_config('app.tenant_id', tenant, true);
+    insert into app.extension_delivery (tenant_id, delivery_id, install_id, trigger, subject, schedule_id, due_at, missed, method,
+      path, payload, delay_s)
+    select tenant, r.delivery_id, s.install_id, 'schedule', coalesce(s.name, s.schedule_id::text), s.schedule_id, s.next_run_at,
+           r.missed, s.endpoint_method, s.endpoint_path, s.payload, r.delay_s
+    from jsonb_to_recordset(runs) as r(schedule_id uuid, delivery_id uuid, missed integer, delay_s smallint)
+    join app.extension_schedule s on s.tenant_id = tenant and s.schedule_id = r.schedule_id
+    where r.delivery_id is not null
+    on conflict do nothing;
+    update app.extension_schedule s set next_run_at = r.next_run_at
+    from jsonb_to_recordset(runs) as r(schedule_id uuid, next_run_at timestamptz)
+    where s.tenant_id = tenant and s.schedule_id = r.schedule_id;
+  end loop;
+  perform set_config('app.tenant_id', '', true);
+end
+$$;
+
+ALTER FUNCTION app.fire_schedules(batch jsonb) OWNER TO app_owner;
 
 CREATE FUNCTION app.install_endpoints(install uuid) RETURNS TABLE(method text, path text, handler text, schedulable boolean)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -172,15 +326,12 @@ CREATE FUNCTION app.list_tenants(after_tenant text, page_size integer) RETURNS S
 
 ALTER FUNCTION app.list_tenants(after_tenant text, page_size integer) OWNER TO app_owner;
 
-CREATE FUNCTION app.list_waiting_events(received_before timestamp with time zone, most integer) RETURNS TABLE(waiting_tenant text, waiting_key uuid)
-    LANGUAGE sql STABLE SECURITY DEFINER
+CREATE FUNCTION app.lock_deliveries(tenant text) RETURNS void
+    LANGUAGE sql
     SET search_path TO 'app', 'pg_temp'
-    AS $$
-    select tenant_id, event_key from app.extension_event
-    where fanned_out_at is null and received_at < received_before order by received_at limit most
-  $$;
+    AS $$ select pg_advisory_xact_lock(hashtextextended('deliveries:' || tenant, 28)) $$;
 
-ALTER FUNCTION app.list_waiting_events(received_before timestamp with time zone, most integer) OWNER TO app_owner;
+ALTER FUNCTION app.lock_deliveries(tenant text) OWNER TO app_owner;
 
 CREATE FUNCTION app.lock_storage(install uuid) RETURNS void
     LANGUAGE sql
@@ -207,6 +358,39 @@ $$;
 
 ALTER FUNCTION app.make_day(wanted date) OWNER TO app_owner;
 
+CREATE FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  noted app.extension_schedule;
+begin
+  if tenant is distinct from app.current_tenant() then
+    raise exception 'Another tenant''s schedule.' using errcode = '42501';
+  elsif status is null or status not in ('succeeded', 'failed') then
+    raise exception 'The status of a run is succeeded or failed.' using errcode = '22023';
+  end if;
+  update app.extension_schedule s
+  set last_run_at = now(), last_run_status = status,
+      last_error = case status when 'failed' then left(error, 512) end,
+      consecutive_failures = case status when 'failed' then s.consecutive_failures + 1 else 0 end,
+      -- A quarter of an hour after ten failures, and twice as long after each further one: a day at most.
+      backs_off_until = case when status = 'failed' and s.consecutive_failures >= 9 then now() + least(
+        interval '1 day', interval '15 minutes' * power(2, least(s.consecutive_failures - 9, 7))) end
+  where s.tenant_id = tenant and s.schedule_id = schedule
+  returning * into noted;
+  if noted.consecutive_failures = 10 then
+    insert into app.audit_event (tenant_id, actor, action, subject, after, request_id)
+    values (tenant, 'system:schedule', 'schedule.backed-off', schedule::text, jsonb_build_object(
+      'install_id', noted.install_id, 'name', noted.name, 'consecutive_failures', noted.consecutive_failures,
+      'backs_off_until', noted.backs_off_until, 'last_error', noted.last_error), delivery::text);
+  end if;
+  return coalesce(noted.consecutive_failures, 0);
+end
+$$;
+
+ALTER FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) OWNER TO app_owner;
+
 CREATE FUNCTION app.queue_deliveries(tenant text) RETURNS TABLE(delivery uuid, delay integer)
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
@@ -214,14 +398,20 @@ CREATE FUNCTION app.queue_deliveries(tenant text) RETURNS TABLE(delivery uuid, d
 declare
   of_tenant constant integer := 16;
   of_install constant integer := 4;
+  -- An install with so many deliveries that wait for their next try gets no new ones: a message that is hidden counts toward
+  -- the queue's limit of 120,000 messages in flight, which all tenants share.
+  retrying_of_install constant integer := 32;
   used integer;
 begin
-  -- Whoever changes which deliveries of a tenant hold a slot holds this lock, so that the limits are exact.
-  perform pg_advisory_xact_lock(hashtextextended('deliveries:' || tenant, 28));
+  perform app.lock_deliveries(tenant);
   select count(*) into used from app.extension_delivery d where d.tenant_id = tenant and d.state in ('queued', 'running');
+  if used >= of_tenant then
+    return;
+  end if;
   return query
     with free as materialized (
-      select next.delivery_id from app.tenant_extension_install i
+      select next.delivery_id, row_number() over (order by busy.n + next.place, next.created_at, next.delivery_id) as turn
+      from app.tenant_extension_install i
       cross join lateral (
         select count(*) as n from app.extension_delivery d
         where d.tenant_id = tenant and d.install_id = i.install_id and d.state in ('queued', 'running')) as busy
@@ -231,16 +421,40 @@ begin
         where d.tenant_id = tenant and d.install_id = i.install_id and d.state = 'pending'
         order by d.created_at, d.delivery_id limit greatest(of_install - busy.n, 0)) as next
       where i.tenant_id = tenant and i.deliveries_paused_at is null
+        and (select count(*) from (
+               select from app.extension_delivery d
+               where d.tenant_id = tenant and d.install_id = i.install_id and d.state = 'retrying'
+               limit retrying_of_install) as waiting) < retrying_of_install
       -- The first of each install before the second of any.
-      order by busy.n + next.place, next.created_at, next.delivery_id limit greatest(of_tenant - used, 0))
-    update app.extension_delivery d
-    set state = 'queued', recheck_at = now() + make_interval(secs => d.delay_s) + interval '15 minutes'
-    from free where d.tenant_id = tenant and d.delivery_id = free.delivery_id
-    returning d.delivery_id, case when d.tries = 0 then d.delay_s::integer else 0 end;
+      order by turn limit of_tenant - used),
+    given as (
+      update app.extension_delivery d
+      set state = 'queued', recheck_at = now() + make_interval(secs => d.delay_s) + interval '15 minutes'
+      from free where d.tenant_id = tenant and d.delivery_id = free.delivery_id
+      returning free.turn, d.delivery_id, case when d.tries = 0 then d.delay_s::integer else 0 end as seconds)
+    select given.delivery_id, given.seconds from given order by given.turn;
 end
 $$;
 
 ALTER FUNCTION app.queue_deliveries(tenant text) OWNER TO app_owner;
+
+CREATE FUNCTION app.queue_deliveries_of(tenants text[]) RETURNS TABLE(tenant text, delivery uuid, delay integer)
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+  one text;
+begin
+  -- In one order, because each call locks its tenant's deliveries until the transaction ends.
+  for one in select distinct t.name from unnest(tenants) as t(name) order by t.name loop
+    perform set_config('app.tenant_id', one, true);
+    return query select one, q.delivery, q.delay from app.queue_deliveries(one) as q;
+  end loop;
+  perform set_config('app.tenant_id', '', true);
+end
+$$;
+
+ALTER FUNCTION app.queue_deliveries_of(tenants text[]) OWNER TO app_owner;
 
 CREATE FUNCTION app.remove_day(parent text, gone date) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -338,6 +552,18 @@ CREATE FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ah
 
 ALTER FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) OWNER TO app_owner;
 
+CREATE FUNCTION app.tenants_with_deliveries_due(at timestamp with time zone, most integer) RETURNS SETOF text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    select tenant_id from (
+      select tenant_id from app.extension_delivery where recheck_at <= at
+      union select tenant_id from app.extension_event where fanned_out_at is null and recheck_at <= at) as due
+    limit most
+  $$;
+
+ALTER FUNCTION app.tenants_with_deliveries_due(at timestamp with time zone, most integer) OWNER TO app_owner;
+
 CREATE FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) RETURNS SETOF text
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -351,16 +577,34 @@ CREATE FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_be
       union select tenant_id from app.extension_execution_log
         where outcome is null and accepted_at < at - interval '15 minutes'
           and day >= ((at at time zone 'UTC')::date - 16)
-      union select tenant_id from app.extension_event where keep_until <= at
+      union select tenant_id from app.extension_delivery
+        where state in ('delivered', 'discarded') and ended_at < at - interval '1 day'
+      union select tenant_id from app.extension_delivery where state = 'dead' and ended_at < at - interval '14 days'
+      union select tenant_id from app.extension_event where sweep_at <= at
       union select tenant_id from app.extension_install_secret where look_at <= at
-      -- Without an index, which would make each update of a bucket dearer. A bucket that is due is deleted, so the table has
-      -- those of callers of the last hour.
+      union select tenant_id from app.extension_metric_total where day < (at at time zone 'UTC')::date - 400
+      -- These two without an index, which would make each of their updates dearer. What is due is deleted, so the tables have the
+      -- tenants of the last day, and the callers of the last hour.
+      union select tenant_id from app.tenant_activity where active_at < at - interval '1 day'
       union select tenant_id from app.call_rate
         where arrival_us < (extract(epoch from at - interval '1 hour') * 1000000)::bigint) as due
     limit most
   $$;
 
 ALTER FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) OWNER TO app_owner;
+
+CREATE FUNCTION app.tenants_with_jobs(most integer) RETURNS TABLE(tenant_id text, kind text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    select j.tenant_id, j.kind from (
+      select e.tenant_id, 'export' as kind, e.requested_at from app.tenant_export e where e.state = 'running'
+      union all
+      select e.tenant_id, 'erasure', e.requested_at from app.tenant_erasure e where e.state = 'running') as j
+    order by j.requested_at limit most
+  $$;
+
+ALTER FUNCTION app.tenants_with_jobs(most integer) OWNER TO app_owner;
 
 CREATE FUNCTION app.version_precedence(version text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
@@ -389,7 +633,10 @@ CREATE TABLE app.audit_event (
     subject text NOT NULL,
     before jsonb,
     after jsonb,
-    request_id text NOT NULL
+    request_id text NOT NULL,
+    trace_id text,
+    erased_at timestamp with time zone,
+    CONSTRAINT audit_event_trace_id_check CHECK ((trace_id ~ '^[0-9a-f]{32}$'::text))
 );
 
 ALTER TABLE ONLY app.audit_event FORCE ROW LEVEL SECURITY;
@@ -552,6 +799,66 @@ ALTER TABLE ONLY app.extension_delivery FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_delivery OWNER TO app_owner;
 
+CREATE TABLE app.extension_egress_day (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    day date NOT NULL,
+    destination text NOT NULL,
+    requests bigint NOT NULL,
+    bytes_sent bigint NOT NULL,
+    bytes_received bigint NOT NULL,
+    refused bigint NOT NULL,
+    CONSTRAINT extension_egress_day_bytes_received_check CHECK ((bytes_received >= 0)),
+    CONSTRAINT extension_egress_day_bytes_sent_check CHECK ((bytes_sent >= 0)),
+    CONSTRAINT extension_egress_day_destination_check CHECK (((length(destination) >= 1) AND (length(destination) <= 300))),
+    CONSTRAINT extension_egress_day_refused_check CHECK ((refused >= 0)),
+    CONSTRAINT extension_egress_day_requests_check CHECK ((requests >= 0))
+)
+PARTITION BY RANGE (day);
+
+ALTER TABLE ONLY app.extension_egress_day FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_day OWNER TO app_owner;
+
+CREATE TABLE app.extension_egress_trial (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    hosts text[] NOT NULL,
+    first_day date NOT NULL,
+    last_day date NOT NULL,
+    started_by text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT extension_egress_trial_check CHECK (((last_day > first_day) AND (last_day <= (first_day + 30)))),
+    CONSTRAINT extension_egress_trial_hosts_check CHECK ((cardinality(hosts) <= 200))
+);
+
+ALTER TABLE ONLY app.extension_egress_trial FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_trial OWNER TO app_owner;
+
+CREATE TABLE app.extension_endpoint_total (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    method text NOT NULL,
+    path_template text NOT NULL,
+    day date NOT NULL,
+    calls bigint DEFAULT 0 NOT NULL,
+    failed_calls bigint DEFAULT 0 NOT NULL,
+    unknown_calls bigint DEFAULT 0 NOT NULL,
+    duration_ms double precision DEFAULT 0 NOT NULL,
+    cpu_ms double precision DEFAULT 0 NOT NULL,
+    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
+    egress_bytes bigint DEFAULT 0 NOT NULL,
+    log_bytes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT extension_endpoint_total_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT extension_endpoint_total_failed_calls_check CHECK ((failed_calls >= 0))
+)
+WITH (fillfactor='70');
+
+ALTER TABLE ONLY app.extension_endpoint_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_endpoint_total OWNER TO app_owner;
+
 CREATE TABLE app.extension_event (
     tenant_id text NOT NULL,
     event_key uuid NOT NULL,
@@ -563,7 +870,8 @@ CREATE TABLE app.extension_event (
     body text NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     fanned_out_at timestamp with time zone,
-    keep_until timestamp with time zone DEFAULT (now() + '1 day'::interval) NOT NULL,
+    recheck_at timestamp with time zone DEFAULT (now() + '00:01:00'::interval) NOT NULL,
+    sweep_at timestamp with time zone DEFAULT (now() + '1 day'::interval) NOT NULL,
     CONSTRAINT extension_event_body_check CHECK ((octet_length(body) <= 262144)),
     CONSTRAINT extension_event_event_id_check CHECK (((length(event_id) >= 1) AND (length(event_id) <= 256))),
     CONSTRAINT extension_event_hops_check CHECK (((hops >= 0) AND (hops <= 8))),
@@ -811,6 +1119,7 @@ CREATE TABLE app.extension_quota_usage (
     egress_bytes bigint DEFAULT 0 NOT NULL,
     log_bytes bigint DEFAULT 0 NOT NULL,
     reached text[] DEFAULT '{}'::text[] NOT NULL,
+    memory_peak_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT extension_quota_usage_calls_check CHECK ((calls >= 0)),
     CONSTRAINT extension_quota_usage_failed_calls_check CHECK ((failed_calls >= 0)),
     CONSTRAINT extension_quota_usage_period_check CHECK ((period ~ '^\d{4}-\d{2}(-\d{2})?$'::text))
@@ -854,7 +1163,12 @@ CREATE TABLE app.extension_schedule (
     last_error text,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    consecutive_failures integer DEFAULT 0 NOT NULL,
+    backs_off_until timestamp with time zone,
+    disabled_reason text,
+    CONSTRAINT extension_schedule_consecutive_failures_check CHECK ((consecutive_failures >= 0)),
     CONSTRAINT extension_schedule_cron_check CHECK ((length(cron) <= 128)),
+    CONSTRAINT extension_schedule_disabled_reason_check CHECK ((disabled_reason = ANY (ARRAY['admin'::text, 'endpoint'::text]))),
     CONSTRAINT extension_schedule_endpoint_method_check CHECK ((endpoint_method = ANY (ARRAY['GET'::text, 'POST'::text]))),
     CONSTRAINT extension_schedule_endpoint_path_check CHECK ((endpoint_path ~ '^/'::text)),
     CONSTRAINT extension_schedule_name_check CHECK (((length(name) >= 1) AND (length(name) <= 128))),
@@ -875,6 +1189,16 @@ CREATE TABLE app.extension_schedule_change (
 ALTER TABLE ONLY app.extension_schedule_change FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_schedule_change OWNER TO app_owner;
+
+CREATE TABLE app.extension_schedule_request (
+    tenant_id text NOT NULL,
+    install_id uuid NOT NULL,
+    requested_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE ONLY app.extension_schedule_request FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_schedule_request OWNER TO app_owner;
 
 CREATE TABLE app.extension_storage_entry (
     tenant_id text NOT NULL,
@@ -1036,6 +1360,20 @@ ALTER TABLE ONLY app.platform_idempotency_record FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record OWNER TO app_owner;
 
+CREATE TABLE app.platform_unknown_total (
+    shard smallint NOT NULL,
+    calls bigint NOT NULL,
+    ended_late bigint NOT NULL,
+    CONSTRAINT platform_unknown_total_calls_check CHECK ((calls >= 0)),
+    CONSTRAINT platform_unknown_total_ended_late_check CHECK ((ended_late >= 0)),
+    CONSTRAINT platform_unknown_total_shard_check CHECK (((shard >= 0) AND (shard <= 7)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY app.platform_unknown_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_unknown_total OWNER TO app_owner;
+
 CREATE TABLE app.publisher (
     publisher text NOT NULL,
     display_name text NOT NULL,
@@ -1102,6 +1440,67 @@ WITH (fillfactor='70');
 ALTER TABLE ONLY app.tenant_activity FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.tenant_activity OWNER TO app_owner;
+
+CREATE TABLE app.tenant_erasure (
+    tenant_id text NOT NULL,
+    erasure_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    requested_by text NOT NULL,
+    settles_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT tenant_erasure_check CHECK (((state = 'done'::text) = (finished_at IS NOT NULL))),
+    CONSTRAINT tenant_erasure_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT tenant_erasure_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text]))),
+    CONSTRAINT tenant_erasure_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
+);
+
+ALTER TABLE ONLY app.tenant_erasure FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_erasure OWNER TO app_owner;
+
+CREATE TABLE app.tenant_export (
+    tenant_id text NOT NULL,
+    export_id uuid DEFAULT gen_random_uuid() NOT NULL,
+    state text DEFAULT 'running'::text NOT NULL,
+    requested_at timestamp with time zone NOT NULL,
+    requested_by text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    next_table text,
+    after_key jsonb,
+    parts integer DEFAULT 0 NOT NULL,
+    counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    manifest_sha256 text,
+    CONSTRAINT tenant_export_check CHECK (((state = 'done'::text) = ((finished_at IS NOT NULL) AND (manifest_sha256 IS NOT NULL)))),
+    CONSTRAINT tenant_export_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT tenant_export_manifest_sha256_check CHECK ((manifest_sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT tenant_export_parts_check CHECK ((parts >= 0)),
+    CONSTRAINT tenant_export_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text]))),
+    CONSTRAINT tenant_export_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
+);
+
+ALTER TABLE ONLY app.tenant_export FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_export OWNER TO app_owner;
+
+CREATE TABLE app.tenant_export_part (
+    tenant_id text NOT NULL,
+    number integer NOT NULL,
+    table_name text NOT NULL,
+    row_count integer NOT NULL,
+    size_bytes bigint NOT NULL,
+    sha256 text NOT NULL,
+    CONSTRAINT tenant_export_part_number_check CHECK ((number >= 1)),
+    CONSTRAINT tenant_export_part_row_count_check CHECK ((row_count >= 1)),
+    CONSTRAINT tenant_export_part_sha256_check CHECK ((sha256 ~ '^[0-9a-f]{64}$'::text)),
+    CONSTRAINT tenant_export_part_size_bytes_check CHECK ((size_bytes >= 1))
+);
+
+ALTER TABLE ONLY app.tenant_export_part FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_export_part OWNER TO app_owner;
 
 CREATE TABLE app.tenant_extension_install (
     tenant_id text NOT NULL,
@@ -1207,6 +1606,15 @@ ALTER TABLE ONLY app.extension_bundle
 ALTER TABLE ONLY app.extension_delivery
     ADD CONSTRAINT extension_delivery_pkey PRIMARY KEY (tenant_id, delivery_id);
 
+ALTER TABLE ONLY app.extension_egress_day
+    ADD CONSTRAINT extension_egress_day_pkey PRIMARY KEY (tenant_id, day, install_id, destination);
+
+ALTER TABLE ONLY app.extension_egress_trial
+    ADD CONSTRAINT extension_egress_trial_pkey PRIMARY KEY (tenant_id, install_id);
+
+ALTER TABLE ONLY app.extension_endpoint_total
+    ADD CONSTRAINT extension_endpoint_total_pkey PRIMARY KEY (tenant_id, install_id, method, path_template, day);
+
 ALTER TABLE ONLY app.extension_event
     ADD CONSTRAINT extension_event_pkey PRIMARY KEY (tenant_id, event_key);
 
@@ -1258,6 +1666,9 @@ ALTER TABLE ONLY app.extension_schedule_change
 ALTER TABLE ONLY app.extension_schedule
     ADD CONSTRAINT extension_schedule_pkey PRIMARY KEY (tenant_id, schedule_id);
 
+ALTER TABLE ONLY app.extension_schedule_request
+    ADD CONSTRAINT extension_schedule_request_pkey PRIMARY KEY (tenant_id, install_id, requested_at);
+
 ALTER TABLE ONLY app.extension_schedule
     ADD CONSTRAINT extension_schedule_tenant_id_install_id_name_key UNIQUE (tenant_id, install_id, name);
 
@@ -1291,6 +1702,9 @@ ALTER TABLE ONLY app.platform_extension_total
 ALTER TABLE ONLY app.platform_idempotency_record
     ADD CONSTRAINT platform_idempotency_record_pkey PRIMARY KEY (principal, operation, key);
 
+ALTER TABLE ONLY app.platform_unknown_total
+    ADD CONSTRAINT platform_unknown_total_pkey PRIMARY KEY (shard);
+
 ALTER TABLE ONLY app.publisher_key
     ADD CONSTRAINT publisher_key_pkey PRIMARY KEY (key_id);
 
@@ -1306,6 +1720,15 @@ ALTER TABLE ONLY app.schema_migration
 ALTER TABLE ONLY app.tenant_activity
     ADD CONSTRAINT tenant_activity_pkey PRIMARY KEY (tenant_id);
 
+ALTER TABLE ONLY app.tenant_erasure
+    ADD CONSTRAINT tenant_erasure_pkey PRIMARY KEY (tenant_id, erasure_id);
+
+ALTER TABLE ONLY app.tenant_export_part
+    ADD CONSTRAINT tenant_export_part_pkey PRIMARY KEY (tenant_id, number);
+
+ALTER TABLE ONLY app.tenant_export
+    ADD CONSTRAINT tenant_export_pkey PRIMARY KEY (tenant_id);
+
 ALTER TABLE ONLY app.tenant_extension_install
     ADD CONSTRAINT tenant_extension_install_pkey PRIMARY KEY (tenant_id, install_id);
 
@@ -1318,6 +1741,8 @@ ALTER TABLE ONLY app.transparency_node
 ALTER TABLE ONLY app.transparency_size
     ADD CONSTRAINT transparency_size_pkey PRIMARY KEY (only_row);
 
+CREATE INDEX audit_event_not_blanked ON app.audit_event USING btree (tenant_id, audit_id) WHERE ((erased_at IS NULL) AND (action <> ALL (ARRAY['tenant.erase'::text, 'tenant.erased'::text, 'tenant.export'::text])));
+
 CREATE INDEX call_idempotency_due ON app.call_idempotency USING btree (created_at, tenant_id);
 
 CREATE INDEX call_idempotency_old ON app.call_idempotency USING btree (tenant_id, created_at);
@@ -1326,9 +1751,11 @@ CREATE INDEX extension_delivery_by_event ON app.extension_delivery USING btree (
 
 CREATE INDEX extension_delivery_dead ON app.extension_delivery USING btree (tenant_id, created_at DESC, delivery_id DESC) WHERE (state = 'dead'::text);
 
-CREATE INDEX extension_delivery_ended ON app.extension_delivery USING btree (ended_at, tenant_id) WHERE (ended_at IS NOT NULL);
+CREATE INDEX extension_delivery_done ON app.extension_delivery USING btree (ended_at, tenant_id) WHERE (state = ANY (ARRAY['delivered'::text, 'discarded'::text]));
 
 CREATE INDEX extension_delivery_in_flight ON app.extension_delivery USING btree (tenant_id, install_id) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+
+CREATE INDEX extension_delivery_long_dead ON app.extension_delivery USING btree (ended_at, tenant_id) WHERE (state = 'dead'::text);
 
 CREATE INDEX extension_delivery_newest ON app.extension_delivery USING btree (tenant_id, created_at DESC, delivery_id DESC);
 
@@ -1336,11 +1763,13 @@ CREATE INDEX extension_delivery_pending ON app.extension_delivery USING btree (t
 
 CREATE INDEX extension_delivery_recheck ON app.extension_delivery USING btree (recheck_at, tenant_id) WHERE (recheck_at IS NOT NULL);
 
-CREATE INDEX extension_event_old ON app.extension_event USING btree (keep_until, tenant_id);
+CREATE INDEX extension_delivery_retrying ON app.extension_delivery USING btree (tenant_id, install_id) WHERE (state = 'retrying'::text);
+
+CREATE INDEX extension_event_due ON app.extension_event USING btree (sweep_at, tenant_id);
 
 CREATE INDEX extension_event_subscription_by_topic ON app.extension_event_subscription USING btree (tenant_id, topic);
 
-CREATE INDEX extension_event_waiting ON app.extension_event USING btree (received_at, tenant_id) WHERE (fanned_out_at IS NULL);
+CREATE INDEX extension_event_waiting ON app.extension_event USING btree (recheck_at, tenant_id) WHERE (fanned_out_at IS NULL);
 
 CREATE INDEX extension_execution_log_by_install ON ONLY app.extension_execution_log USING btree (tenant_id, install_id, day, execution_id);
 
@@ -1350,13 +1779,19 @@ CREATE INDEX extension_execution_log_failed ON ONLY app.extension_execution_log 
 
 CREATE INDEX extension_execution_log_open ON ONLY app.extension_execution_log USING btree (accepted_at, tenant_id) WHERE (outcome IS NULL);
 
+CREATE INDEX extension_execution_log_running ON ONLY app.extension_execution_log USING btree (tenant_id, day, execution_id) WHERE (outcome IS NULL);
+
 CREATE UNIQUE INDEX extension_install_request_one_waiting ON app.extension_install_request USING btree (tenant_id, install_id) WHERE (state = 'waiting'::text);
 
 CREATE INDEX extension_install_secret_look ON app.extension_install_secret USING btree (look_at, tenant_id) WHERE (look_at IS NOT NULL);
 
+CREATE INDEX extension_metric_total_old ON app.extension_metric_total USING btree (day, tenant_id);
+
 CREATE INDEX extension_registry_by_publisher ON app.extension_registry USING btree (publisher, name);
 
 CREATE INDEX extension_schedule_by_install ON app.extension_schedule USING btree (tenant_id, install_id, created_at);
+
+CREATE INDEX extension_schedule_due ON app.extension_schedule USING btree (next_run_at) WHERE (enabled AND (next_run_at IS NOT NULL));
 
 CREATE INDEX extension_storage_entry_due ON app.extension_storage_entry USING btree (expires_at, tenant_id) WHERE (expires_at IS NOT NULL);
 
@@ -1380,6 +1815,10 @@ CREATE INDEX publisher_key_by_publisher ON app.publisher_key USING btree (publis
 
 CREATE INDEX publisher_prefix_by_publisher ON app.publisher_prefix USING btree (publisher);
 
+CREATE UNIQUE INDEX tenant_erasure_one_running ON app.tenant_erasure USING btree (tenant_id) WHERE (state = 'running'::text);
+
+CREATE UNIQUE INDEX tenant_export_running ON app.tenant_export USING btree (tenant_id) WHERE (state = 'running'::text);
+
 CREATE INDEX tenant_extension_install_by_extension ON app.tenant_extension_install USING btree (extension_id, tenant_id);
 
 CREATE INDEX tenant_extension_install_by_version ON app.tenant_extension_install USING btree (version_id);
@@ -1401,6 +1840,9 @@ ALTER TABLE ONLY app.extension_delivery
 
 ALTER TABLE ONLY app.extension_delivery
     ADD CONSTRAINT extension_delivery_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_egress_trial
+    ADD CONSTRAINT extension_egress_trial_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY app.extension_event_subscription
     ADD CONSTRAINT extension_event_subscription_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
@@ -1425,6 +1867,9 @@ ALTER TABLE ONLY app.extension_registry
 
 ALTER TABLE ONLY app.extension_schedule_change
     ADD CONSTRAINT extension_schedule_change_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY app.extension_schedule_request
+    ADD CONSTRAINT extension_schedule_request_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY app.extension_schedule
     ADD CONSTRAINT extension_schedule_tenant_id_install_id_fkey FOREIGN KEY (tenant_id, install_id) REFERENCES app.tenant_extension_install(tenant_id, install_id) ON DELETE CASCADE;
@@ -1453,6 +1898,9 @@ ALTER TABLE ONLY app.publisher_key
 ALTER TABLE ONLY app.publisher_prefix
     ADD CONSTRAINT publisher_prefix_publisher_fkey FOREIGN KEY (publisher) REFERENCES app.publisher(publisher) ON DELETE RESTRICT;
 
+ALTER TABLE ONLY app.tenant_export_part
+    ADD CONSTRAINT tenant_export_part_tenant_id_fkey FOREIGN KEY (tenant_id) REFERENCES app.tenant_export(tenant_id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY app.tenant_extension_install
     ADD CONSTRAINT tenant_extension_install_extension_id_fkey FOREIGN KEY (extension_id) REFERENCES app.extension_registry(extension_id) ON DELETE RESTRICT;
 
@@ -1472,6 +1920,12 @@ ALTER TABLE app.extension_artifact ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.extension_bundle ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_delivery ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_day ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_egress_trial ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.extension_endpoint_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_event ENABLE ROW LEVEL SECURITY;
 
@@ -1503,6 +1957,8 @@ ALTER TABLE app.extension_schedule ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_schedule_change ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.extension_schedule_request ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.extension_storage_entry ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_storage_usage ENABLE ROW LEVEL SECURITY;
@@ -1521,6 +1977,8 @@ ALTER TABLE app.idempotency_record ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY migrator_all ON app.schema_migration USING (true) WITH CHECK (true);
 
+CREATE POLICY owner_claims_due ON app.extension_schedule FOR SELECT TO app_owner USING (true);
+
 CREATE POLICY owner_counts ON app.tenant_activity FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_counts_installs ON app.extension_install_disabling FOR SELECT TO app_owner USING (true);
@@ -1529,17 +1987,27 @@ CREATE POLICY owner_lists_due ON app.call_idempotency FOR SELECT TO app_owner US
 
 CREATE POLICY owner_lists_due ON app.call_rate FOR SELECT TO app_owner USING (true);
 
+CREATE POLICY owner_lists_due ON app.extension_delivery FOR SELECT TO app_owner USING (true);
+
 CREATE POLICY owner_lists_due ON app.extension_event FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.extension_execution_log FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.extension_install_secret FOR SELECT TO app_owner USING (true);
 
+CREATE POLICY owner_lists_due ON app.extension_metric_total FOR SELECT TO app_owner USING (true);
+
 CREATE POLICY owner_lists_due ON app.extension_storage_entry FOR SELECT TO app_owner USING (true);
 
 CREATE POLICY owner_lists_due ON app.idempotency_record FOR SELECT TO app_owner USING (true);
 
+CREATE POLICY owner_lists_jobs ON app.tenant_erasure FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_lists_jobs ON app.tenant_export FOR SELECT TO app_owner USING (true);
+
 CREATE POLICY owner_lists_tenants ON app.tenant_extension_install FOR SELECT TO app_owner USING (true);
+
+CREATE POLICY owner_locks_due ON app.extension_schedule FOR UPDATE TO app_owner USING (true) WITH CHECK (false);
 
 CREATE POLICY owner_reads ON app.extension_version FOR SELECT TO app_owner USING (true);
 
@@ -1548,6 +2016,8 @@ ALTER TABLE app.platform_call_total ENABLE ROW LEVEL SECURITY;
 ALTER TABLE app.platform_extension_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_unknown_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.publisher ENABLE ROW LEVEL SECURITY;
 
@@ -1560,6 +2030,8 @@ CREATE POLICY registry ON app.event_topic TO fn_registry USING (true) WITH CHECK
 CREATE POLICY registry ON app.platform_call_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry ON app.platform_extension_total TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry ON app.platform_unknown_total TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry_all ON app.extension_artifact TO fn_registry USING (true) WITH CHECK (true);
 
@@ -1589,6 +2061,12 @@ ALTER TABLE app.schema_migration ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.tenant_activity ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.tenant_erasure ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_export ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE app.tenant_export_part ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.tenant_extension_install ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY tenant_isolation ON app.audit_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1598,6 +2076,12 @@ CREATE POLICY tenant_isolation ON app.call_idempotency USING ((tenant_id = app.c
 CREATE POLICY tenant_isolation ON app.call_rate USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_delivery USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_egress_day USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_egress_trial USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.extension_endpoint_total USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_event USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -1627,6 +2111,8 @@ CREATE POLICY tenant_isolation ON app.extension_schedule USING ((tenant_id = app
 
 CREATE POLICY tenant_isolation ON app.extension_schedule_change USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
+CREATE POLICY tenant_isolation ON app.extension_schedule_request USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
 CREATE POLICY tenant_isolation ON app.extension_storage_entry USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.extension_storage_usage USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
@@ -1634,6 +2120,12 @@ CREATE POLICY tenant_isolation ON app.extension_storage_usage USING ((tenant_id 
 CREATE POLICY tenant_isolation ON app.idempotency_record USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.tenant_activity USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.tenant_erasure USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.tenant_export USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
+
+CREATE POLICY tenant_isolation ON app.tenant_export_part USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
 CREATE POLICY tenant_isolation ON app.tenant_extension_install USING ((tenant_id = app.current_tenant())) WITH CHECK ((tenant_id = app.current_tenant()));
 
@@ -1650,6 +2142,14 @@ GRANT USAGE ON SCHEMA app TO fn_runner;
 REVOKE ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) TO fn_registry;
 
+REVOKE ALL ON FUNCTION app.audit_without_persons(action text, document jsonb) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.blank_audit(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.blank_audit(most integer) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.claim_due_schedules(at timestamp with time zone, most integer) TO fn_registry;
+
 REVOKE ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) TO fn_registry;
 
@@ -1660,14 +2160,24 @@ REVOKE ALL ON FUNCTION app.count_storage() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.create_day(wanted date) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.erase_rows(from_table text, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.erase_rows(from_table text, most integer) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.fire_schedules(batch jsonb) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.fire_schedules(batch jsonb) TO fn_registry;
+
 REVOKE ALL ON FUNCTION app.install_endpoints(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.install_endpoints(install uuid) TO fn_runner;
 
 REVOKE ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) TO fn_registry;
 
-REVOKE ALL ON FUNCTION app.list_waiting_events(received_before timestamp with time zone, most integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION app.list_waiting_events(received_before timestamp with time zone, most integer) TO fn_registry;
+REVOKE ALL ON FUNCTION app.lock_deliveries(tenant text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.lock_deliveries(tenant text) TO fn_gateway;
+GRANT ALL ON FUNCTION app.lock_deliveries(tenant text) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.lock_storage(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_runner;
@@ -1676,9 +2186,15 @@ GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_registry;
 REVOKE ALL ON FUNCTION app.make_day(wanted date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.make_day(wanted date) TO fn_registry;
 
+REVOKE ALL ON FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) TO fn_gateway;
+
 REVOKE ALL ON FUNCTION app.queue_deliveries(tenant text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.queue_deliveries(tenant text) TO fn_gateway;
 GRANT ALL ON FUNCTION app.queue_deliveries(tenant text) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.queue_deliveries_of(tenants text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.queue_deliveries_of(tenants text[]) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.remove_day(parent text, gone date) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.remove_day(parent text, gone date) TO fn_registry;
@@ -1686,8 +2202,14 @@ GRANT ALL ON FUNCTION app.remove_day(parent text, gone date) TO fn_registry;
 REVOKE ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.take_slots(holder text, burst bigint, interval_us bigint, ahead_us bigint, wanted integer, needed integer, kept integer, back integer, now_us bigint, INOUT arrival_us bigint, INOUT holders text[], INOUT held integer[], INOUT held_until_us bigint[], OUT taken integer, OUT remaining integer, OUT taken_at_us bigint) TO fn_gateway;
 
+REVOKE ALL ON FUNCTION app.tenants_with_deliveries_due(at timestamp with time zone, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tenants_with_deliveries_due(at timestamp with time zone, most integer) TO fn_registry;
+
 REVOKE ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.tenants_with_due(at timestamp with time zone, uninstalled_before timestamp with time zone, most integer) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.tenants_with_jobs(most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.tenants_with_jobs(most integer) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.version_precedence(version text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.version_precedence(version text) TO fn_registry;
@@ -1787,12 +2309,44 @@ GRANT UPDATE(execution_ids) ON TABLE app.extension_delivery TO fn_gateway;
 GRANT UPDATE(ended_at) ON TABLE app.extension_delivery TO fn_gateway;
 GRANT UPDATE(ended_at) ON TABLE app.extension_delivery TO fn_registry;
 
+GRANT SELECT,INSERT ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(requests) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(bytes_sent) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(bytes_received) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT UPDATE(refused) ON TABLE app.extension_egress_day TO fn_registry;
+
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_egress_trial TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(failed_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(unknown_calls) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(duration_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(cpu_ms) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(egress_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
+GRANT UPDATE(log_bytes) ON TABLE app.extension_endpoint_total TO fn_registry;
+
 GRANT SELECT ON TABLE app.extension_event TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event TO fn_registry;
 
 GRANT UPDATE(fanned_out_at) ON TABLE app.extension_event TO fn_registry;
 
-GRANT UPDATE(keep_until) ON TABLE app.extension_event TO fn_registry;
+GRANT UPDATE(recheck_at) ON TABLE app.extension_event TO fn_registry;
+
+GRANT UPDATE(sweep_at) ON TABLE app.extension_event TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_event_subscription TO fn_gateway;
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_event_subscription TO fn_registry;
@@ -1846,7 +2400,7 @@ GRANT INSERT(install_id) ON TABLE app.extension_install_disabling TO fn_registry
 
 GRANT UPDATE(disabled_at) ON TABLE app.extension_install_disabling TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.extension_install_request TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_install_request TO fn_registry;
 
 GRANT UPDATE(state) ON TABLE app.extension_install_request TO fn_registry;
 
@@ -1862,7 +2416,7 @@ GRANT UPDATE(look_at) ON TABLE app.extension_install_secret TO fn_registry;
 GRANT UPDATE(told_days) ON TABLE app.extension_install_secret TO fn_registry;
 
 GRANT SELECT ON TABLE app.extension_limit TO fn_gateway;
-GRANT SELECT ON TABLE app.extension_limit TO fn_registry;
+GRANT SELECT,DELETE ON TABLE app.extension_limit TO fn_registry;
 
 GRANT INSERT(tenant_id) ON TABLE app.extension_limit TO fn_registry;
 
@@ -1884,7 +2438,7 @@ GRANT UPDATE(text_bytes) ON TABLE app.extension_log_day TO fn_registry;
 
 GRANT UPDATE(dropped) ON TABLE app.extension_log_day TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.extension_metric_total TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.extension_metric_total TO fn_registry;
 
 GRANT UPDATE(unit) ON TABLE app.extension_metric_total TO fn_registry;
 
@@ -1929,6 +2483,8 @@ GRANT UPDATE(log_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
 
 GRANT UPDATE(reached) ON TABLE app.extension_quota_usage TO fn_registry;
 
+GRANT UPDATE(memory_peak_bytes) ON TABLE app.extension_quota_usage TO fn_registry;
+
 GRANT SELECT ON TABLE app.extension_registry TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.extension_registry TO fn_registry;
 
@@ -1954,15 +2510,31 @@ GRANT UPDATE(cron) ON TABLE app.extension_schedule TO fn_runner;
 GRANT UPDATE(timezone) ON TABLE app.extension_schedule TO fn_runner;
 
 GRANT UPDATE(enabled) ON TABLE app.extension_schedule TO fn_runner;
+GRANT UPDATE(enabled) ON TABLE app.extension_schedule TO fn_registry;
 
 GRANT UPDATE(payload) ON TABLE app.extension_schedule TO fn_runner;
 
 GRANT UPDATE(next_run_at) ON TABLE app.extension_schedule TO fn_runner;
+GRANT UPDATE(next_run_at) ON TABLE app.extension_schedule TO fn_registry;
 
 GRANT UPDATE(updated_at) ON TABLE app.extension_schedule TO fn_runner;
+GRANT UPDATE(updated_at) ON TABLE app.extension_schedule TO fn_registry;
+
+GRANT UPDATE(consecutive_failures) ON TABLE app.extension_schedule TO fn_registry;
+
+GRANT UPDATE(backs_off_until) ON TABLE app.extension_schedule TO fn_registry;
+
+GRANT UPDATE(disabled_reason) ON TABLE app.extension_schedule TO fn_runner;
+GRANT UPDATE(disabled_reason) ON TABLE app.extension_schedule TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_schedule_change TO fn_runner;
 GRANT SELECT,DELETE ON TABLE app.extension_schedule_change TO fn_registry;
+
+GRANT SELECT,DELETE ON TABLE app.extension_schedule_request TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.extension_schedule_request TO fn_registry;
+
+GRANT INSERT(install_id) ON TABLE app.extension_schedule_request TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_storage_entry TO fn_runner;
 GRANT SELECT,DELETE ON TABLE app.extension_storage_entry TO fn_registry;
@@ -1976,7 +2548,7 @@ GRANT UPDATE(expires_at) ON TABLE app.extension_storage_entry TO fn_runner;
 GRANT UPDATE(updated_at) ON TABLE app.extension_storage_entry TO fn_runner;
 
 GRANT SELECT ON TABLE app.extension_storage_usage TO fn_runner;
-GRANT SELECT ON TABLE app.extension_storage_usage TO fn_registry;
+GRANT SELECT,DELETE ON TABLE app.extension_storage_usage TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.extension_upload TO fn_registry;
 
@@ -2013,6 +2585,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_extension_total TO fn_registry;
 
 GRANT SELECT,INSERT,DELETE ON TABLE app.platform_idempotency_record TO fn_registry;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_unknown_total TO fn_registry;
+
 GRANT SELECT,INSERT ON TABLE app.publisher TO fn_registry;
 
 GRANT UPDATE(display_name) ON TABLE app.publisher TO fn_registry;
@@ -2027,9 +2601,51 @@ GRANT UPDATE(revoked_reason) ON TABLE app.publisher_key TO fn_registry;
 
 GRANT SELECT,INSERT ON TABLE app.publisher_prefix TO fn_registry;
 
-GRANT SELECT,INSERT ON TABLE app.tenant_activity TO fn_registry;
+GRANT SELECT,INSERT,DELETE ON TABLE app.tenant_activity TO fn_registry;
 
 GRANT UPDATE(active_at) ON TABLE app.tenant_activity TO fn_registry;
+
+GRANT SELECT ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT UPDATE(state) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT INSERT(requested_at) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT INSERT(requested_by) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT INSERT(settles_at),UPDATE(settles_at) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT UPDATE(finished_at) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT UPDATE(counts) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT SELECT,DELETE ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(tenant_id) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(state) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(requested_at) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(requested_by) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(expires_at) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(finished_at) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT INSERT(next_table),UPDATE(next_table) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(after_key) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(parts) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(counts) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT UPDATE(manifest_sha256) ON TABLE app.tenant_export TO fn_registry;
+
+GRANT SELECT,INSERT ON TABLE app.tenant_export_part TO fn_registry;
 
 GRANT SELECT ON TABLE app.tenant_extension_install TO fn_gateway;
 GRANT SELECT,INSERT ON TABLE app.tenant_extension_install TO fn_registry;

@@ -1,4 +1,4 @@
-"""The ticker's Lambda entry point: fires due schedules, sends lost messages again. Trigger: a schedule, every minute."""
+"""The ticker's Lambda entry point: fires due schedules and sends lost messages again. Trigger: a schedule."""
 
 import time
 from typing import Any, Final

@@ -88,7 +88,12 @@ def measure(database_url: str, aws_url: str) -> bool:
         "AWS_SECRET_ACCESS_KEY": "local",
     }
     api = AwsApi(environ)
-    services = TickerServices(filled.registry, SqsQueue(f"{aws_url}/deliveries", api), lambda: datetime.now(UTC))
+    services = TickerServices(
+        filled.registry,
+        SqsQueue(f"{aws_url}/events", api),
+        SqsQueue(f"{aws_url}/deliveries", api),
+        lambda: datetime.now(UTC),
+    )
     tick(services)
     (idle,) = in_turns([lambda: tick(services)], ROUNDS)
     print(f"0 due: {idle.p50_ms} ms at p50, {idle.p99_ms} ms at p99")

@@ -33,7 +33,6 @@ EXCEPTIONS = {
     ("extension_delivery", "app_owner", "SELECT", "true"),
     ("extension_event", "app_owner", "SELECT", "true"),
     ("extension_execution_log", "app_owner", "SELECT", "true"),
-
     ("extension_install_secret", "app_owner", "SELECT", "true"),
     ("extension_storage_entry", "app_owner", "SELECT", "true"),
     ("idempotency_record", "app_owner", "SELECT", "true"),

@@ -179,7 +179,9 @@ def test_a_tick_begins_no_batch_after_its_time(
         schedule(world, install_id)
     times = iter([0.0, 1.0, 39.9, 40.0])
     given = world.ticker(NOW)
-    services = TickerServices(given.database, given.deliveries_queue, given.now, lambda: next(times))
+    services = TickerServices(
+        given.database, given.events_queue, given.deliveries_queue, given.now, lambda: next(times)
+    )
 
     assert ticking.tick(services) == {"claimed": 2, "fired": 2}
 
@@ -242,7 +244,9 @@ def test_two_ticks_at_once_fire_each_due_run_once(
         database = Database(world.databases.registry)
         together.wait(10)
         try:
-            return ticking.tick(TickerServices(database, world.services.deliveries_queue, lambda: NOW))
+            return ticking.tick(
+                TickerServices(database, world.services.events_queue, world.services.deliveries_queue, lambda: NOW)
+            )
         finally:
             database.close()
 

@@ -19,14 +19,15 @@ _RECHECK_S: Final = 600
 _POSTPONED_S: Final = 60
 
 _LOAD: Final = """
-select d.install_id, d.trigger, d.subject, d.due_at, d.missed, d.method, d.path, d.payload, d.timeout_ms, d.hops,
-       d.state, d.tries, coalesce(d.lease_until > now(), false) as is_leased,
+select d.install_id, d.trigger, d.subject, d.schedule_id, d.due_at, d.missed, d.method, d.path, d.payload,
+       d.timeout_ms, d.hops, d.state, d.tries, coalesce(d.lease_until > now(), false) as is_leased,
        coalesce(extract(epoch from d.next_attempt_at - now()), 0)::float8 as wait_s,
        extract(epoch from now() - d.created_at)::float8 * 1000 - d.delay_s * 1000 as lag_ms,
        e.body as event, e.received_at, i.deliveries_paused_at is not null as is_paused,
        exists (select from app.extension_event_subscription s
-               where s.tenant_id = d.tenant_id and s.install_id = d.install_id and s.topic = d.subject
-                 and s.handler = d.path) as is_subscribed
+               where s.tenant_id = d.tenant_id and s.install_id = d.install_id and s.handler = d.path
+                 and (s.topic = d.subject or right(s.topic, 2) = '.*' and starts_with(d.subject, rtrim(s.topic, '*')))
+              ) as is_subscribed
 from app.extension_delivery d
 join app.tenant_extension_install i on i.tenant_id = d.tenant_id and i.install_id = d.install_id
 left join app.extension_event e on e.tenant_id = d.tenant_id and e.event_key = d.event_key
@@ -63,6 +64,9 @@ set state = :state, lease_until = null, last_status = :status, last_error = :err
     execution_ids = case when :is_recorded then execution_ids
                          else array_remove(execution_ids, cast(:execution_id as uuid)) end
 where tenant_id = :tenant_id and delivery_id = :delivery_id and state = 'running' and tries = :tries
+"""
+_NOTE_RUN: Final = """
+select app.note_schedule_run(:tenant_id, cast(:schedule_id as uuid), cast(:delivery_id as uuid), :status, :error)
 """
 _LOST: Final = "The platform lost the last try before it noted a result. That was the last one."
 
@@ -109,6 +113,7 @@ def claim(database: Database, tenant_id: str, delivery_id: str, execution_id: st
             return Claim(step, _delivery(tenant_id, delivery_id, row))
         if step is Step.BURY:
             tx.execute(_BURY, **key, reason=_LOST)
+            _note_run(tx, _delivery(tenant_id, delivery_id, row), Ending("dead", reason=_LOST))
         else:
             tx.execute(_WAIT, **key, recheck_s=_POSTPONED_S if step is Step.POSTPONE else None)
         return Claim(step, queued=tuple(delivery_slots.give(tx, tenant_id)) if step is not Step.POSTPONE else ())
@@ -140,7 +145,24 @@ def end(database: Database, delivery: Delivery, tried: Tried, ending: Ending, ex
             is_recorded=tried.is_recorded,
             execution_id=execution_id,
         )
-        return delivery_slots.give(tx, delivery.tenant_id) if held else None
+        if not held:
+            return None
+        _note_run(tx, delivery, ending)
+        return delivery_slots.give(tx, delivery.tenant_id)
+
+
+def _note_run(tx: Tx, delivery: Delivery, ending: Ending) -> None:
+    """Note in the schedule how its run ended. A try that is followed by another one is no end."""
+    statuses = {"delivered": "succeeded", "dead": "failed"}
+    if delivery.schedule_id is not None and ending.state in statuses:
+        tx.execute(
+            _NOTE_RUN,
+            tenant_id=delivery.tenant_id,
+            schedule_id=delivery.schedule_id,
+            delivery_id=delivery.delivery_id,
+            status=statuses[ending.state],
+            error=ending.reason,
+        )
 
 
 def _found(tx: Tx, tenant_id: str, row: Row) -> Found:
@@ -151,5 +173,6 @@ def _found(tx: Tx, tenant_id: str, row: Row) -> Found:
 
 def _delivery(tenant_id: str, delivery_id: str, row: Row) -> Delivery:
     given: dict[str, Any] = {name: row[name] for name in Delivery._fields if name in row}
-    given |= {"install_id": str(row["install_id"]), "tries": row["tries"] + 1}
+    schedule_id = None if row["schedule_id"] is None else str(row["schedule_id"])
+    given |= {"install_id": str(row["install_id"]), "schedule_id": schedule_id, "tries": row["tries"] + 1}
     return Delivery(tenant_id=tenant_id, delivery_id=delivery_id, **given)

@@ -24,7 +24,7 @@ class Delivery(NamedTuple):
         tenant_id, delivery_id, install_id: which it is.
         trigger: event or schedule.
         subject: the event's topic, or the schedule's name or id.
-        due_at, missed: of a schedule.
+        schedule_id, due_at, missed: of a schedule.
         method, path: where the extension receives it.
         payload: of a schedule.
         timeout_ms: of the manifest's subscription; None for the time limit of a call.
@@ -41,6 +41,7 @@ class Delivery(NamedTuple):
     install_id: str
     trigger: Literal["event", "schedule"]
     subject: str
+    schedule_id: str | None
     due_at: datetime | None
     missed: int
     method: str

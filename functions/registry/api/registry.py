@@ -19,9 +19,9 @@ from alga_ext.edge.rim import Rim
 from alga_ext.errors import PlatformError
 from functions.registry.api.routes import (
     catalog,
+    deliveries,
     egress,
     egress_trials,
-    deliveries,
     events,
     executions,
     installs,
@@ -35,8 +35,8 @@ from functions.registry.api.routes import (
     schedules,
     secrets,
     tenant_data,
-    usage,
     topics,
+    usage,
 )
 from functions.registry.events.cloudevents import REQUEST_LIMIT_BYTES
 from functions.registry.records import platform_keys

@@ -297,7 +297,7 @@ def _set_paused(install_id: str, *, paused: bool) -> Response[InstallOut]:
     def change(tx: Tx, tenant_id: str, who: Actor) -> None:
         queued.extend(pausing.set_paused(tx, tenant_id, install_id, paused=paused, actor=who))
 
-    answer = _change(install_id, change, starts=not paused)
+    answer = change_install(install_id, change, starts=not paused)
     tenant_id = permissions.require_tenant_admin(principal(router))
     delivery_slots.send(services(router).deliveries_queue, tenant_id, queued, "registry")
     return answer

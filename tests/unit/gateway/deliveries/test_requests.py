@@ -21,6 +21,7 @@ def delivery(**members: Any) -> Delivery:
         "install_id": "9b2d7a6e-0000-4000-8000-000000000001",
         "trigger": "event",
         "subject": "t",
+        "schedule_id": None,
         "due_at": None,
         "missed": 0,
         "method": "POST",

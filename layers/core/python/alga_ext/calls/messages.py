@@ -102,8 +102,8 @@ class ExecutionFinished(msgspec.Struct, kw_only=True, tag_field="type", tag="exe
     ``egress`` are its requests to other hosts, by destination.
     ``guest_error`` and ``guest_stack`` are what the guest itself reported.
     ``logs_b64z`` are the call's lines (``log_lines.unpack``). ``lost_headers`` are those of the guest's answer whose
-    value the gateway did not pass on; they are names of ``answer_headers.TO_CALLER``. ``hops`` are those of the delivery
-    that made the call (``algahops`` of its event), 0 for every other call.
+    value the gateway did not pass on; they are names of ``answer_headers.TO_CALLER``. ``hops`` are those of the
+    delivery that made the call (``algahops`` of its event), 0 for every other call.
     """
 
     execution_id: str

@@ -314,6 +314,41 @@ def test_an_event_whose_subscription_is_gone_is_discarded(made: Dispatching) -> 
     assert made.calls == []
 
 
+@pytest.mark.parametrize(
+    ("subscribed", "state"), [("ticket.*", "delivered"), ("tick.*", "discarded"), ("*", "discarded")]
+)
+def test_a_subscription_to_all_topics_below_still_gets_the_event(
+    made: Dispatching, subscribed: str, state: str
+) -> None:
+    delivery = made.event(made.install())
+    made.change("update app.extension_event_subscription set topic = :topic", topic=subscribed)
+
+    assert made.deliver(delivery) == state
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "noted", "failures"),
+    [(204, "delivered", "succeeded", 0), (404, "dead", "failed", 3), (503, "retrying", None, 2)],
+)
+def test_the_end_of_a_run_is_noted_in_its_schedule(
+    made: Dispatching, status: int, state: str, noted: str | None, failures: int
+) -> None:
+    install = made.install()
+    run = made.run(install)
+    made.change(
+        "insert into app.extension_schedule (tenant_id, schedule_id, install_id, endpoint_method, endpoint_path, cron, "
+        "consecutive_failures) select tenant_id, schedule_id, install_id, method, path, '* * * * *', 2 "
+        "from app.extension_delivery where delivery_id = cast(:delivery as uuid)",
+        delivery=run,
+    )
+    made.answers({"status": status})
+
+    assert made.deliver(run) == state
+
+    (schedule,) = made.sql("select last_run_status, consecutive_failures from app.extension_schedule")
+    assert (schedule["last_run_status"], schedule["consecutive_failures"]) == (noted, failures)
+
+
 def test_a_used_up_quota_is_a_failed_try_without_a_record(made: Dispatching, databases: Databases) -> None:
     limits = json.dumps({"install": {"quotas": {"day": {"calls": {"hard": 0}}}}})
     with dispatching(databases, DEFAULT_LIMITS=limits) as strict:

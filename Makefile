@@ -50,8 +50,9 @@ fmt: setup ## Format, and fix what can be fixed automatically
 	@ruff check --quiet --fix . ; ruff format --quiet .
 	@npm run --silent fmt
 
-schema: setup ## Write the generated files: manifest schema, OpenAPI document, database schema
+schema: setup ## Write the generated files: manifest schema, OpenAPI document, message schema, database schema
 	@python -m tools.references
+	@npm run --silent schema
 	@python -m tools.schema_dump
 
 up: setup ## Start the platform with the sample extensions; PORT is the API's port (default 8700)

@@ -10,6 +10,7 @@ const web = fileURLToPath(new URL(".", import.meta.url));
 const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url));
 /** The condition in a package's `exports` that names its TypeScript sources; tsconfig.base.json has it too. */
 const SOURCE = "alga-source";
+const MESSAGE_SCHEMA = fileURLToPath(new URL("../docs/reference/iframe-messages.schema.json", import.meta.url));
 const common = /** @type {const} */ ({ bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
 
 const [only, out = `${web}host-demo/dist`] = process.argv.slice(2);
@@ -23,19 +24,21 @@ await buildDemo(`${web}host-demo`, out);
 async function buildPackage(folder) {
   rmSync(`${folder}/dist`, { recursive: true, force: true });
   const { exports } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+  const sources = Object.values(exports).flatMap((target) => target[SOURCE] ?? []);
   await build({
     ...common,
-    entryPoints: Object.values(exports).map((target) => `${folder}/${target[SOURCE]}`),
+    entryPoints: sources.map((source) => `${folder}/${source}`),
     outdir: `${folder}/dist`,
     outbase: `${folder}/src`,
     splitting: true,
     sourcemap: true,
-    external: ["alga:extension/*", "@alga/*"],
+    external: ["alga:extension/*", "@alga/*", "react"],
   });
   // Without the condition, types of other packages come from their dist/, and only this package's types are written.
   const types = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--customConditions", "null"];
   const folders = ["--rootDir", `${folder}/src`, "--outDir", `${folder}/dist`];
   execFileSync(tsc, ["-p", folder, ...types, ...folders], { stdio: "inherit" });
+  if ("./messages.schema.json" in exports) cpSync(MESSAGE_SCHEMA, `${folder}/dist/messages.schema.json`);
 }
 
 /**

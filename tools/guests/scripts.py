@@ -13,6 +13,8 @@ from tools.guests.tool import run_npm_tool
 _ALIASES: Final = {
     "@alga/extension-runtime": RUNTIME_SOURCE / "index.ts",
     "@alga/extension-iframe-sdk": FRAME_SDK_SOURCE / "index.ts",
+    "@alga/extension-iframe-sdk/base.css": FRAME_SDK_SOURCE / "base.css",
+    "@alga/extension-iframe-sdk/react": FRAME_SDK_SOURCE / "react" / "index.ts",
 }
 
 

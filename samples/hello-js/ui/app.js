@@ -28,7 +28,7 @@ function showError(error) {
 
 async function start() {
   const host = await connect();
-  host.followHeightOf(element("page"));
+  host.followHeight();
   const button = /** @type {HTMLButtonElement} */ (element("greet"));
   button.disabled = false; // until here a click would have gone nowhere
   button.addEventListener("click", () => {

@@ -79,7 +79,7 @@ async function act(work) {
 
 act(async () => {
   const host = await connect();
-  host.followHeightOf(element("page"));
+  host.followHeight();
   for (const note of await load(host)) show(host, note);
   const keep = /** @type {HTMLButtonElement} */ (element("keep"));
   keep.disabled = false; // until here a click would have gone nowhere

@@ -17,12 +17,10 @@ import { message } from "./protocol/messages.js";
  */
 export function openPort(frame: Window, hostOrigin: string | undefined, timeoutMs: number): Promise<MessagePort> {
   const host = frame.parent;
-  if (host === frame) {
-    return Promise.reject(
-      new HostLinkError("not_framed", "This page works only inside its host application; open it there."),
-    );
-  }
   return new Promise((resolve, reject) => {
+    if (host === frame) {
+      throw new HostLinkError("not_framed", "This page works only inside its host application; open it there.");
+    }
     const stop = (): void => {
       clearTimeout(timer);
       frame.removeEventListener("message", receive);

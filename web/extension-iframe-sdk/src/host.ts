@@ -1,88 +1,116 @@
-import { ApiCalls, type CallOptions } from "./api-calls.js";
 import type { ApiResponse } from "./api-response.js";
+import { type CallOptions, payloadOf, responseOf } from "./call.js";
+import { followHeight } from "./document-height.js";
 import { HostLinkError } from "./errors.js";
 import { openPort, originOfHost } from "./handshake.js";
-import { HeightFollower } from "./height-follower.js";
+import { toBase64 } from "./protocol/base64.js";
 import { isHostMessage } from "./protocol/guards.js";
 import {
+  type ApiProxyResponsePayload,
   type BootstrapPayload,
-  type HostMessage,
+  type FrameMessage,
   message,
   type Session,
-  type ThemeTokens,
+  type Tone,
 } from "./protocol/messages.js";
-import { applyTheme } from "./theme.js";
+import { setTokens, type ThemeTokens } from "./protocol/theme-tokens.js";
+import { Requests } from "./requests.js";
 
 export interface ConnectOptions {
   /** The only accepted host origin; by default, the origin of the page around this frame. */
   readonly hostOrigin?: string;
   /** How long to wait for the host application, in milliseconds; by default 10 seconds. */
   readonly timeoutMs?: number;
+  /** Stops waiting for this caller; the connection is still made for others that wait. */
+  readonly signal?: AbortSignal;
   /** Set theme tokens as custom properties of the document element; by default `true`. */
   readonly applyTheme?: boolean;
   /** The frame's window; for tests. */
   readonly window?: Window;
 }
 
+/** How long the host may take to ask its user, in milliseconds. */
+const ASKING_MS = 10 * 60_000;
+
 /** The link of each document, also while it is being made. */
 const links = new WeakMap<Document, Promise<Host>>();
 
 /**
  * Connect to the host application. A document has one link: further calls return the same host, and their options do not
- * count. After an error, the next call tries again.
+ * count, except for `signal`. After an error, the next call tries again.
  *
- * @throws HostLinkError `not_framed` or `timeout`
+ * @throws HostLinkError `not_framed` or `timeout`; the signal's reason
  */
 export function connect(options: ConnectOptions = {}): Promise<Host> {
   const frame = options.window ?? window;
-  const present = links.get(frame.document);
-  if (present !== undefined) return present;
-  const made = makeLink(frame, options);
-  links.set(frame.document, made);
-  made.catch(() => links.delete(frame.document));
-  return made;
+  let made = links.get(frame.document);
+  if (made === undefined) {
+    made = makeLink(frame, options);
+    links.set(frame.document, made);
+    made.catch(() => links.delete(frame.document));
+  }
+  return options.signal === undefined ? made : orAborted(made, options.signal);
+}
+
+function orAborted<Value>(work: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const onAbort = (): void => reject(signal.reason);
+    signal.addEventListener("abort", onAbort);
+    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
 }
 
 async function makeLink(frame: Window, options: ConnectOptions): Promise<Host> {
-  const port = await openPort(frame, options.hostOrigin ?? originOfHost(frame), options.timeoutMs ?? 10_000);
-  return Host.over(port, frame, options.applyTheme !== false, options.timeoutMs ?? 10_000);
+  const { timeoutMs = 10_000 } = options;
+  const port = await openPort(frame, options.hostOrigin ?? originOfHost(frame), timeoutMs);
+  return Host.over(port, frame, options.applyTheme !== false, timeoutMs);
 }
 
 /** The connected host application. */
 export class Host {
   readonly #port: MessagePort;
-  readonly #calls: ApiCalls;
-  readonly #themeListeners = new Set<(tokens: ThemeTokens) => void>();
+  readonly #requests: Requests;
+  readonly #listeners = new Set<() => void>();
   readonly #frame: Window;
   readonly #root: HTMLElement | undefined;
   #state: BootstrapPayload = { theme_tokens: {}, navigation: { path: "/" } };
 
   private constructor(port: MessagePort, frame: Window, themed: boolean) {
     this.#port = port;
-    this.#calls = new ApiCalls(port);
+    this.#requests = new Requests(port);
     this.#frame = frame;
     this.#root = themed ? frame.document.documentElement : undefined;
   }
 
-  /** Wait for the bootstrap message with the session on the port. @throws HostLinkError `timeout` */
+  /** Wait for the bootstrap message on the port. @throws HostLinkError `timeout` */
   static over(port: MessagePort, frame: Window, themed: boolean, timeoutMs: number): Promise<Host> {
     const host = new Host(port, frame, themed);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
         port.close();
-        reject(new HostLinkError("timeout", `The host application sent no session within ${timeoutMs} ms.`));
+        reject(new HostLinkError("timeout", `The host application did not answer within ${timeoutMs} ms.`));
       }, timeoutMs);
-      port.onmessage = (event: MessageEvent<unknown>) => {
-        if (!isHostMessage(event.data)) return;
-        host.#receive(event.data);
-        if (host.session === undefined) return;
-        clearTimeout(timer);
-        resolve(host);
+      port.onmessage = ({ data }: MessageEvent<unknown>) => {
+        if (!isHostMessage(data)) return;
+        if (data.type === "ping") {
+          host.#send("pong", {});
+        } else if (data.type === "bootstrap" || data.type === "theme") {
+          host.#adopt(
+            data.type === "bootstrap"
+              ? data.payload
+              : { ...host.#state, theme_tokens: { ...host.theme, ...data.payload } },
+          );
+          clearTimeout(timer);
+          resolve(host);
+        } else {
+          host.#requests.settle(data.request_id, data.payload);
+        }
       };
     });
   }
 
-  /** The latest session; the host renews it before it expires. */
+  /** What the host application chose to give to the page; never a token of the platform. */
   get session(): Session | undefined {
     return this.#state.session;
   }
@@ -92,6 +120,7 @@ export class Host {
     return this.#state.navigation.path;
   }
 
+  /** The host's theme. The same object is returned until the theme changes. */
   get theme(): ThemeTokens {
     return this.#state.theme_tokens;
   }
@@ -102,62 +131,78 @@ export class Host {
    * @param route path below the extension with its query, for example `/notes?limit=10`
    * @throws HostLinkError when the call was not made or not answered. An error status of the endpoint does not throw.
    */
-  call(route: string, options: CallOptions = {}): Promise<ApiResponse> {
-    return this.#calls.call(route, options);
+  async call(route: string, options: CallOptions = {}): Promise<ApiResponse> {
+    const { signal, timeoutMs = 30_000 } = options;
+    const answer = await this.#requests.send("apiproxy", payloadOf(route, options), { signal, timeoutMs });
+    return responseOf(answer as ApiProxyResponsePayload);
   }
 
   /** Ask the host to show another path of the extension in its address. */
   navigate(path: string): void {
-    this.#port.postMessage(message("navigate", { path }));
+    this.#send("navigate", { path });
   }
 
   /** Ask for a height in CSS pixels; the host limits it to 100 to 4000. */
   resize(height: number): void {
-    this.#port.postMessage(message("resize", { height }));
+    this.#send("resize", { height });
   }
 
   /**
-   * Keep the frame as high as the document, margins included, whenever the size of an element or of the frame changes.
-   * Returns a function that ends this.
+   * Keep the frame as high as the document: margins and overlays included, whatever changes it. Returns a function that
+   * ends this.
    */
-  followHeightOf(element: Element): () => void {
-    const frame = this.#frame;
-    const root = frame.document.documentElement;
-    const follower = new HeightFollower();
-    const follow = (): void => {
-      const height = follower.next(Math.ceil(root.getBoundingClientRect().height), frame.innerHeight);
-      if (height !== undefined) this.resize(height);
-    };
-    const observer = new ResizeObserver(follow);
-    for (const observed of new Set([element, root])) observer.observe(observed);
-    frame.addEventListener("resize", follow);
-    return () => {
-      observer.disconnect();
-      frame.removeEventListener("resize", follow);
-    };
+  followHeight(): () => void {
+    return followHeight(this.#frame, (height) => this.resize(height));
   }
 
-  /** Call `listener` after each change of the theme. Returns a function that ends this. */
-  onTheme(listener: (tokens: ThemeTokens) => void): () => void {
-    this.#themeListeners.add(listener);
-    return () => this.#themeListeners.delete(listener);
+  /** Let the host show a message of at most 500 characters. It limits how many there are. */
+  notify(text: string, tone: Tone = "info"): void {
+    this.#send("notify", { text, tone });
   }
 
-  #receive(received: HostMessage): void {
-    if (received.type === "apiproxy_response") {
-      this.#calls.settle(received.request_id, received.payload);
-    } else if (received.type === "theme") {
-      this.#adopt({ ...this.#state, theme_tokens: { ...this.theme, ...received.payload } });
-    } else {
-      this.#adopt(received.payload);
-    }
+  /**
+   * Let the host ask its user. Returns whether the user confirmed.
+   *
+   * @throws HostLinkError `busy` while another question is shown, `rate_limited`
+   */
+  async confirm(text: string, confirmLabel = "OK", signal?: AbortSignal): Promise<boolean> {
+    const patience = { signal, timeoutMs: ASKING_MS };
+    return this.#answerTo(this.#requests.send("confirm", { text, confirm_label: confirmLabel }, patience));
+  }
+
+  /**
+   * Offer a file of at most 10 MiB to the user. Returns whether the user saved it.
+   *
+   * @throws HostLinkError `busy` while another question is shown, `rate_limited`, `payload_too_large`
+   */
+  async download(name: string, body: Uint8Array, signal?: AbortSignal): Promise<boolean> {
+    const patience = { signal, timeoutMs: ASKING_MS };
+    return this.#answerTo(this.#requests.send("download", { name, body: toBase64(body) }, patience));
+  }
+
+  /** Call `listener` after each change of theme, path or session. Returns a function that ends this. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async #answerTo(request: Promise<unknown>): Promise<boolean> {
+    const { confirmed, saved, error } = (await request) as { confirmed?: boolean; saved?: boolean; error?: string };
+    if (error !== undefined) throw new HostLinkError(error, `The host application did not ask its user: ${error}.`);
+    return confirmed ?? saved ?? false;
+  }
+
+  #send<Type extends FrameMessage["type"]>(
+    type: Type,
+    payload: Extract<FrameMessage, { type: Type }>["payload"],
+  ): void {
+    this.#port.postMessage(message(type, payload));
   }
 
   #adopt(state: BootstrapPayload): void {
-    const themeChanged = state.theme_tokens !== this.#state.theme_tokens;
-    this.#state = state;
-    if (!themeChanged) return;
-    if (this.#root !== undefined) applyTheme(this.#root, this.theme);
-    for (const listener of this.#themeListeners) listener(this.theme);
+    const sameTheme = JSON.stringify(state.theme_tokens) === JSON.stringify(this.theme);
+    this.#state = sameTheme ? { ...state, theme_tokens: this.theme } : state;
+    if (!sameTheme && this.#root !== undefined) setTokens(this.#root, this.theme);
+    for (const listener of this.#listeners) listener();
   }
 }

@@ -25,7 +25,8 @@ export function refusalOf(response: ApiResponse): Refusal {
   };
 }
 
-function membersOf(response: ApiResponse): Record<string, unknown> {
+/** The members of an answer that is a JSON object; of any other answer, none. */
+export function membersOf(response: ApiResponse): Record<string, unknown> {
   try {
     const document = response.json();
     return typeof document === "object" && document !== null ? { ...document } : {};

@@ -1,3 +1,13 @@
-export { FrameLink, GREATEST_HEIGHT, type LinkEnds, LOWEST_HEIGHT } from "./frame-link.js";
+export {
+  type BootstrapOptions,
+  bootstrapIframe,
+  type ExtensionFrame,
+  type Failure,
+  type State,
+} from "./bootstrap-iframe.js";
+export { GREATEST_HEIGHT, LOWEST_HEIGHT, MESSAGES_A_SECOND } from "./frame-link.js";
+export { type GatewayOptions, gatewayCalls } from "./gateway-calls.js";
 export { type MountedExtension, type MountOptions, mountExtension } from "./mount.js";
-export type { ApiAnswer, ApiCall, LinkOptions, Session, ThemeTokens } from "./options.js";
+export type { ApiAnswer, ApiCall, LinkOptions, Session, ThemeToken, ThemeTokens } from "./options.js";
+export { TEXTS, type Texts } from "./texts.js";
+export { buildExtUiSrc, type UiAddress } from "./ui-src.js";

@@ -1,6 +1,6 @@
 /** Calls the platform's API with the signed-in user's token. */
 
-import type { ApiAnswer, ApiCall } from "@alga/host-bridge";
+import { type ApiAnswer, type ApiCall, gatewayCalls } from "@alga/host-bridge";
 
 /** The fields of an install that this application uses. */
 export interface Install {
@@ -43,16 +43,12 @@ export class Platform {
   }
 
   /** Call an extension's endpoint through the gateway. */
-  async call(installId: string, { route, method, body }: ApiCall): Promise<ApiAnswer> {
-    const response = await this.#fetch(method, `/api/ext/${encodeURIComponent(installId)}${route}`, body);
-    const headers = Object.fromEntries(response.headers);
-    return { status: response.status, headers, body: new Uint8Array(await response.arrayBuffer()) };
+  call(installId: string, call: ApiCall): Promise<ApiAnswer> {
+    return gatewayCalls({ installId, token: () => this.#token })(call);
   }
 
-  #fetch(method: string, path: string, body?: Uint8Array<ArrayBuffer>): Promise<Response> {
-    const headers: Record<string, string> = { authorization: `Bearer ${this.#token}` };
-    if (body !== undefined) headers["content-type"] = "application/json";
-    return fetch(path, { method, headers, body: body ?? null, redirect: "error" });
+  #fetch(method: string, path: string): Promise<Response> {
+    return fetch(path, { method, headers: { authorization: `Bearer ${this.#token}` }, redirect: "error" });
   }
 }
 

@@ -24,7 +24,6 @@ export class Stage {
       title: install.name,
       theme: currentTheme(),
       path,
-      session: () => Promise.resolve(emptySession()),
       callApi: (call) => this.#call(install, call),
       onNavigate,
     });
@@ -53,12 +52,4 @@ export class Stage {
     part("calls").children[SHOWN_CALLS]?.remove();
     return answer;
   }
-}
-
-/**
- * A session with an empty token: all calls of the frame go through this application, which uses the user's token, so the
- * frame needs none.
- */
-function emptySession(): { token: string; expires_at: string } {
-  return { token: "", expires_at: new Date(Date.now() + 15 * 60_000).toISOString() };
 }

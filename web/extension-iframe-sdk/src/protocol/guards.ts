@@ -1,32 +1,7 @@
 /** Checks of received messages. The other side is untrusted and may send anything. */
 
-import type {
-  ApiProxyPayload,
-  ApiProxyResponsePayload,
-  BootstrapPayload,
-  FrameMessage,
-  HostMessage,
-  Session,
-  ThemeTokens,
-} from "./messages.js";
-
-type Check = (value: unknown) => boolean;
-
-const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
-const PATH_LIMIT = 8192;
-
-const HOST_PAYLOADS: ReadonlyMap<string, Check> = new Map<HostMessage["type"], Check>([
-  ["bootstrap", isBootstrap],
-  ["theme", isThemeTokens],
-  ["apiproxy_response", isApiProxyResponse],
-]);
-
-const FRAME_PAYLOADS: ReadonlyMap<string, Check> = new Map<FrameMessage["type"], Check>([
-  ["ready", isRecord],
-  ["resize", (value) => isRecord(value) && isFiniteNumber(value["height"])],
-  ["navigate", (value) => isRecord(value) && isPath(value["path"])],
-  ["apiproxy", isApiProxy],
-]);
+import type { FrameMessage, HostMessage } from "./messages.js";
+import { FRAME_PAYLOADS, HOST_PAYLOADS, PATH, type Schema, WITHOUT_PAYLOAD } from "./schemas.js";
 
 /** Tell whether this is a complete and valid message of a host. */
 export function isHostMessage(value: unknown): value is HostMessage {
@@ -38,80 +13,42 @@ export function isFrameMessage(value: unknown): value is FrameMessage {
   return isMessage(value, FRAME_PAYLOADS);
 }
 
-/**
- * Tell whether this is a path that stays below any prefix that is written before it. It must begin with exactly one slash
- * and have no dot segments (plain or encoded), no backslash and no control characters (URL parsers drop or rewrite these).
- */
+/** Tell whether this is a path that stays below any prefix that is written before it. */
 export function isPath(value: unknown): value is string {
-  if (typeof value !== "string" || value.length > PATH_LIMIT) return false;
-  if (!value.startsWith("/") || value.startsWith("//")) return false;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: the expression refuses control characters
-  if (/[\u0000-\u0020\u007f\\]/.test(value)) return false;
-  const [path = ""] = value.split(/[?#]/);
-  return path.split("/").every((segment) => !/^(?:\.|%2e){1,2}$/i.test(segment));
+  return schemaFits(PATH, value);
 }
 
-function isMessage(value: unknown, payloads: ReadonlyMap<string, Check>): boolean {
+function isMessage(value: unknown, payloads: Readonly<Record<string, Schema>>): boolean {
   if (!isRecord(value) || value["alga"] !== true || value["version"] !== "1") return false;
-  if (!isOptional(value["request_id"], isText)) return false;
-  const type = value["type"];
-  const check = typeof type === "string" ? payloads.get(type) : undefined;
-  return check?.(value["payload"]) ?? false;
+  const { type, request_id: id, payload } = value;
+  if (id !== undefined && typeof id !== "string") return false;
+  if (typeof type !== "string" || !Object.hasOwn(payloads, type)) return false;
+  if (payload === undefined && WITHOUT_PAYLOAD.includes(type)) return true;
+  return schemaFits(payloads[type] as Schema, payload);
 }
 
-function isBootstrap(value: unknown): value is BootstrapPayload {
-  return (
-    isRecord(value) &&
-    isOptional(value["session"], isSession) &&
-    isThemeTokens(value["theme_tokens"]) &&
-    isRecord(value["navigation"]) &&
-    isText(value["navigation"]["path"])
-  );
+/** Tell whether a value fits a schema. A number must be finite: messages can carry NaN, and JSON cannot. */
+function schemaFits(schema: Schema, value: unknown): boolean {
+  if (schema.type === "object") return isRecord(value) && membersFit(schema, value);
+  if (typeof value !== schema.type) return false;
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "string") return true;
+  if (value.length > (schema.maxLength ?? Infinity)) return false;
+  if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value)) return false;
+  return schema.enum?.includes(value) ?? true;
 }
 
-function isSession(value: unknown): value is Session {
-  return isRecord(value) && isText(value["token"]) && isText(value["expires_at"]);
-}
-
-function isThemeTokens(value: unknown): value is ThemeTokens {
-  return isTextMap(value) && Object.keys(value).every((name) => /^[a-z0-9-]{1,64}$/.test(name));
-}
-
-function isApiProxy(value: unknown): value is ApiProxyPayload {
-  return (
-    isRecord(value) &&
-    isPath(value["route"]) &&
-    isOptional(value["method"], (method) => isText(method) && METHODS.has(method)) &&
-    isOptional(value["body"], isText)
-  );
-}
-
-function isApiProxyResponse(value: unknown): value is ApiProxyResponsePayload {
-  return (
-    isRecord(value) &&
-    isFiniteNumber(value["status"]) &&
-    isTextMap(value["headers"]) &&
-    isOptional(value["body"], isText) &&
-    isOptional(value["error"], isText)
-  );
+function membersFit(schema: Schema, value: Record<string, unknown>): boolean {
+  const { properties = {}, required = [], propertyNames, additionalProperties: rest } = schema;
+  if (!required.every((name) => Object.hasOwn(value, name))) return false;
+  return Object.entries(value).every(([name, member]) => {
+    const known = Object.hasOwn(properties, name) ? properties[name] : rest;
+    if (propertyNames !== undefined && !new RegExp(propertyNames.pattern).test(name)) return false;
+    // An optional member may be there with the value undefined, which JSON has not.
+    return known === undefined || (member === undefined && !required.includes(name)) || schemaFits(known, member);
+  });
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isTextMap(value: unknown): value is Record<string, string> {
-  return isRecord(value) && Object.values(value).every(isText);
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === "string";
-}
-
-function isFiniteNumber(value: unknown): value is number {
-  return typeof value === "number" && Number.isFinite(value);
-}
-
-function isOptional(value: unknown, check: Check): boolean {
-  return value === undefined || check(value);
 }

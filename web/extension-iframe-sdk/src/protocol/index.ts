@@ -4,10 +4,14 @@ export {
   type ApiProxyPayload,
   type ApiProxyResponsePayload,
   type BootstrapPayload,
+  type ConfirmPayload,
+  type DownloadPayload,
   type Envelope,
   type FrameMessage,
   type HostMessage,
   message,
+  type NotifyPayload,
   type Session,
-  type ThemeTokens,
+  type Tone,
 } from "./messages.js";
+export { setTokens, THEME_TOKENS, type ThemeToken, type ThemeTokens } from "./theme-tokens.js";

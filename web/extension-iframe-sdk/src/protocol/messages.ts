@@ -1,26 +1,25 @@
-/** The messages between a host page and an extension's frame. */
+/** The messages between a host page and an extension's frame. `schemas.ts` has the same shapes as JSON Schema. */
+
+import type { ThemeTokens } from "./theme-tokens.js";
 
 /** The envelope of every message; a message without it is from another source and is ignored. */
 export interface Envelope<Type extends string, Payload> {
   readonly alga: true;
   readonly version: "1";
   readonly type: Type;
-  /** Joins an `apiproxy_response` to its `apiproxy`. */
+  /** Joins an answer to its request. */
   readonly request_id?: string;
   readonly payload: Payload;
 }
 
+/** What the host chooses to give to the page. It is never a token of the platform. */
 export interface Session {
   readonly token: string;
   /** RFC 3339. */
   readonly expires_at: string;
 }
 
-/** CSS values by token name, for example `primary`. */
-export type ThemeTokens = Readonly<Record<string, string>>;
-
 export interface BootstrapPayload {
-  /** Absent in the first bootstrap message, which transfers the port and must not contain secrets. */
   readonly session?: Session;
   readonly theme_tokens: ThemeTokens;
   readonly navigation: { readonly path: string };
@@ -30,6 +29,7 @@ export interface ApiProxyPayload {
   /** Path below the extension, with its query. */
   readonly route: string;
   readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Base64. */
   readonly body?: string;
 }
@@ -43,16 +43,32 @@ export interface ApiProxyResponsePayload {
   readonly error?: string;
 }
 
+export type Tone = "info" | "success" | "warning" | "danger";
+export type NotifyPayload = { readonly text: string; readonly tone: Tone };
+export type ConfirmPayload = { readonly text: string; readonly confirm_label: string };
+/** `body` is base64. */
+export type DownloadPayload = { readonly name: string; readonly body: string };
+
+type Nothing = Readonly<Record<string, never>>;
+
 export type HostMessage =
   | Envelope<"bootstrap", BootstrapPayload>
   | Envelope<"theme", ThemeTokens>
-  | Envelope<"apiproxy_response", ApiProxyResponsePayload>;
+  | Envelope<"apiproxy_response", ApiProxyResponsePayload>
+  | Envelope<"confirm_response", { readonly confirmed: boolean; readonly error?: string }>
+  | Envelope<"download_response", { readonly saved: boolean; readonly error?: string }>
+  | Envelope<"ping", Nothing>;
 
 export type FrameMessage =
-  | Envelope<"ready", Readonly<Record<string, never>>>
+  | Envelope<"ready", Nothing | undefined>
   | Envelope<"resize", { readonly height: number }>
   | Envelope<"navigate", { readonly path: string }>
-  | Envelope<"apiproxy", ApiProxyPayload>;
+  | Envelope<"apiproxy", ApiProxyPayload>
+  | Envelope<"apiproxy_abort", Nothing>
+  | Envelope<"notify", NotifyPayload>
+  | Envelope<"confirm", ConfirmPayload>
+  | Envelope<"download", DownloadPayload>
+  | Envelope<"pong", Nothing>;
 
 /** Wrap a payload for sending. */
 export function message<Type extends string, Payload>(

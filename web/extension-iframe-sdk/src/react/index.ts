@@ -1,0 +1,91 @@
+/** React hooks of the SDK. React 18 or newer is the page's own. */
+
+import { useCallback, useEffect, useRef, useState, useSyncExternalStore } from "react";
+
+import {
+  type ConnectOptions,
+  callHandlerJson,
+  connect,
+  type HandlerCallOptions,
+  type Host,
+  type ThemeTokens,
+} from "../index.js";
+
+export interface HostState {
+  /** The host application, once connected. */
+  readonly host: Host | undefined;
+  /** Why there is no connection. */
+  readonly error: unknown;
+}
+
+/** Connect to the host application. All components of a page share one connection. */
+export function useHost(options?: ConnectOptions): HostState {
+  const [state, setState] = useState<HostState>({ host: undefined, error: undefined });
+  const first = useRef(options); // options count only for the first connection of a page
+  useEffect(() => {
+    let mounted = true;
+    connect(first.current).then(
+      (host) => mounted && setState({ host, error: undefined }),
+      (error: unknown) => mounted && setState({ host: undefined, error }),
+    );
+    return () => {
+      mounted = false;
+    };
+  }, []);
+  return state;
+}
+
+const NO_THEME: ThemeTokens = {};
+
+/** The host's theme tokens; the component renders again when they change. */
+export function useTheme(): ThemeTokens {
+  const { host } = useHost();
+  const subscribe = useCallback((changed: () => void) => host?.onChange(changed) ?? (() => undefined), [host]);
+  const theme = (): ThemeTokens => host?.theme ?? NO_THEME;
+  return useSyncExternalStore(subscribe, theme, theme);
+}
+
+export interface CallState<Answer> {
+  readonly data: Answer | undefined;
+  /** A `HandlerError` or `HostLinkError` of the last call. */
+  readonly error: unknown;
+  readonly loading: boolean;
+  /** Make the call again; `data` stays until the new answer. */
+  readonly reload: () => void;
+}
+
+/**
+ * Call a handler when the component is shown and when the route or the options change. The call is given up when the
+ * component goes or another call takes its place.
+ *
+ * @param route path below the extension with its query; `undefined` makes no call
+ */
+export function useCall<Answer = unknown>(
+  route: string | undefined,
+  options: Omit<HandlerCallOptions, "signal"> = {},
+): CallState<Answer> {
+  const { host, error: unconnected } = useHost();
+  const [count, setCount] = useState(0);
+  const [state, setState] = useState<{ data?: Answer; error?: unknown; loading: boolean }>({ loading: true });
+  const key = JSON.stringify(options); // an object that is written in place is another one at each rendering
+  // `count` is only there to make the call again.
+  useEffect(() => {
+    if (host === undefined || route === undefined) return;
+    const ended = new AbortController();
+    setState((before) => ({ ...before, loading: true }));
+    callHandlerJson<Answer>(host, route, { ...(JSON.parse(key) as HandlerCallOptions), signal: ended.signal }).then(
+      (data) => setState({ data, loading: false }),
+      (error: unknown) => {
+        if (!ended.signal.aborted) setState((before) => ({ ...before, error, loading: false }));
+      },
+    );
+    return () => ended.abort();
+  }, [host, route, key, count]);
+  const reload = useCallback(() => setCount((before) => before + 1), []);
+  return {
+    data: state.data,
+    error: unconnected ?? state.error,
+    loading: route !== undefined && unconnected === undefined && state.loading,
+    reload,
+  };
+}

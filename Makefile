@@ -12,7 +12,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 SETUP_STAMP := $(VENV)/.setup-stamp
 WEB_STAMP := node_modules/.setup-stamp
 
-.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills flood scrape contract-fuzz mutants long bench build cost monitoring slo-report smoke synth sam lock schema clean
+.PHONY: help setup up demo test coverage check fmt browser fuzz soak kills flood mounts scrape contract-fuzz mutants long bench build cost monitoring slo-report smoke synth sam lock schema clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-12s\033[0m %s\n", $$1, $$2}'
@@ -68,8 +68,11 @@ test: setup ## Run all tests except those of soak, kills, flood and browser
 coverage: setup ## Run the tests and report which code of functions/ and layers/ they miss; write .build/coverage/
 	@python -m tests.coverage
 
-browser: setup ## Test the samples in a real browser (needs chromium, or CHROMIUM=path)
-	@python -m pytest -q tests/browser
+browser: setup ## Test pages and samples in real browsers (needs chromium, or CHROMIUM=path; firefox-esr and WebKit if installed)
+	@python -m pytest -q -m "not mounts" tests/browser
+
+mounts: setup ## Test that a thousand mounts of an extension in a browser leak nothing
+	@python -m pytest -q -m mounts tests/browser
 
 fuzz: setup ## Fuzz every parser of untrusted input; FUZZ_SECONDS for each (default 60)
 	@FUZZ_SECONDS=$${FUZZ_SECONDS:-60} python -m pytest -q tests/fuzz
@@ -93,8 +96,8 @@ mutants: setup ## Break the modules that decide, one guard at a time: a test mus
 	@python -m tests.mutants $(MODULES)
 
 long: export FUZZ_SECONDS ?= 600
-long: setup ## Run what takes longer than an hour: soak, kills, flood, scrape, contract-fuzz, mutants, then fuzz with FUZZ_SECONDS=600
-	@status=0; for task in "soak" "kills" "flood" "scrape" "contract-fuzz" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
+long: setup ## Run what takes longer than an hour: soak, kills, flood, mounts, scrape, contract-fuzz, mutants, then fuzz with FUZZ_SECONDS=600
+	@status=0; for task in "soak" "kills" "flood" "mounts" "scrape" "contract-fuzz" "mutants" "fuzz FUZZ_SECONDS=$$FUZZ_SECONDS"; do \
 	  echo "› make $$task, from $$(date +%H:%M)"; started=$$SECONDS; \
 	  $(MAKE) --no-print-directory $$task || status=1; \
 	  echo "› make $$task took $$((SECONDS - started)) s"; done; exit $$status

@@ -39,19 +39,24 @@ class Site:
         return (self.tokens / name).read_text(encoding="utf-8").strip()
 
     def run(self, script: str, **given: Any) -> Any:
-        """Run ``tests/browser/{script}`` with Node; it is given JSON and answers with JSON on its last line."""
-        PICTURES.mkdir(parents=True, exist_ok=True)
-        document = {"chromium": chromium(), "pictures": str(PICTURES), **self.addresses, **given}
-        done = subprocess.run(
-            ["node", str(SCRIPTS / script)],
-            input=json.dumps(document),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
+        """Run a script with this platform's addresses (``run_script``)."""
+        return run_script(script, **self.addresses, **given)
+
+
+def run_script(script: str, within_s: float = 120, **given: Any) -> Any:
+    """Run ``tests/browser/{script}`` with Node; it is given JSON and answers with JSON on its last line."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    document = {"chromium": chromium(), "pictures": str(PICTURES), **given}
+    done = subprocess.run(
+        ["node", str(SCRIPTS / script)],
+        input=json.dumps(document),
+        capture_output=True,
+        text=True,
+        timeout=max(within_s, 120),
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="session")

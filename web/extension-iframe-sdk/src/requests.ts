@@ -33,7 +33,7 @@ export class Requests {
       signal?.throwIfAborted();
       const giveUp = (reason: unknown): void => {
         waiting.end();
-        if (type === "apiproxy") this.#port.postMessage(message("apiproxy_abort", {}, id));
+        this.#port.postMessage(message("abort", {}, id));
         reject(reason);
       };
       const onAbort = (): void => giveUp(signal?.reason);

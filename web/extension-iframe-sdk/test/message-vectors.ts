@@ -44,7 +44,7 @@ export const VALID: Readonly<Record<"host" | "frame", Vectors>> = {
       { route: "/notes", method: "PUT", headers: { "If-Match": '"1"' }, body: "e30=" },
       "1",
     ),
-    apiproxy_abort: message("apiproxy_abort", {}, "1"),
+    abort: message("abort", {}, "1"),
     notify: message("notify", { text: "Saved", tone: "success" }),
     confirm: message("confirm", { text: "Delete it?", confirm_label: "Delete" }, "1"),
     download: message("download", { name: "notes.csv", body: "YQ==" }, "1"),

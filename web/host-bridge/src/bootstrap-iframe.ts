@@ -6,7 +6,7 @@ import type { LinkOptions } from "./options.js";
 import { Prompts } from "./prompts.js";
 import { TEXTS, type Texts } from "./texts.js";
 
-/** A document that was loaded has this long to speak, before the UI host is asked what it answers; in milliseconds. */
+/** A document has this long to speak, from when it was asked for and from when it was loaded, before the UI host is asked what it answers; in milliseconds. */
 const SPEAK_WITHIN_MS = 1_500;
 
 export type State = "loading" | "ready" | "failed" | "withdrawn";
@@ -150,6 +150,7 @@ class Frame implements ExtensionFrame {
     this.#document.addEventListener("securitypolicyviolation", this.#onViolation);
     this.#loads = 0;
     this.#waitForAnswer();
+    this.#inspectLater(this.#link); // not every browser tells that it loaded an answer that is not a page
     this.#iframe.src = this.#address(host.origin);
     void this.#checkSources();
   }
@@ -236,10 +237,13 @@ class Frame implements ExtensionFrame {
     if (link === undefined) return;
     if (this.#loads > 1 || link.mode === "port") this.#alive = false;
     link.loaded();
-    if (this.#alive) return;
+    if (!this.#alive) this.#inspectLater(link);
+  };
+
+  #inspectLater(link: FrameLink): void {
     clearTimeout(this.#speaking);
     this.#speaking = setTimeout(() => void this.#inspect(link), SPEAK_WITHIN_MS);
-  };
+  }
 
   /** Ask the UI host what it answers, for a document that does not speak. */
   async #inspect(link: FrameLink): Promise<void> {

@@ -71,6 +71,8 @@ export class FrameLink {
   #mode: Mode = "none";
   /** Changes with each document, so that no answer reaches another document than the one that asked. */
   #document = {};
+  /** The id of the latest question. */
+  #asking: string | undefined;
   #port: MessagePort | undefined;
   #keeper: SessionKeeper | undefined;
   #heartbeat: Heartbeat | undefined;
@@ -206,16 +208,20 @@ export class FrameLink {
       case "apiproxy":
         void this.#proxy.answer(received.payload, id).then((answer) => send(message("apiproxy_response", answer, id)));
         break;
-      case "apiproxy_abort":
-        if (id !== undefined) this.#proxy.abort(id);
+      case "abort":
+        if (id === undefined) break;
+        this.#proxy.abort(id);
+        if (id === this.#asking) this.#prompts.close();
         break;
       case "notify":
         this.#prompts.notify(received.payload);
         break;
       case "confirm":
+        this.#asking = id;
         void this.#prompts.confirm(received.payload).then((answer) => send(message("confirm_response", answer, id)));
         break;
       case "download":
+        this.#asking = id;
         void this.#prompts.download(received.payload).then((answer) => send(message("download_response", answer, id)));
         break;
       default: // "pong" needs no answer; "ready" is only valid as a message to the window

@@ -64,7 +64,7 @@ export type FrameMessage =
   | Envelope<"resize", { readonly height: number }>
   | Envelope<"navigate", { readonly path: string }>
   | Envelope<"apiproxy", ApiProxyPayload>
-  | Envelope<"apiproxy_abort", Nothing>
+  | Envelope<"abort", Nothing>
   | Envelope<"notify", NotifyPayload>
   | Envelope<"confirm", ConfirmPayload>
   | Envelope<"download", DownloadPayload>

@@ -73,7 +73,7 @@ export const FRAME_PAYLOADS: Readonly<Record<FrameMessage["type"], Schema>> = {
     "headers?": headers,
     "body?": text,
   }),
-  apiproxy_abort: nothing,
+  abort: nothing,
   notify: /* @__PURE__ */ object({ text, tone: { type: "string", enum: ["info", "success", "warning", "danger"] } }),
   confirm: /* @__PURE__ */ object({ text, confirm_label: text }),
   download: /* @__PURE__ */ object({ name: text, body: text }),

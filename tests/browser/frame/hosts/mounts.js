@@ -1,0 +1,58 @@
+/** Mounts and unmounts that are counted: `rounds(n)` is called by the test, which also reads the browser's own counters. */
+
+import { mountExtension } from "@alga/host-bridge";
+import { address, echo } from "./harness.js";
+
+const counts = { listeners: 0, ports: 0, intervals: 0 };
+
+for (const target of [window, document]) {
+  const { addEventListener, removeEventListener } = target;
+  target.addEventListener = (...given) => {
+    counts.listeners++;
+    addEventListener.apply(target, given);
+  };
+  target.removeEventListener = (...given) => {
+    counts.listeners--;
+    removeEventListener.apply(target, given);
+  };
+}
+const Channel = MessageChannel;
+globalThis.MessageChannel = class extends Channel {
+  constructor() {
+    super();
+    counts.ports++;
+    const { close } = this.port1;
+    this.port1.close = () => {
+      counts.ports--;
+      close.call(this.port1);
+    };
+  }
+};
+const { setInterval: startInterval, clearInterval: endInterval } = globalThis;
+const running = new Set();
+globalThis.setInterval = (...given) => {
+  const id = startInterval(...given);
+  running.add(id);
+  return id;
+};
+globalThis.clearInterval = (id) => {
+  running.delete(id);
+  endInterval(id);
+};
+
+globalThis.rounds = async (count) => {
+  for (let round = 0; round < count; round++) {
+    let mounted;
+    await new Promise((resolve) => {
+      mounted = mountExtension({
+        container: document.body,
+        src: address("good"),
+        title: "Counted",
+        callApi: echo,
+        onState: (state) => state === "ready" && resolve(),
+      });
+    });
+    mounted.unmount();
+  }
+  return { ...counts, intervals: running.size, elements: document.querySelectorAll("*").length };
+};

@@ -114,7 +114,7 @@ class Scene:
             return 404, {}, b""
         headers = {key: value.replace("{ui}", self.addresses.ui) for key, value in POLICIES[policy].items()}
         scripts = f'<script src="/config.js"></script><script src="/hosts/{page}.js"></script>'
-        document = PAGE.format(title="Host application", body=f"<h1>Host application</h1>{scripts}")
+        document = PAGE.format(title="Host application", body=f"<header><h1>Host application</h1></header>{scripts}")
         return 200, {"content-type": "text/html", **headers}, document.encode()
 
     def _ui_file(self, path: str, request: BaseHTTPRequestHandler) -> tuple[int, Mapping[str, str], bytes]:

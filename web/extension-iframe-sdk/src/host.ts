@@ -187,7 +187,10 @@ export class Host {
   }
 
   async #answerTo(request: Promise<unknown>): Promise<boolean> {
+    const { activeElement } = this.#frame.document;
     const { confirmed, saved, error } = (await request) as { confirmed?: boolean; saved?: boolean; error?: string };
+    // The host's dialog took the focus; the browser gives it back to the frame only, not to what had it there.
+    (activeElement as HTMLElement | null)?.focus?.();
     if (error !== undefined) throw new HostLinkError(error, `The host application did not ask its user: ${error}.`);
     return confirmed ?? saved ?? false;
   }

@@ -3,17 +3,19 @@
 import { mountExtension } from "@alga/host-bridge";
 import { address, echo } from "./harness.js";
 
-const counts = { listeners: 0, ports: 0, intervals: 0 };
+const counts = { ports: 0 };
+/** The listeners of window and document; removing one that is not there changes nothing. */
+const listeners = new Map();
 
 for (const target of [window, document]) {
   const { addEventListener, removeEventListener } = target;
-  target.addEventListener = (...given) => {
-    counts.listeners++;
-    addEventListener.apply(target, given);
+  target.addEventListener = (type, listener, ...more) => {
+    listeners.set(listener, type);
+    addEventListener.call(target, type, listener, ...more);
   };
-  target.removeEventListener = (...given) => {
-    counts.listeners--;
-    removeEventListener.apply(target, given);
+  target.removeEventListener = (type, listener, ...more) => {
+    listeners.delete(listener);
+    removeEventListener.call(target, type, listener, ...more);
   };
 }
 const Channel = MessageChannel;
@@ -54,5 +56,10 @@ globalThis.rounds = async (count) => {
     });
     mounted.unmount();
   }
-  return { ...counts, intervals: running.size, elements: document.querySelectorAll("*").length };
+  return {
+    ...counts,
+    listeners: listeners.size,
+    intervals: running.size,
+    elements: document.querySelectorAll("*").length,
+  };
 };

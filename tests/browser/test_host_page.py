@@ -126,3 +126,17 @@ def test_a_page_opened_outside_the_frame_is_as_confined(site: Site) -> None:
     alone = site.run("alone.mjs", url=url)
 
     assert (alone["status"], alone["origin"]) == (200, "null")
+
+
+@pytest.fixture(scope="session")
+def samples(site: Site) -> Any:
+    return site.run("samples.mjs", token=site.token("acme-admin"))
+
+
+def test_axe_finds_nothing_in_the_samples_and_the_host_page_in_both_schemes(samples: Any) -> None:
+    assert {where: found for where, found in samples["axe"].items() if found} == {}
+    assert len(samples["axe"]) == 9
+
+
+def test_no_policy_is_violated_apart_from_the_probe_of_frame_src(samples: Any) -> None:
+    assert (samples["violations"], samples["probes"]) == ([], 1)

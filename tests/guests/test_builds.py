@@ -139,6 +139,24 @@ def test_npm_packages_without_exports_resolve_and_a_change_in_one_is_another_bui
     assert build_component(source) != first
 
 
+def test_the_sdks_hooks_use_the_extensions_own_react(tmp_path: Path) -> None:
+    names = ("useCallback", "useEffect", "useRef", "useState", "useSyncExternalStore")
+    package(tmp_path, "react", {"main": "a.js"}, {"a.js": "".join(f"exports.{name} = 'own react'; " for name in names)})
+    (tmp_path / "ui").mkdir()
+    (tmp_path / "ui" / "index.html").write_text("<script src=app.js></script>")
+    (tmp_path / "ui" / "app.jsx").write_text(
+        'import "@alga/extension-iframe-sdk/base.css"; import { useHost } from "@alga/extension-iframe-sdk/react";'
+        'import { useState } from "react"; document.title = useHost + useState;'
+    )
+    (tmp_path / "build.toml").write_text('[ui]\nscripts = ["app.jsx"]\n')
+
+    script = (build_ui(extension(tmp_path, "")) / "app.js").read_text()
+
+    assert script.count("own react") == len(names)
+    assert "react.transitional.element" not in script
+    assert "--alga-primary-soft" in script
+
+
 def test_styles_and_pictures_that_a_ui_script_imports_are_part_of_it(tmp_path: Path) -> None:
     ui = tmp_path / "ui"
     ui.mkdir()

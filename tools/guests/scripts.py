@@ -44,6 +44,9 @@ def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str
         GuestBuildError: with esbuild's message, or with the name of a file that was imported from elsewhere.
     """
     meta = out.with_suffix(".meta.json")
+    # The SDK's React hooks must use the extension's React: hooks of another copy do not work.
+    own_react = within / "node_modules" / "react"
+    aliases = {**_ALIASES, **({"react": own_react} if own_react.is_dir() else {})}
     # esbuild writes the paths of its inputs, relative to the working folder, into comments of the output.
     run_npm_tool(
         "esbuild",
@@ -56,7 +59,7 @@ def bundle_script(entry: Path, out: Path, *, within: Path, options: Sequence[str
             "--charset=utf8",
             "--legal-comments=none",
             "--log-level=warning",
-            *[f"--alias:{name}={path}" for name, path in _ALIASES.items()],
+            *[f"--alias:{name}={path}" for name, path in aliases.items()],
             *options,
         ],
         cwd=within,

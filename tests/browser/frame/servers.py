@@ -208,11 +208,13 @@ def scene() -> Iterator[Scene]:
     """Bundle the scripts, publish the pages and start the servers."""
     built = ROOT / ".build" / "frame-tests"
     pages: dict[str, bytes] = {"ui/silent/index.html": PAGE.format(title="Silent", body="<p>No script.</p>").encode()}
-    for name, data in _bundled(HERE / "pages", built / "pages").items():
+    bundled = _bundled(HERE / "pages", built / "pages")
+    for name, data in bundled.items():
         stem, _, kind = name.partition(".")
         pages[f"ui/{stem}/app.{kind}"] = data
         if kind == "js":
-            body = '<main id="page"></main><script src="app.js"></script>'
+            styles = '<link rel="stylesheet" href="app.css">' if f"{stem}.css" in bundled else ""
+            body = f'{styles}<main id="page"></main><script src="app.js"></script>'
             pages[f"ui/{stem}/index.html"] = PAGE.format(title=stem, body=body).encode()
     made = Scene(_bundled(HERE / "hosts", built / "hosts"), pages)
     try:

@@ -136,6 +136,8 @@ class Gateway:
             principal = self._services.tokens.verify(authorization)
         except PlatformError as error:
             self._failures.failed(request.source_ip, token, now_s, error)
+            if self._services.settings.explain_failures and "cause" in error.context:
+                error.members = {"token": {"reason": str(error.context["cause"])}}
             raise
         self._failures.verified(token, now_s)
         return principal

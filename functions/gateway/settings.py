@@ -60,7 +60,8 @@ class GatewaySettings(TokenSettings, frozen=True, kw_only=True):
         default_limits: JSON of the limits of tenants and installs for which nothing else is set
             (docs/reference/limits.md). Gateway, registry and recorder need the same value.
         extensions_enabled: when false, every call is answered with ``extensions_disabled``.
-        explain_failures: whether a problem document says what the guest reported before it failed. Local only.
+        explain_failures: whether a problem document says what the guest reported before it failed, or what is wrong
+            with a token. Local only.
         lambda_task_root: set by Lambda. With it, ``explain_failures`` is an error.
     """
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -58,6 +59,25 @@ def test_a_published_ui_is_served() -> None:
     assert sorted(given.index(HASH).files) == ["index.html", "js/app.js", "logo.png"]
     assert read(given, "index.html") == FILES["ui/index.html"]
     assert len(read(given, "index.html", ".br")) < 100
+
+
+def test_every_file_of_a_bundle_with_ten_thousand_is_served() -> None:
+    files = {f"ui/{number % 100}/{number}.js": b"export default %d\n" % number for number in range(10_000)}
+    given = bundles(published({**FILES, **files}))
+
+    served = {f"ui/{path}": read(given, path) for path in given.index(HASH).files}
+    assert served == {**FILES, **files}
+
+
+def test_another_file_of_the_same_bundle_is_not_served_in_a_files_place() -> None:
+    files = {f"ui/{number}.js": b"export default %d\n" % number for number in range(100)}
+    objects = published({**FILES, **files})
+    objects.objects[f"ui/{HEX}/files/57.js"] = files["ui/58.js"]
+    given = bundles(objects)
+
+    assert [path for path in given.index(HASH).files if code_of(partial(read, given, path)) == "ui_integrity"] == [
+        "57.js"
+    ]
 
 
 def test_an_unknown_hash_is_not_found() -> None:

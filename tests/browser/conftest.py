@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from tests.support.dev import Dev, folder_named
+from tools.local.ports import free_port
 from tools.local.state import ROOT
 
 SCRIPTS = Path(__file__).parent
-PICTURES = ROOT / ".build" / "pictures"
+PICTURES = ROOT / ".build" / "screenshots"
 READY_WITHIN_S = 600
 
 
@@ -28,10 +29,14 @@ def chromium() -> str:
 
 
 class Site:
-    """Addresses of the running platform, its tokens, what it printed, and a way to run a script in the browser."""
+    """Addresses of the running platform, its tokens, what it printed, and a way to run a script in the browser.
 
-    def __init__(self, addresses: Mapping[str, Any], tokens: Path, printed: str) -> None:
+    Pages of ``http://localhost:{own_port}`` may show and call its extensions; nothing listens there yet.
+    """
+
+    def __init__(self, addresses: Mapping[str, Any], tokens: Path, printed: str, own_port: int) -> None:
         self.addresses = addresses
+        self.own_port = own_port
         self.tokens = tokens
         self.printed = printed
 
@@ -62,9 +67,10 @@ def run_script(script: str, within_s: float = 120, **given: Any) -> Any:
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
     for folder in folder_named("browser"):
-        dev = Dev(folder, {}, samples=True)
+        own_port = free_port()
+        dev = Dev(folder, {}, "--host-origin", f"http://localhost:{own_port}", samples=True)
         try:
             addresses = dev.wait_until_ready(READY_WITHIN_S)
-            yield Site(addresses, folder / "run" / "tokens", dev.output.read_text())
+            yield Site(addresses, folder / "run" / "tokens", dev.output.read_text(), own_port)
         finally:
             dev.end(signal.SIGINT)

@@ -1,4 +1,5 @@
 import { tell } from "./browser.mjs";
+import { choose, signIn } from "./host-page.mjs";
 
 /** Have a page ask a STUN server for its address, by WebRTC; what it sends is seen by the server. */
 const askByWebRtc = async (stun) => {
@@ -13,12 +14,8 @@ const askByWebRtc = async (stun) => {
 };
 
 await tell(async (page, { host, token, pictures, stun, control }) => {
-  await page.goto(`${host}/`);
-  await page.fill("#token", token);
-  await page.click("#sign-in-form button");
-  await page.click('#extensions button:has-text("hello")');
-  const element = await page.waitForSelector("#stage iframe");
-  const frame = await element.contentFrame();
+  await signIn(page, { host, token });
+  const { element, frame } = await choose(page, "Hello");
   await frame.waitForSelector("#facts:not([hidden])");
   await frame.fill("#name", "Grace");
   await frame.click("#greet");
@@ -62,7 +59,12 @@ await tell(async (page, { host, token, pictures, stun, control }) => {
     tenant: await frame.textContent("#tenant"),
     count: await frame.textContent("#count"),
     sandbox: await element.getAttribute("sandbox"),
-    calls: await page.locator("#calls li").count(),
+    icon: await page.evaluate(() => document.querySelector("#extensions img").naturalWidth > 0),
+    title: await page.textContent("#title"),
+    log: await page.evaluate(() =>
+      [...document.querySelectorAll("#calls tr")].map((row) => [...row.cells].map((cell) => cell.textContent.trim())),
+    ),
+    token_is_shown: (await page.content()).includes(token),
     inside,
     heights,
   };

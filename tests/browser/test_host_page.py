@@ -97,8 +97,26 @@ def test_the_frame_is_as_high_as_its_document_with_margins(hello: Any) -> None:
     assert heights["frame"] == heights["document"] == heights["element"] + 40 + 55
 
 
-def test_the_host_page_shows_the_calls_it_made(hello: Any) -> None:
-    assert hello["calls"] >= 2
+def test_the_network_log_has_each_call_with_status_and_time(hello: Any) -> None:
+    calls = {request: (status, time.isdecimal()) for status, request, time in hello["log"]}
+
+    assert calls == {
+        "GET /hello?name=world": ("200", True),
+        "GET /hello?name=Grace": ("200", True),
+        "GET /count": ("200", True),
+    }
+
+
+def test_the_host_page_shows_no_token(hello: Any) -> None:
+    assert not hello["token_is_shown"]
+
+
+def test_the_menu_has_the_extensions_icon(hello: Any) -> None:
+    assert hello["icon"]
+
+
+def test_the_page_is_headed_by_the_entrys_label(hello: Any) -> None:
+    assert hello["title"] == "Hello"
 
 
 def test_a_note_is_there_after_a_reload(site: Site) -> None:

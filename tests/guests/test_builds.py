@@ -204,7 +204,7 @@ def test_a_whole_extension_has_manifest_component_and_bundled_ui(tmp_path: Path)
     manifest = build_extension(ROOT / "samples" / "hello-js", out)
     assert manifest.name == "dev.alga.hello"
     files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    assert files == ["dist/main.wasm", "manifest.json", "ui/app.js", "ui/index.html", "ui/style.css"]
+    assert files == ["dist/main.wasm", "manifest.json", "ui/app.js", "ui/icon.svg", "ui/index.html", "ui/style.css"]
     script = (out / "ui" / "app.js").read_text()
     assert "import" not in script.split("(", 1)[0], "a classic script loads in a frame of opaque origin"
     assert str(ROOT) not in script

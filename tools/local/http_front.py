@@ -131,8 +131,8 @@ def static_file(folder: Path, path: str, frames: str = "'none'") -> HttpResponse
         return HttpResponse(404, (("content-type", "text/plain"),), b"not found\n")
     kind = mimetypes.guess_type(target.name)[0] or "application/octet-stream"
     policy = (
-        f"default-src 'self'; style-src 'self' 'unsafe-inline'; frame-src {frames}; connect-src 'self' {frames}; "
-        "object-src 'none'; base-uri 'self'"
+        f"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' {frames}; frame-src {frames}; "
+        f"connect-src 'self' {frames}; object-src 'none'; base-uri 'self'"
     )
     headers = (
         ("content-type", kind),

@@ -1,7 +1,7 @@
 /** Takes the place of the host application: sign in with a token, choose an extension, see its page. */
 
 import { fromTemplate, part, show } from "./page.js";
-import { type Install, Platform, Refusal } from "./platform.js";
+import { type MenuEntry, Platform, Refusal } from "./platform.js";
 import { Stage } from "./stage.js";
 import { currentScheme, setScheme } from "./theme.js";
 
@@ -12,11 +12,11 @@ let stage: Stage | undefined;
 
 async function signIn(token: string): Promise<void> {
   const platform = new Platform(token);
-  const installs = await platform.installsWithPage();
+  const entries = await platform.menu();
   sessionStorage.setItem(TOKEN_KEY, token);
   stage = new Stage(platform);
   part("who").textContent = describe(token);
-  listExtensions(installs, stage);
+  showMenu(entries, stage);
   show("workplace");
 }
 
@@ -29,29 +29,48 @@ function signOut(): void {
   show("sign-in");
 }
 
-function listExtensions(installs: readonly Install[], target: Stage): void {
-  const notice = part("notice");
-  notice.hidden = installs.length > 0;
-  notice.textContent = "This tenant has no extension with a page.";
-  const items = installs.map((install) => {
-    const item = fromTemplate("extension-item", { name: install.name, version: install.version });
-    item.firstElementChild?.addEventListener("click", () => open(install, "/"));
-    return item;
-  });
-  part("extensions").replaceChildren(...items);
+/** The hooks of this application, in the order of its menu. One application shows both here; a real one has two. */
+const HOOKS: readonly (readonly [string, string])[] = [
+  ["appMenu", "Extensions"],
+  ["clientPortalMenu", "Client portal"],
+];
 
-  function open(install: Install, path: string): void {
-    for (const [at, item] of items.entries()) {
-      item.firstElementChild?.setAttribute("aria-current", installs[at] === install ? "page" : "false");
-    }
-    const showPath = (shown: string): void => history.replaceState(null, "", `#/${install.name}${shown}`);
-    showPath(path);
-    target.show(install, path, showPath);
+function showMenu(entries: readonly MenuEntry[], target: Stage): void {
+  part("notice").hidden = entries.length > 0;
+  part("title").textContent = "No extensions"; // until one is shown
+  const items = new Map(entries.map((entry) => [entry, itemOf(entry)] as const));
+  const groups = HOOKS.map(([hook, heading]) => {
+    const group = fromTemplate("menu-group", { heading });
+    const own = entries.filter((entry) => entry.hook === hook).flatMap((entry) => items.get(entry) ?? []);
+    group.querySelector("ul")?.append(...own);
+    return own.length > 0 ? [group] : [];
+  });
+  part("extensions").replaceChildren(...groups.flat());
+
+  function itemOf(entry: MenuEntry): HTMLElement {
+    const item = fromTemplate("menu-entry", { label: entry.label });
+    const icon = item.querySelector("img");
+    if (entry.icon === null) icon?.remove();
+    else icon?.setAttribute("src", entry.icon);
+    item.firstElementChild?.addEventListener("click", () => open(entry, entry.paths[0] ?? "/"));
+    return item;
   }
 
-  const [, wanted, path] = /^#\/([^/]+)(\/.*)$/.exec(location.hash) ?? [];
-  const first = installs.find((install) => install.name === wanted) ?? installs[0];
-  if (first !== undefined) open(first, first.name === wanted && path !== undefined ? path : "/");
+  function open(entry: MenuEntry, path: string): void {
+    for (const [other, item] of items) {
+      if (other === entry) item.firstElementChild?.setAttribute("aria-current", "page");
+      else item.firstElementChild?.removeAttribute("aria-current");
+    }
+    const showPath = (shown: string): void =>
+      history.replaceState(null, "", `#/${entry.hook}/${entry.install_id}${shown}`);
+    showPath(path);
+    target.show(entry, path, showPath);
+  }
+
+  const [, hook, install, path] = /^#\/([^/]+)\/([^/]+)(\/.*)$/.exec(location.hash) ?? [];
+  const wanted = entries.find((entry) => entry.hook === hook && entry.install_id === install);
+  const first = wanted ?? entries[0];
+  if (first !== undefined) open(first, wanted !== undefined && path !== undefined ? path : (first.paths[0] ?? "/"));
 }
 
 /** The name and tenant in a token; only for display, because the token is not verified here. */

@@ -2,12 +2,17 @@
 
 import { type ApiAnswer, type ApiCall, gatewayCalls } from "@alga/host-bridge";
 
-/** The fields of an install that this application uses. */
-export interface Install {
+/** A place in this application where an extension is shown (`GET /menu`). */
+export interface MenuEntry {
   readonly install_id: string;
-  readonly name: string;
-  readonly version: string;
-  readonly ui_url: string | null;
+  readonly extension_id: string;
+  readonly title: string;
+  readonly label: string;
+  readonly hook: string;
+  readonly icon: string | null;
+  /** Paths of the page that belong to this entry; it opens the first one. */
+  readonly paths: readonly string[];
+  readonly ui_url: string;
 }
 
 /** The platform refused a request; the message may be shown to the user. */
@@ -27,19 +32,12 @@ export class Platform {
     this.#token = token;
   }
 
-  /** List the tenant's installs that have a page, by name. @throws Refusal */
-  async installsWithPage(): Promise<Install[]> {
-    const found: Install[] = [];
-    let cursor: string | null = null;
-    do {
-      const query: string = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-      const response = await this.#fetch("GET", `/api/registry/v1/installs?page_size=100${query}`);
-      if (!response.ok) throw await refusalOf(response);
-      const document: { items: Install[]; next_cursor: string | null } = await response.json();
-      found.push(...document.items.filter((install) => install.ui_url !== null));
-      cursor = document.next_cursor;
-    } while (cursor !== null);
-    return found.sort((one, other) => one.name.localeCompare(other.name));
+  /** List where the tenant's extensions are shown to this user, in the order of the menu. @throws Refusal */
+  async menu(): Promise<MenuEntry[]> {
+    const response = await this.#fetch("GET", "/api/registry/v1/menu");
+    if (!response.ok) throw await refusalOf(response);
+    const document: { items: MenuEntry[] } = await response.json();
+    return document.items;
   }
 
   /** Call an extension's endpoint through the gateway. */

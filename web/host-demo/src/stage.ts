@@ -3,7 +3,7 @@
 import { type ApiAnswer, type ApiCall, type MountedExtension, mountExtension } from "@alga/host-bridge";
 
 import { fromTemplate, part } from "./page.js";
-import type { Install, Platform } from "./platform.js";
+import type { MenuEntry, Platform } from "./platform.js";
 import { currentTheme } from "./theme.js";
 
 const SHOWN_CALLS = 30;
@@ -16,15 +16,18 @@ export class Stage {
     this.#platform = platform;
   }
 
-  show(install: Install, path: string, onNavigate: (path: string) => void): void {
+  show(entry: MenuEntry, path: string, onNavigate: (path: string) => void): void {
     this.clear();
+    part("title").textContent = entry.label;
     this.#mounted = mountExtension({
       container: part("stage"),
-      src: install.ui_url ?? "",
-      title: install.name,
+      src: entry.ui_url,
+      title: entry.title,
+      label: entry.label,
       theme: currentTheme(),
       path,
-      callApi: (call) => this.#call(install, call),
+      extensionId: entry.extension_id,
+      callApi: (call) => this.#call(entry, call),
       onNavigate,
     });
   }
@@ -32,24 +35,38 @@ export class Stage {
   clear(): void {
     this.#mounted?.unmount();
     this.#mounted = undefined;
+    part("title").textContent = "";
     part("calls").replaceChildren();
+    part("log").hidden = true;
   }
 
   themeChanged(): void {
     this.#mounted?.setTheme(currentTheme());
   }
 
-  async #call(install: Install, call: ApiCall): Promise<ApiAnswer> {
+  async #call(entry: MenuEntry, call: ApiCall): Promise<ApiAnswer> {
     const started = performance.now();
-    const answer = await this.#platform.call(install.install_id, call);
-    const item = fromTemplate("call-item", {
-      status: String(answer.status),
-      route: `${call.method} ${call.route}`,
-      time: `${Math.round(performance.now() - started)} ms`,
+    let status: number | undefined;
+    try {
+      const answer = await this.#platform.call(entry.install_id, call);
+      status = answer.status;
+      return answer;
+    } finally {
+      if (!call.signal.aborted) this.#log(call, status, performance.now() - started);
+    }
+  }
+
+  /** Add a line to the log. Without a status there was no answer. Bodies and headers are not shown: they may be secret. */
+  #log(call: ApiCall, status: number | undefined, timeMs: number): void {
+    const line = fromTemplate("call-line", {
+      method: call.method,
+      path: call.route,
+      status: status === undefined ? "none" : String(status),
+      time: String(Math.round(timeMs)),
     });
-    item.classList.toggle("failed", answer.status >= 400);
-    part("calls").prepend(item);
+    line.classList.toggle("failed", status === undefined || status >= 400);
+    part("calls").prepend(line);
     part("calls").children[SHOWN_CALLS]?.remove();
-    return answer;
+    part("log").hidden = false;
   }
 }

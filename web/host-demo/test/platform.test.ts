@@ -4,10 +4,10 @@ import { Platform, Refusal } from "../src/platform.js";
 
 afterEach(() => vi.unstubAllGlobals());
 
-/** List the installs of a platform that refuses with this body; the refusal. */
+/** Read the menu of a platform that refuses with this body; the refusal. */
 async function refused(status: number, body: string): Promise<Refusal> {
   vi.stubGlobal("fetch", () => Promise.resolve(new Response(body, { status })));
-  const error: unknown = await new Platform("token").installsWithPage().catch((reason: unknown) => reason);
+  const error: unknown = await new Platform("token").menu().catch((reason: unknown) => reason);
   if (!(error instanceof Refusal)) throw new Error("the platform did not refuse", { cause: error });
   return error;
 }

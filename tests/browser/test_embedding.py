@@ -1,0 +1,129 @@
+"""The how-to page about embedding, as it is written: its files are taken out, bundled, served and opened.
+
+Only addresses are replaced: the page names the local platform's default ports.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.browser.conftest import Site
+from tests.support.places import ROOT
+
+PAGE: Final = (ROOT / "docs" / "how-to" / "embed-extensions.md").read_text(encoding="utf-8")
+NAMED_BLOCK: Final = re.compile(r"^```\w+\n(?:// |<!-- )([\w.]+)(?: -->)?\n.*?^```$", re.MULTILINE | re.DOTALL)
+BUNDLING: Final = "npx esbuild {} --bundle --format=esm --outfile=app.bundle.js"
+START_WITHIN_S: Final = 10
+
+
+def files() -> dict[str, str]:
+    """The blocks of the page whose first line names a file."""
+    return {found[1]: found[0].partition("\n")[2].removesuffix("```") for found in NAMED_BLOCK.finditer(PAGE)}
+
+
+@contextmanager
+def served(site: Site, folder: Path, entry: str, changes: Mapping[str, str] = {}) -> Iterator[str]:
+    """Write the files into a folder below the checkout, where packages are found, bundle, and start the server."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    origin = f"http://localhost:{site.own_port}"
+    addresses = {
+        "http://127.0.0.1:8700": site.addresses["api"],
+        "http://127.0.0.1:8701": site.addresses["ui"],
+        "listen(3000,": f"listen({site.own_port},",
+        **changes,
+    }
+    written = files()
+    for old in addresses:
+        assert any(old in text for text in written.values()), old
+    for name, text in written.items():
+        for old, new in addresses.items():
+            text = text.replace(old, new)
+        (folder / name).write_text(text, encoding="utf-8")
+    assert BUNDLING.format("app.js") in PAGE
+    # The condition takes the packages from this checkout's sources, so that nothing has to be built first.
+    command = [*BUNDLING.format(entry).split(), "--jsx=automatic", "--conditions=alga-source", "--log-level=warning"]
+    subprocess.run(command, cwd=folder, check=True)
+    environment = {**os.environ, "USER_TOKEN": site.token("acme-user")}
+    server = subprocess.Popen(["node", "server.mjs"], cwd=folder, env=environment)
+    try:
+        wait_until_open(site.own_port)
+        yield origin
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def wait_until_open(port: int) -> None:
+    deadline = time.monotonic() + START_WITHIN_S
+    while True:
+        try:
+            socket.create_connection(("localhost", port), timeout=1).close()
+            return
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def opened(site: Site, name: str, entry: str, changes: Mapping[str, str] = {}) -> Any:
+    with served(site, ROOT / ".build" / "embedding" / name, entry, changes) as origin:
+        return site.run("embedding.mjs", origin=origin, token=site.token("acme-user"))
+
+
+@pytest.fixture(scope="session")
+def plain(site: Site) -> Any:
+    return opened(site, "plain", "app.js")
+
+
+@pytest.fixture(scope="session")
+def react(site: Site) -> Any:
+    return opened(site, "react", "app.jsx")
+
+
+def test_any_page_shows_the_extension_and_its_answer(plain: Any) -> None:
+    assert (plain["menu"], plain["tenant"]) == (["Hello", "Notes"], "acme")
+
+
+def test_react_shows_the_extension_and_its_answer(react: Any) -> None:
+    assert react["tenant"] == "acme"
+
+
+def test_react_in_strict_mode_has_one_frame(react: Any) -> None:
+    assert react["frames"] == 1
+
+
+def test_react_passes_a_changed_theme_on(react: Any) -> None:
+    assert react["scheme"] == "dark"
+
+
+@pytest.mark.parametrize("page", ["plain", "react"])
+def test_the_policy_breaks_nothing_but_the_bridges_probe(page: str, request: pytest.FixtureRequest) -> None:
+    violations = request.getfixturevalue(page)["violations"]
+
+    assert [violation.partition("-probe-")[0] for violation in violations] == ["frame-src https://frame-src"]
+
+
+def test_the_bridge_does_not_warn_behind_the_policy(plain: Any) -> None:
+    assert plain["warnings"] == []
+
+
+def test_the_frame_is_not_given_the_token(plain: Any) -> None:
+    assert not plain["frame_has_token"]
+
+
+def test_without_frame_src_the_bridge_names_the_header_to_send(site: Site) -> None:
+    found = opened(site, "open", "app.js", {"frame-src ${UI}; ": "", "default-src 'none'": "default-src 'self' ${UI}"})
+
+    assert found["tenant"] == "acme"
+    assert [f'"Content-Security-Policy: frame-src {site.addresses["ui"]}"' in line for line in found["warnings"]] == [
+        True
+    ]

@@ -5,9 +5,9 @@ Status 1 when one of them missed a target.
 
 import sys
 
-from tests.bench import asking, gateway, installs, runner, starts, sweeping, ticking
+from tests.bench import asking, gateway, installs, pages, runner, starts, sweeping, ticking
 
-MODULES = (gateway, runner, starts, installs, sweeping, asking, ticking)
+MODULES = (gateway, runner, starts, installs, sweeping, asking, ticking, pages)
 
 if __name__ == "__main__":
     sys.exit(max(module.main() for module in MODULES))

@@ -74,14 +74,21 @@ def wait_until_open(port: int) -> None:
             time.sleep(0.05)
 
 
-def opened(site: Site, name: str, entry: str, changes: Mapping[str, str] = {}) -> Any:
+def opened(site: Site, name: str, entry: str = "app.js", changes: Mapping[str, str] = {}) -> Any:
+    """Run the page, and return what it shows."""
     with served(site, ROOT / ".build" / "embedding" / name, entry, changes) as origin:
         return site.run("embedding.mjs", origin=origin, token=site.token("acme-user"))
 
 
+def not_shown(site: Site, name: str, changes: Mapping[str, str], host: str = "localhost") -> Any:
+    """Run the page with a fault, and return the states that it goes through, and the console's errors."""
+    with served(site, ROOT / ".build" / "embedding" / name, "app.js", changes) as origin:
+        return site.run("not-shown.mjs", origin=origin.replace("localhost", host))
+
+
 @pytest.fixture(scope="session")
 def plain(site: Site) -> Any:
-    return opened(site, "plain", "app.js")
+    return opened(site, "plain")
 
 
 @pytest.fixture(scope="session")
@@ -121,9 +128,43 @@ def test_the_frame_is_not_given_the_token(plain: Any) -> None:
 
 
 def test_without_frame_src_the_bridge_names_the_header_to_send(site: Site) -> None:
-    found = opened(site, "open", "app.js", {"frame-src ${UI}; ": "", "default-src 'none'": "default-src 'self' ${UI}"})
+    found = opened(site, "open", changes={"frame-src ${UI}; ": "", "default-src 'none'": "default-src 'self' ${UI}"})
 
     assert found["tenant"] == "acme"
     assert [f'"Content-Security-Policy: frame-src {site.addresses["ui"]}"' in line for line in found["warnings"]] == [
         True
     ]
+
+
+ON_STATE: Final = "label: entry.label,"
+TELLING: Final = {ON_STATE: f"{ON_STATE} onState: (state, failure) => globalThis.told.push([state, failure]),"}
+
+
+def test_a_policy_without_the_ui_host_blocks_the_frame(site: Site) -> None:
+    found = not_shown(site, "blocked", {**TELLING, "frame-src ${UI}": "frame-src https://other.example"})
+
+    assert ["failed", "frame_blocked"] in found["told"]
+
+
+def test_a_page_that_is_not_among_the_frame_ancestors_gets_no_answer(site: Site) -> None:
+    found = not_shown(site, "ancestors", {**TELLING, '"localhost"': '"127.0.0.1"'}, host="127.0.0.1")
+
+    assert found["told"][-1] == ["failed", "no_answer"]
+    assert any("frame-ancestors" in line for line in found["complaints"])
+
+
+def test_an_unknown_version_is_shown_as_withdrawn(site: Site) -> None:
+    found = not_shown(
+        site, "withdrawn", {**TELLING, "src: entry.ui_url": "src: entry.ui_url.replace(/[0-9a-f]{64}/, '0'.repeat(64))"}
+    )
+
+    assert found["told"][-1][0] == "withdrawn"
+
+
+def test_without_the_ui_host_in_connect_src_a_withdrawn_page_is_shown_as_failed(site: Site) -> None:
+    changes = {
+        "src: entry.ui_url": "src: entry.ui_url.replace(/[0-9a-f]{64}/, '0'.repeat(64))",
+        "connect-src 'self' ${API} ${UI}": "connect-src 'self' ${API}",
+    }
+
+    assert not_shown(site, "no-connect", {**TELLING, **changes})["told"][-1] == ["failed", "no_answer"]

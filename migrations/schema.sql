@@ -76,6 +76,22 @@ CREATE FUNCTION app.count_active_tenants(since timestamp with time zone) RETURNS
 
 ALTER FUNCTION app.count_active_tenants(since timestamp with time zone) OWNER TO app_owner;
 
+CREATE FUNCTION app.count_delivery_lag(row_number integer, lag double precision) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+    insert into app.platform_delivery_total as total (shard, tried, lag_ms, lag_buckets)
+    select row_number, 1, lag, array(
+      select (place = (select count(*) from unnest(array[100, 500, 1000, 5000, 10000, 30000, 60000, 300000, 900000, 3600000])
+                       as bound where bound < lag))::integer::bigint
+      from generate_series(0, 10) as place order by place)
+    on conflict (shard) do update
+    set tried = total.tried + 1, lag_ms = total.lag_ms + excluded.lag_ms,
+        lag_buckets = app.add_arrays(total.lag_buckets, excluded.lag_buckets)
+  $$;
+
+ALTER FUNCTION app.count_delivery_lag(row_number integer, lag double precision) OWNER TO app_owner;
+
 CREATE FUNCTION app.count_installs(version uuid) RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -1329,6 +1345,21 @@ ALTER TABLE ONLY app.platform_call_total FORCE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_call_total OWNER TO app_owner;
 
+CREATE TABLE app.platform_delivery_total (
+    shard smallint NOT NULL,
+    tried bigint NOT NULL,
+    lag_ms double precision NOT NULL,
+    lag_buckets bigint[] NOT NULL,
+    CONSTRAINT platform_delivery_total_lag_buckets_check CHECK ((cardinality(lag_buckets) = 11)),
+    CONSTRAINT platform_delivery_total_shard_check CHECK (((shard >= 0) AND (shard <= 7))),
+    CONSTRAINT platform_delivery_total_tried_check CHECK ((tried >= 0))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY app.platform_delivery_total FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE app.platform_delivery_total OWNER TO app_owner;
+
 CREATE TABLE app.platform_extension_total (
     extension_id uuid NOT NULL,
     shard smallint NOT NULL,
@@ -1696,6 +1727,9 @@ ALTER TABLE ONLY app.idempotency_record
 ALTER TABLE ONLY app.platform_call_total
     ADD CONSTRAINT platform_call_total_pkey PRIMARY KEY (outcome, shard);
 
+ALTER TABLE ONLY app.platform_delivery_total
+    ADD CONSTRAINT platform_delivery_total_pkey PRIMARY KEY (shard);
+
 ALTER TABLE ONLY app.platform_extension_total
     ADD CONSTRAINT platform_extension_total_pkey PRIMARY KEY (extension_id, shard);
 
@@ -1967,6 +2001,8 @@ ALTER TABLE app.extension_upload ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.extension_version ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY gateway ON app.platform_delivery_total TO fn_gateway USING (true) WITH CHECK (true);
+
 CREATE POLICY gateway_reads ON app.extension_bundle FOR SELECT TO fn_gateway USING (true);
 
 CREATE POLICY gateway_reads ON app.extension_registry FOR SELECT TO fn_gateway USING (true);
@@ -2013,6 +2049,8 @@ CREATE POLICY owner_reads ON app.extension_version FOR SELECT TO app_owner USING
 
 ALTER TABLE app.platform_call_total ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE app.platform_delivery_total ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE app.platform_extension_total ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE app.platform_idempotency_record ENABLE ROW LEVEL SECURITY;
@@ -2028,6 +2066,8 @@ ALTER TABLE app.publisher_prefix ENABLE ROW LEVEL SECURITY;
 CREATE POLICY registry ON app.event_topic TO fn_registry USING (true) WITH CHECK (true);
 
 CREATE POLICY registry ON app.platform_call_total TO fn_registry USING (true) WITH CHECK (true);
+
+CREATE POLICY registry ON app.platform_delivery_total FOR SELECT TO fn_registry USING (true);
 
 CREATE POLICY registry ON app.platform_extension_total TO fn_registry USING (true) WITH CHECK (true);
 
@@ -2141,6 +2181,7 @@ GRANT USAGE ON SCHEMA app TO fn_runner;
 
 REVOKE ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) TO fn_registry;
+GRANT ALL ON FUNCTION app.add_arrays(a bigint[], b bigint[]) TO fn_gateway;
 
 REVOKE ALL ON FUNCTION app.audit_without_persons(action text, document jsonb) FROM PUBLIC;
 
@@ -2152,6 +2193,9 @@ GRANT ALL ON FUNCTION app.claim_due_schedules(at timestamp with time zone, most 
 
 REVOKE ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.count_active_tenants(since timestamp with time zone) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.count_delivery_lag(row_number integer, lag double precision) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.count_delivery_lag(row_number integer, lag double precision) TO fn_gateway;
 
 REVOKE ALL ON FUNCTION app.count_installs(version uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.count_installs(version uuid) TO fn_registry;
@@ -2580,6 +2624,9 @@ GRANT UPDATE(ui_invalidated_at) ON TABLE app.extension_version TO fn_registry;
 GRANT SELECT,INSERT,DELETE ON TABLE app.idempotency_record TO fn_registry;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_call_total TO fn_registry;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_delivery_total TO fn_gateway;
+GRANT SELECT ON TABLE app.platform_delivery_total TO fn_registry;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE app.platform_extension_total TO fn_registry;
 

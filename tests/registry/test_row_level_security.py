@@ -17,7 +17,8 @@ REFUSED = "42501"
 PLATFORM_TABLES = {
     "event_topic",
     "extension_artifact", "extension_bundle", "extension_registry", "extension_upload", "extension_version",
-    "platform_call_total", "platform_extension_total", "platform_idempotency_record", "platform_unknown_total",
+    "platform_call_total", "platform_delivery_total", "platform_extension_total", "platform_idempotency_record",
+    "platform_unknown_total",
     "publisher", "publisher_key", "publisher_prefix", "schema_migration",
     "transparency_leaf", "transparency_node", "transparency_size",
 }  # fmt: skip

@@ -13,6 +13,7 @@ FOLDER: Final = Path(__file__).parent.parent.parent / "monitoring"
 BOUNDS_S: Final = {
     openmetrics.OVERHEAD.name: [bound / 1000 for bound in buckets.OVERHEAD_MS],
     openmetrics.LAG.name: [bound / 1000 for bound in buckets.LAG_MS],
+    openmetrics.DELIVERY_LAG.name: [bound / 1000 for bound in buckets.LAG_MS],
 }
 """The histograms that an objective may be about, with the upper bounds of their buckets in seconds."""
 

@@ -5,6 +5,7 @@ Each function is one transaction of the tenant. Times are those of the database.
 """
 
 from typing import Any, Final, NamedTuple
+from uuid import UUID
 
 from alga_ext.stores import delivery_slots
 from alga_ext.stores.database import Database, Row, Tx
@@ -65,6 +66,9 @@ set state = :state, lease_until = null, last_status = :status, last_error = :err
                          else array_remove(execution_ids, cast(:execution_id as uuid)) end
 where tenant_id = :tenant_id and delivery_id = :delivery_id and state = 'running' and tries = :tries
 """
+_COUNT_LAG: Final = "select app.count_delivery_lag(:row_number, :lag_ms)"
+_SHARDS: Final = 8
+"""Rows of ``app.platform_delivery_total``."""
 _NOTE_RUN: Final = """
 select app.note_schedule_run(:tenant_id, cast(:schedule_id as uuid), cast(:delivery_id as uuid), :status, :error)
 """
@@ -110,6 +114,8 @@ def claim(database: Database, tenant_id: str, delivery_id: str, execution_id: st
             return Claim(step, wait_s=row["wait_s"])
         if step is Step.RUN:
             tx.execute(_RUN, **key, lease_s=LEASE_S, recheck_s=_RECHECK_S, execution_id=execution_id)
+            if row["tries"] == 0:
+                tx.execute(_COUNT_LAG, row_number=UUID(delivery_id).int % _SHARDS, lag_ms=max(row["lag_ms"], 0.0))
             return Claim(step, _delivery(tenant_id, delivery_id, row))
         if step is Step.BURY:
             tx.execute(_BURY, **key, reason=_LOST)

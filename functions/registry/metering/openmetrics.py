@@ -46,6 +46,12 @@ OVERHEAD: Final = Family(
 LAG: Final = Family(
     "alga_ext_recorder_lag_seconds", "histogram", "Time from the end of a call until it was recorded.", "seconds"
 )
+DELIVERY_LAG: Final = Family(
+    "alga_ext_delivery_lag_seconds",
+    "histogram",
+    "Time from when an event or a run of a schedule was to be delivered until its first try.",
+    "seconds",
+)
 EXTENSION_CALLS: Final = Family("alga_ext_extension_calls", "counter", "Finished calls of an extension.")
 EXTENSION_FAILED: Final = Family(
     "alga_ext_extension_failed_calls", "counter", "Finished calls of an extension whose outcome is not ok."
@@ -62,8 +68,8 @@ EXTENSION_EGRESS: Final = Family(
 ACTIVE_TENANTS: Final = Family("alga_ext_active_tenants", "gauge", "Tenants with a call in the last 15 minutes.")
 
 FAMILIES: Final = (
-    CALLS, UNKNOWN, ENDED_LATE, DURATION, MEMORY, CPU, FUEL, EGRESS, OVERHEAD, LAG, EXTENSION_CALLS, EXTENSION_FAILED,
-    EXTENSION_DURATION, EXTENSION_CPU, EXTENSION_EGRESS, ACTIVE_TENANTS,
+    CALLS, UNKNOWN, ENDED_LATE, DURATION, MEMORY, CPU, FUEL, EGRESS, OVERHEAD, LAG, DELIVERY_LAG, EXTENSION_CALLS,
+    EXTENSION_FAILED, EXTENSION_DURATION, EXTENSION_CPU, EXTENSION_EGRESS, ACTIVE_TENANTS,
 )  # fmt: skip
 
 
@@ -71,6 +77,7 @@ def exposition(
     calls: Sequence[Mapping[str, Any]],
     extensions: Sequence[Mapping[str, Any]],
     unknown: Mapping[str, Any],
+    deliveries: Sequence[Mapping[str, Any]],
     active_tenants: int,
 ) -> str:
     """Return the whole text, with the ``# EOF`` that ends it.
@@ -79,6 +86,7 @@ def exposition(
         calls: a total for each outcome, as ``reading.load_calls`` returns them.
         extensions: the totals of the busiest extensions and of all others, as ``reading.load_extensions`` returns them.
         unknown: the totals of calls whose end was lost or late, as ``reading.load_unknown`` returns them.
+        deliveries: totals of first tries, as ``reading.load_deliveries`` returns them.
         active_tenants: how many tenants had a call in the last 15 minutes.
     """
     lines: list[str] = []
@@ -92,6 +100,7 @@ def exposition(
     lines += _counters(EGRESS, calls, "outcome", "egress_bytes")
     lines += _total_histogram(OVERHEAD, calls, "overhead_buckets", "overhead_ms", _seconds(buckets.OVERHEAD_MS))
     lines += _total_histogram(LAG, calls, "lag_buckets", "lag_ms", _seconds(buckets.LAG_MS))
+    lines += _total_histogram(DELIVERY_LAG, deliveries, "lag_buckets", "lag_ms", _seconds(buckets.LAG_MS))
     lines += _counters(EXTENSION_CALLS, extensions, "extension", "calls")
     lines += _counters(EXTENSION_FAILED, extensions, "extension", "failed_calls")
     lines += _counters(EXTENSION_DURATION, extensions, "extension", "duration_ms", 1e-3)
@@ -133,7 +142,7 @@ def _histograms(
 def _total_histogram(
     family: Family, totals: Sequence[Mapping[str, Any]], counts: str, sum_member: str, bounds: Sequence[float]
 ) -> Iterable[str]:
-    """Write one histogram of all outcomes together."""
+    """Write one histogram of all totals together."""
     yield from _head(family)
     if totals:
         together = [sum(column) for column in zip(*(total[counts] for total in totals), strict=True)]

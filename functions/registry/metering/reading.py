@@ -40,6 +40,7 @@ _UNKNOWN: Final = """
 select coalesce(sum(calls), 0)::bigint as calls, coalesce(sum(ended_late), 0)::bigint as ended_late
 from app.platform_unknown_total
 """
+_DELIVERIES: Final = "select lag_ms, lag_buckets from app.platform_delivery_total"
 _ACTIVE: Final = "select app.count_active_tenants(:since) as tenants"
 
 
@@ -94,6 +95,11 @@ def load_extensions(tx: Tx) -> list[Row]:
 def load_unknown(tx: Tx) -> Row:
     """Return how many calls became unknown (``calls``), and how many of them ended late (``ended_late``)."""
     return tx.one(_UNKNOWN)
+
+
+def load_deliveries(tx: Tx) -> list[Row]:
+    """Return the totals of deliveries that were tried: ``lag_ms`` and ``lag_buckets``."""
+    return tx.rows(_DELIVERIES)
 
 
 def count_active_tenants(tx: Tx, now: datetime) -> int:

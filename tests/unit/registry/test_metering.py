@@ -37,6 +37,10 @@ def finished(**changes: Any) -> ExecutionFinished:
 
 
 UNKNOWN = {"calls": 5, "ended_late": 2}
+DELIVERIES = [
+    {"lag_ms": 700.0, "lag_buckets": [0, 1, *[0] * 9]},
+    {"lag_ms": 61_000.0, "lag_buckets": [*[0] * 7, 1, 0, 0, 0]},
+]
 
 
 def total(name: str, *values: float) -> MetricTotal:
@@ -117,7 +121,9 @@ def test_the_lag_of_a_batch_is_its_longest() -> None:
 
 
 def exposed(*, extensions: list[dict[str, Any]] | None = None, calls: bool = True) -> dict[str, Any]:
-    text = openmetrics.exposition(rows.call_rows([finished()], NOW) if calls else [], extensions or [], UNKNOWN, 3)
+    text = openmetrics.exposition(
+        rows.call_rows([finished()], NOW) if calls else [], extensions or [], UNKNOWN, DELIVERIES, 3
+    )
     assert text.endswith("# EOF\n")
     return families(text)
 
@@ -139,6 +145,14 @@ def test_a_histogram_is_cumulated_and_has_seconds() -> None:
     assert {sample.labels["outcome"] for sample in samples} == {"ok"}
 
 
+def test_the_lag_of_deliveries_is_one_histogram_of_all_its_totals() -> None:
+    samples = exposed()["alga_ext_delivery_lag_seconds"].samples
+
+    counts = {sample.labels["le"]: sample.value for sample in samples if sample.name.endswith("_bucket")}
+    assert (counts["0.1"], counts["0.5"], counts["60.0"], counts["300.0"], counts["+Inf"]) == (0, 1, 1, 2, 2)
+    assert [sample.value for sample in samples if sample.name.endswith("_sum")] == [61.7]
+
+
 def test_a_platform_without_calls_has_valid_metrics() -> None:
     found = exposed(calls=False)
 
@@ -155,7 +169,7 @@ def test_a_label_is_escaped(name: str) -> None:
 
 
 def test_no_label_names_a_tenant_install_user_or_path() -> None:
-    text = openmetrics.exposition(rows.call_rows([finished()], NOW), [], UNKNOWN, 1)
+    text = openmetrics.exposition(rows.call_rows([finished()], NOW), [], UNKNOWN, DELIVERIES, 1)
 
     assert set(re.findall(r'[{,](\w+)="', text)) == {"outcome", "le"}
 

@@ -51,9 +51,9 @@ def get_metrics() -> Response[Any]:
     registry = services(router)
     with registry.database.system() as tx:
         calls, extensions = reading.load_calls(tx), reading.load_extensions(tx)
-        unknown = reading.load_unknown(tx)
+        unknown, deliveries = reading.load_unknown(tx), reading.load_deliveries(tx)
         tenants = reading.count_active_tenants(tx, registry.now())
-    text = openmetrics.exposition(calls, extensions, unknown, tenants)
+    text = openmetrics.exposition(calls, extensions, unknown, deliveries, tenants)
     return Response(200, openmetrics.CONTENT_TYPE, text)
 
 

@@ -53,7 +53,7 @@ def test_a_file_that_does_not_fit_is_refused(changed: tuple[str, str], words: st
 
 
 def test_availability_the_platforms_latency_and_the_recorder_have_objectives() -> None:
-    assert set(SLO.objectives) == {"availability", "platform_latency", "recorder_lag"}
+    assert set(SLO.objectives) == {"availability", "platform_latency", "recorder_lag", "event_lag"}
 
 
 # Rules and dashboard
@@ -150,7 +150,7 @@ def test_the_alert_of_a_missed_objective_goes_off_and_no_other(tmp_path: Path) -
 UNKNOWN = {"calls": 0, "ended_late": 0}
 
 
-def exposition(ok: int, failed: int, *, slow: int = 0) -> str:
+def exposition(ok: int, failed: int, *, slow: int = 0, late: int = 0) -> str:
     zeros = dict.fromkeys(
         ("duration_ms", "cpu_ms", "memory_peak_bytes", "fuel", "egress_bytes", "overhead_ms", "lag_ms"), 0
     )
@@ -168,6 +168,7 @@ def exposition(ok: int, failed: int, *, slow: int = 0) -> str:
         ],
         [],
         UNKNOWN,
+        [{"lag_ms": 0, "lag_buckets": [1_000 - late, *[0] * 6, late, 0, 0, 0]}],
         0,
     )
 
@@ -182,6 +183,8 @@ def test_objectives_are_met_up_to_their_budget_and_missed_beyond() -> None:
     assert results(SLO, exposition(9_989, 11))["availability"] == (10_000, 11, False)
     assert results(SLO, exposition(1_000, 0, slow=10))["platform_latency"] == (1_000, 10, True)
     assert results(SLO, exposition(1_000, 0, slow=11))["platform_latency"] == (1_000, 11, False)
+    assert results(SLO, exposition(1_000, 0, late=10))["event_lag"] == (1_000, 10, True)
+    assert results(SLO, exposition(1_000, 0, late=11))["event_lag"] == (1_000, 11, False)
 
 
 def test_only_calls_after_an_earlier_scrape_count() -> None:
@@ -190,7 +193,7 @@ def test_only_calls_after_an_earlier_scrape_count() -> None:
 
 
 def test_a_platform_without_calls_misses_nothing() -> None:
-    assert all(met for *_, met in results(SLO, openmetrics.exposition([], [], UNKNOWN, 0)).values())
+    assert all(met for *_, met in results(SLO, openmetrics.exposition([], [], UNKNOWN, [], 0)).values())
 
 
 def test_the_report_names_what_was_missed_and_how_much_budget_is_left() -> None:

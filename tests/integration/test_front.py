@@ -161,6 +161,9 @@ def test_static_files_and_nothing_outside_them(base: str, http: urllib3.PoolMana
     page = http.request("GET", f"{base}/")
     assert (page.status, page.data, page.headers["content-type"]) == (200, b"<h1>host</h1>", "text/html")
     assert "frame-src http://127.0.0.1:1" in page.headers["content-security-policy"]
+    assert (
+        "connect-src 'self' http://127.0.0.1:1" in page.headers["content-security-policy"]
+    )  # asked for withdrawn pages
     for path in ("/../secret.txt", "/%2e%2e/secret.txt", "/sub/link.txt", "/none.html"):
         assert http.request("GET", base + path).status == 404, path
 

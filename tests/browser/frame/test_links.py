@@ -48,6 +48,10 @@ def test_a_second_bootstrap_of_an_element_ends_the_first(links: Any) -> None:
     assert links["a frame of the host's own, bootstrapped twice"]["callers"] == ["second"]
 
 
+def test_a_closed_frame_is_empty(links: Any) -> None:
+    assert links["a frame that is closed"] == {"before": True, "afterwards": 0}
+
+
 def test_the_page_hears_the_path_that_the_host_shows(links: Any) -> None:
     assert links["the path that the host shows"]["heard"] is True
 

@@ -157,7 +157,7 @@ class Frame implements ExtensionFrame {
 
   close(): void {
     this.#end();
-    this.#iframe.removeAttribute("src");
+    this.#empty();
     if (frames.get(this.#iframe) === this) frames.delete(this.#iframe);
   }
 
@@ -283,9 +283,15 @@ class Frame implements ExtensionFrame {
   /** Say that the page is not shown, and empty the frame. */
   #stop(end: Failure | "withdrawn"): void {
     this.#end();
-    this.#iframe.removeAttribute("src");
+    this.#empty();
     if (end === "withdrawn") this.#enter("withdrawn");
     else this.#enter("failed", end);
+  }
+
+  /** End the document in the frame, and let a move of the element not bring it back. */
+  #empty(): void {
+    this.#iframe.contentWindow?.location.replace("about:blank");
+    this.#iframe.removeAttribute("src");
   }
 
   #enter(state: State, failure?: Failure): void {

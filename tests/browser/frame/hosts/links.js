@@ -96,6 +96,21 @@ const tried = {
     second.close();
     return [undefined, { callers: [...new Set(calls.map((call) => call.split(" ")[0]))] }];
   },
+  "a frame that is closed": async () => {
+    const iframe = document.body.appendChild(document.createElement("iframe"));
+    let heard = 0;
+    addEventListener("message", ({ source }) => {
+      if (source === iframe.contentWindow) heard++;
+    });
+    const frame = bootstrapIframe({ iframe, src: address("talking"), title: "Own", callApi: echo });
+    await until(() => heard > 3);
+    frame.close();
+    await sleep(300);
+    const before = heard;
+    await sleep(300);
+    iframe.remove();
+    return [undefined, { before: before > 3, afterwards: heard - before }];
+  },
   "the path that the host shows": async () => {
     const frame = good();
     await frame.report();

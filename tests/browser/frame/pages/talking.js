@@ -1,0 +1,3 @@
+/** Says something all the time. */
+
+setInterval(() => parent.postMessage("still here", "*"), 20);

@@ -43,7 +43,7 @@ EXPECTED: Final[dict[str, object]] = {
     "fills the screen": "TypeError",
     "speaks without the envelope": "undefined",
     "speaks another version": "undefined",
-    "speaks as a frame inside it": "no report",  # the page's own policy does not let it be framed by a page
+    "speaks as a frame inside it": "no report from inside",  # the page's own policy does not let it be framed by a page
     "speaks to the good frame as its host": "sent",
     "collects ports": '"no answer", 200',
     "gives its port to the good frame": "sent",

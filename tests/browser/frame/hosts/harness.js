@@ -7,7 +7,7 @@ export const { ui, host, evil, base } = globalThis.config;
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Wait until a condition holds; whether it did. */
-export async function until(condition, withinMs = 3_000) {
+export async function until(condition, withinMs = 10_000) {
   const end = performance.now() + withinMs;
   while (performance.now() < end) {
     if (await condition()) return true;
@@ -55,7 +55,7 @@ export function mount(page, name, options = {}) {
     mounted,
     iframe: mounted.iframe,
     /** The page's next report, or "no report". */
-    report: async (withinMs = 3_000) => {
+    report: async (withinMs = 15_000) => {
       await until(() => record.reports.length > 0, withinMs);
       return record.reports.shift() ?? "no report";
     },

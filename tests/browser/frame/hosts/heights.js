@@ -10,7 +10,7 @@ async function followed(name, start) {
   const wanted = await frame.report();
   const height = () => frame.iframe.getBoundingClientRect().height;
   if (name.startsWith("endless")) await sleep(700);
-  else await until(() => Math.abs(height() - wanted) <= 1, 2_500);
+  else await until(() => Math.abs(height() - wanted) <= 1, 8_000);
   await sleep(150); // and it must stay there
   const found = { name, start: start ?? 100, wanted, height: height(), asked: frame.heights };
   frame.unmount();

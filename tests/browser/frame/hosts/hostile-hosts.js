@@ -5,6 +5,9 @@ import { address, evil, finish, hits, host, sleep, until } from "./harness.js";
 const message = (type, payload, id) => ({ alga: true, version: "1", type, payload, ...(id && { request_id: id }) });
 const bootstrap = () => message("bootstrap", { theme_tokens: {}, navigation: { path: "/" } });
 
+/** For pages that must not connect: how long they try. */
+const IMPATIENT = { patience: 900 };
+
 /** Frame a page by hand. Its reports and its messages are kept. */
 function show(options = {}) {
   const { src = address("vault", options.do ?? "", options.query), sandbox = "allow-scripts" } = options;
@@ -19,7 +22,7 @@ function show(options = {}) {
   });
   document.body.append(iframe);
   shown.ready = () => until(() => shown.said.some(({ type }) => type === "ready"));
-  shown.report = async (withinMs = 2_000) => {
+  shown.report = async (withinMs = 15_000) => {
     await until(() => shown.reports.length > 0, withinMs);
     return shown.reports.shift() ?? "no report";
   };
@@ -39,7 +42,7 @@ async function connected(options) {
 }
 
 /** Whether the page answers a ping on a port. */
-function answers(port, withinMs = 400) {
+function answers(port, withinMs = 5_000) {
   return new Promise((resolve) => {
     port.onmessage = ({ data }) => data.type === "pong" && resolve(true);
     port.postMessage(message("ping", {}));
@@ -71,20 +74,20 @@ const attempts = {
     return [shown.said[0].origin, (await shown.report()).origin, nameOf(() => shown.iframe.contentWindow.secret)];
   },
   "sends no port": async () => {
-    const shown = show();
+    const shown = show({ query: IMPATIENT });
     await shown.ready();
     shown.post(bootstrap());
     return shown.report();
   },
   "sends two ports": async () => {
-    const shown = show();
+    const shown = show({ query: IMPATIENT });
     await shown.ready();
     const [one, other] = [new MessageChannel(), new MessageChannel()];
     shown.post(bootstrap(), [one.port2, other.port2]);
     return shown.report();
   },
   "sends another envelope": async () => {
-    const shown = show();
+    const shown = show({ query: IMPATIENT });
     await shown.ready();
     for (const wrong of [{ alga: 1 }, { version: "2" }, { type: "theme" }, { payload: {} }]) {
       shown.post({ ...bootstrap(), ...wrong }, [new MessageChannel().port2]);
@@ -92,7 +95,7 @@ const attempts = {
     return shown.report();
   },
   "sends a port from another window": async () => {
-    const shown = show();
+    const shown = show({ query: IMPATIENT });
     await shown.ready();
     const other = document.body.appendChild(document.createElement("iframe"));
     const at = [...document.querySelectorAll("iframe")].indexOf(shown.iframe);
@@ -105,7 +108,7 @@ const attempts = {
     return got;
   },
   "is not the host that the page expects": async () => {
-    const shown = show({ query: { hostOrigin: "https://app.example" } });
+    const shown = show({ query: { ...IMPATIENT, hostOrigin: "https://app.example" } });
     await sleep(300);
     shown.post(bootstrap(), [new MessageChannel().port2]);
     return shown.report();
@@ -115,7 +118,7 @@ const attempts = {
     const { port1, port2 } = new MessageChannel();
     shown.post(bootstrap(), [port2]);
     port1.postMessage(bootstrap());
-    return [await answers(port1), await answers(port)];
+    return [await answers(port1, 400), await answers(port)];
   },
   "answers what was not asked": async () => {
     const { port } = await connected();
@@ -170,7 +173,7 @@ const attempts = {
 /** What a page of another host gets that frames the vault, and puts a transparent cover over it. */
 async function framedBy(src, sandbox = "allow-scripts allow-same-origin") {
   const shown = show({ src, sandbox });
-  return shown.report(6_000);
+  return shown.report(15_000);
 }
 
 finish(async () => {

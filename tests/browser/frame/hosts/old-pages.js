@@ -6,6 +6,10 @@ const answers = {
   "/empty": () => ({ status: 204, headers: {} }),
   "/refused": () => ({ status: 404, headers: {}, body: new TextEncoder().encode("no such note") }),
   "/broken": () => Promise.reject(new Error("internal address")),
+  "/slower": async (call) => {
+    await sleep(2_500);
+    return echo(call);
+  },
   "/slow": async (call) => {
     await sleep(400);
     return echo(call);
@@ -33,7 +37,7 @@ finish(async () => {
   const found = {};
   for (const name of names) {
     const frame = mount("old", name, {
-      query: { givesUp: name.startsWith("gives up") ? 200 : 15_000 },
+      query: { givesUp: name.startsWith("gives up") ? 1_500 : 15_000 },
       path: "/notes/7",
       tenant: "acme",
       extensionId: "com.acme.notes",
@@ -43,7 +47,7 @@ finish(async () => {
     const changing = setInterval(() => {
       if (frame.paths.includes("/change-the-theme")) frame.mounted.setTheme({ primary: "rgb(1, 2, 3)" });
     }, 20);
-    const report = await frame.report(proved ? 5_000 : 400);
+    const report = await frame.report(proved ? 15_000 : 400);
     clearInterval(changing);
     await sleep(20);
     found[name] = {

@@ -29,14 +29,14 @@ const outcome = (element) =>
 const make = (name, members) => Object.assign(document.createElement(name), members);
 
 /** Say `ready` and return the port of the answer, or undefined. */
-const port = (said = message("ready", {}), withinMs = 400) =>
+const port = (said = message("ready", {}), withinMs = 5_000) =>
   new Promise((resolve) => {
     addEventListener("message", ({ ports: [got] }) => got && resolve(got));
     parent.postMessage(said, "*");
     setTimeout(resolve, withinMs);
   });
 /** Ask over a port, and return the payload of the answer or "no answer". */
-const ask = (over, type, payload, withinMs = 400) =>
+const ask = (over, type, payload, withinMs = 5_000) =>
   new Promise((resolve) => {
     const id = String(Math.random());
     over.addEventListener("message", ({ data }) => data.request_id === id && resolve(data.payload));
@@ -150,8 +150,8 @@ const attempts = {
   "reads the clipboard": () => attempt(() => navigator.clipboard.readText()),
   "fills the screen": () => attempt(() => document.documentElement.requestFullscreen()),
 
-  "speaks without the envelope": async () => String(await port({ type: "ready", payload: {} })),
-  "speaks another version": async () => String(await port({ ...message("ready", {}), version: "2" })),
+  "speaks without the envelope": async () => String(await port({ type: "ready", payload: {} }, 400)),
+  "speaks another version": async () => String(await port({ ...message("ready", {}), version: "2" }, 400)),
   "speaks as a frame inside it": async () => {
     const nested = make("iframe", {
       src: `${location.pathname}?do=${encodeURIComponent("speaks to the window above")}`,
@@ -159,7 +159,7 @@ const attempts = {
     document.body.append(nested);
     return new Promise((resolve) => {
       addEventListener("message", ({ data }) => data.report !== undefined && resolve(data.report));
-      setTimeout(resolve, 2_000, "no report");
+      setTimeout(resolve, 2_000, "no report from inside");
     });
   },
   "speaks to the window above": async () => {
@@ -178,7 +178,7 @@ const attempts = {
   },
   "collects ports": async () => {
     const [first, second] = [await port(), await port()];
-    return `${JSON.stringify(await ask(first, "apiproxy", { route: "/first" }))}, ${(await ask(second, "apiproxy", { route: "/second" })).status}`;
+    return `${JSON.stringify(await ask(first, "apiproxy", { route: "/first" }, 400))}, ${(await ask(second, "apiproxy", { route: "/second" })).status}`;
   },
   "gives its port to the good frame": async () => {
     const got = await port();
@@ -200,7 +200,7 @@ const attempts = {
   "calls above its extension": async () => {
     const got = await port();
     const routes = ["/../other", "//evil.example", "/%2e%2e/x", "https://evil.example/", "/a\\b", "x", "/a/./b"];
-    return (await Promise.all(routes.map((route) => ask(got, "apiproxy", { route })))).join(", ");
+    return (await Promise.all(routes.map((route) => ask(got, "apiproxy", { route }, 400)))).join(", ");
   },
   "sets the header authorization": async () => {
     const host = await connect();

@@ -148,7 +148,7 @@ const variants = {
   },
   "gives up, and calls again": async () => {
     send("ready");
-    return [await errorOf(callProxy("/slow")), (await asked("/x")).route];
+    return [await errorOf(callProxy("/slower")), (await asked("/x")).route];
   },
   "sets the theme": async () => {
     send("ready");

@@ -10,7 +10,7 @@ const query = new URLSearchParams(location.search);
 const report = (value) => parent.postMessage({ report: value }, "*");
 const expected = query.get("hostOrigin");
 
-connect({ timeoutMs: 700, ...(expected !== null && { hostOrigin: expected }) }).then(
+connect({ timeoutMs: Number(query.get("patience") ?? 8_000), ...(expected !== null && { hostOrigin: expected }) }).then(
   (host) => {
     report("connected");
     host.onChange(() => {
@@ -23,7 +23,7 @@ connect({ timeoutMs: 700, ...(expected !== null && { hostOrigin: expected }) }).
       });
     });
     if (query.get("do") === "calls") {
-      host.call("/x", { timeoutMs: 500 }).then(
+      host.call("/x", { timeoutMs: 2_000 }).then(
         () => report("answered"),
         (error) => report(error.code),
       );

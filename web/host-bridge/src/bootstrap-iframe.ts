@@ -262,7 +262,7 @@ class Frame implements ExtensionFrame {
 
   readonly #onViolation = ({ blockedURI, disposition, effectiveDirective }: SecurityPolicyViolationEvent): void => {
     if (disposition !== "enforce" || effectiveDirective !== "frame-src") return;
-    if (this.#state === "loading" && blockedURI.startsWith(this.#url.origin)) this.#fail("frame_blocked");
+    if (this.#state === "loading" && blockedURI.startsWith(this.#url.origin)) this.#stop("frame_blocked");
   };
 
   async #checkSources(): Promise<void> {

@@ -5,10 +5,9 @@ from typing import Any, Final
 
 from alga_ext.settings import environment
 from alga_ext.stores.refreshed import Refreshed
-from functions.registry.deliveries.recovering import recover
 from functions.registry.job_services import TickerServices
-from functions.registry.scheduling.ticking import tick
 from functions.registry.waking import wait_until_reachable
+from functions.registry.whole_tick import run_tick
 
 _ATTEMPTS: Final = 2
 """To reach a database that this run wakes. They take 11 s of the 60 s that a run has; the next run goes on."""
@@ -21,6 +20,4 @@ def handler(event: dict[str, Any], context: object) -> dict[str, int]:  # noqa: 
     """Fire what is due, and find events and deliveries that were forgotten; return the counts."""
     services = _SERVICES.current()
     wait_until_reachable(services.database, time.sleep, _ATTEMPTS)
-    done = tick(services)
-    found = recover(services.database, services.events_queue, services.deliveries_queue, services.now())
-    return {**done, "events_sent_again": found.events, "deliveries_sent_again": found.deliveries}
+    return run_tick(services)

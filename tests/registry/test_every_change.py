@@ -21,7 +21,7 @@ PREFIX = "/api/registry/v1"
 GRANTS = {"capabilities": ["storage.kv"], "egress": ["api.example.com"]}
 
 # Nothing that may run, or be read by anybody else, changes with these.
-CHANGES_NOTHING = {"POST /uploads", "POST /maintenance/prepare", "POST /maintenance/secrets"}
+CHANGES_NOTHING = {"POST /uploads", "POST /maintenance/prepare", "POST /maintenance/secrets", "POST /maintenance/tick"}
 # The application's own description of its events, whose row says who changed it last; and the events themselves, which
 # change nothing of the platform. test_topics.py and test_receiving_events.py have what is recorded of them.
 OF_THE_APPLICATION = {"PUT /topics/{topic}", "DELETE /topics/{topic}", "POST /api/events"}

@@ -1,6 +1,6 @@
 """A process that receives or fans out events is killed before each of its steps: nothing is lost or delivered twice.
 
-After the kill, only a repeated request, a message that comes again, and the sweeper's next run go on.
+After the kill, only a repeated request, a message that comes again, and the next tick go on.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from alga_ext.calls.deliveries import event_delivery_id, event_key
-from functions.registry.sweeping import sweep
+from functions.registry.whole_tick import run_tick
 from tests.conftest import fresh_databases
 from tests.registry.conftest import registry
 from tests.support.events import (
@@ -67,8 +67,8 @@ def expected(world: RegistryWorld) -> list[str]:
 
 def check(world: RegistryWorld) -> None:
     """Let the platform go on, and check that everything is there once, and known to the dispatcher or to the tick."""
-    as_owner(world, "update app.extension_event set received_at = received_at - interval '2 minutes'")
-    sweep(world.sweeper())
+    as_owner(world, "update app.extension_event set recheck_at = now()")
+    run_tick(world.ticker())
     assert fan_out(world) == {}
     found = deliveries(world)
     assert sorted(str(row["delivery_id"]) for row in found) == expected(world)

@@ -21,7 +21,7 @@ def served(world: RegistryWorld) -> Callable[[Asked], Reply]:
     def answer(asked: Asked) -> Reply:
         path, _, query = asked.path.removeprefix(PREFIX).partition("?")
         token = asked.headers["authorization"].removeprefix("Bearer ")
-        named = {"if-match": asked.headers["if-match"]} if "if-match" in asked.headers else None
+        named = {name: asked.headers[name] for name in ("if-match", "content-type") if name in asked.headers}
         body = json.loads(asked.body) if asked.body else None
         found = world.call(asked.method, path, token, body, query=query, headers=named)
         body_of_answer = b"" if found.body is None else json.dumps(found.body).encode()

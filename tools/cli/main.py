@@ -21,6 +21,7 @@ from tools.cli import (
     smoke,
     tenants_commands,
     topics_commands,
+    trigger_commands,
     trust_commands,
 )
 from tools.cli.client import ApiError
@@ -48,6 +49,7 @@ for module in (
     tenants_commands,
     deliveries_commands,
     topics_commands,
+    trigger_commands,
     trust_commands,
     keys_commands,
     dev_commands,

@@ -23,7 +23,7 @@ def schedules_list(
     as_json: AsJson = False,
 ) -> None:
     """List the tenant's schedules: when each runs next, and how its last run ended."""
-    items = list(_all(client(url, token_file), install))
+    items = list(all_schedules(client(url, token_file), install))
     if as_json:
         answer_json(items)
     else:
@@ -56,7 +56,12 @@ def schedules_enable(
 @schedules_app.command("run")
 def schedules_run(schedule: Schedule, url: Url = None, token_file: TokenFile = None, as_json: AsJson = False) -> None:
     """Run a schedule now, besides its own times: five times a minute for an install."""
-    made = client(url, token_file).json("POST", f"{_path(schedule)}/run")
+    run_schedule(client(url, token_file), schedule, as_json)
+
+
+def run_schedule(asked: Client, schedule_id: str, as_json: bool) -> None:
+    """Run a schedule now and show the delivery. Raises ApiError."""
+    made = asked.json("POST", f"{_path(schedule_id)}/run")
     if as_json:
         answer_json(made)
     else:
@@ -72,7 +77,8 @@ def _path(schedule: str) -> str:
     return f"/schedules/{quote(schedule, safe='')}"
 
 
-def _all(asked: Client, install: str | None) -> Iterator[Any]:
+def all_schedules(asked: Client, install: str | None) -> Iterator[Any]:
+    """Return the tenant's schedules, of one install or of all. Raises ApiError."""
     query = {"page_size": "100"} | ({} if install is None else {"install": install})
     while True:
         page = asked.json("GET", f"/schedules?{urlencode(query)}")

@@ -193,6 +193,15 @@ class RewrapOut(Out):
     next_cursor: str | None
 
 
+class TickOut(Out):
+    """How many schedules were due, how many of them run, and how many lost messages were sent again."""
+
+    claimed: int
+    fired: int
+    events_sent_again: int
+    deliveries_sent_again: int
+
+
 class PlatformKeyOut(Out):
     """A key of the platform. ``signs``: it is in use now; only then can it be overdue."""
 

@@ -17,7 +17,7 @@ from alga_ext.stores.delivery_slots import Queued
 from alga_ext.telemetry import log_failure
 
 TENANTS: Final = 500
-"""In how many tenants one run works at most. The next run goes on with the others."""
+"""In how many tenants a run of the tick works at most. The next one goes on with the others."""
 ROWS: Final = 500
 """How many events and how many deliveries of a tenant one run looks at."""
 SERVICE: Final = "registry-ticker"
@@ -49,7 +49,9 @@ class Recovered(NamedTuple):
     deliveries: int
 
 
-def recover(database: Database, events: SqsQueue, deliveries: SqsQueue, now: datetime) -> Recovered:
+def recover(
+    database: Database, events: SqsQueue, deliveries: SqsQueue, now: datetime, most: int = TENANTS
+) -> Recovered:
     """Send the messages of forgotten events and deliveries again, and give free slots away.
 
     Args:
@@ -57,13 +59,14 @@ def recover(database: Database, events: SqsQueue, deliveries: SqsQueue, now: dat
         events: the queue of the fan-out.
         deliveries: the queue of the dispatcher.
         now: the present instant.
+        most: in how many tenants it works.
 
     Raises:
         PlatformError: ``database_unavailable`` while the tenants are listed. A failure in one tenant is only logged;
             its rows are due again some minutes later.
     """
     with database.system() as tx:
-        tenants = [str(row["tenant_id"]) for row in tx.rows(_TENANTS, now=now, most=TENANTS)]
+        tenants = [str(row["tenant_id"]) for row in tx.rows(_TENANTS, now=now, most=most)]
     done = Recovered(0, 0)
     for tenant_id in tenants:
         try:

@@ -53,7 +53,7 @@ def receive(
     2. The data of each fits the schema of its topic.
     3. They are stored in one transaction. If the publisher's token names no tenant, the tenant's audit trail says who
        published them.
-    4. Messages for fan-out are sent. What cannot be sent is sent by the sweeper.
+    4. Messages for fan-out are sent. What cannot be sent is sent by the tick.
 
     Raises:
         PlatformError: with the code of the first fault. ``faults`` in its members has place, code and detail of each

@@ -1,4 +1,4 @@
-"""Fire the schedules that are due, every minute.
+"""Fire the schedules that are due.
 
 The first transaction of a batch locks due schedules, makes their deliveries and moves the schedules to their next runs:
 so a run is fired once, whatever else ticks at the same time or dies. The next ones give free slots to the deliveries.
@@ -32,14 +32,14 @@ from app.claim_due_schedules(:at, :most)
 _FIRE: Final = "select app.fire_schedules(cast(:batch as jsonb))"
 
 
-def tick(services: TickerServices) -> dict[str, int]:
+def tick(services: TickerServices, time_s: float = TIME_S) -> dict[str, int]:
     """Fire schedules until none is due or the time is up; return how many were ``claimed`` and how many ``fired``.
 
     Raises:
         PlatformError: ``database_unavailable`` or ``queue_unavailable``. What is fired then stays fired, and the next
             tick goes on.
     """
-    ends_at = services.monotonic_s() + TIME_S
+    ends_at = services.monotonic_s() + time_s
     done = {"claimed": 0, "fired": 0}
     while services.monotonic_s() < ends_at:
         claimed, fired = _fire_batch(services)

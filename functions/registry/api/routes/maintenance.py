@@ -1,4 +1,6 @@
-"""Routes with which a platform admin looks after the platform's keys."""
+"""Routes with which a platform admin looks after the platform's keys, and ticks by hand."""
+
+from typing import Final
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
@@ -7,11 +9,17 @@ from alga_ext.ids import is_uuid
 from functions.registry.api import permissions
 from functions.registry.api.exchange import actor, principal, services
 from functions.registry.api.paging import decode_cursor, encode_cursor
-from functions.registry.api.shapes import PageSize, PlatformKeyOut, PlatformKeysOut, RewrapOut
+from functions.registry.api.shapes import PageSize, PlatformKeyOut, PlatformKeysOut, RewrapOut, TickOut
 from functions.registry.installing.secret_rewrapping import Position, rewrap_page
+from functions.registry.job_services import TickerServices
 from functions.registry.records import platform_keys
+from functions.registry.whole_tick import run_tick
 
 router = APIGatewayHttpRouter()
+
+TICK_S: Final = 5.0
+TICK_TENANTS: Final = 20
+"""Bounds of a tick within a request, which has 29 s. What is left over is for the ticker's own next run."""
 
 _FIRST = tuple(map(str, Position()))
 
@@ -48,6 +56,21 @@ def rewrap_secrets(cursor: str | None = None, page_size: PageSize = 100) -> Rewr
     done = rewrap_page(registry.database, keys, actor(router, caller), _position(cursor), page_size)
     next_cursor = encode_cursor(*done.end) if done.end is not None else None
     return RewrapOut(checked=done.checked, rewrapped=done.rewrapped, next_cursor=next_cursor)
+
+
+@router.post("/maintenance/tick")
+def tick() -> TickOut:
+    """Do now what the ticker does each minute (platform admins).
+
+    It fires due schedules, in batches of 500 of which none begins after 5 s, and sends lost messages of up to 20
+    tenants again. Schedules that are not due do not run.
+    """
+    registry = services(router)
+    permissions.require_platform_admin(principal(router))
+    ticker = TickerServices(
+        registry.database, registry.events_queue, registry.deliveries_queue, registry.now, registry.monotonic_s
+    )
+    return TickOut(**run_tick(ticker, TICK_S, TICK_TENANTS))
 
 
 def _position(cursor: str | None) -> Position:

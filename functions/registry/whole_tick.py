@@ -1,0 +1,21 @@
+"""What the ticker does each minute, and a platform admin by hand."""
+
+from functions.registry.deliveries.recovering import TENANTS, recover
+from functions.registry.job_services import TickerServices
+from functions.registry.scheduling.ticking import TIME_S, tick
+
+
+def run_tick(services: TickerServices, time_s: float = TIME_S, tenants: int = TENANTS) -> dict[str, int]:
+    """Fire due schedules, then find forgotten events and deliveries; return the counts.
+
+    Args:
+        services: the ticker's.
+        time_s: no batch of schedules begins after this time.
+        tenants: in how many tenants forgotten rows are looked for at most.
+
+    Raises:
+        PlatformError: as ``tick`` and ``recover``.
+    """
+    done = tick(services, time_s)
+    found = recover(services.database, services.events_queue, services.deliveries_queue, services.now(), tenants)
+    return {**done, "events_sent_again": found.events, "deliveries_sent_again": found.deliveries}

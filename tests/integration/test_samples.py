@@ -1,9 +1,13 @@
 """``alga-ext dev`` with its samples: the lines it prints work when they are pasted."""
 
 import json
+import os
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -25,22 +29,38 @@ def greeting() -> Iterator[str]:
 
 
 def pasted(greeting: str) -> list[str]:
-    return [line.strip() for line in greeting.splitlines() if line.startswith("  curl ")]
+    """Every printed line that is a command."""
+    return [line.strip() for line in greeting.splitlines() if line.startswith(("  curl ", "  alga-ext "))]
 
 
-def test_every_printed_curl_line_works(greeting: str) -> None:
-    answers = []
-    for line in pasted(greeting):
-        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        answers.append(done.stdout)
-    hello, echo, created, listed, refused = answers
+def run(line: str) -> str:
+    """Run a printed line in a shell that has the commands on its path, and return its output."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        ["bash", "-c", line], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_printed_line_works(greeting: str) -> None:
+    answers = [run(line) for line in pasted(greeting)]
+    hello, echo, created, listed, refused, published, scheduled, ran, ticked, _ = answers
 
     assert json.loads(hello)["greeting"] == "Hello, Ada!"
     assert echo == "to and fro"
     assert json.loads(created)["title"] == "First"
     assert [note["title"] for note in json.loads(listed)["notes"]] == ["First"]
     assert json.loads(refused)["code"] == "not_installed"
+    assert published.startswith("accepted: ticket.created ")
+    assert "schedule_id" in json.loads(scheduled)
+    assert ran.startswith("delivery ")
+    assert "fired: " in ticked
+    greeted: set[str] = set()
+    deadline = time.monotonic() + 60
+    while len(greeted) < 2 and time.monotonic() < deadline:  # deliveries take a moment
+        greeted = {one["greeting"] for one in json.loads(run(pasted(greeting)[-1]))["greeted"]}
+    assert greeted == {"Hello, ticket T-1!", "Hello, morning!"}
 
 
 def test_a_body_with_a_byte_order_mark_is_read(greeting: str) -> None:

@@ -1,4 +1,7 @@
-"""The sample extensions on a fresh platform: built from source, published by `samples`, installed for tenant `acme`."""
+"""The sample extensions on a fresh platform: built from source, published by `samples`, installed for tenant `acme`.
+
+The topic that they subscribe to is registered too, as the host application's.
+"""
 
 import asyncio
 import os
@@ -20,6 +23,13 @@ SAMPLES = ROOT / "samples"
 BUILT = ROOT / ".build" / "extensions"
 PUBLISH_TIMEOUT_S = 180.0
 
+TOPIC = "ticket.created"
+TOPIC_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"ticket_id": {"type": "string"}},
+    "required": ["ticket_id"],
+}
+
 # The claims of one token for each role, by the name of its file.
 TOKENS: Mapping[str, dict[str, Any]] = {
     "operator": {"sub": "operator", "roles": ["platform_admin"]},
@@ -27,6 +37,7 @@ TOKENS: Mapping[str, dict[str, Any]] = {
     "acme-admin": {"sub": "ann", "name": "Ann", "tenant_id": "acme", "roles": ["tenant_admin"]},
     "acme-user": {"sub": "uma", "name": "Uma", "tenant_id": "acme", "roles": ["tenant_user"]},
     "acme-viewer": {"sub": "vic", "name": "Vic", "tenant_id": "acme", "roles": ["tenant_viewer"]},
+    "acme-events": {"sub": "tickets", "tenant_id": "acme", "roles": ["event:publish"]},
     "globex-admin": {"sub": "gus", "name": "Gus", "tenant_id": "globex", "roles": ["tenant_admin"]},
     "globex-user": {"sub": "gil", "name": "Gil", "tenant_id": "globex", "roles": ["tenant_user"]},
 }
@@ -60,12 +71,18 @@ async def build_samples(work: Path, log: Path) -> list[Packed]:
     return await asyncio.gather(*jobs)
 
 
+def register_topic(operator: Client) -> None:
+    """Register the topic of the samples. Raises ApiError."""
+    operator.json("PUT", f"/topics/{TOPIC}", {"description": "A ticket was created.", "schema": TOPIC_SCHEMA})
+
+
 async def publish_samples(api: str, keys: LocalKeys, samples: list[Packed]) -> list[dict[str, Any]]:
-    """Register the publisher, publish every sample and install it for acme; return the installs.
+    """Register topic and publisher, publish every sample and install it for acme; return the installs.
 
     Raises ApiError and CommandError.
     """
     operator = Client(api, keys.token(TOKENS["operator"]))
+    await asyncio.to_thread(register_topic, operator)
     await asyncio.to_thread(operator.create_publisher, PUBLISHER, "Sample extensions")
     await asyncio.to_thread(operator.add_key, PUBLISHER, keys.publisher.public_pem)
     jobs = (asyncio.to_thread(_publish_sample, api, keys, sample) for sample in samples)

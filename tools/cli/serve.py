@@ -10,7 +10,7 @@ from typing import Any
 from tools.cli.call_console import show_message
 from tools.cli.output import answer, note, step
 from tools.cli.pages import build_pages
-from tools.cli.samples import TENANTS, TOKENS, build_samples, component_hashes, publish_samples
+from tools.cli.samples import TENANTS, TOKENS, TOPIC, build_samples, component_hashes, publish_samples
 from tools.local.artifact_cache import cache_folder, keep_artifacts, restore_artifacts
 from tools.local.keys import write_private
 from tools.local.platform import Options, Platform
@@ -99,8 +99,8 @@ def _write_tokens(platform: Platform, folder: Path) -> Path:
 
 
 def _sign_in_codes(platform: Platform) -> dict[str, str]:
-    """Return a sign-in code for each user of a tenant."""
-    users = {name: claims for name, claims in TOKENS.items() if "tenant_id" in claims}
+    """Return a sign-in code for each user of a tenant. A host application is not a user: its token has no name."""
+    users = {name: claims for name, claims in TOKENS.items() if "name" in claims}
     return {name: platform.sign_in.issue(platform.keys.token(claims)) for name, claims in users.items()}
 
 
@@ -136,5 +136,22 @@ def _greeting(platform: Platform, tokens: Path, installs: list[dict[str, Any]]) 
         lines.append(f"  curl -s {user} {api}/api/ext/samples.dev.alga.notes/notes")
         globex = f'-H "authorization: Bearer $(cat {tokens / "globex-user"})"'
         lines.append(f"  curl -s {globex} {api}/api/ext/samples.dev.alga.hello/hello   # 404: not installed there")
+        lines += ["", "Make happen what happens without a caller:", "", *_triggers(api, tokens, user)]
     lines += ["", "Ready. Ctrl-C stops everything."]
     return "\n".join(lines)
+
+
+def _triggers(api: str, tokens: Path, user: str) -> list[str]:
+    """Return commands that publish an event and run a schedule of the sample hello, and show what it did with them."""
+    hello = f"{api}/api/ext/samples.dev.alga.hello"
+
+    def trigger(what: str, role: str) -> str:
+        return f"  alga-ext trigger {what} --url {api} --token-file {tokens / role}"
+
+    return [
+        trigger(f"""event {TOPIC} --data '{{"ticket_id": "T-1"}}'""", "acme-events"),
+        f"  curl -s {user} -X PUT {hello}/good-morning   # the extension makes its schedule",
+        trigger("schedule good-morning", "acme-admin"),
+        trigger("tick", "operator"),
+        f"  curl -s {user} {hello}/greeted",
+    ]

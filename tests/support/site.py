@@ -111,7 +111,7 @@ class Site:
         grants = {"capabilities": [], "egress": [], "secrets": {}, "limits": dict(limits or {})}
         return str(self.client("acme").install(version["name"], None, grants, {})["install_id"])
 
-    def rows(self, tenant: str, sql: str, **params: Any) -> list[Row]:
+    def rows(self, tenant: str, sql: str, /, **params: Any) -> list[Row]:
         """What the registry's role sees of a tenant."""
         database = Database(self.platform.functions.specs["recorder"].environment["DATABASE_URL"])
         try:

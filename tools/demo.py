@@ -1,7 +1,7 @@
 """`python -m tools.demo`: run every step as a transcript that checks itself; exit 1 at the first unexpected result.
 
 The demo starts its own platform (ports, keys, database) and does everything from the outside, with CLI commands and
-HTTP requests. Only the last step reads inside: the execution record in PostgreSQL.
+HTTP requests. Only one step reads inside: the execution record in PostgreSQL.
 """
 
 import asyncio
@@ -23,13 +23,16 @@ from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from tools.cli.client import ApiError, Client, Reply
 from tools.cli.output import CommandError
-from tools.cli.samples import TOKENS
+from tools.cli.samples import TOKENS, TOPIC, TOPIC_SCHEMA
 from tools.local.lock import AlreadyRunningError
 from tools.local.platform import Options, Platform, StartError
 from tools.local.state import ROOT, STATE
 
 EXTENSION = "samples.dev.alga.hello"
 RECORD_TIMEOUT_S = 15.0
+DELIVERY_TIMEOUT_S = 60.0
+INSTALL_CACHE_S = 2.5
+"""For so long a call may have the grants of before a change (INSTALL_CACHE_MS)."""
 CONSOLE = Console(highlight=False)
 
 
@@ -64,6 +67,7 @@ class Demo:
         self._key = work / "publisher.pem"
         self._built = work / "hello"
         self._bundle = work / "bundle.tar.zst"
+        self._schema = work / "topic.json"
 
     def run(self) -> None:
         """Run all steps. Raises UnexpectedResultError."""
@@ -74,6 +78,9 @@ class Demo:
         self._refusals()
         self._page(install["ui_url"])
         self._record(request_id)
+        self._event(install["install_id"])
+        self._schedule(install["install_id"])
+        self._dead_delivery(install)
 
     def _make_bundle(self) -> None:
         with step("make a publisher's key") as report:
@@ -168,6 +175,77 @@ class Demo:
             finally:
                 database.close()
             report(f"{row['method']} {row['path']} → {row['status']} in {row['duration_ms']:.1f} ms, {row['state']}")
+
+    def _event(self, install_id: str) -> None:
+        with step("register a topic") as report:
+            self._schema.write_text(json.dumps(TOPIC_SCHEMA))
+            report(self._cli("topics", "set", TOPIC, str(self._schema), role="operator")["topic"])
+        with step("publish an event") as report:
+            report(self._publish_event("T-1"))
+        with step("its delivery") as report:
+            delivery = self._wait_for_delivery(install_id, "delivered", "event")
+            report(f"{delivery['state']} to {delivery['path']}, try {delivery['tries']}")
+        with step("what the extension did with it") as report:
+            report(self._greeted("Hello, ticket T-1!", delivery["delivery_id"]))
+
+    def _schedule(self, install_id: str) -> None:
+        with step("let the extension make a schedule") as report:
+            made = self._client("acme-user").request("PUT", f"/api/ext/{EXTENSION}/good-morning")
+            expect(made.status, 201, f"status ({made.body.decode()})")
+            (schedule,) = self._cli("schedules", "list", role="acme-admin")
+            report(f"{schedule['name']}, {schedule['cron']}, next {schedule['next_run_at']}")
+        with step("run it by hand") as report:
+            run = self._cli("trigger", "schedule", schedule["name"], role="acme-admin")
+            delivery = self._wait_for_delivery(install_id, "delivered", "schedule")
+            expect(delivery["delivery_id"], run["delivery_id"], "the delivery")
+            (schedule,) = self._cli("schedules", "list", role="acme-admin")
+            expect(schedule["last_run_status"], "succeeded", "status of the last run")
+            report(self._greeted("Hello, morning!", delivery["delivery_id"]))
+        with step("a tick by hand, which is for operators") as report:
+            ticked = self._cli("trigger", "tick", role="operator")
+            refused = self._client("acme-admin").request("POST", "/api/registry/v1/maintenance/tick")
+            report(f"fired {ticked['fired']}; an admin: {_refused(refused, 403, 'forbidden')}")
+
+    def _dead_delivery(self, install: Any) -> None:
+        install_id, grants = install["install_id"], dict(install["grants"])
+        grants.pop("hash")
+        admin, path = self._client("acme-admin"), f"/installs/{install['install_id']}/grants"
+        kept = [name for name in grants["capabilities"] if name != "cap:storage.kv"]
+        with step("a handler that may not store") as report:
+            admin.json("PUT", path, {**grants, "capabilities": kept})
+            time.sleep(INSTALL_CACHE_S)
+            self._publish_event("T-2")
+            dead = self._wait_for_delivery(install_id, "dead", "event")
+            expect((dead["tries"], dead["last_status"]), (1, 403), "tries and status")
+            report(f"dead: {dead['reason']}")
+        with step("grant it again, and redrive") as report:
+            admin.json("PUT", path, grants)
+            time.sleep(INSTALL_CACHE_S)
+            admin.json("POST", f"/deliveries/{dead['delivery_id']}/redrive")
+            self._wait_for_delivery(install_id, "delivered", "event")
+            report(self._greeted("Hello, ticket T-2!", dead["delivery_id"]))
+
+    def _publish_event(self, ticket: str) -> str:
+        data = json.dumps({"ticket_id": ticket})
+        taken = self._cli("trigger", "event", TOPIC, "--data", data, role="acme-events")
+        expect(taken["result"], "accepted", "the result")
+        return f"{taken['result']}: {taken['id']}"
+
+    def _wait_for_delivery(self, install_id: str, state: str, trigger: str) -> Any:
+        """Wait until the newest delivery of an install is in a state, and return it."""
+        deadline = time.monotonic() + DELIVERY_TIMEOUT_S
+        admin, path = self._client("acme-admin"), f"/deliveries?install={install_id}&trigger={trigger}&page_size=1"
+        while not (found := admin.json("GET", path)["items"]) or found[0]["state"] != state:
+            if time.monotonic() > deadline:
+                raise UnexpectedResultError(f"no delivery is {state} after {DELIVERY_TIMEOUT_S:.0f} s: {found}")
+            time.sleep(0.1)
+        return found[0]
+
+    def _greeted(self, greeting: str, delivery_id: str) -> str:
+        """Check that the extension greeted so, once, for this delivery; return the greeting."""
+        greeted = json.loads(self._get("/greeted", "acme-user").body)["greeted"]
+        expect([one["greeting"] for one in greeted if one["id"] == delivery_id], [greeting], f"greetings of {greeted}")
+        return greeting
 
     def _client(self, role: str) -> Client:
         return Client(self._api, self._platform.keys.token(TOKENS[role]))

@@ -76,7 +76,7 @@ DEFINERS = {
         "app_owner", ("fn_registry",), "search_path=app, pg_temp; lock_timeout=50ms", "799f830d16f05a25"
     ),
     # Of the transaction's tenant alone, and only while an erasure or an export of it is recorded as running.
-    "app.blank_audit(integer)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "a0327304f8f0e0d7"),
+    "app.blank_audit(integer)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "caafd1d323105a4a"),
     "app.erase_rows(text,integer)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "f278b4777a2f630c"
     ),
@@ -90,7 +90,7 @@ DEFINERS = {
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "9015a90b00b90199"
     ),
     "app.tenants_with_due(timestamp with time zone,timestamp with time zone,integer)": Definer(
-        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "019029af724e1780"
+        "app_owner", ("fn_registry",), "search_path=app, pg_temp", "220a9b3066238449"
     ),
 }
 """Functions with their owner's rights. A new or changed one is pinned after a review of what its callers see."""

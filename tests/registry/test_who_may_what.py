@@ -11,6 +11,7 @@ from tests.registry.conftest import registry
 from tests.support.events import BATCH
 from tests.support.places import ROOT
 from tests.support.registry import RegistryWorld
+from tests.support.schedules import add_schedule
 from tests.support.server_extension import publish_server
 
 REFERENCE = ROOT / "docs/reference/http-api.md"
@@ -26,7 +27,8 @@ ALLOWED: Final = {
     "publisher": {"platform_admin", "publisher"},
     "event publisher": {"event:publish"},
     "tenant admin": {"tenant_admin"},
-    "tenant user": {"tenant_admin", "tenant_viewer", "none"},
+    # Each user of the tenant, whatever its roles.
+    "tenant user": {"tenant_admin", "tenant_viewer", "event:publish", "none"},
     "tenant viewer": {"tenant_admin", "tenant_viewer"},
     "admin or tenant admin": {"platform_admin", "tenant_admin"},
     "admin or tenant viewer": {"platform_admin", "tenant_admin", "tenant_viewer"},
@@ -78,6 +80,7 @@ def scene(
     with fresh_databases(postgres_server, template_database) as databases, registry(databases, moto_url) as world:
         world.register()
         version = publish_server(world)
+        install_id = world.install()["install_id"]
         yield (
             world,
             {
@@ -85,7 +88,8 @@ def scene(
                 "key_id": world.publisher_key.key_id,
                 "version_id": version["version_id"],
                 "reference": "com.acme.notes",
-                "install_id": world.install()["install_id"],
+                "install_id": install_id,
+                "schedule_id": add_schedule(world, install_id, due_at=None),
                 "name": "salt",
                 "leaf_index": "0",
                 "tenant_id": "tenant-a",

@@ -39,6 +39,10 @@ MORE_TESTS: Final[dict[str, tuple[str, ...]]] = {
     "functions.registry.publishing.ui_index": ("tests/unit/uihost/test_bundles.py",),
     "functions.registry.records.recording": ("tests/registry/test_recorder.py",),
     "functions.registry.schemas.linear_patterns": ("tests/unit/registry/schemas/test_config_schema.py",),
+    "functions.registry.tenant_data.tables": (
+        "tests/registry/test_tenant_erasure.py",
+        "tests/registry/test_tenant_export.py",
+    ),
     "functions.runner.sandbox.compiler.typecheck": (),
     "functions.runner.sandbox.protocol.shapes": ("tests/unit/runner/sandbox/protocol/test_world.py",),
 }

@@ -135,7 +135,9 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
                             {},
                             optional={
                                 "attributes": st.dictionaries(st.sampled_from(["subject", "own"]), st.integers(0, 9)),
-                                "data": st.dictionaries(_text.filter(bool), st.none() | st.booleans() | _text),
+                                "data": st.dictionaries(
+                                    _text.filter(bool), st.none() | st.booleans() | _text, max_size=10
+                                ),
                             },
                         ),
                     },

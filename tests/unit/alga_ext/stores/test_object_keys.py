@@ -20,6 +20,8 @@ KEYS = {
     "ui/ab12/index.json": object_keys.ui_index("ab12"),
     "releases/ab12.dsse.json": object_keys.release("ab12"),
     "withdrawn/list.dsse.json": object_keys.withdrawn_list(),
+    "exports/e-1/000007-audit_event-ab12.jsonl.gz": object_keys.export_part("e-1", 7, "audit_event", "ab12"),
+    "exports/e-1/manifest-ab12.json": object_keys.export_manifest("e-1", "ab12"),
     "log/heads/000000000042.dsse.json": object_keys.log_head(42),
 }
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from time import monotonic
 from typing import Final, Self
 
 from alga_ext.stores.aws import CloudFrontDistribution, S3ObjectStore, signer_of
@@ -14,7 +13,7 @@ from alga_ext.stores.signed_trust_source import AnyTrustSource, open_trust_sourc
 from alga_ext.trust.dated_keys import DatedKey
 from alga_ext.trust.signing import Signer
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.settings import AssetsSettings, KeyMaxAges, SweeperSettings, TickerSettings
+from functions.registry.settings import AssetsSettings, KeyMaxAges, SweeperSettings
 
 _ALMOST_AN_HOUR: Final = timedelta(minutes=59)
 """A little less, so that a sweep each hour does not miss one by seconds."""
@@ -120,40 +119,6 @@ class SweeperServices:
             ui_distribution=CloudFrontDistribution(settings.ui_distribution_id)
             if settings.ui_distribution_id
             else None,
-        )
-
-    def close(self) -> None:
-        """Close the connection to the database."""
-        self.database.close()
-
-
-@dataclass(frozen=True, slots=True)
-class TickerServices:
-    """Clients of the ticker, which fires schedules and sends lost messages again.
-
-    Attributes:
-        database: PostgreSQL as ``fn_registry``.
-        events_queue: wakes the fan-out of events.
-        deliveries_queue: tells the dispatcher which deliveries have a slot.
-        now: returns the present instant, in UTC.
-        monotonic_s: a monotonic clock, in seconds.
-    """
-
-    database: Database
-    events_queue: SqsQueue
-    deliveries_queue: SqsQueue
-    now: Callable[[], datetime] = _now
-    monotonic_s: Callable[[], float] = monotonic
-
-    @classmethod
-    def build(cls, environ: Mapping[str, str]) -> Self:
-        """Build the services from environment variables, or raise ``SettingsError``."""
-        settings = TickerSettings.read(environ)
-        api = AwsApi(environ)
-        return cls(
-            database=Database(settings.database_url.get_secret_value()),
-            events_queue=SqsQueue(settings.events_queue_url, api),
-            deliveries_queue=SqsQueue(settings.deliveries_queue_url, api),
         )
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from alga_ext.settings import environment
 from alga_ext.stores.refreshed import Refreshed
-from functions.registry.job_services import TickerServices
+from functions.registry.scheduling.services import TickerServices
 from functions.registry.waking import wait_until_reachable
 from functions.registry.whole_tick import run_tick
 

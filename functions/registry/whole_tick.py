@@ -1,7 +1,7 @@
 """What the ticker does each minute, and a platform admin by hand."""
 
 from functions.registry.deliveries.recovering import TENANTS, recover
-from functions.registry.job_services import TickerServices
+from functions.registry.scheduling.services import TickerServices
 from functions.registry.scheduling.ticking import TIME_S, tick
 
 

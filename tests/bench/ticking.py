@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
-from functions.registry.job_services import TickerServices
+from functions.registry.scheduling.services import TickerServices
 from functions.registry.scheduling.ticking import BATCH, tick
 from tests.bench.filling import Filled, Size
 from tests.bench.gateway import stand_ins

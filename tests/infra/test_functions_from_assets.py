@@ -137,7 +137,9 @@ def test_a_documented_http_event_is_answered_with_its_request_id(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("function", "failed"), [("recorder", 0), ("prepare", 2), ("assets", 2)])
+@pytest.mark.parametrize(
+    ("function", "failed"), [("recorder", 0), ("prepare", 2), ("assets", 2), ("fanout", 2), ("dispatcher", 2)]
+)
 def test_a_documented_batch_fails_exactly_where_its_messages_do_not_belong(
     site: Site, function: str, failed: int
 ) -> None:
@@ -148,10 +150,11 @@ def test_a_documented_batch_fails_exactly_where_its_messages_do_not_belong(
 
 
 @pytest.mark.slow
-def test_a_documented_scheduled_event_is_a_sweep(site: Site) -> None:
+@pytest.mark.parametrize(("function", "count"), [("sweeper", "withdrawn_listed"), ("ticker", "events_sent_again")])
+def test_a_documented_scheduled_event_is_a_run(site: Site, function: str, count: str) -> None:
     event = json.dumps(documented("eventbridge_scheduled")).encode()
-    outcome = site.loop.run(site.platform.functions.invoke("sweeper", event))
-    assert (outcome.error, "withdrawn_listed" in json.loads(outcome.payload)) == (None, True)
+    outcome = site.loop.run(site.platform.functions.invoke(function, event))
+    assert (outcome.error, count in json.loads(outcome.payload)) == (None, True)
 
 
 @pytest.mark.slow
@@ -165,5 +168,7 @@ def test_every_function_runs_from_its_asset(site: Site) -> None:
     site.record(site.call(HELLO, "/hello?name=Ada").headers["x-request-id"])
     site.get(site.client("acme").json("GET", "/installs")["items"][0]["ui_url"])
     site.loop.run(site.platform.functions.invoke("smoke", b"{}"))
+    site.loop.run(site.platform.functions.invoke("ticker", json.dumps(documented("eventbridge_scheduled")).encode()))
+    site.loop.run(site.platform.functions.invoke("dispatcher", json.dumps(recent_batch()).encode()))
     logs = {function.name: (site.platform.options.state / f"logs/{function.name}.log") for function in FUNCTIONS}
     assert [name for name, log in logs.items() if not log.exists() or "Traceback" in log.read_text()] == []

@@ -317,7 +317,7 @@ def test_bundles_and_compiled_code_cannot_be_replaced_whoever_asks(stack: Stack)
     (statement,) = statements
     assert (statement["Effect"], statement["Principal"]) == ("Deny", {"AWS": "*"})
     prefixes = {json.dumps(resource).rpartition("/")[0].rpartition("/")[2] for resource in statement["Resource"]}
-    assert prefixes == {"bundles", "components", "cwasm", "ui", "log"}
+    assert prefixes == {"bundles", "components", "cwasm", "ui", "log", "exports"}
 
 
 def test_the_trust_bundle_has_a_bucket_of_its_own_that_no_function_may_write(stack: Stack) -> None:

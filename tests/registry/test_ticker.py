@@ -13,9 +13,9 @@ from alga_ext.calls.deliveries import schedule_delivery_id
 from alga_ext.calls.messages import DeliveryQueued, decode_message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
-from functions.registry.job_services import TickerServices
 from functions.registry.scheduling import ticking
 from functions.registry.scheduling.moves import delay_s
+from functions.registry.scheduling.services import TickerServices
 from tests.support.emitted import metric_lines
 from tests.support.registry import RegistryWorld
 from tests.support.registry_process import RegistryProcess

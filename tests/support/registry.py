@@ -26,8 +26,9 @@ from alga_ext.trust.statements import Release, statement
 from alga_ext.trust.withdrawn_list import verify_list
 from functions.registry.api.registry import Registry
 from functions.registry.evaluation.evaluator import Evaluator
-from functions.registry.job_services import AssetsServices, SweeperServices, TickerServices
+from functions.registry.job_services import AssetsServices, SweeperServices
 from functions.registry.publishing import finishing
+from functions.registry.scheduling.services import TickerServices
 from functions.registry.services import Services
 from tests.conftest import Databases
 from tests.support.documented import documented

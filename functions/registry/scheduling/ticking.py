@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from alga_ext.platform_metrics import SCHEDULES_FIRED, TICK_LAG
 from alga_ext.stores.database import Row
+from alga_ext.stores.delivery_slots import Queued, message_of
 from alga_ext.telemetry import emit, logger
-from functions.registry.job_services import TickerServices
 from functions.registry.scheduling.moves import Claimed, Move, move_of
-from functions.registry.scheduling.sending import queue, send
+from functions.registry.scheduling.services import TickerServices
 
 BATCH: Final = 500
 QUEUED_TENANTS: Final = 100
@@ -30,6 +30,7 @@ select tenant, schedule, install, cron, timezone, due_at, backs_off_until, activ
 from app.claim_due_schedules(:at, :most)
 """
 _FIRE: Final = "select app.fire_schedules(cast(:batch as jsonb))"
+_GIVE: Final = "select tenant, delivery, delay from app.queue_deliveries_of(:tenants)"
 
 
 def tick(services: TickerServices, time_s: float = TIME_S) -> dict[str, int]:
@@ -73,8 +74,10 @@ def _fire_batch(services: TickerServices) -> tuple[int, int]:
     fired_in = sorted({claimed.tenant_id for claimed in fired})
     for first in range(0, len(fired_in), QUEUED_TENANTS):
         with services.database.system() as tx:
-            queued = queue(tx, fired_in[first : first + QUEUED_TENANTS])
-        send(services.deliveries_queue, queued)
+            given = tx.rows(_GIVE, tenants=fired_in[first : first + QUEUED_TENANTS])
+        services.deliveries_queue.send_all(
+            message_of(row["tenant"], Queued(str(row["delivery"]), row["delay"])) for row in given
+        )
     return len(due), len(fired)
 
 

@@ -10,8 +10,8 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
+from alga_ext.stores import delivery_slots
 from alga_ext.stores.database import Tx
-from alga_ext.telemetry import log_failure
 from functions.registry.api import permissions
 from functions.registry.api.exchange import (
     actor,
@@ -32,7 +32,6 @@ from functions.registry.installing import installs
 from functions.registry.publishing import versions
 from functions.registry.records.audit import Actor
 from functions.registry.scheduling import schedules
-from functions.registry.scheduling.sending import queue, send
 
 router = APIGatewayHttpRouter()
 
@@ -97,11 +96,8 @@ def run_schedule(schedule_id: str) -> Response[ScheduleRunOut]:
         delivery_id = schedules.run(tx, tenant_id, schedule_id, manifest, registry.now(), actor(router, caller))
         answer = created(ScheduleRunOut(schedule_id=schedule_id, delivery_id=delivery_id), 202)
         trial.keep(tx, answer)
-        queued = queue(tx, [tenant_id])
-    try:
-        send(registry.deliveries_queue, queued)
-    except PlatformError as error:  # the delivery is stored, and the ticker sends its message
-        log_failure("registry", error, "schedules.run")
+        queued = delivery_slots.give(tx, tenant_id)
+    delivery_slots.send(registry.deliveries_queue, tenant_id, queued, "registry")
     return reply(answer)
 
 

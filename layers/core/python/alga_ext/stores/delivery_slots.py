@@ -34,18 +34,18 @@ def give(tx: Tx, tenant_id: str) -> list[Queued]:
     return [Queued(str(row["delivery"]), row["delay"]) for row in tx.rows(_GIVE, tenant_id=tenant_id)]
 
 
+def message_of(tenant_id: str, queued: Queued) -> QueuedMessage:
+    """Return the message that tells the dispatcher of a delivery that has got a slot."""
+    message = DeliveryQueued(tenant_id=tenant_id, delivery_id=queued.delivery_id)
+    return QueuedMessage(encode_message(message), tenant_id, queued.delay_s)
+
+
 def send(queue: SqsQueue, tenant_id: str, queued: Iterable[Queued], service: str) -> None:
     """Send the messages of deliveries that have got a slot, after the commit.
 
     A failure is only logged: the rows say that the messages are to be sent, and the tick sends them again.
     """
-    messages = [
-        QueuedMessage(
-            encode_message(DeliveryQueued(tenant_id=tenant_id, delivery_id=one.delivery_id)), tenant_id, one.delay_s
-        )
-        for one in queued
-    ]
     try:
-        queue.send_all(messages)
+        queue.send_all([message_of(tenant_id, one) for one in queued])
     except PlatformError as error:
         log_failure(service, error, tenant_id)

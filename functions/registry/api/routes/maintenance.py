@@ -11,8 +11,8 @@ from functions.registry.api.exchange import actor, principal, services
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import PageSize, PlatformKeyOut, PlatformKeysOut, RewrapOut, TickOut
 from functions.registry.installing.secret_rewrapping import Position, rewrap_page
-from functions.registry.scheduling.services import TickerServices
 from functions.registry.records import platform_keys
+from functions.registry.scheduling.services import TickerServices
 from functions.registry.whole_tick import run_tick
 
 router = APIGatewayHttpRouter()

@@ -104,7 +104,7 @@ def of_answer(status: int, headers: Mapping[str, str], now: datetime) -> Tried:
 
 
 def of_error(error: Exception) -> Tried:
-    """Return what a try gave that ended with an error. One that is not a ``PlatformError`` is a fault of ours."""
+    """Return what a try gave that ended with an error. Another one than ``PlatformError`` is the platform's fault."""
     if not isinstance(error, PlatformError):
         return Tried(500, "internal", "The platform could not run the call.", None, True)
     shown = outward(error)

@@ -60,7 +60,7 @@ def get_erasure(tenant_id: str) -> Response[ErasureOut]:
 def export_tenant(
     tenant_id: str, *, again: bool = False, cursor: str | None = None, page_size: PageSize = 100
 ) -> ExportOut:
-    """Get a tenant's export, which is begun if there is none (platform admins).
+    """Get a tenant's export, which the first request begins (platform admins).
 
     It is written in the background: ask again until it is done. Then the answer has URLs of its parts. With ``again``,
     another export takes the place of one that is done.

@@ -317,7 +317,7 @@ def test_an_erasure_goes_on_where_the_time_of_a_run_ended(
     with filled.services.database.tenant("tenant-a") as tx:
         tx.execute("""insert into app.idempotency_record
             (tenant_id, principal, operation, key, body_sha256, status, response)
-            select 'tenant-a', 'p', 'o', 'k' || i, 'b', 201, '{}' from generate_series(1, 95) i""")
+            select 'tenant-a', 'p', 'o', 'k' || i, 'b', 201, '{}' from generate_series(1, 395) i""")
     before = rows_of(filled)
     erase(filled)
     # Half a second for each batch, so that a look at every table, at the end, fits into the time of one run.

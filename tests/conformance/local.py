@@ -4,17 +4,15 @@ import contextlib
 import hashlib
 import io
 import json
-import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from alga_ext.calls.envelope import decode_response
+from alga_ext.calls.log_lines import CallLog, unpack
 from alga_ext.calls.messages import Artifact
 from alga_ext.settings import read_material
 from alga_ext.stores import object_keys
 from alga_ext.stores.sealing import Sealer
-from alga_ext.telemetry import logger
 from alga_ext.trust.signing import LocalSigner, sign_envelope
 from alga_ext.trust.statements import ArtifactRecord, statement
 from functions.runner.imports.broker import Provider
@@ -70,13 +68,11 @@ class LocalRunner(RunnerPort):
     ) -> None:
         self.house = RunnerFixture(folder, providers, MAXIMA, unsealer=unsealer)
         super().__init__(self.house.gateway_key)
-        self._lines = _Lines()
+        self._lines: dict[str, list[Line]] = {}
         self._metrics: dict[str, dict[str, float]] = {}
-        logger("runner").addHandler(self._lines)
 
     def close(self) -> None:
         """End its processes."""
-        logger("runner").removeHandler(self._lines)
         self.house.close()
 
     def publish(self, component: bytes) -> str:
@@ -92,13 +88,18 @@ class LocalRunner(RunnerPort):
             answer = self.house.post("/v1/execute", body, headers)
         answered = body_of_answer(answer)
         if answer["statusCode"] == 200:
-            found = {total.name: total.sum for total in decode_response(answered).metrics}
-            self._metrics.setdefault(json.loads(body)["context"]["request_id"], {}).update(found)
+            response = decode_response(answered)
+            request_id = json.loads(body)["context"]["request_id"]
+            found = {total.name: total.sum for total in response.metrics}
+            self._metrics.setdefault(request_id, {}).update(found)
+            log = unpack(response.logs_b64z) if response.logs_b64z else CallLog()
+            lines = (Line(line.level, line.source, line.text) for line in (*log.first, *log.last))
+            self._lines.setdefault(request_id, []).extend(lines)
         return Answer(answer["statusCode"], answer["headers"]["content-type"], answered)
 
     def said(self, request_id: str) -> Said:
         """See ``Runner.said``."""
-        return Said(self._lines.of.get(request_id, []), self._metrics.get(request_id, {}))
+        return Said(self._lines.get(request_id, []), self._metrics.get(request_id, {}))
 
     def _restore(self, component: bytes) -> None:
         """Put native code compiled in an earlier session into the store, signed with this session's key."""
@@ -122,18 +123,3 @@ class LocalRunner(RunnerPort):
         signed = sign_envelope(self.house.artifact_key, statement(record, place, code_sha256))
         self.house.store.objects[place] = code
         self.house.store.objects[object_keys.artifact_record(sha256, engine, self.house.artifact_key.key_id)] = signed
-
-
-class _Lines(logging.Handler):
-    """Keeps what guests say, by request id."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.of: dict[str, list[Line]] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """See ``logging.Handler.emit``."""
-        said: Any = record.__dict__
-        if said.get("guest"):
-            level = {"WARNING": "warn"}.get(record.levelname, record.levelname.lower())
-            self.of.setdefault(said["request_id"], []).append(Line(level, said["source"], record.getMessage()))

@@ -1,4 +1,5 @@
--- Why: it is known who changed a topic last, and tenants are told of secrets that expire (docs/adr/0048). Stage: expand.
+-- Why: it is known who changed a topic last, tenants are told of secrets that expire (docs/adr/0048),
+-- and the sweeper finds all that is due since the migrations before. Stage: expand.
 set local role app_owner;
 
 alter table app.event_topic add column changed_by text not null default '';

@@ -5,8 +5,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import msgspec
-
 from alga_ext.calls.answer_headers import not_passed
 from alga_ext.calls.envelope import EgressTotal, ExecuteRequest, ExecuteResponse
 from alga_ext.telemetry import logger
@@ -23,6 +21,10 @@ from functions.runner.sandboxes.pool import SandboxKey
 
 _NAMES_SHOWN: Final = 20
 """How many names of dropped headers are told."""
+
+
+_COUNTS: Final = ("requests", "bytes_sent", "bytes_received", "refused")
+"""What an entry of the egress ledger counts."""
 
 
 class Invocation:
@@ -172,16 +174,14 @@ class Invocation:
         return call.ledger.totals(lambda names: kept_lines.without_secrets(names, call.secrets))
 
     def _log_egress(self, call: CallContext) -> None:
+        """Log how much was sent and received. The names of hosts are the tenant's, and stand in its own record only."""
         if totals := self._egress(call):
             context = self._request.context
             extra = {
                 "tenant_id": context.tenant_id,
                 "install_id": context.install_id,
                 **self.ids,
-                "egress": {total.destination: _counts(total) for total in totals},
+                "destinations": len(totals),
+                **{name: sum(getattr(total, name) for total in totals) for name in _COUNTS},
             }
             logger("runner").info("egress", extra=extra)
-
-
-def _counts(total: EgressTotal) -> dict[str, int]:
-    return {name: count for name, count in msgspec.structs.asdict(total).items() if name != "destination"}

@@ -82,9 +82,7 @@ def test_the_gateways_line_of_the_call_has_both_ids(followed: Followed) -> None:
 def test_the_runners_lines_have_both_ids(followed: Followed) -> None:
     lines = followed.lines_of("runner")
     assert {line["trace_id"] for line in lines} == {TRACE}
-    messages = [line["message"] for line in lines]
-    assert "egress" in messages
-    assert "the guest was here" in messages
+    assert "egress" in [line["message"] for line in lines]
 
 
 def test_the_record_has_both_ids(followed: Followed) -> None:

@@ -73,7 +73,7 @@ _BODIES: Final[dict[str, Any]] = {
 """The bodies of routes that read them themselves."""
 _TEXT: Final = {"schema": {"type": "string"}}
 _EVERY_HEADER: Final = {"x-request-id": {**_TEXT, "required": True}, "cache-control": _TEXT}
-_ANSWER_HEADERS: Final = {**_EVERY_HEADER, "etag": _TEXT, "idempotency-replayed": _TEXT}
+_ANSWER_HEADERS: Final = {**_EVERY_HEADER, "etag": _TEXT, "idempotency-replayed": _TEXT, "location": _TEXT}
 _REFUSAL_HEADERS: Final = {**_EVERY_HEADER, "allow": _TEXT, "retry-after": _TEXT, "www-authenticate": _TEXT}
 _NOT_OURS: Final = ("HTTPValidationError", "ValidationError", "ResponseValidationError")
 """Schemas of the framework's error answers, which are never sent: every failure is a problem document."""

@@ -110,7 +110,7 @@ ACCESS: Final = (
     Access("fanout", sends_to=("deliveries",), secrets=("DATABASE_URL",)),
     Access(
         "sweeper",
-        reads=("withdrawn/", "log/"),
+        reads=("withdrawn/", "log/", "exports/"),
         reads_trust=True,
         writes=("withdrawn/", "log/", "exports/"),
         deletes=("staging/",),

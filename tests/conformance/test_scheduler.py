@@ -183,7 +183,7 @@ def test_what_is_not_there_is_neither_changed_nor_deleted(plan: Plan, identifier
         ("endpoint", ""), ("endpoint", "/nowhere"), ("endpoint", "POST /nowhere"), ("endpoint", "POST /plain"),
         ("endpoint", "DELETE /gone"), ("endpoint", "GET /items/:id"), ("endpoint", "GET /items/1"),
         ("endpoint", "/both"), ("endpoint", "https://example.com/"),
-        ("cron", ""), ("cron", "* * * *"), ("cron", "* * * * * *"), ("cron", "@daily"), ("cron", "61 * * * *"),
+        ("cron", ""), ("cron", "* * * *"), ("cron", "* * * * * *"), ("cron", "@reboot"), ("cron", "61 * * * *"),
         ("cron", "every day"), ("cron", "0 0 30 2 *"), ("cron", "* " * 200),
         ("timezone", ""), ("timezone", "Nowhere/City"), ("timezone", "../etc/passwd"), ("timezone", "+02:00"),
         ("name", ""), ("name", "n" * 129), ("name", "a\nb"), ("name", "a\0b"),

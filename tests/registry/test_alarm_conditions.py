@@ -17,12 +17,20 @@ from alga_ext.calls.envelope import ExecuteResponse, Usage
 from alga_ext.calls.messages import PrepareMessage
 from alga_ext.edge.key_report import report_overdue
 from alga_ext.errors import PlatformError
-from alga_ext.platform_metrics import CALLS_REFUSED
+from alga_ext.platform_metrics import (
+    CALLS_REFUSED,
+    DEAD_DELIVERIES,
+    DELIVERY_LAG,
+    FANOUT_LAG,
+    TICK_LAG,
+    Metric,
+)
 from alga_ext.stores.database import Database
 from alga_ext.telemetry import emit, log_failure
 from alga_ext.trust.key_ages import PlatformKey
 from functions.gateway import call_metrics
 from functions.registry import sweeping
+from functions.registry.events.receiving import count_refused
 from functions.registry.publishing import withdrawn_list
 from functions.registry.records import platform_keys
 from functions.runner.preparing.preparation import Prepare
@@ -161,6 +169,28 @@ def test_recorder_lag(log: Log, world: RegistryWorld, seconds: int, expected: bo
     ended = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
     record(world.services.database, finished(accepted_at=ended, at=ended))
     assert is_above(log.read(), "recorder-lag") == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("tick-lag", TICK_LAG), ("delivery-lag", DELIVERY_LAG), ("fanout-lag", FANOUT_LAG)]
+)
+def test_lags(log: Log, name: str, metric: Metric) -> None:
+    for over_ms, expected in ((0, False), (1, True)):
+        emit("registry-ticker", {metric: ALARMS[name].above + over_ms})
+        assert is_above(log.read(), name) == expected
+
+
+def test_dead_deliveries(log: Log) -> None:
+    for times, expected in ((100, False), (101, True)):
+        for _ in range(times):
+            emit("dispatcher", {DEAD_DELIVERIES: 1})
+        assert is_above(log.read(), "dead-deliveries") == expected
+
+
+def test_events_refused(log: Log) -> None:
+    for times, expected in ((100, False), (101, True)):
+        count_refused("registry", [PlatformError("event_data_invalid", "No.") for _ in range(times)])
+        assert is_above(log.read(), "events-refused") == expected
 
 
 def test_tenant_ceiling(log: Log, world: RegistryWorld) -> None:

@@ -98,7 +98,7 @@ def test_a_dead_delivery_is_tried_again_under_its_id(published: RegistryWorld, i
 def test_dead_deliveries_are_tried_again_together_within_the_slots(published: RegistryWorld, install_id: str) -> None:
     made = [event(published, install_id) for _ in range(6)]
 
-    answer = published.call("POST", "/deliveries/redrive", published.tenant_admin(), query=f"install={install_id}")
+    answer = published.call("POST", "/dead-deliveries/redrive", published.tenant_admin(), query=f"install={install_id}")
 
     assert answer.body == {"redriven": 6, "more": False}
     assert [message.delivery_id for message in sent(published)] == made[:4]
@@ -109,7 +109,7 @@ def test_dead_deliveries_of_another_install_stay_dead(published: RegistryWorld, 
     made = event(published, install_id)
 
     query = f"install={uuid.uuid4()}"
-    answer = published.call("POST", "/deliveries/redrive", published.tenant_admin(), query=query)
+    answer = published.call("POST", "/dead-deliveries/redrive", published.tenant_admin(), query=query)
 
     assert (answer.body["redriven"], listed(published, "state=dead")) == (0, [made])
 
@@ -155,7 +155,7 @@ def test_while_extensions_are_switched_off_nothing_is_tried_again(published: Reg
     published.rewire(EXTENSIONS_ENABLED="false")
 
     assert change(published, made).code == "extensions_disabled"
-    assert published.call("POST", "/deliveries/redrive", published.tenant_admin()).code == "extensions_disabled"
+    assert published.call("POST", "/dead-deliveries/redrive", published.tenant_admin()).code == "extensions_disabled"
     assert change(published, made, "DELETE", "").status == 200
 
 

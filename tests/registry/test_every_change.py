@@ -82,7 +82,7 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /installs/{install_id}/deliveries/pause": ("admin@tenant-a", "deliveries.pause"),
     "POST /installs/{install_id}/deliveries/resume": ("admin@tenant-a", "deliveries.resume"),
     "POST /deliveries/{delivery_id}/redrive": ("admin@tenant-a", "delivery.redrive"),
-    "POST /deliveries/redrive": ("admin@tenant-a", "delivery.redrive_all"),
+    "POST /dead-deliveries/redrive": ("admin@tenant-a", "delivery.redrive_all"),
     "DELETE /deliveries/{delivery_id}": ("admin@tenant-a", "delivery.discard"),
     "DELETE /installs/{install_id}": ("admin@tenant-a", "install.delete"),
     "POST /versions/{version_id}/withdraw": ("dev", "version.withdrawn"),
@@ -91,9 +91,9 @@ STORY: dict[str, tuple[str, str]] = {
     "POST /extensions/{reference}/transfer": ("platform", "extension.transferred"),
     "DELETE /tenants/{tenant_id}/data": ("platform", "tenant.erase"),
 }
-OF_MANY = {"POST /deliveries/redrive"}
+OF_MANY = {"POST /dead-deliveries/redrive"}
 GUARDED = [route for route in STORY if route not in CREATIONS | OF_MANY]
-_PARTS_OF_TENANTS = ("/installs", "/tenants", "/schedules", "/deliveries")
+_PARTS_OF_TENANTS = ("/installs", "/tenants", "/schedules", "/deliveries", "/dead-deliveries")
 OF_TENANTS = [route for route in STORY if any(part in route for part in _PARTS_OF_TENANTS)]
 
 
@@ -183,7 +183,7 @@ def tell(teller: Teller) -> None:
     make("POST /deliveries/{delivery_id}/redrive", **dead)
     make("DELETE /deliveries/{delivery_id}", **dead)
     dead_delivery(world, install_id)
-    make("POST /deliveries/redrive")
+    make("POST /dead-deliveries/redrive")
     make("DELETE /installs/{install_id}", **install)
     version["version_id"] = second["version_id"]
     make("POST /versions/{version_id}/withdraw", {"reason": "malware"}, **version)

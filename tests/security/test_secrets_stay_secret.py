@@ -108,7 +108,8 @@ def test_a_secret_that_a_guest_logs_is_taken_out(world: World, way: str, value: 
     assert [spelling for spelling in spellings if spelling.lower() in log.lower()] == []
 
 
-@pytest.mark.parametrize("way", _WAYS)
+# No line has the name of a host that was asked. The ledger counts such a one under "(other)".
+@pytest.mark.parametrize("way", [way for way in _WAYS if way != "the name of a host"])
 def test_what_was_taken_out_is_marked(world: World, way: str) -> None:
     assert "[secret token]" in told(world, reading(world, spilling(way)), PLAIN)
 

@@ -115,7 +115,7 @@ def _redrive_all(asked: Client, query: str) -> int:
     """Redrive batch by batch, and return how many deliveries that were."""
     count = 0
     while True:
-        done = asked.json("POST", f"/deliveries/redrive{query}")
+        done = asked.json("POST", f"/dead-deliveries/redrive{query}")
         count += int(done["redriven"])
         if not done["more"]:
             return count

@@ -76,7 +76,7 @@ def discard_delivery(delivery_id: str) -> Response[DeliveryDetailOut]:
     return _change(delivery_id, deliveries.discard)
 
 
-@router.post("/deliveries/redrive")
+@router.post("/dead-deliveries/redrive")
 def redrive_deliveries(
     install: Annotated[str | None, Query()] = None, trigger: Annotated[Trigger | None, Query()] = None
 ) -> RedrivenOut:

@@ -232,7 +232,7 @@ def test_a_message_that_cannot_be_hidden_leaves_the_row_right(made: Dispatching)
     delivery = made.event(made.install())
     made.queue()
 
-    assert made.dispatch(delivery) == [delivery]  # its handle is none
+    assert made.dispatch(delivery) == [delivery]  # the queue does not know its receipt handle
 
     assert made.state(delivery) == "retrying"
     made.answers({})

@@ -30,7 +30,7 @@ import { Router, json, text, http, secrets, storage, config, metrics } from "@al
 const attempt = (ask) => { try { ask(); } catch (error) { console.error(String(error)); } };
 const said = (request) => JSON.parse(request.text());
 export const handler = new Router()
-  .post("/work/:word", (request) => {
+  .post("/answer/:word", (request) => {
     const { log, stored, key, outside, fetched, metric } = said(request);
     console.log(log); console.warn(log); console.error(log);
     storage.put(key, key, new TextEncoder().encode(stored));
@@ -58,7 +58,7 @@ export const handler = new Router()
   .post("/large", (request) => text(said(request).answer.repeat(300_000)))
   .post("/memory", (request) => { const all = []; for (;;) all.push(said(request).answer.repeat(100_000)); }).handler;
 """
-PATHS = ["/work/:word", "/refused", "/throw", "/slow", "/header", "/status", "/large", "/memory"]
+PATHS = ["/answer/:word", "/refused", "/throw", "/slow", "/header", "/status", "/large", "/memory"]
 FUNCTIONS_WITH_A_LOG = {"gateway", "runner", "registry", "recorder", "prepare", "assets", "sweeper"}
 
 
@@ -194,14 +194,14 @@ def called(site: Site, canaries: Canaries, install_id: str, outside: Outside) ->
         return caller.request("POST", f"/api/ext/{install_id}{path}{query}", body, sent)
 
     replies = {path: call(path) for path in PATHS if ":" not in path}
-    replies["work"] = call(f"/work/{canaries.of('path')}", **{"idempotency-key": canaries.of("idempotency key")})
+    replies["work"] = call(f"/answer/{canaries.of('path')}", **{"idempotency-key": canaries.of("idempotency key")})
     replies["no path"] = call(f"/{canaries.of('unknown path')}")
     replies["no extension"] = site.client("acme").request("POST", f"/api/ext/{canaries.of('extension')}/x", body)
-    replies["bad token"] = call("/work/x", authorization=f"Bearer {canaries.of('bad token')}")
+    replies["bad token"] = call("/answer/x", authorization=f"Bearer {canaries.of('bad token')}")
     header, _, signature = str(site.platform.keys.token({"sub": "x"})).split(".")
     claims = base64.urlsafe_b64encode(json.dumps({"sub": canaries.of("forged token")}).encode()).decode().rstrip("=")
-    replies["forged token"] = call("/work/x", authorization=f"Bearer {header}.{claims}.{signature}")
-    replies["basic"] = call("/work/x", authorization=f"Basic {canaries.of('password')}")
+    replies["forged token"] = call("/answer/x", authorization=f"Bearer {header}.{claims}.{signature}")
+    replies["basic"] = call("/answer/x", authorization=f"Basic {canaries.of('password')}")
     replies["bad key"] = call("/throw", **{"idempotency-key": canaries.of("long key") * 20})
     replies["bad encoding"] = call(f"/%ff{canaries.of('bad path')}")
     caller.close()

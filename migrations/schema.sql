@@ -107,6 +107,7 @@ ALTER FUNCTION app.count_installs(version uuid) OWNER TO app_owner;
 CREATE FUNCTION app.count_storage() RETURNS trigger
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   keys_before bigint := 0;
@@ -292,6 +293,7 @@ ALTER FUNCTION app.export_rows(from_table text, after_key jsonb, most integer) O
 CREATE FUNCTION app.fire_schedules(batch jsonb) RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   tenant text;
@@ -377,6 +379,7 @@ ALTER FUNCTION app.make_day(wanted date) OWNER TO app_owner;
 CREATE FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, status text, error text) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   noted app.extension_schedule;
@@ -410,6 +413,7 @@ ALTER FUNCTION app.note_schedule_run(tenant text, schedule uuid, delivery uuid, 
 CREATE FUNCTION app.queue_deliveries(tenant text) RETURNS TABLE(delivery uuid, delay integer)
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
+    SET enable_seqscan TO 'off'
     AS $$
 declare
   of_tenant constant integer := 16;

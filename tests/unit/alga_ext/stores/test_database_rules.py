@@ -37,6 +37,13 @@ def test_a_connection_goes_to_the_port_of_the_url() -> None:
             assert (opened.getpeername(), opened.gettimeout()) == (("127.0.0.1", port), 5)
 
 
+def test_the_end_of_a_request_does_not_wait_for_the_acknowledgement_of_its_beginning() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with Login(f"postgresql://r@127.0.0.1:{port}/d", 1_000).open_socket(timeout_s=5) as opened:
+            assert opened.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_socket_folder_replaces_the_host() -> None:
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{folder}/.s.PGSQL.5432")

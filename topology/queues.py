@@ -70,8 +70,8 @@ QUEUES: Final = (PREPARE, PREPARED, EXECUTIONS, EVENTS, DELIVERIES)
 EVENT_SOURCES: Final = (
     EventSource("prepare", "prepare", batch_size=1),  # one compilation takes a core for seconds
     EventSource("prepared", "assets", batch_size=1),  # so that one publisher's UI delays no other publisher
-    # A set of calls costs the recorder little more than one. A record comes up to a second later for it.
-    EventSource("executions", "recorder", batch_size=100, batch_window_s=1),
+    # A tenant's calls of a batch cost the recorder little more than one. A record comes up to a second later for it.
+    EventSource("executions", "recorder", batch_size=250, batch_window_s=1),
     EventSource("events", "fanout"),
     # One invocation lasts as long as the slowest of its deliveries, 60 s at most. docs/reference/deliveries.md says
     # what this number means when extensions hang.

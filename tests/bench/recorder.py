@@ -3,7 +3,7 @@
 ``python -m tests.bench.recorder ../other-checkout`` sends the same calls, two messages each, to the recorder's handler
 there and here, in batches as the event source of each makes them. Both databases are on one server, which does not wait
 for the disk. A managed one does, at each commit: then sets gain more. The other checkout needs its own ``make setup``.
-Status 1 when the median ratio with one tenant is below ``FASTER``.
+Status 1 when the median ratio is below ``FASTER``, with one tenant or with ten.
 """
 
 import argparse
@@ -155,7 +155,7 @@ def main() -> int:
             here.close()
             loop.run(server.stop())
             loop.close()
-    return int(ratios[1] < FASTER)
+    return int(min(ratios.values()) < FASTER)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 ``python -m tests.bench.pairs ../other-checkout`` runs ``tests.bench.runner`` there and here in turns, so that what else
 the machine does hits both alike. The other checkout needs its own ``make setup``. A ratio above 1 means slower here.
-``--only "warm call" --no-cold --limit 1.03`` judges the warm call alone.
 """
 
 import argparse
@@ -51,8 +50,6 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--times", type=int, default=80, help="calls for each figure of a run")
     parser.add_argument("--no-cold", action="store_true", help="leave out the cold starts")
-    parser.add_argument("--only", default="", help="judge the figures whose names begin so")
-    parser.add_argument("--limit", type=float, default=SLOWER_LIMIT, help="the largest median ratio")
     options = parser.parse_args()
     runs: list[tuple[dict[str, float], dict[str, float]]] = []
     for number in range(options.pairs):
@@ -64,10 +61,7 @@ def main() -> int:
     for column in ("figure", "there", "here", "here / there", "pairs from to"):
         table.add_column(column, justify="left" if column == "figure" else "right")
     worst = 0.0
-    names = [name for name in runs[0][1] if name.startswith(options.only)]
-    if not names:
-        parser.error(f"no figure begins with {options.only!r}; there are {', '.join(runs[0][1])}")
-    for name in names:
+    for name in runs[0][1]:
         pairs = [(there[name], here[name]) for there, here in runs if name in there]
         if not pairs:
             continue
@@ -78,7 +72,7 @@ def main() -> int:
         spread = f"{ratios[0]:.2f}–{ratios[-1]:.2f}"
         table.add_row(name, *(f"{value:.3f}" for value in medians), f"{ratio:.3f}", spread)
     Console(width=120).print(table)
-    return int(worst > options.limit)
+    return int(worst > SLOWER_LIMIT)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, encode
 from alga_ext.ids import new_execution_id
 from alga_ext.stores.database import Database
 from functions.registry.migrations.migrate import migrate
+from tests.bench.checkouts import Program
 from tests.bench.filling import PASSWORD, ROLES
 from tests.support.places import ROOT
 from tests.support.servers import Loop, start_postgres
@@ -60,15 +61,8 @@ class Checkout:
         self.batch_size = int(
             subprocess.run([self._python, "-c", _BATCH_SIZE], cwd=folder, check=True, capture_output=True).stdout
         )
-        self._process = subprocess.Popen(
-            [self._python, "-c", _PROGRAM],
-            cwd=folder,
-            env={
-                "DATABASE_URL": database_url(url, role="fn_registry", password=PASSWORD),
-                "PYTHONPATH": f"{folder}:{folder / 'layers' / 'core' / 'python'}",
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+        self._program = Program(
+            folder, _PROGRAM, {"DATABASE_URL": database_url(url, role="fn_registry", password=PASSWORD)}
         )
 
     def calls_per_second(self, bodies: Sequence[str]) -> float:
@@ -83,18 +77,13 @@ class Checkout:
         return len(bodies) / 2 / (time.perf_counter() - begun)
 
     def _ask(self, batch: str) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(batch.encode() + b"\n")
-        self._process.stdin.flush()
-        if (failed := self._process.stdout.readline().strip()) != b"0":
-            message = f"the recorder of {self._folder} failed: {failed.decode()}"
+        if (failed := self._program.ask(batch)) != "0":
+            message = f"the recorder of {self._folder} failed: {failed}"
             raise RuntimeError(message)
 
     def close(self) -> None:
         """End the process."""
-        self._process.kill()
-        self._process.wait()
+        self._program.close()
 
 
 def messages(calls: int, tenants: int) -> list[str]:

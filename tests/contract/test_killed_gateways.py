@@ -17,7 +17,7 @@ from alga_ext.calls.log_lines import CallLog, KeptLine, pack
 from alga_ext.calls.messages import ExecutionAccepted, ExecutionFinished, Message
 from alga_ext.stores.database import Database
 from functions.registry.records.recording import Recorder
-from functions.registry.sweeping import sweep_tenants
+from functions.registry.tenant_sweeping import sweep_tenants
 from tests.conftest import Databases
 from tests.support.call_door import Door, answer, call_door
 from tests.support.dying_gateway import DyingGateway

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from functions.registry.sweeping import sweep_tenants
+from functions.registry.tenant_sweeping import sweep_tenants
 from tests.support.events import (
     as_owner,
     deliveries,

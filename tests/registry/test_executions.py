@@ -10,8 +10,8 @@ import pytest
 from alga_ext.calls.envelope import Usage
 from alga_ext.calls.log_lines import CallLog, KeptLine, pack
 from alga_ext.calls.messages import BreakerState
-from functions.registry import sweeping
 from functions.registry.records import execution_scan, executions
+from functions.registry.tenant_sweeping import sweep_tenants
 from tests.registry.test_call_logs import AT, EXECUTION, GUEST, LOG, OTHER_INSTALL, execution_id, record, recorded
 from tests.registry.test_recorder import IDENTITY, accepted, make_march
 from tests.support.registry import Answer, RegistryWorld
@@ -61,7 +61,7 @@ def test_each_outcome_lists_the_calls_that_ended_so(world: RegistryWorld) -> Non
     lost, running = (execution_id((now - timedelta(minutes=minutes)).isoformat()) for minutes in (20, 1))
     for call, minutes in ((lost, 20), (running, 1)):
         recorded(world, accepted(execution_id=call, at=(now - timedelta(minutes=minutes)).isoformat()))
-    sweeping.sweep_tenants(world.services.database, now, timedelta(days=7))
+    sweep_tenants(world.services.database, now, timedelta(days=7))
 
     expected = {outcome: {call} for outcome, call in made.items()} | {"unknown": {lost}, "running": {running}}
     assert {outcome: set(listed(world, outcome=outcome)) for outcome in expected} == expected

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 
 from alga_ext.stores.database import Database
-from functions.registry.sweeping import sweep_tenants
+from functions.registry.tenant_sweeping import sweep_tenants
 from functions.runner.imports.call_context import CallContext
 from functions.runner.imports.storage.storage import Storage
 from tests.conftest import Databases

@@ -12,7 +12,7 @@ from alga_ext.calls.messages import EventReceived, ExecutionFinished
 from alga_ext.calls.topics import PLATFORM_SOURCE, PLATFORM_TOPICS
 from functions.registry.events import lifecycle
 from functions.registry.limiting.counting import caused_by
-from functions.registry.sweeping import sweep_tenants
+from functions.registry.tenant_sweeping import sweep_tenants
 from tests.support.emitted import totals
 from tests.support.events import as_owner, fan_out, received, told
 from tests.support.places import ROOT

@@ -10,7 +10,7 @@ from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
 from functions.registry.deliveries import recovering
 from functions.registry.deliveries.recovering import Recovered, recover
-from functions.registry.sweeping import sweep_tenants
+from functions.registry.tenant_sweeping import sweep_tenants
 from tests.support.deliveries import delivery
 from tests.support.registry import RegistryWorld
 

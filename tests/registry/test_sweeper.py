@@ -12,7 +12,8 @@ from alga_ext.calls.messages import Message
 from alga_ext.errors import PlatformError
 from alga_ext.stores import object_keys
 from alga_ext.stores.database import Database, Tx
-from functions.registry import sweeping
+from functions.registry import sweeping, tenant_sweeping
+from functions.registry.installing import purging
 from functions.registry.records.recording import Recorder
 from functions.registry.recovery import log_copy
 from tests.registry.test_recorded_batches import call
@@ -100,7 +101,7 @@ def test_after_the_grace_time_storage_is_deleted_and_counted(published: Registry
             tx.execute(statement, install_id=install_id)
     owner.close()
 
-    sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=8), _GRACE)
+    tenant_sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=8), _GRACE)
 
     trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
     assert trail[0]["action"] == "install.purge"
@@ -115,7 +116,7 @@ def test_after_the_grace_time_storage_is_deleted_and_counted(published: Registry
 def test_within_the_grace_time_a_reinstall_finds_what_was_stored(published: RegistryWorld) -> None:
     install_id = _uninstalled(published, 3)
 
-    sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=6), _GRACE)
+    tenant_sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=6), _GRACE)
 
     assert published.install()["install_id"] == install_id
     assert _kept(published) == 3
@@ -125,7 +126,9 @@ def test_an_install_that_kept_sixty_thousand_entries_is_purged(published: Regist
     """More than one statement can delete within its time."""
     _uninstalled(published, 60_000)
 
-    done = sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(days=8), _GRACE)
+    done = tenant_sweeping.sweep_tenants(
+        published.services.database, published.services.now() + timedelta(days=8), _GRACE
+    )
 
     assert done["installs_purged"] == 1
     assert _kept(published) == 0
@@ -137,13 +140,13 @@ def test_a_purge_that_was_cut_off_counts_on_where_it_ended(
     published: RegistryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install_id = _uninstalled(published, 25)
-    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 10)
+    monkeypatch.setattr(purging, "_ROWS_PER_BATCH", 10)
     database, later = _Dying(published.services.database, transactions=2), published.services.now() + timedelta(days=8)
 
     with pytest.raises(ConnectionError):
-        sweeping.purge(database, "tenant-a", install_id, later, _GRACE)
+        purging.purge(database, "tenant-a", install_id, later, _GRACE)
     assert _kept(published) == 5
-    assert sweeping.purge(published.services.database, "tenant-a", install_id, later, _GRACE)
+    assert purging.purge(published.services.database, "tenant-a", install_id, later, _GRACE)
 
     trail = published.call("GET", "/audit", published.tenant_admin()).body["items"]
     assert trail[0]["after"]["storage_entries"] == 25
@@ -152,7 +155,7 @@ def test_a_purge_that_was_cut_off_counts_on_where_it_ended(
 def test_a_purge_within_the_grace_time_deletes_nothing(published: RegistryWorld) -> None:
     install_id = _uninstalled(published, 2)
 
-    assert not sweeping.purge(published.services.database, "tenant-a", install_id, published.services.now(), _GRACE)
+    assert not purging.purge(published.services.database, "tenant-a", install_id, published.services.now(), _GRACE)
 
     assert _kept(published) == 2
 
@@ -166,9 +169,11 @@ def test_expired_entries_go_in_batches_and_the_others_stay(
     with runner.tenant("tenant-a") as tx:
         tx.execute("update app.extension_storage_entry set expires_at = null where key = 'k7'")
     runner.close()
-    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 10)
+    monkeypatch.setattr(tenant_sweeping, "_ROWS_PER_BATCH", 10)
 
-    done = sweeping.sweep_tenants(published.services.database, published.services.now() + timedelta(minutes=1), _GRACE)
+    done = tenant_sweeping.sweep_tenants(
+        published.services.database, published.services.now() + timedelta(minutes=1), _GRACE
+    )
 
     assert done["storage_entries_expired"] == 24
     usage = published.rows("select sum(key_count) as keys from app.extension_storage_usage")
@@ -184,9 +189,9 @@ def test_answers_of_calls_with_a_key_go_after_a_day_in_batches(
         tx.execute(_INSERT_ANSWERS)
         tx.execute(_AGE_ANSWERS)
     gateway.close()
-    monkeypatch.setattr(sweeping, "_ANSWERS_PER_BATCH", 10)
+    monkeypatch.setattr(tenant_sweeping, "_ANSWERS_PER_BATCH", 10)
 
-    done = sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
+    done = tenant_sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
 
     assert done["call_answers_expired"] == 24
     assert published.rows("select request_id from app.call_idempotency") == [{"request_id": "7"}]
@@ -200,9 +205,9 @@ def test_rates_that_have_been_unused_for_an_hour_go_in_batches(
     with gateway.tenant("tenant-a") as tx:
         tx.execute(_INSERT_RATES)
     gateway.close()
-    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 10)
+    monkeypatch.setattr(tenant_sweeping, "_ROWS_PER_BATCH", 10)
 
-    sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
+    tenant_sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
 
     assert published.rows("select key from app.call_rate") == [{"key": "user:7"}]
 
@@ -216,7 +221,7 @@ def test_rates_that_a_gateway_holds_are_left_for_the_next_run(
         tx.execute(_INSERT_RATES)
     with gateway.tenant("tenant-a") as tx:
         tx.execute("select from app.call_rate where key = 'user:3' for update")
-        sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
+        tenant_sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
     gateway.close()
 
     assert published.rows("select key from app.call_rate order by key") == [{"key": "user:3"}, {"key": "user:7"}]
@@ -237,7 +242,7 @@ def _outcomes(published: RegistryWorld) -> list[str | None]:
 
 
 def _sweep_tenants(published: RegistryWorld) -> int:
-    return sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)["outcomes_lost"]
+    return tenant_sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)["outcomes_lost"]
 
 
 @pytest.mark.parametrize(("minutes", "outcome"), [(14, None), (16, "unknown"), (10_000, "unknown")])
@@ -299,7 +304,7 @@ def test_an_accepted_message_after_the_end_leaves_the_outcome(world: RegistryWor
 def test_unknown_calls_of_two_tenants_are_found_in_batches(
     world: RegistryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 2)
+    monkeypatch.setattr(tenant_sweeping, "_ROWS_PER_BATCH", 2)
     for tenant_id in ("tenant-a", "tenant-b"):
         for _ in range(3):
             _accepted(world, 20, tenant_id)
@@ -389,7 +394,7 @@ def test_a_tenant_with_something_due_is_found_and_then_not_again(
     make(published)
     assert _due(published) == ["tenant-a"]
 
-    sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
+    tenant_sweeping.sweep_tenants(published.services.database, published.services.now(), _GRACE)
 
     assert _due(published) == []
 
@@ -399,14 +404,14 @@ def test_a_tenant_whose_work_fails_keeps_no_other_from_its_turn(
 ) -> None:
     for tenant_id in ("tenant-a", "tenant-b"):
         _accepted(world, 20, tenant_id)
-    lose = sweeping._lose_outcomes
+    lose = tenant_sweeping._lose_outcomes
 
     def fail_for_one(database: Database, tenant_id: str, now: datetime) -> int:
         if tenant_id == "tenant-a":
             raise PlatformError("database_unavailable", "not now")
         return lose(database, tenant_id, now)
 
-    monkeypatch.setattr(sweeping, "_lose_outcomes", fail_for_one)
+    monkeypatch.setattr(tenant_sweeping, "_lose_outcomes", fail_for_one)
 
     assert _sweep_tenants(world) == 1
     assert _due(world) == ["tenant-a"]
@@ -543,7 +548,7 @@ def _metrics_of_days(world: RegistryWorld, *ages: int) -> None:
 def test_metrics_of_extensions_are_kept_for_four_hundred_days(world: RegistryWorld) -> None:
     _metrics_of_days(world, 0, 400, 401, 500)
 
-    sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
+    tenant_sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
 
     rows = world.rows("select day from app.extension_metric_total order by day")
     assert [row["day"] for row in rows] == [(world.services.now() - timedelta(days=age)).date() for age in (400, 0)]
@@ -551,9 +556,9 @@ def test_metrics_of_extensions_are_kept_for_four_hundred_days(world: RegistryWor
 
 def test_many_old_metrics_go_in_batches(world: RegistryWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     _metrics_of_days(world, *range(401, 426))
-    monkeypatch.setattr(sweeping, "_ROWS_PER_BATCH", 10)
+    monkeypatch.setattr(tenant_sweeping, "_ROWS_PER_BATCH", 10)
 
-    sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
+    tenant_sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
 
     assert world.rows("select 1 from app.extension_metric_total") == []
 
@@ -564,6 +569,6 @@ def test_when_a_tenant_was_active_is_forgotten_after_a_day(world: RegistryWorld,
         at = world.services.now() - timedelta(hours=hours)
         tx.execute("insert into app.tenant_activity (tenant_id, active_at) values ('tenant-a', :at)", at=at)
 
-    sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
+    tenant_sweeping.sweep_tenants(world.services.database, world.services.now(), _GRACE)
 
     assert len(world.rows("select 1 from app.tenant_activity")) == left

@@ -11,10 +11,10 @@ from alga_ext.calls.envelope import Usage
 from alga_ext.calls.limits import PRODUCT, TENANT_AS_INSTALL
 from alga_ext.calls.messages import Message
 from alga_ext.stores.database import Database
-from functions.registry import sweeping
 from functions.registry.api.paging import encode_cursor
 from functions.registry.records import days
 from functions.registry.records.recording import Recorder
+from functions.registry.tenant_sweeping import sweep_tenants
 from tests.registry.test_call_logs import OTHER_INSTALL, execution_id, make_day, record, recorded
 from tests.registry.test_days import no_pause
 from tests.registry.test_recorder import IDENTITY, accepted, finished, make_march
@@ -237,7 +237,7 @@ def test_a_call_whose_outcome_was_lost_counts_as_unknown_and_later_as_finished(w
 
     assert counts() == []
     for _ in range(2):
-        sweeping.sweep_tenants(world.services.database, NOW, timedelta(days=7))
+        sweep_tenants(world.services.database, NOW, timedelta(days=7))
     assert counts() == [(0, 0, 3)]
 
     for _ in range(2):

@@ -1485,8 +1485,11 @@ CREATE TABLE app.tenant_erasure (
     settles_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
     counts jsonb DEFAULT '{}'::jsonb NOT NULL,
+    next_table text,
+    pass_began_at timestamp with time zone,
     CONSTRAINT tenant_erasure_check CHECK (((state = 'done'::text) = (finished_at IS NOT NULL))),
     CONSTRAINT tenant_erasure_counts_check CHECK ((jsonb_typeof(counts) = 'object'::text)),
+    CONSTRAINT tenant_erasure_place_check CHECK (((next_table IS NULL) = (pass_began_at IS NULL))),
     CONSTRAINT tenant_erasure_state_check CHECK ((state = ANY (ARRAY['running'::text, 'done'::text]))),
     CONSTRAINT tenant_erasure_tenant_id_check CHECK ((tenant_id ~ '^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$'::text))
 );
@@ -2671,6 +2674,10 @@ GRANT INSERT(settles_at),UPDATE(settles_at) ON TABLE app.tenant_erasure TO fn_re
 GRANT UPDATE(finished_at) ON TABLE app.tenant_erasure TO fn_registry;
 
 GRANT UPDATE(counts) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT UPDATE(next_table) ON TABLE app.tenant_erasure TO fn_registry;
+
+GRANT UPDATE(pass_began_at) ON TABLE app.tenant_erasure TO fn_registry;
 
 GRANT SELECT,DELETE ON TABLE app.tenant_export TO fn_registry;
 

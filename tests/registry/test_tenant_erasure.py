@@ -60,9 +60,11 @@ def receipt(world: RegistryWorld, tenant_id: str = "tenant-a") -> Answer:
     return world.call("GET", f"/tenants/{tenant_id}/data", world.admin)
 
 
-def sweep(world: RegistryWorld, after: timedelta = timedelta()) -> dict[str, int]:
-    now = world.services.now() + after
-    return sweeping.do_jobs(world.services.database, world.services.objects, now, lambda: 0.0)
+def sweep(world: RegistryWorld, after: timedelta = timedelta(), *, batches: int | None = None) -> dict[str, int]:
+    """Let the sweeper run once, with time for so many batches; None: for all."""
+    now, clock = world.services.now() + after, itertools.count()
+    batch_s = 0.0 if batches is None else sweeping._JOBS_TAKE_S / (batches + 1)
+    return sweeping.do_jobs(world.services.database, world.services.objects, now, lambda: next(clock) * batch_s)
 
 
 def rows_of(world: RegistryWorld, tenant_id: str = "tenant-a") -> dict[str, int]:
@@ -329,6 +331,40 @@ def test_an_erasure_goes_on_where_the_time_of_a_run_ended(
 
     assert 2 < runs < 10
     assert receipt(filled).body["counts"] == {**before, AUDIT: 1}
+
+
+def test_an_erasure_ends_although_each_run_has_time_for_few_tables_only(filled: RegistryWorld) -> None:
+    before = rows_of(filled)
+    erase(filled)
+
+    runs = 0
+    while receipt(filled).body["state"] == "running" and runs < 20:
+        runs += 1
+        sweep(filled, LATER, batches=4)
+
+    assert runs == -(-len([*ERASED, AUDIT]) // 4)
+    assert (receipt(filled).body["counts"], set(rows_of(filled).values())) == ({**before, AUDIT: 1}, {0})
+
+
+def test_a_pass_that_began_before_everything_had_settled_does_not_end_an_erasure(filled: RegistryWorld) -> None:
+    erase(filled)
+    sweep(filled, timedelta(seconds=119), batches=4)
+
+    sweep(filled, LATER)
+    assert (receipt(filled).body["state"], set(rows_of(filled).values())) == ("running", {0})
+
+    sweep(filled, LATER)
+    assert receipt(filled).body["state"] == "done"
+
+
+def test_an_erasure_whose_place_is_no_table_any_more_begins_a_pass(filled: RegistryWorld, owner: Database) -> None:
+    erase(filled)
+    with owner.system() as tx:
+        tx.execute("update app.tenant_erasure set next_table = 'gone', pass_began_at = now() - interval '1 day'")
+
+    sweep(filled, LATER)
+
+    assert (receipt(filled).body["state"], set(rows_of(filled).values())) == ("done", {0})
 
 
 def test_a_tenant_that_cannot_be_erased_does_not_stop_the_others(filled: RegistryWorld, owner: Database) -> None:

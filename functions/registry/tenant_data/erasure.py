@@ -1,7 +1,8 @@
 """Erase a tenant: delete its rows in bounded batches, and blank the persons in its audit trail (ADR 0045).
 
 A request records the erasure and uninstalls everything. The sweeper does the rest, a batch in each transaction,
-together with the counts of the receipt. So a sweeper that dies at any point loses no count, and the next one goes on.
+together with the counts of the receipt and the place in the tables. So a sweeper that dies at any point loses no count,
+and the next one goes on at that place.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ _SETTLES_AFTER: Final = timedelta(minutes=2)
 """A call ends 30 s after it began, and a transaction of the recorder within its function's 30 s; gateways look up an
 install anew after seconds. After this time nothing from before the erasure can still write."""
 _ROWS_PER_BATCH: Final = 2_000
+_ORDER: Final = (*ERASED, AUDIT)
 _EXPORT_MAY_RUN_FOR: Final = timedelta(days=1)
 """An export that takes longer has failed again and again, and does not stand in the way of an erasure."""
 
@@ -50,7 +52,8 @@ _SETTLE_LATER: Final = """
 update app.tenant_erasure set settles_at = :settles_at where tenant_id = :tenant_id and state = 'running'
 """
 _LOCK: Final = """
-select erasure_id, settles_at, counts from app.tenant_erasure where tenant_id = :tenant_id and state = 'running'
+select tenant_id, erasure_id, settles_at, next_table, pass_began_at
+from app.tenant_erasure where tenant_id = :tenant_id and state = 'running'
 for no key update skip locked
 """
 _LOCK_STORAGE: Final = """
@@ -60,10 +63,12 @@ select app.lock_storage(install_id) from (
 """Taken before entries are deleted: the runner takes it before it writes one. The same order prevents a deadlock."""
 _ERASE: Final = "select app.erase_rows(:table, :rows) as done"
 _BLANK: Final = "select app.blank_audit(:rows) as done"
-_COUNT: Final = """
+_NOTE: Final = """
 update app.tenant_erasure
-set counts = counts || jsonb_build_object(cast(:table as text), coalesce((counts ->> :table)::bigint, 0) + :done)
-where tenant_id = :tenant_id and state = 'running'
+set counts = case when :done = 0 then counts else counts || jsonb_build_object(
+      cast(:table as text), coalesce((counts ->> :table)::bigint, 0) + :done) end,
+    next_table = :next_table, pass_began_at = :began_at
+where tenant_id = :tenant_id and state = 'running' returning counts
 """
 _FINISH: Final = """
 update app.tenant_erasure set state = 'done', finished_at = :now where tenant_id = :tenant_id and state = 'running'
@@ -117,46 +122,52 @@ def is_anything_left(tx: Tx, tenant_id: str) -> bool:
 
 
 def work(database: Database, tenant_id: str, now: datetime, has_time: Callable[[], bool]) -> int:
-    """Go through all tables once, as far as the time goes, and return how many rows were deleted or blanked.
+    """Go on with the pass over all tables, as far as the time goes; return how many rows were deleted or blanked.
 
-    A pass that began when everything had settled (``settles_at``) and went through all tables finishes the erasure.
+    A run goes on where the one before it stopped, and ends with the pass. A pass that began when everything had settled
+    (``settles_at``) finishes the erasure; otherwise the next run begins another pass.
     """
     done = 0
     with database.tenant(tenant_id) as tx:
         # An installation that was already running when the erasure was requested.
         if tx.execute(_UNINSTALL, tenant_id=tenant_id):
             tx.execute(_SETTLE_LATER, tenant_id=tenant_id, settles_at=now + _SETTLES_AFTER)
-    for table in (*ERASED, AUDIT):
-        changed = _ROWS_PER_BATCH
-        while changed == _ROWS_PER_BATCH:
-            if not has_time():
-                return done
-            with database.tenant(tenant_id) as tx:
-                if tx.row(_LOCK, tenant_id=tenant_id) is None:
-                    return done  # another sweeper is at work, or has finished it
-                changed = _erase_batch(tx, tenant_id, table)
-            done += changed
-    _finish(database, tenant_id, now)
+    goes_on = True
+    while goes_on and has_time():
+        with database.tenant(tenant_id) as tx:
+            running = tx.row(_LOCK, tenant_id=tenant_id)
+            if running is None:
+                break  # another sweeper is at work, or has finished it
+            changed, goes_on = _step(tx, running, now)
+        done += changed
     return done
+
+
+def _step(tx: Tx, running: Row, now: datetime) -> tuple[int, bool]:
+    """Erase one batch, note where to go on, and finish the erasure when that was the end of its last pass.
+
+    Return how many rows were deleted or blanked, and whether the pass goes on.
+    """
+    tenant_id, table, began_at = running["tenant_id"], running["next_table"], running["pass_began_at"]
+    if table not in _ORDER:  # at the beginning of a pass; or the table has another name in this release
+        table, began_at = _ORDER[0], now
+    changed = _erase_batch(tx, tenant_id, table)
+    following = _ORDER[_ORDER.index(table) + 1 :]
+    next_table = table if changed == _ROWS_PER_BATCH else following[0] if following else None
+    noted = tx.one(
+        _NOTE, tenant_id=tenant_id, table=table, done=changed, next_table=next_table,
+        began_at=None if next_table is None else began_at,
+    )  # fmt: skip
+    if next_table is None and began_at >= running["settles_at"]:
+        tx.execute(_FINISH, tenant_id=tenant_id, now=now)
+        after = {"erasure_id": str(running["erasure_id"]), "counts": noted["counts"]}
+        audit.record(tx, tenant_id, Actor("platform", "sweeper"), "tenant.erased", tenant_id, after=after)
+    return changed, next_table is not None
 
 
 def _erase_batch(tx: Tx, tenant_id: str, table: str) -> int:
     if table == "extension_storage_entry":
         tx.execute(_LOCK_STORAGE, tenant_id=tenant_id)
     if table == AUDIT:
-        changed = int(tx.one(_BLANK, rows=_ROWS_PER_BATCH)["done"])
-    else:
-        changed = int(tx.one(_ERASE, table=table, rows=_ROWS_PER_BATCH)["done"])
-    if changed:
-        tx.execute(_COUNT, tenant_id=tenant_id, table=table, done=changed)
-    return changed
-
-
-def _finish(database: Database, tenant_id: str, now: datetime) -> None:
-    with database.tenant(tenant_id) as tx:
-        running = tx.row(_LOCK, tenant_id=tenant_id)
-        if running is None or now < running["settles_at"]:
-            return
-        tx.execute(_FINISH, tenant_id=tenant_id, now=now)
-        after = {"erasure_id": str(running["erasure_id"]), "counts": running["counts"]}
-        audit.record(tx, tenant_id, Actor("platform", "sweeper"), "tenant.erased", tenant_id, after=after)
+        return int(tx.one(_BLANK, rows=_ROWS_PER_BATCH)["done"])
+    return int(tx.one(_ERASE, table=table, rows=_ROWS_PER_BATCH)["done"])

@@ -92,6 +92,7 @@ def test_the_admin_reads_lines_error_and_refusal_of_a_call(world: RegistryWorld)
         ],
         "dropped": 0,
         "dropped_after": 2,
+        "dropped_for": None,
     }
 
 
@@ -102,6 +103,7 @@ def test_lines_that_were_dropped_are_counted_where_they_were(world: RegistryWorl
     found = logs(world)
 
     assert (len(found["lines"]), found["dropped"], found["dropped_after"]) == (2, 5, 1)
+    assert found["dropped_for"] == "call_limit"
 
 
 def test_an_error_without_lines_can_be_read(world: RegistryWorld) -> None:
@@ -189,7 +191,7 @@ def test_beyond_a_days_limit_lines_are_dropped_and_counted(world: RegistryWorld)
     kept = [record(world, 2_500, logs_b64z=log_of(1_000)) for _ in range(3)]
 
     assert [logs(world, call)["dropped"] for call in kept] == [0, 0, 1]
-    assert logs(world, kept[2])["lines"] == []
+    assert (logs(world, kept[2])["lines"], logs(world, kept[2])["dropped_for"]) == ([], "day_limit")
     assert world.rows("select text_bytes, dropped from app.extension_log_day") == [{"text_bytes": 2_000, "dropped": 1}]
 
 

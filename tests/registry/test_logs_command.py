@@ -144,6 +144,20 @@ def test_a_file_for_the_publisher_has_no_caller_and_no_path(
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_lines_beyond_the_limit_of_a_day_are_said_to_be_missing_and_why(
+    world: RegistryWorld, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(world, limit_bytes=2, logs_b64z=pack(LOG))
+    file = tmp_path / "calls.json"
+
+    assert command() == 0
+    assert command("--export", str(file)) == 0
+
+    assert "… 2 lines are not kept: the install wrote more than is kept of it for a day" in capsys.readouterr().out
+    (call,) = json.loads(file.read_text())["calls"]
+    assert (call["logs"]["dropped"], call["logs"]["dropped_for"]) == (2, "day_limit")
+
+
 def test_new_calls_are_followed_once_each_when_they_are_finished(
     world: RegistryWorld, command: Command, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

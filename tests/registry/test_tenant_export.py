@@ -156,6 +156,22 @@ def test_log_lines_and_stored_values_can_be_read(filled: RegistryWorld) -> None:
     assert found["extension_storage_entry"][0]["value"] == "v"
 
 
+def test_an_export_says_which_lines_are_missing_and_why(filled: RegistryWorld) -> None:
+    line = KeptLine(1, "info", "guest", "a")
+    for log, says in (
+        (CallLog(first=[line], dropped=7, last=[line]), (7, 1, "call_limit")),
+        (CallLog(dropped=7, over_day_limit=True), (7, 0, "day_limit")),
+        (CallLog(first=[line]), (0, 1, None)),
+    ):
+        update = "update app.extension_execution_lines set lines = decode(:hex, 'hex'), dropped = :dropped"
+        as_owner(filled, update, hex=compress(log).hex(), dropped=log.dropped)
+        ask(filled, "again=true")
+        write(filled)
+
+        (row,) = lines(filled)["extension_execution_lines"]
+        assert (row["dropped"], row["dropped_after"], row["dropped_for"]) == says
+
+
 def test_large_tables_are_written_in_parts_that_memory_can_hold(
     filled: RegistryWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ def texts_of(message: ExecutionFinished) -> list[str]:
             lines,
             log.dropped,
             len(log.first),
+            dropped_for=log.dropped_for,
             error=message.guest_error,
             stack=message.guest_stack,
             refusal=refusal,

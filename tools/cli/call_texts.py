@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from alga_ext.calls.log_lines import DroppedFor
+
 # Control characters, line separators, marks that change the direction of text, and lone surrogates. Tabs stay.
 _UNSAFE: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -47,6 +49,7 @@ def details(
     dropped: int = 0,
     dropped_after: int = 0,
     *,
+    dropped_for: DroppedFor | None = None,
     error: str | None = None,
     stack: str | None = None,
     refusal: str | None = None,
@@ -54,10 +57,10 @@ def details(
     """Yield what a call left for the developer, indented: log lines, where some are missing, the guest's error."""
     for number, line in enumerate(lines):
         if dropped and number == dropped_after:
-            yield _missing(dropped)
+            yield _missing(dropped, dropped_for)
         yield from _indented(f"+{line.at_ms} ms {line.source} {line.level}: {line.text}")
     if dropped and dropped_after >= len(lines):
-        yield _missing(dropped)
+        yield _missing(dropped, dropped_for)
     if error:
         yield from _indented(f"error: {error}")
     if stack:
@@ -71,8 +74,10 @@ def lines_of(document: Any) -> list[Line]:
     return [Line(line["at_ms"], line["level"], line["source"], line["text"]) for line in document["lines"]]
 
 
-def _missing(dropped: int) -> str:
-    return f"    … {dropped} lines are not kept"
+def _missing(dropped: int, dropped_for: DroppedFor | None) -> str:
+    of_day = dropped_for == "day_limit"
+    limit = "the install wrote more than is kept of it for a day" if of_day else "more than is kept of a call"
+    return f"    … {dropped} lines are not kept: {limit}"
 
 
 def _indented(text: str) -> Iterator[str]:

@@ -181,6 +181,7 @@ def _show(call: dict[str, Any], translate: Translate, *, as_json: bool) -> None:
         lines_of(kept),
         kept["dropped"],
         kept["dropped_after"],
+        dropped_for=kept["dropped_for"],
         error=kept["guest_error"],
         stack=translate(kept["guest_stack"] or ""),
         refusal=None if refusal is None else refusal["reason"],

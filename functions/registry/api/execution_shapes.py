@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
+from alga_ext.calls.log_lines import DroppedFor
 from alga_ext.calls.outcomes import Outcome
 from functions.registry.api.shapes import Out
 
@@ -81,6 +82,8 @@ class ExecutionLogsOut(Out):
     """What an execution left for the developer. All texts may have been written by the extension.
 
     ``dropped`` lines are not kept. They were between the first ``dropped_after`` of these lines and the others.
+    ``dropped_for`` is null when there are none; otherwise it is ``call_limit`` when the call wrote more than is kept of
+    one, and ``day_limit`` when more was written than is kept of the install for a UTC day (``kept_log_bytes``).
     """
 
     execution_id: str
@@ -94,3 +97,4 @@ class ExecutionLogsOut(Out):
     lines: list[LogLineOut]
     dropped: int
     dropped_after: int
+    dropped_for: DroppedFor | None

@@ -111,7 +111,7 @@ def keep(tx: Tx, tenant_id: str, logs: Sequence[ExecutionLog], defaults: Limits)
             continue
         place = (install_id, day)
         fits = kept_bytes[place] + whole.text_bytes <= limits_bytes[install_id]
-        log = whole if fits else CallLog(dropped=whole.dropped + whole.count)
+        log = whole if fits else CallLog(dropped=whole.dropped + whole.count, over_day_limit=True)
         kept_bytes[place] += log.text_bytes
         added[place][0] += log.text_bytes
         added[place][1] += log.dropped

@@ -13,7 +13,8 @@ _BYTEA: Final = "\\x"
 def line_of(table: str, row: str) -> bytes:
     """Return one line of JSON, with a line feed, for a row as PostgreSQL writes it.
 
-    What an extension stored is shown as text when it is UTF-8, otherwise as base64. Log lines are unpacked.
+    What an extension stored is shown as text when it is UTF-8, otherwise as base64. Log lines are unpacked; beside them
+    stands where and for which limit lines were dropped (the column ``dropped``).
     """
     if table == "extension_storage_entry":
         row = json.dumps(_shown(json.loads(row), "value", _text_or_base64), ensure_ascii=False)
@@ -38,4 +39,8 @@ def _log_lines(data: bytes) -> dict[str, Any]:
         log = decompress(data)
     except ValueError:
         return {"lines_base64": base64.b64encode(data).decode()}
-    return {"lines": [[line.at_ms, line.level, line.source, line.text] for line in (*log.first, *log.last)]}
+    return {
+        "lines": [[line.at_ms, line.level, line.source, line.text] for line in (*log.first, *log.last)],
+        "dropped_after": len(log.first),
+        "dropped_for": log.dropped_for,
+    }

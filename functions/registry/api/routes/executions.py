@@ -75,8 +75,8 @@ def get_logs(execution_id: str) -> ExecutionLogsOut:
     with services(router).database.tenant(tenant_id) as tx:
         row, log = log_keeping.load(tx, tenant_id, execution_id)
     lines = [_line(line) for line in (*log.first, *log.last)]
-    shown = {**texts(row), "lines": lines, "dropped": log.dropped, "dropped_after": len(log.first)}
-    return ExecutionLogsOut.model_validate(shown)
+    dropped = {"dropped": log.dropped, "dropped_after": len(log.first), "dropped_for": log.dropped_for}
+    return ExecutionLogsOut.model_validate({**texts(row), "lines": lines, **dropped})
 
 
 def _line(line: KeptLine) -> LogLineOut:

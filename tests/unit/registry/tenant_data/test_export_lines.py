@@ -34,6 +34,10 @@ def test_a_stored_text_is_shown_as_text(text: str) -> None:
     assert exported("extension_storage_entry", row) == {"key": "k", "value": text}
 
 
+def test_a_stored_text_is_found_by_a_search_of_the_file() -> None:
+    assert "é".encode() in line_of("extension_storage_entry", json.dumps({"value": bytea("é".encode())}))
+
+
 def test_stored_bytes_that_are_no_text_are_shown_as_base64() -> None:
     row = {"key": "k", "value": bytea(b"\xff\x00")}
 
@@ -50,6 +54,8 @@ def test_log_lines_are_unpacked_in_their_order() -> None:
     assert exported("extension_execution_lines", row) == {
         "execution_id": "e",
         "lines": [[1, "info", "guest", "a"], [9, "error", "platform", "b"]],
+        "dropped_after": 1,
+        "dropped_for": None,
     }
 
 

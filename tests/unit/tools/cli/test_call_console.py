@@ -32,7 +32,7 @@ def test_its_lines_come_after_it(capsys: pytest.CaptureFixture[str]) -> None:
     mark = "\N{REPLACEMENT CHARACTER}"
     assert shown(capsys, logs_b64z=pack(LOG), lost_headers=["location"])[1:] == [
         "    +3 ms guest info: one",
-        "    … 5 lines are not kept",
+        "    … 5 lines are not kept: more than is kept of a call",
         f"    +7 ms stderr error: {mark}]0;x{mark}",
         "    +7 ms platform warn: header location of the answer was dropped because of its value",
     ]

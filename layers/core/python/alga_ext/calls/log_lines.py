@@ -26,6 +26,7 @@ _COMPRESSION: Final = 6
 
 Level = Literal["info", "warn", "error"]
 Source = Literal["guest", "stdout", "stderr", "platform", "sandbox"]
+DroppedFor = Literal["call_limit", "day_limit"]
 LEVELS: Final[frozenset[str]] = frozenset(get_args(Level))
 SOURCES: Final[frozenset[str]] = frozenset(get_args(Source))
 
@@ -48,11 +49,15 @@ class KeptLine(msgspec.Struct, array_like=True, frozen=True):
 
 
 class CallLog(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """The lines of a call in order: ``first``, then ``dropped`` lines that are not kept, then ``last``."""
+    """The lines of a call in order: ``first``, then ``dropped`` lines that are not kept, then ``last``.
+
+    ``over_day_limit`` is set by the recorder when it keeps no line, because its install has reached the limit of a day.
+    """
 
     first: list[KeptLine] = []
     dropped: Annotated[int, msgspec.Meta(ge=0)] = 0
     last: list[KeptLine] = []
+    over_day_limit: bool = False
 
     @property
     def count(self) -> int:
@@ -63,6 +68,13 @@ class CallLog(msgspec.Struct, omit_defaults=True, kw_only=True):
     def text_bytes(self) -> int:
         """How much text is kept, in UTF-8."""
         return sum(len(line.text.encode()) for line in (*self.first, *self.last))
+
+    @property
+    def dropped_for(self) -> DroppedFor | None:
+        """Which limit lines were dropped for: that of a call, or that of its install and day. None: none were."""
+        if not self.dropped:
+            return None
+        return "day_limit" if self.over_day_limit else "call_limit"
 
     def with_line(self, level: Level, text: str) -> "CallLog":
         """Return the log with a line of the platform at its end."""

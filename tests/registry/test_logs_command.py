@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 
 from alga_ext.calls.envelope import RefusedCall
 from alga_ext.calls.log_lines import CallLog, KeptLine, pack
+from functions.registry.tenant_sweeping import sweep_tenants
 from tests.registry.test_call_logs import AT, OTHER_INSTALL, execution_id, record, recorded
 from tests.registry.test_limits_command import served
 from tests.registry.test_recorder import accepted, make_march
@@ -19,6 +21,7 @@ from tests.support.registry import RegistryWorld
 from tools.cli.main import run
 
 Command = Callable[..., int]
+LOST_AT = datetime.fromisoformat(AT) + timedelta(minutes=17)
 LOG = CallLog(first=[KeptLine(3, "info", "guest", "one\ntwo"), KeptLine(7, "error", "stderr", "\x1b[31mred\x9b\0")])
 
 
@@ -46,6 +49,12 @@ def failed(world: RegistryWorld, **changes: Any) -> str:
         last_refusal=RefusedCall(capability="cap:http.fetch", reason="host a.example is not granted"),
         **changes,
     )
+
+
+def lose(world: RegistryWorld, **changes: Any) -> None:
+    """Record the beginning of a call, and let the sweeper find its end unknown."""
+    recorded(world, accepted(execution_id=execution_id(AT), at=AT, **changes))
+    sweep_tenants(world.services.database, LOST_AT, timedelta(days=7))
 
 
 def paths(capsys: pytest.CaptureFixture[str]) -> list[str]:
@@ -97,6 +106,22 @@ def test_calls_are_filtered_by_install_and_outcome(
 
     shown = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"execution_id"' in line]
     assert [(call["path"], call["logs"] is None) for call in shown] == [("/failed", False), ("/other", True)]
+
+
+def test_a_call_whose_end_is_unknown_is_shown_and_exported(
+    world: RegistryWorld, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lose(world, path="/lost")
+    recorded(world, accepted(execution_id=execution_id(AT), at=AT, path="/running"))
+    file = tmp_path / "calls.json"
+
+    assert command("--outcome", "error") == 0
+    assert command("--export", str(file)) == 0
+
+    (shown,) = (line for line in capsys.readouterr().out.splitlines() if "/lost" in line)
+    assert shown.split()[2:] == ["/lost", "-", "-", "its", "end", "is", "unknown"]
+    (call,) = json.loads(file.read_text())["calls"]
+    assert (call["outcome"], call["status"], call["logs"]) == ("unknown", None, None)
 
 
 def test_an_extension_is_found_by_its_name(
@@ -180,3 +205,32 @@ def test_new_calls_are_followed_once_each_when_they_are_finished(
     assert command("--follow") == 0
 
     assert paths(capsys) == ["/before", "/new", "/running"]
+
+
+@pytest.mark.parametrize(("outcome", "shown"), [(None, ["/new", "/lost"]), ("error", ["/lost"]), ("ok", ["/new"])])
+def test_calls_whose_end_becomes_unknown_are_followed_once(
+    world: RegistryWorld,
+    command: Command,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    outcome: str | None,
+    shown: list[str],
+) -> None:
+    lose(world, path="/lost-before")
+    recorded(world, accepted(execution_id=execution_id(AT), path="/lost", at=AT))
+    rounds = iter(range(40))
+
+    def pause(_: float) -> None:
+        match next(rounds):
+            case 0:  # a later call, so that the lost one is no recent one any more
+                record(world, path="/new", accepted_at="2026-03-01T10:10:00+00:00")
+            case 1:
+                sweep_tenants(world.services.database, LOST_AT, timedelta(days=7))
+            case 39:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", pause)
+
+    assert command("--last", "0", "--follow", *(("--outcome", outcome) if outcome else ())) == 0
+
+    assert paths(capsys) == shown

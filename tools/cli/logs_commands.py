@@ -1,5 +1,6 @@
 """`alga-ext logs`: show calls of extensions with their log lines, follow them, or write them to a file."""
 
+import itertools
 import json
 import os
 import time
@@ -18,12 +19,16 @@ from tools.cli.options import AsJson, TokenFile, Url, client
 from tools.cli.output import CommandError, answer, note
 
 POLL_EVERY_S: Final = 2.0
+_LOST_EVERY: Final = 15
+"""In every so many rounds, calls are asked for whose end became unknown. The platform decides that once a minute."""
 PAGE_SIZE: Final = 100
 _LONGEST_CALL: Final = timedelta(minutes=2)
-"""Longer than a call and its record take. A call accepted before that is finished, or never will be."""
+"""Longer than a call and its record take. A call accepted before that is finished, or its end becomes unknown."""
+_LOST_WITHIN: Final = timedelta(minutes=20)
+"""Longer than it takes until the end of a call counts as unknown."""
 _SHARED: Final = (
     "execution_id", "extension_id", "version_id", "request_id", "trace_id", "method", "path_template", "accepted_at",
-    "finished_at", "status", "error_code", "duration_ms",
+    "finished_at", "outcome", "status", "error_code", "duration_ms",
 )  # fmt: skip
 """What an exported file says about a call: not who called, and not the path, which may name persons."""
 
@@ -33,7 +38,9 @@ Translate = Callable[[str], str]
 def logs(
     install: Annotated[str | None, typer.Option("--install", help="Only calls of this install.")] = None,
     extension: Annotated[str | None, typer.Option("--extension", help="Only calls of this extension, by name.")] = None,
-    outcome: Annotated[str | None, typer.Option("--outcome", help="ok, or error: only calls that failed.")] = None,
+    outcome: Annotated[
+        str | None, typer.Option("--outcome", help="ok; error: only calls that failed; unknown.")
+    ] = None,
     last: Annotated[int, typer.Option("--last", help="How many calls to begin with.", min=0, max=1_000)] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new calls until Ctrl-C.")] = False,
     export: Annotated[
@@ -56,7 +63,7 @@ def logs(
     query = {name: value for name, value in (("outcome", outcome), ("install", wanted)) if value is not None}
     translate = _translation(sources) if sources is not None else str
     # Before the calls are listed that are shown first, so that none is missed between the two lists.
-    before = _recent(asked, query, None) if follow else []
+    before = _before(asked, query) if follow else []
     calls = [_with_logs(asked, item) for item in reversed(_latest(asked, query, last))]
     if export is not None:
         _export(calls, export)
@@ -101,30 +108,50 @@ def _pages(asked: Client, query: dict[str, str]) -> Iterator[list[Any]]:
 def _latest(asked: Client, query: dict[str, str], count: int) -> list[Any]:
     found: list[Any] = []
     for page in _pages(asked, query):
-        found += [item for item in page if item["state"] == "finished"]
+        found += [item for item in page if _has_ended(item)]
         if len(found) >= count:
             break
     return found[:count]
 
 
 def _new(asked: Client, query: dict[str, str], before: list[Any], shown: set[str]) -> Iterator[Any]:
-    """Yield calls when they are finished, the one that was accepted first before the others. It does not end.
+    """Yield calls when they end, or their end is unknown; the one accepted first before the others. It does not end.
 
     Args:
         asked: the platform.
         query: which calls.
-        before: the recent calls when following began. Those that were finished are not new.
+        before: the recent calls when following began. Those that had ended are not new.
         shown: ids of further calls that are not new.
     """
-    seen = shown | {item["execution_id"] for item in before if item["state"] == "finished"}
+    seen = shown | {item["execution_id"] for item in before if _has_ended(item)}
     newest = _accepted_at(before[0]) if before else None
-    while True:
+    for number in itertools.count(1):
         items = _recent(asked, query, newest)
-        fresh = [item for item in items if item["state"] == "finished" and item["execution_id"] not in seen]
-        yield from reversed(fresh)
-        seen |= {item["execution_id"] for item in fresh}
+        lost = _lost(asked, query, newest) if number % _LOST_EVERY == 0 else []
+        for item in sorted((*items, *lost), key=lambda item: (_accepted_at(item), item["execution_id"])):
+            if _has_ended(item) and item["execution_id"] not in seen:
+                seen.add(item["execution_id"])
+                yield item
         newest = _accepted_at(items[0]) if items else newest
         time.sleep(POLL_EVERY_S)
+
+
+def _before(asked: Client, query: dict[str, str]) -> list[Any]:
+    """Return the recent calls, newest first, and after them those whose end became unknown lately."""
+    items = _recent(asked, query, None)
+    return items + (_lost(asked, query, _accepted_at(items[0])) if items else [])
+
+
+def _lost(asked: Client, query: dict[str, str], newest: datetime | None) -> list[Any]:
+    """Return the calls whose end became unknown and that may have been running when ``newest`` was accepted."""
+    if newest is None or query.get("outcome") not in (None, "error", "unknown"):
+        return []
+    lately = {**query, "outcome": "unknown", "from": (newest - _LOST_WITHIN).isoformat()}
+    return [item for page in _pages(asked, lately) for item in page]
+
+
+def _has_ended(item: dict[str, Any]) -> bool:
+    return item["outcome"] is not None
 
 
 def _recent(asked: Client, query: dict[str, str], newest: datetime | None) -> list[Any]:
@@ -169,7 +196,7 @@ def _show(call: dict[str, Any], translate: Translate, *, as_json: bool) -> None:
                 call["path"],
                 call["status"],
                 call["duration_ms"],
-                call["error_code"],
+                "its end is unknown" if call["outcome"] == "unknown" else call["error_code"],
             )
         )
     )

@@ -1806,6 +1806,8 @@ CREATE INDEX extension_delivery_recheck ON app.extension_delivery USING btree (r
 
 CREATE INDEX extension_delivery_retrying ON app.extension_delivery USING btree (tenant_id, install_id) WHERE (state = 'retrying'::text);
 
+CREATE INDEX extension_endpoint_total_unknown ON app.extension_endpoint_total USING btree (tenant_id, day) WHERE (unknown_calls <> 0);
+
 CREATE INDEX extension_event_due ON app.extension_event USING btree (sweep_at, tenant_id);
 
 CREATE INDEX extension_event_subscription_by_topic ON app.extension_event_subscription USING btree (tenant_id, topic);

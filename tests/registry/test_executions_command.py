@@ -147,7 +147,7 @@ def test_usage_is_a_table_of_the_tenant_and_its_installs_beside_the_quotas(
     titles, tenant, install = command("usage", "--period", "month")
 
     assert titles.split()[:3] == ["period", "install", "calls"]
-    assert tenant.split()[:6] == [MONTH, "(tenant)", "2", "0", "1,400", "5,000"]
+    assert tenant.split()[:7] == [MONTH, "(tenant)", "2", "0", "0", "1,400", "5,000"]
     assert "calls 25% of 8" in tenant
     assert install.split()[:3] == [MONTH, str(IDENTITY["install_id"]), "2"]
 

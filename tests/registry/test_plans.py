@@ -154,3 +154,4 @@ def test_a_page_of_usage_reads_the_totals_of_its_owners_alone(tx: PlannedTx) -> 
 
     assert len(rows) == PAGE_SIZE
     assert sum(plan.rows_read("extension_quota_usage") for plan in tx.plans) <= PAGE_SIZE + 1
+    assert sum(plan.rows_read("extension_endpoint_total") for plan in tx.plans) == 0, "no call has an unknown outcome"

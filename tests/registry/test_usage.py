@@ -72,8 +72,8 @@ def test_the_present_month_of_the_tenant_and_of_each_install_is_listed(world: Re
     tenant, first, second = items(world)
 
     assert tenant == {
-        "period": MONTH, "install_id": None, "calls": 3, "failed_calls": 1, "memory_peak_bytes": 700, **amounts,
-        "storage_bytes": 0, "quotas": tenant["quotas"],
+        "period": MONTH, "install_id": None, "calls": 3, "failed_calls": 1, "unknown_calls": 0,
+        "memory_peak_bytes": 700, **amounts, "storage_bytes": 0, "quotas": tenant["quotas"],
     }  # fmt: skip
     assert [(row["install_id"], row["calls"], row["memory_peak_bytes"]) for row in (first, second)] == [
         (INSTALL, 2, 700),
@@ -230,19 +230,45 @@ def test_a_call_whose_outcome_was_lost_counts_as_unknown_and_later_as_finished(w
     lost = [execution_id(at) for _ in range(3)]
     recorded(world, *(accepted(execution_id=call, at=at) for call in lost))
 
-    def counts() -> list[tuple[int, int, int]]:
-        asked = {"from": at[:10], "to": at[:10]}
-        found = items(world, "/usage/endpoints", **asked)
+    def counts(route: str) -> list[tuple[int, int, int]]:
+        found = items(world, route, **{"from": at[:10], "to": at[:10]})
         return [(row["calls"], row["failed_calls"], row["unknown_calls"]) for row in found]
 
-    assert counts() == []
+    assert counts("/usage/endpoints") == []
     for _ in range(2):
         sweep_tenants(world.services.database, NOW, timedelta(days=7))
-    assert counts() == [(0, 0, 3)]
+    assert (counts("/usage/endpoints"), counts("/usage")) == ([(0, 0, 3)], [(0, 0, 3)] * 2)
 
     for _ in range(2):
         recorded(world, finished(execution_id=lost[0], accepted_at=at, at=at, status=500))
-    assert counts() == [(1, 1, 2)]
+    assert (counts("/usage/endpoints"), counts("/usage")) == ([(1, 1, 2)], [(1, 1, 2)] * 2)
+
+
+@pytest.mark.parametrize("period", ["day", "month"])
+@pytest.mark.parametrize("install", [None, "tenant", INSTALL, OTHER_INSTALL])
+def test_calls_with_an_unknown_outcome_are_listed_by_owner_and_period(
+    world: RegistryWorld, period: str, install: str | None
+) -> None:
+    lost = (("2026-03-01", INSTALL, 2), ("2026-03-02", OTHER_INSTALL, 1), ("2026-04-01", OTHER_INSTALL, 4))
+    for day, owner, count in lost:
+        at = f"{day}T12:00:00+00:00"
+        recorded(world, *(accepted(execution_id=execution_id(at), at=at, install_id=owner) for _ in range(count)))
+        sweep_tenants(world.services.database, datetime.fromisoformat(at) + timedelta(hours=1), timedelta(days=7))
+    record(world, accepted_at="2026-03-01T12:00:00+00:00", path_template="/other")
+    asked = {"period": period, "from": "2026-03-01", "to": "2026-04-01"} | ({"install": install} if install else {})
+
+    found = items(world, **asked)
+
+    names = [day if period == "day" else day[:7] for day, _, _ in lost]
+    expected = dict[tuple[str | None, str], int]()
+    for name, (_, owner, count) in zip(names, lost, strict=True):
+        for each in (None, owner):
+            if install is None or install == (each or "tenant"):
+                expected[each, name] = expected.get((each, name), 0) + count
+    assert {(row["install_id"], row["period"]): row["unknown_calls"] for row in found} == expected
+    assert sum(row["calls"] for row in found) == {None: 2, "tenant": 1, INSTALL: 1, OTHER_INSTALL: 0}[install]
+    for page_size in (1, 2):
+        assert items(world, page_size=page_size, **asked) == found
 
 
 def test_recording_endpoints_needs_no_further_statement(world: RegistryWorld) -> None:

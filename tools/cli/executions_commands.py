@@ -23,7 +23,9 @@ _RECORD: Final = (
     "breaker", "log_lines", "log_lines_dropped",
 )  # fmt: skip
 """Members of a record that are one value each, as they are shown."""
-_AMOUNTS: Final = ("calls", "failed_calls", "cpu_ms", "memory_peak_bytes", "egress_bytes", "log_bytes")
+_AMOUNTS: Final = (
+    "calls", "failed_calls", "unknown_calls", "cpu_ms", "memory_peak_bytes", "egress_bytes", "log_bytes",
+)  # fmt: skip
 _QUOTAS: Final = ("calls", "cpu_ms", "egress_bytes", "log_bytes", "storage_bytes")
 
 
@@ -170,11 +172,16 @@ def _of_quota(item: dict[str, Any]) -> str | None:
 
 
 def _endpoints(found: list[dict[str, Any]]) -> Iterator[str]:
-    names = ("calls", "failed_calls", "unknown_calls", *_AMOUNTS[2:])
     yield from table(
-        ("period", "install", "method", "path", *names),
+        ("period", "install", "method", "path", *_AMOUNTS),
         [
-            (item["period"], item["install_id"], item["method"], item["path_template"], *(item[name] for name in names))
+            (
+                item["period"],
+                item["install_id"],
+                item["method"],
+                item["path_template"],
+                *(item[name] for name in _AMOUNTS),
+            )
             for item in found
         ],
     )

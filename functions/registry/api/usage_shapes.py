@@ -18,14 +18,15 @@ class OwnerUsageOut(Out):
     """What an install, or the tenant itself (``install_id`` is null), used in a UTC day or month.
 
     Calls are finished ones, failed calls those with another outcome than ``ok``, and ``memory_peak_bytes`` is the
-    largest memory of a call. ``storage_bytes`` is stored at the moment; it and ``quotas`` are null in periods that are
-    over.
+    largest memory of a call. ``unknown_calls`` are those whose end was not reported; they are not among ``calls``.
+    ``storage_bytes`` is stored at the moment; it and ``quotas`` are null in periods that are over.
     """
 
     period: str
     install_id: str | None
     calls: int
     failed_calls: int
+    unknown_calls: int
     duration_ms: float
     cpu_ms: float
     memory_peak_bytes: int

@@ -1,7 +1,7 @@
 """What a tenant or one of its installs has used."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from alga_ext.calls.limits import TENANT_AS_INSTALL
@@ -16,7 +16,7 @@ _STORED: Final = """
 select coalesce(sum(byte_count), 0) as bytes from app.extension_storage_usage
 where tenant_id = :tenant_id and (:is_tenant or install_id = :install_id)
 """
-# Both lists are in the order of the primary key: by owner, the tenant itself first, and by period.
+# These lists are in the order of the primary key: by owner, the tenant itself first, and by period.
 _USED: Final = """
 select install_id, period, calls, failed_calls, duration_ms, cpu_ms, memory_peak_bytes, egress_bytes, log_bytes
 from app.extension_quota_usage
@@ -34,6 +34,19 @@ where (install_id, :present) > (cast(:after_install as uuid), :after_period) {of
 order by install_id limit :page_size
 """
 """Owners without a call in the present period: the tenant, and installs that store something."""
+# Counted for endpoints alone (``endpoint_totals``). Few rows have such calls, and an index has these.
+_UNKNOWN: Final = """
+select install_id, period, unknown_calls from (
+  select coalesce(install_id, cast(:tenant_itself as uuid)) as install_id, period,
+         sum(unknown_calls)::bigint as unknown_calls
+  from (select install_id, to_char(day, :format) as period, unknown_calls
+        from app.extension_endpoint_total
+        where tenant_id = :tenant_id and unknown_calls <> 0
+          and day >= cast(:first as date) and day < cast(:last as date) + cast(:step as interval)) as total
+  group by grouping sets ((install_id, period), (period))) as owner
+where unknown_calls > 0 and (install_id, period) > (cast(:after_install as uuid), :after_period) {of_install}
+order by install_id, period limit :page_size
+"""
 _STORED_BY_EACH: Final = """
 select coalesce(install_id, cast(:tenant_itself as uuid)) as install_id, sum(byte_count)::bigint as bytes
 from app.extension_storage_usage where tenant_id = :tenant_id group by grouping sets ((install_id), ())
@@ -54,7 +67,7 @@ def list_usage(
     after: tuple[str, str],
     page_size: int,
 ) -> list[Row]:
-    """Return totals of a tenant and its installs, by owner and period.
+    """Return totals of a tenant and its installs, by owner and period, with the calls whose outcome is unknown.
 
     In the present period, those are also listed that have no call: the tenant, and installs that store something.
 
@@ -62,7 +75,7 @@ def list_usage(
         tx: a transaction of the tenant.
         tenant_id: the tenant.
         install_id: only of this install, or of the tenant itself (``TENANT_AS_INSTALL``); None: of all.
-        periods: which ones, as ``2026-03-01`` or ``2026-03``.
+        periods: which ones, as ``2026-03-01`` or ``2026-03``: at least one, in order and without a gap.
         present: the present period, in the same form. ``storage_bytes``, stored at the moment, is None in all others.
         after: only what follows this place in the list.
         page_size: how many rows at most.
@@ -81,7 +94,12 @@ def list_usage(
     if present in periods:
         silent = tx.rows(_SILENT.format(of_install=of_install), **asked)
         rows += [{**row, "period": present, **_NOTHING} for row in silent]
-    page = sorted(rows, key=lambda row: (row["install_id"], row["period"]))[:page_size]
+    unknown = _unknown(tx, periods, of_install, asked)
+    listed = {(row["install_id"], row["period"]): row for row in rows}
+    listed |= {
+        place: {"install_id": place[0], "period": place[1], **_NOTHING} for place in unknown if place not in listed
+    }
+    page = [{**listed[place], "unknown_calls": unknown.get(place, 0)} for place in sorted(listed)[:page_size]]
     stored = _stored_by_each(tx, tenant_id) if any(row["period"] == present for row in page) else {}
     return [
         {**row, "storage_bytes": stored.get(row["install_id"], 0) if row["period"] == present else None} for row in page
@@ -96,6 +114,21 @@ def load_totals(tx: Tx, owner: Owner, day: str, month: str) -> dict[str, Row]:
 def load_stored_bytes(tx: Tx, owner: Owner) -> int:
     """Return how many bytes an install stores, or all installs of a tenant together."""
     return int(tx.one(_STORED, **owner.key, is_tenant=owner.install_id is None)["bytes"])
+
+
+def _unknown(tx: Tx, periods: Sequence[str], of_install: str, asked: dict[str, Any]) -> dict[tuple[UUID, str], int]:
+    """Return how many calls have an unknown outcome, by owner and period: the first ``page_size`` that have some."""
+    is_monthly = len(periods[0]) == len("2026-03")
+    first, last = (f"{period}-01" if is_monthly else period for period in (periods[0], periods[-1]))
+    rows = tx.rows(
+        _UNKNOWN.format(of_install=of_install),
+        first=first,
+        last=last,
+        format="YYYY-MM" if is_monthly else "YYYY-MM-DD",
+        step="1 month" if is_monthly else "1 day",
+        **asked,
+    )
+    return {(row["install_id"], row["period"]): row["unknown_calls"] for row in rows}
 
 
 def _stored_by_each(tx: Tx, tenant_id: str) -> dict[UUID, int]:

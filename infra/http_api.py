@@ -17,13 +17,13 @@ from infra.retention import retention_days
 from infra.stages import StageSettings
 from topology.routes import API_DEFAULT, METHODS, ROUTES
 
-# No query (it may hold what a tenant searches for), no token, no client address beyond what a limit needs.
+# No path and no query: they may name persons, or hold what a tenant searches for; the record of a call has its path,
+# for as long as records are kept. No token. The client's address is what an operator needs to find a flood.
 _LOGGED: Final = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
     "method": "$context.httpMethod",
     "route": "$context.routeKey",
-    "path": "$context.path",
     "status": "$context.status",
     "responseLength": "$context.responseLength",
     "latencyMs": "$context.responseLatency",

@@ -365,14 +365,14 @@ def test_the_http_api_leaves_cors_to_the_gateway(stack: Stack) -> None:
     assert "CorsConfiguration" not in api
 
 
-def test_the_http_api_limits_its_rate_and_logs_no_query_and_no_token(stack: Stack) -> None:
+def test_the_http_api_limits_its_rate_and_logs_no_path_no_query_and_no_token(stack: Stack) -> None:
     (stage,) = stack.of_type("AWS::ApiGatewayV2::Stage").values()
     assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == stack.stage.api_rate_per_s
     logged = json.loads(stage["AccessLogSettings"]["Format"])
     assert [
         value
         for value in logged.values()
-        if re.search("query|authorizer|identity.userAgent|header", value, re.IGNORECASE)
+        if re.search("path|query|authorizer|identity.userAgent|header", value, re.IGNORECASE)
     ] == []
 
 

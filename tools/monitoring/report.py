@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from functions.registry.metering.openmetrics import CALLS
+from alga_ext.calls.outcomes import Outcome
+from functions.registry.metering.openmetrics import CALLS, ENDED_LATE, UNKNOWN
 from tools.monitoring.slo import Objective, Slo
 
 Samples = Mapping[tuple[str, str], float]
@@ -56,6 +57,9 @@ def lines(results: Iterable[Result]) -> Iterable[str]:
 def _result(name: str, objective: Objective, since: Samples) -> Result:
     if objective.outcomes:
         by_outcome = {label: value for (metric, label), value in since.items() if metric == f"{CALLS.name}_total"}
+        if Outcome.UNKNOWN in objective.outcomes:
+            lost, ended_late = (since.get((f"{family.name}_total", ""), 0) for family in (UNKNOWN, ENDED_LATE))
+            by_outcome[Outcome.UNKNOWN] = max(lost - ended_late, 0)
         bad = sum(by_outcome.get(outcome, 0) for outcome in objective.outcomes)
         return Result(name, objective, int(sum(by_outcome.values())), int(bad))
     calls = since.get((f"{objective.family}_count", ""), 0)

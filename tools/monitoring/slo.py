@@ -32,9 +32,17 @@ class Objective(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     def bad_part(self, window: str) -> str:
         """Return the PromQL expression of the part of calls that were bad, in a window such as ``5m``."""
         if self.outcomes:
-            named = "|".join(self.outcomes)
+            named = "|".join(outcome for outcome in self.outcomes if outcome is not Outcome.UNKNOWN)
             bad = f'sum(rate({openmetrics.CALLS.name}_total{{outcome=~"{named}"}}[{window}]))'
-            return f"{bad} / sum(rate({openmetrics.CALLS.name}_total[{window}]))"
+            calls = f"sum(rate({openmetrics.CALLS.name}_total[{window}]))"
+            if Outcome.UNKNOWN not in self.outcomes:
+                return f"{bad} / {calls}"
+            # These are no finished calls. Without "or", a sum over no series would be nothing, and so the whole.
+            lost, ended = (
+                f"sum(rate({family.name}_total[{window}]))" for family in (openmetrics.UNKNOWN, openmetrics.ENDED_LATE)
+            )
+            unknown = f"clamp_min({lost} - {ended}, 0)"
+            return f"(({bad} or vector(0)) + {unknown}) / (({calls} or vector(0)) + {unknown})"
         good = f'sum(rate({self.family}_bucket{{le="{float(self.threshold_s)!r}"}}[{window}]))'
         return f"1 - {good} / sum(rate({self.family}_count[{window}]))"
 

@@ -4,7 +4,9 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -109,8 +111,12 @@ tests:
     input_series:
       - series: 'alga_ext_calls_total{{outcome="ok"}}'
         values: '0+98x120'
-      - series: 'alga_ext_calls_total{{outcome="platform_error"}}'
-        values: '0+2x120'
+      - series: 'alga_ext_calls_total{{outcome="{outcome}"}}'
+        values: '0+{bad}x120'
+      - series: 'alga_ext_calls_unknown_total'
+        values: '0+{lost}x120'
+      - series: 'alga_ext_calls_ended_late_total'
+        values: '0+{late}x120'
       - series: 'alga_ext_recorder_lag_seconds_bucket{{le="10.0"}}'
         values: '0+100x120'
       - series: 'alga_ext_recorder_lag_seconds_count'
@@ -119,9 +125,10 @@ tests:
       - expr: count by (alertname) (ALERTS{{severity="critical"}})
         eval_time: 90m
         exp_samples:
-          - labels: '{{alertname="AlgaExtAvailabilityBurnsFast"}}'
-            value: 1
+{alerts}
 """
+MISSED = """          - labels: '{alertname="AlgaExtAvailabilityBurnsFast"}'
+            value: 1"""
 
 
 def promtool(*arguments: str | Path) -> None:
@@ -138,9 +145,30 @@ def test_promtool_accepts_the_rules() -> None:
 
 
 @needs_promtool
-def test_the_alert_of_a_missed_objective_goes_off_and_no_other(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("outcome", "bad", "lost", "late", "is_missed"),
+    [
+        ("platform_error", 2, 0, 0, True),
+        ("trapped", 2, 0, 0, False),
+        ("trapped", 2, 2, 0, True),
+        ("trapped", 2, 2, 2, False),
+        ("trapped", 2, 0, 2, False),
+    ],
+    ids=["failed", "the guests' fault", "lost, and no series of failed ones", "reported late", "reported too late"],
+)
+def test_the_alert_of_a_missed_objective_goes_off_and_no_other(
+    tmp_path: Path, outcome: str, bad: int, lost: int, late: int, is_missed: bool
+) -> None:
     test = tmp_path / "alerts.yml"
-    test.write_text(ALERTS.format(rules=FOLDER / "prometheus-rules.yml"))
+    text = ALERTS.format(
+        rules=FOLDER / "prometheus-rules.yml",
+        outcome=outcome,
+        bad=bad,
+        lost=lost,
+        late=late,
+        alerts=MISSED if is_missed else "",
+    )
+    test.write_text(text)
     promtool("test", "rules", test)
 
 
@@ -150,7 +178,9 @@ def test_the_alert_of_a_missed_objective_goes_off_and_no_other(tmp_path: Path) -
 UNKNOWN = {"calls": 0, "ended_late": 0}
 
 
-def exposition(ok: int, failed: int, *, slow: int = 0, late: int = 0) -> str:
+def exposition(
+    ok: int, failed: int, *, slow: int = 0, late: int = 0, unknown: Mapping[str, int] = MappingProxyType(UNKNOWN)
+) -> str:
     zeros = dict.fromkeys(
         ("duration_ms", "cpu_ms", "memory_peak_bytes", "fuel", "egress_bytes", "overhead_ms", "lag_ms"), 0
     )
@@ -167,7 +197,7 @@ def exposition(ok: int, failed: int, *, slow: int = 0, late: int = 0) -> str:
             {"outcome": "platform_error", "calls": failed, **zeros, **none},
         ],
         [],
-        UNKNOWN,
+        unknown,
         [{"lag_ms": 0, "lag_buckets": [1_000 - late, *[0] * 6, late, 0, 0, 0]}],
         0,
     )
@@ -185,6 +215,15 @@ def test_objectives_are_met_up_to_their_budget_and_missed_beyond() -> None:
     assert results(SLO, exposition(1_000, 0, slow=11))["platform_latency"] == (1_000, 11, False)
     assert results(SLO, exposition(1_000, 0, late=10))["event_lag"] == (1_000, 10, True)
     assert results(SLO, exposition(1_000, 0, late=11))["event_lag"] == (1_000, 11, False)
+
+
+def test_calls_whose_end_is_unknown_miss_availability_until_it_is_reported() -> None:
+    lost = exposition(9_989, 0, unknown={"calls": 11, "ended_late": 0})
+    assert results(SLO, lost)["availability"] == (10_000, 11, False)
+    ended_late = exposition(9_999, 0, unknown={"calls": 11, "ended_late": 10})
+    assert results(SLO, ended_late)["availability"] == (10_000, 1, True)
+    # In this time, more calls ended late than were lost.
+    assert results(SLO, ended_late, lost)["availability"] == (10, 0, True)
 
 
 def test_only_calls_after_an_earlier_scrape_count() -> None:

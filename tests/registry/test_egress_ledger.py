@@ -124,7 +124,16 @@ def test_days_outside_of_the_asked_range_are_left_out(world: RegistryWorld) -> N
 
 
 @pytest.mark.parametrize(
-    "query", ["first_day=yesterday", "last_day=2026-13-01", "page_size=0", "cursor=x", "cursor=WyJ4IiwieSJd"]
+    "query",
+    [
+        "first_day=yesterday",
+        "last_day=2026-13-01",
+        "first_day=2026-03-02&last_day=2026-03-01",
+        "first_day=9999-01-01",
+        "page_size=0",
+        "cursor=x",
+        "cursor=WyJ4IiwieSJd",
+    ],
 )
 def test_a_query_that_cannot_be_read_is_refused(world: RegistryWorld, query: str) -> None:
     answer = world.call("GET", "/egress", world.tenant_viewer(), query=query)

@@ -1,7 +1,7 @@
 """Routes that read the egress ledger."""
 
 from contextlib import suppress
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Final
 
 from aws_lambda_powertools.event_handler.openapi.params import Query
@@ -10,6 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from functions.registry.api import permissions
+from functions.registry.api.day_range import day_range
 from functions.registry.api.egress_shapes import EgressOut
 from functions.registry.api.exchange import principal, services
 from functions.registry.api.paging import decode_cursor, encode_cursor
@@ -18,7 +19,6 @@ from functions.registry.records import egress_days
 
 router = APIGatewayHttpRouter()
 
-_LAST_DAYS: Final = timedelta(days=30)
 _FIRST: Final = ("00000000-0000-0000-0000-000000000000", "")
 
 
@@ -35,14 +35,13 @@ def list_egress(
     Without first_day and last_day they are those of the last 31 days.
     """
     tenant_id = permissions.require_tenant_viewer(principal(router))
-    last = last_day or services(router).now().date()
-    first = first_day or last - min(_LAST_DAYS, last - date.min)
+    days = day_range(first_day, last_day, services(router).now().date())
     after = _position(cursor)
     if install is not None and not is_uuid(install):
         raise PlatformError("install_not_found", "install must be the id of an install, as GET /installs lists it.")
     with services(router).database.tenant(tenant_id) as tx:
         rows = egress_days.list_destinations(
-            tx, tenant_id, install_id=install, days=(first, last), after=after, page_size=page_size
+            tx, tenant_id, install_id=install, days=days, after=after, page_size=page_size
         )
     full = len(rows) == page_size
     next_cursor = encode_cursor(rows[-1]["install_id"], rows[-1]["destination"]) if full else None

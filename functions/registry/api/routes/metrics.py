@@ -1,6 +1,6 @@
 """Routes that read metrics: those of an install, and the platform's totals."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any, Final
 
 from aws_lambda_powertools.event_handler import Response
@@ -8,6 +8,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
 from alga_ext.errors import PlatformError
 from functions.registry.api import permissions
+from functions.registry.api.day_range import day_range
 from functions.registry.api.exchange import principal, services
 from functions.registry.api.paging import decode_cursor, encode_cursor
 from functions.registry.api.shapes import MetricTotalOut, Page, PageSize, texts
@@ -16,7 +17,6 @@ from functions.registry.metering import openmetrics, reading
 
 router = APIGatewayHttpRouter()
 
-_LAST_DAYS: Final = timedelta(days=30)
 _FIRST: Final = ("0001-01-01", "")
 _TEXT: Final[dict[str, Any]] = {"application/openmetrics-text": {"schema": {"type": "string"}}}
 
@@ -34,12 +34,11 @@ def list_install_metrics(
     Without first_day and last_day they are those of the last 31 days.
     """
     tenant_id = permissions.require_tenant_viewer(principal(router))
-    last = last_day or services(router).now().date()
-    first = first_day or last - min(_LAST_DAYS, last - date.min)
+    days = day_range(first_day, last_day, services(router).now().date())
     after = _position(cursor)
     with services(router).database.tenant(tenant_id) as tx:
         installs.load_install(tx, tenant_id, install_id)
-        rows = reading.list_metrics(tx, tenant_id, install_id, (first, last), after, page_size)
+        rows = reading.list_metrics(tx, tenant_id, install_id, days, after, page_size)
     next_cursor = encode_cursor(rows[-1]["day"], rows[-1]["name"]) if len(rows) == page_size else None
     return Page(items=[MetricTotalOut.model_validate(texts(row)) for row in rows], next_cursor=next_cursor)
 

@@ -80,7 +80,7 @@ fuzz: setup ## Fuzz every parser of untrusted input; FUZZ_SECONDS for each (defa
 soak: setup ## Test that ten thousand good and hostile calls leak nothing
 	@python -m pytest -q -m soak tests/security
 
-kills: setup ## Kill publications, gateways, sandboxes, deliveries and ticks at each step: nothing is torn, lost or counted twice
+kills: setup ## Kill publications, gateways, runners, sandboxes, deliveries and ticks at each step: nothing is torn, lost or counted twice
 	@python -m pytest -q -n 2 --dist load -m kills tests/registry tests/contract tests/integration
 
 flood: setup ## Test that a tenant that floods the platform for a minute costs the others nothing

@@ -5,21 +5,26 @@ import signal
 import time
 from threading import Thread
 
+import pytest
+
 from tests.integration.conftest import HELLO
 from tests.support.site import Site
 from tests.support.wat import guest
 from tools.cli.client import Reply
 
-SLEEPER = guest(
-    """
-      (call $logging.log-info (i32.const 0) (i32.const 5))
-      (call $wasi.block (call $wasi.subscribe (i64.const 3600000000000)))
-      (unreachable)
-    """,
-    imports=["logging.log-info"],
-    wasi=["sleep"],
-    data=HELLO,
-)
+
+def sleeper(nanoseconds: int) -> bytes:
+    """Build a guest that logs a line, sleeps and traps."""
+    return guest(
+        f"""
+          (call $logging.log-info (i32.const 0) (i32.const 5))
+          (call $wasi.block (call $wasi.subscribe (i64.const {nanoseconds})))
+          (unreachable)
+        """,
+        imports=["logging.log-info"],
+        wasi=["sleep"],
+        data=HELLO,
+    )
 
 
 def kill_runners(site: Site) -> None:
@@ -35,7 +40,7 @@ def counted(site: Site, install_id: str) -> int:
 
 
 def test_a_call_whose_runner_is_killed_is_recorded_and_counted_once(site: Site) -> None:
-    install_id = site.install(SLEEPER, capabilities=["cap:log.emit"], limits={"timeout_ms": 10_000})
+    install_id = site.install(sleeper(3_600_000_000_000), capabilities=["cap:log.emit"], limits={"timeout_ms": 10_000})
     replies: list[Reply] = []
     calling = Thread(target=lambda: replies.append(site.call(install_id)))
     calling.start()
@@ -51,6 +56,30 @@ def test_a_call_whose_runner_is_killed_is_recorded_and_counted_once(site: Site) 
     row = site.record(reply.headers["x-request-id"])
     assert (row["state"], row["outcome"], row["status"]) == ("finished", "platform_error", reply.status)
     assert counted(site, install_id) == 1
+
+
+@pytest.mark.kills
+def test_calls_whose_runners_are_killed_at_any_instant_are_recorded_and_counted_once(site: Site) -> None:
+    """From before a runner has started until after the guest has ended, every 40 ms."""
+    install_id = site.install(sleeper(200_000_000), capabilities=["cap:log.emit"], limits={"timeout_ms": 10_000})
+    replies: list[Reply] = []
+    for number in range(48):
+        if number % 4 == 0:  # else the breaker would open
+            replies.append(site.call(install_id))
+            kill_runners(site)
+        calling = Thread(target=lambda: replies.append(site.call(install_id)))
+        calling.start()
+        time.sleep(number * 0.04)
+        kill_runners(site)
+        calling.join(60)
+
+    assert len(replies) == 60
+    records = [site.record(reply.headers["x-request-id"]) for reply in replies]
+    assert {row["outcome"] for row in records} == {"platform_error", "trapped"}
+    assert [row["status"] for row in records] == [reply.status for reply in replies]
+    rows = "select count(*) as n from app.extension_execution_log where install_id = cast(:install_id as uuid)"
+    assert site.rows("acme", rows, install_id=install_id) == [{"n": 60}]
+    assert counted(site, install_id) == 60
 
 
 def test_the_next_call_has_a_runner_again(site: Site, hello: str) -> None:

@@ -148,16 +148,21 @@ def sign_head(database: Database, objects: ObjectStore, signer: Signer, now: dat
 def do_jobs(
     database: Database, objects: ObjectStore, now: datetime, monotonic_s: Callable[[], float]
 ) -> dict[str, int]:
-    """Go on with erasures and exports of tenants, the oldest first, as far as the time of one run goes."""
+    """Go on with erasures and exports of tenants, the oldest first, as far as the time of one run goes.
+
+    Each has an equal share of the time that is left, so a large one does not keep the others waiting.
+    """
     done = {"rows_erased": 0, "parts_exported": 0}
     ends_s = monotonic_s() + _JOBS_TAKE_S
-
-    def has_time() -> bool:
-        return monotonic_s() < ends_s
-
     with database.system() as tx:
         jobs = tx.rows(_TENANTS_WITH_JOBS, most=_JOBS)
-    for tenant_id, kind in ((row["tenant_id"], row["kind"]) for row in jobs):
+    for number, row in enumerate(jobs):
+        tenant_id, kind, now_s = row["tenant_id"], row["kind"], monotonic_s()
+        share_ends_s = now_s + (ends_s - now_s) / (len(jobs) - number)
+
+        def has_time(until_s: float = share_ends_s) -> bool:
+            return monotonic_s() < until_s
+
         try:
             if kind == "erasure":
                 done["rows_erased"] += erasure.work(database, tenant_id, now, has_time)

@@ -34,6 +34,12 @@ end $$;
 create trigger fail before delete on app.extension_limit for each row execute function app.fail();
 """
 RUN_AGAIN = "update app.tenant_erasure set state = 'running', finished_at = null where requested_at > '2021-01-01'"
+ADD_CALLS = """
+insert into app.extension_execution_log (tenant_id, day, execution_id, install_id, extension_id, version_id,
+  content_hash, request_id, trace_id, method, path, principal, state, accepted_at)
+select 'tenant-a', (now() at time zone 'UTC')::date, uuidv7(), gen_random_uuid(), gen_random_uuid(),
+  gen_random_uuid(), 'h', 'r', 't', 'GET', '/', 'p', 'accepted', now() from generate_series(2, 20000)
+"""
 LINES = pack(CallLog(first=[KeptLine(1, "info", "guest", "late")]))
 
 
@@ -61,9 +67,9 @@ def receipt(world: RegistryWorld, tenant_id: str = "tenant-a") -> Answer:
 
 
 def sweep(world: RegistryWorld, after: timedelta = timedelta(), *, batches: int | None = None) -> dict[str, int]:
-    """Let the sweeper run once, with time for so many batches; None: for all."""
+    """Let the sweeper run once, with time for so many batches of one erasure; None: for all."""
     now, clock = world.services.now() + after, itertools.count()
-    batch_s = 0.0 if batches is None else sweeping._JOBS_TAKE_S / (batches + 1)
+    batch_s = 0.0 if batches is None else sweeping._JOBS_TAKE_S / (batches + 2)
     return sweeping.do_jobs(world.services.database, world.services.objects, now, lambda: next(clock) * batch_s)
 
 
@@ -367,6 +373,18 @@ def test_an_erasure_whose_place_is_no_table_any_more_begins_a_pass(filled: Regis
     assert (receipt(filled).body["state"], set(rows_of(filled).values())) == ("done", {0})
 
 
+def test_a_large_erasure_does_not_keep_another_one_waiting(filled: RegistryWorld, owner: Database) -> None:
+    with owner.tenant("tenant-a") as tx:
+        tx.execute(ADD_CALLS)
+    erase(filled)
+    erase(filled, "tenant-b")
+
+    sweep(filled, LATER, batches=12)
+
+    assert receipt(filled).body["counts"]["extension_execution_log"] < 20_000
+    assert receipt(filled, "tenant-b").body["counts"] != {}
+
+
 def test_a_tenant_that_cannot_be_erased_does_not_stop_the_others(filled: RegistryWorld, owner: Database) -> None:
     erase(filled)
     erase(filled, "tenant-b")
@@ -403,11 +421,7 @@ def test_a_sweeper_that_is_killed_at_any_step_loses_no_count(world: RegistryWorl
 
 def test_many_records_are_erased_in_batches(filled: RegistryWorld, owner: Database) -> None:
     with owner.tenant("tenant-a") as tx:
-        tx.execute("""
-            insert into app.extension_execution_log (tenant_id, day, execution_id, install_id, extension_id, version_id,
-              content_hash, request_id, trace_id, method, path, principal, state, accepted_at)
-            select 'tenant-a', (now() at time zone 'UTC')::date, uuidv7(), gen_random_uuid(), gen_random_uuid(),
-              gen_random_uuid(), 'h', 'r', 't', 'GET', '/', 'p', 'accepted', now() from generate_series(2, 20000)""")
+        tx.execute(ADD_CALLS)
     erase(filled)
     database = CountedDatabase(filled.databases.registry)
 

@@ -121,7 +121,7 @@ cost: setup ## Print what a deployment costs, from list prices and measured time
 monitoring: setup ## Write Prometheus' alert rules and Grafana's dashboard from monitoring/slo.toml
 	@python -m tools.monitoring write
 
-slo-report: setup ## Compare a platform with monitoring/slo.toml: BASE_URL, ALGA_TOKEN of a platform admin; SINCE and SAVE name scrapes
+slo-report: setup ## Compare a platform with monitoring/slo.toml: BASE_URL, ALGA_TOKEN with the role metrics:read; SINCE and SAVE name scrapes
 	@python -m tools.monitoring report $(if $(BASE_URL),--url $(BASE_URL)) $(if $(SINCE),--since $(SINCE)) $(if $(SAVE),--save $(SAVE))
 
 smoke: setup ## Check a deployed platform: BASE_URL, ALGA_TOKEN of a tenant that has the sample hello-js installed

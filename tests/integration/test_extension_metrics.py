@@ -70,5 +70,5 @@ def test_the_report_compares_the_platform_with_its_objectives(
 def test_the_report_without_the_right_token_says_what_is_missing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALGA_TOKEN", site.platform.keys.token(CLAIMS["acme"]))
 
-    with pytest.raises(SystemExit, match="answers 403; give ALGA_TOKEN of a platform admin"):
+    with pytest.raises(SystemExit, match="answers 403; give ALGA_TOKEN with the role metrics:read"):
         main(["report", "--url", site.api])

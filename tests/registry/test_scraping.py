@@ -69,7 +69,7 @@ def target(world: RegistryWorld) -> Iterator[str]:
 def prometheus(world: RegistryWorld, target: str, tmp_path: Path) -> Iterator[str]:
     port = free_port()
     token = tmp_path / "token"
-    token.write_text(world.admin)
+    token.write_text(world.token(sub="prometheus", roles=["metrics:read"]))
     rules = Path(__file__).parents[2] / "monitoring" / "prometheus-rules.yml"
     configuration = tmp_path / "prometheus.yml"
     configuration.write_text(CONFIGURATION.format(path=f"{PREFIX}/metrics", token=token, target=target, rules=rules))

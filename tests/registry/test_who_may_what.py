@@ -26,6 +26,7 @@ ALLOWED: Final = {
     "admin": {"platform_admin"},
     "publisher": {"platform_admin", "publisher"},
     "event publisher": {"event:publish"},
+    "metrics reader": {"platform_admin", "metrics:read"},
     "tenant admin": {"tenant_admin"},
     # Each user of the tenant, whatever its roles.
     "tenant user": {"tenant_admin", "tenant_viewer", "event:publish", "none"},
@@ -38,6 +39,7 @@ ROLES: Final = (
     "publisher",
     "publisher of others",
     "event:publish",
+    "metrics:read",
     "tenant_admin",
     "tenant_viewer",
     "none",
@@ -106,6 +108,7 @@ def token_of(world: RegistryWorld, role: str) -> str:
         "publisher": world.publisher,
         "publisher of others": world.token(sub="dev", roles=["publisher"], publishers=["globex"]),
         "event:publish": world.token(sub="host", roles=["event:publish"], tenant_id="tenant-a"),
+        "metrics:read": world.token(sub="prometheus", roles=["metrics:read"]),
         "tenant_admin": world.tenant_admin(),
         "tenant_viewer": world.tenant_viewer(),
         "none": world.token(sub="nobody", tenant_id="tenant-a", publishers=["acme"]),

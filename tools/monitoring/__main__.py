@@ -29,7 +29,7 @@ def fetch(base_url: str, token: str) -> str:
     url = f"{base_url.rstrip('/')}{PREFIX}/metrics"
     answer = urllib3.request("GET", url, headers={"authorization": f"Bearer {token}"}, timeout=30, retries=2)
     if answer.status != 200:
-        sys.exit(f"{url} answers {answer.status}; give ALGA_TOKEN of a platform admin: {answer.data[:300]!r}")
+        sys.exit(f"{url} answers {answer.status}; give ALGA_TOKEN with the role metrics:read: {answer.data[:300]!r}")
     return answer.data.decode()
 
 

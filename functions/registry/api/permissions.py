@@ -3,7 +3,7 @@
 Roles: ``platform_admin`` runs the platform. ``publisher`` acts for the publishers that the token lists.
 ``tenant_admin`` changes what its own tenant has installed, and ``tenant_viewer`` reads it.
 
-``event:publish`` publishes events and grants nothing else.
+``event:publish`` publishes events, and ``metrics:read`` reads the platform's totals; they grant nothing else.
 
 The tenant comes from the token alone, with two exceptions: a platform admin names the tenant whose limits it reads or
 sets (ADR 0037), and a publisher of events whose token names no tenant names it in each event (ADR 0048).
@@ -47,6 +47,12 @@ def require_platform_admin(principal: Principal) -> None:
     """Raise ``forbidden`` unless the caller is a platform admin."""
     if "platform_admin" not in principal.roles:
         raise PlatformError("forbidden", "This request needs the role platform_admin.")
+
+
+def require_metrics_reader(principal: Principal) -> None:
+    """Raise ``forbidden`` unless the caller may read the totals of all calls: a platform admin, or a scraper."""
+    if not principal.roles & {"platform_admin", "metrics:read"}:
+        raise PlatformError("forbidden", "This request needs the role metrics:read or platform_admin.")
 
 
 def require_publisher(principal: Principal, publisher: str) -> None:

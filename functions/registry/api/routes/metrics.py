@@ -45,8 +45,8 @@ def list_install_metrics(
 
 @router.get("/metrics", responses={200: {"description": "The totals.", "content": _TEXT}})
 def get_metrics() -> Response[Any]:
-    """Get the totals of all calls in the OpenMetrics format, for Prometheus (platform admins)."""
-    permissions.require_platform_admin(principal(router))
+    """Get the totals of all calls in the OpenMetrics format, for Prometheus (role metrics:read, or platform admins)."""
+    permissions.require_metrics_reader(principal(router))
     registry = services(router)
     with registry.database.system() as tx:
         calls, extensions = reading.load_calls(tx), reading.load_extensions(tx)

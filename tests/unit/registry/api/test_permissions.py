@@ -9,7 +9,7 @@ from alga_ext.edge.principal import Principal
 from functions.registry.api import permissions
 from tests.support.refusals import code_of
 
-ROLES = ("platform_admin", "publisher", "tenant_admin", "tenant_viewer", "something_else")
+ROLES = ("platform_admin", "publisher", "tenant_admin", "tenant_viewer", "metrics:read", "something_else")
 SETS = [chosen for count in range(3) for chosen in itertools.combinations(ROLES, count)]
 
 
@@ -36,6 +36,9 @@ def test_each_requirement_is_met_by_its_roles_and_no_others(given: tuple[str, ..
     assert allowed(lambda: permissions.require_platform_admin(caller)) == ("platform_admin" in roles)
     assert allowed(lambda: permissions.require_publisher(caller, "acme")) == bool(
         roles & {"platform_admin", "publisher"}
+    )
+    assert allowed(lambda: permissions.require_metrics_reader(caller)) == bool(
+        roles & {"platform_admin", "metrics:read"}
     )
     assert allowed(lambda: permissions.require_tenant_admin(caller)) == ("tenant_admin" in roles)
     assert allowed(lambda: permissions.require_tenant_viewer(caller)) == bool(roles & {"tenant_admin", "tenant_viewer"})

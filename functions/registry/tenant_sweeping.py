@@ -29,7 +29,7 @@ _ACTIVITY_KEPT: Final = timedelta(days=1)
 _ROWS_PER_BATCH: Final = 1_000
 """Rows deleted in one transaction. With the triggers that count storage, this stays far below the statement timeout."""
 _OUTCOME_KNOWN_AFTER: Final = timedelta(minutes=15)
-"""A call takes half a minute at most, and its message was sent before it was answered. The rest is the queue's."""
+"""A call takes about a minute at most, and its message was sent before it was answered. The rest is the queue's."""
 _OLDEST_MESSAGE: Final = timedelta(days=16)
 """No message, and so no record without an outcome, is older."""
 _ANSWERS_PER_BATCH: Final = 100

@@ -17,8 +17,8 @@ from functions.registry.tenant_data import lock
 from functions.registry.tenant_data.tables import AUDIT, ERASED
 
 _SETTLES_AFTER: Final = timedelta(minutes=2)
-"""A call ends 30 s after it began, and a transaction of the recorder within its function's 30 s; gateways look up an
-install anew after seconds. After this time nothing from before the erasure can still write."""
+"""A delivery, the longest call, ends 63 s after it began, and a transaction of the recorder within its function's 30 s;
+gateways look up an install anew after seconds. After this time nothing from before the erasure can still write."""
 _ROWS_PER_BATCH: Final = 2_000
 _ORDER: Final = (*ERASED, AUDIT)
 _EXPORT_MAY_RUN_FOR: Final = timedelta(days=1)

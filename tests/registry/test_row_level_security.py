@@ -61,14 +61,14 @@ DEFINERS = {
     # One number about a version, over all tenants.
     "app.count_installs(uuid)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "47402424b7d7c989"),
     # A trigger: called by hand it refuses, whoever asks.
-    "app.count_storage()": Definer("app_owner", (), "search_path=app, pg_temp", "2f67315004262d1d"),
+    "app.count_storage()": Definer("app_owner", (), "search_path=app, pg_temp; enable_seqscan=off", "2f67315004262d1d"),
     "app.install_endpoints(uuid)": Definer("app_owner", ("fn_runner",), "search_path=app, pg_temp", "699292ee98d7345a"),
     "app.list_tenants(text,integer)": Definer(
         "app_owner", ("fn_registry",), "search_path=app, pg_temp", "516a39e56064cfba"
     ),
     # Of the transaction's own tenant only.
     "app.note_schedule_run(text,uuid,uuid,text,text)": Definer(
-        "app_owner", ("fn_gateway",), "search_path=app, pg_temp", "99aacb8296c7a708"
+        "app_owner", ("fn_gateway",), "search_path=app, pg_temp; enable_seqscan=off", "99aacb8296c7a708"
     ),
     # Partitions of records: made near today, removed after 14 days at least. Nothing is granted on them.
     "app.make_day(date)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "0228bb70f497c643"),

@@ -14,6 +14,7 @@ from tests.registry.test_partitions import partition, partitions
 from tests.registry.test_recorded_batches import call
 from tests.support.rows import create_day
 
+pytestmark = pytest.mark.one_day
 TODAY = datetime.now(UTC).date()
 _RETENTION = timedelta(days=20)
 _LONGER = timedelta(days=3_650)

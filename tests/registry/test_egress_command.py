@@ -13,6 +13,8 @@ from tests.support.registry import RegistryWorld
 from tests.support.server_extension import publish_server
 from tools.cli.main import run
 
+pytestmark = pytest.mark.one_day
+
 Command = Callable[..., int]
 GRANTS = {"capabilities": ["http.fetch"], "egress": ["*.example.com"]}
 

@@ -18,6 +18,7 @@ from tests.registry.test_recorder import finished
 from tests.registry.test_ui_invalidation import REQUIRED
 from tests.support.registry import RegistryWorld
 
+pytestmark = pytest.mark.one_day
 INSTALL, SECOND = (f"00000000-0000-0000-0000-00000000000{digit}" for digit in "ab")
 TODAY = datetime.now(UTC).date()
 

@@ -17,6 +17,7 @@ from tests.support.emitted import totals
 from tests.support.openmetrics import families
 from tests.support.registry import RegistryWorld
 
+pytestmark = pytest.mark.one_day
 CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 TODAY = f"{datetime.now(UTC):%Y-%m-%d}"
 

@@ -20,6 +20,7 @@ from tests.support.catalogue import catalogue
 from tests.support.rows import create_day, fill_tenant
 from tools.local.postgres import drop_database, make_database
 
+pytestmark = pytest.mark.one_day
 TODAY = datetime.now(UTC).date()
 _INSERT = """
 insert into app.extension_execution_log (tenant_id, day, execution_id, install_id, extension_id, version_id,

@@ -16,6 +16,7 @@ from tests.conftest import Databases, fresh_databases
 from tests.support.many_executions import fill, install_id
 from tests.support.plans import Plan, PlannedTx
 
+pytestmark = pytest.mark.one_day
 TENANT = "tenant-large"
 NOW = datetime.now(UTC)
 DAYS = 20

@@ -25,6 +25,7 @@ from tests.support.counted_database import CountedDatabase
 from tests.support.registry import RegistryWorld, sqs_event
 from tests.support.registry_process import RegistryProcess
 
+pytestmark = pytest.mark.one_day
 NOW = datetime.now(UTC)
 INSTALLS = ("00000000-0000-0000-0000-00000000000a", "00000000-0000-0000-0000-0000000000aa")
 

@@ -21,6 +21,7 @@ from tests.registry.test_recorder import IDENTITY, accepted, finished, make_marc
 from tests.support.counted_database import CountedDatabase
 from tests.support.registry import Answer, RegistryWorld
 
+pytestmark = pytest.mark.one_day
 INSTALL = IDENTITY["install_id"]
 NOW = datetime.now(UTC)
 TODAY, MONTH = f"{NOW:%Y-%m-%d}", f"{NOW:%Y-%m}"

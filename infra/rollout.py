@@ -13,7 +13,7 @@ from constructs import Construct
 
 from infra.functions import Functions
 from infra.stages import StageSettings
-from topology.functions import MIGRATE, SMOKE, SWEEPER
+from topology.functions import FUNCTIONS, MIGRATE, SMOKE, SWEEPER
 
 _MIGRATION_TIMEOUT: Final = Duration.seconds(MIGRATE.timeout_s + 60)
 """A function that dies without an answer would hold the stack for an hour."""
@@ -60,7 +60,8 @@ class Migrations(Construct):
                 "Database": database_id,
             },
         )
-        before_traffic = [self.resource]
+        for alias in functions.aliases.values():
+            alias.node.add_dependency(self.resource)
         if is_restored:
             restored = CustomResource(
                 self,
@@ -71,9 +72,11 @@ class Migrations(Construct):
                 properties={"Database": database_id},
             )
             restored.node.add_dependency(self.resource)
-            before_traffic.append(restored)
-        for alias in functions.aliases.values():
-            alias.node.add_dependency(*before_traffic)
+            # Others read nothing of the database. The UI host could not wait: CloudFront is made with its alias, and
+            # the sweeper, which invalidates pages there, after CloudFront.
+            for function in FUNCTIONS:
+                if "DATABASE_URL" in function.required and function.name in functions.aliases:
+                    functions.aliases[function.name].node.add_dependency(restored)
 
 
 class Rollout(Construct):

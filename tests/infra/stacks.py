@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -54,6 +55,14 @@ class Stack(NamedTuple):
         prefix = f"alga-ext-{self.stage.name}-"
         return {one["FunctionName"].removeprefix(prefix): one for one in self.of_type("AWS::Lambda::Function").values()}
 
+    def waits_for(self) -> dict[str, set[str]]:
+        """Logical ids of the resources that CloudFormation makes before each resource, by its logical id."""
+        resources = self.template["Resources"]
+        return {
+            name: ({*resource.get("DependsOn", ()), *_named(resource.get("Properties", {}))} & set(resources))
+            for name, resource in resources.items()
+        }
+
     def function_of_alias(self, reference: Any) -> str:
         """Name in the topology of the function whose alias a property refers to, in whatever form."""
         (name,) = {name for name in self.aliases() if f'"{name}"' in json.dumps(reference)}
@@ -78,6 +87,22 @@ class Stack(NamedTuple):
         for name, policy in self.of_type("AWS::IAM::Policy").items():
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
+
+
+def _named(value: Any) -> Iterator[str]:
+    """Yield what a property of a template refers to with Ref, Fn::GetAtt or Fn::Sub."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _named(one)
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            yield from _named(one)
+            if key == "Ref":
+                yield one
+            elif key == "Fn::GetAtt":
+                yield one[0]
+            elif key == "Fn::Sub":
+                yield from re.findall(r"\$\{([A-Za-z0-9]+)", one if isinstance(one, str) else one[0])
 
 
 def synthesise(name: str, folder: Path, layer_text: str = "", **given: Any) -> Stack:

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,10 @@ def stack(request: pytest.FixtureRequest) -> Stack:
 
 
 # Template and topology
+
+
+def test_no_resources_wait_for_each_other(stack: Stack) -> None:
+    TopologicalSorter(stack.waits_for()).prepare()  # raises CycleError, as CloudFormation refuses the template
 
 
 def test_the_functions_are_those_of_the_topology(stack: Stack) -> None:
@@ -590,15 +595,26 @@ def versions(stack: Stack) -> dict[str, str]:
     }
 
 
-def test_no_alias_moves_before_a_restored_database_has_caught_up(prod: Stack, restored: Stack) -> None:
+def test_no_function_serves_a_restored_database_before_it_has_caught_up(prod: Stack, restored: Stack) -> None:
     ((name, resource),) = restored.of_type("Custom::RestoredDatabase").items()
     function, _ = resource["ServiceToken"]["Fn::GetAtt"]
     assert restored.template["Resources"][function]["Properties"]["FunctionName"] == "alga-ext-prod-sweeper"
-    aliases = restored.aliases()
-    assert all(name in restored.template["Resources"][alias]["DependsOn"] for alias in aliases)
+    waiting = {
+        function
+        for alias, function in restored.aliases().items()
+        if name in restored.template["Resources"][alias]["DependsOn"]
+    }
+    assert waiting == DATABASE_FUNCTIONS & set(restored.aliases().values())
     (schema,) = restored.of_type("Custom::DatabaseSchema")
     assert schema in restored.template["Resources"][name]["DependsOn"]
     assert prod.of_type("Custom::RestoredDatabase") == {}
+
+
+@pytest.mark.parametrize("domains", [{}, DOMAINS], ids=["address of CloudFront", "own domain"])
+def test_no_resources_of_a_restored_stage_wait_for_each_other(tmp_path: Path, domains: dict[str, Any]) -> None:
+    restored = synthesise("prod", tmp_path, **domains, database_snapshot=SNAPSHOT)
+
+    TopologicalSorter(restored.waits_for()).prepare()  # raises CycleError, as CloudFormation refuses the template
 
 
 def test_the_migrations_run_again_when_the_database_is_another(prod: Stack, restored: Stack) -> None:

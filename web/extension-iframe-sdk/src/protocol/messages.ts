@@ -1,4 +1,4 @@
-/** The messages between a host page and an extension's frame. `schemas.ts` has the same shapes as JSON Schema. */
+/** The messages between a host page and an extension's frame. `shapes.ts` has the same for the guards. */
 
 import type { ThemeTokens } from "./theme-tokens.js";
 

@@ -1,39 +1,39 @@
 // npm run build: build the packages and the host demo into their dist/ folders, which are not in git. esbuild writes the
 // JavaScript, tsc the types. `node web/build.mjs host-demo [FOLDER]` builds only the demo, into dist/ or an empty folder.
 import { execFileSync } from "node:child_process";
-import { cpSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
 
+import { bundlePackage, COMMON, gzipBytes, SOURCE } from "./bundle.mjs";
+
 const web = fileURLToPath(new URL(".", import.meta.url));
 const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url));
-/** The condition in a package's `exports` that names its TypeScript sources; tsconfig.base.json has it too. */
-const SOURCE = "alga-source";
 const MESSAGE_SCHEMA = fileURLToPath(new URL("../docs/reference/iframe-messages.schema.json", import.meta.url));
-const common = /** @type {const} */ ({ bundle: true, format: "esm", target: "es2022", logLevel: "warning" });
 
 const [only, out = `${web}host-demo/dist`] = process.argv.slice(2);
 if (only === undefined) {
+  await buildPackage(`${web}extension-runtime`, false); // guests are bundled again
   // The types of host-bridge need those of the SDK, so the order matters.
-  for (const name of ["extension-runtime", "extension-iframe-sdk", "host-bridge"]) await buildPackage(`${web}${name}`);
+  for (const name of ["extension-iframe-sdk", "host-bridge"]) await buildPackage(`${web}${name}`, true);
 }
 await buildDemo(`${web}host-demo`, out);
 
-/** @param {string} folder */
-async function buildPackage(folder) {
+/**
+ * @param {string} folder
+ * @param {boolean} minify
+ */
+async function buildPackage(folder, minify) {
   rmSync(`${folder}/dist`, { recursive: true, force: true });
-  const { exports } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
-  const sources = Object.values(exports).flatMap((target) => target[SOURCE] ?? []);
-  await build({
-    ...common,
-    entryPoints: sources.map((source) => `${folder}/${source}`),
-    outdir: `${folder}/dist`,
-    outbase: `${folder}/src`,
-    splitting: true,
-    sourcemap: true,
-    external: ["alga:extension/*", "@alga/*", "react"],
-  });
+  const { name, exports } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+  for (const { path, contents } of await bundlePackage(folder, { minify })) {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, contents);
+    const file = relative(`${folder}/dist`, path);
+    if (!file.endsWith(".map")) console.log(`${name}  ${file}  ${gzipBytes(contents)} bytes with gzip`);
+  }
   // Without the condition, types of other packages come from their dist/, and only this package's types are written.
   const types = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--customConditions", "null"];
   const folders = ["--rootDir", `${folder}/src`, "--outDir", `${folder}/dist`];
@@ -48,5 +48,5 @@ async function buildPackage(folder) {
 async function buildDemo(folder, out) {
   cpSync(`${folder}/static`, out, { recursive: true });
   const options = { entryPoints: [`${folder}/src/main.ts`], outfile: `${out}/main.js`, minify: true };
-  await build({ ...common, ...options, conditions: [SOURCE] });
+  await build({ ...COMMON, ...options, conditions: [SOURCE] });
 }

@@ -70,7 +70,7 @@ def test_a_page_that_goes_silent_is_found(links: Any) -> None:
 def test_a_page_that_does_not_connect_is_said_to(links: Any) -> None:
     seen = links["a page that does not connect"]
     assert seen["states"] == ["loading", "no_answer"]
-    assert seen["text"] == "Page silent cannot be shown.no_answerTry again"
+    assert seen["text"] == "Page silent cannot be shown right now.Try again"
 
 
 def test_a_withdrawn_page_is_told_in_words_and_not_as_json(links: Any) -> None:

@@ -46,11 +46,18 @@ def test_every_failure_is_listed() -> None:
 
 
 def test_every_refusal_of_the_bridge_is_listed() -> None:
-    codes = set(re.findall(r'refusal\(\d+, "(\w+)"\)', source("host-bridge/src/api-proxy.ts")))
-    prompts = source("host-bridge/src/prompts.ts")
+    codes = set(re.findall(r'refusal\(\d+, "(\w+)"\)', source("host-bridge/src/parts/calls.ts")))
+    prompts = source("host-bridge/src/parts/prompts.ts")
     codes |= {*re.findall(r'error: "(\w+)"', prompts), *re.findall(r'"(rate_limited|busy)"', prompts)}
-    assert len(codes) == 7
+    pairs = re.findall(r'isCall \? "(\w+)" : "(\w+)"', source("host-bridge/src/frame-link.ts"))
+    codes |= {code for pair in pairs for code in pair}
+    assert len(codes) == 8
     assert codes <= first_cells("Errors")
+
+
+def test_every_file_of_the_bridge_is_listed() -> None:
+    files = {path.stem for path in (WEB / "host-bridge" / "src" / "parts").iterdir()}
+    assert set(re.findall(r"^\| `parts/([a-z-]+)\.js`", PAGE, re.MULTILINE)) == files
 
 
 def test_the_closed_list_of_tokens_is_the_one_of_the_sdk() -> None:
@@ -67,14 +74,15 @@ def test_the_closed_list_of_tokens_is_the_one_of_the_sdk() -> None:
         ("frame-link.ts", "MESSAGES_A_SECOND = 200", "200 within a second"),
         ("frame-link.ts", "LOWEST_HEIGHT = 100", "100 to 4000 pixels"),
         ("frame-link.ts", "GREATEST_HEIGHT = 4000", "100 to 4000 pixels"),
-        ("api-proxy.ts", "CONCURRENT_LIMIT = 16", "16 for each frame"),
-        ("api-proxy.ts", "(4 * 1024 * 1024)", "| body of a call | 4 MiB |"),
-        ("api-proxy.ts", "HEADERS_LIMIT = 32", "| 32, names"),
-        ("prompts.ts", "10 * 1024 * 1024", "| file | 10 MiB"),
-        ("prompts.ts", "QUESTIONS = 10", "10 a minute"),
-        ("prompts.ts", "NOTICES = 5", "5 in ten seconds"),
-        ("prompts.ts", "NOTICE_MS = 6_000", "goes after 6 s"),
-        ("prompts.ts", "UNCLICKABLE_MS = 500", "0.5 s after they appear"),
+        ("frame-link.ts", "OLD_AFTER_MS = 100", "within 0.1 s"),
+        ("frame-link.ts", "UNDER_WAY_LIMIT = 16", "16 for each frame"),
+        ("parts/calls.ts", "(4 * 1024 * 1024)", "| body of a call | 4 MiB |"),
+        ("parts/calls.ts", "HEADERS_LIMIT = 32", "| 32, names"),
+        ("parts/prompts.ts", "10 * 1024 * 1024", "| file | 10 MiB"),
+        ("parts/prompts.ts", "QUESTIONS = 10", "10 a minute"),
+        ("parts/prompts.ts", "NOTICES = 5", "5 in ten seconds"),
+        ("parts/prompts.ts", "NOTICE_MS = 6_000", "goes after 6 s"),
+        ("parts/prompts.ts", "UNCLICKABLE_MS = 500", "0.5 s after they appear"),
         ("bootstrap-iframe.ts", "SPEAK_WITHIN_MS = 1_500", "within 1.5 s"),
         ("heartbeat.ts", "EVERY_MS = 5_000", "three pings of 5 s"),
         ("heartbeat.ts", "UNANSWERED_LIMIT = 3", "three pings of 5 s"),

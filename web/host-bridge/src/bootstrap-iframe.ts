@@ -1,10 +1,9 @@
 import type { ThemeTokens } from "@alga/extension-iframe-sdk/protocol";
 
-import { FrameLink, LOWEST_HEIGHT } from "./frame-link.js";
-import { admitsOnly, wantedHeader } from "./frame-sources.js";
+import { FrameLink, type LinkOwner, LOWEST_HEIGHT } from "./frame-link.js";
 import type { LinkOptions } from "./options.js";
-import { Prompts } from "./prompts.js";
-import { TEXTS, type Texts } from "./texts.js";
+import type { Asked, Asking } from "./parts/prompts.js";
+import type { Texts } from "./texts.js";
 
 /** A document has this long to speak, from when it was asked for and from when it was loaded, before the UI host is asked what it answers; in milliseconds. */
 const SPEAK_WITHIN_MS = 1_500;
@@ -20,8 +19,16 @@ export type State = "loading" | "ready" | "failed" | "withdrawn";
  * - `no_answer`: the page did not connect, or does not answer any more.
  * - `flooded`: the page sent more than 200 messages within a second.
  * - `old_page_refused`: the page was built for AlgaPSA's SDK, and `frame-src` is not proved, or `oldPages` is false.
+ * - `bridge_incomplete`: a part of the bridge that this page needs could not be loaded; `onError` gets the reason.
  */
-export type Failure = "opaque_host" | "frame_blocked" | "unavailable" | "no_answer" | "flooded" | "old_page_refused";
+export type Failure =
+  | "opaque_host"
+  | "frame_blocked"
+  | "unavailable"
+  | "no_answer"
+  | "flooded"
+  | "old_page_refused"
+  | "bridge_incomplete";
 
 export interface BootstrapOptions extends LinkOptions {
   readonly iframe: HTMLIFrameElement;
@@ -49,6 +56,7 @@ export interface BootstrapOptions extends LinkOptions {
 export interface ExtensionFrame {
   readonly state: State;
   readonly failure: Failure | undefined;
+  readonly iframe: HTMLIFrameElement;
   /** Change theme tokens; tokens that are not named keep their values. */
   setTheme(tokens: ThemeTokens): void;
   /** Tell the page that another path of the extension is shown in the address, for example after the Back button. */
@@ -61,8 +69,8 @@ export interface ExtensionFrame {
   close(): void;
 }
 
-const frames = new WeakMap<HTMLIFrameElement, ExtensionFrame>();
-const warned = new WeakSet<Document>();
+/** Which of them an element shows now. */
+const shownIn = new WeakMap<HTMLIFrameElement, Frame>();
 
 /**
  * Show an extension in a frame of the host's own. It is sandboxed, and never has an origin. A frame has one link: calling
@@ -71,39 +79,39 @@ const warned = new WeakSet<Document>();
  * @throws TypeError when `src` is not an http or https address
  */
 export function bootstrapIframe(options: BootstrapOptions): ExtensionFrame {
-  frames.get(options.iframe)?.close();
-  const made = new Frame(options);
-  frames.set(options.iframe, made);
-  return made;
+  return new Frame(options);
 }
 
-class Frame implements ExtensionFrame {
-  readonly #options: BootstrapOptions;
-  readonly #iframe: HTMLIFrameElement;
-  readonly #document: Document;
+class Frame implements ExtensionFrame, LinkOwner, Asking {
+  state: State = "loading";
+  failure: Failure | undefined;
+  readonly options: BootstrapOptions;
+  readonly iframe: HTMLIFrameElement;
+  readonly document: Document;
+  theme: ThemeTokens;
+  path: string;
   readonly #url: URL;
   readonly #uiOrigins: readonly string[];
   #link: FrameLink | undefined;
-  #theme: ThemeTokens;
-  #path: string | undefined;
-  #state: State = "loading";
-  #failure: Failure | undefined;
+  /** Aborted when the page is not shown any more, and when the host loads it again. */
+  #ended = new AbortController();
   #loads = 0;
-  #alive = false;
+  #isAlive = false;
   #speaking: ReturnType<typeof setTimeout> | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: BootstrapOptions) {
-    const { iframe, src, title, label = title } = options;
-    this.#options = options;
-    this.#iframe = iframe;
-    this.#document = iframe.ownerDocument;
-    this.#url = new URL(src, this.#document.baseURI);
-    if (!/^https?:$/.test(this.#url.protocol))
-      throw new TypeError("The address of an extension's page is http or https.");
+    const { iframe, src, title, label = title, theme = {}, path = "/" } = options;
+    this.options = options;
+    this.iframe = iframe;
+    this.document = iframe.ownerDocument;
+    this.theme = theme;
+    this.path = path;
+    this.#url = new URL(src, this.document.baseURI);
+    if (!/^https?:$/.test(this.#url.protocol)) throw new TypeError("An extension's page has an http or https address.");
     this.#uiOrigins = options.uiOrigins ?? [this.#url.origin];
-    this.#theme = options.theme ?? {};
-    this.#path = options.path;
+    shownIn.get(iframe)?.close();
+    shownIn.set(iframe, this);
     iframe.title = label;
     iframe.setAttribute("sandbox", "allow-scripts");
     iframe.setAttribute("allow", "");
@@ -112,166 +120,140 @@ class Frame implements ExtensionFrame {
     this.reload();
   }
 
-  get state(): State {
-    return this.#state;
-  }
-
-  get failure(): Failure | undefined {
-    return this.#failure;
-  }
-
   setTheme(tokens: ThemeTokens): void {
-    this.#theme = { ...this.#theme, ...tokens };
-    this.#link?.setTheme(tokens);
+    this.theme = { ...this.theme, ...tokens };
+    this.#link?.sendTheme(tokens);
   }
 
   setPath(path: string): void {
-    this.#path = path;
-    this.#link?.setPath(path);
+    this.path = path;
+    this.#link?.sendState();
   }
 
   focus(): void {
-    this.#iframe.focus();
+    this.iframe.focus();
   }
 
   reload(): void {
+    if (shownIn.get(this.iframe) !== this) return; // it was closed
     this.#end();
-    const host = this.#document.defaultView;
+    const host = this.document.defaultView;
     if (host === null || host.origin === "null") {
-      console.error(
-        "Extensions are not shown in a page of opaque origin, such as a sandboxed frame or a data: address.",
-      );
+      console.error("A page of opaque origin cannot show extensions.");
       this.#enter("failed", "opaque_host");
       return;
     }
-    this.#enter("loading");
-    this.#link = this.#makeLink(host);
-    this.#iframe.addEventListener("load", this.#onLoad);
-    this.#document.addEventListener("securitypolicyviolation", this.#onViolation);
+    const { signal } = this.#ended;
+    this.#link = new FrameLink(this, host, signal);
+    this.iframe.addEventListener("load", this.#onLoad, { signal });
+    this.document.addEventListener("securitypolicyviolation", this.#onViolation, { signal });
     this.#loads = 0;
     this.#waitForAnswer();
-    this.#inspectLater(this.#link); // not every browser tells that it loaded an answer that is not a page
-    this.#iframe.src = this.#address(host.origin);
-    void this.#checkSources();
+    this.#inspectLater(); // not every browser tells that it loaded an answer that is not a page
+    this.iframe.src = this.#address(host.origin);
+    void checks().then(
+      ({ warnUnlessProved }) => warnUnlessProved(this.document, this.#uiOrigins),
+      this.options.onError,
+    );
   }
 
   close(): void {
+    if (shownIn.get(this.iframe) !== this) return;
+    shownIn.delete(this.iframe);
     this.#end();
     this.#empty();
-    if (frames.get(this.#iframe) === this) frames.delete(this.#iframe);
   }
 
-  #end(): void {
-    clearTimeout(this.#speaking);
-    clearTimeout(this.#deadline);
-    this.#link?.close();
-    this.#link = undefined;
-    this.#alive = false;
-    this.#iframe.removeEventListener("load", this.#onLoad);
-    this.#document.removeEventListener("securitypolicyviolation", this.#onViolation);
+  onAlive(): void {
+    this.#stopWaiting();
+    this.#isAlive = true;
+    this.#enter("ready");
   }
 
-  #makeLink(host: Window): FrameLink {
-    const { oldPages = true } = this.#options;
-    const iframe = this.#iframe;
-    const prompts = new Prompts(
-      this.#document,
-      this.#options.title,
-      { ...TEXTS, ...this.#options.texts },
-      () => this.#theme,
-    );
-    return new FrameLink(
-      { host, frame: () => iframe.contentWindow },
-      {
-        ...this.#options,
-        theme: this.#theme,
-        path: this.#path ?? "/",
-        onResize: (height) => {
-          iframe.style.height = `${height}px`;
-          this.#options.onResize?.(height);
-        },
-        onNavigate: (path) => {
-          this.#path = path;
-          this.#options.onNavigate?.(path);
-        },
-      },
-      {
-        onAlive: this.#onAlive,
-        onSilent: () => this.#fail("no_answer"),
-        onFlooded: () => this.#stop("flooded"),
-        onOldPageRefused: () => {
-          console.error(
-            oldPages
-              ? `"${this.#options.title}" was built for AlgaPSA's SDK. To show it, this page must send "${wantedHeader(this.#uiOrigins)}", and frame no other origin.`
-              : `"${this.#options.title}" was built for AlgaPSA's SDK, and this page shows it with oldPages: false.`,
-          );
-          this.#stop("old_page_refused");
-        },
-      },
-      prompts,
-      async () => oldPages && (await admitsOnly(this.#document, this.#uiOrigins)),
-    );
+  onSilent(): void {
+    this.#fail("no_answer");
+  }
+
+  onEnd(why: Failure): void {
+    this.#stop("failed", why);
+    void checks().then(({ explain }) => explain(why, this.options, this.#uiOrigins), this.options.onError);
+  }
+
+  onResize(height: number): void {
+    this.iframe.style.height = `${height}px`;
+    this.options.onResize?.(height);
+  }
+
+  onNavigate(path: string): void {
+    this.path = path;
+    this.options.onNavigate?.(path);
+  }
+
+  async draw(asked: Asked, signal: AbortSignal): Promise<object> {
+    return (await import("./parts/prompts.js")).drawFor(this, asked, signal);
+  }
+
+  async oldPages(): Promise<typeof import("./parts/old-pages.js") | undefined> {
+    if (this.options.oldPages === false) return undefined;
+    const { admitsOnly } = await checks();
+    return (await admitsOnly(this.document, this.#uiOrigins)) ? import("./parts/old-pages.js") : undefined;
   }
 
   #address(parentOrigin: string): string {
-    const { oldPages = true, tenant, extensionId } = this.#options;
+    const { oldPages, tenant, extensionId } = this.options;
     const url = new URL(this.#url);
-    const query = oldPages ? { parentOrigin, tenant, extensionId, path: this.#path ?? "/" } : {};
+    const query = oldPages === false ? {} : { parentOrigin, tenant, extensionId, path: this.path };
     for (const [name, value] of Object.entries(query)) {
       if (value !== undefined) url.searchParams.set(name, value);
     }
     return url.href;
   }
 
-  readonly #onAlive = (): void => {
-    this.#alive = true;
-    clearTimeout(this.#speaking);
-    clearTimeout(this.#deadline);
-    this.#enter("ready");
-  };
-
   /** Links are bound to loads: a document must speak after it was loaded, or have said `ready` while it was. */
   readonly #onLoad = (): void => {
-    this.#loads++;
-    const link = this.#link;
-    if (link === undefined) return;
-    if (this.#loads > 1 || link.mode === "port") this.#alive = false;
-    link.loaded();
-    if (!this.#alive) this.#inspectLater(link);
+    if (++this.#loads > 1 || this.#link?.mode === "port") this.#isAlive = false;
+    this.#link?.loaded();
+    if (!this.#isAlive) this.#inspectLater();
   };
 
-  #inspectLater(link: FrameLink): void {
+  #inspectLater(): void {
     clearTimeout(this.#speaking);
-    this.#speaking = setTimeout(() => void this.#inspect(link), SPEAK_WITHIN_MS);
+    this.#speaking = setTimeout(() => void this.#inspect(this.#ended.signal), SPEAK_WITHIN_MS);
   }
 
   /** Ask the UI host what it answers, for a document that does not speak. */
-  async #inspect(link: FrameLink): Promise<void> {
-    const status = await statusOf(this.#url);
-    if (this.#alive || this.#link !== link) return;
+  async #inspect(signal: AbortSignal): Promise<void> {
+    const status = await checks().then(
+      ({ statusOf }) => statusOf(this.#url, signal),
+      () => 0,
+    );
+    if (this.#isAlive || signal.aborted) return;
     if (status === 404 || status === 410) this.#stop("withdrawn");
-    else if (status !== undefined && status >= 400) this.#fail("unavailable");
-    else if (link.mode !== "old") this.#waitForAnswer();
+    else if (status >= 400) this.#fail("unavailable");
+    else if (this.#link?.mode !== "old") this.#waitForAnswer();
   }
 
   #waitForAnswer(): void {
     clearTimeout(this.#deadline);
     this.#enter("loading");
-    this.#deadline = setTimeout(() => this.#fail("no_answer"), this.#options.timeoutMs ?? 10_000);
+    this.#deadline = setTimeout(() => this.onSilent(), this.options.timeoutMs ?? 10_000);
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#speaking);
+    clearTimeout(this.#deadline);
   }
 
   readonly #onViolation = ({ blockedURI, disposition, effectiveDirective }: SecurityPolicyViolationEvent): void => {
     if (disposition !== "enforce" || effectiveDirective !== "frame-src") return;
-    if (this.#state === "loading" && blockedURI.startsWith(this.#url.origin)) this.#stop("frame_blocked");
+    if (this.state === "loading" && blockedURI.startsWith(this.#url.origin)) this.#stop("failed", "frame_blocked");
   };
 
-  async #checkSources(): Promise<void> {
-    if (warned.has(this.#document) || (await admitsOnly(this.#document, this.#uiOrigins))) return;
-    if (warned.has(this.#document)) return;
-    warned.add(this.#document);
-    console.warn(
-      `The frames of this page can go to any address, because its policy does not forbid it. Send "${wantedHeader(this.#uiOrigins)}".`,
-    );
+  #end(): void {
+    this.#stopWaiting();
+    this.#ended.abort();
+    this.#ended = new AbortController();
+    this.#isAlive = false;
   }
 
   /** Say that the page is not shown now. It may still connect. */
@@ -281,32 +263,25 @@ class Frame implements ExtensionFrame {
   }
 
   /** Say that the page is not shown, and empty the frame. */
-  #stop(end: Failure | "withdrawn"): void {
+  #stop(state: State, failure?: Failure): void {
     this.#end();
     this.#empty();
-    if (end === "withdrawn") this.#enter("withdrawn");
-    else this.#enter("failed", end);
+    this.#enter(state, failure);
   }
 
   /** End the document in the frame, and let a move of the element not bring it back. */
   #empty(): void {
-    this.#iframe.contentWindow?.location.replace("about:blank");
-    this.#iframe.removeAttribute("src");
+    this.iframe.contentWindow?.location.replace("about:blank");
+    this.iframe.removeAttribute("src");
   }
 
   #enter(state: State, failure?: Failure): void {
-    if (this.#state === state && this.#failure === failure) return;
-    this.#state = state;
-    this.#failure = failure;
-    this.#options.onState?.(state, failure);
+    if (this.state === state && this.failure === failure) return;
+    this.state = state;
+    this.failure = failure;
+    this.options.onState?.(state, failure);
   }
 }
 
-/** The status with which the UI host answers; `undefined` if this page may not ask it, or it cannot be reached. */
-async function statusOf(url: URL): Promise<number | undefined> {
-  try {
-    return (await fetch(url, { method: "HEAD", credentials: "omit", cache: "no-store" })).status;
-  } catch {
-    return undefined;
-  }
-}
+/** Not needed to show a page, so it does not delay that. */
+const checks = () => import("./parts/checks.js");

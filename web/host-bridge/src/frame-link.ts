@@ -1,5 +1,4 @@
 import {
-  type BootstrapPayload,
   type FrameMessage,
   type HostMessage,
   isFrameMessage,
@@ -7,44 +6,43 @@ import {
   type ThemeTokens,
 } from "@alga/extension-iframe-sdk/protocol";
 
-import { ApiProxy } from "./api-proxy.js";
 import { Heartbeat } from "./heartbeat.js";
-import { answerOf, callOf, propertiesOf } from "./old-pages.js";
 import type { LinkOptions, Session } from "./options.js";
-import type { Prompts } from "./prompts.js";
+import type { Asked } from "./parts/prompts.js";
 import { Rate } from "./rate.js";
-import { SessionKeeper } from "./session-keeper.js";
 
 export const LOWEST_HEIGHT = 100;
 export const GREATEST_HEIGHT = 4000;
 /** One more message within a second ends the link. */
 export const MESSAGES_A_SECOND = 200;
+/** How many calls of one frame may be under way, and how much that the host draws for it; one more is refused. */
+const UNDER_WAY_LIMIT = 16;
+/** A page of today's SDK uses its port sooner, and then what old pages need is not loaded. In milliseconds. */
+const OLD_AFTER_MS = 100;
 
-/** The host's window, and the frame's present one; it is another one after the frame was moved in the document. */
-export interface LinkEnds {
-  readonly host: Pick<Window, "addEventListener" | "removeEventListener">;
-  readonly frame: () => Pick<Window, "postMessage"> | null;
-}
+type ApiProxyMessage = Extract<FrameMessage, { type: "apiproxy" }>;
+type OldPages = Pick<typeof import("./parts/old-pages.js"), "fromOldPage" | "sendToOldPage">;
 
-export interface LinkEvents {
+/** The frame that a link belongs to. */
+export interface LinkOwner {
+  readonly options: Pick<LinkOptions, "callApi" | "session" | "onError">;
+  /** Its window is another one after the element was moved in the document. */
+  readonly iframe: { readonly contentWindow: Pick<Window, "postMessage"> | null };
+  readonly theme: ThemeTokens;
+  readonly path: string;
   /** The page said something. */
-  readonly onAlive: () => void;
+  onAlive(): void;
   /** The page has not answered for a while. */
-  readonly onSilent: () => void;
-  /** The page sent too many messages; the link has ended. */
-  readonly onFlooded: () => void;
-  /** The page was built for AlgaPSA's SDK, and cannot be served here; the link has ended. */
-  readonly onOldPageRefused: () => void;
+  onSilent(): void;
+  /** The link must be ended: the page sent too many messages, or is an old page that is not or cannot be served here. */
+  onEnd(why: "flooded" | "old_page_refused" | "bridge_incomplete"): void;
+  onResize(height: number): void;
+  onNavigate(path: string): void;
+  /** Draw what the page asks for, and return the payload of the answer. The code for it is loaded when a page asks. */
+  draw(asked: Asked, signal: AbortSignal): Promise<object>;
+  /** How to speak with old pages; `undefined` if they are not served here. It is loaded when a page may be one. */
+  oldPages(): Promise<OldPages | undefined>;
 }
-
-/** What the host draws for the page. */
-export type DrawnByHost = Pick<Prompts, "notify" | "confirm" | "download" | "close">;
-
-/**
- * How the present document speaks: over the port that it was given, or by messages to the window, as pages built for
- * AlgaPSA's SDK do. This is undecided until its first message after `ready`.
- */
-type Mode = "none" | "undecided" | "port" | "old";
 
 /**
  * The host's end of the link to one frame. Each document that is loaded into the frame gets a link of its own.
@@ -54,241 +52,208 @@ type Mode = "none" | "undecided" | "port" | "old";
  * 2. The host drops the link of the document before, and sends a first bootstrap message to the window. It transfers a
  *    port and contains no secrets, because an opaque origin cannot be named as the target of a message.
  * 3. All later messages go over the port, a bootstrap message with the path first.
- * 4. Only if `provesFrames` resolves to true, messages to the window are answered too, by messages to the window, until
- *    the document has used its port.
+ * 4. Only if `oldPages` resolves to how, messages to the window are answered too, by messages to the window, until the
+ *    document has used its port.
  */
 export class FrameLink {
-  readonly #ends: LinkEnds;
-  readonly #options: LinkOptions;
-  readonly #events: LinkEvents;
-  readonly #provesFrames: () => Promise<boolean>;
-  readonly #prompts: DrawnByHost;
-  readonly #proxy: ApiProxy;
+  /**
+   * How the present document speaks: over the port that it was given, or by messages to the window, as pages built for
+   * AlgaPSA's SDK do. This is undecided until its first message after `ready`.
+   */
+  mode: "none" | "undecided" | "port" | "old" = "none";
+  readonly #owner: LinkOwner;
+  readonly #ended: AbortSignal;
   readonly #rate = new Rate(MESSAGES_A_SECOND, 1_000);
-  #theme: ThemeTokens;
-  #path: string;
+  /** What ends each call and each drawing that is under way, and the id of its message. */
+  readonly #calls = new Map<AbortController, string | undefined>();
+  readonly #drawings = new Map<AbortController, string | undefined>();
+  /** How many messages wait until it is decided whether an old page is served. */
+  #waiting = 0;
+  /** Aborted when the present document is gone. */
+  #gone = new AbortController();
+  /** Sends to the present document in the way that it speaks. */
+  #send: ((sent: HostMessage) => void) | undefined;
   #session: Session | undefined;
-  #mode: Mode = "none";
-  /** Changes with each document, so that no answer reaches another document than the one that asked. */
-  #document = {};
-  /** The id of the latest question. */
-  #asking: string | undefined;
-  #port: MessagePort | undefined;
-  #keeper: SessionKeeper | undefined;
-  #heartbeat: Heartbeat | undefined;
 
-  constructor(
-    ends: LinkEnds,
-    options: LinkOptions,
-    events: LinkEvents,
-    prompts: DrawnByHost,
-    provesFrames: () => Promise<boolean>,
-  ) {
-    this.#ends = ends;
-    this.#options = options;
-    this.#events = events;
-    this.#prompts = prompts;
-    this.#provesFrames = provesFrames;
-    this.#proxy = new ApiProxy(options);
-    this.#theme = options.theme ?? {};
-    this.#path = options.path ?? "/";
-    ends.host.addEventListener("message", this.#onWindowMessage);
+  /** Listen to the host's window until the signal is aborted. After that, messages of the frame are not answered. */
+  constructor(owner: LinkOwner, host: Pick<Window, "addEventListener">, ended: AbortSignal) {
+    this.#owner = owner;
+    this.#ended = ended;
+    host.addEventListener("message", this.#onWindowMessage, { signal: ended });
+    ended.addEventListener("abort", () => this.#drop());
   }
 
-  get mode(): Mode {
-    return this.#mode;
+  /** Tell the page which theme tokens have changed. */
+  sendTheme(tokens: ThemeTokens): void {
+    this.#send?.(message("theme", tokens));
   }
 
-  /** Change theme tokens; tokens that are not named keep their values. */
-  setTheme(tokens: ThemeTokens): void {
-    this.#theme = { ...this.#theme, ...tokens };
-    if (this.#mode === "old") this.#sendOld(message("theme", propertiesOf(tokens)));
-    else this.#send(message("theme", tokens));
-  }
-
-  /** Tell the page that the host shows another path of the extension in its address. */
-  setPath(path: string): void {
-    this.#path = path;
-    this.#bootstrap();
+  /** Tell the page the present path, theme and session. */
+  sendState(send = this.#send, path = this.#owner.path, session = this.#session): void {
+    send?.(
+      message("bootstrap", { theme_tokens: this.#owner.theme, navigation: { path }, ...(session && { session }) }),
+    );
   }
 
   /** A document was loaded. One that speaks over the port must answer; the others get a bootstrap message. */
   loaded(): void {
-    if (this.#mode === "port") this.#send(message("ping", {}));
-    else void this.#offerOldBootstrap();
+    if (this.mode === "port") this.#ping();
+    else this.#offerOld();
   }
 
-  /** End the link; later messages of the frame are not answered. */
-  close(): void {
-    this.#ends.host.removeEventListener("message", this.#onWindowMessage);
-    this.#drop();
-    this.#prompts.close();
-  }
-
-  readonly #onWindowMessage = (event: MessageEvent<unknown>): void => {
-    const frame = this.#ends.frame();
-    if (frame === null || event.source !== frame || event.origin !== "null" || !this.#admits()) return;
-    const { data } = event;
-    if (!isFrameMessage(data)) return;
-    if (data.type === "ready") this.#open(frame, data.payload === undefined);
-    else if (this.#mode !== "port") void this.#receiveOld(data);
+  readonly #onWindowMessage = ({ data, origin, source }: MessageEvent<unknown>): void => {
+    const frame = this.#owner.iframe.contentWindow;
+    if (frame === null || source !== frame || origin !== "null" || !this.#admits() || !isFrameMessage(data)) return;
+    if (data.type === "ready") {
+      this.#drop();
+      this.mode = "undecided";
+      this.#owner.onAlive();
+      if (data.payload === undefined) void this.#tryOld(data);
+      else this.#handOver(frame);
+    } else if (this.mode !== "port") {
+      void this.#tryOld(data);
+    }
   };
 
-  #open(frame: Pick<Window, "postMessage">, isOld: boolean): void {
-    this.#drop();
-    this.#mode = "undecided";
-    this.#events.onAlive();
-    if (isOld) {
-      void this.#becomeOld();
-      return;
-    }
+  /** Give the document a port. */
+  #handOver(frame: Pick<Window, "postMessage">): void {
     const { port1, port2 } = new MessageChannel();
-    this.#port = port1;
+    const { session } = this.#owner.options;
+    const { signal } = this.#gone;
+    this.#send = (sent) => port1.postMessage(sent);
     port1.onmessage = ({ data }: MessageEvent<unknown>) => {
       // Messages that were under way arrive at a port after it was closed.
-      if (this.#port !== port1 || !this.#admits() || !isFrameMessage(data)) return;
-      this.#mode = "port";
-      this.#heartbeat?.heard();
-      this.#events.onAlive();
-      this.#receive(data, (answer) => port1.postMessage(answer));
+      if (signal.aborted || !this.#admits() || !isFrameMessage(data)) return;
+      this.mode = "port";
+      heartbeat.heard();
+      this.#owner.onAlive();
+      this.#receive(data);
     };
-    frame.postMessage(message("bootstrap", { ...this.#state("/"), session: EMPTY_SESSION }), "*", [port2]);
-    this.#send(message("ping", {}));
-    this.#heartbeat = new Heartbeat(
-      () => this.#send(message("ping", {})),
-      () => this.#events.onSilent(),
+    // Old pages read the session's members.
+    this.sendState((sent) => frame.postMessage(sent, "*", [port2]), "/", {
+      token: "",
+      expires_at: "9999-12-31T23:59:59Z",
+    });
+    this.#ping();
+    const heartbeat = new Heartbeat(
+      () => this.#ping(),
+      () => this.#owner.onSilent(),
     );
-    if (this.#options.session === undefined) {
-      this.#bootstrap();
-    } else {
-      this.#keeper = new SessionKeeper(
-        this.#options.session,
-        (session) => {
-          this.#session = session;
-          this.#bootstrap();
-        },
-        (error) => this.#options.onError?.(error),
-      );
-      this.#keeper.start();
+    signal.addEventListener("abort", () => {
+      port1.close();
+      heartbeat.stop();
+    });
+    if (session === undefined) this.sendState();
+    else void this.#giveSession(session, signal);
+    this.#offerOld();
+  }
+
+  /** Give the document a session, and with it the state that it waits for. */
+  async #giveSession(fetch: () => Promise<Session>, gone: AbortSignal): Promise<void> {
+    const { onError } = this.#owner.options;
+    try {
+      const { keepSession } = await import("./parts/session-keeper.js");
+      keepSession(fetch, gone, onError, (renewed) => {
+        this.#session = renewed;
+        this.sendState();
+      });
+    } catch (error) {
+      onError?.(error);
+      if (!gone.aborted) this.#owner.onEnd("bridge_incomplete");
     }
-    void this.#offerOldBootstrap();
   }
 
   #drop(): void {
-    this.#keeper?.stop();
-    this.#heartbeat?.stop();
-    this.#proxy.abort();
-    this.#port?.close();
-    this.#port = undefined;
-    this.#session = undefined;
-    this.#document = {};
-    this.#mode = "none";
+    this.#gone.abort();
+    this.#gone = new AbortController();
+    this.#abort();
+    this.#send = this.#session = undefined;
+    this.mode = "none";
   }
 
   /** Count a message, and end the link if it is one too many. */
   #admits(): boolean {
-    if (this.#rate.admits()) return true;
-    this.close();
-    this.#events.onFlooded();
-    return false;
+    const admitted = this.#rate.admits();
+    if (!admitted) this.#owner.onEnd("flooded");
+    return admitted;
   }
 
-  #receive(received: FrameMessage, send: (answer: HostMessage) => void): void {
-    const { request_id: id } = received;
-    switch (received.type) {
-      case "resize":
-        this.#options.onResize?.(
-          Math.min(Math.max(Math.ceil(received.payload.height), LOWEST_HEIGHT), GREATEST_HEIGHT),
-        );
-        break;
-      case "navigate":
-        this.#path = received.payload.path;
-        this.#options.onNavigate?.(this.#path);
-        break;
-      case "apiproxy":
-        void this.#proxy.answer(received.payload, id).then((answer) => send(message("apiproxy_response", answer, id)));
-        break;
-      case "abort":
-        if (id === undefined) break;
-        this.#proxy.abort(id);
-        if (id === this.#asking) this.#prompts.close();
-        break;
-      case "notify":
-        this.#prompts.notify(received.payload);
-        break;
-      case "confirm":
-        this.#asking = id;
-        void this.#prompts.confirm(received.payload).then((answer) => send(message("confirm_response", answer, id)));
-        break;
-      case "download":
-        this.#asking = id;
-        void this.#prompts.download(received.payload).then((answer) => send(message("download_response", answer, id)));
-        break;
-      default: // "pong" needs no answer; "ready" is only valid as a message to the window
+  #receive(received: FrameMessage): void {
+    const { type, payload, request_id: id } = received;
+    if (type === "resize") {
+      this.#owner.onResize(Math.min(Math.max(Math.ceil(payload.height), LOWEST_HEIGHT), GREATEST_HEIGHT));
+    } else if (type === "navigate") {
+      this.#owner.onNavigate(payload.path);
+    } else if (type === "abort") {
+      if (id !== undefined) this.#abort(id);
+    } else if (type !== "pong" && type !== "ready") {
+      void this.#answer(received);
     }
   }
 
-  async #receiveOld(received: FrameMessage): Promise<void> {
-    if (!(await this.#becomeOld())) return;
-    this.#events.onAlive();
-    if (received.type === "resize" || received.type === "navigate") {
-      this.#receive(received, () => undefined);
-    } else if (received.type === "apiproxy") {
-      const asking = this.#document;
-      const answer = await this.#proxy.answer(callOf(received.payload), received.request_id);
-      if (this.#document === asking) this.#sendOld(message("apiproxy_response", answerOf(answer), received.request_id));
+  /** Answer a request, unless the page gives it up or its document is gone. */
+  async #answer(asked: ApiProxyMessage | Asked): Promise<void> {
+    const { type, request_id: id } = asked;
+    const { callApi, onError } = this.#owner.options;
+    const isCall = type === "apiproxy";
+    const underWay = isCall ? this.#calls : this.#drawings;
+    const ended = new AbortController();
+    const { signal } = ended;
+    const refused = (status: number, error: string): object =>
+      isCall ? { status, headers: {}, error } : { confirmed: false, saved: false, error };
+    let payload = refused(429, isCall ? "too_many_calls" : "rate_limited");
+    if (underWay.set(ended, id).size <= UNDER_WAY_LIMIT) {
+      try {
+        payload = isCall
+          ? await (await import("./parts/calls.js")).answerCall(asked.payload, callApi, signal)
+          : await this.#owner.draw(asked, signal);
+      } catch (error) {
+        payload = refused(502, isCall ? "bad_gateway" : "not_shown");
+        if (!signal.aborted) onError?.(error);
+      }
+    }
+    underWay.delete(ended);
+    if (type !== "notify" && !signal.aborted) this.#send?.(message(`${type}_response`, payload, id) as HostMessage);
+  }
+
+  /** Give up what this id asked for, or everything. */
+  #abort(id?: string): void {
+    for (const [ended, of] of [...this.#calls, ...this.#drawings]) {
+      if (id === undefined || of === id) ended.abort();
     }
   }
 
-  /** Decide that the document speaks as old pages do. Returns false if it may not, or has used its port meanwhile. */
-  async #becomeOld(): Promise<boolean> {
-    if (this.#mode === "old") return true;
-    const proved = await this.#provesFrames();
-    if (this.mode === "port") return false; // read again: it may have changed meanwhile
-    if (!proved) {
-      this.close();
-      this.#events.onOldPageRefused();
-      return false;
-    }
+  /** Old pages expect a bootstrap message after they are loaded. */
+  #offerOld(): void {
+    setTimeout(() => this.mode !== "port" && void this.#tryOld(), OLD_AFTER_MS);
+  }
+
+  /** Serve the document as an old page, and handle its message. Without one, it only gets a bootstrap message. */
+  async #tryOld(said?: FrameMessage): Promise<void> {
+    if (++this.#waiting > MESSAGES_A_SECOND) this.#owner.onEnd("flooded");
+    let why: "old_page_refused" | "bridge_incomplete" = "old_page_refused";
+    const old = await this.#owner.oldPages().catch((error: unknown) => {
+      why = "bridge_incomplete";
+      this.#owner.options.onError?.(error);
+    });
+    this.#waiting--;
+    if (this.#ended.aborted || this.mode === "port") return;
+    // To the window, whoever is in it.
+    const send = (sent: HostMessage): void => old?.sendToOldPage(this.#owner.iframe.contentWindow, sent);
+    if (said === undefined) return this.sendState(send);
+    if (!old) return this.#owner.onEnd(why);
     if (this.mode !== "old") {
       this.#drop();
-      this.#mode = "old";
-      this.#bootstrap();
+      this.mode = "old";
+      this.#send = send;
+      this.sendState();
     }
-    return true;
+    this.#owner.onAlive();
+    const meant = old.fromOldPage(said);
+    if (meant !== undefined) this.#receive(meant);
   }
 
-  /** Old pages expect a bootstrap message after they are loaded. It may hold the path only if frames are proved. */
-  async #offerOldBootstrap(): Promise<void> {
-    if ((await this.#provesFrames()) && this.#mode !== "port") this.#sendOld(message("bootstrap", this.#oldState()));
-  }
-
-  #bootstrap(): void {
-    if (this.#mode === "old") {
-      this.#sendOld(message("bootstrap", this.#oldState()));
-    } else {
-      const session = this.#session;
-      this.#send(message("bootstrap", { ...this.#state(this.#path), ...(session && { session }) }));
-    }
-  }
-
-  #state(path: string): BootstrapPayload {
-    return { theme_tokens: this.#theme, navigation: { path } };
-  }
-
-  #oldState(): unknown {
-    return { ...this.#state(this.#path), session: EMPTY_SESSION, theme_tokens: propertiesOf(this.#theme) };
-  }
-
-  #send(sent: HostMessage): void {
-    this.#port?.postMessage(sent);
-  }
-
-  /** Send to the window, whoever is in it: only after `provesFrames`. */
-  #sendOld(sent: unknown): void {
-    this.#ends.frame()?.postMessage(sent, "*");
+  #ping(): void {
+    this.#send?.(message("ping", {}));
   }
 }
-
-/** Old pages read the session's members, so it is there. Its end is in the year 9999. */
-const EMPTY_SESSION: Session = { token: "", expires_at: "9999-12-31T23:59:59Z" };

@@ -9,25 +9,6 @@ export interface GatewayOptions {
 }
 
 /** Return a callback for `callApi` that calls the platform's gateway with the user's token. */
-export function gatewayCalls({ base = "", installId, token }: GatewayOptions): (call: ApiCall) => Promise<ApiAnswer> {
-  const prefix = `${base.replace(/\/$/, "")}/api/ext/${encodeURIComponent(installId)}`;
-  return async ({ route, method, headers, body, signal }) => {
-    const response = await fetch(prefix + route, {
-      method,
-      headers: {
-        ...(body && { "content-type": "application/json" }),
-        ...headers,
-        authorization: `Bearer ${await token()}`,
-      },
-      body: body ?? null,
-      signal,
-      credentials: "omit",
-      redirect: "error",
-    });
-    return {
-      status: response.status,
-      headers: Object.fromEntries(response.headers),
-      body: new Uint8Array(await response.arrayBuffer()),
-    };
-  };
+export function gatewayCalls(options: GatewayOptions): (call: ApiCall) => Promise<ApiAnswer> {
+  return async (call) => (await import("./parts/calls.js")).callGateway(options, call);
 }

@@ -5,9 +5,8 @@ export {
   type Failure,
   type State,
 } from "./bootstrap-iframe.js";
-export { GREATEST_HEIGHT, LOWEST_HEIGHT, MESSAGES_A_SECOND } from "./frame-link.js";
 export { type GatewayOptions, gatewayCalls } from "./gateway-calls.js";
 export { type MountedExtension, type MountOptions, mountExtension } from "./mount.js";
 export type { ApiAnswer, ApiCall, LinkOptions, Session, ThemeToken, ThemeTokens } from "./options.js";
-export { TEXTS, type Texts } from "./texts.js";
+export type { Texts } from "./texts.js";
 export { buildExtUiSrc, type UiAddress } from "./ui-src.js";

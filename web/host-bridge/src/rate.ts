@@ -2,18 +2,16 @@
 export class Rate {
   readonly #limit: number;
   readonly #periodMs: number;
-  readonly #nowMs: () => number;
   #began = -Infinity;
   #count = 0;
 
-  constructor(limit: number, periodMs: number, nowMs = () => performance.now()) {
+  constructor(limit: number, periodMs: number) {
     this.#limit = limit;
     this.#periodMs = periodMs;
-    this.#nowMs = nowMs;
   }
 
   admits(): boolean {
-    const now = this.#nowMs();
+    const now = performance.now();
     if (now - this.#began >= this.#periodMs) {
       this.#began = now;
       this.#count = 0;

@@ -2,7 +2,8 @@
 export const TEXTS = {
   loading: "Loading {title}…",
   withdrawn: "{title} is no longer available.",
-  failed: "{title} cannot be shown.",
+  failed: "{title} cannot be shown right now.",
+  refused: "{title} cannot be shown here. Please tell the administrator of this application.",
   retry: "Try again",
   dismiss: "Dismiss",
   cancel: "Cancel",
@@ -24,14 +25,4 @@ export function plain(text: string, length: number): string {
     .replace(UNSEEN, "")
     .trim();
   return clean.length > length ? `${clean.slice(0, length - 1)}…` : clean;
-}
-
-/** Return a file name that is only a name on every operating system. */
-export function safeFileName(name: string): string {
-  const only = plain(name, 400)
-    .replace(/[\\/:*?"<>|\n]/g, "_")
-    .replace(/^[. ]+|[. ]+$/g, "");
-  const [, stem = "", ending = ""] = /^(.*?)(\.[^.]{1,16})?$/.exec(only) ?? [];
-  const short = `${stem.slice(0, 100)}${ending}`;
-  return /^(con|prn|aux|nul|com\d|lpt\d)?(\..*)?$/i.test(short) ? `download${ending}` : short;
 }

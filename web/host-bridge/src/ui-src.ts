@@ -12,9 +12,7 @@ export interface UiAddress {
 export function buildExtUiSrc({ base, extensionId, contentHash, page = "index.html" }: UiAddress): string {
   const [, digits] = /^(?:sha256:)?([0-9a-f]{64})$/i.exec(contentHash) ?? [];
   if (digits === undefined) {
-    throw new TypeError(
-      `A content hash is "sha256:" and 64 hex digits, or the digits alone; this is "${contentHash}".`,
-    );
+    throw new TypeError(`A content hash has 64 hex digits, unlike "${contentHash}".`);
   }
   return new URL(`/ext-ui/${encodeURIComponent(extensionId)}/${digits.toLowerCase()}/${page}`, base).href;
 }

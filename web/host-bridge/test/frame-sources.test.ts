@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { frameSourcesAre } from "../src/frame-sources.js";
+import { frameSourcesAre } from "../src/parts/checks.js";
 
 const UI = "https://ui.example";
 

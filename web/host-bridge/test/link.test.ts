@@ -9,8 +9,9 @@ import {
 import { message } from "@alga/extension-iframe-sdk/protocol";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
-import { type DrawnByHost, FrameLink, type LinkEvents } from "../src/frame-link.js";
+import { FrameLink, type LinkOwner } from "../src/frame-link.js";
 import type { ApiAnswer, LinkOptions, Session } from "../src/index.js";
+import * as oldPages from "../src/parts/old-pages.js";
 import { type FakeWindow, hostAndFrame } from "./windows.js";
 
 const inAnHour = (): string => new Date(Date.now() + 3_600_000).toISOString();
@@ -26,42 +27,60 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-interface Around {
-  events?: Partial<LinkEvents>;
-  prompts?: Partial<DrawnByHost>;
-  proved?: boolean;
+/** A promise that a test resolves. */
+function later<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {
+  let resolve: (value: Value) => void = () => undefined;
+  const promise = new Promise<Value>((given) => {
+    resolve = given;
+  });
+  return { promise, resolve };
 }
 
+type Around = Partial<LinkOwner> & { proved?: boolean };
+
+interface Link {
+  readonly link: FrameLink;
+  /** The host ends the link. */
+  readonly close: () => void;
+}
+
+/** Listen to a frame as a frame's owner does. */
 function link(
   windows: { host: FakeWindow; frame: FakeWindow },
   linkOptions: LinkOptions,
-  around: Around = {},
-): FrameLink {
+  { proved = false, ...around }: Around = {},
+): Link {
+  const ended = new AbortController();
   const nothing = (): void => undefined;
-  const made = new FrameLink(
-    { host: windows.host.asWindow(), frame: () => windows.frame.asWindow() },
-    linkOptions,
-    { onAlive: nothing, onSilent: nothing, onFlooded: nothing, onOldPageRefused: nothing, ...around.events },
-    {
-      notify: nothing,
-      confirm: () => Promise.resolve({ confirmed: false }),
-      download: () => Promise.resolve({ saved: false }),
-      close: nothing,
-      ...around.prompts,
+  const owner: LinkOwner = {
+    options: linkOptions,
+    iframe: { contentWindow: windows.frame.asWindow() },
+    theme: linkOptions.theme ?? {},
+    path: linkOptions.path ?? "/",
+    onAlive: nothing,
+    onSilent: nothing,
+    onResize: (height) => linkOptions.onResize?.(height),
+    onNavigate: (path) => linkOptions.onNavigate?.(path),
+    draw: () => Promise.reject(new Error("nothing to draw expected")),
+    oldPages: () => Promise.resolve(proved ? oldPages : undefined),
+    ...around,
+    onEnd: (why) => {
+      ended.abort();
+      around.onEnd?.(why);
     },
-    () => Promise.resolve(around.proved ?? false),
-  );
-  closing.push(() => made.close());
-  return made;
+  };
+  const close = (): void => ended.abort();
+  closing.push(close);
+  return { link: new FrameLink(owner, windows.host.asWindow(), ended.signal), close };
 }
 
 async function linked(
   more: Partial<LinkOptions> = {},
   around: Around = {},
-): Promise<{ host: Host; frame: FakeWindow; link: FrameLink }> {
+): Promise<Link & { host: Host; frame: FakeWindow }> {
   const windows = hostAndFrame();
   const made = link(windows, options(more), around);
-  return { host: await connect({ window: windows.frame.asWindow() }), frame: windows.frame, link: made };
+  return { host: await connect({ window: windows.frame.asWindow() }), frame: windows.frame, ...made };
 }
 
 describe("the handshake", () => {
@@ -87,7 +106,7 @@ describe("the handshake", () => {
   it("is not opened by another window, another origin or another envelope", () => {
     const windows = hostAndFrame();
     const onAlive = vi.fn();
-    link(windows, options(), { events: { onAlive } });
+    link(windows, options(), { onAlive });
     const ready = message("ready", {});
     windows.host.deliver({ source: windows.host, origin: "null", data: ready });
     windows.host.deliver({ source: windows.frame, origin: "https://ui.example", data: ready });
@@ -266,10 +285,10 @@ describe("a call that is given up", () => {
 
   it("is aborted when the link ends", async () => {
     const { callApi, signals } = hanging();
-    const { host, link: made } = await linked({ callApi });
+    const { host, close } = await linked({ callApi });
     host.call("/x").catch(() => undefined);
     await vi.waitFor(() => expect(signals).toHaveLength(1));
-    made.close();
+    close();
     expect(signals[0]?.aborted).toBe(true);
   });
 
@@ -363,39 +382,114 @@ describe("handlers", () => {
 });
 
 describe("what the host draws", () => {
+  const answers: Record<string, object> = { confirm: { confirmed: true }, download: { saved: false, error: "busy" } };
+
   it("is asked for, and the answer comes back", async () => {
-    const notify = vi.fn();
-    const confirm = vi.fn(() => Promise.resolve({ confirmed: true }));
-    const download = vi.fn(() => Promise.resolve({ saved: false, error: "busy" }));
-    const { host } = await linked({}, { prompts: { notify, confirm, download } });
+    const asked: unknown[] = [];
+    const draw: LinkOwner["draw"] = async ({ payload, type }) => {
+      asked.push(payload);
+      return answers[type] ?? {};
+    };
+    const { host } = await linked({}, { draw });
     host.notify("Saved", "success");
     await expect(host.confirm("Delete?", "Delete")).resolves.toBe(true);
     await expect(host.download("a.txt", new Uint8Array([1]))).rejects.toMatchObject({ code: "busy" });
-    expect(notify).toHaveBeenCalledWith({ text: "Saved", tone: "success" });
-    expect(confirm).toHaveBeenCalledWith({ text: "Delete?", confirm_label: "Delete" });
-    expect(download).toHaveBeenCalledWith({ name: "a.txt", body: "AQ==" });
+    expect(asked).toEqual([
+      { text: "Saved", tone: "success" },
+      { text: "Delete?", confirm_label: "Delete" },
+      { name: "a.txt", body: "AQ==" },
+    ]);
+  });
+
+  it("waits for the code that draws, in the order in which the page asked", async () => {
+    const loaded = later<void>();
+    const asked: string[] = [];
+    const draw: LinkOwner["draw"] = async ({ payload }) => {
+      await loaded.promise;
+      asked.push("text" in payload ? payload.text : payload.name);
+      return { confirmed: true };
+    };
+    const { host } = await linked({ callApi: () => Promise.resolve({ status: 200, headers: {} }) }, { draw });
+    host.notify("first");
+    const answer = host.confirm("second");
+    host.notify("third");
+    await expect(host.call("/x")).resolves.toMatchObject({ status: 200 }); // other messages do not wait
+    expect(asked).toEqual([]);
+    loaded.resolve();
+    await expect(answer).resolves.toBe(true);
+    expect(asked).toEqual(["first", "second", "third"]);
+  });
+
+  it("that cannot be loaded is refused, and the host is told why", async () => {
+    const onError = vi.fn();
+    const missing = new TypeError("Failed to fetch dynamically imported module");
+    const { host } = await linked({ onError }, { draw: () => Promise.reject(missing) });
+    await expect(host.confirm("Delete?")).rejects.toMatchObject({ code: "not_shown" });
+    await expect(host.download("a.txt", new Uint8Array([1]))).rejects.toMatchObject({ code: "not_shown" });
+    host.notify("Saved");
+    await vi.waitFor(() => expect(onError.mock.calls).toEqual([[missing], [missing], [missing]]));
+  });
+
+  it("is taken back by the page's signal, before it is drawn too", async () => {
+    const signals: AbortSignal[] = [];
+    const draw: LinkOwner["draw"] = (_, signal) => {
+      signals.push(signal);
+      return new Promise((resolve) => signal.addEventListener("abort", () => resolve({ confirmed: false })));
+    };
+    const { host } = await linked({}, { draw });
+    const ended = new AbortController();
+    const given = host.confirm("Delete?", "Delete", ended.signal);
+    host.confirm("Another?").catch(() => undefined);
+    await vi.waitFor(() => expect(signals).toHaveLength(2));
+    ended.abort(new Error("enough"));
+    await expect(given).rejects.toThrow("enough");
+    await vi.waitFor(() => expect(signals.map((signal) => signal.aborted)).toEqual([true, false]));
+  });
+
+  it("is taken back when another document speaks in the frame", async () => {
+    const signals: AbortSignal[] = [];
+    const draw: LinkOwner["draw"] = (_, signal) => {
+      signals.push(signal);
+      return new Promise(() => undefined);
+    };
+    const windows = hostAndFrame();
+    link(windows, options(), { draw });
+    const first = await connect({ window: windows.frame.asWindow() });
+    first.confirm("Delete?").catch(() => undefined);
+    await vi.waitFor(() => expect(signals).toHaveLength(1));
+    windows.frame.reload();
+    await connect({ window: windows.frame.asWindow() });
+    expect(signals[0]?.aborted).toBe(true);
+  });
+
+  it("waits for sixteen at most", async () => {
+    const draw = vi.fn<LinkOwner["draw"]>(() => new Promise(() => undefined));
+    const { host } = await linked({}, { draw });
+    for (let count = 0; count < 16; count++) host.notify("x");
+    await expect(host.confirm("Delete?")).rejects.toMatchObject({ code: "rate_limited" });
+    expect(draw).toHaveBeenCalledTimes(16);
   });
 });
 
 describe("a flood", () => {
   it("ends the link after 200 messages within a second", async () => {
     const onResize = vi.fn();
-    const onFlooded = vi.fn();
-    const { host } = await linked({ onResize }, { events: { onFlooded } });
+    const onEnd = vi.fn();
+    const { host } = await linked({ onResize }, { onEnd });
     for (let count = 0; count < 1_000; count++) host.resize(300);
-    await vi.waitFor(() => expect(onFlooded).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(onEnd.mock.calls).toEqual([["flooded"]]));
     expect(onResize.mock.calls.length).toBeLessThanOrEqual(200);
     await expect(host.call("/x", { timeoutMs: 30 })).rejects.toMatchObject({ code: "timeout" });
   });
 
   it("of messages that are not valid ends it too, before anything is answered", () => {
     const windows = hostAndFrame();
-    const onFlooded = vi.fn();
+    const onEnd = vi.fn();
     const onAlive = vi.fn();
-    link(windows, options(), { events: { onFlooded, onAlive } });
+    link(windows, options(), { onEnd, onAlive });
     for (let count = 0; count < 201; count++) windows.host.deliver({ source: windows.frame, origin: "null", data: {} });
     windows.host.deliver({ source: windows.frame, origin: "null", data: message("ready", {}) });
-    expect(onFlooded).toHaveBeenCalledOnce();
+    expect(onEnd.mock.calls).toEqual([["flooded"]]);
     expect(onAlive).not.toHaveBeenCalled();
   });
 });
@@ -409,7 +503,7 @@ describe("a page that was built for AlgaPSA's SDK", () => {
     windows.frame.addEventListener("message", (event) => heard.push(event.data as (typeof heard)[number]));
     const made = link(windows, options({ path: "/private/1", theme: { primary: "blue" }, ...more }), around);
     const say = (data: unknown): void => windows.host.deliver({ source: windows.frame, origin: "null", data });
-    return { heard, made, say };
+    return { heard, say, ...made };
   }
 
   it("gets the path and an empty session when frames are proved", async () => {
@@ -427,10 +521,10 @@ describe("a page that was built for AlgaPSA's SDK", () => {
   });
 
   it("gets nothing when they are not, and the host is told", async () => {
-    const onOldPageRefused = vi.fn();
-    const { heard, say } = oldPage({ proved: false, events: { onOldPageRefused } });
+    const onEnd = vi.fn();
+    const { heard, say } = oldPage({ proved: false, onEnd });
     say(ready);
-    await vi.waitFor(() => expect(onOldPageRefused).toHaveBeenCalledOnce());
+    await vi.waitFor(() => expect(onEnd.mock.calls).toEqual([["old_page_refused"]]));
     say(message("apiproxy", { route: "/x" }, "1"));
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(heard).toEqual([]);
@@ -438,11 +532,11 @@ describe("a page that was built for AlgaPSA's SDK", () => {
 
   it("gets a bootstrap message after it was loaded, and none when frames are not proved", async () => {
     const proved = oldPage({ proved: true });
-    proved.made.loaded();
+    proved.link.loaded();
     await vi.waitFor(() => expect(proved.heard).toHaveLength(1));
     const other = oldPage({ proved: false });
-    other.made.loaded();
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    other.link.loaded();
+    await new Promise((resolve) => setTimeout(resolve, 150));
     expect(other.heard).toEqual([]);
   });
 
@@ -461,22 +555,22 @@ describe("a page that was built for AlgaPSA's SDK", () => {
 
   it("is told of the theme's change as properties, and can resize and navigate", async () => {
     const [onResize, onNavigate] = [vi.fn(), vi.fn()];
-    const { heard, made, say } = oldPage({ proved: true }, { onResize, onNavigate });
+    const { heard, link: made, say } = oldPage({ proved: true }, { onResize, onNavigate });
     say(ready);
     say(message("resize", { height: 9_000 }));
     say(message("navigate", { path: "/y" }));
     await vi.waitFor(() => expect([onResize.mock.calls, onNavigate.mock.calls]).toEqual([[[4000]], [["/y"]]]));
-    made.setTheme({ primary: "red" });
+    made.sendTheme({ primary: "red" });
     expect(heard.at(-1)).toMatchObject({ type: "theme", payload: { "--alga-primary": "red" } });
   });
 
   it("cannot ask for what the host draws", async () => {
-    const confirm = vi.fn(() => Promise.resolve({ confirmed: true }));
-    const { heard, say } = oldPage({ proved: true, prompts: { confirm } });
+    const draw = vi.fn(() => Promise.resolve({ confirmed: true }));
+    const { heard, say } = oldPage({ proved: true, draw });
     say(ready);
     say(message("confirm", { text: "Sure?", confirm_label: "Yes" }, "1"));
     await vi.waitFor(() => expect(heard).toHaveLength(1));
-    expect(confirm).not.toHaveBeenCalled();
+    expect(draw).not.toHaveBeenCalled();
   });
 
   it("does not get an answer that an earlier document of the frame asked for", async () => {
@@ -493,6 +587,78 @@ describe("a page that was built for AlgaPSA's SDK", () => {
     answer();
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(heard.filter(({ type }) => type === "apiproxy_response")).toEqual([]);
+  });
+
+  it("waits, in order, while it is decided whether it is served", async () => {
+    const decided = later<typeof oldPages>();
+    const callApi = vi.fn<LinkOptions["callApi"]>(() => Promise.resolve({ status: 200, headers: {} }));
+    const { heard, say } = oldPage({ oldPages: () => decided.promise }, { callApi });
+    say(ready);
+    for (const route of ["/1", "/2", "/3"]) say(message("apiproxy", { route }, route));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([callApi.mock.calls.length, heard.length]).toEqual([0, 0]);
+    decided.resolve(oldPages);
+    await vi.waitFor(() => expect(heard.map(({ request_id: id }) => id)).toEqual([undefined, "/1", "/2", "/3"]));
+  });
+
+  it("cannot make the host keep more than two hundred messages meanwhile", () => {
+    vi.useFakeTimers();
+    const onEnd = vi.fn();
+    const { say } = oldPage({ onEnd, oldPages: () => new Promise(() => undefined) });
+    for (let second = 0; second < 2; second++) {
+      for (let count = 0; count < 100; count++) say(message("navigate", { path: "/x" }));
+      vi.advanceTimersByTime(1_000);
+    }
+    expect(onEnd).not.toHaveBeenCalled();
+    say(message("navigate", { path: "/x" }));
+    expect(onEnd.mock.calls).toEqual([["flooded"]]);
+  });
+
+  it("is not served any more when the link ended before it was decided", async () => {
+    const decided = later<typeof oldPages>();
+    const [callApi, onAlive] = [vi.fn(options().callApi), vi.fn()];
+    const { heard, say, close } = oldPage({ onAlive, oldPages: () => decided.promise }, { callApi });
+    say(ready);
+    say(message("apiproxy", { route: "/x" }, "1"));
+    close();
+    decided.resolve(oldPages);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect([callApi.mock.calls, heard, onAlive.mock.calls.length]).toEqual([[], [], 1]);
+  });
+
+  it("is refused when the code to speak with it cannot be loaded", async () => {
+    const [onEnd, onError] = [vi.fn(), vi.fn()];
+    const missing = new TypeError("Failed to fetch dynamically imported module");
+    const { heard, say } = oldPage({ onEnd, oldPages: () => Promise.reject(missing) }, { onError });
+    say(ready);
+    await vi.waitFor(() => expect(onEnd.mock.calls).toEqual([["bridge_incomplete"]]));
+    expect(onError).toHaveBeenCalledWith(missing);
+    expect(heard).toEqual([]);
+  });
+
+  it("is not needed by a page of today's SDK, even if that is slow", async () => {
+    const [onEnd, onError] = [vi.fn(), vi.fn()];
+    const windows = hostAndFrame();
+    const callApi = (): Promise<ApiAnswer> => Promise.resolve({ status: 200, headers: {} });
+    const made = link(windows, options({ callApi, onError }), {
+      onEnd,
+      oldPages: () => Promise.reject(new Error("missing")),
+    });
+    made.link.loaded();
+    await vi.waitFor(() => expect(onError).toHaveBeenCalledOnce());
+    const host = await connect({ window: windows.frame.asWindow() });
+    await expect(host.call("/x")).resolves.toMatchObject({ status: 200 });
+    expect(onEnd).not.toHaveBeenCalled();
+  });
+
+  it("has its code loaded only when there may be one", async () => {
+    const asked = vi.fn(() => Promise.resolve(oldPages));
+    const windows = hostAndFrame();
+    const { link: made } = link(windows, options(), { oldPages: asked });
+    await connect({ window: windows.frame.asWindow() });
+    made.loaded();
+    await new Promise((resolve) => setTimeout(resolve, 150));
+    expect(asked).not.toHaveBeenCalled();
   });
 
   it("is not what a page becomes that has used its port", async () => {
@@ -534,7 +700,7 @@ describe("while linked", () => {
     const { host, frame, link: made } = await linked({ theme: { fg: "#111", primary: "blue" } });
     const heard = vi.fn();
     host.onChange(() => heard(host.theme));
-    made.setTheme({ primary: "red" });
+    made.sendTheme({ primary: "red" });
     await vi.waitFor(() => expect(heard).toHaveBeenCalledWith({ fg: "#111", primary: "red" }));
     expect(frame.style.properties.get("--alga-primary")).toBe("red");
   });

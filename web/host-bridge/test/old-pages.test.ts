@@ -1,9 +1,22 @@
-import { fromBase64, THEME_TOKENS, toBase64 } from "@alga/extension-iframe-sdk/protocol";
-import { expect, it } from "vitest";
+import {
+  type ApiProxyResponsePayload,
+  fromBase64,
+  message,
+  THEME_TOKENS,
+  toBase64,
+} from "@alga/extension-iframe-sdk/protocol";
+import { expect, it, vi } from "vitest";
 
-import { answerOf, callOf, propertiesOf } from "../src/old-pages.js";
+import { fromOldPage, propertiesOf, sendToOldPage } from "../src/parts/old-pages.js";
 
 const encoded = (text: string): string => toBase64(new TextEncoder().encode(text));
+
+/** What such a page hears of an answer. */
+function heard(answer: ApiProxyResponsePayload): unknown {
+  const postMessage = vi.fn();
+  sendToOldPage({ postMessage }, message("apiproxy_response", answer, "7"));
+  return postMessage.mock.calls[0]?.[0];
+}
 
 it("gives such pages the properties that they know, and no others", () => {
   const theme = Object.fromEntries(THEME_TOKENS.map((name) => [name, `value of ${name}`]));
@@ -27,8 +40,10 @@ it("leaves out what the theme does not have", () => {
 });
 
 it("makes a call POST when no method is named", () => {
-  expect(callOf({ route: "/x" }).method).toBe("POST");
-  expect(callOf({ route: "/x", method: "GET" }).method).toBe("GET");
+  expect(fromOldPage(message("apiproxy", { route: "/x" }))).toMatchObject({ payload: { method: "POST" } });
+  expect(fromOldPage(message("apiproxy", { route: "/x", method: "GET" }))).toMatchObject({
+    payload: { method: "GET" },
+  });
 });
 
 it.each([
@@ -38,10 +53,12 @@ it.each([
   [{ status: 500, headers: {} }, { error: "Proxy error 500: " }],
   [{ status: 429, headers: {}, error: "too_many_calls" }, { error: "Proxy error 429: too_many_calls" }],
 ])("answers %j", (answer, expected) => {
-  expect(answerOf(answer)).toEqual(expected);
+  expect(heard(answer)).toEqual(message("apiproxy_response", expected, "7"));
 });
 
 it("tells the text of an error as UTF-8", () => {
-  expect(answerOf({ status: 400, headers: {}, body: encoded("Größe") }).error).toBe("Proxy error 400: Größe");
+  expect(heard({ status: 400, headers: {}, body: encoded("Größe") })).toMatchObject({
+    payload: { error: "Proxy error 400: Größe" },
+  });
   expect(fromBase64(encoded("ö"))).toHaveLength(2);
 });

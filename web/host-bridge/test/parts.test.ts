@@ -2,8 +2,9 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { gatewayCalls } from "../src/gateway-calls.js";
 import { Heartbeat } from "../src/heartbeat.js";
+import { safeFileName } from "../src/parts/prompts.js";
 import { Rate } from "../src/rate.js";
-import { plain, safeFileName } from "../src/texts.js";
+import { plain } from "../src/texts.js";
 import { buildExtUiSrc } from "../src/ui-src.js";
 
 const HASH = "ab".repeat(32);
@@ -28,14 +29,15 @@ describe("the address of a page", () => {
 
 describe("a rate", () => {
   it("admits so many events in a period, and as many in the next", () => {
-    let now = 0;
-    const rate = new Rate(3, 1_000, () => now);
+    vi.useFakeTimers();
+    const rate = new Rate(3, 1_000);
     const admitted = (): number => Array.from({ length: 10 }, () => rate.admits()).filter(Boolean).length;
     expect(admitted()).toBe(3);
-    now = 999;
+    vi.advanceTimersByTime(999);
     expect(admitted()).toBe(0);
-    now = 1_000;
+    vi.advanceTimersByTime(1);
     expect(admitted()).toBe(3);
+    vi.useRealTimers();
   });
 });
 

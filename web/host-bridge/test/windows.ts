@@ -22,8 +22,9 @@ export class FakeWindow {
     return this.#listeners.size;
   }
 
-  addEventListener(_: string, listener: Listener): void {
+  addEventListener(_: string, listener: Listener, { signal }: { signal?: AbortSignal } = {}): void {
     this.#listeners.add(listener);
+    signal?.addEventListener("abort", () => this.#listeners.delete(listener));
   }
 
   removeEventListener(_: string, listener: Listener): void {

@@ -1,9 +1,12 @@
-/** Find out whether this page's content security policy admits frames of the UI origins only. */
+/** What is checked beside showing a page. It is loaded after a mount. */
+
+import type { Failure } from "../bootstrap-iframe.js";
 
 /** How long to wait for the browser to say that it blocked the probe. Blocking takes milliseconds. */
 const WAIT_MS = 2_000;
 
 const checks = new WeakMap<Document, Map<string, Promise<boolean>>>();
+const warned = new WeakSet<Document>();
 
 /**
  * Prove that no frame of this page can go elsewhere: once for a page and a set of origins.
@@ -52,7 +55,39 @@ export function frameSourcesAre(policy: string, origins: readonly string[]): boo
   return sources.length > 0 && sources.every((source) => origins.includes(source.toLowerCase().replace(/\/$/, "")));
 }
 
+/** Write a warning, once for a page, if its frames can go elsewhere. */
+export async function warnUnlessProved(document: Document, uiOrigins: readonly string[]): Promise<void> {
+  if (warned.has(document) || (await admitsOnly(document, uiOrigins)) || warned.has(document)) return;
+  warned.add(document);
+  console.warn(
+    `The frames of this page can go to any address, because its policy does not forbid it. Send "${wantedHeader(uiOrigins)}".`,
+  );
+}
+
+/** Write what a host's developer can do about a page that is not shown. */
+export function explain(
+  why: Failure,
+  { title, oldPages }: { readonly title: string; readonly oldPages?: boolean },
+  uiOrigins: readonly string[],
+): void {
+  if (why !== "old_page_refused") return;
+  const remedy =
+    oldPages === false
+      ? "this page shows it with oldPages: false"
+      : `to show it, this page must send "${wantedHeader(uiOrigins)}", and frame no other origin`;
+  console.error(`"${title}" was built for AlgaPSA's SDK: ${remedy}.`);
+}
+
 /** The header that would have made the check succeed. */
-export function wantedHeader(uiOrigins: readonly string[]): string {
+function wantedHeader(uiOrigins: readonly string[]): string {
   return `Content-Security-Policy: frame-src ${uiOrigins.join(" ")}`;
+}
+
+/** Ask the UI host with which status it answers; 0 if this page may not ask it, or it cannot be reached. */
+export async function statusOf(url: URL, signal: AbortSignal): Promise<number> {
+  try {
+    return (await fetch(url, { method: "HEAD", credentials: "omit", cache: "no-store", signal })).status;
+  } catch {
+    return 0;
+  }
 }

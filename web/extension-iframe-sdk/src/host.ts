@@ -95,12 +95,10 @@ export class Host {
         if (!isHostMessage(data)) return;
         if (data.type === "ping") {
           host.#send("pong", {});
-        } else if (data.type === "bootstrap" || data.type === "theme") {
-          host.#adopt(
-            data.type === "bootstrap"
-              ? data.payload
-              : { ...host.#state, theme_tokens: { ...host.theme, ...data.payload } },
-          );
+        } else if (data.type === "theme") {
+          host.#adopt({ ...host.#state, theme_tokens: { ...host.theme, ...data.payload } });
+        } else if (data.type === "bootstrap") {
+          host.#adopt(data.payload);
           clearTimeout(timer);
           resolve(host);
         } else {

@@ -95,8 +95,9 @@ class Frame implements ExtensionFrame, LinkOwner, Asking {
   #link: FrameLink | undefined;
   /** Aborted when the page is not shown any more, and when the host loads it again. */
   #ended = new AbortController();
-  #loads = 0;
+  /** Whether the document has spoken: since the host loaded it, and since the latest load. */
   #isAlive = false;
+  #hasSpoken = false;
   #speaking: ReturnType<typeof setTimeout> | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
 
@@ -147,7 +148,6 @@ class Frame implements ExtensionFrame, LinkOwner, Asking {
     this.#link = new FrameLink(this, host, signal);
     this.iframe.addEventListener("load", this.#onLoad, { signal });
     this.document.addEventListener("securitypolicyviolation", this.#onViolation, { signal });
-    this.#loads = 0;
     this.#waitForAnswer();
     this.#inspectLater(); // not every browser tells that it loaded an answer that is not a page
     this.iframe.src = this.#address(host.origin);
@@ -166,7 +166,7 @@ class Frame implements ExtensionFrame, LinkOwner, Asking {
 
   onAlive(): void {
     this.#stopWaiting();
-    this.#isAlive = true;
+    this.#isAlive = this.#hasSpoken = true;
     this.#enter("ready");
   }
 
@@ -211,7 +211,8 @@ class Frame implements ExtensionFrame, LinkOwner, Asking {
 
   /** Links are bound to loads: a document must speak after it was loaded, or have said `ready` while it was. */
   readonly #onLoad = (): void => {
-    if (++this.#loads > 1 || this.#link?.mode === "port") this.#isAlive = false;
+    this.#isAlive = this.#hasSpoken && this.#link?.mode !== "port";
+    this.#hasSpoken = false;
     this.#link?.loaded();
     if (!this.#isAlive) this.#inspectLater();
   };
@@ -253,7 +254,7 @@ class Frame implements ExtensionFrame, LinkOwner, Asking {
     this.#stopWaiting();
     this.#ended.abort();
     this.#ended = new AbortController();
-    this.#isAlive = false;
+    this.#isAlive = this.#hasSpoken = false;
   }
 
   /** Say that the page is not shown now. It may still connect. */

@@ -20,6 +20,9 @@ const UNDER_WAY_LIMIT = 16;
 /** A page of today's SDK uses its port sooner, and then what old pages need is not loaded. In milliseconds. */
 const OLD_AFTER_MS = 100;
 
+/** For what goes to the window: old pages read the session's members. */
+const EMPTY_SESSION: Session = { token: "", expires_at: "9999-12-31T23:59:59Z" };
+
 type ApiProxyMessage = Extract<FrameMessage, { type: "apiproxy" }>;
 type OldPages = Pick<typeof import("./parts/old-pages.js"), "fromOldPage" | "sendToOldPage">;
 
@@ -58,9 +61,10 @@ export interface LinkOwner {
 export class FrameLink {
   /**
    * How the present document speaks: over the port that it was given, or by messages to the window, as pages built for
-   * AlgaPSA's SDK do. This is undecided until its first message after `ready`.
+   * AlgaPSA's SDK do. This is undecided until its first message after `ready`. One that was offered what old pages expect
+   * may be such a page that has nothing to say.
    */
-  mode: "none" | "undecided" | "port" | "old" = "none";
+  mode: "none" | "undecided" | "offered" | "port" | "old" = "none";
   readonly #owner: LinkOwner;
   readonly #ended: AbortSignal;
   readonly #rate = new Rate(MESSAGES_A_SECOND, 1_000);
@@ -73,7 +77,8 @@ export class FrameLink {
   #gone = new AbortController();
   /** Sends to the present document in the way that it speaks. */
   #send: ((sent: HostMessage) => void) | undefined;
-  #session: Session | undefined;
+  /** `null` until the host has fetched the one that it gives. */
+  #session: Session | null | undefined;
 
   /** Listen to the host's window until the signal is aborted. After that, messages of the frame are not answered. */
   constructor(owner: LinkOwner, host: Pick<Window, "addEventListener">, ended: AbortSignal) {
@@ -88,8 +93,9 @@ export class FrameLink {
     this.#send?.(message("theme", tokens));
   }
 
-  /** Tell the page the present path, theme and session. */
+  /** Tell the page the present path, theme and session. Its first state has the session, if the host gives one. */
   sendState(send = this.#send, path = this.#owner.path, session = this.#session): void {
+    if (session === null) return;
     send?.(
       message("bootstrap", { theme_tokens: this.#owner.theme, navigation: { path }, ...(session && { session }) }),
     );
@@ -129,22 +135,22 @@ export class FrameLink {
       this.#owner.onAlive();
       this.#receive(data);
     };
-    // Old pages read the session's members.
-    this.sendState((sent) => frame.postMessage(sent, "*", [port2]), "/", {
-      token: "",
-      expires_at: "9999-12-31T23:59:59Z",
-    });
+    this.sendState((sent) => frame.postMessage(sent, "*", [port2]), "/", EMPTY_SESSION);
     this.#ping();
     const heartbeat = new Heartbeat(
       () => this.#ping(),
-      () => this.#owner.onSilent(),
+      () => this.mode !== "offered" && this.#owner.onSilent(),
     );
     signal.addEventListener("abort", () => {
       port1.close();
       heartbeat.stop();
     });
-    if (session === undefined) this.sendState();
-    else void this.#giveSession(session, signal);
+    if (session === undefined) {
+      this.sendState();
+    } else {
+      this.#session = null;
+      void this.#giveSession(session, signal);
+    }
     this.#offerOld();
   }
 
@@ -240,7 +246,11 @@ export class FrameLink {
     if (this.#ended.aborted || this.mode === "port") return;
     // To the window, whoever is in it.
     const send = (sent: HostMessage): void => old?.sendToOldPage(this.#owner.iframe.contentWindow, sent);
-    if (said === undefined) return this.sendState(send);
+    if (said === undefined) {
+      if (old && this.mode !== "old") this.mode = "offered";
+      this.sendState(send, this.#owner.path, EMPTY_SESSION);
+      return;
+    }
     if (!old) return this.#owner.onEnd(why);
     if (this.mode !== "old") {
       this.#drop();

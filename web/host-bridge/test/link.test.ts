@@ -130,6 +130,19 @@ describe("the handshake", () => {
     await expect(connecting).rejects.toMatchObject({ code: "timeout" });
   });
 
+  it("waits for the session, whatever else the host sends before", async () => {
+    const fetched = later<Session>();
+    const windows = hostAndFrame();
+    const { link: made } = link(windows, options({ path: "/notes/1", session: () => fetched.promise }));
+    const connecting = connect({ window: windows.frame.asWindow() });
+    made.sendTheme({ primary: "red" });
+    made.sendState();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    fetched.resolve({ token: "late", expires_at: inAnHour() });
+    const host = await connecting;
+    expect([host.session?.token, host.path]).toEqual(["late", "/notes/1"]);
+  });
+
   it("fails at once outside a frame", async () => {
     const { host } = hostAndFrame();
     await expect(connect({ window: host.asWindow() })).rejects.toMatchObject({ code: "not_framed" });
@@ -587,6 +600,18 @@ describe("a page that was built for AlgaPSA's SDK", () => {
     answer();
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(heard.filter(({ type }) => type === "apiproxy_response")).toEqual([]);
+  });
+
+  it.each([
+    ["may have nothing to say", true, 0],
+    ["is found to be silent where it is not served", false, 1],
+  ])("%s", async (_, proved, silences) => {
+    vi.useFakeTimers();
+    const onSilent = vi.fn();
+    const { say } = oldPage({ proved, onSilent });
+    say(message("ready", {}));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(onSilent).toHaveBeenCalledTimes(silences);
   });
 
   it("waits, in order, while it is decided whether it is served", async () => {

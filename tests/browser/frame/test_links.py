@@ -63,6 +63,10 @@ def test_hooks_work_in_strict_mode(links: Any) -> None:
     assert any("theme=%23445566" in call for call in seen["calls"])
 
 
+def test_a_hook_never_returns_the_answer_of_another_call(links: Any) -> None:
+    assert links["components of React in strict mode"]["changed"]["stale"] == 0
+
+
 def test_a_page_that_goes_silent_is_found(links: Any) -> None:
     assert links["a page that goes to one that does not connect"]["failure"] == "no_answer"
 

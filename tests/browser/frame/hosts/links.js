@@ -26,8 +26,9 @@ const tried = {
     const frame = mount("react", "", { theme: { primary: "#112233" } });
     const report = await frame.report();
     frame.mounted.setTheme({ primary: "#445566" });
-    await until(() => frame.calls.some((call) => call.includes("theme=%23445566")));
-    return [frame, { report, calls: frame.calls.map((call) => call.slice(0, 40)), isPage: true }];
+    const changed = () => frame.reports.find(({ route }) => route.endsWith("%23445566"));
+    await until(() => changed() !== undefined);
+    return [frame, { report, changed: changed(), calls: frame.calls.map((call) => call.slice(0, 40)), isPage: true }];
   },
   "a host that mounts twice, as React's strict mode does": async () => {
     const first = good();

@@ -54,9 +54,17 @@ export interface CallState<Answer> {
   readonly reload: () => void;
 }
 
+/** What is known of a call: of another one, nothing is. */
+interface Known<Answer> {
+  readonly call?: string;
+  readonly data?: Answer;
+  readonly error?: unknown;
+  readonly loading: boolean;
+}
+
 /**
  * Call a handler when the component is shown and when the route or the options change. The call is given up when the
- * component goes or another call takes its place.
+ * component goes or another call takes its place; nothing of the old call is returned for the new one.
  *
  * @param route path below the extension with its query; `undefined` makes no call
  */
@@ -66,26 +74,28 @@ export function useCall<Answer = unknown>(
 ): CallState<Answer> {
   const { host, error: unconnected } = useHost();
   const [count, setCount] = useState(0);
-  const [state, setState] = useState<{ data?: Answer; error?: unknown; loading: boolean }>({ loading: true });
-  const key = JSON.stringify(options); // an object that is written in place is another one at each rendering
+  const [state, setState] = useState<Known<Answer>>({ loading: true });
+  const call = JSON.stringify([route, options]); // an object that is written in place is another one at each rendering
   // `count` is only there to make the call again.
   useEffect(() => {
     if (host === undefined || route === undefined) return;
     const ended = new AbortController();
-    setState((before) => ({ ...before, loading: true }));
-    callHandlerJson<Answer>(host, route, { ...(JSON.parse(key) as HandlerCallOptions), signal: ended.signal }).then(
-      (data) => setState({ data, loading: false }),
+    const [, given] = JSON.parse(call) as [string, HandlerCallOptions];
+    setState((before) => ({ ...(before.call === call && before), call, loading: true }));
+    callHandlerJson<Answer>(host, route, { ...given, signal: ended.signal }).then(
+      (data) => setState({ call, data, loading: false }),
       (error: unknown) => {
         if (!ended.signal.aborted) setState((before) => ({ ...before, error, loading: false }));
       },
     );
     return () => ended.abort();
-  }, [host, route, key, count]);
+  }, [host, route, call, count]);
   const reload = useCallback(() => setCount((before) => before + 1), []);
+  const known: Known<Answer> = state.call === call ? state : { loading: true };
   return {
-    data: state.data,
-    error: unconnected ?? state.error,
-    loading: route !== undefined && unconnected === undefined && state.loading,
+    data: known.data,
+    error: unconnected ?? known.error,
+    loading: route !== undefined && unconnected === undefined && known.loading,
     reload,
   };
 }

@@ -1,4 +1,5 @@
 // @ts-check
+import "@alga/extension-iframe-sdk/base.css"; // the page looks like its host; style.css only places things
 import { connect } from "@alga/extension-iframe-sdk";
 
 /** @param {string} id */

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { setTokens, THEME_TOKENS } from "../src/protocol/index.js";
 
 const css = readFileSync(new URL("../src/base.css", import.meta.url), "utf8");
-const defaults = new Map([...css.matchAll(/^ {2}--alga-([a-z-]+): (.*);$/gm)].map(([, name, value]) => [name, value]));
+const defaults = new Map([...css.matchAll(/^ +--alga-([a-z-]+): (.*);$/gm)].map(([, name, value]) => [name, value]));
 
 /** The value of a token in a scheme. */
 function colour(token: string, scheme: "light" | "dark"): string {
@@ -31,6 +31,11 @@ function contrast(one: string, other: string): number {
 it("the base style sheet has a default for each token of the closed list", () => {
   const named = [...defaults.keys()];
   expect([...named, "color-scheme"].sort()).toEqual([...THEME_TOKENS].sort());
+});
+
+it("gives way to a page's own styles, in whichever order the sheets are loaded", () => {
+  const outside = css.replace(/\/\*[\s\S]*?\*\//g, "").match(/^\S.*$/gm);
+  expect(outside).toEqual(["@layer alga-base {", "}"]);
 });
 
 describe.each(["light", "dark"] as const)("the %s scheme", (scheme) => {

@@ -71,3 +71,12 @@ it("an optional member may be undefined, and a required one may not", () => {
   expect(isFrameMessage(message("apiproxy", { route: "/x", body: undefined }))).toBe(true);
   expect(isFrameMessage(message("apiproxy", { route: undefined }))).toBe(false);
 });
+
+it.each([
+  ["bytes", new Uint8Array(1)],
+  ["a map", new Map()],
+  ["a date", new Date()],
+  ["null", null],
+])("%s are no object of texts", (_, headers) => {
+  expect(isFrameMessage(message("apiproxy", { route: "/x", headers }))).toBe(false);
+});

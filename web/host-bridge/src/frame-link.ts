@@ -107,9 +107,11 @@ export class FrameLink {
     else this.#offerOld();
   }
 
-  readonly #onWindowMessage = ({ data, origin, source }: MessageEvent<unknown>): void => {
+  readonly #onWindowMessage = (event: MessageEvent<unknown>): void => {
     const frame = this.#owner.iframe.contentWindow;
-    if (frame === null || source !== frame || origin !== "null" || !this.#admits() || !isFrameMessage(data)) return;
+    if (frame === null || event.source !== frame || event.origin !== "null" || !this.#admits()) return;
+    const { data } = event; // only now: reading it copies what was sent
+    if (!isFrameMessage(data)) return;
     if (data.type === "ready") {
       this.#drop();
       this.mode = "undecided";
@@ -127,9 +129,11 @@ export class FrameLink {
     const { session } = this.#owner.options;
     const { signal } = this.#gone;
     this.#send = (sent) => port1.postMessage(sent);
-    port1.onmessage = ({ data }: MessageEvent<unknown>) => {
+    port1.onmessage = (event: MessageEvent<unknown>) => {
       // Messages that were under way arrive at a port after it was closed.
-      if (signal.aborted || !this.#admits() || !isFrameMessage(data)) return;
+      if (signal.aborted || !this.#admits()) return;
+      const { data } = event;
+      if (!isFrameMessage(data)) return;
       this.mode = "port";
       heartbeat.heard();
       this.#owner.onAlive();

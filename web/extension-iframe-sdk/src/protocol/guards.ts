@@ -40,6 +40,7 @@ function fits(shape: Shape, value: unknown): boolean {
   });
 }
 
+/** Tell whether a value is an object as JSON has it. Bytes are not, and may have millions of members. */
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
+  return Object.getPrototypeOf(value ?? 0) === Object.prototype;
 }

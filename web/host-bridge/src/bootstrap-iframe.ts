@@ -171,7 +171,7 @@ class Frame implements ExtensionFrame, LinkOwner, Asking {
   }
 
   onSilent(): void {
-    this.#fail("no_answer");
+    this.#enter("failed", "no_answer"); // it may still connect
   }
 
   onEnd(why: Failure): void {
@@ -229,9 +229,14 @@ class Frame implements ExtensionFrame, LinkOwner, Asking {
       () => 0,
     );
     if (this.#isAlive || signal.aborted) return;
-    if (status === 404 || status === 410) this.#stop("withdrawn");
-    else if (status >= 400) this.#fail("unavailable");
-    else if (this.#link?.mode !== "old") this.#waitForAnswer();
+    if (status === 404 || status === 410) {
+      this.#stop("withdrawn");
+    } else if (status >= 400) {
+      this.#stopWaiting();
+      this.#enter("failed", "unavailable");
+    } else if (this.#link?.mode !== "old") {
+      this.#waitForAnswer();
+    }
   }
 
   #waitForAnswer(): void {
@@ -255,12 +260,6 @@ class Frame implements ExtensionFrame, LinkOwner, Asking {
     this.#ended.abort();
     this.#ended = new AbortController();
     this.#isAlive = this.#hasSpoken = false;
-  }
-
-  /** Say that the page is not shown now. It may still connect. */
-  #fail(failure: Failure): void {
-    clearTimeout(this.#deadline);
-    this.#enter("failed", failure);
   }
 
   /** Say that the page is not shown, and empty the frame. */

@@ -1,8 +1,9 @@
 // npm run build: build the packages and the host demo into their dist/ folders, which are not in git. esbuild writes the
-// JavaScript, tsc the types. `node web/build.mjs host-demo [FOLDER]` builds only the demo, into dist/ or an empty folder.
+// JavaScript, tsc the types. `node web/build.mjs host-demo [FOLDER]` builds only the demo, into dist/ or an empty folder;
+// `node web/build.mjs host-bridge FOLDER` only the bridge's JavaScript.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, relative } from "node:path";
+import { basename, dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { build } from "esbuild";
@@ -13,13 +14,14 @@ const web = fileURLToPath(new URL(".", import.meta.url));
 const tsc = fileURLToPath(new URL("../node_modules/.bin/tsc", import.meta.url));
 const MESSAGE_SCHEMA = fileURLToPath(new URL("../docs/reference/iframe-messages.schema.json", import.meta.url));
 
-const [only, out = `${web}host-demo/dist`] = process.argv.slice(2);
+const [only, out] = process.argv.slice(2);
 if (only === undefined) {
   await buildPackage(`${web}extension-runtime`, false); // guests are bundled again
   // The types of host-bridge need those of the SDK, so the order matters.
   for (const name of ["extension-iframe-sdk", "host-bridge"]) await buildPackage(`${web}${name}`, true);
 }
-await buildDemo(`${web}host-demo`, out);
+if (only === "host-bridge" && out !== undefined) await writeBundles(`${web}host-bridge`, out, true);
+else await buildDemo(`${web}host-demo`, out ?? `${web}host-demo/dist`);
 
 /**
  * @param {string} folder
@@ -27,18 +29,27 @@ await buildDemo(`${web}host-demo`, out);
  */
 async function buildPackage(folder, minify) {
   rmSync(`${folder}/dist`, { recursive: true, force: true });
-  const { name, exports } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
-  for (const { path, contents } of await bundlePackage(folder, { minify })) {
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, contents);
-    const file = relative(`${folder}/dist`, path);
-    if (!file.endsWith(".map")) console.log(`${name}  ${file}  ${gzipBytes(contents)} bytes with gzip`);
-  }
+  const { exports } = JSON.parse(readFileSync(`${folder}/package.json`, "utf8"));
+  await writeBundles(folder, `${folder}/dist`, minify);
   // Without the condition, types of other packages come from their dist/, and only this package's types are written.
   const types = ["--noEmit", "false", "--emitDeclarationOnly", "--declaration", "--customConditions", "null"];
   const folders = ["--rootDir", `${folder}/src`, "--outDir", `${folder}/dist`];
   execFileSync(tsc, ["-p", folder, ...types, ...folders], { stdio: "inherit" });
   if ("./messages.schema.json" in exports) cpSync(MESSAGE_SCHEMA, `${folder}/dist/messages.schema.json`);
+}
+
+/**
+ * @param {string} folder
+ * @param {string} out
+ * @param {boolean} minify
+ */
+async function writeBundles(folder, out, minify) {
+  for (const { path, contents } of await bundlePackage(folder, { minify })) {
+    const file = relative(`${folder}/dist`, path);
+    mkdirSync(dirname(`${out}/${file}`), { recursive: true });
+    writeFileSync(`${out}/${file}`, contents);
+    if (!file.endsWith(".map")) console.log(`${basename(folder)}/${file}: ${gzipBytes(contents)} bytes with gzip`);
+  }
 }
 
 /**

@@ -203,6 +203,24 @@ def _bundled(folder: Path, out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in out.iterdir()}
 
 
+def _published_bridge(out: Path) -> dict[str, bytes]:
+    """Return the bridge's files as they are published, bundled again with code splitting, and without each part.
+
+    They are in the folders ``bridge``, ``split`` and ``without-NAME``.
+    """
+    shutil.rmtree(out, ignore_errors=True)
+    bridge, split = out / "bridge", out / "split"
+    subprocess.run(["node", "web/build.mjs", "host-bridge", str(bridge)], check=True, cwd=ROOT, stdout=subprocess.PIPE)
+    esbuild = str(ROOT / "node_modules" / ".bin" / "esbuild")
+    options = ["--bundle", "--splitting", "--format=esm", f"--outdir={split}", "--log-level=warning"]
+    subprocess.run([esbuild, str(bridge / "index.js"), *options], check=True, cwd=ROOT)
+    files = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*.js")}
+    for part in (bridge / "parts").glob("*.js"):
+        others = [path for path in bridge.rglob("*.js") if path != part]
+        files |= {f"without-{part.stem}/{path.relative_to(bridge).as_posix()}": path.read_bytes() for path in others}
+    return files
+
+
 @contextmanager
 def scene() -> Iterator[Scene]:
     """Bundle the scripts, publish the pages and start the servers."""
@@ -216,7 +234,8 @@ def scene() -> Iterator[Scene]:
             styles = '<link rel="stylesheet" href="app.css">' if f"{stem}.css" in bundled else ""
             body = f'{styles}<main id="page"></main><script src="app.js"></script>'
             pages[f"ui/{stem}/index.html"] = PAGE.format(title=stem, body=body).encode()
-    made = Scene(_bundled(HERE / "hosts", built / "hosts"), pages)
+    scripts = _bundled(HERE / "hosts", built / "hosts") | _published_bridge(built / "bridge")
+    made = Scene(scripts, pages)
     try:
         yield made
     finally:

@@ -1,6 +1,6 @@
 /** What every host page of these tests shares. It finds out what frames did, and posts it to its own server. */
 
-import { mountExtension } from "@alga/host-bridge";
+import * as bundled from "@alga/host-bridge";
 
 export const { ui, host, evil, base } = globalThis.config;
 
@@ -30,8 +30,9 @@ export function echo({ route, method, headers, body }) {
 /** Mount a test page, and record what it does. A page reports with `parent.postMessage({ report: … })`. */
 export function mount(page, name, options = {}) {
   const record = { calls: [], heights: [], paths: [], states: [], reports: [] };
-  const { callApi = echo, container = document.body, query, src = address(page, name, query), ...more } = options;
-  const mounted = mountExtension({
+  const { callApi = echo, container = document.body, query, src = address(page, name, query), ...rest } = options;
+  const { bridge = bundled, ...more } = rest;
+  const mounted = bridge.mountExtension({
     container,
     src,
     title: `Page ${page}`,

@@ -6,10 +6,10 @@ import {
   type ThemeTokens,
 } from "@alga/extension-iframe-sdk/protocol";
 
-import { Heartbeat } from "./heartbeat.js";
+import { heartbeat } from "./heartbeat.js";
 import type { LinkOptions, Session } from "./options.js";
 import type { Asked } from "./parts/prompts.js";
-import { Rate } from "./rate.js";
+import { rate } from "./rate.js";
 
 export const LOWEST_HEIGHT = 100;
 export const GREATEST_HEIGHT = 4000;
@@ -67,7 +67,7 @@ export class FrameLink {
   mode: "none" | "undecided" | "offered" | "port" | "old" = "none";
   readonly #owner: LinkOwner;
   readonly #ended: AbortSignal;
-  readonly #rate = new Rate(MESSAGES_A_SECOND, 1_000);
+  readonly #isInRate = rate(MESSAGES_A_SECOND, 1_000);
   /** What ends each call and each drawing that is under way, and the id of its message. */
   readonly #calls = new Map<AbortController, string | undefined>();
   readonly #drawings = new Map<AbortController, string | undefined>();
@@ -135,19 +135,19 @@ export class FrameLink {
       const { data } = event;
       if (!isFrameMessage(data)) return;
       this.mode = "port";
-      heartbeat.heard();
+      heard();
       this.#owner.onAlive();
       this.#receive(data);
     };
     this.sendState((sent) => frame.postMessage(sent, "*", [port2]), "/", EMPTY_SESSION);
     this.#ping();
-    const heartbeat = new Heartbeat(
+    const { heard, stop } = heartbeat(
       () => this.#ping(),
       () => this.mode !== "offered" && this.#owner.onSilent(),
     );
     signal.addEventListener("abort", () => {
       port1.close();
-      heartbeat.stop();
+      stop();
     });
     if (session === undefined) {
       this.sendState();
@@ -183,7 +183,7 @@ export class FrameLink {
 
   /** Count a message, and end the link if it is one too many. */
   #admits(): boolean {
-    const admitted = this.#rate.admits();
+    const admitted = this.#isInRate();
     if (!admitted) this.#owner.onEnd("flooded");
     return admitted;
   }

@@ -28,13 +28,11 @@ export interface MountedExtension extends Omit<ExtensionFrame, "close"> {
 export function mountExtension(options: MountOptions): MountedExtension {
   const { container, theme = {}, onState, onError } = options;
   const document = container.ownerDocument;
-  const iframe = document.createElement("iframe");
-  iframe.style.cssText = "display:block;width:100%;border:0";
-  const element = document.createElement("div");
+  const element = container.appendChild(document.createElement("div"));
+  const iframe = element.appendChild(document.createElement("iframe"));
   element.style.position = "relative";
-  element.append(iframe);
+  iframe.style.cssText = "display:block;width:100%;border:0";
   setTokens(element, theme);
-  container.append(element);
 
   const show = (state: State, failure?: Failure): void => {
     const isReady = state === "ready";

@@ -1,21 +1,13 @@
-/** Admits at most `limit` events in each period, which begins with its first event. */
-export class Rate {
-  readonly #limit: number;
-  readonly #periodMs: number;
-  #began = -Infinity;
-  #count = 0;
-
-  constructor(limit: number, periodMs: number) {
-    this.#limit = limit;
-    this.#periodMs = periodMs;
-  }
-
-  admits(): boolean {
+/** Return a function that admits at most `limit` events in each period, which begins with its first event. */
+export function rate(limit: number, periodMs: number): () => boolean {
+  let began = -Infinity;
+  let count = 0;
+  return () => {
     const now = performance.now();
-    if (now - this.#began >= this.#periodMs) {
-      this.#began = now;
-      this.#count = 0;
+    if (now - began >= periodMs) {
+      began = now;
+      count = 0;
     }
-    return ++this.#count <= this.#limit;
-  }
+    return ++count <= limit;
+  };
 }

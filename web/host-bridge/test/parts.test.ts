@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { gatewayCalls } from "../src/gateway-calls.js";
-import { Heartbeat } from "../src/heartbeat.js";
+import { heartbeat } from "../src/heartbeat.js";
 import { safeFileName } from "../src/parts/prompts.js";
-import { Rate } from "../src/rate.js";
+import { rate } from "../src/rate.js";
 import { plain } from "../src/texts.js";
 import { buildExtUiSrc } from "../src/ui-src.js";
 
@@ -30,8 +30,8 @@ describe("the address of a page", () => {
 describe("a rate", () => {
   it("admits so many events in a period, and as many in the next", () => {
     vi.useFakeTimers();
-    const rate = new Rate(3, 1_000);
-    const admitted = (): number => Array.from({ length: 10 }, () => rate.admits()).filter(Boolean).length;
+    const admits = rate(3, 1_000);
+    const admitted = (): number => Array.from({ length: 10 }, admits).filter(Boolean).length;
     expect(admitted()).toBe(3);
     vi.advanceTimersByTime(999);
     expect(admitted()).toBe(0);
@@ -47,23 +47,23 @@ describe("the heartbeat", () => {
 
   it("tells once of a page that leaves three pings unanswered", () => {
     const [ping, silent] = [vi.fn(), vi.fn()];
-    const heartbeat = new Heartbeat(ping, silent);
+    const { stop } = heartbeat(ping, silent);
     vi.advanceTimersByTime(15_000);
     expect([ping.mock.calls.length, silent.mock.calls.length]).toEqual([3, 0]);
     vi.advanceTimersByTime(60_000);
     expect(silent).toHaveBeenCalledOnce();
-    heartbeat.stop();
+    stop();
   });
 
   it("does not tell of a page that answers some of them", () => {
     const silent = vi.fn();
-    const heartbeat = new Heartbeat(() => undefined, silent);
+    const { heard, stop } = heartbeat(() => undefined, silent);
     for (let round = 0; round < 10; round++) {
       vi.advanceTimersByTime(10_000);
-      heartbeat.heard();
+      heard();
     }
     expect(silent).not.toHaveBeenCalled();
-    heartbeat.stop();
+    stop();
     vi.advanceTimersByTime(60_000);
     expect(silent).not.toHaveBeenCalled();
   });

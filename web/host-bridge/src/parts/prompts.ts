@@ -10,7 +10,7 @@ import {
 } from "@alga/extension-iframe-sdk/protocol";
 
 import { button, draw, TEXT } from "../draw.js";
-import { Rate } from "../rate.js";
+import { rate } from "../rate.js";
 import { plain, TEXTS, type Texts } from "../texts.js";
 import { setTokens } from "../tokens.js";
 
@@ -58,8 +58,8 @@ class Prompts {
   readonly #title: string;
   readonly #texts: Texts;
   readonly #shown: Shown;
-  readonly #questions = new Rate(QUESTIONS, 60_000);
-  readonly #notices = new Rate(NOTICES, 10_000);
+  readonly #isInRateOfQuestions = rate(QUESTIONS, 60_000);
+  readonly #isInRateOfNotices = rate(NOTICES, 10_000);
 
   constructor(frame: Asking) {
     const { title, texts } = frame.options;
@@ -72,7 +72,7 @@ class Prompts {
 
   /** Show a notice. It takes the place of the one that is shown; one that is too many is dropped. */
   notify({ text, tone }: NotifyPayload): object {
-    if (!this.#notices.admits()) return {};
+    if (!this.#isInRateOfNotices()) return {};
     const { document, theme } = this.#frame;
     this.#shown.notice?.remove();
     const edge = `border-left:4px solid var(--alga-${tone === "info" ? "primary" : tone},GrayText)`;
@@ -121,7 +121,7 @@ class Prompts {
   }
 
   #refusal(): string | undefined {
-    if (!this.#questions.admits()) return "rate_limited";
+    if (!this.#isInRateOfQuestions()) return "rate_limited";
     return this.#shown.question === undefined ? undefined : "busy";
   }
 

@@ -39,6 +39,17 @@ def test_no_message_is_listed_that_does_not_exist() -> None:
     assert first_cells("Messages") == {message["properties"]["type"]["const"] for message in both}
 
 
+@pytest.mark.parametrize("side", ["host", "frame"])
+def test_the_members_of_every_message_are_listed(side: str) -> None:
+    for message in SCHEMA["$defs"][side]["anyOf"]:
+        name, payload = message["properties"]["type"]["const"], message["properties"]["payload"]
+        row = re.search(rf"^\| `{name}` \|(.*)$", PAGE, re.MULTILINE)
+        assert row is not None
+        listed = {member: bool(mark) for member, mark in re.findall(r"`([a-z_]+)(\?)?[ `]", row[1])}
+        expected = {member: member not in payload["required"] for member in payload.get("properties", {})}
+        assert expected.items() <= listed.items(), name
+
+
 def test_every_failure_is_listed() -> None:
     union = re.search(r"export type Failure =(.*?);", source("host-bridge/src/bootstrap-iframe.ts"), re.DOTALL)
     assert union is not None

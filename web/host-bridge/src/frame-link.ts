@@ -235,7 +235,8 @@ export class FrameLink {
 
   /** Old pages expect a bootstrap message after they are loaded. */
   #offerOld(): void {
-    setTimeout(() => this.mode !== "port" && void this.#tryOld(), OLD_AFTER_MS);
+    const { signal } = this.#gone;
+    setTimeout(() => signal.aborted || this.mode === "port" || void this.#tryOld(), OLD_AFTER_MS);
   }
 
   /** Serve the document as an old page, and handle its message. Without one, it only gets a bootstrap message. */

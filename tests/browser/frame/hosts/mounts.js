@@ -9,9 +9,10 @@ const listeners = new Map();
 
 for (const target of [window, document]) {
   const { addEventListener, removeEventListener } = target;
-  target.addEventListener = (type, listener, ...more) => {
+  target.addEventListener = (type, listener, options) => {
     listeners.set(listener, type);
-    addEventListener.call(target, type, listener, ...more);
+    options?.signal?.addEventListener("abort", () => listeners.delete(listener));
+    addEventListener.call(target, type, listener, options);
   };
   target.removeEventListener = (type, listener, ...more) => {
     listeners.delete(listener);

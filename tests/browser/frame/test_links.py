@@ -89,7 +89,13 @@ def test_an_answer_that_is_an_error_is_unavailable(links: Any) -> None:
 
 
 def test_the_hosts_own_policy_is_named_when_it_forbids_the_frame(links: Any) -> None:
-    assert links["a page of an origin that the host's policy forbids"]["failure"] == "frame_blocked"
+    seen = links["a page of an origin that the host's policy forbids"]
+    assert (seen["failure"], seen["shown"]) == ("frame_blocked", "frame_blocked")
+
+
+def test_a_user_whom_trying_again_does_not_help_is_sent_to_the_administrator(links: Any) -> None:
+    seen = links["a page of an origin that the host's policy forbids"]
+    assert seen["text"] == "Page cannot be shown here. Please tell the administrator of this application."
 
 
 def test_a_script_is_not_an_address(links: Any) -> None:

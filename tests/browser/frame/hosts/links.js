@@ -145,7 +145,9 @@ const tried = {
   "a page of an origin that the host's policy forbids": async () => {
     const frame = mount("", "", { src: `${evil}/page` });
     await until(() => frame.mounted.state === "failed", 6_000);
-    return [frame, { failure: frame.mounted.failure, isPage: true }];
+    await sleep(50);
+    const { failure, element } = frame.mounted;
+    return [frame, { failure, text: element.textContent, shown: element.dataset.failure, isPage: true }];
   },
   "a script as the address": async () => {
     try {

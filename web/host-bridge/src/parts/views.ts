@@ -27,17 +27,11 @@ export function showState(
   cover.setAttribute("role", state === "failed" ? "alert" : "status");
   covers.set(element, cover);
   element.append(cover);
+  const passes = PASSING.includes(failure);
+  const sentence = words[state === "failed" && !passes ? "refused" : state].replace("{title}", () => plain(title, 80));
   const own = view?.(state, failure, retry);
-  cover.append(
-    own ??
-      draw(
-        document,
-        "span",
-        "",
-        words[state].replace("{title}", () => plain(title, 80)),
-      ),
-  );
-  if (own === undefined && PASSING.includes(failure)) cover.append(button(document, words.retry, retry));
+  cover.append(own ?? draw(document, "span", "", sentence));
+  if (own === undefined && passes) cover.append(button(document, words.retry, retry));
   if (state === "loading" && !document.defaultView?.matchMedia("(prefers-reduced-motion: reduce)").matches) {
     cover.animate({ opacity: [0, 1] }, { duration: 200, delay: 200, fill: "backwards" });
   }

@@ -16,12 +16,18 @@ async function confirmInTheDialog() {
   document.querySelector("dialog button:last-child").click();
 }
 
+/** What a page reports, or "no report" if it fails before. */
+async function reportOf({ reports, mounted }) {
+  await until(() => reports.length > 0 || mounted.state === "failed");
+  return reports[0] ?? "no report";
+}
+
 /** What a page is answered by a host with this bridge. */
 async function used(bridge, name, options) {
   const errors = [];
   const frame = mount("using", name, { bridge, onError: (error) => errors.push(error.message), ...options });
   if (name === "confirm" && options?.answers !== false) void confirmInTheDialog();
-  const report = await frame.report(4_000);
+  const report = await reportOf(frame);
   await sleep(50);
   const { state, failure, element } = frame.mounted;
   const seen = {
@@ -40,14 +46,14 @@ async function old(bridge) {
   const errors = [];
   const options = { bridge, onError: (error) => errors.push(error.message), oldPages: true };
   const frame = mount("old", "calls with POST when it names no method", options);
-  const report = await frame.report(4_000);
+  const report = await reportOf(frame);
   const { state, failure } = frame.mounted;
   frame.unmount();
   return { report, state: failure ?? state, errors: errors.length };
 }
 
 async function everything(bridge) {
-  const { callApi } = { callApi: bridge.gatewayCalls({ base: location.origin, installId: "i", token: () => "t" }) };
+  const callApi = bridge.gatewayCalls({ installId: "i", token: () => "t" });
   return {
     call: await used(bridge, "call"),
     loadedByACall: loaded(),

@@ -45,7 +45,8 @@ def test_mounting_twice_leaves_one_frame(links: Any) -> None:
 
 
 def test_a_second_bootstrap_of_an_element_ends_the_first(links: Any) -> None:
-    assert links["a frame of the host's own, bootstrapped twice"]["callers"] == ["second"]
+    seen = links["a frame of the host's own, bootstrapped twice"]
+    assert (seen["callers"], seen["state"]) == (["second"], "ready")
 
 
 def test_a_closed_frame_is_empty(links: Any) -> None:

@@ -86,16 +86,19 @@ const tried = {
           return echo(call);
         },
       });
-    make("first");
+    const first = make("first");
     const second = make("second");
     await until(() => second.state === "ready");
+    first.close(); // late, as the clean-up of an effect may be
+    first.reload();
     await until(() => {
       second.setTheme({ primary: "#123456" });
       return calls.length > 0;
     });
+    const { state } = second;
     iframe.remove();
     second.close();
-    return [undefined, { callers: [...new Set(calls.map((call) => call.split(" ")[0]))] }];
+    return [undefined, { state, callers: [...new Set(calls.map((call) => call.split(" ")[0]))] }];
   },
   "a frame that is closed": async () => {
     const iframe = document.body.appendChild(document.createElement("iframe"));

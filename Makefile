@@ -61,15 +61,16 @@ up: setup ## Start the platform with the sample extensions; PORT is the API's po
 demo: setup ## Run every step from build to call as a transcript that checks itself
 	@python -m tools.demo
 
-test: setup ## Run all tests except those of soak, kills, flood and browser
+test: setup ## Run all tests except those of soak, kills and flood; in a browser, those of a hundred mounts only
 	@npm test --silent
 	@python -m pytest -q -n 2 --dist loadfile -m "not soak and not kills and not flood and not scrape" --ignore tests/browser
+	@python -m pytest -q -m "not mounts" tests/browser/frame/test_mounts.py
 
 coverage: setup ## Run the tests and report which code of functions/ and layers/ they miss; write .build/coverage/
 	@python -m tests.coverage
 
 browser: setup ## Test pages and samples in real browsers (needs chromium, or CHROMIUM=path; firefox-esr and WebKit if installed)
-	@python -m pytest -q -m "not mounts" tests/browser
+	@python -m pytest -q tests/browser --ignore tests/browser/frame/test_mounts.py
 
 mounts: setup ## Test that a thousand mounts of an extension in a browser leak nothing
 	@python -m pytest -q -m mounts tests/browser

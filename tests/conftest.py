@@ -16,7 +16,7 @@ from alga_ext import telemetry
 from alga_ext.stores.database import Database
 from functions.registry.migrations.migrate import migrate
 from tests.support.places import ROOT
-from tests.support.servers import Loop, start_moto, start_postgres
+from tests.support.servers import Loop, data_parent, start_moto, start_postgres
 from tools.local.postgres import database_url, drop_database, make_database
 
 ROLES = ("fn_gateway", "fn_registry", "fn_runner")
@@ -52,7 +52,7 @@ def server_folder() -> Iterator[Path]:
     import shutil
     import tempfile
 
-    folder = Path(tempfile.mkdtemp(prefix="alga-tests-"))
+    folder = Path(tempfile.mkdtemp(prefix="alga-tests-", dir=data_parent()))
     folder.chmod(0o755)
     yield folder
     shutil.rmtree(folder, ignore_errors=True)

@@ -213,6 +213,13 @@ def test_retry_after_of_the_handler_is_honoured(made: Dispatching) -> None:
     assert 100 < row["s"] <= 120
 
 
+@pytest.mark.parametrize(("status", "state"), [(204, "delivered"), (503, "retrying")])
+def test_a_retry_after_that_no_calendar_has_changes_nothing(made: Dispatching, status: int, state: str) -> None:
+    made.answers({"status": status, "headers": {"retry-after": f"Sun, 01 Mar {'9' * 30} 12:00:00 GMT"}})
+
+    assert made.deliver(made.event(made.install())) == state
+
+
 def test_the_message_is_hidden_for_as_long_as_the_delivery_waits(made: Dispatching) -> None:
     made.answers({"status": 503, "headers": {"retry-after": "120"}})
     delivery = made.event(made.install())

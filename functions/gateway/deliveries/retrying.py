@@ -50,7 +50,7 @@ def retry_after_s(value: str | None, now: datetime) -> int | None:
         return int(text[:_MOST_DIGITS])
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a date with very long numbers
         return None
     left_s = (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds()
     return max(0, math.ceil(left_s))

@@ -47,6 +47,10 @@ def test_retry_after_is_never_undercut_and_counts_as_an_hour_at_most(tries: int,
         ("-5", None),
         ("1.5", None),
         ("²", None),
+        (f"Sun, 01 Mar {'9' * 30} 12:01:00 GMT", None),
+        (f"Sun, 01 Mar 2026 {'9' * 30}:01:00 GMT", None),
+        (f"Sun, 01 Mar 2026 12:01:00 +{'9' * 30}", None),
+        ("Sun, 01 Mar 99999 12:01:00 GMT", None),
     ],
 )
 def test_retry_after_is_seconds_or_a_date(value: str | None, seconds: int | None) -> None:

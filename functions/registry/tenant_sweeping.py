@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from alga_ext.errors import PlatformError
+from alga_ext.stores import delivery_slots
 from alga_ext.stores.database import Database
 from alga_ext.telemetry import log_failure
 from functions.registry.events import expiry
@@ -160,10 +161,15 @@ def _sweep_tenant(database: Database, tenant_id: str, now: datetime, grace: time
 
 
 def _sweep_deliveries(database: Database, tenant_id: str, now: datetime) -> None:
-    """Delete deliveries that ended a day ago, and dead ones of two weeks ago."""
+    """Delete deliveries that ended a day ago, and dead ones of two weeks ago.
+
+    The lock comes first, so that a dead delivery that an admin redrives at this moment is either gone for the admin or
+    no longer dead for the sweeper.
+    """
     deleted = _ROWS_PER_BATCH
     while deleted == _ROWS_PER_BATCH:
         with database.tenant(tenant_id) as tx:
+            delivery_slots.lock(tx, tenant_id)
             ended = {"before": now - _DELIVERIES_KEPT, "dead_before": now - _DEAD_KEPT}
             deleted = tx.execute(_SWEEP_DELIVERIES, tenant_id=tenant_id, rows=_ROWS_PER_BATCH, **ended)
 

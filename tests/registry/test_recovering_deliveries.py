@@ -1,17 +1,23 @@
 """What the tick finds again, and what the sweeper deletes: events and deliveries that were forgotten or have ended."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from alga_ext.calls.messages import DeliveryQueued, EventReceived, decode_message
+from alga_ext.stores import delivery_slots
 from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
-from functions.registry.deliveries import recovering
+from alga_ext.stores.database import Database
+from functions.registry.deliveries import deliveries, recovering
 from functions.registry.deliveries.recovering import Recovered, recover
+from functions.registry.records.audit import Actor
 from functions.registry.tenant_sweeping import sweep_tenants
 from tests.support.deliveries import delivery
+from tests.support.lock_watch import lock_watch
 from tests.support.registry import RegistryWorld
 
 GRACE = timedelta(days=7)
@@ -202,3 +208,23 @@ def test_an_uninstalled_extension_leaves_no_delivery(published: RegistryWorld, i
     sweep(published, GRACE + timedelta(hours=1))
 
     assert published.rows("select 1 from app.extension_delivery") == []
+
+
+def test_a_dead_delivery_that_is_redriven_while_it_is_swept_is_not_deleted(
+    published: RegistryWorld, install_id: str
+) -> None:
+    made = delivery(published, install_id, "dead")
+    published.rows("update app.extension_delivery set ended_at = now() - interval '15 days'")
+    admin = Database(published.databases.registry)
+
+    with lock_watch(published.databases) as waits, ThreadPoolExecutor(1) as sweeper:
+        with admin.tenant("tenant-a") as tx:
+            delivery_slots.lock(tx, "tenant-a")
+            deliveries.redrive(tx, "tenant-a", deliveries.load(tx, "tenant-a", made), Actor("admin", "r-1"))
+            swept = sweeper.submit(sweep, published, timedelta(0))
+            while not swept.done() and not waits():
+                time.sleep(0.01)
+        swept.result()
+    admin.close()
+
+    assert state(published, made) == "queued"

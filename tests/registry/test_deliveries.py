@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.messages import DeliveryQueued, decode_message
+from functions.registry.whole_tick import run_tick
 from tests.support.deliveries import REASON
 from tests.support.deliveries import delivery as event
 from tests.support.registry import Answer, RegistryWorld
@@ -189,3 +190,17 @@ def test_an_install_that_is_installed_again_is_not_paused(published: RegistryWor
     again = published.install()
 
     assert (again["install_id"], again["deliveries_paused_at"]) == (install_id, None)
+
+
+def test_what_waited_for_the_end_of_a_pause_goes_on_after_a_new_installation(
+    published: RegistryWorld, install_id: str
+) -> None:
+    pause(published, install_id, "pause")
+    made = event(published, install_id)
+    change(published, made)
+    published.call("DELETE", f"/installs/{install_id}", published.tenant_admin())
+
+    published.install()
+    run_tick(published.ticker())
+
+    assert [message.delivery_id for message in sent(published)] == [made]

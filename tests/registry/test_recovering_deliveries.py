@@ -210,6 +210,21 @@ def test_an_uninstalled_extension_leaves_no_delivery(published: RegistryWorld, i
     assert published.rows("select 1 from app.extension_delivery") == []
 
 
+@pytest.mark.parametrize("found", ["queued", "running", "retrying"])
+def test_the_slot_of_a_delivery_that_is_deleted_with_its_event_is_given_away(
+    published: RegistryWorld, install_id: str, events_url: str, found: str
+) -> None:
+    delivery(published, install_id, found)
+    published.rows("update app.extension_event set received_at = now() - interval '14 days', sweep_at = now()")
+    waiting = delivery(published, install_id, "pending")
+    published.rows("update app.extension_delivery set recheck_at = null where state = 'pending'")
+
+    sweep(published, timedelta(seconds=1))
+
+    assert run(published, events_url, timedelta(seconds=1)) == Recovered(0, 1)
+    assert [message.delivery_id for message in sent(published, published.deliveries_url)] == [waiting]
+
+
 def test_a_dead_delivery_that_is_redriven_while_it_is_swept_is_not_deleted(
     published: RegistryWorld, install_id: str
 ) -> None:

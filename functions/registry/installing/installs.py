@@ -13,6 +13,7 @@ from alga_ext.calls.install_config import as_texts, with_defaults
 from alga_ext.calls.topics import INSTALL_CONFIG_CHANGED, INSTALL_CREATED, INSTALL_REMOVED
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
+from alga_ext.stores import delivery_slots
 from alga_ext.stores.database import Row, Tx
 from functions.registry.evaluation.evaluator import Evaluator
 from functions.registry.events import lifecycle
@@ -199,6 +200,7 @@ def install(
     if revived is not None:
         schedules.disable_without_endpoint(tx, tenant_id, install_id, manifest, actor)
         schedules.resume(tx, tenant_id, install_id)
+        delivery_slots.give_soon(tx, tenant_id)  # a pause, if there was one, has ended
     made = load_install(tx, tenant_id, install_id)
     after = {**shown_in_audit(made), "config": config, "revived": revived is not None}
     before = {"state": "uninstalled"} if revived is not None else None

@@ -15,6 +15,13 @@ from alga_ext.telemetry import log_failure
 
 _LOCK: Final = "select app.lock_deliveries(:tenant_id)"
 _GIVE: Final = "select delivery, delay from app.queue_deliveries(:tenant_id)"
+_GIVE_SOON: Final = """
+update app.extension_delivery set recheck_at = now()
+where tenant_id = :tenant_id and delivery_id in
+  (select delivery_id from app.extension_delivery where tenant_id = :tenant_id and state = 'pending'
+   limit 1 for no key update skip locked)
+"""
+"""One delivery is enough, because the tick gives slots to a whole tenant. It is any one that waits."""
 
 
 class Queued(NamedTuple):
@@ -32,6 +39,11 @@ def lock(tx: Tx, tenant_id: str) -> None:
 def give(tx: Tx, tenant_id: str) -> list[Queued]:
     """Give the tenant's free slots to deliveries that wait for one, and return these."""
     return [Queued(str(row["delivery"]), row["delay"]) for row in tx.rows(_GIVE, tenant_id=tenant_id)]
+
+
+def give_soon(tx: Tx, tenant_id: str) -> None:
+    """Have the next tick give the tenant's free slots away. For a caller that sends no messages."""
+    tx.execute(_GIVE_SOON, tenant_id=tenant_id)
 
 
 def message_of(tenant_id: str, queued: Queued) -> QueuedMessage:

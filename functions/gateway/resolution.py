@@ -78,7 +78,9 @@ class Installs:
         self._known: dict[tuple[str, str], tuple[float, Install]] = {}
         self._lock = threading.Lock()  # the dispatcher's deliveries run in threads
 
-    def find(self, tenant_id: str, reference: str, now_s: float, now: datetime) -> Install | None:
+    def find(
+        self, tenant_id: str, reference: str, now_s: float, now: datetime, version_id: str | None = None
+    ) -> Install | None:
         """Return the tenant's active install that a reference names, or None.
 
         Args:
@@ -86,6 +88,7 @@ class Installs:
             reference: extension id, install id, ``publisher.name`` or the bare name, as the caller wrote it.
             now_s: the present time of a monotonic clock, in seconds.
             now: the present instant, for the day and the month whose totals are read.
+            version_id: the version that the install has, if it was just read: what is cached of another is read anew.
 
         Raises:
             PlatformError: ``ambiguous_extension`` when two installs match: one by ``publisher.name``, the other by
@@ -95,7 +98,7 @@ class Installs:
         key = (tenant_id, reference)
         with self._lock:
             cached = self._known.get(key)
-            if cached is not None and now_s < cached[0]:
+            if cached is not None and now_s < cached[0] and version_id in (None, cached[1].version_id):
                 return cached[1]
             self._known.pop(key, None)
             install = self._load(tenant_id, reference, now)

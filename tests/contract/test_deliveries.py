@@ -321,6 +321,18 @@ def test_an_event_whose_subscription_is_gone_is_discarded(made: Dispatching) -> 
     assert made.calls == []
 
 
+def test_a_delivery_after_an_update_reaches_the_new_version(made: Dispatching, databases: Databases) -> None:
+    """It would otherwise be the old one's for as long as the dispatcher keeps an install in its memory."""
+    install = made.install()
+    with dispatching(databases, INSTALL_CACHE_MS="60000") as other:
+        other.deliver(made.event(install))
+        version = made.update(install)
+
+        assert other.deliver(made.event(install)) == "delivered"
+
+        assert [call.context.version_id == version for call in other.calls] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("subscribed", "state"), [("ticket.*", "delivered"), ("tick.*", "discarded"), ("*", "discarded")]
 )

@@ -35,6 +35,14 @@ insert into app.tenant_extension_install
 insert into app.extension_event_subscription (tenant_id, install_id, topic, handler)
   values ('{tenant}', '{install}', '{topic}', '{handler}');
 """
+_NEXT_VERSION = """
+insert into app.extension_bundle (content_hash, size_bytes, signing_key_id) values ('{hash}', 1, 'k');
+insert into app.extension_version (version_id, extension_id, version, content_hash, state, manifest, published_by)
+  select '{version}', extension_id, '2.0.0', '{hash}', 'ready', '{manifest}', 't'
+  from app.tenant_extension_install where install_id = '{install}';
+update app.tenant_extension_install set version_id = '{version}', content_hash = '{hash}'
+  where install_id = '{install}';
+"""
 _MANIFEST = {"publisher": "acme", "api": {"endpoints": [{"method": "POST", "path": ENDPOINT}]}}
 _EVENT = """
 insert into app.extension_event (tenant_id, event_key, topic, source, event_id, hops, origin, body, fanned_out_at)
@@ -114,6 +122,14 @@ class Dispatching:
                 )
             )
         return made
+
+    def update(self, install_id: str, tenant_id: str = "acme") -> str:
+        """Move an install to a version of its own, with the same manifest, and return the version's id."""
+        version_id, content_hash = str(uuid.uuid4()), f"sha256:{uuid.uuid4().hex * 2}"
+        made = {"version": version_id, "hash": content_hash, "manifest": json.dumps(_MANIFEST), "install": install_id}
+        with self.owner.tenant(tenant_id) as tx:
+            tx.script(_NEXT_VERSION.format(**made))
+        return version_id
 
     def event(self, install_id: str, tenant_id: str = "acme", event_id: str | None = None, **members: Any) -> str:
         """Store an event and its delivery to an install, as fan-out does before it gives slots; return the delivery."""

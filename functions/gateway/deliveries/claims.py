@@ -20,7 +20,7 @@ _RECHECK_S: Final = 600
 _POSTPONED_S: Final = 60
 
 _LOAD: Final = """
-select d.install_id, d.trigger, d.subject, d.schedule_id, d.due_at, d.missed, d.method, d.path, d.payload,
+select d.install_id, i.version_id, d.trigger, d.subject, d.schedule_id, d.due_at, d.missed, d.method, d.path, d.payload,
        d.timeout_ms, d.hops, d.state, d.tries, coalesce(d.lease_until > now(), false) as is_leased,
        coalesce(extract(epoch from d.next_attempt_at - now()), 0)::float8 as wait_s,
        extract(epoch from now() - d.created_at)::float8 * 1000 - d.delay_s * 1000 as lag_ms,
@@ -180,5 +180,6 @@ def _found(tx: Tx, tenant_id: str, row: Row) -> Found:
 def _delivery(tenant_id: str, delivery_id: str, row: Row) -> Delivery:
     given: dict[str, Any] = {name: row[name] for name in Delivery._fields if name in row}
     schedule_id = None if row["schedule_id"] is None else str(row["schedule_id"])
-    given |= {"install_id": str(row["install_id"]), "schedule_id": schedule_id, "tries": row["tries"] + 1}
+    ids = {"install_id": str(row["install_id"]), "version_id": str(row["version_id"]), "schedule_id": schedule_id}
+    given |= {**ids, "tries": row["tries"] + 1}
     return Delivery(tenant_id=tenant_id, delivery_id=delivery_id, **given)

@@ -71,7 +71,9 @@ def _tried(delivery: Delivery, execution_id: str, services: DispatcherServices) 
     """
     now = services.now()
     try:
-        install = services.installs.find(delivery.tenant_id, delivery.install_id, services.monotonic_s(), now)
+        install = services.installs.find(
+            delivery.tenant_id, delivery.install_id, services.monotonic_s(), now, delivery.version_id
+        )
         call = call_of(delivery, install)  # (1)
         quotas.check(call.install.limits, call.install.usage, now)  # (2)
         limit_ms = delivery.timeout_ms or time_limit_ms(call.install, services.default_timeout_ms)

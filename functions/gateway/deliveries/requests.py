@@ -22,6 +22,7 @@ class Delivery(NamedTuple):
 
     Attributes:
         tenant_id, delivery_id, install_id: which it is.
+        version_id: what the install has, as it was when the delivery was claimed.
         trigger: event or schedule.
         subject: the event's topic, or the schedule's name or id.
         schedule_id, due_at, missed: of a schedule.
@@ -39,6 +40,7 @@ class Delivery(NamedTuple):
     tenant_id: str
     delivery_id: str
     install_id: str
+    version_id: str
     trigger: Literal["event", "schedule"]
     subject: str
     schedule_id: str | None

@@ -19,6 +19,7 @@ def delivery(**members: Any) -> Delivery:
         "tenant_id": "acme",
         "delivery_id": ID,
         "install_id": "9b2d7a6e-0000-4000-8000-000000000001",
+        "version_id": "9b2d7a6e-0000-4000-8000-000000000002",
         "trigger": "event",
         "subject": "t",
         "schedule_id": None,

@@ -539,6 +539,42 @@ def test_a_try_whose_lease_was_taken_over_notes_nothing(made: Dispatching) -> No
     assert (row["state"], row["tries"], row["last_status"]) == ("running", 2, None)
 
 
+REDRIVE = """
+update app.extension_delivery set state = 'pending', tries = 0, reason = null, recheck_at = null, ended_at = null
+"""
+"""As the registry redrives a dead delivery."""
+
+
+def first_tries(made: Dispatching) -> int:
+    """How many deliveries count toward the objective for events and due schedules."""
+    (total,) = made.sql("select coalesce(sum(tried), 0)::integer as tried from app.platform_delivery_total")
+    return int(total["tried"])
+
+
+def test_the_time_until_the_first_try_is_counted_once(made: Dispatching) -> None:
+    before = first_tries(made)
+    made.answers({"status": 503})
+    delivery = made.event(made.install())
+
+    made.deliver(delivery)
+    made.change("update app.extension_delivery set next_attempt_at = now()")
+    made.dispatch(delivery)
+
+    assert (made.row(delivery)["tries"], first_tries(made) - before) == (2, 1)
+
+
+def test_a_redriven_delivery_does_not_count_as_late(made: Dispatching) -> None:
+    made.answers({"status": 404})
+    delivery = made.event(made.install())
+    made.deliver(delivery)
+    before = first_tries(made)
+
+    made.change(REDRIVE)
+    made.deliver(delivery)
+
+    assert (len(made.calls), first_tries(made) - before) == (2, 0)
+
+
 def test_an_event_key_is_not_that_of_another_tenant(made: Dispatching) -> None:
     """The same event for two tenants has two rows, and a message names one of them only."""
     one, other = made.install("acme"), made.install("other")

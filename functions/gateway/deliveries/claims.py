@@ -23,7 +23,8 @@ _LOAD: Final = """
 select d.install_id, i.version_id, d.trigger, d.subject, d.schedule_id, d.due_at, d.missed, d.method, d.path, d.payload,
        d.timeout_ms, d.hops, d.state, d.tries, coalesce(d.lease_until > now(), false) as is_leased,
        coalesce(extract(epoch from d.next_attempt_at - now()), 0)::float8 as wait_s,
-       extract(epoch from now() - d.created_at)::float8 * 1000 - d.delay_s * 1000 as lag_ms,
+       case when d.tries = 0 and d.last_status is null and d.execution_ids = '{}'  -- and so was not redriven either
+            then greatest(extract(epoch from now() - d.created_at)::float8 * 1000 - d.delay_s * 1000, 0) end as lag_ms,
        e.body as event, e.received_at, i.deliveries_paused_at is not null as is_paused,
        exists (select from app.extension_event_subscription s
                where s.tenant_id = d.tenant_id and s.install_id = d.install_id and s.handler = d.path
@@ -114,8 +115,8 @@ def claim(database: Database, tenant_id: str, delivery_id: str, execution_id: st
             return Claim(step, wait_s=row["wait_s"])
         if step is Step.RUN:
             tx.execute(_RUN, **key, lease_s=LEASE_S, recheck_s=_RECHECK_S, execution_id=execution_id)
-            if row["tries"] == 0:
-                tx.execute(_COUNT_LAG, row_number=UUID(delivery_id).int % _SHARDS, lag_ms=max(row["lag_ms"], 0.0))
+            if row["lag_ms"] is not None:
+                tx.execute(_COUNT_LAG, row_number=UUID(delivery_id).int % _SHARDS, lag_ms=row["lag_ms"])
             return Claim(step, _delivery(tenant_id, delivery_id, row))
         if step is Step.BURY:
             tx.execute(_BURY, **key, reason=_LOST)

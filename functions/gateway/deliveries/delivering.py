@@ -45,8 +45,8 @@ def deliver(message: DeliveryQueued, services: DispatcherServices) -> float | No
 
 
 def _run(delivery: Delivery, execution_id: str, services: DispatcherServices) -> float | None:
-    if delivery.tries == 1:
-        emit(SERVICE, {DELIVERY_LAG: max(delivery.lag_ms, 0)})
+    if delivery.lag_ms is not None:
+        emit(SERVICE, {DELIVERY_LAG: delivery.lag_ms})
     tried = _tried(delivery, execution_id, services)
     ending = outcomes.ending(tried, delivery.tries, random.random())  # noqa: S311 - a pause is no secret
     try:

@@ -34,7 +34,7 @@ class Delivery(NamedTuple):
         event: the stored event as structured JSON; None for a schedule.
         received_at: when the event was stored.
         is_subscribed: whether the installed version still receives the event's topic at this path.
-        lag_ms: from when it was to be tried first until this try.
+        lag_ms: from when it was to be tried first until this try, which is the first one; None for every other try.
     """
 
     tenant_id: str
@@ -55,7 +55,7 @@ class Delivery(NamedTuple):
     event: str | None
     received_at: datetime | None
     is_subscribed: bool
-    lag_ms: float
+    lag_ms: float | None
 
 
 def call_of(delivery: Delivery, install: Install | None) -> AdmittedCall:

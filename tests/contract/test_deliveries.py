@@ -528,7 +528,7 @@ def test_a_try_whose_lease_was_taken_over_notes_nothing(made: Dispatching) -> No
     made.queue()
 
     def overtaken(_: Any) -> dict[str, Any]:
-        made.change("update app.extension_delivery set tries = 2")
+        made.change("update app.extension_delivery set tries = 2, execution_ids = execution_ids || gen_random_uuid()")
         return {"status": 503}
 
     made.answers(overtaken)
@@ -537,6 +537,30 @@ def test_a_try_whose_lease_was_taken_over_notes_nothing(made: Dispatching) -> No
 
     row = made.row(delivery)
     assert (row["state"], row["tries"], row["last_status"]) == ("running", 2, None)
+
+
+def test_a_try_from_before_a_redrive_notes_nothing(made: Dispatching) -> None:
+    """Its process stood still for so long that its delivery was claimed again, died and was redriven meanwhile."""
+    delivery = made.event(made.install())
+    made.queue()
+
+    def overtaken(_: Any) -> dict[str, Any]:
+        made.answers({"status": 404})
+        made.change("update app.extension_delivery set lease_until = now()")
+        made.dispatch(delivery)
+        assert made.state(delivery) == "dead"
+        made.change(REDRIVE)
+        made.change(
+            "update app.extension_delivery set state = 'running', tries = 1, lease_until = now() + interval '90 s', "
+            "execution_ids = execution_ids || gen_random_uuid()"
+        )
+        return {"status": 204}
+
+    made.answers(overtaken)
+
+    assert made.dispatch(delivery) == []
+
+    assert made.state(delivery) == "running"
 
 
 REDRIVE = """

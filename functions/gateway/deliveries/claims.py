@@ -65,7 +65,8 @@ set state = :state, lease_until = null, last_status = :status, last_error = :err
     ended_at = case when :state <> 'retrying' then now() end,
     execution_ids = case when :is_recorded then execution_ids
                          else array_remove(execution_ids, cast(:execution_id as uuid)) end
-where tenant_id = :tenant_id and delivery_id = :delivery_id and state = 'running' and tries = :tries
+where tenant_id = :tenant_id and delivery_id = :delivery_id and state = 'running'
+  and execution_ids[cardinality(execution_ids)] = cast(:execution_id as uuid)
 """
 _COUNT_LAG: Final = "select app.count_delivery_lag(:row_number, :lag_ms)"
 _SHARDS: Final = 8
@@ -142,7 +143,6 @@ def end(database: Database, delivery: Delivery, tried: Tried, ending: Ending, ex
             _END,
             tenant_id=delivery.tenant_id,
             delivery_id=delivery.delivery_id,
-            tries=delivery.tries,
             state=ending.state,
             status=tried.status,
             error=tried.error,

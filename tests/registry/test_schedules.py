@@ -1,14 +1,23 @@
 """What a tenant's admin sees of schedules and changes, by the API and by ``alga-ext schedules``."""
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from alga_ext.stores.database import Database
+from functions.registry.records.audit import Actor
+from functions.registry.scheduling import schedules
+from functions.runner.imports.call_context import CallContext
+from functions.runner.imports.scheduler.scheduler import Scheduler
 from tests.registry.test_limits_command import served
 from tests.support.answering import answering
+from tests.support.lock_watch import lock_watch
 from tests.support.registry import Answer, RegistryWorld
+from tests.support.runner_fixture import EVERY_CAPABILITY, call
 from tests.support.schedules import SYNC, add_schedule, as_owner
 from tests.support.server_extension import change, publish_server
 from tools.cli.main import run
@@ -95,6 +104,28 @@ def test_a_schedule_that_its_extension_disabled_can_be_kept_from_it(world: Regis
     as_owner(world, "update app.extension_schedule set enabled = false, next_run_at = null")
 
     ask(world, "POST", f"/{schedule_id}/disable")
+
+    assert stored(world) == [(False, "admin", None)]
+
+
+def test_an_extension_that_changes_a_schedule_meanwhile_does_not_enable_it_again(
+    world: RegistryWorld, install: dict[str, Any], schedule_id: str
+) -> None:
+    request = call("sha256:" + "0" * 64, tenant_id="tenant-a", install_id=install["install_id"])
+    deadline_ns = time.monotonic_ns() + 600_000_000_000
+    context = CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
+    runner, admin = Database(world.databases.runner), Database(world.databases.registry)
+    extension = Scheduler(runner, context, world.services.now)
+
+    with lock_watch(world.databases) as waits, ThreadPoolExecutor(1) as guest:
+        with admin.tenant("tenant-a") as tx:
+            schedules.disable(tx, "tenant-a", schedule_id, Actor("admin", "r-1"))
+            changed = guest.submit(extension.update, schedule_id, (None, None, None, None, "renamed", None))
+            while not changed.done() and not waits():
+                time.sleep(0.01)
+        assert changed.result() == (True, None, None)
+    runner.close()
+    admin.close()
 
     assert stored(world) == [(False, "admin", None)]
 

@@ -37,6 +37,8 @@ _LIST: Final = f"select {_COLUMNS} from app.extension_schedule where {_HERE} ord
 _GET: Final = f"""
 select {_COLUMNS} from app.extension_schedule where {_HERE} and schedule_id = cast(:id as uuid)
 """  # noqa: S608 - constants only
+_LOCK_ROW: Final = f"{_GET} for no key update"
+"""An admin who disables the schedule at this moment is waited for, and not overwritten."""
 _COUNT: Final = f"select count(*) as schedules from app.extension_schedule where {_HERE}"  # noqa: S608 - constants only
 _INSERT: Final = """
 insert into app.extension_schedule
@@ -141,7 +143,7 @@ class Scheduler:
         try:
             with self._transaction() as tx:
                 self._count_change(tx)
-                before = tx.row(_GET, id=schedule_id, **self._here())
+                before = tx.row(_LOCK_ROW, id=schedule_id, **self._here())
                 if before is None:
                     raise _Refused(_NOT_FOUND)
                 if enabled and not before["enabled"] and before["disabled_reason"] == "admin":

@@ -146,6 +146,25 @@ def test_to_enable_what_is_enabled_changes_nothing(world: RegistryWorld, schedul
     assert audited(world, "schedule.enabled") == []
 
 
+def test_a_schedule_that_was_put_aside_runs_again_when_it_is_enabled(world: RegistryWorld, schedule_id: str) -> None:
+    """The ticker puts a schedule aside whose time zone it does not know; here it is known again."""
+    as_owner(world, "update app.extension_schedule set next_run_at = null")
+
+    assert ask(world, "POST", f"/{schedule_id}/enable").status == 200
+
+    assert stored(world) == [(True, None, next_year(world))]
+
+
+def test_a_schedule_in_a_time_zone_that_is_not_known_is_not_enabled(world: RegistryWorld, schedule_id: str) -> None:
+    as_owner(world, "update app.extension_schedule set next_run_at = null, timezone = 'Mars/Olympus_Mons'")
+
+    answer = ask(world, "POST", f"/{schedule_id}/enable")
+
+    assert (answer.status, answer.code) == (409, "conflict")
+    assert "Mars/Olympus_Mons" in answer.body["detail"]
+    assert stored(world) == [(True, None, None)]
+
+
 def test_to_enable_a_schedule_ends_its_back_off(world: RegistryWorld, schedule_id: str) -> None:
     as_owner(
         world, "update app.extension_schedule set consecutive_failures = 12, backs_off_until = now() + interval '1 day'"

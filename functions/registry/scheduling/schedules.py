@@ -107,7 +107,7 @@ def disable(tx: Tx, tenant_id: str, schedule_id: str, actor: Actor) -> None:
 def enable(tx: Tx, tenant_id: str, schedule_id: str, manifest: Manifest, now: datetime, actor: Actor) -> None:
     """Enable a schedule and end its back-off; its next run is the first one after now.
 
-    When it is enabled and does not back off, nothing is changed or recorded.
+    When it is enabled, has a next run and does not back off, nothing is changed or recorded.
 
     Args:
         tx: a transaction of the tenant.
@@ -118,13 +118,22 @@ def enable(tx: Tx, tenant_id: str, schedule_id: str, manifest: Manifest, now: da
         actor: who enables it.
 
     Raises:
-        PlatformError: ``schedule_not_found``; ``conflict`` when that version has no such endpoint for schedules.
+        PlatformError: ``schedule_not_found``; ``conflict`` when that version has no such endpoint for schedules, or
+            when the system does not know the schedule's time zone.
     """
     before = load(tx, tenant_id, schedule_id, lock=True)
-    if before["enabled"] and before["consecutive_failures"] == 0 and before["backs_off_until"] is None:
+    is_on = before["enabled"] and before["next_run_at"] is not None
+    if is_on and before["consecutive_failures"] == 0 and before["backs_off_until"] is None:
         return
     _require_endpoint(before, manifest)
-    next_at = next_run(before["cron"], before["timezone"], now)
+    try:
+        next_at = next_run(before["cron"], before["timezone"], now)
+    except ValueError:
+        raise PlatformError(
+            "conflict",
+            f"The platform does not know the schedule's time zone {before['timezone']} any more. Let the extension "
+            "change it.",
+        ) from None
     tx.execute(_ENABLE, tenant_id=tenant_id, schedule_id=schedule_id, next_run_at=next_at)
     _record(tx, tenant_id, actor, "schedule.enabled", before, enabled=True)
 

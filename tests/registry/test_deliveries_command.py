@@ -97,3 +97,14 @@ def test_the_list_is_machine_readable(command: Command, published: RegistryWorld
     _, listed = command("list", "--json")
 
     assert [item["delivery_id"] for item in json.loads(listed)] == [dead]
+
+
+def test_what_an_extension_wrote_cannot_control_the_terminal(
+    command: Command, published: RegistryWorld, install_id: str
+) -> None:
+    made = delivery(published, install_id)
+    published.rows("update app.extension_delivery set subject = 'a' || chr(155) || '2J', reason = 'b' || chr(8238)")
+
+    _, shown = command("show", made)
+
+    assert ("a\ufffd2J" in shown, "reason: b\ufffd" in shown) == (True, True)

@@ -361,3 +361,16 @@ def test_the_command_says_what_backs_off(
 
     assert run(["schedules", "list"]) == 0
     assert "backs off until 2026-07-02T09:00:20Z after 12 failures" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_schedules_name_cannot_control_the_terminal(
+    world: RegistryWorld, install: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedule_id = add_schedule(world, install["install_id"], due_at=NOW, name="a\x9b2Jb\u202ec")
+
+    run(["schedules", "list"])
+    run(["schedules", "show", schedule_id])
+
+    shown = capsys.readouterr().out
+    assert shown.count("a\ufffd2Jb\ufffdc") == 2

@@ -1,4 +1,7 @@
-"""Commands about deliveries: ``alga-ext deliveries list|show|redrive|discard|pause|resume``."""
+"""Commands about deliveries: ``alga-ext deliveries list|show|redrive|discard|pause|resume``.
+
+Extensions name schedules and cause errors, so nothing of a delivery may control a terminal.
+"""
 
 import json
 from typing import Annotated, Any
@@ -6,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from tools.cli.call_texts import printable
 from tools.cli.client import Client
 from tools.cli.options import AsJson, TokenFile, Url, client
 from tools.cli.output import CommandError, answer, answer_json
@@ -56,7 +60,7 @@ def deliveries_show(
         return
     answer(_line(shown))
     if shown["reason"]:
-        answer(f"reason: {shown['reason']}")
+        answer(printable(f"reason: {shown['reason']}"))
     for execution_id in shown["execution_ids"]:
         answer(f"record: {execution_id}")
     if shown["next_attempt_at"]:
@@ -133,4 +137,5 @@ def _query(**given: str | None) -> str:
 def _line(item: dict[str, Any]) -> str:
     ended = item["last_error"] or item["last_status"] or ""
     tries = f"{item['tries']} {'try' if item['tries'] == 1 else 'tries'}"
-    return f"{item['delivery_id']}  {item['created_at']}  {item['state']}  {item['subject']}  {tries}  {ended}".rstrip()
+    line = f"{item['delivery_id']}  {item['created_at']}  {item['state']}  {item['subject']}  {tries}  {ended}"
+    return printable(line.rstrip())

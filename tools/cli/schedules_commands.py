@@ -1,4 +1,7 @@
-"""Commands about a tenant's schedules: ``alga-ext schedules list|show|disable|enable|run``."""
+"""Commands about a tenant's schedules: ``alga-ext schedules list|show|disable|enable|run``.
+
+Extensions name schedules and cause errors, so nothing of a schedule may control a terminal.
+"""
 
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -6,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 import typer
 
+from tools.cli.call_texts import printable
 from tools.cli.client import Client
 from tools.cli.options import AsJson, TokenFile, Url, client
 from tools.cli.output import answer, answer_json
@@ -91,7 +95,7 @@ def all_schedules(asked: Client, install: str | None) -> Iterator[Any]:
 def _line(item: Any) -> str:
     name = item["name"] or "-"
     runs = f"{item['cron']} {item['timezone']} {item['method']} {item['path']}"
-    return f"{item['schedule_id']}  {name}  {runs}  {_state(item)}"
+    return printable(f"{item['schedule_id']}  {name}  {runs}  {_state(item)}")
 
 
 def _state(item: Any) -> str:
@@ -107,4 +111,4 @@ def _show(item: Any, as_json: bool) -> None:
     if as_json:
         answer_json(item)
     else:
-        answer("\n".join(f"{name}: {'-' if value is None else value}" for name, value in item.items()))
+        answer("\n".join(printable(f"{name}: {'-' if value is None else value}") for name, value in item.items()))

@@ -6,7 +6,7 @@ from functions.registry.scheduling.ticking import TIME_S, tick
 
 
 def run_tick(services: TickerServices, time_s: float = TIME_S, tenants: int = TENANTS) -> dict[str, int]:
-    """Fire due schedules, then find forgotten events and deliveries; return the counts.
+    """Fire due schedules, then find forgotten events and deliveries, also when firing failed; return the counts.
 
     Args:
         services: the ticker's.
@@ -16,6 +16,8 @@ def run_tick(services: TickerServices, time_s: float = TIME_S, tenants: int = TE
     Raises:
         PlatformError: as ``tick`` and ``recover``.
     """
-    done = tick(services, time_s)
-    found = recover(services.database, services.events_queue, services.deliveries_queue, services.now(), tenants)
+    try:
+        done = tick(services, time_s)
+    finally:  # so that schedules that cannot be fired hold back no event
+        found = recover(services.database, services.events_queue, services.deliveries_queue, services.now(), tenants)
     return {**done, "events_sent_again": found.events, "deliveries_sent_again": found.deliveries}

@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from alga_ext.calls.deliveries import schedule_delivery_id
-from alga_ext.calls.messages import DeliveryQueued, decode_message
+from alga_ext.calls.messages import DeliveryQueued, EventReceived, decode_message
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry.scheduling import ticking
 from functions.registry.scheduling.moves import delay_s
 from functions.registry.scheduling.services import TickerServices
+from functions.registry.whole_tick import run_tick
 from tests.support.emitted import metric_lines
+from tests.support.events import received
 from tests.support.registry import RegistryWorld
 from tests.support.registry_process import RegistryProcess
 from tests.support.schedules import add_schedule, as_owner
@@ -210,6 +212,18 @@ def test_when_the_queue_fails_the_runs_stay_fired_for_the_recovery(
     assert delivery["state"] == "queued"
     assert delivery["recheck_at"] is not None
     assert ticking.tick(world.ticker(NOW)) == {"claimed": 0, "fired": 0}
+
+
+def test_forgotten_events_are_found_also_when_schedules_cannot_be_fired(world: RegistryWorld, install_id: str) -> None:
+    received(world)
+    as_owner(world, "update app.extension_event set recheck_at = '2026-01-01'")
+    schedule(world, install_id)
+    world.sqs.delete_queue(QueueUrl=world.deliveries_url)
+
+    with pytest.raises(PlatformError):
+        run_tick(world.ticker(NOW))
+
+    assert [type(message) for message in received(world)] == [EventReceived]
 
 
 def test_the_first_message_of_a_run_is_hidden_for_the_installs_delay(

@@ -62,6 +62,7 @@ FAULTS: Final[Mapping[str, Callable[[], dict[str, str]]]] = {
     "no `sub`": lambda: bearer(sub=ABSENT),
     "`sub` is not a text": lambda: bearer(sub=5),
     "`sub` is empty, too long, or has a control character": lambda: bearer(sub=""),
+    "`sub` is `system:event` or `system:schedule`": lambda: bearer(sub="system:event"),
     "no `iss`": lambda: bearer(iss=ABSENT),
     "`iss` is not `AUTH_ISSUER`": lambda: bearer(iss="https://other.example"),
     "no `aud`": lambda: bearer(aud=ABSENT),

@@ -426,6 +426,13 @@ def test_a_sub_that_is_no_text_is_refused(sub: Any) -> None:
     assert code(signed(sub=sub), THREE) == "unauthenticated"
 
 
+@pytest.mark.parametrize("sub", ["system:event", "system:schedule"])
+def test_no_caller_has_the_name_of_a_deliverys_caller(sub: str) -> None:
+    with pytest.raises(PlatformError, match=f"The token's sub is {sub}") as caught:
+        THREE.verify(signed(sub=sub))
+    assert caught.value.code == "unauthenticated"
+
+
 @pytest.mark.parametrize("sub", ["a", "a" * 255, "\U0001f600" * 255, "\ufffe\uffff", "ä ö|ü:/?#", "\u202e"], ids=ascii)
 def test_any_other_sub_is_kept_as_it_is(sub: str) -> None:
     assert THREE.verify(signed(sub=sub)).subject == sub

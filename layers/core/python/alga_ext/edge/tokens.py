@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Self
 
 import jwt
 
+from alga_ext.calls.deliveries import DELIVERING_PRINCIPALS
 from alga_ext.edge.fetched_key_set import FetchedKeySet
 from alga_ext.edge.http import bearer_token
 from alga_ext.edge.key_set import Key, parse_key_set
@@ -159,7 +160,7 @@ class TokenVerifier:
             raise PlatformError("unauthenticated", detail)
         client_id = text("client_id") or None
         return Principal(
-            subject=_identity("sub", claims["sub"]),
+            subject=_subject(claims["sub"]),
             tenant_id=tenant_id,
             roles=texts("roles"),
             publishers=texts("publishers"),
@@ -196,6 +197,13 @@ def _check_header(header: Mapping[str, Any]) -> None:
     if media_type not in _TOKEN_TYPES:
         message = "the token's typ is not at+jwt or JWT"
         raise jwt.InvalidTokenError(message)
+
+
+def _subject(value: str) -> str:
+    """Return the caller's subject. Records name a delivery's caller in the same place, and no user may pass for one."""
+    if value in DELIVERING_PRINCIPALS:
+        raise PlatformError("unauthenticated", f"The token's sub is {value}, which is a name of the platform itself.")
+    return _identity("sub", value)
 
 
 def _identity(claim: str, value: str) -> str:

@@ -184,6 +184,7 @@ class ApplicationClient:
             "extension": context.extension_id,
             "install": context.install_id,
             "user": request.user.user_id if request.user else None,
+            "hops": 0 if context.trigger is None else context.trigger.hops + 1,
             "method": method,
             "route": route,
             "body": hashlib.sha256(body or b"").hexdigest(),

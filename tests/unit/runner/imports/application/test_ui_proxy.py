@@ -12,7 +12,7 @@ from typing import Any
 import jwt
 import pytest
 
-from alga_ext.calls.envelope import ExecuteGrants, ExecuteUser, SealedSecret
+from alga_ext.calls.envelope import ExecuteGrants, ExecuteTrigger, ExecuteUser, SealedSecret
 from alga_ext.trust.signing import LocalSigner
 from functions.runner.imports.application import ui_proxy
 from functions.runner.imports.application.address import Address
@@ -165,10 +165,12 @@ class Application:
         granted: bool = True,
         header: str = "x-api-key",
         expires_at_s: int | None = None,
+        trigger: ExecuteTrigger | None = None,
     ) -> Any:
         secrets = {"api_key": list(hosts)} if granted else {}
         grants = ExecuteGrants(secrets=secrets, secret_headers={"api_key": header})
         request = call("sha256:" + "0" * 64, user=user, grants=grants)
+        request.context.trigger = trigger
         if api_key is not None:
             sealed = base64.b64encode(api_key.encode()).decode()
             request.secret_envelope = [
@@ -239,6 +241,24 @@ def test_the_statement_is_signed_for_this_one_request(application: Application) 
         "acme",
         hashlib.sha256(b"{}").hexdigest(),
     )
+
+
+@pytest.mark.parametrize(
+    ("trigger", "hops"),
+    [
+        (None, 0),
+        (ExecuteTrigger(type="schedule", id="d-1", name="nightly"), 1),
+        (ExecuteTrigger(type="event", id="d-1", name="ticket.created", hops=8), 9),
+    ],
+)
+def test_the_statement_says_how_many_hops_an_event_has_that_the_call_causes(
+    application: Application, trigger: ExecuteTrigger | None, hops: int
+) -> None:
+    """Otherwise the application would have to believe the extension, which may want to go on without end."""
+    application.call_route("/api/tickets", trigger=trigger)
+    token = application.seen[0][2]["x-alga-call-token"]
+    claims = jwt.decode(token, application.signer.raw.public_key(), algorithms=["EdDSA"], audience="alga-host")
+    assert claims["hops"] == hops
 
 
 def test_the_statement_names_the_key_that_signed_it(application: Application) -> None:

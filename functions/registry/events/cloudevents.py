@@ -7,6 +7,7 @@ has a JSON Schema.
 import json
 import re
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -142,12 +143,20 @@ def _check_attributes(attributes: Mapping[str, Any]) -> None:
     for name in ("subject", "dataschema", "datacontenttype", "time"):
         if name in attributes and not (isinstance(attributes[name], str) and attributes[name]):
             raise _invalid(f"{name} must be a text that is not empty")
-    if "time" in attributes and not _TIME.fullmatch(attributes["time"]):
+    if "time" in attributes and not (_TIME.fullmatch(attributes["time"]) and _is_date(attributes["time"][:10])):
         raise _invalid("time must be an instant as in RFC 3339, such as 2026-03-01T12:00:00Z")
     if "dataschema" in attributes and not _URI.fullmatch(attributes["dataschema"]):
         raise _invalid("dataschema must be a URI")
     if not is_json(attributes.get("datacontenttype", "application/json")):
         raise _invalid("datacontenttype must be application/json, or end with +json")
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_required(attributes: Mapping[str, Any]) -> None:

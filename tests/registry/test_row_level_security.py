@@ -68,7 +68,7 @@ DEFINERS = {
     ),
     # Of the transaction's own tenant only.
     "app.note_schedule_run(text,uuid,uuid,text,text)": Definer(
-        "app_owner", ("fn_gateway",), "search_path=app, pg_temp; enable_seqscan=off", "99aacb8296c7a708"
+        "app_owner", ("fn_gateway",), "search_path=app, pg_temp; enable_seqscan=off", "7c78ee87e9596b84"
     ),
     # Partitions of records: made near today, removed after 14 days at least. Nothing is granted on them.
     "app.make_day(date)": Definer("app_owner", ("fn_registry",), "search_path=app, pg_temp", "0228bb70f497c643"),

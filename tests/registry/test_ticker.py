@@ -390,9 +390,25 @@ def test_after_ten_failures_in_a_row_a_schedule_backs_off_for_a_day_at_most(
 ) -> None:
     schedule_id = schedule(world, install_id)
     for _ in range(failures):
+        as_owner(world, "update app.extension_schedule set backs_off_until = now() where backs_off_until is not null")
         note(gateway, schedule_id, "failed")
 
     assert noted(world)["backs_off"] == backs_off
+
+
+def test_runs_that_were_on_their_way_do_not_lengthen_the_back_off(
+    world: RegistryWorld, install_id: str, gateway: Database
+) -> None:
+    schedule_id = schedule(world, install_id)
+    until = "select backs_off_until from app.extension_schedule"
+    for _ in range(10):
+        note(gateway, schedule_id, "failed")
+    before = world.rows(until)
+
+    assert [note(gateway, schedule_id, "failed") for _ in range(30)] == [10] * 30
+
+    assert world.rows(until) == before
+    assert len(world.rows("select 1 from app.audit_event where action = 'schedule.backed-off'")) == 1
 
 
 def test_the_tenant_is_told_once_that_a_schedule_backs_off(

@@ -1,13 +1,15 @@
 """What becomes of a schedule that is due (pure; docs/reference/schedules.md)."""
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
 from alga_ext.calls.cron import due_until, next_run
 from alga_ext.calls.deliveries import schedule_delivery_id
 
 SPREAD_S: Final = 60
+LOOK_AGAIN: Final = timedelta(minutes=15)
+"""How soon to look again at a schedule that backs off: a run that was on its way may have ended the back-off."""
 
 
 class Claimed(NamedTuple):
@@ -43,7 +45,7 @@ def move_of(claimed: Claimed, now: datetime) -> Move:
     """Decide about a schedule that is due.
 
     - The install is not active: it does not run, and is not looked at again until the install is enabled.
-    - It backs off: it does not run, and is due again at its first time after that.
+    - It backs off: it does not run, and is due again at its first time after that, or after ``LOOK_AGAIN``.
     - Otherwise it runs, once for all times that have passed.
 
     Raises:
@@ -52,7 +54,7 @@ def move_of(claimed: Claimed, now: datetime) -> Move:
     if not claimed.active:
         return Move(None)
     if claimed.backs_off_until is not None and claimed.backs_off_until > now:
-        return Move(next_run(claimed.cron, claimed.timezone, claimed.backs_off_until))
+        return Move(next_run(claimed.cron, claimed.timezone, min(claimed.backs_off_until, now + LOOK_AGAIN)))
     due = due_until(claimed.cron, claimed.timezone, claimed.due_at, now)
     delivery_id = schedule_delivery_id(claimed.schedule_id, claimed.due_at)
     return Move(due.next_at, delivery_id, due.missed, delay_s(claimed.install_id))

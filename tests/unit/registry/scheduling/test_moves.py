@@ -42,7 +42,16 @@ def test_a_schedule_of_an_install_that_is_not_active_waits_without_a_run() -> No
 
 
 def test_a_schedule_that_backs_off_does_not_run_and_is_due_after_that() -> None:
-    assert move_of(claimed(backs_off_until=NOW + 5 * HOUR), NOW) == Move(DUE + 6 * HOUR)
+    until = NOW + timedelta(minutes=10)
+
+    assert move_of(claimed(cron="* * * * *", backs_off_until=until), NOW) == Move(DUE + timedelta(minutes=11))
+
+
+def test_a_schedule_that_backs_off_for_long_is_looked_at_every_quarter_of_an_hour() -> None:
+    """A run that was on its way may succeed meanwhile, and so end the back-off."""
+    long = claimed(cron="* * * * *", backs_off_until=NOW + timedelta(days=1))
+
+    assert move_of(long, NOW) == Move(DUE + timedelta(minutes=16))
 
 
 def test_a_schedule_that_has_backed_off_runs() -> None:

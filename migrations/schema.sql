@@ -447,6 +447,8 @@ begin
         select d.delivery_id, d.created_at, row_number() over (order by d.created_at, d.delivery_id) as place
         from app.extension_delivery d
         where d.tenant_id = tenant and d.install_id = i.install_id and d.state = 'pending'
+          -- A run of a schedule is delayed, and holds no slot meanwhile.
+          and d.created_at + make_interval(secs => d.delay_s) <= now()
         order by d.created_at, d.delivery_id limit greatest(of_install - busy.n, 0)) as next
       where i.tenant_id = tenant and i.deliveries_paused_at is null
         and (select count(*) from (
@@ -457,10 +459,10 @@ begin
       order by turn limit of_tenant - used),
     given as (
       update app.extension_delivery d
-      set state = 'queued', recheck_at = now() + make_interval(secs => d.delay_s) + interval '15 minutes'
+      set state = 'queued', recheck_at = now() + interval '15 minutes'
       from free where d.tenant_id = tenant and d.delivery_id = free.delivery_id
-      returning free.turn, d.delivery_id, case when d.tries = 0 then d.delay_s::integer else 0 end as seconds)
-    select given.delivery_id, given.seconds from given order by given.turn;
+      returning free.turn, d.delivery_id)
+    select given.delivery_id, 0 from given order by given.turn;
 end
 $$;
 

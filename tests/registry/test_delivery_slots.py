@@ -143,6 +143,59 @@ def test_an_install_with_many_retries_gets_no_new_delivery_until_some_have_ended
         assert len(tenant.queue()) == INSTALL_SLOTS
 
 
+DELAY = "update app.extension_delivery set delay_s = 30, created_at = now() - make_interval(secs => :ago_s)"
+
+
+@pytest.mark.parametrize(("ago_s", "given"), [(0, 0), (29, 0), (31, 1)])
+def test_a_delayed_run_gets_a_slot_when_its_delay_is_over(shared: Databases, ago_s: int, given: int) -> None:
+    with Tenant(shared, [1]) as tenant:
+        tenant.change(DELAY, ago_s=ago_s)
+
+        assert len(tenant.queue()) == given
+
+
+def test_delayed_runs_take_no_slot_from_what_may_run_now(shared: Databases) -> None:
+    with Tenant(shared, [5, 5]) as tenant:
+        delayed, other = tenant.installs
+        tenant.change(DELAY + " where install_id = cast(:i as uuid)", ago_s=0, i=delayed)
+
+        assert tenant.install_of(tenant.queue()) == [other] * INSTALL_SLOTS
+
+
+def test_a_message_of_a_run_that_has_no_slot_takes_one_and_wakes_what_waits_besides(shared: Databases) -> None:
+    with Tenant(shared, [1, 2]) as tenant:
+        (run,) = [one for one in waiting_in(tenant) if tenant.install_of([one]) == tenant.installs[:1]]
+
+        claim = claims.claim(tenant.gateway, tenant.id, run, str(uuid.uuid4()), enabled=True)
+
+        assert claim.step is Step.RUN
+        assert tenant.install_of([one.delivery_id for one in claim.queued]) == [tenant.installs[1]] * 2
+        assert sum(tenant.in_flight().values()) == 3
+
+
+@pytest.mark.parametrize("hindrance", ["no slot is free", "paused", "switched off"])
+def test_a_message_of_a_run_that_gets_no_slot_leaves_it_waiting(shared: Databases, hindrance: str) -> None:
+    with Tenant(shared, [INSTALL_SLOTS + 1]) as tenant:
+        if hindrance == "no slot is free":
+            tenant.queue()
+        if hindrance == "paused":
+            tenant.change("update app.tenant_extension_install set deliveries_paused_at = now()")
+        (run,) = waiting_in(tenant)[-1:]
+
+        claim = claims.claim(tenant.gateway, tenant.id, run, str(uuid.uuid4()), enabled=hindrance != "switched off")
+
+        assert (claim.step, claim.queued) == (Step.DROP, ())
+        assert run in waiting_in(tenant)
+
+
+def waiting_in(tenant: Tenant) -> list[str]:
+    """Return the deliveries of a tenant that have no slot, the oldest first."""
+    rows = tenant.sql(
+        "select delivery_id::text as d from app.extension_delivery where state = 'pending' order by created_at"
+    )
+    return [row["d"] for row in rows]
+
+
 def test_one_tenant_does_not_count_toward_another(shared: Databases) -> None:
     with Tenant(shared, [20] * 5) as one, Tenant(shared, [1]) as other:
         one.queue()
@@ -202,14 +255,15 @@ def test_the_slots_hold_however_claims_and_ends_interleave(
                     if not ready:
                         continue
                     delivery_id = ready[0] if ends[turn % len(ends)] == "again" else ready.pop(0)
-                claim = claims.claim(database, tenant.id, delivery_id, str(uuid.uuid4()), enabled=True)
+                execution_id = str(uuid.uuid4())
+                claim = claims.claim(database, tenant.id, delivery_id, execution_id, enabled=True)
                 given_now = list(claim.queued)
                 if claim.step is Step.RUN:
                     assert claim.delivery is not None
                     with lock:
                         claimed[delivery_id, claim.delivery.tries] += 1
                     state = ends[(turn + number) % len(ends)].replace("again", "delivered")
-                    queued = claims.end(database, claim.delivery, FAILED, Ending(state, wait_s=0), str(uuid.uuid4()))
+                    queued = claims.end(database, claim.delivery, FAILED, Ending(state, wait_s=0), execution_id)
                     assert queued is not None
                     given_now += queued
                     if state == "retrying":

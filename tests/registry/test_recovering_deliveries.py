@@ -98,6 +98,19 @@ def test_deliveries_that_nobody_gave_slots_get_them(published: RegistryWorld, in
     assert [message.delivery_id for message in sent(published, published.deliveries_url)] == made[:4]
 
 
+def test_a_delayed_run_is_looked_at_again_when_its_delay_is_over(
+    published: RegistryWorld, install_id: str, events_url: str
+) -> None:
+    made = delivery(published, install_id, "pending")
+    published.rows("update app.extension_delivery set delay_s = 900 returning 1")
+    due(published, made)
+
+    assert run(published, events_url) == Recovered(0, 0)
+
+    [row] = published.rows("select recheck_at - created_at as later from app.extension_delivery")
+    assert row["later"] == timedelta(seconds=960)
+
+
 def test_a_delivery_that_waits_for_a_slot_is_looked_at_once(
     published: RegistryWorld, install_id: str, events_url: str
 ) -> None:

@@ -78,7 +78,7 @@ def test_a_due_schedule_becomes_a_delivery_with_a_message(world: RegistryWorld, 
         "trigger": "schedule", "subject": "nightly", "due_at": DUE, "missed": 0, "method": "POST", "path": "/sync",
         "payload": '{"a": 1}',
     }  # fmt: skip
-    assert (str(delivery["delivery_id"]), delivery["state"]) == (delivery_id, "queued")
+    assert (str(delivery["delivery_id"]), delivery["state"]) == (delivery_id, "pending")
     assert next_runs(world) == [DUE + MINUTE]
     assert sent(world) == [DeliveryQueued(tenant_id="tenant-a", delivery_id=delivery_id)]
 
@@ -152,15 +152,14 @@ def test_a_schedule_whose_next_run_cannot_be_computed_stops_no_other(world: Regi
     assert next_runs(world) == [DUE + MINUTE, None]
 
 
-def test_at_most_four_runs_of_an_install_have_a_slot_and_the_others_wait(world: RegistryWorld, install_id: str) -> None:
+def test_no_run_holds_a_slot_before_its_message_arrives(world: RegistryWorld, install_id: str) -> None:
     for _ in range(6):
         schedule(world, install_id)
 
     ticking.tick(world.ticker(NOW))
 
-    states = [row["state"] for row in world.rows(_DELIVERIES)]
-    assert (states.count("queued"), states.count("pending")) == (4, 2)
-    assert len(sent(world)) == 4
+    assert [row["state"] for row in world.rows(_DELIVERIES)] == ["pending"] * 6
+    assert len(sent(world)) == 6
 
 
 def test_more_than_a_batch_is_fired_in_one_tick(
@@ -188,16 +187,6 @@ def test_a_tick_begins_no_batch_after_its_time(
     assert ticking.tick(services) == {"claimed": 2, "fired": 2}
 
 
-def test_runs_of_a_paused_install_wait(world: RegistryWorld, install_id: str) -> None:
-    schedule(world, install_id)
-    as_owner(world, "update app.tenant_extension_install set deliveries_paused_at = now()")
-
-    ticking.tick(world.ticker(NOW))
-
-    assert [row["state"] for row in world.rows(_DELIVERIES)] == ["pending"]
-    assert sent(world) == []
-
-
 def test_when_the_queue_fails_the_runs_stay_fired_for_the_recovery(
     world: RegistryWorld, install_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +198,7 @@ def test_when_the_queue_fails_the_runs_stay_fired_for_the_recovery(
 
     assert caught.value.code == "queue_unavailable"
     [delivery] = world.rows(_DELIVERIES)
-    assert delivery["state"] == "queued"
+    assert delivery["state"] == "pending"
     assert delivery["recheck_at"] is not None
     assert ticking.tick(world.ticker(NOW)) == {"claimed": 0, "fired": 0}
 

@@ -84,7 +84,7 @@ class Claim(NamedTuple):
         step: what to do.
         delivery: to run; None unless ``step`` is ``RUN``.
         wait_s: of ``WAIT``: seconds until the next try is due.
-        queued: deliveries that got the slot of this one; their messages are to be sent.
+        queued: deliveries that got a slot; their messages are to be sent.
     """
 
     step: Step
@@ -95,6 +95,8 @@ class Claim(NamedTuple):
 
 def claim(database: Database, tenant_id: str, delivery_id: str, execution_id: str, *, enabled: bool) -> Claim:
     """Decide what a message of a delivery leads to, and note it in the row.
+
+    A delivery that has no slot gets one first, if one is free: it is the run of a schedule, whose delay is over.
 
     Args:
         database: as ``fn_gateway``.
@@ -108,23 +110,29 @@ def claim(database: Database, tenant_id: str, delivery_id: str, execution_id: st
     key = {"tenant_id": tenant_id, "delivery_id": delivery_id}
     with database.tenant(tenant_id) as tx:
         delivery_slots.lock(tx, tenant_id)
-        row = tx.row(_LOAD, **key)
+        row, queued = tx.row(_LOAD, **key), []
+        if row is not None and row["state"] == "pending" and enabled:
+            given = delivery_slots.give(tx, tenant_id)
+            queued = [one for one in given if one.delivery_id != delivery_id]
+            row = tx.row(_LOAD, **key) if len(queued) < len(given) else row
         step = next_step(None if row is None else _found(tx, tenant_id, row), enabled=enabled)
         if row is None or step is Step.DROP:
-            return Claim(Step.DROP)
+            return Claim(Step.DROP, queued=tuple(queued))
         if step is Step.WAIT:
             return Claim(step, wait_s=row["wait_s"])
         if step is Step.RUN:
             tx.execute(_RUN, **key, lease_s=LEASE_S, recheck_s=_RECHECK_S, execution_id=execution_id)
             if row["lag_ms"] is not None:
                 tx.execute(_COUNT_LAG, row_number=UUID(delivery_id).int % _SHARDS, lag_ms=row["lag_ms"])
-            return Claim(step, _delivery(tenant_id, delivery_id, row))
+            return Claim(step, _delivery(tenant_id, delivery_id, row), queued=tuple(queued))
         if step is Step.BURY:
             tx.execute(_BURY, **key, reason=_LOST)
             _note_run(tx, _delivery(tenant_id, delivery_id, row), Ending("dead", reason=_LOST))
         else:
             tx.execute(_WAIT, **key, recheck_s=_POSTPONED_S if step is Step.POSTPONE else None)
-        return Claim(step, queued=tuple(delivery_slots.give(tx, tenant_id)) if step is not Step.POSTPONE else ())
+        if step is not Step.POSTPONE:
+            queued += delivery_slots.give(tx, tenant_id)
+        return Claim(step, queued=tuple(queued))
 
 
 def end(database: Database, delivery: Delivery, tried: Tried, ending: Ending, execution_id: str) -> list[Queued] | None:

@@ -25,7 +25,9 @@ SERVICE: Final = "registry-ticker"
 _TENANTS: Final = "select tenant_id from app.tenants_with_deliveries_due(:now, :most) as t(tenant_id)"
 _DUE: Final = """
 update app.extension_delivery
-set recheck_at = case when state = 'pending' then null else cast(:now as timestamptz) + interval '15 minutes' end
+set recheck_at = case when state <> 'pending' then cast(:now as timestamptz) + interval '15 minutes'
+                      when created_at + make_interval(secs => delay_s) > :now  -- the run of a schedule, still delayed
+                      then created_at + make_interval(secs => delay_s) + interval '1 minute' end
 where tenant_id = :tenant_id and delivery_id in
   (select delivery_id from app.extension_delivery where tenant_id = :tenant_id and recheck_at <= :now
    order by recheck_at limit :rows)

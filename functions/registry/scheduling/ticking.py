@@ -1,10 +1,10 @@
 """Fire the schedules that are due.
 
-The first transaction of a batch locks due schedules, makes their deliveries and moves the schedules to their next runs:
-so a run is fired once, whatever else ticks at the same time or dies. The next ones give free slots to the deliveries.
-They are apart from the first because they wait for the locks of tenants, and would keep the schedules locked meanwhile.
+The transaction of a batch locks due schedules, makes their deliveries and moves the schedules to their next runs: so a
+run is fired once, whatever else ticks at the same time or dies. After it, each delivery's message is sent with the
+run's delay. When it arrives, the dispatcher gives the tenant's free slots away: a run holds none while it is delayed.
 
-A delivery that gets no slot, or whose message is not sent because this process dies, is found later (``recheck_at``).
+A delivery whose message is not sent, because this process dies, is found later (``recheck_at``).
 """
 
 import json
@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from alga_ext.platform_metrics import SCHEDULES_FIRED, TICK_LAG
+from alga_ext.stores.aws_calls import QueuedMessage
 from alga_ext.stores.database import Row
 from alga_ext.stores.delivery_slots import Queued, message_of
 from alga_ext.telemetry import emit, logger
@@ -20,8 +21,6 @@ from functions.registry.scheduling.moves import Claimed, Move, move_of
 from functions.registry.scheduling.services import TickerServices
 
 BATCH: Final = 500
-QUEUED_TENANTS: Final = 100
-"""Whose deliveries get slots in one transaction: its statement stays far below the time-out, also on a busy server."""
 TIME_S: Final = 40.0
 """A tick begins no batch after this time; the function has 60 s, and reaching a paused database takes some of them."""
 
@@ -30,7 +29,6 @@ select tenant, schedule, install, cron, timezone, due_at, backs_off_until, activ
 from app.claim_due_schedules(:at, :most)
 """
 _FIRE: Final = "select app.fire_schedules(cast(:batch as jsonb))"
-_GIVE: Final = "select tenant, delivery, delay from app.queue_deliveries_of(:tenants)"
 
 
 def tick(services: TickerServices, time_s: float = TIME_S) -> dict[str, int]:
@@ -58,6 +56,7 @@ def _fire_batch(services: TickerServices) -> tuple[int, int]:
     now = services.now()
     tenants: dict[str, list[dict[str, Any]]] = defaultdict(list)
     fired: list[Claimed] = []
+    messages: list[QueuedMessage] = []
     with services.database.system() as tx:
         due = [_claimed(row) for row in tx.rows(_CLAIM, at=now, most=BATCH)]
         for claimed in due:
@@ -65,19 +64,14 @@ def _fire_batch(services: TickerServices) -> tuple[int, int]:
             tenants[claimed.tenant_id].append({"schedule_id": claimed.schedule_id, **_shown(move)})
             if move.delivery_id is not None:
                 fired.append(claimed)
+                messages.append(message_of(claimed.tenant_id, Queued(move.delivery_id, move.delay_s)))
         if due:
             tx.execute(_FIRE, batch=json.dumps(tenants))
     if not fired:
         return len(due), 0
     lag_ms = (now - min(claimed.due_at for claimed in fired)).total_seconds() * 1_000
     emit("registry-ticker", {SCHEDULES_FIRED: len(fired), TICK_LAG: lag_ms})
-    fired_in = sorted({claimed.tenant_id for claimed in fired})
-    for first in range(0, len(fired_in), QUEUED_TENANTS):
-        with services.database.system() as tx:
-            given = tx.rows(_GIVE, tenants=fired_in[first : first + QUEUED_TENANTS])
-        services.deliveries_queue.send_all(
-            message_of(row["tenant"], Queued(str(row["delivery"]), row["delay"])) for row in given
-        )
+    services.deliveries_queue.send_all(messages)
     return len(due), len(fired)
 
 

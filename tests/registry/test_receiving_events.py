@@ -2,6 +2,8 @@
 
 import base64
 import json
+import socket
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +16,9 @@ from alga_ext.stores.aws_api import AwsApi
 from alga_ext.stores.aws_calls import SqsQueue
 from functions.registry.api.registry import Registry
 from functions.registry.deliveries.recovering import recover
+from functions.registry.evaluation import messages
 from functions.registry.evaluation.evaluator import Evaluator
+from functions.registry.evaluation.messages import ANSWERS, Ready
 from tests.support.emitted import totals
 from tests.support.events import (
     BATCH,
@@ -320,13 +324,14 @@ def test_a_body_that_is_not_strict_json_is_refused(open_world: RegistryWorld, ki
     assert post_raw(open_world, body, **{"content-type": kind}).code == "event_invalid"
 
 
-def test_a_schema_that_takes_too_long_refuses_the_request(open_world: RegistryWorld) -> None:
+def test_a_request_that_cannot_be_checked_in_time_is_to_be_sent_again(open_world: RegistryWorld) -> None:
     impatient = Evaluator(lambda: False, budget_s=0)
     with open_world.replaced(evaluator=impatient):
         refused = post(open_world, [event_of(1), event_of(2)])
     impatient.close()
 
-    assert reasons(refused) == [(0, "event_data_invalid"), (1, "event_data_invalid")]
+    assert (refused.status, refused.code, refused.headers["retry-after"]) == (503, "policy_unavailable", "5")
+    assert stored(open_world) == []
 
 
 # From EventBridge
@@ -380,18 +385,34 @@ def test_a_refused_event_from_the_bus_does_not_hold_back_another(open_world: Reg
     assert len(stored(open_world)) == 1
 
 
-def test_an_event_from_the_bus_comes_again_while_it_cannot_be_checked(open_world: RegistryWorld) -> None:
-    with open_world.replaced(evaluator=Unreachable()):
-        failed = from_bus(open_world, event_of(algatenant="tenant-a"))
+@pytest.mark.parametrize("budget_s", [0, 10], ids=["time", "killed"])
+def test_an_event_from_the_bus_comes_again_when_the_worker_that_checks_it_fails(
+    open_world: RegistryWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, budget_s: int
+) -> None:
+    evaluator = Evaluator(lambda: False, budget_s)
+    with open_world.replaced(evaluator=evaluator), monkeypatch.context() as patched:
+        if budget_s:
+            patched.setattr(messages, "receive", killing(evaluator, messages.receive))
+        failed = from_bus(open_world, event_of(1, algatenant="tenant-a"), event_of(2, algatenant="tenant-b"))
 
-    assert [code_of_error(error) for error in failed.values()] == ["policy_unavailable"]
+        assert [code_of_error(error) for error in failed.values()] == ["policy_unavailable"] * 2
+        assert "EventsRefused" not in totals(capsys.readouterr().out)
+        assert stored(open_world) == []
+    evaluator.close()
 
 
-class Unreachable:
-    """An evaluator whose worker cannot be started."""
+def killing(evaluator: Evaluator, receive: Callable[..., bytes]) -> Callable[..., bytes]:
+    """A worker that has started is killed before it can answer."""
 
-    def data_faults(self, _: object) -> list[str | None]:
-        raise PlatformError("policy_unavailable", "The worker cannot be started.")
+    def received_from(connection: socket.socket, until_s: float) -> bytes:
+        payload = receive(connection, until_s)
+        if ANSWERS.decode(payload) == Ready():
+            assert evaluator._process is not None
+            evaluator._process.kill()
+            evaluator._process.wait()
+        return payload
+
+    return received_from
 
 
 def code_of_error(error: Exception) -> str:

@@ -58,6 +58,10 @@ class _EndedError(Exception):
     """The worker was killed, or it ended, before it answered. The text says why, for logs."""
 
 
+class _TooLargeError(_EndedError):
+    """The request is larger than a message may be. Nothing was sent, and the worker is as it was."""
+
+
 class Evaluator:
     """Runs evaluations in the worker, one at a time.
 
@@ -106,23 +110,26 @@ class Evaluator:
     def data_faults(self, documents: Sequence[tuple[Mapping[str, Any], Any]]) -> list[str | None]:
         """Return the most relevant fault of each event's data, or None: see ``config_schema.first_fault``.
 
-        If the check was killed, every one is at fault.
+        Data is at fault only when it would be at every attempt: it does not fit, its check takes too many steps, or the
+        documents are too long for one request to the worker. A worker that died or exceeded its budget says nothing
+        about the data, since other load on the machine may be why.
 
         Args:
             documents: a schema that ``check_schema`` accepts, and the data.
 
         Raises:
-            PlatformError: ``policy_unavailable`` when the worker cannot be started.
+            PlatformError: ``policy_unavailable`` when the worker cannot be started, or gave no valid answer in time.
         """
         schemas: dict[bytes, int] = {}
         data = [(schemas.setdefault(_encoded(schema), len(schemas)), _encoded(one)) for schema, one in documents]
         try:
             verdicts = self._ask(CheckData(list(schemas), data), Verdicts, self._budget_s)
-        except _EndedError:
-            fault = f"at data: checking the events takes more than {self._budget_s:g} s; send fewer or shorter ones"
-            return [fault] * len(data)
+        except _TooLargeError:
+            return ["at data: the events are too long to be checked together; send fewer in one request"] * len(data)
+        except _EndedError as error:
+            raise _unchecked(error) from error
         if len(verdicts.faults) != len(data):
-            return ["at data: it cannot be checked"] * len(data)
+            raise _unchecked(None)
         return [None if fault is None else fault[:_DETAIL_LIMIT_CHARS] for fault in verdicts.faults]
 
     def compress(
@@ -163,6 +170,8 @@ class Evaluator:
                 if not isinstance(answer, kind):
                     message = f"the worker answered with {type(answer).__name__}"
                     raise ValueError(message)
+            except messages.TooLargeError as error:
+                raise _TooLargeError(str(error)) from None
             except (EOFError, OSError, ValueError, msgspec.DecodeError, RecursionError) as error:
                 # OSError includes the TimeoutError of an exceeded budget.
                 self.close()
@@ -207,6 +216,11 @@ class Evaluator:
                 "policy_unavailable", "The extension's data cannot be checked at the moment; try again.", cause=error
             ) from error
         return self._process, ours
+
+
+def _unchecked(cause: Exception | None) -> PlatformError:
+    detail = "The data of the events cannot be checked at the moment; try again, with fewer events if it fails again."
+    return PlatformError("policy_unavailable", detail, cause=cause)
 
 
 def _exit_status(process: subprocess.Popen[bytes]) -> int | None:

@@ -17,6 +17,10 @@ FRAME_LIMIT_BYTES: Final = 10 * 1024 * 1024
 _HEADER_BYTES: Final = 4
 
 
+class TooLargeError(ValueError):
+    """A message is larger than ``FRAME_LIMIT_BYTES``. Nothing was sent."""
+
+
 class CheckSchema(msgspec.Struct, tag=True):
     """Check a manifest's ``config``. The answer is a ``Verdict``."""
 
@@ -90,7 +94,7 @@ def send(connection: socket.socket, message: Request | Answer, until_s: float | 
     Raises:
         TimeoutError: the other side did not read in time.
         OSError: the other side has closed the connection.
-        ValueError: the message is larger than ``FRAME_LIMIT_BYTES``. Nothing was sent.
+        TooLargeError: the message is larger than ``FRAME_LIMIT_BYTES``. Nothing was sent.
     """
     frame = _frame(message)
     connection.settimeout(_left_s(until_s))
@@ -118,7 +122,7 @@ def write(stream: FileIO, message: Request | Answer) -> None:
 
     Raises:
         OSError: the other side has closed the connection.
-        ValueError: the message is larger than ``FRAME_LIMIT_BYTES``. Nothing was written.
+        TooLargeError: the message is larger than ``FRAME_LIMIT_BYTES``. Nothing was written.
     """
     view = memoryview(_frame(message))
     while view:
@@ -139,7 +143,7 @@ def _frame(message: Request | Answer) -> bytes:
     payload = _ENCODER.encode(message)
     if len(payload) > FRAME_LIMIT_BYTES:
         text = f"a message of {len(payload)} bytes; at most {FRAME_LIMIT_BYTES} are allowed"
-        raise ValueError(text)
+        raise TooLargeError(text)
     return len(payload).to_bytes(_HEADER_BYTES, "little") + payload
 
 

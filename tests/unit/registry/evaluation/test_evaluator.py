@@ -303,14 +303,37 @@ def test_data_is_checked_against_the_schema_beside_it_in_one_run(evaluator: Eval
     assert faults[1].startswith("at data: 'x' is not of type")
 
 
-def test_data_whose_check_was_killed_is_at_fault() -> None:
+def test_a_check_of_data_that_exceeds_its_budget_says_nothing_about_the_data() -> None:
     impatient = Evaluator(lambda: False, budget_s=0)
 
-    faults = impatient.data_faults([({}, 1), ({}, 2)])
+    assert code_of(lambda: impatient.data_faults([({}, 1), ({}, 2)])) == "policy_unavailable"
+    impatient.close()
+
+
+def test_a_worker_that_is_killed_says_nothing_about_the_data(
+    evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evaluator.check_schema({})
+    send = messages.send
+
+    def killed_then_sent(connection: socket.socket, message: Request, until_s: float | None = None) -> None:
+        os.kill(process_of(evaluator), signal.SIGKILL)
+        send(connection, message, until_s)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "send", killed_then_sent)
+        assert code_of(lambda: evaluator.data_faults([({}, 1)])) == "policy_unavailable"
+
+    assert evaluator.data_faults([({}, 1)]) == [None]
+
+
+def test_data_that_is_too_long_for_one_request_to_the_worker_is_at_fault(evaluator: Evaluator) -> None:
+    text = "x" * (messages.FRAME_LIMIT_BYTES // 2)
+
+    faults = evaluator.data_faults([({}, text), ({}, text)])
 
     assert len(faults) == 2
-    assert all("takes more than" in str(fault) for fault in faults)
-    impatient.close()
+    assert all("send fewer" in str(fault) for fault in faults)
 
 
 def test_data_that_takes_too_many_steps_is_at_fault_alone(evaluator: Evaluator) -> None:
@@ -323,9 +346,9 @@ def test_data_that_takes_too_many_steps_is_at_fault_alone(evaluator: Evaluator) 
     assert "shorten it" in dear
 
 
-def test_an_answer_about_fewer_events_is_a_refusal_of_all(
+def test_an_answer_about_fewer_events_says_nothing_about_them(
     evaluator: Evaluator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evaluator, "_ask", lambda *_: Verdicts([]))
 
-    assert evaluator.data_faults([({}, 1)]) == ["at data: it cannot be checked"]
+    assert code_of(lambda: evaluator.data_faults([({}, 1)])) == "policy_unavailable"

@@ -351,6 +351,13 @@ CREATE FUNCTION app.lock_deliveries(tenant text) RETURNS void
 
 ALTER FUNCTION app.lock_deliveries(tenant text) OWNER TO app_owner;
 
+CREATE FUNCTION app.lock_schedules(install uuid) RETURNS void
+    LANGUAGE sql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$ select pg_advisory_xact_lock(hashtextextended('schedule:' || install, 0)) $$;
+
+ALTER FUNCTION app.lock_schedules(install uuid) OWNER TO app_owner;
+
 CREATE FUNCTION app.lock_storage(install uuid) RETURNS void
     LANGUAGE sql
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -2241,6 +2248,10 @@ GRANT ALL ON FUNCTION app.list_tenants(after_tenant text, page_size integer) TO 
 REVOKE ALL ON FUNCTION app.lock_deliveries(tenant text) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lock_deliveries(tenant text) TO fn_gateway;
 GRANT ALL ON FUNCTION app.lock_deliveries(tenant text) TO fn_registry;
+
+REVOKE ALL ON FUNCTION app.lock_schedules(install uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION app.lock_schedules(install uuid) TO fn_runner;
+GRANT ALL ON FUNCTION app.lock_schedules(install uuid) TO fn_registry;
 
 REVOKE ALL ON FUNCTION app.lock_storage(install uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION app.lock_storage(install uuid) TO fn_runner;

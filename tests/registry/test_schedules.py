@@ -1,14 +1,19 @@
 """What a tenant's admin sees of schedules and changes, by the API and by ``alga-ext schedules``."""
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from alga_ext.bundles.manifest import Manifest
 from alga_ext.stores.database import Database
+from functions.registry.installing import updates
+from functions.registry.installing.installs import CheckedConfig
+from functions.registry.publishing import versions
 from functions.registry.records.audit import Actor
 from functions.registry.scheduling import schedules
 from functions.runner.imports.call_context import CallContext
@@ -19,7 +24,7 @@ from tests.support.lock_watch import lock_watch
 from tests.support.registry import Answer, RegistryWorld
 from tests.support.runner_fixture import EVERY_CAPABILITY, call
 from tests.support.schedules import SYNC, add_schedule, as_owner
-from tests.support.server_extension import change, publish_server
+from tests.support.server_extension import change, publish_server, server
 from tools.cli.main import run
 
 NOW = datetime(2026, 7, 1, 9, 0, 20, tzinfo=UTC)
@@ -54,6 +59,21 @@ def stored(world: RegistryWorld) -> list[tuple[Any, ...]]:
 
 def next_year(world: RegistryWorld) -> datetime:
     return datetime(world.services.now().year + 1, 1, 1, tzinfo=UTC)
+
+
+@contextmanager
+def extension_of(world: RegistryWorld, install: dict[str, Any], now: Callable[[], datetime]) -> Iterator[Scheduler]:
+    """The schedules of an install as its extension changes them, on a connection of its own."""
+    request = call("sha256:" + "0" * 64, tenant_id="tenant-a", install_id=install["install_id"])
+    deadline_ns = time.monotonic_ns() + 600_000_000_000
+    runner = Database(world.databases.runner)
+    yield Scheduler(runner, CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time), now)
+    runner.close()
+
+
+def until_ends_or_waits(other: Future[Any], waits: Callable[[], bool]) -> None:
+    while not other.done() and not waits():
+        time.sleep(0.01)
 
 
 def test_a_viewer_reads_schedules(world: RegistryWorld, install: dict[str, Any], schedule_id: str) -> None:
@@ -111,23 +131,136 @@ def test_a_schedule_that_its_extension_disabled_can_be_kept_from_it(world: Regis
 def test_an_extension_that_changes_a_schedule_meanwhile_does_not_enable_it_again(
     world: RegistryWorld, install: dict[str, Any], schedule_id: str
 ) -> None:
-    request = call("sha256:" + "0" * 64, tenant_id="tenant-a", install_id=install["install_id"])
-    deadline_ns = time.monotonic_ns() + 600_000_000_000
-    context = CallContext(request, frozenset(EVERY_CAPABILITY), deadline_ns, None, time.time)
-    runner, admin = Database(world.databases.runner), Database(world.databases.registry)
-    extension = Scheduler(runner, context, world.services.now)
+    admin = Database(world.databases.registry)
 
-    with lock_watch(world.databases) as waits, ThreadPoolExecutor(1) as guest:
+    with (
+        extension_of(world, install, world.services.now) as extension,
+        lock_watch(world.databases) as waits,
+        ThreadPoolExecutor(1) as guest,
+    ):
         with admin.tenant("tenant-a") as tx:
             schedules.disable(tx, "tenant-a", schedule_id, Actor("admin", "r-1"))
             changed = guest.submit(extension.update, schedule_id, (None, None, None, None, "renamed", None))
-            while not changed.done() and not waits():
-                time.sleep(0.01)
+            until_ends_or_waits(changed, waits)
         assert changed.result() == (True, None, None)
-    runner.close()
     admin.close()
 
     assert stored(world) == [(False, "admin", None)]
+
+
+# An update that drops the endpoint at the same moment
+
+WITHOUT_SYNC = {"endpoints": [{"method": "GET", "path": "/other"}]}
+
+
+@pytest.fixture
+def updating(world: RegistryWorld, install: dict[str, Any]) -> Iterator[Callable[[], AbstractContextManager[None]]]:
+    """Opens a transaction that has updated the install to a version without the endpoint, and is not committed."""
+    publish_server(world, "1.1.0", api=WITHOUT_SYNC)
+    [version] = world.rows("select version_id from app.extension_version where version = '1.1.0'")
+    target_id, admin = str(version["version_id"]), Database(world.databases.registry)
+
+    @contextmanager
+    def update() -> Iterator[None]:
+        with admin.tenant("tenant-a") as tx:
+            target = versions.load_version(tx, target_id)
+            checked = CheckedConfig(target_id, {})
+            updates.update(tx, "tenant-a", install["install_id"], target, checked, Actor("admin", "r-1"))
+            yield
+
+    yield update
+    admin.close()
+
+
+@pytest.mark.parametrize("what", ["create", "update"])
+def test_an_extension_enables_no_schedule_while_an_update_drops_its_endpoint(
+    world: RegistryWorld,
+    install: dict[str, Any],
+    updating: Callable[[], AbstractContextManager[None]],
+    what: str,
+) -> None:
+    schedule_id = add_schedule(world, install["install_id"], due_at=NOW)
+    as_owner(world, "update app.extension_schedule set enabled = false, next_run_at = null")
+
+    with (
+        extension_of(world, install, world.services.now) as extension,
+        lock_watch(world.databases) as waits,
+        ThreadPoolExecutor(1) as guest,
+    ):
+        with updating():
+            if what == "create":
+                made: Future[Any] = guest.submit(extension.create, ("POST /sync", "* * * * *", None, None, None, None))
+            else:
+                made = guest.submit(extension.update, schedule_id, (None, None, None, True, None, None))
+            until_ends_or_waits(made, waits)
+        assert made.result()[0] is False
+
+    assert stored(world) == [(False, None, None)]
+
+
+@pytest.mark.parametrize("what", ["create", "update"])
+def test_an_update_disables_what_an_extension_is_just_enabling(
+    world: RegistryWorld, install: dict[str, Any], what: str
+) -> None:
+    schedule_id = add_schedule(world, install["install_id"], due_at=NOW)
+    as_owner(world, "update app.extension_schedule set enabled = false, next_run_at = null")
+    publish_server(world, "1.1.0", api=WITHOUT_SYNC)
+    updated: list[Future[Any]] = []
+
+    with lock_watch(world.databases) as waits, ThreadPoolExecutor(1) as admin:
+
+        def now() -> datetime:
+            """Asked when the endpoints have been read, in the transaction of the extension."""
+            updated.append(admin.submit(change, world, install, "update", {}))
+            until_ends_or_waits(updated[0], waits)
+            return NOW
+
+        with extension_of(world, install, now) as extension:
+            if what == "create":
+                assert extension.create(("POST /sync", "* * * * *", None, None, None, None))[0]
+            else:
+                assert extension.update(schedule_id, (None, None, None, True, None, None))[0]
+        assert updated[0].result().status == 200
+
+    assert (True, None) not in [row[:2] for row in stored(world)]
+    assert (False, "endpoint", None) in stored(world)
+
+
+def test_an_admin_enables_no_schedule_while_an_update_drops_its_endpoint(
+    world: RegistryWorld, schedule_id: str, updating: Callable[[], AbstractContextManager[None]]
+) -> None:
+    ask(world, "POST", f"/{schedule_id}/disable")
+
+    with lock_watch(world.databases) as waits, ThreadPoolExecutor(1) as admin:
+        with updating():
+            enabled = admin.submit(ask, world, "POST", f"/{schedule_id}/enable")
+            until_ends_or_waits(enabled, waits)
+        assert enabled.result().code == "conflict"
+
+    assert stored(world) == [(False, "admin", None)]
+
+
+def test_an_update_disables_what_an_admin_is_just_enabling(
+    world: RegistryWorld, install: dict[str, Any], schedule_id: str
+) -> None:
+    ask(world, "POST", f"/{schedule_id}/disable")
+    publish_server(world, "1.1.0", api=WITHOUT_SYNC)
+    before = Manifest.model_validate(server(api=SYNC))
+    enabling = Database(world.databases.registry)
+
+    with lock_watch(world.databases) as waits, ThreadPoolExecutor(1) as admin:
+        with enabling.tenant("tenant-a") as tx:
+            schedules.lock_beside(tx, "tenant-a", schedule_id)
+            schedules.enable(tx, "tenant-a", schedule_id, before, NOW, Actor("admin", "r-1"))
+            updated = admin.submit(change, world, install, "update", {})
+            until_ends_or_waits(updated, waits)
+        assert updated.result().status == 200
+    enabling.close()
+
+    assert stored(world) == [(False, "endpoint", None)]
+
+
+# What an admin enables and runs
 
 
 def test_an_enabled_schedule_runs_at_its_next_time(world: RegistryWorld, schedule_id: str) -> None:

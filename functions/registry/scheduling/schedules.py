@@ -1,6 +1,7 @@
 """A tenant's schedules, as its admins see and change them. Extensions make them by the host import ``scheduler``.
 
-Every change locks the schedule, so it waits for a tick that is firing it, and a tick leaves it alone meanwhile.
+Every change locks the schedule, so it waits for a tick that is firing it, and a tick leaves it alone meanwhile. Before
+that, whatever depends on the endpoints of the installed version locks the install's schedules as a whole.
 """
 
 from collections.abc import Iterable
@@ -35,6 +36,7 @@ _GET: Final = (
     f"select {_COLUMNS} from app.extension_schedule where tenant_id = :tenant_id and schedule_id = :schedule_id"  # noqa: S608 - constants only
 )
 _LOCK: Final = f"{_GET} for no key update"
+_LOCK_SCHEDULES: Final = "select app.lock_schedules(cast(:install_id as uuid))"
 _OF_INSTALL: Final = f"""
 select {_COLUMNS} from app.extension_schedule
 where tenant_id = :tenant_id and install_id = :install_id and enabled order by schedule_id for no key update
@@ -93,6 +95,17 @@ def load(tx: Tx, tenant_id: str, schedule_id: str, *, lock: bool = False) -> Row
     return row
 
 
+def lock_beside(tx: Tx, tenant_id: str, schedule_id: str) -> None:
+    """Wait for transactions that enable schedules of the same install, or move it to another version.
+
+    Call it before ``load`` locks the schedule, and before the installed version is read.
+
+    Raises:
+        PlatformError: ``schedule_not_found``.
+    """
+    tx.execute(_LOCK_SCHEDULES, install_id=load(tx, tenant_id, schedule_id)["install_id"])
+
+
 def disable(tx: Tx, tenant_id: str, schedule_id: str, actor: Actor) -> None:
     """Disable a schedule, so that it runs no more and the extension cannot enable it again.
 
@@ -110,7 +123,7 @@ def enable(tx: Tx, tenant_id: str, schedule_id: str, manifest: Manifest, now: da
     When it is enabled, has a next run and does not back off, nothing is changed or recorded.
 
     Args:
-        tx: a transaction of the tenant.
+        tx: a transaction of the tenant that has called ``lock_beside``.
         tenant_id: the tenant.
         schedule_id: the schedule.
         manifest: of the version that its install has.
@@ -161,6 +174,7 @@ def disable_without_endpoint(tx: Tx, tenant_id: str, install_id: str, manifest: 
 
     Call it in the transaction that moves the install to the version of ``manifest``.
     """
+    tx.execute(_LOCK_SCHEDULES, install_id=install_id)
     enabled = tx.rows(_OF_INSTALL, tenant_id=tenant_id, install_id=install_id)
     lost = [row for row in enabled if not _has_endpoint(row, manifest)]
     if not lost:

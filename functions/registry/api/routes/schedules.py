@@ -105,6 +105,7 @@ def _change(schedule_id: str, change: Callable[[Tx, str, Actor], Any]) -> Respon
     caller = principal(router)
     tenant_id = permissions.require_tenant_admin(caller)
     with services(router).database.tenant(tenant_id) as tx:
+        schedules.lock_beside(tx, tenant_id, schedule_id)
         check_match(router, _out(tx, tenant_id, schedule_id, lock=True))
         change(tx, tenant_id, actor(router, caller))
         return shown(_out(tx, tenant_id, schedule_id))

@@ -1,7 +1,8 @@
 """Interface ``scheduler``: schedules of the install's own endpoints. Capability cap:scheduler.manage.
 
 The rules are in ``rules``. Changes are counted in the transaction that makes them, while it holds a lock for the
-install, so that concurrent calls cannot exceed the limits together.
+install, so that concurrent calls cannot exceed the limits together. An update of the install takes the same lock, so it
+disables what a call has just made for an endpoint that the new version does not have.
 """
 
 from collections.abc import Callable
@@ -54,7 +55,7 @@ where {_HERE} and schedule_id = cast(:id as uuid)
 """  # noqa: S608 - constants only
 _DELETE: Final = f"delete from app.extension_schedule where {_HERE} and schedule_id = cast(:id as uuid)"  # noqa: S608 - constants only
 _ENDPOINTS: Final = "select method, path, handler, schedulable from app.install_endpoints(cast(:install as uuid))"
-_LOCK: Final = "select pg_advisory_xact_lock(hashtextextended('schedule:' || :install, 0))"
+_LOCK: Final = "select app.lock_schedules(cast(:install as uuid))"
 _FORGET: Final = f"delete from app.extension_schedule_change where {_HERE} and changed_at < now() - interval '1 minute'"  # noqa: S608 - constants only
 _CHANGES: Final = f"select count(*) as changes from app.extension_schedule_change where {_HERE}"  # noqa: S608 - constants only
 _CHANGE: Final = """

@@ -12,6 +12,7 @@ from alga_ext.calls.log_lines import CallLog, KeptLine, pack
 from alga_ext.errors import PlatformError
 from alga_ext.stores.database import Database
 from functions.registry import sweeping
+from functions.registry.events.bus import decode
 from functions.registry.records.recording import Recorder
 from functions.registry.tenant_data import erasure
 from functions.registry.tenant_data.tables import AUDIT, ERASED, KEPT
@@ -19,6 +20,8 @@ from tests.conftest import Databases
 from tests.registry.test_recorded_batches import call
 from tests.support.catalogue import catalogue
 from tests.support.counted_database import CountedDatabase
+from tests.support.emitted import totals
+from tests.support.events import bus_body, consumer_of, event_of, post, publisher_of, register_topic
 from tests.support.registry import Answer, RegistryWorld, manifest_of
 from tests.support.registry_process import RegistryProcess
 from tests.support.rows import create_day, fill_tenant
@@ -313,6 +316,50 @@ def test_a_tenant_that_comes_back_is_recorded(filled: RegistryWorld) -> None:
     assert Recorder(filled.services.database, PRODUCT).record(call(1, at=datetime.now(UTC) + 2 * LATER)) == {}
 
     assert rows_of(filled)["extension_execution_log"] == 1
+
+
+def test_nothing_can_be_published_while_a_tenant_is_being_erased(filled: RegistryWorld) -> None:
+    register_topic(filled)
+    erase(filled)
+    sweep(filled, timedelta(seconds=1))
+
+    of_tenant = post(filled, event_of())
+    of_platform = post(filled, event_of(algatenant="tenant-a"), publisher_of(filled, None))
+    of_another = post(filled, event_of(), publisher_of(filled, "tenant-b"))
+
+    assert (of_tenant.status, of_tenant.code, of_platform.code) == (409, "tenant_being_erased", "tenant_being_erased")
+    assert of_another.status == 202
+    assert rows_of(filled)["extension_event"] == 0
+    assert filled.rows("select from app.audit_event where action = 'event.publish'") == []
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["running", "done"])
+def test_an_event_from_the_bus_from_before_the_end_of_the_erasure_is_dropped(
+    filled: RegistryWorld, capsys: pytest.CaptureFixture[str], is_done: bool
+) -> None:
+    register_topic(filled)
+    erase(filled)
+    sweep(filled, LATER if is_done else timedelta())
+    capsys.readouterr()
+    bodies = [bus_body(event_of(algatenant=of), time=datetime.now(UTC).isoformat()) for of in ("tenant-a", "tenant-b")]
+
+    assert consumer_of(filled).handle([decode(body) for body in bodies]) == {}
+
+    output = capsys.readouterr().out
+    assert '"code": "tenant_being_erased"' in output
+    assert (totals(output)["EventsRefused"], totals(output)["EventsReceived"]) == (1, 1)
+    assert rows_of(filled)["extension_event"] == 0
+
+
+def test_an_event_from_the_bus_from_after_the_erasure_is_stored(filled: RegistryWorld) -> None:
+    register_topic(filled)
+    erase(filled)
+    sweep(filled, LATER)
+    after = (datetime.now(UTC) + 2 * LATER).isoformat()
+
+    assert consumer_of(filled).handle([decode(bus_body(event_of(algatenant="tenant-a"), time=after))]) == {}
+
+    assert rows_of(filled)["extension_event"] == 1
 
 
 # The sweeper

@@ -84,8 +84,8 @@ def from_bus(world: RegistryWorld, *details: Any) -> dict[int, Exception]:
     return consumer_of(world).handle([decode(bus_body(detail)) for detail in details])
 
 
-def bus_body(detail: Any) -> str:
-    return json.dumps({**documented("eventbridge_custom"), "detail": detail})
+def bus_body(detail: Any, **envelope: Any) -> str:
+    return json.dumps({**documented("eventbridge_custom"), **envelope, "detail": detail})
 
 
 def stored(world: RegistryWorld) -> list[dict[str, Any]]:

@@ -4,7 +4,8 @@ The detail of an event from EventBridge is a structured CloudEvent whose attribu
 """
 
 import json
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 from alga_ext import strict_json
 from alga_ext.calls.messages import Message, decode_message
@@ -13,11 +14,17 @@ from alga_ext.strict_json import JsonError
 from functions.registry.events.cloudevents import TENANT, check
 from functions.registry.events.event import Event
 
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+
 
 class FromBus(NamedTuple):
-    """An event that EventBridge has delivered: checked, or what is wrong with it."""
+    """An event that EventBridge has delivered: checked, or what is wrong with it.
+
+    ``sent_at`` is the envelope's time. An envelope without a valid one counts as older than everything.
+    """
 
     event: Event | PlatformError
+    sent_at: datetime
 
 
 def decode(body: str) -> Message | FromBus:
@@ -32,7 +39,7 @@ def decode(body: str) -> Message | FromBus:
         document = None
     if not isinstance(document, dict) or "detail-type" not in document:
         return decode_message(body)
-    return FromBus(_checked(body))
+    return FromBus(_checked(body), _sent_at(document))
 
 
 def _checked(body: str) -> Event | PlatformError:
@@ -46,3 +53,11 @@ def _checked(body: str) -> Event | PlatformError:
     if event.tenant_id is None:
         return PlatformError("event_invalid", f"The event from EventBridge has no {TENANT}, so it is nobody's.")
     return event
+
+
+def _sent_at(envelope: dict[str, Any]) -> datetime:
+    try:
+        sent_at = datetime.fromisoformat(envelope["time"])
+    except (KeyError, TypeError, ValueError):
+        return _LONG_AGO
+    return sent_at if sent_at.tzinfo is not None else _LONG_AGO

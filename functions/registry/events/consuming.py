@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from alga_ext.calls.messages import EventReceived, Message
 from alga_ext.errors import PlatformError
@@ -19,12 +19,20 @@ from functions.registry.events.event import Event
 from functions.registry.events.fan_out import fan_out
 from functions.registry.events.receiving import check_data, count_refused
 from functions.registry.events.storing import store
+from functions.registry.tenant_data import erasure
 
 SERVICE: Final = "registry-fanout"
 TIME_LIMIT_S: Final = 40.0
 """After that, no further event from EventBridge is checked. A check takes ten seconds at most of the function's 60."""
 
 Given = Message | FromBus
+
+
+class Sent(NamedTuple):
+    """An event from EventBridge that fits its topic, and when it was put on the bus: see ``FromBus``."""
+
+    event: Event
+    sent_at: datetime
 
 
 class Consumer:
@@ -58,13 +66,13 @@ class Consumer:
         """Handle a batch, and return the errors by the places of what is to be delivered again.
 
         The events of a tenant are handled in one transaction. If that fails, they are handled one by one, so one that
-        cannot be handled fails alone. An event from EventBridge that cannot be taken is counted and logged without
-        anything it says, and does not come again.
+        cannot be handled fails alone. An event from EventBridge that cannot be taken, or is from before the end of an
+        erasure of its tenant, is counted and logged without anything it says, and does not come again.
         """
         failed: dict[int, Exception] = {}
-        of_tenants: dict[str, dict[int, str | Event]] = {}
-        for place, event in self._taken(batch, failed).items():
-            of_tenants.setdefault(event.tenant_id or "", {})[place] = event
+        of_tenants: dict[str, dict[int, str | Sent]] = {}
+        for place, sent in self._taken(batch, failed).items():
+            of_tenants.setdefault(sent.event.tenant_id or "", {})[place] = sent
         for place, given in enumerate(batch):
             if isinstance(given, EventReceived):
                 of_tenants.setdefault(given.tenant_id, {})[place] = given.event_key
@@ -77,16 +85,17 @@ class Consumer:
             emit(SERVICE, {FANOUT_LAG: max(lag.total_seconds() * 1_000, 0)})
         return failed
 
-    def _taken(self, batch: Sequence[Given], failed: dict[int, Exception]) -> dict[int, Event]:
+    def _taken(self, batch: Sequence[Given], failed: dict[int, Exception]) -> dict[int, Sent]:
         """Return the events from EventBridge that fit their topics. Each is checked alone, with a budget of its own."""
-        read = {place: given.event for place, given in enumerate(batch) if isinstance(given, FromBus)}
+        read = {place: given for place, given in enumerate(batch) if isinstance(given, FromBus)}
         if not read:
             return {}
         ends_s = self._monotonic_s() + TIME_LIMIT_S
         refused, taken = [], {}
         try:
             with self._database.system() as tx:
-                schemas = topics.schemas(tx, {event.topic for event in read.values() if isinstance(event, Event)})
+                of_topics = {given.event.topic for given in read.values() if isinstance(given.event, Event)}
+                schemas = topics.schemas(tx, of_topics)
         except PlatformError as error:
             failed |= dict.fromkeys(read, error)
             return {}
@@ -94,17 +103,15 @@ class Consumer:
             try:
                 if self._monotonic_s() >= ends_s:
                     raise PlatformError("policy_unavailable", "The time for this batch has passed.")
-                (checked,) = self._checked(given, schemas)
+                (checked,) = self._checked(given.event, schemas)
             except PlatformError as error:
                 failed[place] = error
                 continue
-            if isinstance(checked, Event):
-                taken[place] = checked
-            else:
+            if isinstance(checked, PlatformError):
                 refused.append(checked)
-        count_refused(SERVICE, refused)
-        for fault in refused:
-            log_failure(SERVICE, PlatformError(fault.code, "An event from EventBridge was refused."), "bus")
+            else:
+                taken[place] = Sent(checked, given.sent_at)
+        _drop(refused)
         return taken
 
     def _checked(
@@ -113,7 +120,7 @@ class Consumer:
         return check_data([given], schemas, self._evaluator.data_faults)
 
     def _handle_tenant(
-        self, tenant_id: str, events: Mapping[int, str | Event], failed: dict[int, Exception]
+        self, tenant_id: str, events: Mapping[int, str | Sent], failed: dict[int, Exception]
     ) -> datetime | None:
         try:
             return self._fan_out(tenant_id, list(events.values()))
@@ -124,14 +131,27 @@ class Consumer:
         oldest = [self._handle_tenant(tenant_id, {place: event}, failed) for place, event in events.items()]
         return min((instant for instant in oldest if instant is not None), default=None)
 
-    def _fan_out(self, tenant_id: str, events: Sequence[str | Event]) -> datetime | None:
+    def _fan_out(self, tenant_id: str, events: Sequence[str | Sent]) -> datetime | None:
         """Store those that came from EventBridge, make the deliveries of all, and send what got a slot."""
-        from_bus = [event for event in events if isinstance(event, Event)]
+        from_bus = [event for event in events if isinstance(event, Sent)]
+        keys = {event for event in events if isinstance(event, str)}
+        new, kept = set[str](), list[Event]()
         with self._database.tenant(tenant_id) as tx:
-            new = store(tx, tenant_id, from_bus, "bus") if from_bus else set()
-            keys = {event.key if isinstance(event, Event) else event for event in events}
-            done = fan_out(tx, tenant_id, sorted(keys))
+            if from_bus:
+                erased_until = erasure.erased_until(tx, tenant_id)
+                kept = [one.event for one in from_bus if erased_until is None or one.sent_at > erased_until]
+                new = store(tx, tenant_id, kept, "bus")
+            done = fan_out(tx, tenant_id, sorted(keys | {event.key for event in kept}))
         if new:
             emit(SERVICE, {EVENTS_RECEIVED: len(new)}, origin="bus")
+        erased = PlatformError("tenant_being_erased", "It was sent before an erasure of its tenant was done.")
+        _drop([erased] * (len(from_bus) - len(kept)))
         delivery_slots.send(self._deliveries, tenant_id, done.queued, SERVICE)
         return done.oldest
+
+
+def _drop(refused: Sequence[PlatformError]) -> None:
+    """Count events from EventBridge that are lost, and log each without anything it says."""
+    count_refused(SERVICE, refused)
+    for fault in refused:
+        log_failure(SERVICE, PlatformError(fault.code, "An event from EventBridge was refused."), "bus")

@@ -16,6 +16,7 @@ from functions.registry.events.event import Event
 from functions.registry.events.storing import store
 from functions.registry.records import audit
 from functions.registry.records.audit import Actor
+from functions.registry.tenant_data import erasure
 
 Given = Event | PlatformError
 """An event that was read, or what is wrong with it."""
@@ -57,7 +58,8 @@ def receive(
 
     Raises:
         PlatformError: with the code of the first fault. ``faults`` in its members has place, code and detail of each
-            event that is refused. Nothing is stored then.
+            event that is refused. ``tenant_being_erased`` while an erasure of the tenant is running: its last pass may
+            be over, and what is stored after it would outlive the receipt. Nothing is stored then.
     """
     tenant_id, of_tenant = _of_one_tenant(given, publisher.tenant_id)  # (1)
     with database.system() as tx:
@@ -66,6 +68,7 @@ def receive(
     if tenant_id is None:
         return []  # a batch without events
     with database.tenant(tenant_id) as tx:  # (3)
+        erasure.require_none(tx, tenant_id)
         new = store(tx, tenant_id, events, "api")
         if new and publisher.tenant_id is None:
             after = {"events": [{"id": one.document["id"], "type": one.topic} for one in events if one.key in new]}

@@ -6,7 +6,7 @@ and the next one goes on at that place.
 """
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from alga_ext.errors import PlatformError
@@ -29,6 +29,10 @@ select erasure_id, tenant_id, state, requested_at, requested_by, settles_at, fin
 from app.tenant_erasure where tenant_id = :tenant_id order by requested_at desc, erasure_id limit 1
 """
 _IS_RUNNING: Final = "select from app.tenant_erasure where tenant_id = :tenant_id and state = 'running'"
+_ERASED_UNTIL: Final = """
+select bool_or(state = 'running') as is_running, max(finished_at) as finished_at
+from app.tenant_erasure where tenant_id = :tenant_id
+"""
 _IS_ANYTHING_LEFT: Final = f"""
 select {" or ".join(f"exists (select from app.{table} where tenant_id = :tenant_id)" for table in ERASED)}
   or exists (select from app.audit_event where tenant_id = :tenant_id and erased_at is null
@@ -87,6 +91,15 @@ def require_none(tx: Tx, tenant_id: str) -> None:
             "tenant_being_erased",
             "The tenant's data is being erased. This takes some minutes; try again when the erasure is done.",
         )
+
+
+def erased_until(tx: Tx, tenant_id: str) -> datetime | None:
+    """Return the instant until which what others send is erased, also when it arrives later.
+
+    It is the end of the tenant's last erasure; the end of time while one is running, and None when there was none.
+    """
+    row = tx.one(_ERASED_UNTIL, tenant_id=tenant_id)
+    return datetime.max.replace(tzinfo=UTC) if row["is_running"] else row["finished_at"]
 
 
 def start(tx: Tx, tenant_id: str, actor: Actor, now: datetime) -> Row:

@@ -1,6 +1,7 @@
 """Bodies of the queue ``events``: the platform's messages, and events in the form of EventBridge."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from functions.registry.events.event import Event
 from tests.support.documented import documented
 from tests.support.events import bus_body, event_of
 from tests.support.refusals import code_of
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def test_a_message_of_the_platform_is_decoded() -> None:
@@ -26,6 +29,24 @@ def test_the_detail_of_an_event_from_eventbridge_is_the_event() -> None:
     assert isinstance(found, FromBus)
     assert isinstance(found.event, Event)
     assert (found.event.tenant_id, found.event.document) == ("tenant-a", {**event_of(), "algahops": 0})
+
+
+@pytest.mark.parametrize(
+    ("time", "sent_at"),
+    [
+        ("2026-03-12T19:04:05Z", datetime(2026, 3, 12, 19, 4, 5, tzinfo=UTC)),
+        ("2026-03-12T19:04:05", LONG_AGO),
+        ("yesterday", LONG_AGO),
+        (None, LONG_AGO),
+        (1_700_000_000, LONG_AGO),
+    ],
+)
+def test_an_event_from_eventbridge_is_of_the_time_that_its_envelope_says(time: Any, sent_at: datetime) -> None:
+    found = decode(bus_body(event_of(algatenant="tenant-a"), time=time))
+
+    assert isinstance(found, FromBus)
+    assert isinstance(found.event, Event)
+    assert found.sent_at == sent_at
 
 
 @pytest.mark.parametrize("detail", [documented("eventbridge_custom")["detail"], event_of(), None, [], "x"])

@@ -1,14 +1,21 @@
 """A tenant's deliveries: what its admin sees of them, and what an admin can do about those that are dead."""
 
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from alga_ext.calls.messages import DeliveryQueued, decode_message
+from alga_ext.stores import delivery_slots
+from alga_ext.stores.database import Database
+from functions.registry.deliveries import deliveries
+from functions.registry.records.audit import Actor
 from functions.registry.whole_tick import run_tick
 from tests.support.deliveries import REASON
 from tests.support.deliveries import delivery as event
+from tests.support.lock_watch import lock_watch
 from tests.support.registry import Answer, RegistryWorld
 
 
@@ -113,6 +120,36 @@ def test_dead_deliveries_of_another_install_stay_dead(published: RegistryWorld, 
     answer = published.call("POST", "/dead-deliveries/redrive", published.tenant_admin(), query=query)
 
     assert (answer.body["redriven"], listed(published, "state=dead")) == (0, [made])
+
+
+@pytest.mark.parametrize("second", ["one", "all"])
+def test_a_delivery_that_two_admins_redrive_at_the_same_instant_is_queued_once(
+    published: RegistryWorld, install_id: str, second: str
+) -> None:
+    made = event(published, install_id)
+    admin = Database(published.databases.registry)
+
+    with lock_watch(published.databases) as waits, ThreadPoolExecutor(1) as other:
+        with admin.tenant("tenant-a") as tx:
+            delivery_slots.lock(tx, "tenant-a")
+            row = deliveries.load(tx, "tenant-a", made)
+            queued = deliveries.redrive(tx, "tenant-a", row, Actor("admin", "r-1"))
+            if second == "one":
+                again = other.submit(change, published, made)
+            else:
+                path = "/dead-deliveries/redrive"
+                again = other.submit(published.call, "POST", path, published.tenant_admin())
+            while not again.done() and not waits():
+                time.sleep(0.01)
+        answer = again.result()
+    admin.close()
+
+    assert [one.delivery_id for one in queued] == [made]
+    assert answer.body["redriven" if second == "all" else "code"] == (0 if second == "all" else "delivery_state")
+    assert sent(published) == []  # the message of the first is sent after its transaction
+    rows = published.rows("select state from app.extension_delivery")
+    assert [row["state"] for row in rows] == ["queued"]
+    assert len(published.rows("select from app.audit_event where action like 'delivery.redrive%'")) == 1
 
 
 @pytest.mark.parametrize("state", ["pending", "queued", "running", "retrying", "delivered", "discarded"])

@@ -341,6 +341,21 @@ def test_a_run_by_hand_is_a_delivery_beside_the_schedules_own_times(world: Regis
     assert [row["after"] for row in audited(world, "schedule.run")] == [{"delivery_id": answer.body["delivery_id"]}]
 
 
+def test_no_schedule_of_an_install_that_is_disabled_is_run(
+    world: RegistryWorld, install: dict[str, Any], schedule_id: str
+) -> None:
+    assert change(world, install, "disable").status == 200
+
+    refused = ask(world, "POST", f"/{schedule_id}/run")
+
+    assert (refused.status, refused.code) == (409, "conflict")
+    assert "The install is disabled" in refused.body["detail"]
+    assert world.rows("select 1 from app.extension_delivery") == []
+
+    assert change(world, install, "enable").status == 200
+    assert ask(world, "POST", f"/{schedule_id}/run").status == 202
+
+
 def test_each_run_by_hand_is_a_run_of_its_own(world: RegistryWorld, schedule_id: str) -> None:
     ids = {ask(world, "POST", f"/{schedule_id}/run").body["delivery_id"] for _ in range(3)}
 

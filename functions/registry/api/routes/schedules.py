@@ -11,7 +11,7 @@ from alga_ext.bundles.manifest import Manifest
 from alga_ext.errors import PlatformError
 from alga_ext.ids import is_uuid
 from alga_ext.stores import delivery_slots
-from alga_ext.stores.database import Tx
+from alga_ext.stores.database import Row, Tx
 from functions.registry.api import permissions
 from functions.registry.api.exchange import (
     actor,
@@ -76,7 +76,7 @@ def enable_schedule(schedule_id: str) -> Response[ScheduleOut]:
     now = services(router).now()
 
     def change(tx: Tx, tenant_id: str, who: Actor) -> None:
-        manifest = _manifest(tx, tenant_id, schedule_id)
+        manifest = _manifest(tx, _install(tx, tenant_id, schedule_id))
         schedules.enable(tx, tenant_id, schedule_id, manifest, now, who)
 
     return _change(schedule_id, change)
@@ -92,7 +92,13 @@ def run_schedule(schedule_id: str) -> Response[ScheduleRunOut]:
     with registry.database.tenant(tenant_id) as tx:
         if (earlier := trial.earlier(tx)) is not None:
             return replay(earlier)
-        manifest = _manifest(tx, tenant_id, schedule_id)
+        install = _install(tx, tenant_id, schedule_id)
+        if install["state"] != "enabled":
+            raise PlatformError(
+                "conflict",
+                f"The install is {install['state']}, so the run would be discarded. Enable the install first.",
+            )
+        manifest = _manifest(tx, install)
         delivery_id = schedules.run(tx, tenant_id, schedule_id, manifest, registry.now(), actor(router, caller))
         answer = created(ScheduleRunOut(schedule_id=schedule_id, delivery_id=delivery_id), 202)
         trial.keep(tx, answer)
@@ -115,8 +121,11 @@ def _out(tx: Tx, tenant_id: str, schedule_id: str, *, lock: bool = False) -> Sch
     return ScheduleOut.model_validate(texts(schedules.load(tx, tenant_id, schedule_id, lock=lock)))
 
 
-def _manifest(tx: Tx, tenant_id: str, schedule_id: str) -> Manifest:
-    """Return the manifest of the version that a schedule's install has, or raise ``install_not_found``."""
+def _install(tx: Tx, tenant_id: str, schedule_id: str) -> Row:
+    """Return a schedule's install, or raise ``install_not_found``."""
     schedule = schedules.load(tx, tenant_id, schedule_id)
-    install = installs.load_install(tx, tenant_id, str(schedule["install_id"]))
+    return installs.load_install(tx, tenant_id, str(schedule["install_id"]))
+
+
+def _manifest(tx: Tx, install: Row) -> Manifest:
     return Manifest.model_validate(versions.load_version(tx, str(install["version_id"]))["manifest"])

@@ -51,7 +51,9 @@ def _checked(body: str) -> Event | PlatformError:
     except PlatformError as error:
         return error
     if event.tenant_id is None:
-        return PlatformError("event_invalid", f"The event from EventBridge has no {TENANT}, so it is nobody's.")
+        return PlatformError(
+            "event_invalid", f"The event from EventBridge has no {TENANT}, so it belongs to no tenant."
+        )
     return event
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from threading import Thread
 
 import pytest
@@ -30,7 +31,8 @@ def sleeper(nanoseconds: int) -> bytes:
 def kill_runners(site: Site) -> None:
     """End the runners of the tenant, as a lack of memory would."""
     for process_id in site.platform.functions.pids("runner"):
-        os.kill(process_id, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it was killed before, and the platform has not noticed yet
+            os.kill(process_id, signal.SIGKILL)
 
 
 def counted(site: Site, install_id: str) -> int:

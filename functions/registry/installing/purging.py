@@ -22,48 +22,22 @@ where tenant_id = :tenant_id and install_id = :install_id and state = 'uninstall
   and uninstalled_at <= :before
 for no key update skip locked
 """
+_PURGE: Final = """
+delete from app.{table}
+where ctid in (select ctid from app.{table}
+               where tenant_id = :tenant_id and install_id = :install_id {only} limit :rows)
+"""
 _PURGES: Final = {
-    "storage_entries": """
-delete from app.extension_storage_entry
-where ctid in (select ctid from app.extension_storage_entry
-               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
-""",
-    "secrets": """
-delete from app.extension_install_secret
-where ctid in (select ctid from app.extension_install_secret
-               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
-""",
-    "deliveries": """
-delete from app.extension_delivery
-where ctid in (select ctid from app.extension_delivery
-               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
-""",
-    "schedules": """
-delete from app.extension_schedule
-where ctid in (select ctid from app.extension_schedule
-               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
-""",
-    "metrics": """
-delete from app.extension_metric_total
-where ctid in (select ctid from app.extension_metric_total
-               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
-""",
-    "limits": """
-delete from app.extension_limit
-where ctid in (select ctid from app.extension_limit
-               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
-""",
-    "requests": """
-delete from app.extension_install_request
-where ctid in (select ctid from app.extension_install_request
-               where tenant_id = :tenant_id and install_id = :install_id limit :rows)
-""",
-    "namespaces": """
-delete from app.extension_storage_usage
-where ctid in (select ctid from app.extension_storage_usage
-               where tenant_id = :tenant_id and install_id = :install_id and key_count = 0 limit :rows)
-""",
+    "storage_entries": _PURGE.format(table="extension_storage_entry", only=""),
+    "secrets": _PURGE.format(table="extension_install_secret", only=""),
+    "deliveries": _PURGE.format(table="extension_delivery", only=""),
+    "schedules": _PURGE.format(table="extension_schedule", only=""),
+    "metrics": _PURGE.format(table="extension_metric_total", only=""),
+    "limits": _PURGE.format(table="extension_limit", only=""),
+    "requests": _PURGE.format(table="extension_install_request", only=""),
+    "namespaces": _PURGE.format(table="extension_storage_usage", only="and key_count = 0"),
 }
+"""What is deleted of an install, in this order, by the name of its count."""
 _LOCK_STORAGE: Final = "select app.lock_storage(:install_id)"
 """Taken before entries are deleted; the runner takes it before it writes one. The same order prevents a deadlock."""
 _NOTE_PURGED: Final = """

@@ -82,8 +82,8 @@ class ExecutionLogsOut(Out):
     """What an execution left for the developer. All texts may have been written by the extension.
 
     ``dropped`` lines are not kept. They were between the first ``dropped_after`` of these lines and the others.
-    ``dropped_for`` is null when there are none; otherwise it is ``call_limit`` when the call wrote more than is kept of
-    one, and ``day_limit`` when more was written than is kept of the install for a UTC day (``kept_log_bytes``).
+    ``dropped_for`` is null when no line was dropped. It is ``call_limit`` when the call wrote more than is kept of one,
+    and ``day_limit`` when more was written than is kept of the install for a UTC day (``kept_log_bytes``).
     """
 
     execution_id: str
